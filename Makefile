@@ -1,0 +1,50 @@
+# personalize: a PostgreSQL extension, built with PGXS.
+#   make              build              make install      install (PG_CONFIG chooses the server)
+#   make quickstart   everything from nothing to a recommendation
+#   make test         every test, in throw-away clusters      make bench   the table of speeds
+
+EXTENSION = personalize
+EXTVERSION = 0.1.0
+MODULE_big = personalize
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+DATA_built = personalize--$(EXTVERSION).sql
+DATA = $(wildcard personalize--*--*.sql)
+
+# The parts, in the order in which their SQL is installed: a part may use
+# only parts above it.
+SQL_PARTS = role key txid counter event consent consent_decode ingest inbox processor feature_state signal \
+	profile preference item item_stat analyst neighbour knn tune recommend health grants
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test
+EXTRA_CLEAN = personalize--$(EXTVERSION).sql build
+
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Wno-declaration-after-statement
+# A fresh machine has no pg_config yet: quickstart and test install it.
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install:
+	@echo "$(PG_CONFIG) was not found: install postgresql-server-dev-15 or name another with PG_CONFIG=..."; exit 1
+endif
+
+$(OBJS): $(wildcard src/*.h)
+
+personalize--$(EXTVERSION).sql: $(SQL_PARTS:%=src/%.sql) Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION personalize" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
+
+# The scripts choose and copy servers themselves; an inherited DATA or
+# PG_CONFIG must not reach the makes they run.
+.PHONY: quickstart quickstart-stop test bench
+quickstart:
+	@SIZE='$(SIZE)' SEED='$(SEED)' PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' ./demo/quickstart $(if $(filter command line,$(origin DATA)),'$(DATA)')
+quickstart-stop:
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' ./demo/quickstart --stop
+test:
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' COPT='$(COPT)' ./test/run $(TESTS)
+bench:
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' MINUTES='$(MINUTES)' ./test/bench/run $(BENCH)

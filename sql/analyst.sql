@@ -1,0 +1,130 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+\set SHOW_CONTEXT never
+SET TimeZone = 'UTC';
+\pset format unaligned
+\pset tuples_only on
+
+-- 60 people, each with events of three ages on items of six categories; only
+-- those whose number is not a multiple of ten allow personalization
+INSERT INTO personalize.item (item_id, category, brand)
+	SELECT 'item-' || n, 'category-' || n % 6, 'brand-' || n % 4 FROM generate_series(1, 24) n;
+CREATE TEMP TABLE person AS SELECT 'u' || n AS user_id, n FROM generate_series(1, 60) n;
+SELECT count(personalize.grant_consent(user_id, CASE WHEN n % 10 = 0 THEN '{analytics}' ELSE '{analytics,personalization}' END::text[], 'test'))
+FROM person;
+CREATE TEMP TABLE happened AS
+	SELECT p.user_id, p.n, (ARRAY['view_item', 'add_to_cart', 'purchase'])[1 + k % 3] AS event,
+		1 + (p.n * 7 + k * 5) % 24 AS item, now() - (ARRAY['1 hour', '4 days', '20 days', '40 days'])[1 + (p.n + k) % 4]::interval AS ts
+	FROM person p, generate_series(1, 12) k;
+SELECT accepted, rejected FROM personalize.import_events(
+	ARRAY(SELECT user_id::personalize.entity_id FROM happened ORDER BY ts, n, item, event), ARRAY(SELECT event FROM happened ORDER BY ts, n, item, event),
+	ARRAY(SELECT ('item-' || item)::personalize.entity_id FROM happened ORDER BY ts, n, item, event), ARRAY(SELECT ts FROM happened ORDER BY ts, n, item, event));
+SELECT processor, rejected FROM personalize.rollup_now() ORDER BY 1;
+
+-- the views agree with the events
+CREATE TEMP TABLE expected AS
+	SELECT user_id, 'category-' || item % 6 AS value, w.period, count(*) AS count, sum(t.weight) AS sum, max(last) AS last_seen
+	FROM (SELECT h.*, max(ts) OVER (PARTITION BY user_id, item % 6) AS last FROM happened h) h
+		JOIN personalize.event_type t ON t.name = h.event,
+		unnest('{1 day,7 days,30 days,90 days}'::interval[]) AS w (period)
+	WHERE h.n % 10 > 0 AND ts > now() - w.period GROUP BY 1, 2, 3;
+SELECT count(*) > 500 AS rows, (SELECT count(*) FROM (
+		(SELECT * FROM expected EXCEPT
+		SELECT user_id, value, period, count, sum, last_seen FROM personalize.profile_feature WHERE signal = 'interest_category')
+		UNION ALL
+		(SELECT user_id, value, period, count, sum, last_seen FROM personalize.profile_feature
+			WHERE signal = 'interest_category' AND period <> '1 hour'
+		EXCEPT SELECT * FROM expected)) d) AS differ
+FROM expected;
+SELECT (SELECT (count(*), sum(count), sum(sum)) FROM personalize.profile_pane WHERE signal = 'interest_brand')
+	= (SELECT (count(DISTINCT (user_id, item % 4, date_bin(CASE WHEN ts > now() - interval '1 day' THEN '1 hour' ELSE '1 day' END::interval, ts, '2000-01-01'))),
+			count(*)::numeric, sum(weight))
+		FROM happened h JOIN personalize.event_type t ON t.name = h.event WHERE n % 10 > 0) AS same;
+SELECT bool_and(grain = CASE WHEN pane_end - pane_start = '1 day' THEN 'day' WHEN pane_end - pane_start = '1 hour' THEN 'hour' ELSE '5min' END),
+	bool_and(user_key = personalize.user_key(user_id)) FROM personalize.profile_pane;
+SELECT DISTINCT signal, complete_since FROM personalize.profile_feature ORDER BY 1;
+
+-- and with what an application sees
+SELECT count(*) FROM (
+	SELECT f.signal, f.value, f.count, f.sum, f.last_seen FROM personalize.features('u7', '30 days') f
+	EXCEPT SELECT signal, value, count, sum, last_seen FROM personalize.profile_feature WHERE user_id = 'u7' AND period = '30 days') d;
+
+-- people and events, each for who allows it
+SELECT (SELECT (count(*), sum(events), min(first_seen), max(last_seen)) FROM personalize.profile_person)
+	= (SELECT (count(DISTINCT user_id), count(*)::numeric, min(ts), max(ts)) FROM happened WHERE n % 10 > 0) AS same;
+SELECT purposes, count(*) FROM personalize.profile_person GROUP BY 1;
+SELECT count(*) AS differ FROM (
+	SELECT user_id, event, item_id, category, ts FROM personalize.analytics_event
+	EXCEPT SELECT user_id, event, 'item-' || item, 'category-' || item % 6, ts FROM happened) d;
+
+-- counting people
+SELECT count(*) AS differ FROM (
+	SELECT value, count(*), sum(count), sum(sum) FROM expected WHERE period = '30 days' GROUP BY 1
+	EXCEPT SELECT value, users, count, sum FROM personalize.cohort_counts('interest_category')) d;
+SELECT count(*), bool_and(users = personalize.cohort_count('interest_category', value))
+FROM personalize.cohort_counts('interest_category') c;
+SELECT personalize.cohort_count('interest_category', 'category-1', '7 days')
+	= (SELECT count(*) FROM expected WHERE value = 'category-1' AND period = '7 days') AS week,
+	personalize.cohort_count('interest_category', 'category-1', '7 days', now() - interval '15 days')
+	= (SELECT count(DISTINCT user_id) FROM happened WHERE n % 10 > 0 AND item % 6 = 1 AND ts < now() - interval '15 days' AND ts > now() - interval '22 days') AS past,
+	personalize.cohort_count('interest_category', NULL) AS anybody,
+	personalize.cohort_count('interest_category', NULL, NULL, NULL) AS ever,
+	personalize.cohort_count('interest_category', 'hats') AS nobody,
+	personalize.cohort_count('item_affinity', 'item-3') = (SELECT count(DISTINCT user_id) FROM happened WHERE n % 10 > 0 AND item = 3 AND ts > now() - interval '30 days') AS item;
+
+-- a query about one person unpacks one row, and only for the signal and period asked for
+CREATE FUNCTION pg_temp.work_of(query text) RETURNS TABLE (node text, relation text, how_often numeric) LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON, TIMING off, COSTS off, SUMMARY off) ' || query INTO plan;
+	RETURN QUERY
+		WITH RECURSIVE step AS (
+			SELECT plan -> 0 -> 'Plan' AS p
+			UNION ALL SELECT child FROM step, jsonb_array_elements(step.p -> 'Plans') child)
+		SELECT CASE WHEN p ->> 'Function Name' LIKE '\_profile%' THEN 'unpacked' ELSE 'rows read' END,
+			coalesce(p ->> 'Relation Name', p ->> 'Function Name'),
+			CASE WHEN p ->> 'Function Name' LIKE '\_profile%' THEN (p ->> 'Actual Loops')::numeric
+				ELSE round((p ->> 'Actual Rows')::numeric * (p ->> 'Actual Loops')::numeric) END
+		FROM step WHERE p ->> 'Relation Name' = 'profile' OR p ->> 'Function Name' LIKE '\_profile%'
+		ORDER BY 1 DESC;
+END
+$$;
+-- (the table is small enough to be read whole, which would prove nothing)
+SET enable_seqscan = off;
+ANALYZE personalize.profile, personalize.subject, personalize.signal;
+SELECT * FROM pg_temp.work_of($$SELECT * FROM personalize.profile_feature WHERE user_id = 'u7' AND signal = 'interest_category' AND period = '30 days'$$);
+SELECT * FROM pg_temp.work_of($$SELECT * FROM personalize.profile_feature WHERE user_key = personalize.user_key('u7') AND signal = 'interest_category'$$);
+SELECT * FROM pg_temp.work_of($$SELECT * FROM personalize.profile_pane WHERE user_id = 'u7' AND pane_start > now() - interval '7 days' AND signal = 'item_affinity'$$);
+SELECT * FROM pg_temp.work_of($$SELECT value, count(*) FROM personalize.profile_feature WHERE signal = 'interest_category' AND period = '30 days' GROUP BY 1$$);
+RESET enable_seqscan;
+
+-- an event that its visitor did not allow for analytics
+SELECT count(*) FROM personalize.analytics_event;
+SELECT personalize.track('u1', 'view_item', 'item-1', consent => '{personalization}');
+SELECT count(*) FROM personalize.analytics_event;
+
+-- withdrawn is gone, disabled is not shown
+SELECT personalize.withdraw_consent('u7', '{personalization}', 'test');
+SELECT count(*) FROM personalize.profile_feature WHERE user_id = 'u7';
+SELECT personalize.disable_signal('interest_brand');
+SELECT count(*) FROM personalize.profile_feature WHERE signal = 'interest_brand';
+SELECT count(*) FROM personalize.profile_pane WHERE signal = 'interest_brand';
+SELECT * FROM personalize.cohort_counts('interest_brand');
+SELECT personalize.enable_signal('interest_brand');
+
+-- errors
+SELECT personalize.cohort_count('interest_shoe', 'x');
+SELECT personalize.cohort_count(NULL, 'x');
+SELECT personalize.cohort_count('interest_brand', 'x', '-1 day');
+
+-- who may
+SET ROLE personalize_analyst;
+SELECT count(*) > 0 FROM personalize.profile_feature;
+SELECT count(*) > 0 FROM personalize.profile_pane;
+SELECT (SELECT count(*) > 0 FROM personalize.profile_person), (SELECT count(*) > 0 FROM personalize.analytics_event);
+SELECT personalize.cohort_count('interest_brand', 'brand-1') > 0, (SELECT count(*) FROM personalize.cohort_counts('interest_brand'));
+SELECT features FROM personalize.profile;
+SET ROLE personalize_app;
+SELECT count(*) FROM personalize.profile_feature;
+SELECT personalize.cohort_count('interest_brand', 'brand-1');
+RESET ROLE;

@@ -1,0 +1,33 @@
+-- keys are those of the UTF-8 bytes in a database of any encoding
+SET client_encoding = 'UTF8';
+SET client_min_messages = warning;
+DROP DATABASE IF EXISTS regress_personalize_latin1;
+DROP DATABASE IF EXISTS regress_personalize_ascii;
+CREATE DATABASE regress_personalize_latin1 TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C';
+CREATE DATABASE regress_personalize_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
+DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
+\set database :DBNAME
+SELECT personalize.user_key('ä');
+SELECT personalize.track('ä', 'view_item', message_id => 'ä', consent => '{analytics}');
+SELECT message FROM personalize.message_seen;
+
+\c regress_personalize_latin1
+SET client_encoding = 'UTF8';
+CREATE EXTENSION personalize;
+SELECT personalize.user_key('ä');
+SELECT personalize.track('ä', 'view_item', message_id => 'ä', consent => '{analytics}');
+SELECT message FROM personalize.message_seen;
+
+-- bytes that are no UTF-8 are an id like any other where the database asks for none
+\c regress_personalize_ascii
+CREATE EXTENSION personalize;
+SELECT personalize.user_key('ä');
+SELECT accepted, rejected FROM personalize.ingest(ARRAY['ä', E'\xe4'], '{view_item,view_item}', message_ids => ARRAY['ä', E'\xe4'],
+	consents => '{analytics,analytics}');
+SELECT count(DISTINCT user_key), bool_or(user_key = personalize.user_key('ä')) AS same FROM personalize.event;
+SELECT message FROM personalize.message_seen ORDER BY message;
+
+\c :database
+SET client_min_messages = warning;
+DROP DATABASE regress_personalize_latin1;
+DROP DATABASE regress_personalize_ascii;

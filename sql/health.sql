@@ -1,0 +1,43 @@
+-- health: checks, and what they say when something is wrong
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+
+SELECT "check", fix IS NULL AS nothing_to_do FROM personalize.health() WHERE "check" NOT IN ('preload', 'workers', 'cleanup');
+
+-- the first event
+SELECT personalize.track('ada', 'view_item', 'shoe', consent => '{analytics,personalization,recommendations}');
+SELECT processor FROM personalize.rollup_now();
+SELECT "check", ok FROM personalize.health() WHERE "check" NOT IN ('preload', 'workers', 'cleanup');
+SELECT processor, enabled, waiting, lag, events, rejected, failures, last_error FROM personalize.stat_processor;
+
+-- a processor that is disabled, and what then waits
+SELECT personalize.disable_processor('neighbour');
+SELECT personalize.track('ada', 'view_item', 'hat', consent => '{analytics,personalization,recommendations}');
+SELECT processor FROM personalize.rollup_now();
+SELECT processor, enabled, waiting, lag > interval '0' AS behind FROM personalize.stat_processor;
+SELECT ok, regexp_replace(detail, '\d+ seconds', 'some seconds') AS detail, fix FROM personalize.health() WHERE "check" = 'processor neighbour';
+SELECT personalize.enable_processor('neighbour');
+SELECT processor FROM personalize.rollup_now();
+SELECT personalize.disable_processor('nobody');
+
+-- ids that have one key
+INSERT INTO personalize._dictionary_log SELECT 'i', s, personalize.item_key('shoe'), 'boot', 0 FROM generate_series(0, 63) AS s;
+INSERT INTO personalize._dictionary_log SELECT 'u', s, personalize.user_key('ada'), 'bob', 0 FROM generate_series(0, 63) AS s;
+SET client_min_messages = error;
+SELECT processor FROM personalize.rollup_now();
+RESET client_min_messages;
+SELECT ok, fix FROM personalize.health() WHERE "check" = 'key collisions';
+SELECT source, reason FROM personalize.rejected_event ORDER BY reason;
+
+-- who may ask
+CREATE ROLE regress_operator;
+SET ROLE regress_operator;
+SELECT * FROM personalize.health();
+SELECT * FROM personalize.stat_processor;
+RESET ROLE;
+GRANT personalize_admin TO regress_operator;
+SET ROLE regress_operator;
+SELECT count(*) > 10 AS checks FROM personalize.health();
+SELECT count(*) AS processors FROM personalize.stat_processor;
+RESET ROLE;
+REVOKE personalize_admin FROM regress_operator;
+DROP ROLE regress_operator;

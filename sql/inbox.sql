@@ -1,0 +1,136 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+\set SHOW_CONTEXT never
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT personalize.grant_consent(1, ARRAY['analytics', 'personalization', 'recommendations']);
+CREATE VIEW stored AS
+	SELECT e.user_key, t.name AS event, e.item_key, e.consent, e.properties, e.message_key IS NOT NULL AS message
+	FROM personalize.event e JOIN personalize.event_type t USING (event);
+
+-- one row, several, from a query; the view stays empty
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 10);
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES ('1', 'view', '11'), ('1', 'view', 12), (1, 'search', NULL);
+INSERT INTO personalize.inbox (user_id, event, item_id, properties) SELECT 1, 'view', g, jsonb_build_object('g', g) FROM generate_series(13, 14) g;
+INSERT INTO personalize.inbox VALUES (1::numeric, 'view', 'b5a0a2fe-5f3a-4c3b-8f0e-2b7e2a0b9a11'::uuid, '{"a": 1}', NULL, 2::bigint, 'r', NULL, NULL);
+SELECT * FROM personalize.inbox;
+SELECT * FROM stored ORDER BY event, item_key;
+TRUNCATE personalize.event;
+
+-- defaults and RETURNING of every column
+BEGIN;
+INSERT INTO personalize.inbox (user_id, event) VALUES (1, 'view')
+	RETURNING user_id, event, item_id, properties, ts = now() AS ts, session_id, request_id, length(message_id::text) AS message_id, consent;
+INSERT INTO personalize.inbox VALUES (1, 'view', 2, '{"a": 1}', '2026-01-01', 's', 'r', 'm', '{analytics}') RETURNING *;
+ROLLBACK;
+-- a default message_id counts once as any other
+INSERT INTO personalize.inbox (user_id, event) VALUES (1, 'view') RETURNING message_id AS m \gset
+INSERT INTO personalize.inbox (user_id, event, message_id) VALUES (1, 'view', :'m');
+SELECT count(*) FROM personalize.event;
+TRUNCATE personalize.event;
+
+-- COPY
+COPY personalize.inbox (user_id, event, item_id, properties, consent) FROM stdin;
+1	view	1	\N	\N
+1	view	2	{"a": 1}	{analytics}
+2	view	3	\N	\N
+3	view	4	\N	{personalization}
+\.
+COPY personalize.inbox (user_id, event, message_id) FROM stdin (FORMAT csv);
+1,view,copy-1
+1,view,copy-1
+\.
+SELECT * FROM stored ORDER BY user_key, item_key;
+TRUNCATE personalize.event;
+-- an error in the middle leaves nothing, neither stored nor gathered
+COPY personalize.inbox (user_id, event, properties) FROM stdin;
+1	view	{}
+1	view	not json
+\.
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);
+SELECT item_key FROM stored;
+-- more than are written at once
+INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', g FROM generate_series(1, 2500) g;
+INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', 1 / (2500 - g) FROM generate_series(1, 2500) g;
+SELECT count(*), count(DISTINCT item_key) FROM stored;
+TRUNCATE personalize.event;
+
+-- one bad row raises; among several it is kept aside
+\set VERBOSITY terse
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
+INSERT INTO personalize.inbox (user_id, event) VALUES (1, repeat('e', 65));
+INSERT INTO personalize.inbox (user_id, event, ts) VALUES (1, 'view', '2999-01-01 00:00:00+00');
+INSERT INTO personalize.inbox (user_id, event, properties) VALUES (1, 'view', '3');
+UPDATE personalize.inbox SET user_id = 1;
+DELETE FROM personalize.inbox;
+\set VERBOSITY default
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view'), (1, 'view'), (1, '');
+SELECT source, row_number, reason, user_key FROM personalize.rejected_event ORDER BY row_number;
+SELECT count(*) FROM personalize.event;
+TRUNCATE personalize.event, personalize.rejected_event;
+
+-- statements inside statements, and failing ones
+CREATE FUNCTION pg_temp.nested(item integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', item + 100);
+	IF item = 2 THEN
+		BEGIN
+			INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 200);
+			INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', 1 / (3 - g) FROM generate_series(1, 3) g;
+		EXCEPTION WHEN division_by_zero THEN
+			NULL;
+		END;
+	END IF;
+	RETURN item;
+END $$;
+INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', pg_temp.nested(g) FROM generate_series(1, 3) g;
+WITH a AS (INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 301) RETURNING item_id),
+	b AS (INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 302), (1, 'view', 303) RETURNING item_id)
+SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b);
+SELECT array_agg(item_key ORDER BY item_key) FROM stored;
+TRUNCATE personalize.event;
+BEGIN;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);
+SAVEPOINT a;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 2);
+SAVEPOINT b;
+INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', 1 / (3 - g) FROM generate_series(1, 3) g;
+ROLLBACK TO b;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 3);
+ROLLBACK TO a;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 4);
+COMMIT;
+SELECT array_agg(item_key ORDER BY item_key) FROM stored;
+TRUNCATE personalize.event;
+
+-- history
+SET personalize.history = on;
+INSERT INTO personalize.inbox (user_id, event, item_id, ts) SELECT 1, 'view', g, '2024-01-01 00:00:00+00'::timestamptz + g * interval '12 hours' FROM generate_series(0, 4) g;
+RESET personalize.history;
+SELECT tableoid::regclass AS day, count(*) FROM personalize.event GROUP BY 1 ORDER BY 1;
+TRUNCATE personalize.event;
+
+-- what ORMs send: SQLAlchemy's insertmanyvalues, Django's bulk_create, ActiveRecord's insert_all
+INSERT INTO personalize.inbox (user_id, event, item_id, properties, ts, session_id, request_id, consent)
+	SELECT p0::VARCHAR, p1::VARCHAR, p2::VARCHAR, p3::JSONB, p4::TIMESTAMP WITH TIME ZONE, p5::VARCHAR, p6::VARCHAR, p7::TEXT[]
+	FROM (VALUES ('1', 'view', '1', '{"a": 1}', '2026-01-01T00:00:00+00:00', NULL, NULL, NULL, 0),
+		('1', 'view', '2', NULL, '2026-01-01T00:00:00+00:00', 's', 'r', NULL, 1)) AS imp_sen(p0, p1, p2, p3, p4, p5, p6, p7, sen_counter)
+	ORDER BY sen_counter RETURNING length(personalize.inbox.message_id::text), length(personalize.inbox.message_id::text) AS message_id__1;
+INSERT INTO personalize.inbox (user_id, event, item_id, properties, session_id, request_id, consent)
+	VALUES ('1', 'view', '6', '{"a": 1}', NULL, NULL, ARRAY['analytics']::VARCHAR[]) RETURNING length(personalize.inbox.message_id::text);
+INSERT INTO "personalize"."inbox" ("user_id", "event", "item_id", "properties", "message_id")
+	VALUES (1, 'view', 3, '{"a": 1}', 'b5a0a2fe-5f3a-4c3b-8f0e-2b7e2a0b9a12'::uuid), (1, 'view', 4, NULL, 'b5a0a2fe-5f3a-4c3b-8f0e-2b7e2a0b9a13'::uuid)
+	RETURNING "personalize"."inbox"."message_id";
+PREPARE active_record AS INSERT INTO "personalize"."inbox" ("user_id", "event", "item_id", "properties") VALUES ($1, $2, $3, $4) RETURNING length("message_id"::text);
+EXECUTE active_record('1', 'view', '5', '{"a": 1}');
+SELECT * FROM stored ORDER BY item_key;
+
+-- privileges
+CREATE ROLE regress_personalize_app;
+GRANT personalize_app TO regress_personalize_app;
+SET ROLE regress_personalize_app;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1) RETURNING item_id;
+SET personalize.history = on;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);
+RESET personalize.history;
+RESET ROLE;
+DROP ROLE regress_personalize_app;
+DROP VIEW stored;

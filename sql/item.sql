@@ -1,0 +1,136 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+\set SHOW_CONTEXT never
+-- plain SQL writes the catalogue, with ids of any type
+INSERT INTO personalize.item (item_id, category, price) VALUES ('1', 'shoes', 10), ('sku-2', 'hats', 5)
+	ON CONFLICT (item_id) DO UPDATE SET category = EXCLUDED.category, price = EXCLUDED.price;
+INSERT INTO personalize.item (item_id, category, price) VALUES ('1', 'boots', 12), (3, 'hats', 1)
+	ON CONFLICT (item_id) DO UPDATE SET category = EXCLUDED.category, price = EXCLUDED.price;
+COPY personalize.item (item_id, category, tags) FROM stdin;
+4	hats	{warm,red}
+café	hats	\N
+\.
+SELECT item_key, item_id, category, price, tags, available, hidden, item_key = personalize.item_key(item_id) AS same
+	FROM personalize.item ORDER BY item_id COLLATE "C";
+\set VERBOSITY terse
+INSERT INTO personalize.item (item_id) VALUES ('');
+INSERT INTO personalize.item (item_id) VALUES (repeat('x', 513));
+INSERT INTO personalize.item (item_id) VALUES (NULL);
+INSERT INTO personalize.item (item_id, attributes) VALUES ('a', '[1]');
+INSERT INTO personalize.item (item_key, item_id) VALUES (1, 'a');
+\set VERBOSITY default
+INSERT INTO personalize.item (item_id) VALUES (repeat('x', 512)) RETURNING length(item_id), item_key < 0 AS hashed;
+TRUNCATE personalize.item;
+
+-- upsert_items: what an object does not name stays
+SELECT * FROM personalize.upsert_items('[{"item_id": 1, "category": "shoes", "price": 9.5, "tags": ["a", "b"], "color": "red"},
+	{"item_id": "sku", "hidden": true, "attributes": {"size": 4}}]');
+SELECT * FROM personalize.upsert_items('[{"item_id": "1", "price": null, "width": 3}, {"item_id": 1.0, "available": false},
+	{"item_id": "sku", "brand": "B", "tags": "one"}, {"item_id": "new"}]');
+SELECT item_id, category, brand, price, tags, attributes, available, hidden FROM personalize.item ORDER BY item_id COLLATE "C";
+SELECT * FROM personalize.upsert_items('{"item_id": 7, "created_at": "2020-01-01"}');
+SELECT * FROM personalize.upsert_items('[]');
+SELECT * FROM personalize.upsert_items(NULL);
+SELECT * FROM personalize.upsert_items('3');
+SELECT * FROM personalize.upsert_items('[{"item_id": 1}, 5]');
+SELECT * FROM personalize.upsert_items('[{"item_id": ""}]');
+SELECT * FROM personalize.upsert_items('[{"item_id": 1, "price": "dear"}]');
+TRUNCATE personalize.item;
+
+-- sync_items: a shop's own table, whose names want quoting
+CREATE SCHEMA "Sh""op; DROP TABLE x";
+CREATE TABLE "Sh""op; DROP TABLE x"."Pro'ducts %I" (
+	"the ""id""" bigint PRIMARY KEY,
+	"cat'egory); --" text,
+	"Price $1" numeric(10, 2),
+	stock integer,
+	colour text,
+	labels jsonb,
+	changed timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO "Sh""op; DROP TABLE x"."Pro'ducts %I"
+	SELECT i, 'c' || i % 2, i * 1.5, i % 3, CASE WHEN i > 1 THEN 'red' END, '["x", "y"]', '2026-01-01'
+	FROM generate_series(1, 4) i;
+PREPARE sync(text) AS SELECT * FROM personalize.sync_items('"Sh""op; DROP TABLE x"."Pro''ducts %I"',
+	'{"category": "cat''egory); --", "price": "Price $1", "currency": {"value": "EUR''"}, "available": "stock",
+		"tags": "labels", "attributes": {"it''s colour": "colour"}}', $1);
+EXECUTE sync('full');
+EXECUTE sync('full');
+SELECT item_key, item_id, category, price, currency, tags, attributes, available, source FROM personalize.item ORDER BY item_key;
+-- what vanished becomes unavailable, what comes back becomes available again
+INSERT INTO personalize.item (item_id) VALUES ('not from there');
+DELETE FROM "Sh""op; DROP TABLE x"."Pro'ducts %I" WHERE colour IS NULL OR stock = 0;
+UPDATE "Sh""op; DROP TABLE x"."Pro'ducts %I" SET "Price $1" = 100 WHERE stock = 2;
+EXECUTE sync('full');
+EXECUTE sync('full');
+SELECT item_id, price, available, vanished_at IS NOT NULL AS vanished FROM personalize.item ORDER BY item_key;
+INSERT INTO "Sh""op; DROP TABLE x"."Pro'ducts %I" VALUES (1, 'c1', 2, 5);
+EXECUTE sync('full');
+SELECT item_id, price, available, vanished_at IS NOT NULL AS vanished FROM personalize.item ORDER BY item_key;
+
+-- incremental: only what changed since the last run; the last hour is read again
+CREATE TABLE product (id uuid PRIMARY KEY, category text, hidden boolean, changed timestamp, version integer);
+INSERT INTO product VALUES ('00000000-0000-0000-0000-00000000000A', 'a', NULL, '2026-01-01 10:00', 1),
+	('00000000-0000-0000-0000-00000000000b', 'b', true, '2026-01-01 12:00', 2);
+SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_column => 'changed');
+SELECT item_id, category, hidden FROM personalize.item WHERE source = 'public.product' ORDER BY item_id;
+UPDATE product SET category = 'lost: its time did not change' WHERE changed < '2026-01-01 11:00';
+UPDATE product SET category = 'read again' WHERE changed = '2026-01-01 12:00';
+INSERT INTO product VALUES ('00000000-0000-0000-0000-00000000000c', 'c', NULL, '2026-01-01 11:30', 3);
+SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_column => 'changed');
+SELECT item_id, category, hidden FROM personalize.item WHERE source = 'public.product' ORDER BY item_id;
+SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_column => 'version');
+UPDATE product SET version = 5, category = 'five' WHERE version = 3;
+SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_column => 'version');
+SELECT source, changed_column, changed_until, last_mode, inserted, updated, unavailable FROM personalize.item_sync ORDER BY source;
+
+-- a view is as good as a table, rows without a usable id are left out and said
+CREATE VIEW offer AS SELECT CASE n WHEN 1 THEN 'v1' WHEN 2 THEN '' WHEN 3 THEN NULL WHEN 4 THEN repeat('x', 600) ELSE 'v5' END AS sku,
+	'EUR'::char(5) AS currency, 0.0 AS available FROM generate_series(1, 6) n;
+SELECT * FROM personalize.sync_items('offer', '{"item_id": "sku", "tags": ["sku", "currency"]}');
+SELECT item_id, tags, currency, available FROM personalize.item WHERE source = 'public.offer' ORDER BY item_id;
+-- numeric ids are the ids the tracking functions make of them
+CREATE VIEW number AS SELECT 12.50 AS id, 'n' AS category UNION ALL SELECT 42.00, 'm';
+SELECT * FROM personalize.sync_items('number');
+SELECT item_id, item_key >= 0 AS own_key FROM personalize.item WHERE source = 'public.number' ORDER BY item_id;
+
+-- mistakes are named
+SELECT * FROM personalize.sync_items(NULL);
+SELECT * FROM personalize.sync_items('product', mode => 'partial');
+SELECT * FROM personalize.sync_items('product', mode => NULL);
+SELECT * FROM personalize.sync_items('product', '{"item_id": "nosuch"}');
+SELECT * FROM personalize.sync_items('product', '{"colour": "category"}');
+SELECT * FROM personalize.sync_items('product', '{"category": 3}');
+SELECT * FROM personalize.sync_items('product', '{"category": {"sql": "now()"}}');
+\set VERBOSITY terse
+SELECT * FROM personalize.sync_items('product', '{"price": {"value": "dear"}}');
+\set VERBOSITY default
+SELECT * FROM personalize.sync_items('product', '{"tags": ["category", null]}');
+SELECT * FROM personalize.sync_items('product', '[]');
+SELECT * FROM personalize.sync_items('product', '{"item_id": "category); DROP TABLE product; --"}');
+SELECT * FROM personalize.sync_items('product', mode => 'incremental');
+SELECT * FROM personalize.sync_items('product', changed_column => 'category');
+SELECT * FROM personalize.sync_items('product', changed_column => 'ctid');
+SELECT * FROM personalize.sync_items('product_pkey');
+SELECT * FROM personalize.sync_items('personalize.item');
+
+-- it reads and writes with the caller's rights
+CREATE ROLE regress_item_shop IN ROLE personalize_app;
+CREATE ROLE regress_item_nobody;
+SET ROLE regress_item_shop;
+SELECT * FROM personalize.sync_items('product');
+RESET ROLE;
+GRANT SELECT ON product TO regress_item_shop, regress_item_nobody;
+SET ROLE regress_item_shop;
+SELECT * FROM personalize.sync_items('product');
+RESET ROLE;
+SET ROLE regress_item_nobody;
+\set VERBOSITY terse
+SELECT * FROM personalize.sync_items('product');
+RESET ROLE;
+REVOKE ALL ON product FROM regress_item_shop, regress_item_nobody;
+DROP ROLE regress_item_shop, regress_item_nobody;
+
+SET client_min_messages = warning;
+DROP SCHEMA "Sh""op; DROP TABLE x" CASCADE;
+DROP TABLE product CASCADE;
+DROP VIEW offer, number;

@@ -1,0 +1,155 @@
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+-- the batches of this test are its own: a running worker would take them first
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p \g /dev/null
+RESET client_min_messages;
+CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor('neighbour');
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor('neighbour');
+END
+$$;
+SET timezone = 'UTC';
+
+-- Short ways to say: these clicks happened; process them; what do sessions look like?
+CREATE PROCEDURE clicks(who text, clicks text, session_id text DEFAULT NULL, kind text DEFAULT 'view_item',
+	consents text DEFAULT 'recommendations') LANGUAGE sql AS $$
+	SELECT personalize.import_events(array_agg(who::personalize.entity_id), array_agg(kind),
+		array_agg(split_part(c, '@', 2)::personalize.entity_id),
+		array_agg(('2026-01-05 ' || split_part(c, '@', 1) || '+00')::timestamptz),
+		session_ids => array_agg(session_id::personalize.entity_id),
+		consents => array_agg(consents))
+	FROM unnest(string_to_array(clicks, ' ')) AS c
+$$;
+CREATE VIEW sessions AS
+	SELECT s.user_key, s.given, i.started::time, s.ended::time, s.events, i.items,
+		(SELECT count(*) FROM personalize.posting p, personalize._posting_entries(p.data) e
+			WHERE e.ts >= i.started AND p.item_key = ANY (i.items)) AS postings
+	FROM personalize.session s,
+		LATERAL (SELECT min(ts) AS started, array_agg(item_key) AS items
+			FROM personalize._session_items(s.items)) i
+	ORDER BY s.user_key, s.given, i.started;
+
+-- A pause of 30 minutes ends a session, one second less does not.
+CALL clicks('1', '10:00:00@11 10:30:00@12 11:00:01@13');
+CALL roll();
+SELECT * FROM sessions;
+-- A late event in between joins the two; the same item again changes no place.
+CALL clicks('1', '10:45:00@14 10:50:00@11');
+CALL roll();
+SELECT * FROM sessions;
+SELECT item_key, place, items_before, items_after
+FROM personalize.posting, personalize._posting_entries(data) ORDER BY place;
+-- An earlier one moves its start, and so its number and all its postings.
+CALL clicks('1', '09:40:00@15');
+CALL roll();
+SELECT * FROM sessions;
+SELECT count(*), count(DISTINCT session) AS sessions FROM personalize.posting, personalize._posting_entries(data);
+-- Four sessions become one in one batch.
+CALL clicks('2', '08:00:00@21 08:40:00@22 09:20:00@23 10:00:00@24');
+CALL roll();
+SELECT * FROM sessions WHERE user_key = 2;
+CALL clicks('2', '08:20:00@25 09:00:00@26 09:40:00@27');
+CALL roll();
+SELECT * FROM sessions WHERE user_key = 2;
+
+-- A session id overrides pauses, and belongs to its user.
+CALL clicks('3', '08:00:00@31 12:00:00@32', 'visit');
+CALL clicks('4', '08:01:00@31', 'visit');
+CALL clicks('3', '08:02:00@33');
+CALL roll();
+SELECT * FROM sessions WHERE user_key IN (3, 4);
+
+-- Only interest counts, and only with consent for recommendations.
+CALL clicks('5', '08:00:00@51 08:01:00@52', kind => 'view_item_list');
+CALL clicks('5', '08:00:00@51 08:01:00@52', kind => 'remove_from_cart');
+CALL clicks('6', '08:00:00@51 08:01:00@52', consents => 'analytics,personalization');
+CALL clicks('7', '08:00:00@51', kind => 'purchase');
+CALL clicks('7', '08:01:00@52', kind => 'add_to_cart');
+CALL roll();
+SELECT * FROM sessions WHERE user_key IN (5, 6, 7);
+
+-- At one time and in one transaction the order of arrival decides.
+CALL clicks('8', '08:00:00@83 08:00:00@81 08:00:00@82');
+CALL roll();
+SELECT * FROM sessions WHERE user_key = 8;
+
+-- A robot: the first 64 items stay, all events are counted.
+SELECT personalize.import_events(array_agg('9'::personalize.entity_id), array_agg('view_item'::text),
+	array_agg((9000 + i)::text::personalize.entity_id), array_agg('2026-01-05 08:00+00'::timestamptz + make_interval(secs => i)),
+	consents => array_agg('recommendations'::text))
+FROM generate_series(1, 300) AS i;
+CALL roll();
+SELECT events, array_length(items, 1), items[64], ended FROM sessions WHERE user_key = 9;
+CALL clicks('9', '07:59:00@9999');
+CALL roll();
+SELECT events, array_length(items, 1), items[1], items[64] FROM sessions WHERE user_key = 9;
+SELECT * FROM personalize.verify_index();
+
+-- Withdrawal takes a person's sessions out at once; granting again brings none back.
+SELECT personalize.withdraw_consent('2', '{recommendations}', 'test');
+SELECT count(*) FROM personalize.session WHERE user_key = 2;
+SELECT count(*) FROM personalize.posting WHERE item_key BETWEEN 21 AND 27;
+SELECT personalize.grant_consent('2', '{recommendations}', 'test');
+CALL roll();
+SELECT count(*) FROM personalize.session WHERE user_key = 2;
+-- Another purpose does not concern it.
+SELECT personalize.withdraw_consent('3', '{analytics}', 'test');
+SELECT count(*) FROM personalize.session WHERE user_key = 3;
+SELECT * FROM personalize.verify_index();
+
+-- The result does not depend on how events are cut into batches, nor on their order.
+CREATE PROCEDURE shuffle(batch integer, seed double precision) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM setseed(seed);
+	SET LOCAL client_min_messages = warning;
+	CREATE TEMP TABLE IF NOT EXISTS log AS
+		SELECT 100 + (random() * 30)::int AS who, 1 + (power(random(), 2) * 40)::int AS item,
+			'2026-01-10 00:00+00'::timestamptz + make_interval(secs => n * 97) AS ts,
+			CASE WHEN random() < 0.2 THEN 's' || (random() * 2)::int END AS session
+		FROM generate_series(1, 2000) AS n;
+	EXECUTE format('SET personalize.batch_events = %s', batch);
+	FOR part IN 0 .. 4 LOOP
+		PERFORM personalize.import_events(array_agg(who::personalize.entity_id), array_agg('view_item'::text),
+			array_agg(item::personalize.entity_id), array_agg(ts),
+			session_ids => array_agg(session::personalize.entity_id), consents => array_agg('recommendations'::text))
+		FROM (SELECT *, ntile(5) OVER (ORDER BY md5(l::text || seed)) - 1 AS p FROM log l) l WHERE p = part;
+		COMMIT;
+		CALL roll();
+		COMMIT;
+	END LOOP;
+	RESET personalize.batch_events;
+END
+$$;
+CREATE VIEW canonical AS
+	SELECT md5(string_agg(concat_ws(' ', p.item_key, e.ts, e.session, e.items_before, e.items_after), ',' ORDER BY p.item_key, e.ts, e.session)) AS digest
+	FROM personalize.posting p, personalize._posting_entries(p.data) e WHERE p.item_key <= 41;
+CALL shuffle(100000, 0.1);
+SELECT * FROM personalize.verify_index();
+SELECT digest AS first FROM canonical \gset
+SELECT count(personalize.withdraw_consent(u::text, '{recommendations}', 'test')) FROM generate_series(100, 130) u;
+SELECT * FROM personalize.verify_index();
+SELECT count(*) FROM personalize.session WHERE user_key BETWEEN 100 AND 130;
+SELECT personalize.grant_consent(u::text, '{recommendations}', 'test') IS NULL AS denied FROM generate_series(100, 130) u GROUP BY 1;
+CALL shuffle(37, 0.2);
+SELECT * FROM personalize.verify_index();
+SELECT digest = :'first' AS same FROM canonical;
+
+-- Rebuilding gives the same again, and verify_index() finds what is not as it should be.
+SELECT personalize.rebuild_processor('neighbour');
+SELECT count(*) FROM personalize.session;
+CALL roll();
+SELECT digest = :'first' AS same FROM canonical;
+SELECT * FROM personalize.verify_index();
+DELETE FROM personalize.posting WHERE item_key = 11;
+UPDATE personalize.session SET events = events + 1 WHERE user_key = 7;
+UPDATE personalize._session_total SET sessions = sessions + 1;
+INSERT INTO personalize.posting SELECT -1, 0, data FROM personalize.posting WHERE item_key = 12 ORDER BY chunk LIMIT 1;
+SELECT * FROM personalize.verify_index();
+
+DROP TABLE log;
+DROP VIEW sessions, canonical;
+DROP PROCEDURE clicks, roll, shuffle;
+DROP EXTENSION personalize CASCADE;

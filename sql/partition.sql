@@ -1,0 +1,60 @@
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+RESET client_min_messages;
+SET timezone = 'Pacific/Auckland';
+SELECT personalize.grant_consent('u1', ARRAY['analytics', 'personalization', 'recommendations']) IS NOT NULL AS granted;
+CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	events bigint;
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	RETURN events;
+END
+$$;
+
+-- days are made ahead, and only once
+SELECT personalize._make_partitions_ahead(4) > 0 AS made;
+SELECT personalize._make_partitions_ahead(4);
+SELECT min(day) - (now() AT TIME ZONE 'UTC')::date AS first, count(*) AS days FROM personalize._event_day;
+SELECT personalize._make_partitions_ahead(-1);
+SELECT personalize._make_partitions_ahead(367);
+
+-- a day is a day of UTC, whatever the session's time zone
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+SELECT bool_and(pg_get_expr(c.relpartbound, c.oid) LIKE '%00:00:00+00%00:00:00+00%') AS midnight
+FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE i.inhparent = 'personalize.event'::regclass;
+
+-- the parent has neither key nor index, a partition a BRIN index on txid; the parent alone is a member
+SELECT count(*) FROM pg_index WHERE indrelid = 'personalize.event'::regclass;
+SELECT DISTINCT am.amname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am am ON am.oid = c.relam
+JOIN pg_inherits i ON i.inhrelid = x.indrelid WHERE i.inhparent = 'personalize.event'::regclass;
+SELECT count(*) FILTER (WHERE d.objid = 'personalize.event'::regclass) AS parent, count(*) FILTER (WHERE d.objid IN
+	(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'personalize.event'::regclass)) AS partitions
+FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e';
+
+-- history makes the days it needs; a past day that is wholly processed is closed
+SELECT personalize.import_events(ARRAY['u1', 'u1', 'u1'], ARRAY['view_item', 'view_item', 'view_item'],
+	ARRAY['a', 'b', 'c'], ARRAY['2020-02-29 23:59:59+00', '2020-03-01 00:00:00+00', '1999-12-31 12:00:00+00']::timestamptz[]);
+SELECT tableoid::regclass, ts FROM personalize.event ORDER BY ts;
+SELECT roll();
+SELECT day, rolled FROM personalize._event_day WHERE day < '2021-01-01' ORDER BY day;
+SELECT indexdef FROM pg_indexes WHERE tablename = 'event_p20200229' ORDER BY indexname;
+-- what comes in for a closed day opens it again, and counts
+SELECT personalize.import_events(ARRAY['u1'], ARRAY['view_item'], ARRAY['d'], ARRAY['2020-02-29 12:00:00+00']::timestamptz[]);
+SELECT day FROM personalize._event_day WHERE NOT rolled AND day < '2021-01-01' ORDER BY day;
+SELECT roll();
+SELECT roll();
+SELECT day FROM personalize._event_day WHERE NOT rolled AND day < '2021-01-01' ORDER BY day;
+SELECT events FROM personalize.profile;
+-- a rebuild reads closed days too
+SELECT personalize.rebuild_processor('profile');
+SELECT roll();
+SELECT events FROM personalize.profile;
+
+DROP FUNCTION roll;

@@ -1,0 +1,121 @@
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+-- the batches of this test are its own: a running worker would take them first
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['profile', 'item_stat', 'neighbour'] LOOP
+		PERFORM personalize.disable_processor(name);
+	END LOOP;
+END
+$$;
+RESET client_min_messages;
+SELECT personalize.grant_consent('u' || u, ARRAY['analytics', 'personalization', 'recommendations']) IS NOT NULL AS granted
+FROM generate_series(1, 5) AS u;
+
+-- what profiles hold against what the raw events say
+CREATE VIEW difference AS
+SELECT coalesce(p.user_key, e.user_key) AS user_key, p.events AS held, e.events AS raw
+FROM personalize.profile p
+FULL JOIN (SELECT user_key, count(*) AS events FROM personalize.event GROUP BY user_key) e USING (user_key)
+WHERE p.events IS DISTINCT FROM e.events;
+-- run one processor by hand although it is disabled for workers
+CREATE FUNCTION roll(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor('profile');
+	RETURN QUERY SELECT r.* FROM personalize.rollup_now() r;
+	PERFORM personalize.disable_processor('profile');
+END
+$$;
+-- arguments: how many events, of which user
+CREATE FUNCTION send(n int, u text) RETURNS bigint
+LANGUAGE sql AS $$
+	SELECT (personalize.ingest(array_agg(u), array_agg('view_item'::text), array_agg('item ' || i % 7))).accepted
+	FROM generate_series(1, n) AS i
+$$;
+
+-- nothing to do
+SELECT * FROM roll();
+-- committed events count once
+SELECT send(10, 'u1');
+SELECT * FROM roll();
+SELECT * FROM roll();
+SELECT * FROM difference;
+
+-- a transaction that has written events may not process; one that has processed may write
+BEGIN;
+SELECT send(1, 'u1');
+SELECT * FROM roll();
+ROLLBACK;
+BEGIN;
+SELECT * FROM roll();
+SELECT send(3, 'u2');
+COMMIT;
+SELECT * FROM roll();
+SELECT * FROM difference;
+-- what a savepoint undid does not count, what came after it does
+BEGIN;
+SELECT send(2, 'u3');
+SAVEPOINT s;
+SELECT send(4, 'u3');
+ROLLBACK TO s;
+SELECT send(8, 'u3');
+RELEASE s;
+COMMIT;
+SELECT * FROM roll();
+SELECT * FROM difference;
+-- nor does a batch that is rolled back
+SELECT send(5, 'u1');
+BEGIN;
+SELECT * FROM roll();
+ROLLBACK;
+SELECT * FROM roll();
+SELECT * FROM difference;
+-- only READ COMMITTED has the snapshots that are needed
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM roll();
+ROLLBACK;
+
+-- many transactions, batches of seven: a batch ends between transactions
+SELECT send(1 + i % 4, 'u' || 1 + i % 5) IS NULL AS missing FROM generate_series(1, 3) AS i;
+DO $$
+BEGIN
+	FOR i IN 1..40 LOOP
+		PERFORM send(1 + i % 4, 'u' || 1 + i % 5);
+		COMMIT;
+	END LOOP;
+END
+$$;
+SET personalize.batch_events = 7;
+SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
+SELECT * FROM roll();
+SELECT batches - :before BETWEEN 14 AND 25 AS several FROM personalize.processor WHERE name = 'profile';
+SELECT * FROM difference;
+-- one transaction larger than a batch is taken in rounds
+SELECT send(100, 'u4');
+SELECT * FROM roll();
+SELECT * FROM difference;
+RESET personalize.batch_events;
+
+-- an enabled processor goes on where it was; a rebuilt one counts everything again
+SELECT sum(events) = (SELECT count(*) FROM personalize.event) AS complete FROM personalize.profile;
+BEGIN;
+SELECT personalize.rebuild_processor('profile');
+SELECT count(*) FROM personalize.profile;
+COMMIT;
+SELECT * FROM roll();
+SELECT * FROM difference;
+SELECT personalize.enable_processor('nobody');
+SELECT personalize.disable_processor(NULL);
+SELECT personalize.rebuild_processor('nobody');
+
+-- positions say what they contain
+SELECT count(*) AS shards, bool_and(personalize._txid_seen(e.txid, p.asof)) AS seen
+FROM personalize.processor_position p, (SELECT max(txid) AS txid FROM personalize.event) e
+WHERE p.processor = 1;
+
+DROP VIEW difference;
+DROP FUNCTION roll, send;

@@ -1,0 +1,176 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- Scores depend on the age of sessions, so only their order is shown.
+CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
+
+-- an empty shop: no rows, no error
+SELECT count(*) FROM personalize.recommend('anyone');
+SELECT count(*) FROM personalize.recommend(NULL);
+SELECT count(*) FROM personalize.similar_items('nothing');
+SELECT count(*) FROM personalize.trending();
+SELECT count(*) FROM personalize.bought_together(ARRAY['nothing']);
+
+-- a new shop: the newest items, and the reason says why
+SELECT * FROM personalize.upsert_items('[
+	{"item_id": 1, "category": "shoes", "brand": "A", "price": 10, "tags": ["red"], "created_at": "2026-01-01"},
+	{"item_id": 2, "category": "shoes", "brand": "B", "price": 20, "size": 42, "created_at": "2026-01-02"},
+	{"item_id": 3, "category": "shoes", "brand": "A", "price": 30, "created_at": "2026-01-03"},
+	{"item_id": 4, "category": "hats", "brand": "A", "price": 40, "created_at": "2026-01-04"},
+	{"item_id": 5, "category": "hats", "brand": "B", "price": 50, "created_at": "2026-01-05"},
+	{"item_id": "hidden", "hidden": true}, {"item_id": "gone", "available": false}]');
+SELECT rank, item_id, item_key, score, reason, explanation FROM personalize.recommend('anyone', 3);
+SELECT count(DISTINCT request_id), bool_and(request_id::text ~ '^.{14}4.{4}[89ab]') AS version_4 FROM personalize.recommend('anyone');
+
+-- twelve people who each looked at a few items in a row
+SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations'])) FROM generate_series(100, 111) u;
+SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now()) - interval '1 day' + place * interval '1 minute'))
+	FROM generate_series(100, 111) u,
+		unnest(CASE WHEN u % 3 = 0 THEN ARRAY['1', '2', '3', 'gone'] WHEN u % 3 = 1 THEN ARRAY['1', '2', '4', 'hidden'] ELSE ARRAY['5', '4', '3'] END)
+			WITH ORDINALITY AS i(item, place);
+SELECT roll();
+
+-- zero lag: a click changes the next statement's answer
+SELECT personalize.grant_consent('eve', ARRAY['recommendations']);
+SELECT rank, item_id, reason FROM personalize.recommend('eve', 3);
+SELECT personalize.track('eve', 'view_item', 1);
+SELECT rank, item_id, reason FROM personalize.recommend('eve', 3);
+SELECT personalize.track('eve', 'view_item', 5);
+SELECT rank, item_id, reason FROM personalize.recommend('eve', 3);
+BEGIN;
+SELECT personalize.track('eve', 'view_item', 2);
+SELECT rank, item_id, reason FROM personalize.recommend('eve', 3);
+ROLLBACK;
+SELECT rank, item_id, reason FROM personalize.recommend('eve', 3);
+-- what has been rolled up answers as before
+CREATE TEMP TABLE tail AS SELECT rank, item_id, reason FROM personalize.recommend('eve', 5);
+SELECT roll();
+SELECT count(*) FROM (TABLE tail EXCEPT SELECT rank, item_id, reason FROM personalize.recommend('eve', 5)) d;
+
+-- what may not be returned: gone and hidden items, from the next statement on
+SELECT bool_or(item_id IN ('gone', 'hidden')) FROM personalize.recommend(103, 100);
+UPDATE personalize.item SET available = false WHERE item_id = '3';
+SELECT bool_or(item_id = '3') FROM personalize.recommend('eve', 100);
+SELECT bool_or(item_id = '3') FROM personalize.similar_items(2, 100);
+SELECT bool_or(item_id = '3') FROM personalize.trending(100);
+UPDATE personalize.item SET available = true, hidden = true WHERE item_id = '3';
+SELECT bool_or(item_id = '3') FROM personalize.recommend('eve', 100, candidates => ARRAY[2, 3]);
+UPDATE personalize.item SET hidden = false WHERE item_id = '3';
+SELECT bool_or(item_id = '3') FROM personalize.recommend('eve', 100);
+
+-- filter: a jsonpath over the catalogue row, a predicate or a search
+SELECT item_id, reason FROM personalize.recommend('eve', 5, '$.price > 25');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.brand == "B" && $.category == "shoes"');
+SELECT item_id FROM personalize.recommend('eve', 5, '$ ? (@.price < 25)');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.attributes.size');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.tags[*] == "red"');
+SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at > "2026-01-03T12"');
+SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at.datetime() > "2026-01-03T12:00:00+00:00".datetime()');
+SELECT item_id FROM personalize.recommend('eve', 5, 'strict $.no.such.thing == 1');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.price / 0 > 1');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.price > $limit');
+SELECT item_id FROM personalize.recommend('eve', 5, 'not a path');
+SELECT item_id FROM personalize.recommend('eve', 5, filter => 'true');
+
+-- candidates and exclude, of any type
+SELECT item_id, reason FROM personalize.recommend('eve', 5, candidates => ARRAY[4, 3, 99]);
+SELECT item_id, reason FROM personalize.recommend('nobody', 5, candidates => ARRAY['x', 'y', 'x', NULL, 'gone', '2']);
+SELECT count(*) FROM personalize.recommend('eve', 5, candidates => '{}');
+SELECT item_id FROM personalize.recommend('eve', 5, exclude => ARRAY[4::numeric, 3]);
+SELECT item_id FROM personalize.recommend('eve', 5, candidates => (SELECT array_agg(item_id::personalize.entity_id) FROM personalize.item WHERE price > 20));
+
+-- exclude_seen: nothing the person has had to do with in that time
+SELECT item_id, reason FROM personalize.recommend(100, 3, exclude_seen => '2 days');
+SELECT item_id, reason FROM personalize.recommend(100, 3, exclude_seen => '1 minute');
+SELECT count(personalize.track('eve', 'view_item', 1000 + i, ts => now() - interval '3 days' + i * interval '1 minute')) FROM generate_series(1, 100) i;
+SELECT count(*) FROM personalize.recommend('eve', 1000, candidates => (SELECT array_agg(1000 + i) FROM generate_series(1, 110) i), exclude_seen => '10 days');
+SELECT count(*) FROM personalize.recommend('eve', 1000, candidates => (SELECT array_agg(1000 + i) FROM generate_series(1, 110) i), exclude_seen => '1 day');
+SELECT roll();
+SELECT count(*) FROM personalize.recommend('eve', 1000, candidates => (SELECT array_agg(1000 + i) FROM generate_series(1, 110) i), exclude_seen => '10 days');
+-- also if later events, not for this purpose, have pushed it out of the profile
+SELECT personalize.grant_consent('mixed', ARRAY['personalization', 'recommendations']);
+SELECT personalize.track('mixed', 'view_item', 5, ts => now() - interval '3 hours');
+SELECT count(personalize.track('mixed', 'view_item', 2000 + i, ts => now() - interval '2 hours' + i * interval '1 minute', consent => '{personalization}')) FROM generate_series(1, 70) i;
+SELECT item_id FROM personalize.recommend('mixed', candidates => ARRAY[4, 5], exclude_seen => '1 day') ORDER BY 1;
+-- as_of: what came later was not seen then
+SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[3, 4, 5], exclude_seen => '1 hour', as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds') ORDER BY 1;
+SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[1, 2, 3], exclude_seen => '1 hour', as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds') ORDER BY 1;
+
+-- session_items overrides what is known; it is all there is without consent
+SELECT item_id, reason FROM personalize.recommend('eve', 2, session_items => ARRAY['5', '4']);
+SELECT item_id, reason FROM personalize.recommend('nobody', 2, session_items => ARRAY[2]);
+SELECT item_id, reason FROM personalize.recommend(NULL, 2, session_items => ARRAY[2]);
+SELECT item_id, reason FROM personalize.recommend('nobody', 6, session_items => ARRAY['unheard of']);
+INSERT INTO personalize.item (item_id, category) VALUES ('brand new', 'hats');
+SELECT item_id, reason FROM personalize.recommend('nobody', 6, session_items => ARRAY['brand new']);
+SELECT item_id, reason FROM personalize.similar_items('brand new', 3);
+SELECT item_id, reason FROM personalize.similar_items(2, 3, explain => true);
+SELECT personalize.similar_items(NULL);
+
+-- the person's last visit as of a day ago
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds');
+
+-- explain
+SELECT jsonb_object_keys(explanation) FROM personalize.recommend('eve', 1, explain => true) ORDER BY 1;
+SELECT explanation - 'score' - 'as_of' FROM personalize.recommend('nobody', 1, '$.price == 50', session_items => ARRAY[4], explain => true);
+
+-- preferences are obeyed at once
+SELECT personalize.set_preference(100, 'hidden_brand', 'A');
+SELECT string_agg(item_id, ',' ORDER BY item_id) FROM personalize.recommend(100, 10, candidates => ARRAY[1, 2, 3, 4, 5]);
+SELECT personalize.set_preference(100, 'hidden_item', 5);
+SELECT string_agg(item_id, ',' ORDER BY item_id) FROM personalize.recommend(100, 10, candidates => ARRAY[1, 2, 3, 4, 5]);
+SELECT personalize.clear_preference(100);
+SELECT personalize.grant_consent('fan', ARRAY['personalization', 'recommendations']);
+SELECT item_id, reason FROM personalize.recommend('fan', 1, exclude => ARRAY['brand new']);
+SELECT personalize.set_preference('fan', 'favourite_category', 'hats');
+SELECT item_id, reason FROM personalize.recommend('fan', 2, exclude => ARRAY['brand new']);
+SELECT personalize.track('fan', 'view_item', 1);
+SELECT item_id, explanation -> 'boost' AS boost FROM personalize.recommend('fan', 3, explain => true);
+
+-- consent withdrawn: nothing personal in the next statement
+SELECT item_id, reason FROM personalize.recommend(103, 1);
+SELECT personalize.withdraw_consent(103, ARRAY['recommendations']);
+SELECT rank, split_part(reason, ':', 2) FROM personalize.recommend(103, 1, exclude => ARRAY['brand new']);
+
+-- the visitor's own current sessions do not vote, however many others there are
+SELECT personalize.grant_consent('often', ARRAY['recommendations']);
+SELECT count(personalize.track('often', 'view_item', 'x', session_id => 'old' || i, ts => now() - interval '1 day')) FROM generate_series(1, 300) i;
+SELECT count(personalize.track('often', 'view_item', item, session_id => 'new' || i)) FROM generate_series(1, 20) i, unnest(ARRAY['p', 'q']) item;
+SELECT roll();
+SELECT count(*) FROM personalize.recommend('often', candidates => ARRAY['p', 'q']);
+
+-- bounds and mistakes
+SELECT count(*) FROM personalize.recommend('eve', 1000);
+SELECT personalize.recommend('eve', 0);
+SELECT personalize.recommend('eve', -1);
+SELECT personalize.recommend('eve', 2147483647);
+SELECT personalize.recommend('eve', NULL);
+SELECT count(*) > 0 FROM personalize.recommend(repeat('u', 5000), session_items => ARRAY[repeat('i', 5000)]);
+SELECT count(*) > 0 FROM personalize.recommend('eve', exclude_seen => '-1 day');
+SELECT count(*) > 0 FROM personalize.recommend('eve', exclude_seen => '100000000 years');
+SELECT count(*) > 0 FROM personalize.recommend('eve', as_of => '-infinity');
+
+-- from the beginning of time to its end
+SELECT personalize.grant_consent('elder', ARRAY['recommendations'], effective_at => '1940-01-01');
+SELECT count(*) FROM personalize.import_events(ARRAY['elder', 'elder'], ARRAY['view_item', 'view_item'], ARRAY['old', 'older'], ARRAY['1950-01-01 12:00+00', '1950-01-01 12:01+00']::timestamptz[]);
+SELECT roll();
+SELECT item_id, score < 1 AS finite FROM personalize.similar_items('old', 1, as_of => '294276-12-31');
+
+-- in a read-only transaction, and by whom
+BEGIN READ ONLY;
+SELECT count(*) FROM personalize.recommend('eve', 3);
+SELECT count(*) FROM personalize.recommend('nobody', 3);
+ROLLBACK;
+CREATE ROLE regress_recommend_app IN ROLE personalize_app;
+CREATE ROLE regress_recommend_other;
+SET ROLE regress_recommend_app;
+SELECT count(*) FROM personalize.recommend('eve', 3);
+SELECT count(*) FROM personalize.recommend('nobody', 3);
+SELECT count(*) FROM personalize.bought_together(ARRAY[1], 3);
+SELECT * FROM personalize.item_stat;
+SET ROLE regress_recommend_other;
+SELECT count(*) FROM personalize.recommend('eve', 3);
+RESET ROLE;
+DROP ROLE regress_recommend_app, regress_recommend_other;
+
+-- calls are counted
+SELECT engine, calls > 0 AS called, new_user > 0 AS new_user, because_viewed > 0 AS because_viewed FROM personalize.stat_engine ORDER BY engine;
+DROP FUNCTION roll;

@@ -1,0 +1,127 @@
+
+-- analyst: profiles as rows, for whoever counts people.
+CREATE FUNCTION personalize._profile_features(
+	features personalize.feature_state, signal smallint, period interval, as_of timestamptz,
+	OUT value_key bigint, OUT count bigint, OUT sum numeric, OUT last_seen timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_profile_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 5 COST 5;
+COMMENT ON FUNCTION personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz) IS
+	'values of a signal in a state within (as_of - period, as_of], to the grain of the panes; NULL: all, now';
+CREATE FUNCTION personalize._profile_panes(
+	features personalize.feature_state, signal smallint,
+	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
+	OUT count bigint, OUT sum numeric) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 5;
+COMMENT ON FUNCTION personalize._profile_panes(personalize.feature_state, smallint) IS
+	'panes of a signal in a state';
+
+-- the views are asked for one person by id
+CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
+
+-- The outer joins vanish from the plan where nothing of their table is asked
+-- for; the lateral call stands last, after every condition on user and signal.
+CREATE VIEW personalize.profile_feature AS
+	SELECT s.user_id, d.name AS signal,
+		personalize._feature_value(d.signal, f.value_key) AS value,
+		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key
+	FROM personalize.profile p
+		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
+		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) p.mask) OPERATOR(pg_catalog.=) d.purposes
+		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
+		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
+		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL) f
+	WHERE coalesce(t.enabled AND NOT t.dropped, true);
+COMMENT ON VIEW personalize.profile_feature IS
+	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
+COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
+COMMENT ON COLUMN personalize.profile_feature.value IS 'what was counted: a category, a brand, a word, an item_id';
+COMMENT ON COLUMN personalize.profile_feature.period IS 'one of the signal''s periods: count and sum are of (now - period, now], to the grain of the panes';
+COMMENT ON COLUMN personalize.profile_feature.count IS 'events';
+COMMENT ON COLUMN personalize.profile_feature.sum IS 'their weights';
+COMMENT ON COLUMN personalize.profile_feature.last_seen IS 'time of the last such event, of any period';
+COMMENT ON COLUMN personalize.profile_feature.complete_since IS 'the signal did not count before; NULL: complete';
+COMMENT ON COLUMN personalize.profile_feature.user_key IS 'user_key(user_id)';
+
+CREATE VIEW personalize.profile_pane AS
+	SELECT s.user_id, d.name AS signal,
+		personalize._feature_value(d.signal, f.value_key) AS value,
+		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key
+	FROM personalize.profile p
+		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
+		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) p.mask) OPERATOR(pg_catalog.=) d.purposes
+		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
+		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal) f
+	WHERE coalesce(t.enabled AND NOT t.dropped, true);
+COMMENT ON VIEW personalize.profile_pane IS
+	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers';
+COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';
+COMMENT ON COLUMN personalize.profile_pane.value IS 'what was counted: a category, a brand, a word, an item_id';
+COMMENT ON COLUMN personalize.profile_pane.pane_start IS 'the pane is [pane_start, pane_end)';
+COMMENT ON COLUMN personalize.profile_pane.grain IS '5min, hour or day (UTC)';
+COMMENT ON COLUMN personalize.profile_pane.count IS 'events';
+COMMENT ON COLUMN personalize.profile_pane.sum IS 'their weights';
+COMMENT ON COLUMN personalize.profile_pane.user_key IS 'user_key(user_id)';
+
+CREATE VIEW personalize.profile_person AS
+	SELECT s.user_id, p.first_seen, p.last_seen, p.events,
+		ARRAY(SELECT u.name
+			FROM personalize.purpose u
+				LEFT JOIN personalize.purpose_default d ON d.purpose OPERATOR(pg_catalog.=) u.name
+			WHERE CASE (s.decided OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1
+				WHEN 1 THEN (s.granted OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
+				ELSE coalesce(d.answer OPERATOR(pg_catalog.=) 'allowed', false) END
+			ORDER BY u.bit) AS purposes,
+		p.user_key
+	FROM personalize.profile p
+		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key;
+COMMENT ON VIEW personalize.profile_person IS
+	'the people who have a profile, one row each, as far as the profile processor has got';
+COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization';
+COMMENT ON COLUMN personalize.profile_person.last_seen IS 'time of the last such event';
+COMMENT ON COLUMN personalize.profile_person.events IS 'how many such events';
+COMMENT ON COLUMN personalize.profile_person.purposes IS 'names of the purposes the person allows now';
+COMMENT ON COLUMN personalize.profile_person.user_key IS 'user_key(user_id)';
+
+-- A barrier: a condition of the asker's own making never sees other events.
+CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
+	SELECT s.user_id, t.name AS event, i.item_id, i.category, i.brand, e.ts, e.received_at,
+		e.value, e.properties, e.slot, e.session_key, e.item_key, e.user_key
+	FROM personalize.event e
+		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
+		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) e.user_key
+		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
+	WHERE e.consent OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1;
+COMMENT ON VIEW personalize.analytics_event IS
+	'the raw events that may be used for purpose analytics, with names; up to the last commit. A condition on received_at leaves out whole days';
+COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';
+COMMENT ON COLUMN personalize.analytics_event.item_id IS 'NULL if the catalogue does not have it';
+COMMENT ON COLUMN personalize.analytics_event.ts IS 'when it happened';
+COMMENT ON COLUMN personalize.analytics_event.received_at IS 'when the database received it; for imported history, when it happened';
+COMMENT ON COLUMN personalize.analytics_event.user_key IS 'user_key(user_id)';
+
+CREATE FUNCTION personalize.cohort_count(
+	signal text, value personalize.entity_id, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_cohort_count' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION personalize.cohort_count(text, personalize.entity_id, interval, timestamptz) IS
+	'how many people did something with a value of a signal (NULL: with any) within (as_of - period, as_of], to the grain of the panes; a month counts 30 days, period NULL: all that is kept, as_of NULL: now. As far as the profile processor has got; only people whose consent covers the signal. Error 42704 for an unknown signal';
+CREATE FUNCTION personalize.cohort_counts(
+	signal text, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL,
+	OUT value text, OUT users bigint, OUT count bigint, OUT sum numeric) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_cohort_counts' LANGUAGE C STABLE PARALLEL SAFE COST 100000 ROWS 100;
+COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz) IS
+	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights';
+
+REVOKE ALL ON FUNCTION
+	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
+	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz),
+	personalize.cohort_counts(text, interval, timestamptz)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
+	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz),
+	personalize.cohort_counts(text, interval, timestamptz)
+	TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personalize.profile_person,
+	personalize.analytics_event
+	TO personalize_analyst, personalize_admin;

@@ -1,0 +1,37 @@
+/*
+ * bytes.h
+ *		Numbers in packed data: little-endian, of any width, on every platform.
+ */
+#ifndef PERSONALIZE_BYTES_H
+#define PERSONALIZE_BYTES_H
+
+#include "postgres.h"
+
+/* Write the lowest bytes of a number. */
+static inline void
+BytesPut(uint8 *data, uint64 value, int width)
+{
+	for (int i = 0; i < width; i++)
+		data[i] = (uint8) (value >> (8 * i));
+}
+
+/* Read a number of 1 to 8 bytes. */
+static inline uint64
+BytesGet(const uint8 *data, int width)
+{
+	uint64		value = 0;
+
+#ifndef WORDS_BIGENDIAN
+	/* the usual case, in one load */
+	if (width == 8)
+	{
+		memcpy(&value, data, 8);
+		return value;
+	}
+#endif
+	for (int i = 0; i < width; i++)
+		value |= (uint64) data[i] << (8 * i);
+	return value;
+}
+
+#endif

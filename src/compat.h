@@ -1,0 +1,139 @@
+/*
+ * compat.h
+ *		The one place that knows which server version it is compiled for.
+ *
+ * Code elsewhere is written against the newest API; what an older server
+ * lacks is emulated here.
+ */
+#ifndef PERSONALIZE_COMPAT_H
+#define PERSONALIZE_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "nodes/tidbitmap.h"
+#include "storage/block.h"
+
+#if PG_VERSION_NUM < 150000
+#error "personalize needs PostgreSQL 15 or newer"
+#endif
+
+/* The macros of variable-length data moved out of postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* The module magic carries name and version from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define PERSONALIZE_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "personalize", .version = PERSONALIZE_VERSION)
+#else
+#define PERSONALIZE_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* An index scan takes a place for its statistics from 18 on. */
+#if PG_VERSION_NUM < 180000
+#define index_beginscan(table, index, snapshot, instrument, keys, orderBys) \
+	index_beginscan(table, index, snapshot, keys, orderBys)
+#define index_beginscan_bitmap(index, snapshot, instrument, keys) \
+	index_beginscan_bitmap(index, snapshot, keys)
+#endif
+
+/* An update says which indexes need an entry, not just whether any does, from 16 on. */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes CompatUpdateIndexes;
+#define CompatUpdatesIndexes(update) ((update) != TU_None)
+#else
+typedef bool CompatUpdateIndexes;
+#define CompatUpdatesIndexes(update) (update)
+#endif
+
+/* One function asks for the owner of any object from 16 on. */
+#if PG_VERSION_NUM < 160000
+#define object_ownercheck(catalog, object, role) \
+	((catalog) == DatabaseRelationId ? pg_database_ownercheck(object, role) : \
+	 pg_extension_ownercheck(object, role))
+#endif
+
+/* The physical name of a relation was renamed in 16. */
+#if PG_VERSION_NUM >= 160000
+#define CompatRelationLocator(relation) ((relation)->rd_locator)
+#else
+#define CompatRelationLocator(relation) ((relation)->rd_node)
+#endif
+
+/* Walking the pages of a bitmap. */
+typedef struct CompatBitmapIterator
+{
+#if PG_VERSION_NUM >= 180000
+	TBMPrivateIterator *iterator;
+#else
+	TBMIterator *iterator;
+#endif
+} CompatBitmapIterator;
+
+/* Start walking a bitmap. */
+static inline void
+CompatBitmapBegin(CompatBitmapIterator *walk, TIDBitmap *bitmap)
+{
+#if PG_VERSION_NUM >= 180000
+	walk->iterator = tbm_begin_private_iterate(bitmap);
+#else
+	walk->iterator = tbm_begin_iterate(bitmap);
+#endif
+}
+
+/* The next page, in order; false at the end. */
+static inline bool
+CompatBitmapNext(CompatBitmapIterator *walk, BlockNumber *block)
+{
+#if PG_VERSION_NUM >= 180000
+	TBMIterateResult result;
+
+	if (!tbm_private_iterate(walk->iterator, &result))
+		return false;
+	*block = result.blockno;
+#else
+	TBMIterateResult *result = tbm_iterate(walk->iterator);
+
+	if (result == NULL)
+		return false;
+	*block = result->blockno;
+#endif
+	return true;
+}
+
+/* Stop walking. */
+static inline void
+CompatBitmapEnd(CompatBitmapIterator *walk)
+{
+#if PG_VERSION_NUM >= 180000
+	tbm_end_private_iterate(walk->iterator);
+#else
+	tbm_end_iterate(walk->iterator);
+#endif
+}
+
+/* Index access methods keep state between the insertions of a statement from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define CompatIndexInsertCleanup(index, info) index_insert_cleanup(index, info)
+#else
+#define CompatIndexInsertCleanup(index, info) ((void) (info))
+#endif
+
+/* Decoding a time says more about an error from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define CompatDecodeDateTime(fields, types, count, kind, tm, fraction, zone) \
+	DecodeDateTime(fields, types, count, kind, tm, fraction, zone, &(DateTimeErrorExtra) {0})
+#else
+#define CompatDecodeDateTime(fields, types, count, kind, tm, fraction, zone) \
+	DecodeDateTime(fields, types, count, kind, tm, fraction, zone)
+#endif
+
+/* What never returns is said in front of the declaration from 18 on. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * consent.c
+ *		What each person allowed: purposes, the ledger, and its current state.
+ *
+ * The ledger is append-only; of a person's entries about a purpose the latest
+ * holds.  Its outcome is kept in subject.granted and subject.decided, changed in
+ * the transaction that writes the ledger - with one exception: what an event
+ * brings ("event" in source) is written by ingestion, which must not update rows
+ * in whatever order people arrive (two such transactions deadlock).  Those
+ * entries reach subject when the dictionary log is folded, and until then are
+ * found in the ledger itself.  They only ever decide what was undecided, so
+ * folding them adds to subject and overwrites nothing.
+ *
+ * Withdrawal takes the person's stripe exclusively, which ingestion and
+ * processors hold shared to the end of their transactions: when it has the
+ * stripe, every event of the person is committed and visible, none is in flight,
+ * and whoever comes later sees the withdrawal.
+ */
+#include "postgres.h"
+
+#include "consent.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "compat.h"
+#include "consent_cache.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "keyed.h"
+#include "lib/stringinfo.h"
+#include "relation.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_ledger_mask);
+
+/* Columns of subject and consent_ledger; src/consent.sql. */
+enum
+{
+	SUBJECT_USER_KEY = 1,
+	SUBJECT_USER_ID,
+	SUBJECT_GRANTED,
+	SUBJECT_DECIDED
+};
+enum
+{
+	LEDGER_USER_KEY = 1,
+	LEDGER_EFFECTIVE_AT,
+	LEDGER_RECORDED_AT,
+	LEDGER_PURPOSES,
+	LEDGER_GRANTED
+};
+
+/* Look for the rows of a user. */
+static void
+SeekUser(KeyedTable *table, int64 userKey, Snapshot snapshot)
+{
+	Datum		key = Int64GetDatum(userKey);
+
+	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
+}
+
+/* The value of a column that is never NULL. */
+static Datum
+SlotValue(TupleTableSlot *slot, int column)
+{
+	bool		isNull;
+
+	return slot_getattr(slot, column, &isNull);
+}
+
+/*
+ * What the ledger says about a person: per purpose the latest entry holds, of
+ * two at the same time the refusal.
+ */
+static void
+ReadLedger(KeyedTable *ledger, ConsentState *state, Snapshot snapshot)
+{
+	TupleTableSlot *slot;
+	TimestampTz latest[CONSENT_MAX_PURPOSES];
+	int32		granted = 0;
+	int32		decided = 0;
+
+	SeekUser(ledger, state->userKey, snapshot);
+	while ((slot = KeyedNext(ledger, ForwardScanDirection)) != NULL)
+	{
+		TimestampTz effectiveAt = DatumGetTimestampTz(SlotValue(slot, LEDGER_EFFECTIVE_AT));
+		int32		purposes = DatumGetInt32(SlotValue(slot, LEDGER_PURPOSES));
+		bool		allows = DatumGetBool(SlotValue(slot, LEDGER_GRANTED));
+
+		for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		{
+			int32		mask = 1 << bit;
+
+			if (!(purposes & mask))
+				continue;
+			if (!(decided & mask) || effectiveAt > latest[bit])
+				granted = allows ? granted | mask : granted & ~mask;
+			else if (effectiveAt == latest[bit] && !allows)
+				granted &= ~mask;
+			else
+				continue;
+			latest[bit] = effectiveAt;
+			decided |= mask;
+		}
+	}
+	if (decided == 0)
+		return;
+	state->hasLedger = true;
+	state->granted |= granted & ~state->decided;
+	state->decided |= decided;
+}
+
+/* Open the ledger for looking people up. */
+static KeyedTable *
+OpenLedger(void)
+{
+	return KeyedOpen("consent_ledger", "consent_ledger_user_key_idx", AccessShareLock);
+}
+
+/* Read the purpose catalogue. */
+ConsentPurposes *
+ConsentReadPurposes(Snapshot snapshot)
+{
+	ConsentPurposes *purposes = palloc0(sizeof(ConsentPurposes));
+	Relation	table = RelationOpenTable("purpose", AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		int			bit = DatumGetInt16(SlotValue(slot, 2));
+
+		purposes->names[bit] = TextDatumGetCString(SlotValue(slot, 1));
+		purposes->all |= 1 << bit;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+
+	table = RelationOpenTable("purpose_default", AccessShareLock);
+	slot = table_slot_create(table, NULL);
+	scan = table_beginscan(table, snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		char	   *name = TextDatumGetCString(SlotValue(slot, 1));
+		char	   *answer = TextDatumGetCString(SlotValue(slot, 2));
+
+		for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+			if (purposes->names[bit] && strcmp(purposes->names[bit], name) == 0 &&
+				strcmp(answer, "allowed") == 0)
+				purposes->allowed |= 1 << bit;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	return purposes;
+}
+
+/* Bit of a purpose's name; 0 if there is none. */
+int32
+ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length)
+{
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		if (purposes->names[bit] && strlen(purposes->names[bit]) == length &&
+			memcmp(purposes->names[bit], name, length) == 0)
+			return 1 << bit;
+	return 0;
+}
+
+/* Order states by user. */
+static int
+CompareStates(const void *left, const void *right)
+{
+	const ConsentState *a = *(ConsentState *const *) left;
+	const ConsentState *b = *(ConsentState *const *) right;
+
+	return (a->userKey > b->userKey) - (a->userKey < b->userKey);
+}
+
+/* Look people up who are not remembered, in the order of the index. */
+static void
+ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot)
+{
+	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", AccessShareLock);
+	KeyedTable *ledger = NULL;
+
+	qsort(states, count, sizeof(ConsentState *), CompareStates);
+	for (int i = 0; i < count; i++)
+	{
+		ConsentState *state = states[i];
+		TupleTableSlot *slot;
+
+		SeekUser(subjects, state->userKey, snapshot);
+		slot = KeyedNext(subjects, ForwardScanDirection);
+		if (slot)
+		{
+			state->hasSubject = true;
+			state->granted = DatumGetInt32(SlotValue(slot, SUBJECT_GRANTED));
+			state->decided = DatumGetInt32(SlotValue(slot, SUBJECT_DECIDED));
+		}
+		if ((all & ~state->decided) != 0)
+		{
+			if (ledger == NULL)
+				ledger = OpenLedger();
+			ReadLedger(ledger, state, snapshot);
+		}
+		ConsentCacheStore(state, snapshot);
+	}
+	if (ledger)
+		KeyedClose(ledger);
+	KeyedClose(subjects);
+}
+
+/* Fill in the states of people. */
+void
+ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot)
+{
+	ConsentState **unknown = palloc(count * sizeof(ConsentState *));
+	int			unknownCount = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		states[i]->granted = states[i]->decided = 0;
+		states[i]->hasSubject = states[i]->hasLedger = false;
+		if (!ConsentCacheFind(states[i], snapshot))
+			unknown[unknownCount++] = states[i];
+	}
+	if (unknownCount > 0)
+		ReadUnknownStates(unknown, unknownCount, all, snapshot);
+	pfree(unknown);
+}
+
+/* Read the state of one person. */
+static void
+ReadState(ConsentState *state, int32 all, Snapshot snapshot)
+{
+	ConsentReadStates(&state, 1, all, snapshot);
+}
+
+/* The purposes a person allows now, under the active snapshot. */
+int32
+ConsentMaskOf(int64 userKey)
+{
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentState state = {.userKey = userKey};
+
+	ReadState(&state, purposes->all, GetActiveSnapshot());
+	return ConsentAllowed(&state, purposes);
+}
+
+/* Names of the purposes in a mask, comma separated. */
+char *
+ConsentFormatMask(int32 mask, const ConsentPurposes *purposes)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		if ((mask & (1 << bit)) && purposes->names[bit])
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", purposes->names[bit]);
+	return names.data;
+}
+
+/* _ledger_mask(user_key) → (granted, decided). */
+Datum
+personalize_ledger_mask(PG_FUNCTION_ARGS)
+{
+	ConsentState state = {.userKey = PG_GETARG_INT64(0)};
+	KeyedTable *ledger;
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	ledger = OpenLedger();
+	ReadLedger(ledger, &state, GetActiveSnapshot());
+	KeyedClose(ledger);
+	values[0] = Int32GetDatum(state.granted);
+	values[1] = Int32GetDatum(state.decided);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}

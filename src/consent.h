@@ -1,0 +1,84 @@
+/*
+ * consent.h
+ *		What each person allowed: purposes, the ledger, and its current state.
+ */
+#ifndef PERSONALIZE_CONSENT_H
+#define PERSONALIZE_CONSENT_H
+
+#include "postgres.h"
+
+#include "utils/snapshot.h"
+
+/* Bits of the seeded purposes; purpose.bit. */
+#define CONSENT_ANALYTICS		1
+#define CONSENT_PERSONALIZATION	2
+#define CONSENT_RECOMMENDATIONS	4
+#define CONSENT_MARKETING		8
+
+/* The most purposes there can be. */
+#define CONSENT_MAX_PURPOSES	31
+
+/* The purpose catalogue as a snapshot sees it. */
+typedef struct ConsentPurposes
+{
+	int32		all;			/* bits of every purpose */
+	int32		allowed;		/* bits allowed when nobody has spoken */
+	char	   *names[CONSENT_MAX_PURPOSES];	/* by bit; NULL: none */
+} ConsentPurposes;
+
+/* What is known of one person. */
+typedef struct ConsentState
+{
+	int64		userKey;
+	int32		granted;		/* purposes the ledger allows */
+	int32		decided;		/* purposes the ledger has spoken about */
+	bool		hasSubject;		/* has a row in subject */
+	bool		hasLedger;		/* the ledger was asked and knows the person */
+} ConsentState;
+
+/* Read the purpose catalogue. */
+extern ConsentPurposes *ConsentReadPurposes(Snapshot snapshot);
+
+/* Bit of a purpose's name; 0 if there is none. */
+extern int32 ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length);
+
+/*
+ * Fill in the states of people.  Who has no row in subject, or one that does not
+ * speak of every purpose in all, is looked up in the ledger too.
+ */
+extern void ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot);
+
+/* The purposes allowed by a state: the ledger's word, else the default. */
+static inline int32
+ConsentAllowed(const ConsentState *state, const ConsentPurposes *purposes)
+{
+	return (state->granted & state->decided) | (purposes->allowed & ~state->decided);
+}
+
+/* The purposes a person allows now, under the active snapshot. */
+extern int32 ConsentMaskOf(int64 userKey);
+
+/* Names of the purposes in a mask, comma separated, palloc'd. */
+extern char *ConsentFormatMask(int32 mask, const ConsentPurposes *purposes);
+
+/*
+ * Called on withdrawal, in its transaction, with the person's stripe locked
+ * exclusively: remove everything derived from this person that needed one of
+ * bits.  The raw events have lost those bits already.
+ */
+typedef void (*ConsentPurge) (int64 userKey, int32 bits);
+extern void ConsentRegisterPurge(ConsentPurge purge);
+
+/*
+ * The same, but called before the raw events lose the bits: for sums out of
+ * which the person's events are subtracted one by one.
+ */
+extern void ConsentRegisterUncount(ConsentPurge uncount);
+
+/*
+ * Fold the users of _dictionary_log whose shard is set into subject; called by
+ * the profile processor's fold, with those stripes locked shared.
+ */
+extern void ConsentFoldSubjects(const bool *shards);
+
+#endif

@@ -1,0 +1,121 @@
+-- consent: what each person allowed, and when.
+CREATE TABLE personalize.purpose (
+	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 64),
+	bit smallint NOT NULL UNIQUE CHECK (bit BETWEEN 0 AND 30),
+	legal_basis text NOT NULL DEFAULT 'consent',
+	description text,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE personalize.purpose IS
+	'what events may be used for; a purpose of your own takes a free bit from 8 on';
+COMMENT ON COLUMN personalize.purpose.bit IS
+	'its bit in the consent masks of event and subject: 1 << bit';
+INSERT INTO personalize.purpose VALUES
+	('analytics', 0, 'consent', 'statistics of items: views, purchases, what is trending', true),
+	('personalization', 1, 'consent', 'the person''s profile: interests, recent items, segments', true),
+	('recommendations', 2, 'consent', 'sessions as neighbours: what others with such a session chose next', true),
+	('marketing', 3, 'consent', 'campaigns outside the shop', true);
+SELECT pg_catalog.pg_extension_config_dump('personalize.purpose', 'WHERE NOT builtin');
+
+CREATE TABLE personalize.purpose_default (
+	purpose text PRIMARY KEY,
+	answer text NOT NULL CHECK (answer IN ('denied', 'allowed'))
+);
+COMMENT ON TABLE personalize.purpose_default IS
+	'the answer for people who have not spoken about a purpose; a purpose without a row here is denied';
+SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_default', '');
+
+CREATE TABLE personalize.subject (
+	user_key bigint PRIMARY KEY,
+	user_id text NOT NULL,
+	granted integer NOT NULL DEFAULT 0,
+	decided integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 85);
+COMMENT ON TABLE personalize.subject IS
+	'the people known so far and the current state of their consent';
+COMMENT ON COLUMN personalize.subject.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.subject.granted IS 'purposes the ledger allows: the bits of purpose.bit';
+COMMENT ON COLUMN personalize.subject.decided IS 'purposes the ledger has spoken about';
+SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
+
+CREATE TABLE personalize.consent_ledger (
+	user_key bigint NOT NULL,
+	effective_at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	purposes integer NOT NULL,
+	granted boolean NOT NULL,
+	source text NOT NULL,
+	notice_version text,
+	evidence_digest bytea
+);
+COMMENT ON TABLE personalize.consent_ledger IS
+	'every decision about consent, append-only: the latest by effective_at holds, per purpose; of two at the same time the refusal';
+COMMENT ON COLUMN personalize.consent_ledger.purposes IS 'what was decided about: the bits of purpose.bit';
+COMMENT ON COLUMN personalize.consent_ledger.granted IS 'true: allowed; false: denied or withdrawn';
+COMMENT ON COLUMN personalize.consent_ledger.source IS 'who says so; "event": an event that carried its consent';
+COMMENT ON COLUMN personalize.consent_ledger.notice_version IS 'the text the person was shown';
+COMMENT ON COLUMN personalize.consent_ledger.evidence_digest IS 'SHA-256 of the evidence, which is kept elsewhere';
+CREATE INDEX consent_ledger_user_key_idx ON personalize.consent_ledger (user_key, effective_at);
+SELECT pg_catalog.pg_extension_config_dump('personalize.consent_ledger', '');
+
+CREATE FUNCTION personalize._ledger_mask(user_key bigint, OUT granted integer, OUT decided integer) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_ledger_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._ledger_mask(bigint) IS
+	'what the consent ledger says about a person: purposes allowed, and purposes decided';
+
+CREATE FUNCTION personalize.grant_consent(
+	user_id personalize.entity_id,
+	purposes text[],
+	source text DEFAULT 'application',
+	notice_version text DEFAULT NULL,
+	evidence text DEFAULT NULL,
+	effective_at timestamptz DEFAULT NULL) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_grant_consent' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz) IS
+	'records that a person allows purposes; returns all purposes now allowed. An effective_at before a later withdrawal does not undo it; of evidence only the SHA-256 is kept';
+
+CREATE FUNCTION personalize.withdraw_consent(
+	user_id personalize.entity_id,
+	purposes text[] DEFAULT NULL,
+	source text DEFAULT 'application',
+	notice_version text DEFAULT NULL,
+	evidence text DEFAULT NULL) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_withdraw_consent' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.withdraw_consent(personalize.entity_id, text[], text, text, text) IS
+	'records that a person no longer allows purposes (NULL: any) and takes what needed them out of events, profile and statistics; returns the purposes still allowed';
+
+CREATE FUNCTION personalize.consent_of(
+	user_id personalize.entity_id,
+	OUT purpose text,
+	OUT allowed boolean,
+	OUT decided_by text,
+	OUT decided_at timestamptz,
+	OUT notice_version text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_consent_of' LANGUAGE C STABLE PARALLEL SAFE ROWS 4;
+COMMENT ON FUNCTION personalize.consent_of(personalize.entity_id) IS
+	'one row a purpose: is it allowed, and by whom it was decided ("default": the person has not spoken)';
+
+CREATE FUNCTION personalize.why_suppressed(
+	user_id personalize.entity_id,
+	OUT purpose text,
+	OUT allowed boolean,
+	OUT reason text,
+	OUT fix text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_why_suppressed' LANGUAGE C STABLE PARALLEL SAFE ROWS 4;
+COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
+	'one row a purpose: whether events of the person may be used for it, why not, and the call that would change it. With no purpose allowed, events are not stored';
+
+REVOKE ALL ON FUNCTION
+	personalize._ledger_mask(bigint),
+	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
+	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
+	personalize.consent_of(personalize.entity_id),
+	personalize.why_suppressed(personalize.entity_id)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
+	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
+	personalize.consent_of(personalize.entity_id),
+	personalize.why_suppressed(personalize.entity_id)
+	TO personalize_app, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO personalize_owner;

@@ -1,0 +1,568 @@
+/*
+ * consent_change.c
+ *		Granting, withdrawing and explaining consent: the calls behind consent.h.
+ */
+#include "postgres.h"
+
+#include "consent.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "consent_cache.h"
+#include "event.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "key.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "personalize.h"
+#include "pgstat.h"
+#include "spi_util.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "txid.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_grant_consent);
+PG_FUNCTION_INFO_V1(personalize_withdraw_consent);
+PG_FUNCTION_INFO_V1(personalize_consent_of);
+PG_FUNCTION_INFO_V1(personalize_why_suppressed);
+
+/* The most parts that can register a purge. */
+#define MAX_PURGES 8
+
+/* So long a withdrawal stays in the queue for its stripe, pauses, and waits in all. */
+#define QUEUE_TIME "200ms"
+#define PAUSE_MS 50
+#define MAX_WAIT_MS 30000
+
+/* What the parts have registered. */
+typedef struct PurgeList
+{
+	int			count;
+	ConsentPurge purges[MAX_PURGES];
+} PurgeList;
+
+static PurgeList purges;
+static PurgeList uncounts;
+
+/* A decision of a person, to be written to the ledger. */
+typedef struct Decision
+{
+	text	   *userId;
+	int64		userKey;
+	int32		purposes;
+	bool		granted;
+	text	   *source;
+	text	   *noticeVersion;	/* NULL: none */
+	text	   *evidence;		/* NULL: none */
+	bool		hasEffectiveAt;
+	TimestampTz effectiveAt;
+} Decision;
+
+/* Append to a list of purges. */
+static void
+AddPurge(PurgeList *list, ConsentPurge purge)
+{
+	if (list->count == MAX_PURGES)
+		elog(ERROR, "too many purge callbacks");
+	list->purges[list->count++] = purge;
+}
+
+/* Remember what a part does on withdrawal. */
+void
+ConsentRegisterPurge(ConsentPurge purge)
+{
+	AddPurge(&purges, purge);
+}
+
+/* Remember what a part does on withdrawal, before the raw events lose the bits. */
+void
+ConsentRegisterUncount(ConsentPurge uncount)
+{
+	AddPurge(&uncounts, uncount);
+}
+
+/* Let the parts remove what they derived from a person. */
+static void
+RunPurges(const PurgeList *list, const Decision *decision)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < list->count; i++)
+		list->purges[i] (decision->userKey, decision->purposes);
+	PopActiveSnapshot();
+}
+
+/* The bits of named purposes; raises for a name that is not in the catalogue. */
+static int32
+GetPurposes(ArrayType *array, const ConsentPurposes *purposes)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+	int32		mask = 0;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		text	   *name;
+		int32		bit;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("purposes must not contain null")));
+		name = DatumGetTextPP(names[i]);
+		bit = ConsentPurposeBit(purposes, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+		if (bit == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("purpose \"%s\" does not exist", text_to_cstring(name)),
+					 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
+		mask |= bit;
+	}
+	if (mask == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no purpose is given"),
+				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
+	return mask;
+}
+
+/* A mask as an array of names. */
+static Datum
+MaskToArray(int32 mask, const ConsentPurposes *purposes)
+{
+	Datum		names[CONSENT_MAX_PURPOSES];
+	int			count = 0;
+
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		if ((mask & (1 << bit)) && purposes->names[bit])
+			names[count++] = CStringGetTextDatum(purposes->names[bit]);
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Lock the person's row in subject, making it if needed. */
+static void
+LockSubject(const Decision *decision)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(decision->userKey), PointerGetDatum(decision->userId)};
+	bool		isNull;
+	text	   *known;
+
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.subject AS s (user_key, user_id) VALUES ($1, $2)"
+			   " ON CONFLICT (user_key) DO UPDATE SET user_key = s.user_key"
+			   " RETURNING s.user_id",
+			   lengthof(types), types, values, NULL, false);
+	known = DatumGetTextPP(SpiUtilValue(0, 1, &isNull));
+	if (VARSIZE_ANY_EXHDR(known) != VARSIZE_ANY_EXHDR(decision->userId) ||
+		memcmp(VARDATA_ANY(known), VARDATA_ANY(decision->userId), VARSIZE_ANY_EXHDR(known)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("user_id \"%s\" has the same key as \"%s\"",
+						text_to_cstring(decision->userId), text_to_cstring(known))));
+}
+
+/*
+ * Append a decision to the ledger.  Without a time of its own it comes after
+ * every earlier decision of the person, even if the clock went back.
+ */
+static void
+AppendDecision(const Decision *decision)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, INT4OID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int64GetDatum(decision->userKey),
+		Int32GetDatum(decision->purposes),
+		BoolGetDatum(decision->granted),
+		PointerGetDatum(decision->source),
+		PointerGetDatum(decision->noticeVersion),
+		PointerGetDatum(decision->evidence),
+		TimestampTzGetDatum(decision->effectiveAt)
+	};
+	char		nulls[] = {
+		' ', ' ', ' ', ' ',
+		decision->noticeVersion ? ' ' : 'n',
+		decision->evidence ? ' ' : 'n',
+		decision->hasEffectiveAt ? ' ' : 'n'
+	};
+
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.consent_ledger SELECT $1,"
+			   " coalesce($7, greatest(clock_timestamp(),"
+			   "  (SELECT max(l.effective_at) + interval '1 microsecond'"
+			   "   FROM personalize.consent_ledger l WHERE l.user_key = $1))),"
+			   " clock_timestamp(), $2, $3, $4, $5, sha256(convert_to($6, 'UTF8'))",
+			   lengthof(types), types, values, nulls, false);
+}
+
+/* Bring subject up to the ledger. */
+static void
+UpdateSubject(int64 userKey)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+
+	SpiUtilRun(&plan,
+			   "UPDATE personalize.subject SET (granted, decided) ="
+			   " (SELECT m.granted, m.decided FROM personalize._ledger_mask($1) m)"
+			   " WHERE user_key = $1",
+			   lengthof(types), types, values, NULL, false);
+}
+
+/* Take purposes out of the person's raw and rejected events. */
+static void
+ClearEvents(int64 userKey, int32 purposes)
+{
+	static SPIPlanPtr eventPlan;
+	static SPIPlanPtr rejectedPlan;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(userKey), Int32GetDatum(purposes)};
+
+	SpiUtilRun(&eventPlan,
+			   "UPDATE personalize.event SET consent = consent & ~$2"
+			   " WHERE user_key = $1 AND consent & $2 <> 0",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilRun(&rejectedPlan,
+			   "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
+			   " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
+			   " WHERE user_key = $1 AND consent & $2 <> 0",
+			   lengthof(types), types, values, NULL, false);
+}
+
+/* The arguments both calls have in common. */
+static void
+GetDecision(FunctionCallInfo fcinfo, Decision *decision)
+{
+	PreventCommandIfReadOnly(decision->granted ? "grant_consent()" : "withdraw_consent()");
+	PreventCommandIfParallelMode(decision->granted ? "grant_consent()" : "withdraw_consent()");
+	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
+	decision->userKey = KeyFromText(decision->userId);
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null")));
+	decision->source = PG_GETARG_TEXT_PP(2);
+	decision->noticeVersion = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
+	decision->evidence = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
+}
+
+/* What the person allows after a decision, as an array of names. */
+static Datum
+AllowedNow(int64 userKey, const ConsentPurposes *purposes)
+{
+	ConsentState state = {.userKey = userKey};
+	Snapshot	snapshot;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ConsentReadStates(&(ConsentState *) {&state}, 1, purposes->all, snapshot);
+	UnregisterSnapshot(snapshot);
+	return MaskToArray(ConsentAllowed(&state, purposes), purposes);
+}
+
+/* grant_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
+Datum
+personalize_grant_consent(PG_FUNCTION_ARGS)
+{
+	Decision	decision = {.granted = true};
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	SpiUtilScope scope;
+
+	GetDecision(fcinfo, &decision);
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("purposes must not be null"),
+				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
+	decision.purposes = GetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	decision.hasEffectiveAt = !PG_ARGISNULL(5);
+	if (decision.hasEffectiveAt)
+	{
+		decision.effectiveAt = PG_GETARG_TIMESTAMPTZ(5);
+		if (TIMESTAMP_NOT_FINITE(decision.effectiveAt) ||
+			decision.effectiveAt > GetCurrentTimestamp())
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("effective_at \"%s\" is not in the past",
+							timestamptz_to_str(decision.effectiveAt))));
+	}
+
+	StripeLock(EventShard(decision.userKey), false);
+	ConsentCacheNoteChange(decision.userKey);
+	SpiUtilBegin(&scope);
+	LockSubject(&decision);
+	AppendDecision(&decision);
+	UpdateSubject(decision.userKey);
+	SpiUtilEnd(&scope);
+	return AllowedNow(decision.userKey, purposes);
+}
+
+/* Raise if statements of this transaction do not see what was committed before them. */
+static void
+CheckReadCommitted(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("withdraw_consent() cannot run in a transaction above READ COMMITTED"),
+				 errdetail("Events committed since the transaction began would be missed."),
+				 errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+}
+
+/* Wait for a stripe exclusively, but no longer than a while; false if it was not had. */
+static bool
+QueueForStripe(int stripe)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool locked = false;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		int			gucLevel = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", QUEUE_TIME, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		StripeLock(stripe, true);
+		AtEOXact_GUC(true, gucLevel);
+		ReleaseCurrentSubTransaction();
+		locked = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return locked;
+}
+
+/*
+ * Lock a stripe exclusively.  Who waits for it makes everybody wait who comes
+ * after and stores events of the stripe's users, so behind a long transaction we
+ * do not stay in the queue: we leave it, let them pass and come again, until
+ * lock_timeout or, if there is none, MAX_WAIT_MS is over.
+ */
+static void
+LockStripeExclusively(int stripe)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	int			limit = LockTimeout > 0 ? LockTimeout : MAX_WAIT_MS;
+
+	if (StripeTryLock(stripe, true))
+		return;
+	/* who holds it shared may wait for another one like that: find deadlocks */
+	if (TxidHasWrittenEvents())
+	{
+		StripeLock(stripe, true);
+		return;
+	}
+	while (!QueueForStripe(stripe))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), limit))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("consent is not withdrawn: transactions that may be storing events of the person have not ended within %d ms", limit),
+					 errhint("Try again, with a longer lock_timeout; pg_stat_activity shows transactions that stay open.")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PAUSE_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* withdraw_consent(user_id, purposes, source, notice_version, evidence) → purposes allowed. */
+Datum
+personalize_withdraw_consent(PG_FUNCTION_ARGS)
+{
+	Decision	decision = {.granted = false};
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	SpiUtilScope scope;
+
+	GetDecision(fcinfo, &decision);
+	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
+		GetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+
+	CheckReadCommitted();
+	LockStripeExclusively(EventShard(decision.userKey));
+	RunPurges(&uncounts, &decision);
+	ConsentCacheNoteChange(decision.userKey);
+	SpiUtilBegin(&scope);
+	LockSubject(&decision);
+	AppendDecision(&decision);
+	UpdateSubject(decision.userKey);
+	ClearEvents(decision.userKey, decision.purposes);
+	SpiUtilEnd(&scope);
+
+	RunPurges(&purges, &decision);
+	return AllowedNow(decision.userKey, purposes);
+}
+
+/*
+ * Fold the users of _dictionary_log whose shard is set into subject.  Two ids
+ * with one key are one person to everything here; health() tells.
+ */
+void
+ConsentFoldSubjects(const bool *shards)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT2ARRAYOID};
+	Datum		chosen[EVENT_SHARDS];
+	Datum		values[1];
+	int			count = 0;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < EVENT_SHARDS; shard++)
+		if (shards[shard])
+			chosen[count++] = Int16GetDatum(shard);
+	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH folded AS ("
+			   "  DELETE FROM personalize._dictionary_log"
+			   "  WHERE kind = 'u' AND shard = ANY ($1) RETURNING key, id),"
+			   " seen AS (SELECT DISTINCT ON (key) key, id FROM folded ORDER BY key, id),"
+			   " colliding AS (SELECT DISTINCT f.key, f.id, COALESCE(s.user_id, n.id) AS other"
+			   "  FROM folded f JOIN seen n ON n.key = f.key"
+			   "  LEFT JOIN personalize.subject s ON s.user_key = f.key"
+			   "  WHERE f.id <> COALESCE(s.user_id, n.id)),"
+			   " noted AS (INSERT INTO personalize.rejected_event (txid, source, reason, user_key)"
+			   "  SELECT 0, 'dictionary', pg_catalog.format('user \"%s\" has the same key as user \"%s\"',"
+			   "   c.id, c.other), c.key FROM colliding c)"
+			   " INSERT INTO personalize.subject AS s"
+			   " SELECT n.key, n.id, m.granted, m.decided"
+			   " FROM seen n, LATERAL personalize._ledger_mask(n.key) m ORDER BY n.key"
+			   " ON CONFLICT (user_key) DO UPDATE SET"
+			   "  granted = s.granted | (EXCLUDED.granted & ~s.decided),"
+			   "  decided = s.decided | EXCLUDED.decided"
+			   " WHERE EXCLUDED.decided & ~s.decided <> 0",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* How a person stands to one purpose, and the ledger entry that says so. */
+static void
+ReadStanding(int64 userKey)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+
+	SpiUtilRun(&plan,
+			   "SELECT p.name, coalesce(l.granted, d.answer = 'allowed', false),"
+			   " coalesce(l.source, 'default'), l.effective_at, l.notice_version,"
+			   " l.granted IS NOT NULL"
+			   " FROM personalize.purpose p"
+			   " LEFT JOIN personalize.purpose_default d ON d.purpose = p.name"
+			   " LEFT JOIN LATERAL ("
+			   "  SELECT c.granted, c.source, c.effective_at, c.notice_version"
+			   "  FROM personalize.consent_ledger c"
+			   "  WHERE c.user_key = $1 AND c.purposes & (1 << p.bit) <> 0"
+			   "  ORDER BY c.effective_at DESC, c.granted LIMIT 1) l ON true"
+			   " ORDER BY p.bit",
+			   lengthof(types), types, values, NULL, true);
+}
+
+/* consent_of(user_id) → (purpose, allowed, decided_by, decided_at, notice_version). */
+Datum
+personalize_consent_of(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int64		userKey = KeyFromText(KeyIdArgument(fcinfo, 0, "user_id"));
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SpiUtilBegin(&scope);
+	ReadStanding(userKey);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[5];
+		bool		nulls[5];
+
+		for (int i = 0; i < 5; i++)
+			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}
+
+/* The call that grants a purpose to a user. */
+static char *
+FormatGrant(text *userId, const char *purpose)
+{
+	return psprintf("SELECT personalize.grant_consent(%s, ARRAY[%s], 'the source of your permission');",
+					quote_literal_cstr(text_to_cstring(userId)), quote_literal_cstr(purpose));
+}
+
+/* Why a purpose is denied, or what allows it. */
+static char *
+FormatReason(uint64 row, bool allowed, bool decided)
+{
+	bool		isNull;
+	char	   *source = TextDatumGetCString(SpiUtilValue(row, 3, &isNull));
+	TimestampTz decidedAt;
+
+	if (!decided)
+		return pstrdup(allowed ?
+					   "the person has not spoken, and purpose_default allows it" :
+					   "the person has not spoken, and the default is denied");
+	decidedAt = DatumGetTimestampTz(SpiUtilValue(row, 4, &isNull));
+	return psprintf("%s on %s by \"%s\"", allowed ? "granted" : "withdrawn",
+					timestamptz_to_str(decidedAt), source);
+}
+
+/* why_suppressed(user_id) → (purpose, allowed, reason, fix). */
+Datum
+personalize_why_suppressed(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SpiUtilBegin(&scope);
+	ReadStanding(KeyFromText(userId));
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[4];
+		bool		nulls[4];
+		bool		isNull;
+		bool		decided = DatumGetBool(SpiUtilValue(row, 6, &isNull));
+
+		memset(nulls, false, sizeof(nulls));
+		values[0] = SpiUtilValue(row, 1, &isNull);
+		values[1] = SpiUtilValue(row, 2, &isNull);
+		values[2] = CStringGetTextDatum(FormatReason(row, DatumGetBool(values[1]), decided));
+		nulls[3] = DatumGetBool(values[1]);
+		if (!nulls[3])
+			values[3] = CStringGetTextDatum(FormatGrant(userId, TextDatumGetCString(values[0])));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}

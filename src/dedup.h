@@ -1,0 +1,21 @@
+/*
+ * dedup.h
+ *		Messages count once: the table message_seen.
+ */
+#ifndef PERSONALIZE_DEDUP_H
+#define PERSONALIZE_DEDUP_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+/*
+ * Enter messages, which must be sorted and distinct, as received at now; seen
+ * tells which of them were there before, received at since or later.  Waits for
+ * transactions that are entering the same ones.
+ */
+extern void DedupEnter(const pg_uuid_t *const *messages, int count,
+					   TimestampTz now, TimestampTz since, bool *seen);
+
+#endif

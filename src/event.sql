@@ -1,0 +1,123 @@
+-- event: raw behaviour, partitioned by the day it arrived (UTC).
+CREATE TABLE personalize.event_type (
+	event smallint PRIMARY KEY,
+	name text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 64),
+	weight numeric NOT NULL DEFAULT 1,
+	description text,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE personalize.event_type IS
+	'kinds of event; names follow Google Analytics 4, others are added when they are first tracked';
+COMMENT ON COLUMN personalize.event_type.event IS 'number stored in event.event';
+COMMENT ON COLUMN personalize.event_type.weight IS
+	'how much interest one such event expresses, in views; signals start from it';
+INSERT INTO personalize.event_type VALUES
+	(1, 'search', 0.5, 'a search was made; properties.query holds the words', true),
+	(2, 'view_item_list', 0, 'items were shown: an exposure, not interest', true),
+	(3, 'select_item', 1, 'an item was chosen from a list', true),
+	(4, 'view_item', 1, 'an item''s page was viewed', true),
+	(5, 'add_to_wishlist', 3, 'an item was put on a wish list', true),
+	(6, 'add_to_cart', 4, 'an item was put in the cart', true),
+	(7, 'remove_from_cart', -2, 'an item was taken out of the cart', true),
+	(8, 'view_cart', 0, 'the cart was viewed', true),
+	(9, 'begin_checkout', 5, 'checkout was begun', true),
+	(10, 'purchase', 10, 'an item was bought', true),
+	(11, 'refund', -10, 'a purchase was undone', true),
+	(12, 'view_promotion', 0, 'a promotion was shown: an exposure', true),
+	(13, 'select_promotion', 1, 'a promotion was clicked', true);
+SELECT pg_catalog.pg_extension_config_dump('personalize.event_type', 'WHERE NOT builtin');
+
+CREATE TABLE personalize.event_alias (
+	alias text PRIMARY KEY,
+	event smallint NOT NULL,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE personalize.event_alias IS
+	'other names of event types: Segment v2, Snowplow, Google Retail';
+INSERT INTO personalize.event_alias VALUES
+	('Products Searched', 1, true),
+	('Product List Viewed', 2, true), ('list_view', 2, true), ('category-page-view', 2, true), ('impression', 2, true),
+	('Product Clicked', 3, true), ('list_click', 3, true), ('click', 3, true),
+	('Product Viewed', 4, true), ('product_view', 4, true), ('detail-page-view', 4, true), ('view', 4, true),
+	('Product Added to Wishlist', 5, true),
+	('Product Added', 6, true), ('add-to-cart', 6, true),
+	('Product Removed', 7, true), ('remove-from-cart', 7, true),
+	('Cart Viewed', 8, true), ('shopping-cart-page-view', 8, true),
+	('Checkout Started', 9, true), ('checkout_step', 9, true),
+	('Order Completed', 10, true), ('transaction', 10, true), ('purchase-complete', 10, true),
+	('Order Refunded', 11, true),
+	('Promotion Viewed', 12, true), ('promo_view', 12, true),
+	('Promotion Clicked', 13, true), ('promo_click', 13, true);
+SELECT pg_catalog.pg_extension_config_dump('personalize.event_alias', 'WHERE NOT builtin');
+
+-- The parent has neither primary key nor index: those live on the partitions,
+-- or a dump would not restore.
+CREATE TABLE personalize.event (
+	received_at timestamptz NOT NULL,
+	ts timestamptz NOT NULL,
+	txid bigint NOT NULL DEFAULT personalize._event_txid(),
+	user_key bigint NOT NULL,
+	consent integer NOT NULL,
+	event smallint NOT NULL,
+	ordinal smallint NOT NULL DEFAULT 0,
+	item_key bigint,
+	session_key bigint,
+	request_key bigint,
+	message_key bigint,
+	slot smallint,
+	value numeric,
+	properties jsonb
+) PARTITION BY RANGE (received_at);
+SELECT pg_catalog.pg_extension_config_dump('personalize.event', '');
+COMMENT ON TABLE personalize.event IS
+	'raw events, one row an item, partitioned by arrival day (UTC); written through track, ingest and inbox only';
+COMMENT ON COLUMN personalize.event.received_at IS 'when the database received it; for imported history, the event''s own time';
+COMMENT ON COLUMN personalize.event.ts IS 'when it happened; decides the pane it counts in';
+COMMENT ON COLUMN personalize.event.txid IS 'the transaction that wrote it: incarnation << 48 | top-level transaction id';
+COMMENT ON COLUMN personalize.event.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.event.consent IS 'purposes the person allowed it to be used for: the bits of purpose.bit';
+COMMENT ON COLUMN personalize.event.event IS 'event_type.event';
+COMMENT ON COLUMN personalize.event.ordinal IS 'place among the items of its message, from 0';
+COMMENT ON COLUMN personalize.event.item_key IS 'item_key(item_id)';
+COMMENT ON COLUMN personalize.event.session_key IS 'key of session_id';
+COMMENT ON COLUMN personalize.event.request_key IS 'key of request_id: the answer of an engine this event reacts to';
+COMMENT ON COLUMN personalize.event.message_key IS 'key of message_id';
+COMMENT ON COLUMN personalize.event.slot IS 'place of the item on the page, from 1';
+COMMENT ON COLUMN personalize.event.value IS 'worth of the event in the currency of properties.currency';
+COMMENT ON COLUMN personalize.event.properties IS 'what else the application said, a JSON object';
+
+CREATE TABLE personalize._event_day (
+	day date PRIMARY KEY,
+	rolled boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE personalize._event_day IS
+	'days that have a partition of event; rolled: every processor has passed it and nothing in it is unseen by any';
+CREATE INDEX _event_day_open ON personalize._event_day (day) WHERE NOT rolled;
+SELECT pg_catalog.pg_extension_config_dump('personalize._event_day', '');
+
+CREATE TABLE personalize.rejected_event (
+	rejected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	txid bigint NOT NULL DEFAULT personalize._event_txid(),
+	user_key bigint,
+	consent integer NOT NULL DEFAULT 0,
+	row_number bigint,
+	source text NOT NULL,
+	reason text NOT NULL,
+	payload jsonb
+);
+COMMENT ON TABLE personalize.rejected_event IS
+	'events that were not taken, or that a processor could not count, with the reason';
+COMMENT ON COLUMN personalize.rejected_event.source IS
+	'the function or view that was given it (track_many, ingest, inbox, ...), or the processor that failed';
+COMMENT ON COLUMN personalize.rejected_event.row_number IS 'its place in the call, from 1';
+COMMENT ON COLUMN personalize.rejected_event.payload IS
+	'the event as it was given; for a processor''s, its place in event';
+SELECT pg_catalog.pg_extension_config_dump('personalize.rejected_event', '');
+
+CREATE FUNCTION personalize._make_partitions_ahead(days integer DEFAULT 3) RETURNS integer
+	AS 'MODULE_PATHNAME', 'personalize_make_partitions_ahead' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._make_partitions_ahead(integer) IS
+	'makes the partitions of event from today (UTC) to so many days ahead; returns how many were made';
+
+REVOKE EXECUTE ON FUNCTION personalize._make_partitions_ahead(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._make_partitions_ahead(integer) TO personalize_admin;

@@ -1,0 +1,46 @@
+/*
+ * event_cache.h
+ *		What this backend remembers of the pages of event.
+ */
+#ifndef PERSONALIZE_EVENT_CACHE_H
+#define PERSONALIZE_EVENT_CACHE_H
+
+#include "postgres.h"
+
+#include "storage/block.h"
+#include "storage/buf.h"
+#include "storage/off.h"
+#include "utils/relcache.h"
+
+/* A run of neighbouring pages. */
+typedef struct BlockRun
+{
+	BlockNumber start;
+	BlockNumber count;
+} BlockRun;
+
+extern void EventCacheInit(void);
+
+/*
+ * The pages of a partition of blocks pages that may hold txids from minTxid on,
+ * palloc'd, in *runs; their number, or -1 if the BRIN index has to be asked.
+ */
+extern int	EventCacheGetRuns(Relation brin, BlockNumber blocks, int64 minTxid, BlockRun **runs);
+
+/* Remember what it said; call before asking it to see the index as it was then. */
+extern void EventCacheBeginRuns(Relation brin, BlockNumber blocks, int64 minTxid);
+extern void EventCachePutRuns(Relation brin, const BlockRun *runs, int count);
+
+/* ReleaseAndReadBuffer, quicker for pages that are remembered. */
+extern Buffer EventCacheReadPage(Relation partition, BlockNumber block, Buffer previous);
+
+/*
+ * The line pointers of a page that may be events of the user, in order; their
+ * number.  The buffer is pinned, not locked, and the page is read if need be;
+ * tuples give the key's place: offset bytes into their data.  *total is the
+ * number of events on the page.
+ */
+extern int	EventCacheFindOnPage(Relation partition, BlockNumber block, Buffer buffer,
+								 int64 userKey, int offset, OffsetNumber *found, int *total);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * feature_state.h
+ *		The packed profile: what one person did, by feature and time.
+ *
+ * A state is a varlena, immutable once made, that holds up to
+ * FEATURE_STATE_MAX_FEATURES features.  A feature is one value of one signal; it
+ * holds panes of time with a count and a sum, and the time of its last event.
+ * Nothing decays in it, so it can be merged, cut and undone exactly: the state
+ * is a function of the set of deltas that went in (as long as none was evicted),
+ * whatever their order and however they were cut into batches.
+ *
+ * What a batch changes stands at the front of a state, the rest keeps its distance
+ * from the end, and the WAL record of an update leaves out the bytes that old and
+ * new row have in common at their ends: a table keeps its state in the last column.
+ * The bytes therefore depend on the batches; the operators and the output of the
+ * type do not.
+ *
+ * Every function takes a detoasted state (short header allowed) or NULL for an
+ * empty one, and allocates its result in CurrentMemoryContext, ready to store.
+ */
+#ifndef PERSONALIZE_FEATURE_STATE_H
+#define PERSONALIZE_FEATURE_STATE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+
+#define FEATURE_STATE_MAX_FEATURES 512
+
+/* Sums are integers in this part of a unit. */
+#define FEATURE_SUM_UNIT INT64CONST(1000000)
+
+typedef struct varlena FeatureState;
+
+#define DatumGetFeatureStateP(d) ((FeatureState *) PG_DETOAST_DATUM_PACKED(d))
+#define PG_GETARG_FEATURE_STATE_P(n) DatumGetFeatureStateP(PG_GETARG_DATUM(n))
+
+/* A feature's key: the signal in the high 16 bits, a hash of the value below. */
+#define FEATURE_HASH_MASK ((UINT64CONST(1) << 48) - 1)
+#define FeatureKeyMake(signal, hash) \
+	(((uint64) (uint16) (signal) << 48) | ((uint64) (hash) & FEATURE_HASH_MASK))
+#define FeatureKeySignal(key) ((int) ((uint64) (key) >> 48))
+#define FeatureKeyHash(key) ((uint64) (key) & FEATURE_HASH_MASK)
+
+/* Widths of panes.  Panes are aligned to 2000-01-01 00:00 UTC. */
+typedef enum FeatureGrain
+{
+	FEATURE_GRAIN_5MIN,
+	FEATURE_GRAIN_HOUR,
+	FEATURE_GRAIN_DAY
+} FeatureGrain;
+#define FEATURE_GRAIN_COUNT 3
+
+/*
+ * What a signal keeps.  Ages are microseconds before the newest event of the
+ * state.  A 5-minute pane joins its hour when that whole hour is older than
+ * hourAfter, an hour joins its day when that whole day is older than dayAfter,
+ * and a day that is wholly older than expireAfter is dropped.
+ */
+typedef struct FeaturePolicy
+{
+	FeatureGrain fine;			/* width of new panes */
+	int64		hourAfter;		/* ignored unless fine is 5 minutes */
+	int64		dayAfter;		/* ignored if fine is a day */
+	int64		expireAfter;
+} FeaturePolicy;
+
+/* Policies of signals 0..count-1; those beyond have the fallback. */
+typedef struct FeaturePolicySet
+{
+	const FeaturePolicy *bySignal;
+	int			count;
+	FeaturePolicy fallback;
+} FeaturePolicySet;
+
+/* Something that happened.  count is at least 1; sum may have any sign. */
+typedef struct FeatureDelta
+{
+	uint64		key;
+	TimestampTz ts;				/* finite */
+	int64		count;
+	int64		sum;			/* in 1/FEATURE_SUM_UNIT */
+} FeatureDelta;
+
+/* A feature of a state; valid as long as the state's memory. */
+typedef struct Feature
+{
+	uint64		key;
+	TimestampTz last;			/* its newest event */
+	const uint8 *panes;
+	const uint8 *end;
+} Feature;
+
+/* A pane of a feature: [start, end). */
+typedef struct FeaturePane
+{
+	FeatureGrain grain;
+	TimestampTz start;
+	TimestampTz end;
+	int64		count;
+	int64		sum;
+} FeaturePane;
+
+/* Walks over the features of a state, in no order a caller may rely on. */
+typedef struct FeatureIterator
+{
+	const uint8 *next;			/* the next feature's length */
+	const uint8 *end;
+	const uint8 *gaps;			/* the next gap between dead features */
+	const uint8 *baseData;		/* start of the base, once it was reached */
+	const uint8 *data;			/* the feature last returned, from its length */
+	const uint8 *body;
+	uint64		gap;			/* live features before the next dead one */
+	int			remaining;
+	int			head;			/* features of the head to come */
+	int			base;			/* all features of the base */
+	int			dead;			/* dead ones to come */
+	int			place;			/* in the base, of the last one; -1 in the head */
+} FeatureIterator;
+
+/* Walks over the panes of a feature, newest first. */
+typedef struct FeaturePaneIterator
+{
+	const uint8 *next;
+	const uint8 *end;
+	TimestampTz before;
+} FeaturePaneIterator;
+
+/*
+ * The old state with these deltas in it; old may be NULL.  Sorts the deltas in
+ * place.  An int64 overflow of a pane is an error.  The result is never NULL,
+ * but has no features if everything has expired.  Without deltas it folds what
+ * a merge without policies, or a changed policy, left to fold.
+ */
+extern FeatureState *FeatureStateApply(const FeatureState *old,
+									   FeatureDelta *deltas, int count,
+									   const FeaturePolicySet *policies);
+
+/*
+ * Both states in one.  policies NULL: panes are folded only where one side has
+ * a wider pane already; FeatureStateApply without deltas folds the rest.
+ */
+extern FeatureState *FeatureStateMerge(const FeatureState *left,
+									   const FeatureState *right,
+									   const FeaturePolicySet *policies);
+
+/* left without right, which must be contained in it pane by pane. */
+extern FeatureState *FeatureStateSubtract(const FeatureState *left,
+										  const FeatureState *right);
+
+/* Only the features for which keep says true. */
+extern FeatureState *FeatureStateFilter(const FeatureState *state,
+										bool (*keep) (uint64 key, void *arg),
+										void *arg);
+
+/* Newest event time (DT_NOBEGIN if nothing ever went in), and counters. */
+extern TimestampTz FeatureStateNewest(const FeatureState *state);
+extern int64 FeatureStateEvicted(const FeatureState *state);
+extern int	FeatureStateCount(const FeatureState *state);
+
+extern void FeatureIteratorBegin(FeatureIterator *iterator, const FeatureState *state);
+extern bool FeatureIteratorNext(FeatureIterator *iterator, Feature *feature);
+extern bool FeatureStateFind(const FeatureState *state, uint64 key, Feature *feature);
+
+extern void FeaturePaneIteratorBegin(FeaturePaneIterator *iterator, const Feature *feature);
+extern bool FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane);
+
+/*
+ * Count and sum over (since, until] at pane grain: a pane counts if, in panes of
+ * its own width, it is later than the one that holds since and not later than
+ * the one that holds until.  DT_NOBEGIN and DT_NOEND leave a side open.
+ */
+extern void FeatureSum(const Feature *feature, TimestampTz since, TimestampTz until,
+					   int64 *count, int64 *sum);
+
+/*
+ * Sum over panes up to asOf of sum * 2^(-age/halfLife), in units (not 10^-6).
+ * The age is from the pane's middle, at least 0; halfLife is in microseconds.
+ */
+extern double FeatureDecayed(const Feature *feature, int64 halfLife, TimestampTz asOf);
+
+#endif

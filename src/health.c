@@ -1,0 +1,162 @@
+/*
+ * health.c
+ *		What health() and stat_processor need and SQL cannot see.
+ *
+ * How far a processor is behind is counted over the raw events, so it is what
+ * is really waiting, shard by shard, not an estimate.  The count stops at
+ * MAX_COUNTED events: beyond, "at least so many" is all one wants to know.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "event.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "processor.h"
+#include "relation.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+#include "worker_slot.h"
+
+PG_FUNCTION_INFO_V1(personalize_processor_lag);
+PG_FUNCTION_INFO_V1(personalize_server_state);
+PG_FUNCTION_INFO_V1(personalize_worker_state);
+
+#define MAX_COUNTED 1000000
+
+/* What one processor has not counted yet. */
+typedef struct Lag
+{
+	const ProcessorMethods *methods;
+	TxidSnapshot *seen[EVENT_SHARDS];
+	int64		minTxid;
+	int64		waiting;
+	TimestampTz oldest;			/* arrival of the oldest waiting event */
+} Lag;
+
+/* Read the positions of a processor. */
+static void
+BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
+{
+	lag->methods = methods;
+	lag->minTxid = PG_INT64_MAX;
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		lag->seen[shard] = ProcessorPosition(methods->id, shard, snapshot);
+		lag->minTxid = Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
+	}
+}
+
+/* Count an event that a processor has still to count. */
+static void
+AddToLag(Lag *lag, const EventRow *row)
+{
+	int			shard;
+
+	if (row->txid < lag->minTxid)
+		return;
+	shard = lag->methods->shardOf(row);
+	if (shard < 0 || TxidIsSeen(row->txid, lag->seen[shard]))
+		return;
+	if (lag->waiting++ == 0 || row->receivedAt < lag->oldest)
+		lag->oldest = row->receivedAt;
+}
+
+/* Read the events some processor may not have seen, until enough are counted. */
+static void
+ScanWaiting(Lag *lags, int count, Snapshot snapshot)
+{
+	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX};
+	EventScan  *scan;
+	EventRow	row;
+	int64		scanned = 0;
+
+	for (int i = 0; i < count; i++)
+		options.minTxid = Min(options.minTxid, lags[i].minTxid);
+	scan = EventScanBegin(&options);
+	while (scanned++ < MAX_COUNTED && EventScanNext(scan, &row))
+	{
+		for (int i = 0; i < count; i++)
+			AddToLag(&lags[i], &row);
+		CHECK_FOR_INTERRUPTS();
+	}
+	EventScanEnd(scan);
+}
+
+/* _processor_lag(): what each processor has not counted yet. */
+Datum
+personalize_processor_lag(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	Snapshot	snapshot = GetActiveSnapshot();
+	Lag			lags[PROCESSOR_COUNT] = {0};
+	int			count = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (ProcessorId id = PROCESSOR_PROFILE; id <= PROCESSOR_COUNT; id++)
+		if (ProcessorGet(id))
+			BeginLag(&lags[count++], ProcessorGet(id), snapshot);
+	ScanWaiting(lags, count, snapshot);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = Int16GetDatum(lags[i].methods->id);
+		values[1] = CStringGetTextDatum(lags[i].methods->name);
+		values[2] = Int64GetDatum(lags[i].waiting);
+		values[3] = TimestampTzGetDatum(lags[i].oldest);
+		nulls[3] = lags[i].waiting == 0;
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* _server_state(): whether workers can run at all, and the library's version. */
+Datum
+personalize_server_state(PG_FUNCTION_ARGS)
+{
+	TupleDesc	description;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &description) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = BoolGetDatum(WorkerSlotAvailable());
+	values[1] = BoolGetDatum(WorkerSlotShortage());
+	values[2] = BoolGetDatum(RelationVersionMatches());
+	values[3] = CStringGetTextDatum(PERSONALIZE_VERSION);
+	values[4] = BoolGetDatum(TxidIsInUse());
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), values, nulls)));
+}
+
+/* _worker_state(): the workers of this database. */
+Datum
+personalize_worker_state(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			count = WorkerSlotCount();
+	WorkerSlot *slots = palloc(sizeof(WorkerSlot) * Max(count, 1));
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (count > 0)
+		WorkerSlotCopy(slots);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		if (slots[i].state != WORKER_SLOT_RUNNING || slots[i].database != MyDatabaseId)
+			continue;
+		values[0] = Int32GetDatum(slots[i].number);
+		values[1] = Int32GetDatum(slots[i].pid);
+		values[2] = TimestampTzGetDatum(slots[i].since);
+		values[3] = TimestampTzGetDatum(slots[i].lastRound);
+		nulls[3] = slots[i].lastRound == 0;
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

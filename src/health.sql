@@ -1,0 +1,206 @@
+-- health: is everything running, and if not, what to do.
+CREATE FUNCTION personalize._processor_lag(
+	OUT processor smallint, OUT name text, OUT waiting bigint, OUT oldest timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_processor_lag' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
+COMMENT ON FUNCTION personalize._processor_lag() IS
+	'events each processor has not counted yet (counting stops at 1,000,000 events read) and when the oldest of them arrived';
+REVOKE ALL ON FUNCTION personalize._processor_lag() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._processor_lag() TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize._server_state(
+	OUT preloaded boolean, OUT slots_short boolean, OUT version_matches boolean, OUT library_version text,
+	OUT in_use boolean)
+	AS 'MODULE_PATHNAME', 'personalize_server_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._server_state() IS
+	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
+REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize._worker_state(
+	OUT worker integer, OUT pid integer, OUT since timestamptz, OUT last_round timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_worker_state' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
+COMMENT ON FUNCTION personalize._worker_state() IS
+	'the workers of this database: when they started and last went round all processors';
+REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize._stat_processor(
+	OUT processor text, OUT enabled boolean, OUT activity text, OUT waiting bigint, OUT lag interval,
+	OUT events bigint, OUT batches bigint, OUT rejected bigint, OUT last_batch_at timestamptz,
+	OUT failures bigint, OUT last_error text, OUT last_error_at timestamptz, OUT rebuilding_since timestamptz,
+	OUT stale_reads bigint)
+	RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
+		coalesce(greatest(clock_timestamp() - l.oldest, interval '0'), interval '0'),
+		coalesce(p.events, 0), coalesce(p.batches, 0), coalesce(p.rejected, 0), p.last_batch_at,
+		coalesce(p.failures, 0), p.last_error, p.last_error_at, p.rebuilding_since,
+		CASE l.name WHEN 'profile' THEN (
+			SELECT c.value FROM personalize._counters() AS c WHERE c.name = 'profile.stale') END
+	FROM personalize._processor_lag() AS l
+	LEFT JOIN personalize.processor AS p ON p.processor = l.processor
+	LEFT JOIN LATERAL (
+		SELECT string_agg(s.query, ', ' ORDER BY s.pid) AS query
+		FROM pg_stat_activity AS s
+		WHERE s.pid IN (SELECT w.pid FROM personalize._worker_state() AS w)
+			AND s.state = 'active' AND starts_with(s.query, l.name || ': ')) AS a ON true
+	ORDER BY l.processor;
+END;
+REVOKE ALL ON FUNCTION personalize._stat_processor() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin;
+
+CREATE VIEW personalize.stat_processor AS SELECT * FROM personalize._stat_processor();
+COMMENT ON VIEW personalize.stat_processor IS
+	'the stream processors, one row each: how far behind they are and how they fare';
+COMMENT ON COLUMN personalize.stat_processor.processor IS 'profile, item_stat or neighbour';
+COMMENT ON COLUMN personalize.stat_processor.enabled IS 'false after disable_processor()';
+COMMENT ON COLUMN personalize.stat_processor.activity IS 'what workers are doing for it just now, NULL: nothing';
+COMMENT ON COLUMN personalize.stat_processor.waiting IS
+	'events that it has not counted yet; the count stops after 1,000,000 events read; during a rebuild, what is left to do';
+COMMENT ON COLUMN personalize.stat_processor.lag IS 'how long ago the oldest waiting event arrived, 0 if none waits';
+COMMENT ON COLUMN personalize.stat_processor.events IS 'events counted since it was installed or last rebuilt';
+COMMENT ON COLUMN personalize.stat_processor.batches IS 'batches run';
+COMMENT ON COLUMN personalize.stat_processor.rejected IS 'events set aside in rejected_event because they could not be counted';
+COMMENT ON COLUMN personalize.stat_processor.last_batch_at IS 'when its last batch ended';
+COMMENT ON COLUMN personalize.stat_processor.failures IS 'batches that failed and were tried again';
+COMMENT ON COLUMN personalize.stat_processor.last_error IS 'why the last batch failed, NULL once one has succeeded';
+COMMENT ON COLUMN personalize.stat_processor.last_error_at IS 'when a batch last failed';
+COMMENT ON COLUMN personalize.stat_processor.rebuilding_since IS 'when rebuild_processor() was called, NULL once it has caught up';
+COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
+	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
+GRANT SELECT ON personalize.stat_processor TO personalize_admin;
+
+CREATE FUNCTION personalize._health_processors(
+	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 6
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT 'processor ' || s.processor,
+		s.enabled AND s.failing IS NULL AND (s.lag < interval '1 minute' OR s.rebuilding_since IS NOT NULL),
+		format('%s events waiting, %s seconds behind', s.waiting, round(extract(epoch FROM s.lag)))
+			|| CASE WHEN s.enabled THEN '' ELSE '; disabled' END
+			|| CASE WHEN s.rebuilding_since IS NULL THEN '' ELSE '; rebuilding since ' || s.rebuilding_since END
+			|| coalesce('; fails: ' || s.failing, ''),
+		CASE
+			WHEN NOT s.enabled THEN format('Run SELECT personalize.enable_processor(%L).', s.processor)
+			WHEN s.failing IS NOT NULL THEN 'Correct what the error says; nothing is lost, the batch is tried again.'
+			WHEN s.lag >= interval '1 minute' THEN
+				'See whether workers run (above); raise personalize.workers, or call rollup_now().'
+		END
+	FROM (
+		SELECT p.*, CASE WHEN p.last_error_at > coalesce(p.last_batch_at, '-infinity') THEN p.last_error END AS failing
+		FROM personalize._stat_processor() AS p) AS s;
+END;
+REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;
+
+CREATE FUNCTION personalize._health_tables(
+	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT 'partitions ahead', p.days >= 2 OR NOT s.in_use,
+		coalesce('event has partitions up to ' || p.last, 'event has no partitions yet'),
+		CASE WHEN p.days < 2 AND s.in_use THEN 'Run SELECT personalize._make_partitions_ahead(); see that a worker runs or rollup_now() is scheduled.' END
+	FROM (
+		SELECT count(*) FILTER (WHERE d.day >= (now() AT TIME ZONE 'UTC')::date) AS days, max(d.day) AS last
+		FROM personalize._event_day AS d) AS p, personalize._server_state() AS s
+	UNION ALL
+	SELECT 'oldest unprocessed partition', coalesce(d.oldest >= (now() AT TIME ZONE 'UTC')::date - 3, true),
+		coalesce('not every processor has passed ' || d.oldest, 'none'),
+		CASE WHEN d.oldest < (now() AT TIME ZONE 'UTC')::date - 3 THEN
+			'Retention cannot drop this day and readers still look at it: see stat_processor for the processor that is behind or disabled.' END
+	FROM (SELECT min(d.day) AS oldest FROM personalize._event_day AS d WHERE NOT d.rolled) AS d
+	UNION ALL
+	SELECT 'purposes', p.any_allowed,
+		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,
+		CASE WHEN NOT p.any_allowed THEN
+			'Record permissions with personalize.grant_consent() or the consent of an event; personalize.why_suppressed(user_id) tells more.' END
+	FROM (
+		SELECT EXISTS (SELECT FROM personalize.event)
+			OR EXISTS (SELECT FROM personalize.subject WHERE granted <> 0)
+			OR EXISTS (SELECT FROM personalize.purpose_default WHERE answer = 'allowed') AS any_allowed) AS p
+	UNION ALL
+	SELECT 'events set aside', count(*) = 0,
+		format('%s events could not be counted by a processor', count(*))
+			|| coalesce((array_agg('; last by ' || r.source || ': ' || r.reason ORDER BY r.rejected_at DESC))[1], ''),
+		CASE WHEN count(*) > 0 THEN
+			'See personalize.rejected_event WHERE source IN (''profile'', ''item_stat'', ''neighbour''); delete the rows that are settled.' END
+	FROM personalize.rejected_event AS r
+	WHERE r.source IN ('profile', 'item_stat', 'neighbour')
+	UNION ALL
+	SELECT 'key collisions', count(*) = 0,
+		coalesce((array_agg(r.reason ORDER BY r.rejected_at))[1], 'every id has a key of its own'),
+		CASE WHEN count(*) > 0 THEN
+			'Give one of them another id: they cannot be told apart. Then delete the row of personalize.rejected_event WHERE source = ''dictionary''.' END
+	FROM personalize.rejected_event AS r
+	WHERE r.source = 'dictionary';
+END;
+REVOKE ALL ON FUNCTION personalize._health_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin;
+
+CREATE FUNCTION personalize.health(
+	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 15
+BEGIN ATOMIC
+	SELECT 'preload', s.preloaded,
+		CASE WHEN s.preloaded THEN 'the library is preloaded'
+			ELSE 'the library is not preloaded: there are no background workers' END,
+		CASE WHEN NOT s.preloaded THEN
+			'Add personalize to shared_preload_libraries and restart; where that is not possible, schedule SELECT * FROM personalize.rollup_now().' END
+	FROM personalize._server_state() AS s
+	UNION ALL
+	SELECT 'version', s.version_matches,
+		format('library %s, extension %s', s.library_version,
+			(SELECT e.extversion FROM pg_catalog.pg_extension AS e WHERE e.extname = 'personalize')),
+		CASE WHEN NOT s.version_matches THEN
+			'Processors are stopped until they agree: run ALTER EXTENSION personalize UPDATE, or restart the server if the library is the older one.' END
+	FROM personalize._server_state() AS s
+	UNION ALL
+	SELECT 'workers',
+		pg_catalog.pg_is_in_recovery() OR NOT s.preloaded OR w.count > 0 OR s.slots_short,
+		CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'a standby has none'
+			ELSE pg_catalog.format('%s running in this database', w.count)
+				|| CASE WHEN s.slots_short THEN '; databases take turns because worker slots are short' ELSE '' END
+				|| CASE WHEN s.in_use THEN '' ELSE '; they begin with the first event since the installation or restore' END END,
+		CASE WHEN NOT s.in_use THEN 'After a restore, SELECT * FROM personalize.rollup_now() begins at once.'
+			WHEN s.slots_short THEN 'Raise max_worker_processes, or name fewer databases in personalize.databases.'
+			WHEN s.preloaded AND w.count = 0 THEN
+				'See the server log; check personalize.databases, the CONNECT privilege and LOGIN of personalize_owner.' END
+	FROM personalize._server_state() AS s,
+		(SELECT pg_catalog.count(*) AS count FROM personalize._worker_state()) AS w
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_processors() AS h
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_tables() AS h
+	UNION ALL
+	SELECT 'cleanup', pg_catalog.count(*) = 0,
+		CASE WHEN pg_catalog.count(*) = 0 THEN 'nothing holds the removal of old row versions back'
+			ELSE 'held back by ' || pg_catalog.string_agg(b.what, ', ' ORDER BY b.what) END,
+		CASE WHEN pg_catalog.count(*) > 0 THEN
+			'End the transaction, COMMIT or ROLLBACK PREPARED, or drop the slot: until then tables of frequent updates grow.' END
+	FROM (
+		SELECT pg_catalog.format('replication slot "%s"', r.slot_name) AS what
+		FROM pg_catalog.pg_replication_slots AS r
+		WHERE greatest(pg_catalog.age(r.xmin), pg_catalog.age(r.catalog_xmin)) > 1000000
+		UNION ALL
+		SELECT pg_catalog.format('prepared transaction "%s"', x.gid)
+		FROM pg_catalog.pg_prepared_xacts AS x
+		WHERE x.prepared < pg_catalog.now() - interval '1 hour'
+		UNION ALL
+		SELECT pg_catalog.format('transaction of process %s', a.pid)
+		FROM pg_catalog.pg_stat_activity AS a
+		WHERE pg_catalog.age(a.backend_xmin) > 1000000
+			OR (a.xact_start < pg_catalog.now() - interval '1 hour'
+				AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL))
+		UNION ALL
+		SELECT pg_catalog.format('standby "%s" (hot_standby_feedback)', p.application_name)
+		FROM pg_catalog.pg_stat_replication AS p
+		WHERE pg_catalog.age(p.backend_xmin) > 1000000) AS b;
+END;
+COMMENT ON FUNCTION personalize.health() IS
+	'one row a check: whether it is well, what was found, and what to do if it is not; a member of pg_read_all_stats also sees transactions older than an hour';
+REVOKE ALL ON FUNCTION personalize.health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.health() TO personalize_admin;

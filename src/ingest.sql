@@ -1,0 +1,131 @@
+-- ingest: how events come in.
+CREATE TYPE personalize.ingest_status AS ENUM ('accepted', 'duplicate', 'suppressed', 'rejected');
+COMMENT ON TYPE personalize.ingest_status IS
+	'accepted: stored; duplicate: its message_id was stored before; suppressed: the person allows no purpose; rejected: see rejected_event';
+
+CREATE TABLE personalize.message_seen (
+	message uuid PRIMARY KEY,
+	received_at timestamptz NOT NULL
+);
+COMMENT ON TABLE personalize.message_seen IS
+	'messages received within personalize.dedup_window: a message_id that is a uuid as it is, any other as a 128-bit hash';
+SELECT pg_catalog.pg_extension_config_dump('personalize.message_seen', '');
+
+CREATE TABLE personalize._dictionary_log (
+	kind "char" NOT NULL CHECK (kind IN ('u', 'i')),
+	shard smallint NOT NULL,
+	key bigint NOT NULL,
+	id text NOT NULL,
+	txid bigint NOT NULL
+);
+COMMENT ON TABLE personalize._dictionary_log IS
+	'ids of users (u) and items (i) seen in events and not yet folded into subject and item; append-only';
+CREATE INDEX _dictionary_log_key_idx ON personalize._dictionary_log (kind, key);
+SELECT pg_catalog.pg_extension_config_dump('personalize._dictionary_log', '');
+
+CREATE FUNCTION personalize.track(
+	user_id personalize.entity_id,
+	event text,
+	item_id personalize.entity_id DEFAULT NULL,
+	properties jsonb DEFAULT NULL,
+	ts timestamptz DEFAULT NULL,
+	session_id personalize.entity_id DEFAULT NULL,
+	request_id personalize.entity_id DEFAULT NULL,
+	message_id personalize.entity_id DEFAULT NULL,
+	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
+	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it';
+
+CREATE FUNCTION personalize.track_many(
+	events jsonb,
+	OUT accepted bigint,
+	OUT duplicate bigint,
+	OUT suppressed bigint,
+	OUT rejected bigint) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_track_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track_many(jsonb) IS
+	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages';
+
+CREATE FUNCTION personalize.ingest(
+	user_ids personalize.entity_id[],
+	events text[],
+	item_ids personalize.entity_id[] DEFAULT NULL,
+	ts timestamptz[] DEFAULT NULL,
+	properties jsonb[] DEFAULT NULL,
+	session_ids personalize.entity_id[] DEFAULT NULL,
+	request_ids personalize.entity_id[] DEFAULT NULL,
+	message_ids personalize.entity_id[] DEFAULT NULL,
+	consents text[] DEFAULT NULL,
+	OUT accepted bigint,
+	OUT duplicate bigint,
+	OUT suppressed bigint,
+	OUT rejected bigint) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, NULL where the event does not speak of consent';
+
+CREATE FUNCTION personalize.import_events(
+	user_ids personalize.entity_id[],
+	events text[],
+	item_ids personalize.entity_id[],
+	ts timestamptz[],
+	properties jsonb[] DEFAULT NULL,
+	session_ids personalize.entity_id[] DEFAULT NULL,
+	request_ids personalize.entity_id[] DEFAULT NULL,
+	message_ids personalize.entity_id[] DEFAULT NULL,
+	consents text[] DEFAULT NULL,
+	OUT accepted bigint,
+	OUT duplicate bigint,
+	OUT suppressed bigint,
+	OUT rejected bigint) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_import_events' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+	'ingest() for history: an event counts as received at its own time, and its day gets a partition';
+
+CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_purge_message_seen' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+GRANT EXECUTE ON FUNCTION personalize._purge_message_seen() TO personalize_owner;
+COMMENT ON FUNCTION personalize._purge_message_seen() IS
+	'removes messages older than personalize.dedup_window from message_seen; returns how many';
+
+CREATE FUNCTION personalize._stat_ingest(
+	OUT status text,
+	OUT reason text,
+	OUT messages bigint,
+	OUT since timestamptz,
+	OUT scope text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_stat_ingest' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 16;
+COMMENT ON FUNCTION personalize._stat_ingest() IS 'the rows of stat_ingest';
+CREATE VIEW personalize.stat_ingest AS
+	SELECT s.status::personalize.ingest_status AS status, s.reason, s.messages, s.since, s.scope
+	FROM personalize._stat_ingest() s;
+COMMENT ON VIEW personalize.stat_ingest IS
+	'messages handed in, by what became of them and why; what a transaction counts stays counted if it is rolled back';
+COMMENT ON COLUMN personalize.stat_ingest.status IS 'what track() returned, or would have';
+COMMENT ON COLUMN personalize.stat_ingest.reason IS
+	'stored; message_id: seen before; undecided: nobody has spoken and the default is denied; withdrawn: the ledger denies; event denies: the event allows nothing that the ledger allows; ledger required: personalize.event_consent; else the field that was not acceptable';
+COMMENT ON COLUMN personalize.stat_ingest.messages IS 'how many; a message about several items is one';
+COMMENT ON COLUMN personalize.stat_ingest.since IS 'when counting began: the first message after the server started';
+COMMENT ON COLUMN personalize.stat_ingest.scope IS
+	'database: of all sessions; session: of this one, because the library is not in shared_preload_libraries';
+
+REVOKE ALL ON FUNCTION
+	personalize._stat_ingest(),
+	personalize._purge_message_seen(),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track_many(jsonb),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track_many(jsonb),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	TO personalize_app, personalize_admin;
+GRANT EXECUTE ON FUNCTION
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._stat_ingest() TO personalize_app, personalize_analyst, personalize_admin, personalize_owner;
+GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.rejected_event TO personalize_admin;

@@ -1,0 +1,58 @@
+/*
+ * item.h
+ *		The catalogue, read by key.
+ */
+#ifndef PERSONALIZE_ITEM_H
+#define PERSONALIZE_ITEM_H
+
+#include "postgres.h"
+
+#include "utils/array.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/snapshot.h"
+
+/* One catalogue row; what is NULL there is NULL here. */
+typedef struct ItemInfo
+{
+	int64		key;
+	bool		available;		/* and not hidden: engines may return it */
+	text	   *itemId;
+	text	   *category;
+	text	   *brand;
+	Numeric		price;
+	text	   *currency;
+	ArrayType  *tags;
+} ItemInfo;
+
+typedef struct ItemReader ItemReader;
+
+/*
+ * Read catalogue rows by key, under a snapshot, as often as they are asked
+ * for; a row asked for again comes from a cache.  Lives in CurrentMemoryContext
+ * and needs no rights on the table.
+ */
+extern ItemReader *ItemReaderBegin(Snapshot snapshot);
+
+/* A row, NULL if the catalogue has none; valid until the next call. */
+extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);
+
+/* False if the catalogue says that engines must not return it (not cached). */
+extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
+
+/*
+ * A row as the JSON object that filters see: item_id, category, brand, price,
+ * currency, tags, attributes, created_at, without what is NULL.  An item that
+ * the catalogue does not have is just its item_id, if that is given.
+ */
+extern Jsonb *ItemReaderJson(ItemReader *reader, int64 key, const text *itemId);
+
+/*
+ * The id behind a key, palloc'd: the number, the catalogue's, or the one seen in
+ * events since; NULL if it is not known.
+ */
+extern text *ItemReaderId(ItemReader *reader, int64 key);
+
+extern void ItemReaderEnd(ItemReader *reader);
+
+#endif

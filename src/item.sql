@@ -1,0 +1,439 @@
+-- item: the catalogue, and how a shop's own table gets into it.
+--
+-- The unique index on item_id is made before the primary key: indexes are
+-- filled in order of creation, and ON CONFLICT (item_id) of two sessions that
+-- insert the same new item must meet in its own index first, not fail in the
+-- other one.  Narrow columns come first, so that the check of available and
+-- hidden, made for every recommended item, unpacks no text.
+CREATE TABLE personalize.item (
+	item_key bigint NOT NULL GENERATED ALWAYS AS (personalize.item_key(item_id)) STORED,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	available boolean NOT NULL DEFAULT true,
+	hidden boolean NOT NULL DEFAULT false,
+	item_id text NOT NULL CHECK (pg_catalog.octet_length(item_id) BETWEEN 1 AND 512),
+	category text,
+	brand text,
+	price numeric,
+	currency text,
+	tags text[],
+	attributes jsonb CHECK (pg_catalog.jsonb_typeof(attributes) OPERATOR(pg_catalog.=) 'object'),
+	source text,
+	vanished_at timestamptz
+);
+ALTER TABLE personalize.item ADD CONSTRAINT item_item_id_key UNIQUE (item_id);
+ALTER TABLE personalize.item ADD CONSTRAINT item_pkey PRIMARY KEY (item_key);
+-- Engines ask for each item whether they may return it; most items are in no
+-- entry of this index, so that the answer needs no look at the table.
+CREATE INDEX item_not_offered_idx ON personalize.item (item_key) WHERE NOT available OR hidden;
+-- The newest, where nothing else is known.
+CREATE INDEX item_created_at_idx ON personalize.item (created_at DESC, item_key) WHERE available AND NOT hidden;
+SELECT pg_catalog.pg_extension_config_dump('personalize.item', '');
+COMMENT ON TABLE personalize.item IS
+	'the catalogue: write it with INSERT, COPY, an ORM, upsert_items or sync_items; items that are not in it work too, as available ones';
+COMMENT ON COLUMN personalize.item.item_key IS 'item_key(item_id); a non-negative integer id is its own key, so it joins the shop''s primary key';
+COMMENT ON COLUMN personalize.item.created_at IS 'since when the item is offered';
+COMMENT ON COLUMN personalize.item.updated_at IS 'when sync_items or upsert_items last changed the row; a plain UPDATE may set it';
+COMMENT ON COLUMN personalize.item.available IS 'false: no engine returns it, from the next statement on';
+COMMENT ON COLUMN personalize.item.hidden IS 'true: no engine returns it, from the next statement on; sync_items leaves it alone unless it is mapped';
+COMMENT ON COLUMN personalize.item.item_id IS 'the shop''s id, 1 to 512 bytes';
+COMMENT ON COLUMN personalize.item.category IS 'category, exactly as signals and trending(category) compare it';
+COMMENT ON COLUMN personalize.item.price IS 'price in currency';
+COMMENT ON COLUMN personalize.item.currency IS 'currency of price, usually ISO 4217';
+COMMENT ON COLUMN personalize.item.tags IS 'any labels';
+COMMENT ON COLUMN personalize.item.attributes IS 'anything else, a JSON object; filters see it as $.attributes';
+COMMENT ON COLUMN personalize.item.source IS 'the table or view sync_items took it from; NULL: written otherwise';
+COMMENT ON COLUMN personalize.item.vanished_at IS 'since when sync_items no longer finds it in source; NULL: it does, or was never asked';
+GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item TO personalize_app, personalize_admin;
+GRANT SELECT ON personalize.item TO personalize_analyst;
+
+
+CREATE TABLE personalize.item_sync (
+	source text PRIMARY KEY,
+	mapping jsonb NOT NULL,
+	changed_column text,
+	changed_until text,
+	last_mode text NOT NULL,
+	last_run_at timestamptz NOT NULL,
+	inserted bigint NOT NULL,
+	updated bigint NOT NULL,
+	unavailable bigint NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize.item_sync', '');
+COMMENT ON TABLE personalize.item_sync IS 'what sync_items last did with each source';
+COMMENT ON COLUMN personalize.item_sync.changed_until IS 'the next incremental run reads rows whose changed_column is at least this';
+GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item_sync TO personalize_app, personalize_admin;
+GRANT SELECT ON personalize.item_sync TO personalize_analyst;
+
+-- The expression that reads one column of the catalogue from a source row "s";
+-- NULL if it is neither mapped nor there under its own name.  Only names and
+-- constants get into it, each quoted.
+CREATE FUNCTION personalize._item_source_expression(source regclass, mapping jsonb, item_column text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	wanted jsonb := mapping -> item_column;
+	kind text := jsonb_typeof(wanted);
+	single record;
+	parts text;
+BEGIN
+	IF kind = 'null' THEN
+		RETURN NULL;
+	END IF;
+	IF kind = 'object' AND item_column <> 'attributes' THEN
+		IF NOT wanted ? 'value' OR wanted - 'value' <> '{}' THEN
+			RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		RETURN CASE item_column
+			WHEN 'tags' THEN format('ARRAY[%L]::text[]', wanted ->> 'value')
+			ELSE format('%L::%s', wanted ->> 'value', (
+				SELECT format_type(atttypid, NULL) FROM pg_attribute
+				WHERE attrelid = 'personalize.item'::regclass AND attname = item_column)) END;
+	END IF;
+	IF kind IN ('number', 'boolean') OR (kind = 'array' AND item_column NOT IN ('tags', 'attributes')) THEN
+		RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+
+	IF kind IN ('array', 'object') THEN
+		SELECT string_agg(CASE item_column
+				WHEN 'tags' THEN format('s.%I::text', m.col) ELSE format('%L, s.%I', m.label, m.col) END, ', ')
+			INTO parts
+			FROM (
+				SELECT value #>> '{}' AS label, value #>> '{}' AS col
+				FROM jsonb_array_elements(CASE kind WHEN 'array' THEN wanted ELSE '[]' END)
+				UNION ALL
+				SELECT key, value #>> '{}'
+				FROM jsonb_each(CASE kind WHEN 'object' THEN wanted ELSE '{}' END)) m
+			WHERE personalize._check_source_column(source, m.col);
+		RETURN CASE item_column
+			WHEN 'tags' THEN format('array_remove(ARRAY[%s]::text[], NULL)', parts)
+			ELSE format('jsonb_strip_nulls(jsonb_build_object(%s))', parts) END;
+	END IF;
+
+	SELECT a.attname, t.typcategory, t.oid, format_type(t.oid, NULL) AS type INTO single
+		FROM pg_attribute a
+		JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
+			AND a.attname = coalesce(wanted #>> '{}', item_column);
+	IF NOT FOUND THEN
+		IF wanted IS NOT NULL THEN
+			PERFORM personalize._check_source_column(source, wanted #>> '{}');
+		END IF;
+		RETURN NULL;
+	END IF;
+	RETURN CASE
+		-- as entity_id has it: a numeric id has no trailing zeros
+		WHEN item_column = 'item_id' AND single.typcategory = 'N'
+			THEN format('trim_scale(s.%I::text::numeric)::text', single.attname)
+		WHEN item_column IN ('available', 'hidden') AND single.typcategory = 'N'
+			THEN format('coalesce(s.%I > 0, false)', single.attname)
+		WHEN item_column IN ('available', 'hidden') THEN format('coalesce(s.%I::boolean, false)', single.attname)
+		WHEN item_column = 'price' THEN format('s.%I::numeric', single.attname)
+		WHEN item_column = 'created_at' THEN format('coalesce(s.%I::timestamptz, now())', single.attname)
+		WHEN item_column = 'attributes' THEN format('s.%I::jsonb', single.attname)
+		WHEN item_column = 'tags' AND single.type IN ('json', 'jsonb')
+			THEN format('personalize._text_array(s.%I::jsonb)', single.attname)
+		WHEN item_column = 'tags' AND single.typcategory = 'A' THEN format('s.%I::text[]', single.attname)
+		WHEN item_column = 'tags' THEN format('array_remove(ARRAY[s.%I::text], NULL)', single.attname)
+		ELSE format('s.%I::text', single.attname) END;
+END
+$$;
+COMMENT ON FUNCTION personalize._item_source_expression(regclass, jsonb, text) IS
+	'SQL that reads a catalogue column from a row s of a source of sync_items';
+
+CREATE FUNCTION personalize._check_source_column(source regclass, name text) RETURNS boolean
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (
+		SELECT FROM pg_attribute
+		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped AND attname = name) THEN
+		RAISE EXCEPTION 'column "%" of "%" does not exist', coalesce(name, 'null'), source
+			USING ERRCODE = 'undefined_column',
+				HINT = (SELECT format('The source has the columns %s.', string_agg(quote_ident(attname), ', ' ORDER BY attnum))
+					FROM pg_attribute WHERE attrelid = source AND attnum > 0 AND NOT attisdropped);
+	END IF;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION personalize._check_source_column(regclass, text) IS 'true, or an error that lists the columns there are';
+
+CREATE FUNCTION personalize._text_array(list jsonb) RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE coalesce(pg_catalog.jsonb_typeof(list), 'null')
+		WHEN 'array' THEN ARRAY(SELECT e FROM pg_catalog.jsonb_array_elements_text(list) AS e WHERE e IS NOT NULL)
+		WHEN 'null' THEN NULL
+		ELSE ARRAY[list #>> '{}'] END
+$$;
+COMMENT ON FUNCTION personalize._text_array(jsonb) IS 'a JSON list of labels as text[]; a single one as a list of one';
+
+-- Reads the source with the caller's rights and writes the catalogue with the
+-- caller's rights too: calling it gives nobody more than they have.  One call
+-- runs at a time, so that two never write the same rows in different orders.
+CREATE FUNCTION personalize.sync_items(source regclass, mapping jsonb DEFAULT NULL, mode text DEFAULT 'full',
+	changed_column name DEFAULT NULL, OUT inserted bigint, OUT updated bigint, OUT unavailable bigint)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	-- nothing is known of the size of what the source returns: a nested loop
+	-- over it could take hours
+	SET enable_nestloop = off AS $$
+DECLARE
+	source_name text := source::text;
+	wanted jsonb;
+	id_expression text;
+	columns text[] := '{}';
+	expressions text[] := '{}';
+	changed_type text;
+	since_clause text := 'true';
+	until_expression text := 'max(NULL::text)';
+	last_sync personalize.item_sync;
+	changed_until text;
+	skipped bigint;
+	doubled bigint;
+	problem text;
+	c text;
+	e text;
+BEGIN
+	IF source IS NULL THEN
+		RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF mode IS NULL OR mode NOT IN ('full', 'incremental') THEN
+		RAISE EXCEPTION 'mode "%" is unknown', mode
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use full or incremental.';
+	END IF;
+	LOCK TABLE personalize.item_sync IN SHARE ROW EXCLUSIVE MODE;
+	SELECT * INTO last_sync FROM personalize.item_sync i WHERE i.source = source_name;
+	wanted := coalesce(mapping, last_sync.mapping, '{}');
+	IF jsonb_typeof(wanted) <> 'object' THEN
+		RAISE EXCEPTION 'mapping must be a JSON object'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'For example {"item_id": "sku", "category": "department"}.';
+	END IF;
+	IF (SELECT relkind FROM pg_class WHERE oid = source) NOT IN ('r', 'p', 'v', 'm', 'f') THEN
+		RAISE EXCEPTION '"%" is not a table or view', source USING ERRCODE = 'wrong_object_type';
+	END IF;
+	IF source = 'personalize.item'::regclass THEN
+		RAISE EXCEPTION 'the catalogue cannot be its own source' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT key INTO problem FROM jsonb_object_keys(wanted) AS key
+		WHERE key NOT IN ('item_id', 'category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at')
+		ORDER BY key LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'mapping names "%", which the catalogue does not have', problem
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Keys are item_id, category, brand, price, currency, tags, attributes, available, hidden and created_at; put anything else under attributes.';
+	END IF;
+
+	id_expression := personalize._item_source_expression(source, wanted, 'item_id');
+	IF id_expression IS NULL THEN
+		-- the primary key, if it is one column, else a column called id
+		SELECT personalize._item_source_expression(source, jsonb_build_object('item_id', a.attname), 'item_id')
+			INTO id_expression
+			FROM pg_attribute a
+			LEFT JOIN pg_index x ON x.indrelid = source AND x.indisprimary AND x.indnkeyatts = 1
+			WHERE a.attrelid = source AND NOT a.attisdropped
+				AND CASE WHEN x.indrelid IS NULL THEN a.attname = 'id' ELSE a.attnum = x.indkey[0] END;
+	END IF;
+	IF id_expression IS NULL THEN
+		RAISE EXCEPTION 'no column of "%" is known to hold the id of items', source
+			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "…"}''.';
+	END IF;
+	FOREACH c IN ARRAY ARRAY['category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at'] LOOP
+		e := personalize._item_source_expression(source, wanted, c);
+		IF e IS NOT NULL THEN
+			columns := columns || c;
+			expressions := expressions || (e || ' AS ' || c);
+		END IF;
+	END LOOP;
+
+	IF changed_column IS NOT NULL THEN
+		PERFORM personalize._check_source_column(source, changed_column);
+		SELECT format_type(a.atttypid, NULL) INTO changed_type
+			FROM pg_attribute a WHERE a.attrelid = source AND a.attname = changed_column;
+		-- Rows committed late carry older times: the last hour is read again.
+		until_expression := CASE
+			WHEN changed_type = 'timestamp with time zone'
+				THEN format('(least(max(s.%I), now()) - interval ''1 hour'')::text', changed_column)
+			WHEN changed_type = 'timestamp without time zone'
+				THEN format('(least(max(s.%I), now()::timestamp + interval ''1 day'') - interval ''1 hour'')::text', changed_column)
+			WHEN changed_type = 'date'
+				THEN format('(least(max(s.%I), now()::date + 1) - 1)::text', changed_column)
+			WHEN changed_type IN ('smallint', 'integer', 'bigint', 'numeric')
+				THEN format('max(s.%I)::text', changed_column) END;
+		IF until_expression IS NULL THEN
+			RAISE EXCEPTION 'column "%" of "%" has type %, which does not tell when a row changed', changed_column, source, changed_type
+				USING ERRCODE = 'datatype_mismatch', HINT = 'Use a timestamp, a date or a growing number.';
+		END IF;
+	ELSIF mode = 'incremental' THEN
+		RAISE EXCEPTION 'mode incremental needs changed_column'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the column that says when a row last changed.';
+	END IF;
+	IF mode = 'incremental' AND last_sync.changed_until IS NOT NULL
+		AND last_sync.changed_column = changed_column AND last_sync.mapping = wanted THEN
+		since_clause := format('(s.%1$I >= %2$L::%3$s OR s.%1$I IS NULL)',
+			changed_column, last_sync.changed_until, changed_type);
+	END IF;
+
+	EXECUTE format($sql$
+		WITH source_row AS MATERIALIZED (
+			SELECT %1$s AS item_id%2$s FROM %3$s s WHERE %4$s
+		), reached AS (
+			SELECT %5$s AS changed_until FROM %3$s s
+		), usable AS MATERIALIZED (
+			SELECT DISTINCT ON (item_id) *
+			FROM source_row
+			WHERE octet_length(item_id) BETWEEN 1 AND 512
+			ORDER BY item_id%6$s
+		), written AS (
+			INSERT INTO personalize.item AS i (item_id%6$s, source)
+			SELECT u.item_id%7$s, $1
+			FROM usable u
+			LEFT JOIN personalize.item i ON i.item_id = u.item_id
+			WHERE i.item_id IS NULL OR i.vanished_at IS NOT NULL OR i.source IS DISTINCT FROM $1%8$s
+			ORDER BY u.item_id COLLATE "C"
+			ON CONFLICT (item_id) DO UPDATE SET
+				source = $1,
+				updated_at = now(),
+				vanished_at = NULL,
+				available = %9$s%10$s
+			RETURNING i.xmax = 0 AS is_new
+		), gone AS (
+			UPDATE personalize.item i SET available = false, vanished_at = now(), updated_at = now()
+			WHERE $2 AND i.source = $1 AND i.vanished_at IS NULL
+				AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)
+			RETURNING 1
+		)
+		SELECT (SELECT count(*) FROM written WHERE is_new),
+			(SELECT count(*) FROM written WHERE NOT is_new),
+			(SELECT count(*) FROM gone),
+			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512 IS NOT TRUE),
+			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512) - (SELECT count(*) FROM usable),
+			(SELECT changed_until FROM reached)
+		$sql$,
+		id_expression,
+		coalesce((SELECT string_agg(', ' || x, '' ORDER BY o) FROM unnest(expressions) WITH ORDINALITY AS l(x, o)), ''),
+		source,
+		since_clause,
+		until_expression,
+		coalesce((SELECT string_agg(', ' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
+		coalesce((SELECT string_agg(', u.' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
+		coalesce((SELECT string_agg(format(' OR i.%1$s IS DISTINCT FROM u.%1$s', x), '' ORDER BY o)
+			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'created_at'), ''),
+		CASE WHEN 'available' = ANY (columns) THEN 'EXCLUDED.available' ELSE 'i.available OR i.vanished_at IS NOT NULL' END,
+		coalesce((SELECT string_agg(format(', %1$s = EXCLUDED.%1$s', x), '' ORDER BY o)
+			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), ''))
+		INTO inserted, updated, unavailable, skipped, doubled, changed_until
+		USING source_name, mode = 'full';
+
+	INSERT INTO personalize.item_sync AS i
+		VALUES (source_name, wanted, changed_column, changed_until, mode, now(), inserted, updated, unavailable)
+		ON CONFLICT ON CONSTRAINT item_sync_pkey DO UPDATE SET
+			mapping = EXCLUDED.mapping, changed_column = EXCLUDED.changed_column,
+			changed_until = EXCLUDED.changed_until, last_mode = EXCLUDED.last_mode,
+			last_run_at = EXCLUDED.last_run_at, inserted = EXCLUDED.inserted,
+			updated = EXCLUDED.updated, unavailable = EXCLUDED.unavailable;
+	IF skipped > 0 THEN
+		RAISE WARNING '% rows of "%" have no usable id and were left out', skipped, source
+			USING DETAIL = 'An id has 1 to 512 bytes.';
+	END IF;
+	IF doubled > 0 THEN
+		RAISE WARNING '% rows of "%" repeat the id of another row and were left out', doubled, source;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name) IS
+	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as at the last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; returns how many rows it inserted, updated and made unavailable';
+
+CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT nullif(
+		CASE jsonb_typeof(object -> 'attributes') WHEN 'object' THEN object -> 'attributes' ELSE '{}' END
+			|| (object - ARRAY['item_id', 'category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at']),
+		'{}')
+$$;
+COMMENT ON FUNCTION personalize._item_attributes(jsonb) IS
+	'the attributes of an object of upsert_items: those it names as such and every key the catalogue has no column for';
+
+CREATE FUNCTION personalize.upsert_items(items jsonb, OUT inserted bigint, OUT updated bigint)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	list jsonb := CASE jsonb_typeof(items) WHEN 'object' THEN jsonb_build_array(items) ELSE items END;
+	new_ids jsonb;
+	old_ids text[];
+	problem record;
+BEGIN
+	IF items IS NULL OR jsonb_typeof(list) <> 'array' THEN
+		RAISE EXCEPTION 'items must be a JSON array of objects' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT number, object INTO problem
+		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
+		WHERE jsonb_typeof(object) <> 'object' OR (jsonb_typeof(object -> 'item_id') IN ('string', 'number')
+			AND octet_length(object ->> 'item_id') BETWEEN 1 AND 512) IS NOT TRUE
+		ORDER BY number LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'item % has no usable item_id: %', problem.number, left(problem.object::text, 100)
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'An id is a string of 1 to 512 bytes or a number.';
+	END IF;
+
+	-- the last object of an id counts
+	list := (
+		SELECT coalesce(jsonb_agg(object ORDER BY object ->> 'item_id' COLLATE "C"), '[]')
+		FROM (
+			SELECT DISTINCT ON (id) CASE jsonb_typeof(object -> 'item_id')
+				WHEN 'number' THEN object || jsonb_build_object('item_id', id) ELSE object END AS object
+			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number),
+				LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
+					WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
+					ELSE object ->> 'item_id' END AS id) AS canonical
+			ORDER BY id, number DESC) AS last_object);
+
+	-- New rows whole; what exists, or has come into being meanwhile, is changed
+	-- only where its object says so.  Both in one order, so that two calls at
+	-- once cannot block each other.
+	WITH added AS (
+		INSERT INTO personalize.item AS i
+			(item_id, category, brand, price, currency, tags, attributes, available, hidden, created_at)
+		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', (object ->> 'price')::numeric,
+			object ->> 'currency', personalize._text_array(object -> 'tags'),
+			personalize._item_attributes(object),
+			coalesce((object ->> 'available')::boolean, true),
+			coalesce((object ->> 'hidden')::boolean, false),
+			coalesce((object ->> 'created_at')::timestamptz, now())
+		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
+		WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_id = object ->> 'item_id')
+		ORDER BY number
+		ON CONFLICT (item_id) DO NOTHING
+		RETURNING i.item_id
+	)
+	SELECT count(*), coalesce(jsonb_object_agg(a.item_id, true), '{}') INTO inserted, new_ids FROM added a;
+
+	old_ids := ARRAY(
+		SELECT object ->> 'item_id' FROM jsonb_array_elements(list) AS object
+		WHERE NOT new_ids ? (object ->> 'item_id'));
+	PERFORM FROM personalize.item i WHERE i.item_id = ANY (old_ids) ORDER BY i.item_id COLLATE "C" FOR UPDATE;
+	UPDATE personalize.item i SET
+		category = CASE WHEN o ? 'category' THEN o ->> 'category' ELSE i.category END,
+		brand = CASE WHEN o ? 'brand' THEN o ->> 'brand' ELSE i.brand END,
+		price = CASE WHEN o ? 'price' THEN (o ->> 'price')::numeric ELSE i.price END,
+		currency = CASE WHEN o ? 'currency' THEN o ->> 'currency' ELSE i.currency END,
+		tags = CASE WHEN o ? 'tags' THEN personalize._text_array(o -> 'tags') ELSE i.tags END,
+		attributes = CASE WHEN o -> 'attributes' = 'null' THEN personalize._item_attributes(o)
+			ELSE nullif(coalesce(i.attributes, '{}') || coalesce(personalize._item_attributes(o), '{}'), '{}') END,
+		available = coalesce((o ->> 'available')::boolean, i.available),
+		hidden = coalesce((o ->> 'hidden')::boolean, i.hidden),
+		created_at = coalesce((o ->> 'created_at')::timestamptz, i.created_at),
+		updated_at = now()
+		FROM jsonb_array_elements(list) AS o
+		WHERE i.item_id = o ->> 'item_id' AND NOT new_ids ? i.item_id;
+	GET DIAGNOSTICS updated = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION personalize.upsert_items(jsonb) IS
+	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts; returns how many were inserted and updated';
+
+REVOKE EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
+	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
+	personalize.sync_items(regclass, jsonb, text, name), personalize.upsert_items(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
+	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
+	personalize.sync_items(regclass, jsonb, text, name), personalize.upsert_items(jsonb)
+	TO personalize_app, personalize_admin;
+

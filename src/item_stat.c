@@ -1,0 +1,625 @@
+/*
+ * item_stat.c
+ *		The processor that counts what happens to each item.
+ *
+ * A counter belongs to (hour, item, currency, event, bucket of places on the
+ * page) and holds the number of events and the sum of their worth in 10^-6 of
+ * the currency.  Both are integers, so that what a person has added can be taken
+ * out again exactly.  An event changes one row, and the rows of one hour lie
+ * together, which is how trending() reads them.
+ *
+ * Purchases also go to _basket, one row for an item in a basket.  What was
+ * bought together is counted when it is asked for: a table of pairs would grow
+ * with the square of the baskets.
+ *
+ * Only events that may be used for analytics count.  When a person withdraws
+ * that, those of the person's raw events that have been counted are subtracted
+ * again, before their consent is cleared; what was dropped as too old stays in
+ * the sums, where nothing tells of the person.  The person's baskets go whole.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "common/int.h"
+#include "consent.h"
+#include "datatype/timestamp.h"
+#include "event.h"
+#include "fmgr.h"
+#include "key.h"
+#include "keyed.h"
+#include "miscadmin.h"
+#include "personalize.h"
+#include "popular.h"
+#include "processor.h"
+#include "spi_util.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_currency);
+PG_FUNCTION_INFO_V1(personalize_slot_bucket);
+
+/* Amounts are kept in this part of the currency's unit. */
+#define AMOUNT_UNITS 1000000
+
+/* Columns of item_stat in order; the first five are its key. */
+typedef enum StatColumn
+{
+	STAT_PANE_START,
+	STAT_ITEM_KEY,
+	STAT_CURRENCY_CODE,
+	STAT_EVENT,
+	STAT_SLOT_BUCKET,
+	STAT_COUNT,
+	STAT_AMOUNT
+} StatColumn;
+#define STAT_KEY_COLUMNS STAT_COUNT
+#define STAT_COLUMNS (STAT_AMOUNT + 1)
+
+/* One counter; the key has no padding, for it is hashed as bytes. */
+typedef struct Counter
+{
+	struct
+	{
+		TimestampTz pane;
+		int64		itemKey;
+		int32		currency;
+		int16		event;
+		int16		bucket;
+	}			key;
+	int64		count;
+	int64		amount;
+} Counter;
+
+/* An item in a basket. */
+typedef struct BasketItem
+{
+	struct
+	{
+		int64		itemKey;
+		int64		basket;
+		int64		day;		/* days since 2000-01-01 UTC */
+	}			key;
+	int64		userKey;
+	int64		count;
+} BasketItem;
+
+/* A batch being counted. */
+typedef struct StatBatch
+{
+	HTAB	   *counters;
+	HTAB	   *baskets;
+} StatBatch;
+
+/* Start counting, in the current memory context. */
+static void *
+BeginBatch(void)
+{
+	StatBatch  *batch = palloc(sizeof(StatBatch));
+	HASHCTL		control = {.keysize = sizeof(((Counter *) NULL)->key),.entrysize = sizeof(Counter)};
+
+	control.hcxt = CurrentMemoryContext;
+	batch->counters = hash_create("personalize counters", 1024, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.keysize = sizeof(((BasketItem *) NULL)->key);
+	control.entrysize = sizeof(BasketItem);
+	batch->baskets = hash_create("personalize baskets", 64, &control,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return batch;
+}
+
+/* A property of an event; NULL if it has none of that name. */
+static JsonbValue *
+FindProperty(const EventRow *row, const char *name)
+{
+	if (row->properties == NULL || !JB_ROOT_IS_OBJECT(row->properties))
+		return NULL;
+	return getKeyJsonValueFromContainer(&row->properties->root, name, strlen(name), NULL);
+}
+
+/* The event's worth in 10^-6 of the currency; a worth too large is an error. */
+static int64
+EventAmount(const EventRow *row)
+{
+	Datum		units;
+
+	if (row->value == NULL)
+		return 0;
+	units = DirectFunctionCall2(numeric_mul, NumericGetDatum(row->value),
+								NumericGetDatum(int64_to_numeric(AMOUNT_UNITS)));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, units));
+}
+
+/* A currency of up to four ASCII characters as a number; 0 if it is none. */
+static int32
+EventCurrency(const EventRow *row)
+{
+	JsonbValue *value = FindProperty(row, "currency");
+	uint32		code = 0;
+
+	if (value == NULL || value->type != jbvString ||
+		value->val.string.len < 1 || value->val.string.len > 4)
+		return 0;
+	for (int i = 0; i < value->val.string.len; i++)
+	{
+		unsigned char letter = value->val.string.val[i];
+
+		if (letter < ' ' || letter > '~')
+			return 0;
+		code = code << 8 | letter;
+	}
+	return (int32) code;
+}
+
+/* The bucket of a place on the page. */
+static int16
+SlotBucket(bool hasSlot, int16 slot)
+{
+	if (!hasSlot || slot <= 0)
+		return 0;
+	if (slot <= 4)
+		return slot;
+	return slot <= 8 ? 5 : slot <= 16 ? 6 : slot <= 32 ? 7 : 8;
+}
+
+/* Add to a sum, or complain that the sum gets too large. */
+static void
+AddTo(int64 *sum, int64 value)
+{
+	if (pg_add_s64_overflow(*sum, value, sum))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a counter of item_stat is out of range")));
+}
+
+/* What makes two purchases belong together: the order, the session, the day. */
+static int64
+EventBasket(const EventRow *row, int64 day)
+{
+	JsonbValue *order = FindProperty(row, "order_id");
+	uint64		parts[3] = {(uint64) row->userKey, 0, 0};
+
+	if (order && order->type == jbvString)
+	{
+		parts[1] = 1;
+		parts[2] = KeyHash(order->val.string.val, order->val.string.len);
+	}
+	else if (order && order->type == jbvNumeric)
+	{
+		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+																 NumericGetDatum(order->val.numeric)));
+
+		parts[1] = 1;
+		parts[2] = KeyHash(digits, strlen(digits));
+	}
+	else if (row->hasSession)
+	{
+		parts[1] = 2;
+		parts[2] = (uint64) row->sessionKey;
+	}
+	else
+		parts[2] = (uint64) day;
+	return (int64) KeyHash(parts, sizeof(parts));
+}
+
+/* Whole periods since 2000-01-01 UTC, rounded down. */
+static int64
+WholePeriods(TimestampTz time, int64 period)
+{
+	return time >= 0 ? time / period : -((-time + period - 1) / period);
+}
+
+/* Count an event so many times: once, or -1 to take it out again. */
+static void
+CountEvent(StatBatch *batch, const EventRow *row, int64 times)
+{
+	Counter		wanted = {0};
+	Counter    *counter;
+	int64		amount = EventAmount(row);
+	bool		found;
+
+	wanted.key.pane = WholePeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
+	wanted.key.itemKey = row->itemKey;
+	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
+	wanted.key.event = row->event;
+	wanted.key.bucket = SlotBucket(row->hasSlot, row->slot);
+	counter = hash_search(batch->counters, &wanted.key, HASH_ENTER, &found);
+	if (!found)
+		counter->count = counter->amount = 0;
+	AddTo(&counter->count, times);
+	AddTo(&counter->amount, times * amount);
+
+	if (row->event == EVENT_TYPE_PURCHASE)
+	{
+		BasketItem	bought = {0};
+		BasketItem *item;
+
+		bought.key.itemKey = row->itemKey;
+		bought.key.day = WholePeriods(row->ts, USECS_PER_DAY);
+		bought.key.basket = EventBasket(row, bought.key.day);
+		item = hash_search(batch->baskets, &bought.key, HASH_ENTER, &found);
+		if (!found)
+			item->count = 0;
+		item->userKey = row->userKey;
+		item->count += times;
+	}
+}
+
+/* Take an event into the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	CountEvent(state, row, 1);
+}
+
+/* Order counters as the table's key does. */
+static int
+CompareCounters(const void *left, const void *right)
+{
+	const Counter *a = *(Counter *const *) left;
+	const Counter *b = *(Counter *const *) right;
+
+	if (a->key.pane != b->key.pane)
+		return a->key.pane < b->key.pane ? -1 : 1;
+	if (a->key.itemKey != b->key.itemKey)
+		return a->key.itemKey < b->key.itemKey ? -1 : 1;
+	if (a->key.currency != b->key.currency)
+		return a->key.currency < b->key.currency ? -1 : 1;
+	if (a->key.event != b->key.event)
+		return a->key.event - b->key.event;
+	return a->key.bucket - b->key.bucket;
+}
+
+/* Add one counter to its row, which appears and disappears as needed. */
+static void
+WriteCounter(KeyedTable *table, Snapshot snapshot, const Counter *counter)
+{
+	Datum		values[STAT_COLUMNS];
+	TupleTableSlot *slot;
+	int64		count = counter->count;
+	int64		amount = counter->amount;
+
+	values[STAT_PANE_START] = TimestampTzGetDatum(counter->key.pane);
+	values[STAT_ITEM_KEY] = Int64GetDatum(counter->key.itemKey);
+	values[STAT_CURRENCY_CODE] = Int32GetDatum(counter->key.currency);
+	values[STAT_EVENT] = Int16GetDatum(counter->key.event);
+	values[STAT_SLOT_BUCKET] = Int16GetDatum(counter->key.bucket);
+
+	KeyedSeek(table, snapshot, STAT_KEY_COLUMNS, values, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot != NULL)
+	{
+		slot_getallattrs(slot);
+		AddTo(&count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
+		AddTo(&amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
+	}
+	values[STAT_COUNT] = Int64GetDatum(count);
+	values[STAT_AMOUNT] = Int64GetDatum(amount);
+	if (slot == NULL && count != 0)
+		KeyedInsert(table, values, NULL);
+	else if (slot != NULL && count != 0)
+		KeyedUpdate(table, &slot->tts_tid, values, NULL);
+	else if (slot != NULL)
+		KeyedDelete(table, &slot->tts_tid);
+}
+
+/* Write the counters in the order of their keys. */
+static void
+WriteCounters(HTAB *counters)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	long		count = hash_get_num_entries(counters);
+	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+	KeyedTable *table;
+
+	count = 0;
+	hash_seq_init(&status, counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+		sorted[count++] = counter;
+	qsort(sorted, count, sizeof(Counter *), CompareCounters);
+
+	table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
+	for (long i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (sorted[i]->count != 0 || sorted[i]->amount != 0)
+			WriteCounter(table, snapshot, sorted[i]);
+	}
+	KeyedClose(table);
+	pfree(sorted);
+}
+
+/* Write the baskets, all in one statement: purchases are few. */
+static void
+WriteBaskets(HTAB *baskets)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	long		count = hash_get_num_entries(baskets);
+	Datum	   *columns[5];
+	Datum		values[5];
+	HASH_SEQ_STATUS status;
+	BasketItem *item;
+	SpiUtilScope scope;
+	int			row = 0;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < 5; i++)
+		columns[i] = palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE);
+	hash_seq_init(&status, baskets);
+	while ((item = hash_seq_search(&status)) != NULL)
+	{
+		columns[0][row] = Int64GetDatum(item->key.itemKey);
+		columns[1][row] = Int32GetDatum((int32) item->key.day);
+		columns[2][row] = Int64GetDatum(item->key.basket);
+		columns[3][row] = Int64GetDatum(item->userKey);
+		columns[4][row++] = Int64GetDatum(item->count);
+	}
+	for (int i = 0; i < 5; i++)
+		values[i] = PointerGetDatum(i == 1 ?
+									construct_array(columns[i], row, INT4OID, 4, true, TYPALIGN_INT) :
+									construct_array(columns[i], row, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize._basket AS b (item_key, day, basket, user_key, count)"
+			   " SELECT i, '2000-01-01'::date + d, k, u, c"
+			   " FROM unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c) ORDER BY 1, 2, 3"
+			   " ON CONFLICT (item_key, day, basket) DO UPDATE SET count = b.count + EXCLUDED.count",
+			   5, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Write a batch. */
+static void
+FinishBatch(void *state)
+{
+	StatBatch  *batch = state;
+
+	WriteCounters(batch->counters);
+	WriteBaskets(batch->baskets);
+	PopularRefresh();
+}
+
+/* Events about an item that may be used for analytics. */
+static int
+ShardOfEvent(const EventRow *row)
+{
+	if (!row->hasItem || (row->consent & CONSENT_ANALYTICS) == 0)
+		return -1;
+	return EventShard(row->itemKey);
+}
+
+/* Give items first met in events a catalogue row that has their id. */
+static void
+FoldItems(const bool *shards)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2ARRAYOID};
+	Datum		chosen[EVENT_SHARDS];
+	Datum		values[1];
+	int			count = 0;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	for (int shard = 0; shard < EVENT_SHARDS; shard++)
+	{
+		if (shards[shard])
+			chosen[count++] = Int16GetDatum(shard);
+	}
+	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH folded AS ("
+			   " DELETE FROM personalize._dictionary_log"
+			   " WHERE kind = 'i' AND shard = ANY ($1) RETURNING key, id),"
+			   " noted AS ("
+			   " INSERT INTO personalize.rejected_event (txid, source, reason, payload)"
+			   " SELECT DISTINCT 0, 'dictionary', pg_catalog.format('item \"%s\" has the same key as item \"%s\"',"
+			   " f.id, i.item_id), pg_catalog.jsonb_build_object('item_key', f.key)"
+			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id),"
+			   " added AS ("
+			   " INSERT INTO personalize.item (item_id)"
+			   " SELECT DISTINCT id COLLATE \"C\" AS id FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
+			   " SELECT f.id, i.item_id FROM folded f"
+			   " JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id LIMIT 1",
+			   1, types, values, NULL, false);
+	if (SPI_processed > 0)
+		ereport(WARNING,
+				(errmsg("item \"%s\" has the same key as item \"%s\"",
+						TextDatumGetCString(SpiUtilValue(0, 1, &isNull)),
+						TextDatumGetCString(SpiUtilValue(0, 2, &isNull))),
+				 errhint("Give one of them another id: their events cannot be told apart.")));
+	SpiUtilEnd(&scope);
+}
+
+/* What is done before each batch. */
+static void
+Fold(const bool *shards)
+{
+	FoldItems(shards);
+	PopularRefreshIfDue();
+}
+
+/* Throw everything away. */
+static void
+ResetStats(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.item_stat", false, 0);
+	SPI_execute("DELETE FROM personalize._basket", false, 0);
+	SPI_execute("DELETE FROM personalize._popular", false, 0);
+	SPI_execute("DELETE FROM personalize._popular_state", false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* Events of a person that the processor has set aside, to be left out of a purge. */
+static uint64
+ReadRejected(int64 userKey, EventRow **rejected)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	MemoryContext context = CurrentMemoryContext;
+	uint64		count;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	count = SpiUtilRun(&plan,
+					   "SELECT txid, (payload ->> 'item_key')::int8, (payload ->> 'event')::int2,"
+					   " (payload ->> 'ordinal')::int2, (payload ->> 'ts')::timestamptz"
+					   " FROM personalize.rejected_event"
+					   " WHERE source = 'item_stat' AND user_key = $1 AND payload ? 'item_key'",
+					   1, types, values, NULL, false);
+	*rejected = MemoryContextAllocZero(context, sizeof(EventRow) * Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
+	{
+		EventRow   *row = *rejected + i;
+		bool		isNull;
+
+		row->txid = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		row->itemKey = DatumGetInt64(SpiUtilValue(i, 2, &isNull));
+		row->event = DatumGetInt16(SpiUtilValue(i, 3, &isNull));
+		row->ordinal = DatumGetInt16(SpiUtilValue(i, 4, &isNull));
+		row->ts = DatumGetTimestampTz(SpiUtilValue(i, 5, &isNull));
+	}
+	SpiUtilEnd(&scope);
+	return count;
+}
+
+/* True if the event is one of those, each of which is used up by one match. */
+static bool
+TakeRejected(const EventRow *row, EventRow *rejected, uint64 count)
+{
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (rejected[i].txid == row->txid && rejected[i].itemKey == row->itemKey &&
+			rejected[i].event == row->event && rejected[i].ordinal == row->ordinal &&
+			rejected[i].ts == row->ts)
+		{
+			rejected[i].txid = -1;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Delete a person's baskets. */
+static void
+DeleteBaskets(int64 userKey)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "DELETE FROM personalize._basket WHERE user_key = $1",
+			   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * Take a person's events out of the counters again.  The person's stripe is
+ * locked exclusively, so no batch is being counted meanwhile.
+ */
+static void
+PurgePerson(int64 userKey, int32 bits)
+{
+	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,.userKey = userKey,.allDays = true};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	MemoryContext eventContext;
+	TxidSnapshot *positions[EVENT_SHARDS] = {NULL};
+	StatBatch  *batch;
+	EventRow   *rejected;
+	uint64		rejectedCount;
+	EventScan  *scan;
+	EventRow	row;
+
+	if ((bits & CONSENT_ANALYTICS) == 0)
+		return;
+	context = AllocSetContextCreate(caller, "personalize item purge", ALLOCSET_DEFAULT_SIZES);
+	eventContext = AllocSetContextCreate(context, "personalize event", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	batch = BeginBatch();
+	rejectedCount = ReadRejected(userKey, &rejected);
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+	{
+		int			shard = ShardOfEvent(&row);
+
+		if (shard < 0)
+			continue;
+		if (positions[shard] == NULL)
+			positions[shard] = ProcessorPosition(PROCESSOR_ITEM_STAT, shard, options.snapshot);
+		if (!TxidIsSeen(row.txid, positions[shard]) ||
+			TakeRejected(&row, rejected, rejectedCount))
+			continue;
+		MemoryContextSwitchTo(eventContext);
+		CountEvent(batch, &row, -1);
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(eventContext);
+	}
+	EventScanEnd(scan);
+	WriteCounters(batch->counters);
+	DeleteBaskets(userKey);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* _currency(code): the letters of a currency. */
+Datum
+personalize_currency(PG_FUNCTION_ARGS)
+{
+	uint32		code = (uint32) PG_GETARG_INT32(0);
+	char		letters[4];
+	int			length = 0;
+
+	for (int shift = 24; shift >= 0; shift -= 8)
+	{
+		if (code >> shift)
+			letters[length++] = (char) ((code >> shift) & 0xff);
+	}
+	if (length == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(letters, length));
+}
+
+/* _slot_bucket(slot): the bucket of a place on the page. */
+Datum
+personalize_slot_bucket(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16(SlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
+}
+
+/* Make the processor known. */
+void
+ItemStatInit(void)
+{
+	static const ProcessorMethods methods = {
+		.id = PROCESSOR_ITEM_STAT,
+		.name = "item_stat",
+		.shards = EVENT_SHARDS,
+		.shardOf = ShardOfEvent,
+		.begin = BeginBatch,
+		.add = AddEvent,
+		.finish = FinishBatch,
+		.fold = Fold,
+		.reset = ResetStats
+	};
+
+	ProcessorRegister(&methods);
+	ConsentRegisterUncount(PurgePerson);
+}

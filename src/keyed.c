@@ -1,0 +1,241 @@
+/*
+ * keyed.c
+ *		Packed rows read and written by key, straight through the table AM.
+ *
+ * The processors keep one packed row per key.  Going through SPI costs two to
+ * three times as much as the work itself, so they look rows up in the primary
+ * key and write by TID.  What that leaves out: triggers, constraints other than
+ * the key, row policies (the caller applies consent), and every index but the
+ * primary key.
+ *
+ * Callers exclude each other by locks of their own, so a row that somebody else
+ * has changed meanwhile is an error, not something to wait for and re-check.
+ */
+#include "postgres.h"
+
+#include "keyed.h"
+
+#include "access/relation.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "relation.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+struct KeyedTable
+{
+	MemoryContext context;		/* the scan's: it keeps pointers into it */
+	Relation	heap;
+	Relation	index;
+	IndexInfo  *indexInfo;
+	IndexScanDesc scan;
+	Snapshot	scanSnapshot;
+	int			scanKeyCount;
+	TupleTableSlot *readSlot;
+	TupleTableSlot *writeSlot;
+};
+
+/* Open a table of the extension and its primary key. */
+KeyedTable *
+KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
+{
+	KeyedTable *keyed = palloc0(sizeof(KeyedTable));
+
+	keyed->context = CurrentMemoryContext;
+	keyed->heap = RelationOpenTable(table, lockMode);
+	keyed->index = RelationOpenTable(index, lockMode);
+	keyed->readSlot = table_slot_create(keyed->heap, NULL);
+	if (lockMode >= RowExclusiveLock)
+	{
+		keyed->indexInfo = BuildIndexInfo(keyed->index);
+		keyed->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(keyed->heap),
+													&TTSOpsVirtual);
+	}
+	return keyed;
+}
+
+/* End the scan, if there is one. */
+static void
+EndScan(KeyedTable *table)
+{
+	ExecClearTuple(table->readSlot);
+	if (table->scan != NULL)
+		index_endscan(table->scan);
+	table->scan = NULL;
+}
+
+/* Close the table; its locks are kept until the transaction ends. */
+void
+KeyedClose(KeyedTable *table)
+{
+	EndScan(table);
+	ExecDropSingleTupleTableSlot(table->readSlot);
+	if (table->writeSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->writeSlot);
+	relation_close(table->index, NoLock);
+	relation_close(table->heap, NoLock);
+	pfree(table);
+}
+
+/* The table's row type. */
+TupleDesc
+KeyedDescriptor(const KeyedTable *table)
+{
+	return RelationGetDescr(table->heap);
+}
+
+/* The function that compares a key column of this type in this way. */
+static RegProcedure
+ComparisonFunction(Oid type, StrategyNumber strategy)
+{
+	static const RegProcedure int8Functions[] = {F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT};
+	static const RegProcedure int4Functions[] = {F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT};
+	static const RegProcedure int2Functions[] = {F_INT2LT, F_INT2LE, F_INT2EQ, F_INT2GE, F_INT2GT};
+	static const RegProcedure boolFunctions[] = {F_BOOLLT, F_BOOLLE, F_BOOLEQ, F_BOOLGE, F_BOOLGT};
+
+	switch (type)
+	{
+		case INT8OID:
+		case TIMESTAMPTZOID:	/* the same number */
+			return int8Functions[strategy - 1];
+		case INT4OID:
+			return int4Functions[strategy - 1];
+		case INT2OID:
+			return int2Functions[strategy - 1];
+		case BOOLOID:
+			return boolFunctions[strategy - 1];
+	}
+	elog(ERROR, "key columns of type %u are not supported", type);
+}
+
+/* Start looking for rows by the first columns of the key. */
+void
+KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
+		  const Datum *keys, StrategyNumber strategy)
+{
+	ScanKeyData scanKeys[KEYED_MAX_KEYS];
+	TupleDesc	indexDescriptor = RelationGetDescr(table->index);
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	Assert(keyCount >= 0 && keyCount <= KEYED_MAX_KEYS);
+	for (int i = 0; i < keyCount; i++)
+	{
+		StrategyNumber columnStrategy = (i == keyCount - 1) ? strategy : BTEqualStrategyNumber;
+		Oid			type = TupleDescAttr(indexDescriptor, i)->atttypid;
+
+		ScanKeyInit(&scanKeys[i], i + 1, columnStrategy,
+					ComparisonFunction(type, columnStrategy), keys[i]);
+	}
+
+	ExecClearTuple(table->readSlot);
+	if (table->scan == NULL || table->scanSnapshot != snapshot ||
+		table->scanKeyCount != keyCount)
+	{
+		EndScan(table);
+		table->scan = index_beginscan(table->heap, table->index, snapshot, NULL, keyCount, 0);
+		table->scanSnapshot = snapshot;
+		table->scanKeyCount = keyCount;
+	}
+	index_rescan(table->scan, scanKeys, keyCount, NULL, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+/* The next row of the search. */
+TupleTableSlot *
+KeyedNext(KeyedTable *table, ScanDirection direction)
+{
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+	bool		found = index_getnext_slot(table->scan, direction, table->readSlot);
+
+	MemoryContextSwitchTo(caller);
+	return found ? table->readSlot : NULL;
+}
+
+/* Put a row into the slot for writing. */
+static void
+FillWriteSlot(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = table->writeSlot;
+	int			columnCount = slot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, columnCount * sizeof(Datum));
+	if (nulls != NULL)
+		memcpy(slot->tts_isnull, nulls, columnCount * sizeof(bool));
+	else
+		memset(slot->tts_isnull, false, columnCount * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Point the index at the row version just written. */
+static void
+InsertIndexEntry(KeyedTable *table, bool unchanged)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	FormIndexDatum(table->indexInfo, table->writeSlot, NULL, values, nulls);
+	index_insert(table->index, values, nulls, &table->writeSlot->tts_tid, table->heap,
+				 UNIQUE_CHECK_YES, unchanged, table->indexInfo);
+}
+
+/* Insert a row; a duplicate key is an error. */
+void
+KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	FillWriteSlot(table, values, nulls);
+	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
+	InsertIndexEntry(table, false);
+}
+
+/* Complain unless the row could be changed. */
+static void
+CheckChanged(KeyedTable *table, TM_Result result)
+{
+	if (result != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("row of \"%s\" was changed by another transaction",
+						RelationGetRelationName(table->heap))));
+}
+
+/* Replace a row. */
+void
+KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool *nulls)
+{
+	ItemPointerData oldTid = *tid;
+	TM_FailureData failure;
+	LockTupleMode lockMode;
+	CompatUpdateIndexes updateIndexes;
+
+	FillWriteSlot(table, values, nulls);
+	CheckChanged(table,
+				 table_tuple_update(table->heap, &oldTid, table->writeSlot,
+									GetCurrentCommandId(true), GetActiveSnapshot(),
+									InvalidSnapshot, true, &failure, &lockMode,
+									&updateIndexes));
+	if (CompatUpdatesIndexes(updateIndexes))
+		InsertIndexEntry(table, true);
+}
+
+/* Delete a row. */
+void
+KeyedDelete(KeyedTable *table, ItemPointer tid)
+{
+	ItemPointerData oldTid = *tid;
+	TM_FailureData failure;
+
+	CheckChanged(table,
+				 table_tuple_delete(table->heap, &oldTid, GetCurrentCommandId(true),
+									GetActiveSnapshot(), InvalidSnapshot, true,
+									&failure, false));
+}

@@ -1,0 +1,47 @@
+/*
+ * keyed.h
+ *		Packed rows read and written by key, straight through the table AM.
+ */
+#ifndef PERSONALIZE_KEYED_H
+#define PERSONALIZE_KEYED_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/sdir.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* The most key columns a scan can fix or bound. */
+#define KEYED_MAX_KEYS 5
+
+/* A table and the one index it has, its primary key. */
+typedef struct KeyedTable KeyedTable;
+
+/*
+ * Open a table of the extension and its index.  Everything it needs is
+ * allocated in the current context, which must outlive it; contexts that are
+ * current later may be reset freely.
+ */
+extern KeyedTable *KeyedOpen(const char *table, const char *index, LOCKMODE lockMode);
+extern void KeyedClose(KeyedTable *table);
+
+extern TupleDesc KeyedDescriptor(const KeyedTable *table);
+
+/*
+ * Look rows up whose first keyCount key columns are as given; the last of them
+ * may be bounded instead: strategy is a BT...StrategyNumber.  Key columns are
+ * bigint, timestamptz, integer, smallint or boolean.  The slot that KeyedNext returns lives
+ * until the next call; NULL: no more.
+ */
+extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
+					  const Datum *keys, StrategyNumber strategy);
+extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
+
+/* Write under the current command id; nulls may be NULL.  tid is that of a row KeyedNext gave. */
+extern void KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls);
+extern void KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool *nulls);
+extern void KeyedDelete(KeyedTable *table, ItemPointer tid);
+
+#endif

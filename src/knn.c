@@ -1,0 +1,466 @@
+/*
+ * knn.c
+ *		Session-based nearest neighbours: what fits next to these items.
+ *
+ * The family of V-SkNN (M. Ludewig, D. Jannach, "Evaluation of session-based
+ * recommendation algorithms", UMUAI 28, 2018) and VMIS-kNN (B. Kersbergen et
+ * al., "Serenade", SIGMOD 2022, algorithm 2).  For the distinct items of the
+ * query, newest first (j = 0), and the newest m sessions s of each:
+ *
+ *	w_j      = e^(-j/itemDecay) idf(j)^idfPower,   idf = max(0.1, ln(N / n_item))
+ *	A_s      = sum of w_j over the query items in s
+ *	sim_s    = A_s^overlapPower e^(-age/ageDecay) e^(-j* /recentDecay)
+ *	score(i) = sum over the k most similar s of sim_s g(d)
+ *	g(0) = 1,  g(d > 0) = e^(-d/forwardDecay),
+ *	g(d < 0) = backwardWeight e^(d/backwardDecay)
+ *
+ * where j* is the newest query item in s, age the days since s came to one of
+ * them, and d the place of i in s minus the place of j*, up to POSTING_WINDOW
+ * either way.  N counts all sessions, n_item those with the item.  A long-term
+ * item weighs longWeight idf^idfPower, and counts as if it came right after the
+ * items of the session.
+ *
+ * One index scan per query item and no other reads: an entry of a posting list
+ * carries the items around it.  Chunks are copied out of the buffers, at most
+ * 32 lists of 256 entries of 116 bytes: 0.9 MB, and as much again for the tables
+ * of sessions and items; with the parameters as shipped a tenth of that.
+ */
+#include "postgres.h"
+
+#include "knn.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "posting.h"
+#include "session_index.h"
+#include "topk.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define MAX_QUERY_ITEMS (KNN_MAX_SESSION_ITEMS + KNN_MAX_LONG_ITEMS)
+
+/* The least idf: an item in every session still counts. */
+#define IDF_FLOOR 0.1
+
+/* An item of the query. */
+typedef struct QueryItem
+{
+	int64		itemKey;
+	int			j;				/* place in the query */
+	double		weight;			/* w_j but for idf */
+} QueryItem;
+
+/* A session that shares items with the query. */
+typedef struct Neighbour
+{
+	int64		session;
+	double		overlap;		/* A_s */
+	TimestampTz ts;
+	int			query;			/* the newest query item in it */
+	const uint8 *entry;			/* of that item, packed */
+} Neighbour;
+
+/* A candidate. */
+typedef struct Candidate
+{
+	int64		itemKey;
+	double		score;
+	double		strongest;		/* the strongest single vote */
+	int			because;		/* and the query item it came through */
+} Candidate;
+
+/* One call. */
+typedef struct Scoring
+{
+	const KnnQuery *query;
+	KnnParams	params;
+	double		sessionCount;	/* N */
+	QueryItem	items[MAX_QUERY_ITEMS];
+	int			itemCount;
+	double		forward[POSTING_WINDOW + 1];	/* g */
+	double		backward[POSTING_WINDOW + 1];
+	Neighbour  *neighbours;
+	int			neighbourCount;
+	int32	   *sessionTable;	/* open addressing: index into neighbours, or -1 */
+	uint32		sessionMask;
+	Candidate  *candidates;
+	int			candidateCount;
+	int32	   *itemTable;
+	uint32		itemMask;
+} Scoring;
+
+/* A table of indexes with at least twice as many places as entries, all empty. */
+static int32 *
+CreateTable(int entries, uint32 *mask)
+{
+	uint32		size = pg_nextpower2_32(Max(entries, 8) * 2);
+	int32	   *table = palloc(sizeof(int32) * size);
+
+	memset(table, 0xff, sizeof(int32) * size);
+	*mask = size - 1;
+	return table;
+}
+
+/* Spread a key over a table (Fibonacci hashing). */
+static inline uint32
+HashKey(int64 key)
+{
+	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
+
+/* Add an item to the query unless it is there already. */
+static void
+AddQueryItem(Scoring *scoring, int64 itemKey, int j, double weight)
+{
+	for (int i = 0; i < scoring->itemCount; i++)
+		if (scoring->items[i].itemKey == itemKey)
+			return;
+	scoring->items[scoring->itemCount].itemKey = itemKey;
+	scoring->items[scoring->itemCount].j = j;
+	scoring->items[scoring->itemCount++].weight = weight;
+}
+
+/* Take the items that count from what was asked for. */
+static void
+CollectQueryItems(Scoring *scoring)
+{
+	const KnnQuery *query = scoring->query;
+	const KnnParams *params = &scoring->params;
+	int			sessionItems;
+
+	for (int i = 0; i < query->itemCount && scoring->itemCount < params->sessionItems; i++)
+		AddQueryItem(scoring, query->items[i], scoring->itemCount,
+					 exp(-scoring->itemCount / params->itemDecay));
+	sessionItems = scoring->itemCount;
+	for (int i = 0; i < query->longItemCount &&
+		 scoring->itemCount < sessionItems + params->longItems; i++)
+		AddQueryItem(scoring, query->longItems[i], sessionItems, params->longWeight);
+}
+
+/* True if the session may not vote. */
+static bool
+IsExcluded(const KnnQuery *query, int64 session)
+{
+	for (int i = 0; i < query->excludedCount; i++)
+		if (query->excluded[i] == session)
+			return true;
+	return false;
+}
+
+/* Count an entry of a query item's list for its session. */
+static void
+MeetSession(Scoring *scoring, int item, double weight, const PostingEntry *entry)
+{
+	uint32		slot = HashKey(entry->session) & scoring->sessionMask;
+	Neighbour  *neighbour;
+
+	while (scoring->sessionTable[slot] >= 0)
+	{
+		neighbour = &scoring->neighbours[scoring->sessionTable[slot]];
+		if (neighbour->session == entry->session)
+		{
+			neighbour->overlap += weight;
+			neighbour->ts = Max(neighbour->ts, entry->ts);
+			return;
+		}
+		slot = (slot + 1) & scoring->sessionMask;
+	}
+	if (IsExcluded(scoring->query, entry->session))
+		return;
+	scoring->sessionTable[slot] = scoring->neighbourCount;
+	neighbour = &scoring->neighbours[scoring->neighbourCount++];
+	neighbour->session = entry->session;
+	neighbour->overlap = weight;
+	neighbour->ts = entry->ts;
+	neighbour->query = item;
+	neighbour->entry = entry->data;
+}
+
+/* w_j of a query item. */
+static double
+ItemWeight(const Scoring *scoring, const QueryItem *item, int64 sessions)
+{
+	double		idf = log(scoring->sessionCount / (double) Max(sessions, 1));
+
+	idf = Max(idf, IDF_FLOOR);
+	return item->weight * (scoring->params.idfPower == 2 ? idf * idf :
+						   pow(idf, scoring->params.idfPower));
+}
+
+/* Count the newest sessions of one query item. */
+static void
+ReadPostings(Scoring *scoring, const KnnSource *source, int itemIndex)
+{
+	const QueryItem *item = &scoring->items[itemIndex];
+	int			left = scoring->params.postings;
+	double		weight = 0;
+	KnnChunk	chunk;
+
+	source->seek(source->state, item->itemKey);
+	while (left > 0 && source->next(source->state, &chunk))
+	{
+		const uint8 *next = chunk.data + POSTING_CHUNK_HEADER;
+		PostingHeader header;
+
+		PostingReadHeader(chunk.data, chunk.length, &header);
+		if (left == scoring->params.postings)
+			weight = ItemWeight(scoring, item, header.sessions);
+		for (int i = 0; i < header.entries && left > 0; i++)
+		{
+			PostingEntry entry;
+
+			PostingNextEntry(&next, chunk.data + chunk.length, &entry);
+			if (entry.ts > scoring->query->now)
+				continue;
+			MeetSession(scoring, itemIndex, weight, &entry);
+			left--;
+		}
+	}
+}
+
+/* sim_s of a session. */
+static double
+Similarity(const Scoring *scoring, const Neighbour *neighbour)
+{
+	const KnnParams *params = &scoring->params;
+	/* subtracted as doubles: all of history does not fit into 64 bits */
+	double		age = ((double) scoring->query->now - (double) neighbour->ts) / USECS_PER_DAY;
+	double		overlap = params->overlapPower == 2 ? neighbour->overlap * neighbour->overlap :
+		pow(neighbour->overlap, params->overlapPower);
+
+	return overlap * exp(-age / params->ageDecay -
+						 scoring->items[neighbour->query].j / params->recentDecay);
+}
+
+/* Move the k most similar sessions to the front; returns how many. */
+static int
+ChooseNeighbours(Scoring *scoring, TopkEntry **chosen)
+{
+	TopkEntry  *entries = palloc_array(TopkEntry, Max(scoring->neighbourCount, 1));
+
+	for (int i = 0; i < scoring->neighbourCount; i++)
+	{
+		entries[i].score = Similarity(scoring, &scoring->neighbours[i]);
+		entries[i].tie = scoring->neighbours[i].session;
+		entries[i].index = i;
+	}
+	TopkSelect(entries, scoring->neighbourCount, scoring->params.neighbours);
+	*chosen = entries;
+	return Min(scoring->neighbourCount, scoring->params.neighbours);
+}
+
+/* Add a vote to an item. */
+static inline void
+Vote(Scoring *scoring, int64 itemKey, double vote, int query)
+{
+	uint32		slot = HashKey(itemKey) & scoring->itemMask;
+	Candidate  *candidate;
+
+	while (scoring->itemTable[slot] >= 0)
+	{
+		candidate = &scoring->candidates[scoring->itemTable[slot]];
+		if (candidate->itemKey == itemKey)
+		{
+			candidate->score += vote;
+			if (vote > candidate->strongest)
+			{
+				candidate->strongest = vote;
+				candidate->because = query;
+			}
+			return;
+		}
+		slot = (slot + 1) & scoring->itemMask;
+	}
+	scoring->itemTable[slot] = scoring->candidateCount;
+	candidate = &scoring->candidates[scoring->candidateCount++];
+	candidate->itemKey = itemKey;
+	candidate->score = candidate->strongest = vote;
+	candidate->because = query;
+}
+
+/* Let the chosen sessions vote. */
+static void
+CollectVotes(Scoring *scoring, const TopkEntry *chosen, int chosenCount)
+{
+	int			most = chosenCount * (2 * POSTING_WINDOW + 1);
+
+	scoring->candidates = palloc_array(Candidate, Max(most, 1));
+	scoring->itemTable = CreateTable(most, &scoring->itemMask);
+	for (int i = 0; i < chosenCount; i++)
+	{
+		const Neighbour *neighbour = &scoring->neighbours[chosen[i].index];
+		const uint8 *next = neighbour->entry;
+		int			query = neighbour->query;
+		PostingEntry entry;
+
+		/* it has been read before, so it is whole */
+		PostingNextEntry(&next, next + POSTING_ENTRY_MAX, &entry);
+		Vote(scoring, scoring->items[query].itemKey, chosen[i].score, query);
+		for (int w = 0; w < entry.before + entry.after; w++)
+		{
+			int			d = PostingWindowPlace(&entry, w);
+			double		g = d > 0 ? scoring->forward[Min(d, POSTING_WINDOW)] :
+				scoring->backward[Min(-d, POSTING_WINDOW)];
+
+			Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, query);
+		}
+	}
+}
+
+/* The best candidates, as the caller wants them. */
+static int
+ChooseResults(Scoring *scoring, KnnItem *results)
+{
+	const KnnQuery *query = scoring->query;
+	TopkEntry  *entries = palloc_array(TopkEntry, Max(scoring->candidateCount, 1));
+	int			count = 0;
+
+	for (int i = 0; i < scoring->candidateCount; i++)
+	{
+		const Candidate *candidate = &scoring->candidates[i];
+
+		if (!query->allowLast && query->itemCount > 0 &&
+			candidate->itemKey == query->items[0])
+			continue;
+		entries[count].score = candidate->score;
+		entries[count].tie = candidate->itemKey;
+		entries[count++].index = i;
+	}
+	count = TopkSort(entries, count, query->maxResults);
+	for (int i = 0; i < count; i++)
+	{
+		const Candidate *candidate = &scoring->candidates[entries[i].index];
+
+		results[i].itemKey = candidate->itemKey;
+		results[i].score = candidate->score;
+		results[i].because = scoring->items[candidate->because].itemKey;
+	}
+	return count;
+}
+
+/* The work, in a context of its own. */
+static int
+Score(Scoring *scoring, const KnnSource *source, KnnItem *results)
+{
+	const KnnParams *params = &scoring->params;
+	TopkEntry  *chosen;
+	int			chosenCount;
+	int			most;
+
+	CollectQueryItems(scoring);
+	for (int d = 1; d <= POSTING_WINDOW; d++)
+	{
+		scoring->forward[d] = exp(-d / params->forwardDecay);
+		scoring->backward[d] = params->backwardWeight * exp(-d / params->backwardDecay);
+	}
+
+	most = scoring->itemCount * params->postings;
+	scoring->neighbours = palloc(sizeof(Neighbour) * Max(most, 1));
+	scoring->sessionTable = CreateTable(most, &scoring->sessionMask);
+	for (int i = 0; i < scoring->itemCount; i++)
+		ReadPostings(scoring, source, i);
+
+	chosenCount = ChooseNeighbours(scoring, &chosen);
+	CollectVotes(scoring, chosen, chosenCount);
+	return ChooseResults(scoring, results);
+}
+
+/* Complain about a query that asks for too much. */
+static void
+CheckQuery(const KnnQuery *query)
+{
+	if (query->maxResults < 1 || query->maxResults > KNN_MAX_RESULTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("number of results must be between 1 and %d, not %d",
+						KNN_MAX_RESULTS, query->maxResults)));
+}
+
+/* Score against postings from anywhere. */
+int
+KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	Scoring    *scoring;
+	int			count;
+
+	CheckQuery(query);
+	if (source->sessionCount <= 0)
+		return 0;
+	context = AllocSetContextCreate(caller, "personalize score", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	scoring = palloc0(sizeof(Scoring));
+	scoring->query = query;
+	scoring->params = *query->params;
+	scoring->sessionCount = (double) source->sessionCount;
+	count = Score(scoring, source, results);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return count;
+}
+
+/* The postings of the table. */
+typedef struct TableSource
+{
+	KeyedTable *postings;
+	Snapshot	snapshot;
+} TableSource;
+
+/* Go to an item's newest chunk. */
+static void
+TableSeek(void *state, int64 itemKey)
+{
+	TableSource *source = state;
+	Datum		key = Int64GetDatum(itemKey);
+
+	KeyedSeek(source->postings, source->snapshot, 1, &key, BTEqualStrategyNumber);
+}
+
+/* Copy the next chunk, as the buffer is left with the row. */
+static bool
+TableNext(void *state, KnnChunk *chunk)
+{
+	TableSource *source = state;
+	TupleTableSlot *slot = KeyedNext(source->postings, BackwardScanDirection);
+	bool		isNull;
+	bytea	   *data;
+	uint8	   *copy;
+
+	if (slot == NULL)
+		return false;
+	data = DatumGetByteaPP(slot_getattr(slot, POSTING_DATA, &isNull));
+	chunk->length = VARSIZE_ANY_EXHDR(data);
+	copy = palloc(chunk->length);
+	memcpy(copy, VARDATA_ANY(data), chunk->length);
+	chunk->data = copy;
+	return true;
+}
+
+/* Score what fits next to the items of the query. */
+int
+KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results)
+{
+	TableSource table;
+	KnnSource	source = {.state = &table,.seek = TableSeek,.next = TableNext};
+	KnnQuery	complete = *query;
+	KnnParams	params;
+	int			count;
+
+	if (query->params == NULL)
+	{
+		KnnParamsCurrent(&params, snapshot);
+		complete.params = &params;
+	}
+	CheckQuery(query);
+	*results = palloc_array(KnnItem, query->maxResults);
+	source.sessionCount = SessionIndexTotal(snapshot);
+	table.snapshot = snapshot;
+	table.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+	count = KnnScoreFrom(&source, &complete, *results);
+	KeyedClose(table.postings);
+	return count;
+}

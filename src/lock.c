@@ -1,0 +1,85 @@
+/*
+ * lock.c
+ *		The extension's own locks, all held to the end of the transaction.
+ *
+ * They are advisory locks of a kind of their own (the fourth field of the tag is
+ * 3, where SQL's advisory locks have 1 or 2), so they can never meet an
+ * application's.  pg_locks shows them as locktype advisory, objsubid 3, with
+ * classid telling the class below and objid what is locked.
+ */
+#include "postgres.h"
+
+#include "lock.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+
+typedef enum LockClass
+{
+	LOCK_SHARD = 1,
+	LOCK_STRIPE,
+	LOCK_NAMES,
+	LOCK_DICTIONARY,
+	LOCK_SESSION_INDEX
+} LockClass;
+
+#define LOCK_KIND 3
+
+/* Take a lock, or say that it could not be had at once. */
+static bool
+Acquire(LockClass class, uint32 object, LOCKMODE mode, bool wait)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, class, object, LOCK_KIND);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Lock a stripe of users. */
+void
+StripeLock(int stripe, bool exclusive)
+{
+	Acquire(LOCK_STRIPE, stripe, exclusive ? ExclusiveLock : ShareLock, true);
+}
+
+/* Lock a stripe of users if nobody is in the way. */
+bool
+StripeTryLock(int stripe, bool exclusive)
+{
+	return Acquire(LOCK_STRIPE, stripe, exclusive ? ExclusiveLock : ShareLock, false);
+}
+
+/* Lock a processor's shard. */
+void
+ShardLock(int processor, int shard)
+{
+	Acquire(LOCK_SHARD, (uint32) processor << 16 | shard, ExclusiveLock, true);
+}
+
+/* Lock a processor's shard if nobody has it. */
+bool
+ShardTryLock(int processor, int shard)
+{
+	return Acquire(LOCK_SHARD, (uint32) processor << 16 | shard, ExclusiveLock, false);
+}
+
+/* Take turns at registering names. */
+void
+NamesLock(void)
+{
+	Acquire(LOCK_NAMES, 0, ExclusiveLock, true);
+}
+
+/* Take turns at extending the dictionary of feature values. */
+void
+DictionaryLock(void)
+{
+	Acquire(LOCK_DICTIONARY, 0, ExclusiveLock, true);
+}
+
+/* Take turns at writing sessions and postings. */
+void
+SessionIndexLock(void)
+{
+	Acquire(LOCK_SESSION_INDEX, 0, ExclusiveLock, true);
+}

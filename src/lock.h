@@ -1,0 +1,34 @@
+/*
+ * lock.h
+ *		The extension's own locks, all held to the end of the transaction.
+ */
+#ifndef PERSONALIZE_LOCK_H
+#define PERSONALIZE_LOCK_H
+
+#include "postgres.h"
+
+/*
+ * A stripe of users (EventShard of the user's key): ingestion and processors
+ * hold it shared, whoever takes something away from a person (withdrawal,
+ * erasure) exclusively.  Take several in ascending order.
+ */
+extern void StripeLock(int stripe, bool exclusive);
+extern bool StripeTryLock(int stripe, bool exclusive);
+
+/* A processor's shard, exclusively: who holds it may write its rows and position. */
+extern void ShardLock(int processor, int shard);
+extern bool ShardTryLock(int processor, int shard);
+
+/*
+ * The sessions and postings, to write them.  Taken after stripes and shards,
+ * so that a withdrawal can wait for it while holding its stripe.
+ */
+extern void SessionIndexLock(void);
+
+/* Registering a new name: one at a time. */
+extern void NamesLock(void);
+
+/* Extending the dictionary of feature values: one at a time. */
+extern void DictionaryLock(void);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * neighbour.h
+ *		The processor that keeps sessions and their postings.
+ */
+#ifndef PERSONALIZE_NEIGHBOUR_H
+#define PERSONALIZE_NEIGHBOUR_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "event.h"
+#include "utils/snapshot.h"
+
+/* A pause this long ends a session that has no id of its own. */
+#define NEIGHBOUR_SESSION_GAP (30 * USECS_PER_MINUTE)
+
+/* The number under which postings know a session that has an id. */
+extern int64 NeighbourSession(int64 userKey, int64 sessionKey);
+
+/*
+ * The number of the session without an id that a user is in at that time; false
+ * if none is indexed.  For KnnQuery.excluded.
+ */
+extern bool NeighbourGapSession(int64 userKey, TimestampTz now,
+								Snapshot snapshot, int64 *session);
+
+/* For verification: which events count (-1: not this one), and which types of event. */
+extern int	NeighbourShard(const EventRow *row);
+extern bool *NeighbourEventTypes(void);
+
+#endif

@@ -1,0 +1,72 @@
+-- neighbour: sessions and, per item, the newest sessions it occurs in.
+CREATE TABLE personalize.session (
+	user_key bigint NOT NULL,
+	given boolean NOT NULL,
+	session_key bigint NOT NULL,
+	ended timestamptz NOT NULL,
+	events integer NOT NULL,
+	consent integer NOT NULL,
+	items bytea NOT NULL,
+	PRIMARY KEY (user_key, given, session_key) WITH (fillfactor = 80)
+) WITH (fillfactor = 70, toast_tuple_target = 8160);
+ALTER TABLE personalize.session ALTER items SET STORAGE EXTERNAL;
+SELECT pg_catalog.pg_extension_config_dump('personalize.session', '');
+COMMENT ON TABLE personalize.session IS
+	'sessions of people who allow recommendations: what the neighbours are made of; kept by the processor neighbour';
+COMMENT ON COLUMN personalize.session.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.session.given IS 'true: the application gave a session_id; false: ended by a pause of 30 minutes';
+COMMENT ON COLUMN personalize.session.session_key IS
+	'key of session_id; where none was given, the time of the first event in microseconds since 2000-01-01 UTC';
+COMMENT ON COLUMN personalize.session.ended IS 'time of the last event so far';
+COMMENT ON COLUMN personalize.session.events IS 'number of events that count; from two on it has postings';
+COMMENT ON COLUMN personalize.session.consent IS 'purposes that all its events allow, the bits of purpose.bit';
+COMMENT ON COLUMN personalize.session.items IS
+	'packed: format version, then per item, newest first, key, time, txid and ordinal of its first event; at most 64 items';
+
+CREATE TABLE personalize.posting (
+	item_key bigint NOT NULL,
+	chunk integer NOT NULL,
+	data bytea NOT NULL,
+	PRIMARY KEY (item_key, chunk) WITH (fillfactor = 80)
+) WITH (fillfactor = 75, toast_tuple_target = 8160);
+ALTER TABLE personalize.posting ALTER data SET STORAGE EXTERNAL;
+SELECT pg_catalog.pg_extension_config_dump('personalize.posting', '');
+COMMENT ON TABLE personalize.posting IS
+	'per item its newest sessions (at least 256), each with the items around it, packed by 32; kept by the processor neighbour';
+COMMENT ON COLUMN personalize.posting.item_key IS 'item_key(item_id)';
+COMMENT ON COLUMN personalize.posting.chunk IS 'grows with time: the highest holds the newest sessions';
+COMMENT ON COLUMN personalize.posting.data IS 'packed, read it with _posting_entries()';
+
+CREATE TABLE personalize._session_total (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	sessions bigint NOT NULL
+) WITH (fillfactor = 50);
+SELECT pg_catalog.pg_extension_config_dump('personalize._session_total', '');
+COMMENT ON TABLE personalize._session_total IS 'number of sessions that have postings';
+
+CREATE FUNCTION personalize._posting_entries(data bytea,
+	OUT session bigint, OUT ts timestamptz, OUT place integer,
+	OUT items_before bigint[], OUT items_after bigint[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_posting_entries' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._posting_entries(bytea) IS
+	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it';
+CREATE FUNCTION personalize._session_items(items bytea,
+	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT ordinal smallint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._session_items(bytea) IS
+	'unpacks session.items, oldest first';
+
+CREATE FUNCTION personalize.verify_index(
+	OUT part text, OUT expected bigint, OUT found bigint, OUT wrong bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_verify_index' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.verify_index() IS
+	'rebuilds sessions and postings from the raw events in memory and on disk, compares, changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different';
+
+REVOKE ALL ON FUNCTION personalize._posting_entries(bytea), personalize._session_items(bytea),
+	personalize.verify_index() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea), personalize._session_items(bytea),
+	personalize.verify_index() TO personalize_admin;
+GRANT SELECT ON personalize.session, personalize.posting, personalize._session_total TO personalize_admin;

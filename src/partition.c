@@ -1,0 +1,490 @@
+/*
+ * partition.c
+ *		The days of event: making, listing and closing their partitions.
+ *
+ * A partition is made as a table of its own and then attached, which locks the
+ * parent against other DDL only (SHARE UPDATE EXCLUSIVE), never against
+ * readers or pg_dump.  A worker makes days ahead.  If a day is missing all the
+ * same, a background worker makes it in a transaction of its own, so that an
+ * application that then idles in its transaction holds nobody up; only where no
+ * worker can be had does the caller's transaction do it.
+ *
+ * A past day is closed once every processor has seen all that is in it:
+ * readers and processors then skip it.  Whoever writes into a past day (history
+ * imports) holds its row of _event_day FOR SHARE to the end of the
+ * transaction, which closing conflicts with.
+ */
+#include "postgres.h"
+
+#include "partition.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "event.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "relation.h"
+#include "spi_util.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_make_partitions_ahead);
+
+extern PGDLLEXPORT void PersonalizePartitionMain(Datum argument);
+
+/* What a background worker that makes partitions is told, in bgw_extra. */
+typedef struct PartitionRequest
+{
+	Oid			databaseId;
+	Oid			ownerId;
+	int32		firstDay;
+	int32		dayCount;
+} PartitionRequest;
+
+/* How many days are made along with a missing one. */
+#define DAYS_AHEAD 3
+
+/* The day of a time: whole days since 2000-01-01 UTC. */
+int32
+PartitionDay(TimestampTz time)
+{
+	int64		day = time / USECS_PER_DAY;
+
+	if (time < 0 && time % USECS_PER_DAY != 0)
+		day--;
+	return (int32) day;
+}
+
+/* Name of the partition of a day. */
+void
+PartitionName(int32 day, char *name)
+{
+	int			year;
+	int			month;
+	int			dayOfMonth;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &dayOfMonth);
+	snprintf(name, PARTITION_NAME_LENGTH, "event_p%04d%02d%02d", year, month, dayOfMonth);
+}
+
+/* The first instant of a day as an SQL literal. */
+static char *
+DayLiteral(int32 day)
+{
+	int			year;
+	int			month;
+	int			dayOfMonth;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &dayOfMonth);
+	return psprintf("%04d-%02d-%02d 00:00:00+00", year, month, dayOfMonth);
+}
+
+/* Run a command that must not fail silently. */
+static void
+RunCommand(const char *command)
+{
+	int			result = SPI_execute(command, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
+}
+
+/* Make and attach one day; the caller has connected as the owner. */
+static void
+MakePartition(int32 day)
+{
+	char		name[PARTITION_NAME_LENGTH];
+
+	PartitionName(day, name);
+	RunCommand(psprintf("CREATE TABLE personalize.%s"
+						" (LIKE personalize.event INCLUDING DEFAULTS)", name));
+	RunCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
+						" USING brin (txid) WITH (pages_per_range = 16)", name, name));
+	RunCommand(psprintf("ALTER TABLE personalize.event ATTACH PARTITION personalize.%s"
+						" FOR VALUES FROM ('%s') TO ('%s')",
+						name, DayLiteral(day), DayLiteral(day + 1)));
+	RunCommand(psprintf("INSERT INTO personalize._event_day (day)"
+						" VALUES (pg_catalog.date '2000-01-01' OPERATOR(pg_catalog.+) %d)"
+						" ON CONFLICT (day) DO NOTHING", day));
+}
+
+/* Make the partitions of these days in this transaction. */
+int
+PartitionMakeDays(const int32 *days, int count)
+{
+	SpiUtilScope scope;
+	int			made = 0;
+
+	SpiUtilBegin(&scope);
+	/* one maker at a time; the loser of a race finds the day made */
+	RunCommand("LOCK TABLE personalize.event IN SHARE UPDATE EXCLUSIVE MODE");
+	for (int i = 0; i < count; i++)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+
+		PartitionName(days[i], name);
+		if (OidIsValid(RelationFind(name, true)))
+			continue;
+		MakePartition(days[i]);
+		made++;
+	}
+	SpiUtilEnd(&scope);
+	return made;
+}
+
+/* Make a range of days in this transaction. */
+static int
+MakeRange(int32 firstDay, int32 dayCount)
+{
+	int32	   *days = palloc(sizeof(int32) * dayCount);
+	int			made;
+
+	for (int i = 0; i < dayCount; i++)
+		days[i] = firstDay + i;
+	made = PartitionMakeDays(days, dayCount);
+	pfree(days);
+	return made;
+}
+
+/* Make partitions from today up to days ahead; returns how many were made. */
+int
+PartitionMakeAhead(int days)
+{
+	int32		today = PartitionDay(GetCurrentTimestamp());
+	bool		missing = false;
+
+	for (int i = 0; i <= days && !missing; i++)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+
+		PartitionName(today + i, name);
+		missing = !OidIsValid(RelationFind(name, true));
+	}
+	return missing ? MakeRange(today, days + 1) : 0;
+}
+
+/* The background worker: make the days it is told, then end. */
+void
+PersonalizePartitionMain(Datum argument)
+{
+	PartitionRequest request;
+
+	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(request.databaseId, request.ownerId, 0);
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "making partitions of personalize.event");
+	/* the extension may not be visible outside the transaction that asks */
+	if (RelationExtensionExists())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		MakeRange(request.firstDay, request.dayCount);
+		PopActiveSnapshot();
+	}
+	CommitTransactionCommand();
+}
+
+/* Have days made in a transaction of their own; false if that cannot be had. */
+static bool
+MakeElsewhere(int32 firstDay, int32 dayCount)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	PartitionRequest request;
+
+	StaticAssertStmt(sizeof(PartitionRequest) <= BGW_EXTRALEN, "request fits bgw_extra");
+	request.databaseId = MyDatabaseId;
+	request.ownerId = RelationOwner();
+	request.firstDay = firstDay;
+	request.dayCount = dayCount;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "PersonalizePartitionMain");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "personalize partition maker");
+	snprintf(worker.bgw_type, BGW_MAXLEN, "personalize partition maker");
+	memcpy(worker.bgw_extra, &request, sizeof(request));
+
+	return RegisterDynamicBackgroundWorker(&worker, &handle) &&
+		WaitForBackgroundWorkerShutdown(handle) == BGWH_STOPPED;
+}
+
+/* True if this transaction holds the lock that making a partition takes. */
+static bool
+HoldsMakersLock(void)
+{
+	Relation	parent = RelationOpenTable("event", AccessShareLock);
+	bool		holds = CheckRelationLockedByMe(parent, ShareUpdateExclusiveLock, true);
+
+	table_close(parent, AccessShareLock);
+	return holds;
+}
+
+/*
+ * Make a missing day.  Today and days ahead are made in a transaction of their
+ * own; past days are a history import's, whose rows belong with them.
+ */
+static void
+MakeMissing(int32 day)
+{
+	char		name[PARTITION_NAME_LENGTH];
+
+	/* waiting for another process while holding the lock it needs would hang */
+	if (day >= PartitionDay(GetCurrentTimestamp()) && !HoldsMakersLock())
+	{
+		MakeElsewhere(day, DAYS_AHEAD + 1);
+		AcceptInvalidationMessages();
+	}
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)))
+		PartitionMakeDays(&day, 1);
+}
+
+/*
+ * Keep a past day from being closed until this transaction ends, and open it
+ * again if it was closed.
+ */
+static void
+HoldDayOpen(int32 day)
+{
+	static SPIPlanPtr lockPlan = NULL;
+	static SPIPlanPtr reopenPlan = NULL;
+	const Oid	types[] = {DATEOID};
+	Datum		values[] = {DateADTGetDatum(day)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&lockPlan,
+				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled FOR SHARE",
+				   1, types, values, NULL, false) == 0)
+		SpiUtilRun(&reopenPlan,
+				   "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
+				   " ON CONFLICT (day) DO UPDATE SET rolled = false",
+				   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* The partition for an arrival time, opened for inserting. */
+Relation
+PartitionOpenForInsert(TimestampTz receivedAt)
+{
+	int32		day = PartitionDay(receivedAt);
+	char		name[PARTITION_NAME_LENGTH];
+
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)))
+		MakeMissing(day);
+	/* a clock that is read just before midnight may insert just after */
+	if (day < PartitionDay(GetCurrentTimestamp()) - 1)
+		HoldDayOpen(day);
+	return RelationOpenTable(name, RowExclusiveLock);
+}
+
+/* Compare two days. */
+static int
+CompareDays(const ListCell *left, const ListCell *right)
+{
+	int			a = lfirst_int(left);
+	int			b = lfirst_int(right);
+
+	return (a > b) - (a < b);
+}
+
+/* The days that have a partition, sorted. */
+static List *
+ListDays(Snapshot snapshot, bool all)
+{
+	Relation	table = RelationOpenTable("_event_day", AccessShareLock);
+	Oid			openIndex = RelationFind("_event_day_open", false);
+	List	   *days = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* the index holds only the days still open */
+	scan = systable_beginscan(table, openIndex, !all, snapshot, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isNull;
+
+		days = lappend_int(days, DatumGetDateADT(heap_getattr(tuple, 1,
+															  RelationGetDescr(table), &isNull)));
+	}
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	list_sort(days, CompareDays);
+	return days;
+}
+
+/* OIDs of the partitions in the order of days. */
+List *
+PartitionList(Snapshot snapshot, bool all, TimestampTz since)
+{
+	List	   *days = ListDays(snapshot, all);
+	int32		firstDay = since ? PartitionDay(since) : PG_INT32_MIN;
+	int32		lastDay = PartitionDay(GetCurrentTimestamp()) + 1;
+	List	   *partitions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, days)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+		Oid			partition;
+
+		/* days ahead are still empty */
+		if (lfirst_int(cell) < firstDay || lfirst_int(cell) > lastDay)
+			continue;
+		PartitionName(lfirst_int(cell), name);
+		partition = RelationFind(name, true);
+		if (OidIsValid(partition))
+			partitions = lappend_oid(partitions, partition);
+	}
+	list_free(days);
+	return partitions;
+}
+
+/* The highest txid on any page of a partition, of transactions still running too. */
+static int64
+HighestTxid(Relation partition)
+{
+	TupleTableSlot *slot = table_slot_create(partition, NULL);
+	TableScanDesc scan = table_beginscan_strat(partition, SnapshotAny, 0, NULL, true, false);
+	int64		highest = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isNull;
+		int64		txid = DatumGetInt64(slot_getattr(slot, EVENT_TXID, &isNull));
+
+		CHECK_FOR_INTERRUPTS();
+		highest = Max(highest, txid);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return highest;
+}
+
+/*
+ * True if some event of a partition, as far as it can be seen, has a txid from
+ * this one on: found by the BRIN index, so a day that must stay open for long is
+ * not read again and again.
+ */
+static bool
+HasTxidFrom(const char *name, int64 txid)
+{
+	RunCommand(psprintf("SELECT FROM personalize.%s WHERE txid OPERATOR(pg_catalog.>=) " INT64_FORMAT
+						" LIMIT 1", name, txid));
+	return SPI_processed > 0;
+}
+
+/* Close one day if everything in it has been seen; the caller has connected. */
+static bool
+CloseDay(int32 day, int64 allSeenBelow)
+{
+	static SPIPlanPtr lockPlan = NULL;
+	static SPIPlanPtr closePlan = NULL;
+	const Oid	types[] = {DATEOID};
+	Datum		values[] = {DateADTGetDatum(day)};
+	char		name[PARTITION_NAME_LENGTH];
+	Relation	partition;
+	int64		highest;
+	bool		indexed = false;
+	ListCell   *cell;
+
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)) || HasTxidFrom(name, allSeenBelow))
+		return false;
+	if (SpiUtilRun(&lockPlan,
+				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled"
+				   " FOR UPDATE SKIP LOCKED",
+				   1, types, values, NULL, false) == 0)
+		return false;
+	partition = RelationOpenTable(name, AccessShareLock);
+	highest = HighestTxid(partition);
+	foreach(cell, RelationGetIndexList(partition))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		indexed |= index->rd_index->indkey.values[0] == EVENT_USER_KEY;
+		index_close(index, AccessShareLock);
+	}
+	table_close(partition, AccessShareLock);
+	if (highest >= allSeenBelow)
+		return false;
+	if (!indexed)
+		RunCommand(psprintf("CREATE INDEX %s_user ON personalize.%s (user_key, ts)", name, name));
+	SpiUtilRun(&closePlan, "UPDATE personalize._event_day SET rolled = true WHERE day = $1",
+			   1, types, values, NULL, false);
+	return true;
+}
+
+/* Mark past days as passed whose every event has a txid below allSeenBelow. */
+int
+PartitionCloseDays(int64 allSeenBelow, int most)
+{
+	int32		yesterday = PartitionDay(GetCurrentTimestamp()) - 1;
+	List	   *days = ListDays(GetActiveSnapshot(), false);
+	SpiUtilScope scope;
+	ListCell   *cell;
+	int			closed = 0;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+	{
+		if (closed < most && lfirst_int(cell) < yesterday &&
+			CloseDay(lfirst_int(cell), allSeenBelow))
+			closed++;
+	}
+	SpiUtilEnd(&scope);
+	return closed;
+}
+
+/* Bring the BRIN indexes of open days up to date. */
+void
+PartitionSummarize(void)
+{
+	List	   *days = ListDays(GetActiveSnapshot(), false);
+	int32		today = PartitionDay(GetCurrentTimestamp());
+	SpiUtilScope scope;
+	ListCell   *cell;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+
+		PartitionName(lfirst_int(cell), name);
+		if (lfirst_int(cell) <= today && OidIsValid(RelationFind(name, true)))
+			RunCommand(psprintf("SELECT pg_catalog.brin_summarize_new_values('personalize.%s_txid')", name));
+	}
+	SpiUtilEnd(&scope);
+	list_free(days);
+}
+
+/* _make_partitions_ahead(days) */
+Datum
+personalize_make_partitions_ahead(PG_FUNCTION_ARGS)
+{
+	int32		days = PG_GETARG_INT32(0);
+
+	if (days < 0 || days > 366)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("days must be between 0 and 366, not %d", days)));
+	PG_RETURN_INT32(PartitionMakeAhead(days));
+}

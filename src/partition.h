@@ -1,0 +1,50 @@
+/*
+ * partition.h
+ *		The days of event: making, listing and closing their partitions.
+ */
+#ifndef PERSONALIZE_PARTITION_H
+#define PERSONALIZE_PARTITION_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* Bytes a partition's name needs, its end included. */
+#define PARTITION_NAME_LENGTH 32
+
+/* The day of a time: whole days since 2000-01-01 UTC. */
+extern int32 PartitionDay(TimestampTz time);
+
+/* Name of the partition of a day: "event_p20260131". */
+extern void PartitionName(int32 day, char *name);
+
+/*
+ * The partition for an arrival time, opened RowExclusiveLock, made if it does
+ * not exist yet.  A past day is locked against being closed, and opened again
+ * if it was.
+ */
+extern Relation PartitionOpenForInsert(TimestampTz receivedAt);
+
+/* Make partitions from today up to days ahead; returns how many were made. */
+extern int	PartitionMakeAhead(int days);
+
+/* Make the partitions of these days in this transaction; returns how many were made. */
+extern int	PartitionMakeDays(const int32 *days, int count);
+
+/* OIDs of the partitions in the order of days; not those every processor has passed, unless all. */
+extern List *PartitionList(Snapshot snapshot, bool all, TimestampTz since);
+
+/*
+ * Mark days before yesterday as passed if every event in them, visible or not,
+ * has a txid below allSeenBelow, and give them their btree(user_key, ts); the
+ * oldest first, no more than so many.  Returns how many were closed.
+ */
+extern int	PartitionCloseDays(int64 allSeenBelow, int most);
+
+/* Bring the BRIN indexes of open days up to date. */
+extern void PartitionSummarize(void);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * personalize.h
+ *		What every part may assume of the module: its Init functions.
+ */
+#ifndef PERSONALIZE_H
+#define PERSONALIZE_H
+
+extern void EventCacheInit(void);
+extern void EventTypeInit(void);
+extern void FeatureValueInit(void);
+extern void ConsentCacheInit(void);
+extern void ConsentMappingInit(void);
+extern void ConsentSourceInit(void);
+extern void IngestInit(void);
+extern void IngestStatInit(void);
+extern void InboxInit(void);
+extern void NeighbourInit(void);
+extern void ProcessorInit(void);
+extern void ProfileReadInit(void);
+extern void ProfileWriteInit(void);
+extern void SignalInit(void);
+extern void PreferenceInit(void);
+extern void UtilityInit(void);
+extern void WorkerInit(void);
+extern void ItemStatInit(void);
+extern void EngineInit(void);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * popular.h
+ *		What is popular now: lists that do not depend on a person.
+ */
+#ifndef PERSONALIZE_POPULAR_H
+#define PERSONALIZE_POPULAR_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/snapshot.h"
+
+/* A list of items, best first. */
+typedef struct PopularItem
+{
+	int64		itemKey;
+	double		score;
+} PopularItem;
+
+typedef struct PopularList
+{
+	int			count;
+	const PopularItem *items;
+} PopularList;
+
+/* The half-life of a fallback's list, in microseconds: a day. */
+#define POPULAR_HALF_LIFE USECS_PER_DAY
+
+/* The longest lists: overall, and of a category. */
+#define POPULAR_MAX_ITEMS 1000
+#define POPULAR_MAX_OF_CATEGORY 50
+
+/* Which list. */
+typedef struct PopularQuery
+{
+	const text *category;		/* NULL: all */
+	TimestampTz now;
+	int64		halfLife;		/* microseconds */
+	int			n;
+} PopularQuery;
+
+/*
+ * Items by the sum of their events' weights, each halved with every half-life
+ * of its age, as of query->now.  All lists are palloc'd.
+ */
+extern PopularList PopularTrending(const PopularQuery *query);
+
+/*
+ * The same for the present and POPULAR_HALF_LIFE, as PopularRefresh() has last
+ * found it; scores are parts of the best one's.
+ */
+extern PopularList PopularKept(const text *category, Snapshot snapshot);
+
+/* The newest n items of the catalogue that engines may return. */
+extern PopularList PopularNewest(int n);
+
+/* Make the kept lists anew if it is time; called after item_stat was written. */
+extern void PopularRefresh(void);
+
+/* The same, if item_stat was written since they were made. */
+extern void PopularRefreshIfDue(void);
+
+#endif

@@ -1,0 +1,83 @@
+-- processor: who has got how far through the raw events.
+CREATE TABLE personalize.processor (
+	processor smallint PRIMARY KEY,
+	name text NOT NULL UNIQUE,
+	enabled boolean NOT NULL DEFAULT true,
+	rebuilding_since timestamptz,
+	events bigint NOT NULL DEFAULT 0,
+	batches bigint NOT NULL DEFAULT 0,
+	rejected bigint NOT NULL DEFAULT 0,
+	last_batch_at timestamptz,
+	failures bigint NOT NULL DEFAULT 0,
+	last_error text,
+	last_error_at timestamptz
+);
+COMMENT ON TABLE personalize.processor IS
+	'the stream processors: what they have done and whether they may run';
+SELECT pg_catalog.pg_extension_config_dump('personalize.processor', '');
+
+CREATE TABLE personalize.processor_position (
+	processor smallint NOT NULL,
+	shard smallint NOT NULL,
+	asof text NOT NULL,
+	PRIMARY KEY (processor, shard)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE personalize.processor_position IS
+	'up to where a processor has got with a shard, no row: nothing yet; the events it contains are those whose txid is seen by asof';
+COMMENT ON COLUMN personalize.processor_position.asof IS
+	'incarnation:xmin:xmax:xids in progress; compare with _txid_seen()';
+SELECT pg_catalog.pg_extension_config_dump('personalize.processor_position', '');
+
+CREATE FUNCTION personalize.rollup_now(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_rollup_now' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
+COMMENT ON FUNCTION personalize.rollup_now() IS
+	'runs every enabled processor over the committed events until none is waiting, one row a processor: events counted and events set aside; refused in a transaction that has written events and above READ COMMITTED';
+REVOKE ALL ON FUNCTION personalize.rollup_now() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.rollup_now() TO personalize_admin;
+
+CREATE FUNCTION personalize.rebuild_processor(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_rebuild_processor' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
+	'throws away what the processor has written and counts every raw event that exists again, in the background (or by rollup_now)';
+REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
+
+CREATE FUNCTION personalize._switch_processor(name text, on_or_off boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	number smallint := pg_catalog.array_position(ARRAY['profile', 'item_stat', 'neighbour'], name);
+BEGIN
+	IF number IS NULL THEN
+		RAISE EXCEPTION 'processor "%" does not exist', name
+			USING ERRCODE = 'undefined_object',
+				HINT = 'The processors are profile, item_stat and neighbour.';
+	END IF;
+	INSERT INTO personalize.processor AS p (processor, name, enabled) VALUES (number, name, on_or_off)
+	ON CONFLICT (processor) DO UPDATE SET enabled = excluded.enabled;
+END
+$$;
+REVOKE ALL ON FUNCTION personalize._switch_processor(text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._switch_processor(text, boolean) TO personalize_admin;
+
+CREATE FUNCTION personalize.enable_processor(name text) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT personalize._switch_processor(name, true);
+END;
+COMMENT ON FUNCTION personalize.enable_processor(text) IS
+	'lets the processor profile, item_stat or neighbour run again from where it was';
+REVOKE ALL ON FUNCTION personalize.enable_processor(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.enable_processor(text) TO personalize_admin;
+
+CREATE FUNCTION personalize.disable_processor(name text) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT personalize._switch_processor(name, false);
+END;
+COMMENT ON FUNCTION personalize.disable_processor(text) IS
+	'stops the processor profile, item_stat or neighbour; its events wait, readers go on over the tail';
+REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
+

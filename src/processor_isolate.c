@@ -1,0 +1,181 @@
+/*
+ * processor_isolate.c
+ *		Finding the events that cannot be processed.
+ *
+ * An event whose processing raises an error is found by halving the batch, each
+ * half in a subtransaction, and goes to rejected_event; all others count.
+ * Errors that say nothing about the event (deadlock, cancel, out of memory) are
+ * passed on instead, and so is the error if so many events fail that the
+ * processor must be at fault.
+ */
+#include "postgres.h"
+
+#include "processor_private.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "spi_util.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* More failing events than this in one batch mean that the processor is at fault. */
+#define MAX_REJECTED_PER_BATCH 100
+
+/* Count the events from..until-1 of the batch, numbered in the order of the scan. */
+static void
+RunRange(Batch *batch, int64 from, int64 until, EventRow *last)
+{
+	const ProcessorMethods *methods = batch->methods;
+	EventScan  *scan = ProcessorBeginScan(batch);
+	EventRow	row;
+	int64		number = 0;
+	void	   *state;
+
+	ProcessorPushSnapshot();
+	state = methods->begin();
+	while (number < until && EventScanNext(scan, &row))
+	{
+		if (!ProcessorBelongsToBatch(batch, &row))
+			continue;
+		if (number++ < from)
+			continue;
+		*last = row;
+		methods->add(state, &row);
+		CHECK_FOR_INTERRUPTS();
+	}
+	methods->finish(state);
+	PopActiveSnapshot();
+	EventScanEnd(scan);
+}
+
+/* Keep an event that cannot be processed, with its error. */
+static void
+RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID, TEXTOID, INT8OID, INT4OID, INT8OID, INT2OID,
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID};
+	Datum		values[10];
+	char		nulls[10];
+	SpiUtilScope scope;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = CStringGetTextDatum(batch->methods->name);
+	values[1] = CStringGetTextDatum(error->message);
+	values[2] = Int64GetDatum(row->userKey);
+	values[3] = Int32GetDatum(row->consent);
+	values[4] = Int64GetDatum(row->txid);
+	values[5] = Int16GetDatum(row->event);
+	values[6] = Int64GetDatum(row->itemKey);
+	nulls[6] = row->hasItem ? ' ' : 'n';
+	values[7] = TimestampTzGetDatum(row->ts);
+	values[8] = TimestampTzGetDatum(row->receivedAt);
+	values[9] = Int16GetDatum(row->ordinal);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.rejected_event"
+			   " (txid, source, reason, user_key, consent, payload)"
+			   " VALUES ($5, $1, $2, $3, $4, pg_catalog.jsonb_build_object("
+			   "'txid', $5, 'event', $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
+			   10, types, values, nulls, false);
+	SpiUtilEnd(&scope);
+	if (++batch->result.rejected > MAX_REJECTED_PER_BATCH)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("processor \"%s\" fails for more than %d events of one batch: %s",
+						batch->methods->name, MAX_REJECTED_PER_BATCH, error->message),
+				 errhint("Nothing is lost: the batch is tried again. Correct the cause, or disable the processor.")));
+}
+
+/* True if the error tells of the server's state rather than of the event. */
+bool
+ProcessorErrorIsPassing(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* RunRange in a subtransaction; the error is returned, a passing one thrown. */
+static ErrorData *
+TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(AllocSetContextCreate(CurTransactionContext,
+												"personalize batch",
+												ALLOCSET_DEFAULT_SIZES));
+	PG_TRY();
+	{
+		RunRange(batch, from, until, last);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error && ProcessorErrorIsPassing(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/* Count a range, setting aside the events that fail. */
+static void
+RunIsolating(Batch *batch, int64 from, int64 until)
+{
+	EventRow	last;
+	ErrorData  *error = TryRange(batch, from, until, &last);
+	int64		middle = from + (until - from) / 2;
+
+	if (error == NULL)
+		batch->result.events += until - from;
+	else if (until - from == 1)
+		RejectEvent(batch, &last, error);
+	else
+	{
+		RunIsolating(batch, from, middle);
+		RunIsolating(batch, middle, until);
+	}
+}
+
+/* Number of events that belong to the batch after its cut. */
+static int64
+CountBatch(Batch *batch)
+{
+	EventScan  *scan = ProcessorBeginScan(batch);
+	EventRow	row;
+	int64		count = 0;
+
+	while (EventScanNext(scan, &row))
+		count += ProcessorBelongsToBatch(batch, &row);
+	EventScanEnd(scan);
+	return count;
+}
+
+/* Count the whole batch, setting aside the events that fail. */
+void
+ProcessorRunIsolating(Batch *batch)
+{
+	RunIsolating(batch, 0, CountBatch(batch));
+}

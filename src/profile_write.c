@@ -1,0 +1,418 @@
+/*
+ * profile_write.c
+ *		The profile processor: events become profile rows.
+ *
+ * A batch is collected per user in memory and written once per user, in the
+ * order of user_key, straight through the table AM.  Who holds a user's shard
+ * is the only one to write the row; a withdrawal holds the stripe exclusively.
+ *
+ * While rows are written, the scan of the index lives in the batch's context
+ * and only the row at hand in one that is reset: a scan keeps pointers into the
+ * context it was advanced in.
+ */
+#include "postgres.h"
+
+#include "profile_delta.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "compat.h"
+#include "consent.h"
+#include "keyed.h"
+#include "miscadmin.h"
+#include "personalize.h"
+#include "processor.h"
+#include "spi_util.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* What is collected is written when it takes this much memory. */
+#define FLUSH_BYTES (96 * 1024 * 1024)
+#define CHECK_MEMORY_EVENTS 4096
+
+/* A batch of the processor. */
+typedef struct ProfileBatch
+{
+	MemoryContext context;		/* lives until finish */
+	MemoryContext deltas;		/* emptied by each flush */
+	MemoryContext row;			/* emptied after each row */
+	HTAB	   *users;			/* of ProfileDelta */
+	int64		added;
+	ProfileCollector collector;
+} ProfileBatch;
+
+/* A stored row. */
+typedef struct StoredProfile
+{
+	Datum		values[PROFILE_COLUMN_COUNT + 1];	/* by ProfileColumn */
+	bool		nulls[PROFILE_COLUMN_COUNT + 1];
+} StoredProfile;
+
+/* Start collecting anew. */
+static void
+ResetUsers(ProfileBatch *batch)
+{
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(ProfileDelta)};
+
+	MemoryContextReset(batch->deltas);
+	control.hcxt = batch->deltas;
+	batch->users = hash_create("personalize profiles", 1024, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Begin a batch. */
+static void *
+BeginBatch(void)
+{
+	ProfileBatch *batch = palloc0(sizeof(ProfileBatch));
+
+	batch->context = CurrentMemoryContext;
+	batch->deltas = AllocSetContextCreate(batch->context, "personalize profile deltas",
+										  ALLOCSET_DEFAULT_SIZES);
+	batch->row = AllocSetContextCreate(batch->context, "personalize profile row",
+									   ALLOCSET_DEFAULT_SIZES);
+	batch->collector.context = batch->deltas;
+	batch->collector.signals = SignalSetGetLocked();
+	batch->collector.items = ItemReaderBegin(GetActiveSnapshot());
+	batch->collector.values = FeatureValueBatchBegin();
+	ResetUsers(batch);
+	return batch;
+}
+
+/* Order users by key. */
+static int
+CompareDeltas(const void *left, const void *right)
+{
+	int64		leftKey = (*(ProfileDelta *const *) left)->userKey;
+	int64		rightKey = (*(ProfileDelta *const *) right)->userKey;
+
+	return leftKey < rightKey ? -1 : leftKey > rightKey;
+}
+
+/* The users of the batch, in the order of their keys. */
+static ProfileDelta **
+SortUsers(ProfileBatch *batch, int *count)
+{
+	ProfileDelta **deltas;
+	ProfileDelta *delta;
+	HASH_SEQ_STATUS status;
+
+	deltas = MemoryContextAllocHuge(batch->deltas,
+									sizeof(ProfileDelta *) * (hash_get_num_entries(batch->users) + 1));
+	*count = 0;
+	hash_seq_init(&status, batch->users);
+	while ((delta = hash_seq_search(&status)) != NULL)
+	{
+		if (delta->mask != 0)
+			deltas[(*count)++] = delta;
+	}
+	qsort(deltas, *count, sizeof(ProfileDelta *), CompareDeltas);
+	return deltas;
+}
+
+/* Find a user's row; false if there is none. */
+static bool
+ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored,
+		ItemPointer tid)
+{
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot == NULL)
+		return false;
+	slot_getallattrs(slot);
+	for (int column = 1; column <= PROFILE_COLUMN_COUNT; column++)
+	{
+		stored->values[column] = slot->tts_values[column - 1];
+		stored->nulls[column] = slot->tts_isnull[column - 1];
+	}
+	*tid = slot->tts_tid;
+	return true;
+}
+
+/* Make the row of a user nobody knows yet. */
+static void
+InitRow(StoredProfile *stored, int64 userKey)
+{
+	memset(stored, 0, sizeof(StoredProfile));
+	stored->values[PROFILE_USER_KEY] = Int64GetDatum(userKey);
+	stored->nulls[PROFILE_FIRST_SEEN] = true;
+	stored->nulls[PROFILE_LAST_SEEN] = true;
+	stored->nulls[PROFILE_FEATURES] = true;
+	stored->nulls[PROFILE_RECENT] = true;
+}
+
+/* The row's features, detoasted; NULL if there are none. */
+static FeatureState *
+RowFeatures(const StoredProfile *stored)
+{
+	if (stored->nulls[PROFILE_FEATURES])
+		return NULL;
+	return DatumGetFeatureStateP(stored->values[PROFILE_FEATURES]);
+}
+
+/* Put features into the row. */
+static void
+SetFeatures(StoredProfile *stored, const FeatureState *features)
+{
+	stored->nulls[PROFILE_FEATURES] = features == NULL;
+	stored->values[PROFILE_FEATURES] = PointerGetDatum(features);
+}
+
+/* The row's recent items. */
+static void
+RowRecent(const StoredProfile *stored, ProfileRecent *recent)
+{
+	recent->count = 0;
+	if (!stored->nulls[PROFILE_RECENT])
+		ProfileRecentUnpack(DatumGetByteaPP(stored->values[PROFILE_RECENT]), recent);
+}
+
+/* Put recent items into the row. */
+static void
+SetRecent(StoredProfile *stored, const ProfileRecent *recent)
+{
+	stored->nulls[PROFILE_RECENT] = recent->count == 0;
+	if (recent->count > 0)
+		stored->values[PROFILE_RECENT] = PointerGetDatum(ProfileRecentPack(recent));
+}
+
+/* Add a user's events to the row. */
+static void
+ApplyDelta(StoredProfile *stored, ProfileDelta *delta, const SignalSet *signals)
+{
+	ProfileRecent recent;
+
+	stored->values[PROFILE_EVENTS] =
+		Int64GetDatum(DatumGetInt64(stored->values[PROFILE_EVENTS]) + delta->events);
+	stored->values[PROFILE_MASK] =
+		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) | delta->mask);
+	if (delta->events > 0)
+	{
+		if (stored->nulls[PROFILE_FIRST_SEEN] ||
+			DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) > delta->firstSeen)
+			stored->values[PROFILE_FIRST_SEEN] = TimestampTzGetDatum(delta->firstSeen);
+		if (stored->nulls[PROFILE_LAST_SEEN] ||
+			DatumGetTimestampTz(stored->values[PROFILE_LAST_SEEN]) < delta->lastSeen)
+			stored->values[PROFILE_LAST_SEEN] = TimestampTzGetDatum(delta->lastSeen);
+		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = false;
+	}
+	SetFeatures(stored, ProfileDeltaApply(delta, RowFeatures(stored), signals));
+	if (delta->recentCount > 0)
+	{
+		RowRecent(stored, &recent);
+		ProfileRecentAdd(&recent, delta->recent, delta->recentCount);
+		SetRecent(stored, &recent);
+	}
+}
+
+/* Write what was collected and start anew. */
+static void
+Flush(ProfileBatch *batch)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(batch->context);
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	int			count;
+	ProfileDelta **deltas = SortUsers(batch, &count);
+	Snapshot	snapshot;
+
+	/* see what an earlier flush of this transaction wrote */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < count; i++)
+	{
+		StoredProfile stored;
+		ItemPointerData tid;
+		bool		exists = ReadRow(table, snapshot, deltas[i]->userKey, &stored, &tid);
+
+		if (!exists)
+			InitRow(&stored, deltas[i]->userKey);
+		MemoryContextSwitchTo(batch->row);
+		ApplyDelta(&stored, deltas[i], batch->collector.signals);
+		if (exists)
+			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+		else
+			KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
+		MemoryContextSwitchTo(batch->context);
+		MemoryContextReset(batch->row);
+		if (i % 256 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	UnregisterSnapshot(snapshot);
+	KeyedClose(table);
+	FeatureValueBatchWrite(batch->collector.values);
+	ResetUsers(batch);
+	MemoryContextSwitchTo(oldContext);
+}
+
+/* Memory the batch holds. */
+static int64
+MemoryUsed(const ProfileBatch *batch)
+{
+	return (int64) MemoryContextMemAllocated(batch->deltas, true) +
+		FeatureValueBatchSize(batch->collector.values);
+}
+
+/* Add an event to the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	ProfileBatch *batch = state;
+	ProfileDelta *delta;
+	bool		found;
+
+	if (row->consent == 0)
+		return;
+	if (++batch->added % CHECK_MEMORY_EVENTS == 0 && MemoryUsed(batch) > FLUSH_BYTES)
+		Flush(batch);
+	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
+	if (!found)
+		ProfileDeltaInit(delta, row->userKey);
+	if (!ProfileDeltaAdd(&batch->collector, delta, row))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a number of the event is too large to be counted, or not a number")));
+}
+
+/* Finish the batch. */
+static void
+FinishBatch(void *state)
+{
+	ProfileBatch *batch = state;
+
+	Flush(batch);
+	ItemReaderEnd(batch->collector.items);
+}
+
+/* A user's shard. */
+static int
+ShardOf(const EventRow *row)
+{
+	return EventShard(row->userKey);
+}
+
+/* Forget all profiles; what is rebuilt is complete from the oldest raw day on. */
+static void
+Reset(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.profile", false, 0);
+	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
+				" SELECT d.signal, e.since FROM personalize.signal d,"
+				" (SELECT min(day)::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day) e"
+				" ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
+				false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* What is left of a person after withdrawal. */
+typedef struct Withdrawal
+{
+	const SignalSet *signals;
+	int32		bits;
+} Withdrawal;
+
+/* Keep features that needed none of the bits. */
+static bool
+KeepAllowed(uint64 key, void *arg)
+{
+	const Withdrawal *withdrawal = arg;
+	int			id = FeatureKeySignal(key);
+
+	return id < withdrawal->signals->idLimit && withdrawal->signals->byId[id] != NULL &&
+		(withdrawal->signals->byId[id]->purposes & withdrawal->bits) == 0;
+}
+
+/* Take the bits from the recent items, and out what has no purpose any more. */
+static void
+PurgeRecent(StoredProfile *stored, int32 bits)
+{
+	ProfileRecent recent;
+	ProfileRecent left = {.count = 0};
+	int			count = 0;
+
+	RowRecent(stored, &recent);
+	for (int i = 0; i < recent.count; i++)
+	{
+		recent.items[i].mask &= ~bits;
+		if ((recent.items[i].mask & (CONSENT_PERSONALIZATION | CONSENT_RECOMMENDATIONS)) != 0)
+			recent.items[count++] = recent.items[i];
+	}
+	ProfileRecentAdd(&left, recent.items, count);
+	SetRecent(stored, &left);
+}
+
+/* Remove from a row what needed the bits; false if nothing remains. */
+static bool
+PurgeRow(StoredProfile *stored, int32 bits)
+{
+	Withdrawal	withdrawal = {.signals = SignalSetGet(),.bits = bits};
+	FeatureState *features = RowFeatures(stored);
+
+	if (features != NULL)
+		features = FeatureStateFilter(features, KeepAllowed, &withdrawal);
+	if (features != NULL && FeatureStateCount(features) == 0)
+		features = NULL;
+	SetFeatures(stored, features);
+	PurgeRecent(stored, bits);
+	if ((bits & CONSENT_PERSONALIZATION) != 0)
+	{
+		stored->values[PROFILE_EVENTS] = Int64GetDatum(0);
+		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = true;
+	}
+	stored->values[PROFILE_MASK] =
+		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) & ~bits);
+	return features != NULL || !stored->nulls[PROFILE_RECENT] ||
+		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
+}
+
+/* Remove what needed one of the purposes; the caller holds the person's stripe. */
+static void
+PurgeProfile(int64 userKey, int32 bits)
+{
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	Snapshot	snapshot;
+	StoredProfile stored;
+	ItemPointerData tid;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot = GetActiveSnapshot();
+	if (ReadRow(table, snapshot, userKey, &stored, &tid))
+	{
+		if (PurgeRow(&stored, bits))
+			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+		else
+			KeyedDelete(table, &tid);
+	}
+	KeyedClose(table);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+static const ProcessorMethods profileMethods = {
+	.id = PROCESSOR_PROFILE,
+	.name = "profile",
+	.shards = EVENT_SHARDS,
+	.shardedByUser = true,
+	.shardOf = ShardOf,
+	.begin = BeginBatch,
+	.add = AddEvent,
+	.finish = FinishBatch,
+	.fold = ConsentFoldSubjects,
+	.reset = Reset
+};
+
+/* Register the processor and the purge. */
+void
+ProfileWriteInit(void)
+{
+	ProcessorRegister(&profileMethods);
+	ConsentRegisterPurge(PurgeProfile);
+}

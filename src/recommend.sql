@@ -1,0 +1,109 @@
+-- recommend: engines that say what to show next.
+CREATE FUNCTION personalize.recommend(
+	user_id personalize.entity_id,
+	n integer DEFAULT 20,
+	filter jsonpath DEFAULT NULL,
+	candidates personalize.entity_id[] DEFAULT NULL,
+	exclude personalize.entity_id[] DEFAULT NULL,
+	exclude_seen interval DEFAULT NULL,
+	explain boolean DEFAULT false,
+	session_items personalize.entity_id[] DEFAULT NULL,
+	as_of timestamptz DEFAULT NULL,
+	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
+	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_recommend' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 1000;
+COMMENT ON FUNCTION personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz) IS
+	'the n (1 to 1000) items to show a person next, best first, going by the last items of the person, also those of events not processed yet, or by session_items (oldest first) instead. filter is a jsonpath over the catalogue row (item_id, category, brand, price, currency, tags, attributes, created_at), candidates are the only items allowed, exclude those that are not; exclude_seen leaves out what the person has had to do with in that time. reason: because_viewed:<item>, or viewed_before for one of these items itself; without consent for recommendations similar_to:<item> for session_items; filled up with popular_in:<category>, trending, newest, candidate, followed by :new_user or :no_consent if there is nothing personal to go by. score compares rows of one reason. explain adds how each came about; explanation says stale if events could not be read in time. Writes nothing';
+
+CREATE FUNCTION personalize.similar_items(
+	item_id personalize.entity_id,
+	n integer DEFAULT 20,
+	filter jsonpath DEFAULT NULL,
+	candidates personalize.entity_id[] DEFAULT NULL,
+	exclude personalize.entity_id[] DEFAULT NULL,
+	explain boolean DEFAULT false,
+	as_of timestamptz DEFAULT NULL,
+	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
+	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_similar_items' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 1000;
+COMMENT ON FUNCTION personalize.similar_items(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz) IS
+	'items that people went to in the sessions that touched this one; arguments and rows as those of recommend, reason similar_to:<item>. For an item nobody has met yet: what is popular in its category, then trending';
+
+CREATE FUNCTION personalize.trending(
+	n integer DEFAULT 20,
+	half_life interval DEFAULT '1 day',
+	category text DEFAULT NULL,
+	filter jsonpath DEFAULT NULL,
+	exclude personalize.entity_id[] DEFAULT NULL,
+	explain boolean DEFAULT false,
+	as_of timestamptz DEFAULT NULL,
+	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
+	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_trending' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 10000;
+COMMENT ON FUNCTION personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz) IS
+	'items by the sum of the weights (event_type.weight) of their events, halved with every half_life of an event''s age, counted from the middle of its hour; hours older than 16 half-lives are left out. Of one category, if that is given. As fresh as the processor item_stat; reason trending or popular_in:<category>';
+
+CREATE FUNCTION personalize.bought_together(
+	items personalize.entity_id[],
+	n integer DEFAULT 20,
+	filter jsonpath DEFAULT NULL,
+	candidates personalize.entity_id[] DEFAULT NULL,
+	exclude personalize.entity_id[] DEFAULT NULL,
+	explain boolean DEFAULT false,
+	as_of timestamptz DEFAULT NULL,
+	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
+	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_bought_together' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 10000;
+COMMENT ON FUNCTION personalize.bought_together(personalize.entity_id[], integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz) IS
+	'items bought in the same order (properties.order_id), else session, else by the same person on the same day (UTC) as the given ones; score: the number of such baskets among the newest 500 of each given item; reason bought_with:<item>';
+
+REVOKE EXECUTE ON FUNCTION
+	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz),
+	personalize.similar_items(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz),
+	personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz),
+	personalize.bought_together(personalize.entity_id[], integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz),
+	personalize.similar_items(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz),
+	personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz),
+	personalize.bought_together(personalize.entity_id[], integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz)
+	TO personalize_app, personalize_admin;
+
+CREATE VIEW personalize.stat_engine AS
+	SELECT e.engine,
+		max(c.value) FILTER (WHERE e.measure = 'calls') AS calls,
+		max(c.value) FILTER (WHERE e.measure = 'empty') AS empty,
+		max(c.value) FILTER (WHERE e.measure = 'stale') AS stale,
+		max(c.value) FILTER (WHERE e.measure = 'new_user') AS new_user,
+		max(c.value) FILTER (WHERE e.measure = 'no_consent') AS no_consent,
+		max(c.value) FILTER (WHERE e.measure = 'because_viewed') AS because_viewed,
+		max(c.value) FILTER (WHERE e.measure = 'viewed_before') AS viewed_before,
+		max(c.value) FILTER (WHERE e.measure = 'similar_to') AS similar_to,
+		max(c.value) FILTER (WHERE e.measure = 'bought_with') AS bought_with,
+		max(c.value) FILTER (WHERE e.measure = 'popular_in') AS popular_in,
+		max(c.value) FILTER (WHERE e.measure = 'trending') AS trending,
+		max(c.value) FILTER (WHERE e.measure = 'newest') AS newest,
+		max(c.value) FILTER (WHERE e.measure = 'candidate') AS candidate
+	FROM personalize._counters() c,
+		LATERAL (SELECT split_part(c.name, '.', 2) AS engine, split_part(c.name, '.', 3) AS measure) e
+	WHERE c.name LIKE 'engine.%'
+	GROUP BY e.engine;
+COMMENT ON VIEW personalize.stat_engine IS
+	'calls of each engine since the server started (without shared_preload_libraries: of this session)';
+COMMENT ON COLUMN personalize.stat_engine.engine IS 'recommend, similar_items, trending or bought_together';
+COMMENT ON COLUMN personalize.stat_engine.calls IS 'answers given';
+COMMENT ON COLUMN personalize.stat_engine.empty IS 'of these without any item';
+COMMENT ON COLUMN personalize.stat_engine.stale IS 'of these without the person''s newest events: more than personalize.max_tail_events were waiting';
+COMMENT ON COLUMN personalize.stat_engine.new_user IS 'of these for somebody of whom nothing is known';
+COMMENT ON COLUMN personalize.stat_engine.no_consent IS 'of these for somebody who does not allow recommendations';
+COMMENT ON COLUMN personalize.stat_engine.because_viewed IS 'items returned for reason because_viewed';
+COMMENT ON COLUMN personalize.stat_engine.viewed_before IS 'items returned for reason viewed_before';
+COMMENT ON COLUMN personalize.stat_engine.similar_to IS 'items returned for reason similar_to';
+COMMENT ON COLUMN personalize.stat_engine.bought_with IS 'items returned for reason bought_with';
+COMMENT ON COLUMN personalize.stat_engine.popular_in IS 'items returned for reason popular_in';
+COMMENT ON COLUMN personalize.stat_engine.trending IS 'items returned for reason trending';
+COMMENT ON COLUMN personalize.stat_engine.newest IS 'items returned for reason newest';
+COMMENT ON COLUMN personalize.stat_engine.candidate IS 'items returned for reason candidate';
+GRANT SELECT ON personalize.stat_engine TO personalize_analyst, personalize_admin;
+

@@ -1,0 +1,240 @@
+/*
+ * session.c
+ *		What a person did in one go: the unit that neighbours are made of.
+ *
+ * The row of a session holds all that is needed to change it later: a late
+ * event, or one that joins two sessions, is merged into it without reading raw
+ * events, which may be gone by then.
+ */
+#include "postgres.h"
+
+#include "session.h"
+
+#include "bytes.h"
+#include "compat.h"
+#include "key.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* session.items: this byte, then per item, newest first, four little-endian numbers. */
+#define SESSION_VERSION 1
+#define PACKED_ITEM 26			/* item 8, ts 8, txid 8, ordinal 2 */
+
+/* Take what matters from a raw event. */
+void
+SessionEventFill(SessionEvent *event, const EventRow *row, int64 number)
+{
+	event->userKey = row->userKey;
+	event->given = row->hasSession;
+	event->sessionKey = row->hasSession ? row->sessionKey : 0;
+	event->consent = row->consent;
+	event->number = number;
+	event->item.itemKey = row->itemKey;
+	event->item.ts = row->ts;
+	event->item.txid = row->txid;
+	event->item.ordinal = row->ordinal;
+}
+
+#define COMPARE(a, b) if ((a) != (b)) return (a) < (b) ? -1 : 1
+
+/* Order events by session, then as they are in it. */
+int
+SessionEventCompare(const void *a, const void *b)
+{
+	const SessionEvent *left = a;
+	const SessionEvent *right = b;
+
+	COMPARE(left->userKey, right->userKey);
+	COMPARE(left->given, right->given);
+	COMPARE(left->sessionKey, right->sessionKey);
+	COMPARE(left->item.ts, right->item.ts);
+	COMPARE(left->item.txid, right->item.txid);
+	COMPARE(left->item.ordinal, right->item.ordinal);
+	COMPARE(left->number, right->number);
+	return 0;
+}
+
+/* Begin a session without events. */
+void
+SessionInit(Session *session, int64 userKey, bool given, int64 sessionKey)
+{
+	session->userKey = userKey;
+	session->given = given;
+	session->sessionKey = given ? sessionKey : DT_NOEND;
+	session->ended = DT_NOBEGIN;
+	session->events = 0;
+	session->consent = -1;
+	ItemPointerSetInvalid(&session->tid);
+	session->itemCount = 0;
+}
+
+/* True if a is earlier than b. */
+static inline bool
+IsEarlier(const SessionItem *a, const SessionItem *b)
+{
+	if (a->ts != b->ts)
+		return a->ts < b->ts;
+	if (a->txid != b->txid)
+		return a->txid < b->txid;
+	return a->ordinal < b->ordinal;
+}
+
+/* Keep the item's first event, if it is among those that are kept. */
+static void
+KeepItem(Session *session, const SessionItem *item)
+{
+	int			place;
+	int			end = session->itemCount;
+
+	for (int i = 0; i < session->itemCount; i++)
+	{
+		if (session->items[i].itemKey != item->itemKey)
+			continue;
+		if (!IsEarlier(item, &session->items[i]))
+			return;
+		end = i;
+		break;
+	}
+	if (end == SESSION_MAX_ITEMS)
+	{
+		end = SESSION_MAX_ITEMS - 1;
+		if (!IsEarlier(item, &session->items[end]))
+			return;
+	}
+
+	/* what lies between the item's new place and its old one moves up */
+	for (place = end; place > 0 && IsEarlier(item, &session->items[place - 1]); place--)
+		session->items[place] = session->items[place - 1];
+	session->items[place] = *item;
+	if (end == session->itemCount)
+		session->itemCount++;
+}
+
+/* Add one event. */
+void
+SessionAdd(Session *session, const SessionItem *item, int32 consent)
+{
+	KeepItem(session, item);
+	session->ended = Max(session->ended, item->ts);
+	session->events = Min(session->events, PG_INT32_MAX - 1) + 1;
+	session->consent &= consent;
+	if (!session->given)
+		session->sessionKey = Min(session->sessionKey, item->ts);
+}
+
+/* Add all of another session. */
+void
+SessionMerge(Session *session, const Session *other)
+{
+	for (int i = 0; i < other->itemCount; i++)
+		KeepItem(session, &other->items[i]);
+	session->ended = Max(session->ended, other->ended);
+	session->events = Min((int64) session->events + other->events, PG_INT32_MAX);
+	session->consent &= other->consent;
+	if (!session->given)
+		session->sessionKey = Min(session->sessionKey, other->sessionKey);
+}
+
+/* The number under which postings know a session. */
+int64
+SessionNumber(const Session *session)
+{
+	uint8		identity[17];
+
+	BytesPut(identity, (uint64) session->userKey, 8);
+	identity[8] = session->given;
+	BytesPut(identity + 9, (uint64) session->sessionKey, 8);
+	return (int64) KeyHash(identity, sizeof(identity));
+}
+
+/* Fill the columns of its row. */
+void
+SessionFormRow(const Session *session, Datum *values)
+{
+	Size		length = VARHDRSZ + 1 + session->itemCount * PACKED_ITEM;
+	bytea	   *packed = palloc(length);
+	uint8	   *next = (uint8 *) VARDATA(packed);
+
+	SET_VARSIZE(packed, length);
+	*next++ = SESSION_VERSION;
+	/* newest first: a growing row keeps its end, which the WAL then leaves out */
+	for (int i = session->itemCount - 1; i >= 0; i--)
+	{
+		const SessionItem *item = &session->items[i];
+
+		BytesPut(next, (uint64) item->itemKey, 8);
+		BytesPut(next + 8, (uint64) item->ts, 8);
+		BytesPut(next + 16, (uint64) item->txid, 8);
+		BytesPut(next + 24, (uint16) item->ordinal, 2);
+		next += PACKED_ITEM;
+	}
+	values[SESSION_USER_KEY - 1] = Int64GetDatum(session->userKey);
+	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
+	values[SESSION_SESSION_KEY - 1] = Int64GetDatum(session->sessionKey);
+	values[SESSION_ENDED - 1] = TimestampTzGetDatum(session->ended);
+	values[SESSION_EVENTS - 1] = Int32GetDatum(session->events);
+	values[SESSION_CONSENT - 1] = Int32GetDatum(session->consent);
+	values[SESSION_ITEMS - 1] = PointerGetDatum(packed);
+}
+
+/* Unpack session.items. */
+void
+SessionUnpackItems(const bytea *packed, Session *session)
+{
+	const uint8 *next = (const uint8 *) VARDATA_ANY(packed);
+	int			length = VARSIZE_ANY_EXHDR(packed);
+
+	if (length < 1 || next[0] != SESSION_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a row of \"session\" has format version %d, this library reads version %d",
+						length < 1 ? 0 : next[0], SESSION_VERSION),
+				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
+	session->itemCount = (length - 1) / PACKED_ITEM;
+	if (session->itemCount > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of \"session\" is damaged"),
+				 errhint("Run SELECT personalize.rebuild_processor('neighbour').")));
+	next++;
+	for (int i = session->itemCount - 1; i >= 0; i--)
+	{
+		SessionItem *item = &session->items[i];
+
+		item->itemKey = (int64) BytesGet(next, 8);
+		item->ts = (TimestampTz) BytesGet(next + 8, 8);
+		item->txid = (int64) BytesGet(next + 16, 8);
+		item->ordinal = (int16) BytesGet(next + 24, 2);
+		next += PACKED_ITEM;
+	}
+}
+
+/* Only a row's key and end. */
+void
+SessionReadTimes(TupleTableSlot *slot, int64 *sessionKey, TimestampTz *ended)
+{
+	bool		isNull;
+
+	*sessionKey = DatumGetInt64(slot_getattr(slot, SESSION_SESSION_KEY, &isNull));
+	*ended = DatumGetTimestampTz(slot_getattr(slot, SESSION_ENDED, &isNull));
+}
+
+/* Read a whole row. */
+void
+SessionReadRow(TupleTableSlot *slot, Session *session)
+{
+	bytea	   *packed;
+
+	slot_getallattrs(slot);
+	session->userKey = DatumGetInt64(slot->tts_values[SESSION_USER_KEY - 1]);
+	session->given = DatumGetBool(slot->tts_values[SESSION_GIVEN - 1]);
+	session->sessionKey = DatumGetInt64(slot->tts_values[SESSION_SESSION_KEY - 1]);
+	session->ended = DatumGetTimestampTz(slot->tts_values[SESSION_ENDED - 1]);
+	session->events = DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
+	session->consent = DatumGetInt32(slot->tts_values[SESSION_CONSENT - 1]);
+	session->tid = slot->tts_tid;
+	packed = DatumGetByteaPP(slot->tts_values[SESSION_ITEMS - 1]);
+	SessionUnpackItems(packed, session);
+	if ((Pointer) packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
+		pfree(packed);
+}

@@ -1,0 +1,434 @@
+/*
+ * session_index.c
+ *		Sessions and their postings, changed together.
+ *
+ * Every change is of the same kind: some stored sessions go, one comes in their
+ * place.  It is split into changes to items' lists, of which most cancel out
+ * (an entry changes only if its place or the items around it do); these are
+ * sorted and applied item by item, so that each chunk is written once a batch
+ * and rows are always locked in the same order.
+ *
+ * The counts that the score's idf needs are kept exactly: sessions per item in
+ * the item's newest chunk, all sessions in _session_total.
+ */
+#include "postgres.h"
+
+#include "session_index.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "posting.h"
+#include "spi_util.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Entries gathered when a list is made anew: what is kept and a surplus. */
+#define REFILL_ENTRIES (POSTING_KEPT + POSTING_CHUNK_FULL - 1)
+
+/* Changes to postings that have not been written yet. */
+typedef struct SessionIndexChanges
+{
+	MemoryContext context;		/* of the packed entries */
+	KeyedTable *postings;
+	PostingChange *changes;
+	int			count;
+	int			capacity;
+	int64		sessionsAdded;
+	int64	   *refills;		/* items whose list must be made anew */
+	int			refillCount;
+} SessionIndexChanges;
+
+/* An item whose list is made anew. */
+typedef struct Refill
+{
+	int64		itemKey;		/* hash key, first */
+	int64		sessions;
+	PostingEntry *entries;
+	int			count;			/* up to twice REFILL_ENTRIES */
+} Refill;
+
+/* Open for writing. */
+SessionIndex *
+SessionIndexBegin(void)
+{
+	SessionIndex *index = palloc0(sizeof(SessionIndex));
+	SessionIndexChanges *changes = palloc0(sizeof(SessionIndexChanges));
+
+	SessionIndexLock();
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	index->snapshot = GetActiveSnapshot();
+	index->sessions = KeyedOpen("session", "session_pkey", RowExclusiveLock);
+	index->changes = changes;
+	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
+											 ALLOCSET_DEFAULT_SIZES);
+	changes->postings = KeyedOpen("posting", "posting_pkey", RowExclusiveLock);
+	changes->capacity = 1024;
+	changes->changes = palloc_array(PostingChange, changes->capacity);
+	return index;
+}
+
+/* Room for one more change. */
+static PostingChange *
+AddChange(SessionIndexChanges *changes, int64 itemKey)
+{
+	PostingChange *change;
+
+	if (changes->count == changes->capacity)
+	{
+		changes->capacity *= 2;
+		changes->changes = repalloc_huge(changes->changes,
+										 sizeof(PostingChange) * changes->capacity);
+	}
+	change = &changes->changes[changes->count++];
+	memset(change, 0, sizeof(PostingChange));
+	change->itemKey = itemKey;
+	return change;
+}
+
+/* Remember that an entry goes. */
+static void
+RemoveEntry(PostingChange *change, const SessionItem *item, int64 number)
+{
+	change->removes = true;
+	change->oldTs = item->ts;
+	change->oldSession = number;
+}
+
+/* True if two sessions have the same items around a place, and as many. */
+static bool
+SameWindow(const Session *a, const Session *b, int place)
+{
+	for (int i = place - POSTING_WINDOW; i <= place + POSTING_WINDOW; i++)
+	{
+		bool		inA = i >= 0 && i < a->itemCount;
+		bool		inB = i >= 0 && i < b->itemCount;
+
+		if (inA != inB || (inA && a->items[i].itemKey != b->items[i].itemKey))
+			return false;
+	}
+	return true;
+}
+
+/* Place of an item in a session, or -1. */
+static int
+FindItem(const Session *session, int64 itemKey)
+{
+	for (int i = 0; i < session->itemCount; i++)
+		if (session->items[i].itemKey == itemKey)
+			return i;
+	return -1;
+}
+
+/* Remember the entries that come with a session, and those of same they replace. */
+static void
+ComeEntries(SessionIndexChanges *changes, const Session *session, const Session *same)
+{
+	int64		number = SessionNumber(session);
+	int64		items[SESSION_MAX_ITEMS];
+
+	for (int place = 0; place < session->itemCount; place++)
+		items[place] = session->items[place].itemKey;
+	for (int place = 0; place < session->itemCount; place++)
+	{
+		const SessionItem *item = &session->items[place];
+		int			oldPlace = same ? FindItem(same, item->itemKey) : -1;
+		PostingChange *change;
+		uint8		packed[POSTING_ENTRY_MAX];
+		int			length;
+		uint8	   *entry;
+
+		if (oldPlace == place && same->items[place].ts == item->ts &&
+			SameWindow(session, same, place))
+			continue;
+		length = PostingPackEntry(items, session->itemCount, place, item->ts, number, packed);
+		entry = MemoryContextAlloc(changes->context, length);
+		memcpy(entry, packed, length);
+		change = AddChange(changes, item->itemKey);
+		change->entry = entry;
+		if (oldPlace >= 0)
+			RemoveEntry(change, &same->items[oldPlace], number);
+	}
+}
+
+/* Remember the entries that go with a session, but for those that same replaces. */
+static void
+GoEntries(SessionIndexChanges *changes, const Session *session, const Session *same)
+{
+	int64		number = SessionNumber(session);
+
+	for (int place = 0; place < session->itemCount; place++)
+	{
+		const SessionItem *item = &session->items[place];
+
+		if (same == NULL || FindItem(same, item->itemKey) < 0)
+			RemoveEntry(AddChange(changes, item->itemKey), item, number);
+	}
+}
+
+/* Write the rows of sessions: one takes the place of others. */
+static void
+WriteRows(SessionIndex *index, const Session *old, int oldCount, const Session *newSession,
+		  const Session *same)
+{
+	Datum		values[SESSION_COLUMN_COUNT];
+
+	for (int i = 0; i < oldCount; i++)
+	{
+		ItemPointerData tid = old[i].tid;
+
+		if (&old[i] != same)
+			KeyedDelete(index->sessions, &tid);
+	}
+	if (newSession == NULL)
+		return;
+	SessionFormRow(newSession, values);
+	if (same)
+	{
+		ItemPointerData tid = same->tid;
+
+		KeyedUpdate(index->sessions, &tid, values, NULL);
+	}
+	else
+		KeyedInsert(index->sessions, values, NULL);
+	pfree(DatumGetPointer(values[SESSION_ITEMS - 1]));
+}
+
+/* Put a session into the place of stored ones. */
+void
+SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
+					const Session *newSession)
+{
+	SessionIndexChanges *changes = index->changes;
+	const Session *same = NULL; /* the old row with the new one's key */
+
+	for (int i = 0; i < oldCount; i++)
+		if (newSession && old[i].sessionKey == newSession->sessionKey)
+			same = &old[i];
+	WriteRows(index, old, oldCount, newSession, same);
+
+	if (newSession && SessionIsIndexed(newSession))
+	{
+		ComeEntries(changes, newSession, same && SessionIsIndexed(same) ? same : NULL);
+		changes->sessionsAdded++;
+	}
+	for (int i = 0; i < oldCount; i++)
+	{
+		if (!SessionIsIndexed(&old[i]))
+			continue;
+		GoEntries(changes, &old[i],
+				  &old[i] == same && SessionIsIndexed(newSession) ? newSession : NULL);
+		changes->sessionsAdded--;
+	}
+}
+
+/* qsort comparator: by item. */
+static int
+CompareChanges(const void *a, const void *b)
+{
+	int64		left = ((const PostingChange *) a)->itemKey;
+	int64		right = ((const PostingChange *) b)->itemKey;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Apply the changes item by item; items whose list must be made anew are kept. */
+static void
+ApplyChanges(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+	MemoryContext itemContext = AllocSetContextCreate(CurrentMemoryContext,
+													  "personalize posting list",
+													  ALLOCSET_DEFAULT_SIZES);
+	int			from = 0;
+
+	qsort(changes->changes, changes->count, sizeof(PostingChange), CompareChanges);
+	changes->refills = palloc_array(int64, Max(changes->count, 1));
+	while (from < changes->count)
+	{
+		int64		itemKey = changes->changes[from].itemKey;
+		MemoryContext caller = MemoryContextSwitchTo(itemContext);
+		int			until = from;
+		bool		exact;
+
+		while (until < changes->count && changes->changes[until].itemKey == itemKey)
+			until++;
+		exact = PostingApply(changes->postings, index->snapshot,
+							 &changes->changes[from], until - from);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(itemContext);
+		if (!exact)
+			changes->refills[changes->refillCount++] = itemKey;
+		from = until;
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextDelete(itemContext);
+}
+
+/* Gather the entries of one session for the lists that are made anew. */
+static void
+RefillFromSession(HTAB *refills, const Session *session)
+{
+	int64		items[SESSION_MAX_ITEMS];
+
+	for (int place = 0; place < session->itemCount; place++)
+		items[place] = session->items[place].itemKey;
+	for (int place = 0; place < session->itemCount; place++)
+	{
+		Refill	   *refill = hash_search(refills, &items[place], HASH_FIND, NULL);
+		uint8	   *packed;
+		const uint8 *next;
+		int			length;
+
+		if (refill == NULL)
+			continue;
+		refill->sessions++;
+		packed = palloc(POSTING_ENTRY_MAX);
+		length = PostingPackEntry(items, session->itemCount, place, session->items[place].ts,
+								  SessionNumber(session), packed);
+		next = packed;
+		PostingNextEntry(&next, packed + length, &refill->entries[refill->count++]);
+		if (refill->count < 2 * REFILL_ENTRIES)
+			continue;
+		qsort(refill->entries, refill->count, sizeof(PostingEntry), PostingCompareEntries);
+		for (int i = REFILL_ENTRIES; i < refill->count; i++)
+			pfree(unconstify(uint8 *, refill->entries[i].data));
+		refill->count = REFILL_ENTRIES;
+	}
+}
+
+/* Write a list anew. */
+static void
+WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
+{
+	const uint8 *packed[2 * REFILL_ENTRIES];
+	int			count;
+
+	qsort(refill->entries, refill->count, sizeof(PostingEntry), PostingCompareEntries);
+	count = Min(refill->count, REFILL_ENTRIES);
+	for (int i = 0; i < count; i++)
+		packed[i] = refill->entries[i].data;
+	PostingReplace(changes->postings, snapshot, refill->itemKey, packed, count,
+				   refill->sessions);
+}
+
+/*
+ * Make lists anew whose surplus is used up, by one pass over all sessions.  This
+ * is rare: it takes the removal of more sessions of a popular item than came.
+ */
+static void
+RefillLists(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(Refill),
+	.hcxt = CurrentMemoryContext};
+	HTAB	   *refills = hash_create("personalize refills", changes->refillCount, &control,
+									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	Session    *session = palloc(sizeof(Session));
+	TupleTableSlot *slot;
+
+	for (int i = 0; i < changes->refillCount; i++)
+	{
+		Refill	   *refill = hash_search(refills, &changes->refills[i], HASH_ENTER, NULL);
+
+		refill->sessions = 0;
+		refill->count = 0;
+		refill->entries = palloc_array(PostingEntry, 2 * REFILL_ENTRIES);
+	}
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	KeyedSeek(index->sessions, GetActiveSnapshot(), 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	{
+		SessionReadRow(slot, session);
+		if (SessionIsIndexed(session))
+			RefillFromSession(refills, session);
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* changes are sorted, and so are the items here: rows are written in key order */
+	for (int i = 0; i < changes->refillCount; i++)
+		WriteRefill(changes, GetActiveSnapshot(),
+					hash_search(refills, &changes->refills[i], HASH_FIND, NULL));
+	PopActiveSnapshot();
+	hash_destroy(refills);
+}
+
+/* Add to the number of all sessions. */
+static void
+AddToTotal(Snapshot snapshot, int64 added)
+{
+	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", RowExclusiveLock);
+	TupleTableSlot *slot;
+	Datum		values[2];
+	bool		isNull;
+
+	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(total, ForwardScanDirection);
+	values[0] = BoolGetDatum(true);
+	if (slot)
+	{
+		ItemPointerData tid = slot->tts_tid;
+
+		values[1] = Int64GetDatum(DatumGetInt64(slot_getattr(slot, 2, &isNull)) + added);
+		KeyedUpdate(total, &tid, values, NULL);
+	}
+	else
+	{
+		values[1] = Int64GetDatum(added);
+		KeyedInsert(total, values, NULL);
+	}
+	KeyedClose(total);
+}
+
+/* Write the postings and close. */
+void
+SessionIndexEnd(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+
+	ApplyChanges(index);
+	if (changes->refillCount > 0)
+		RefillLists(index);
+	if (changes->sessionsAdded != 0)
+		AddToTotal(index->snapshot, changes->sessionsAdded);
+	KeyedClose(changes->postings);
+	KeyedClose(index->sessions);
+	MemoryContextDelete(changes->context);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/* Number of sessions that have postings. */
+int64
+SessionIndexTotal(Snapshot snapshot)
+{
+	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	int64		sessions = 0;
+	bool		isNull;
+
+	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(total, ForwardScanDirection);
+	if (slot)
+		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
+	KeyedClose(total);
+	return sessions;
+}
+
+/* Throw all sessions and postings away. */
+void
+SessionIndexReset(void)
+{
+	SpiUtilScope scope;
+
+	SessionIndexLock();
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.posting", false, 0);
+	SPI_execute("DELETE FROM personalize.session", false, 0);
+	SPI_execute("DELETE FROM personalize._session_total", false, 0);
+	SpiUtilEnd(&scope);
+}

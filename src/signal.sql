@@ -1,0 +1,133 @@
+-- signal: what is counted about a user, and out of which events.
+CREATE TABLE personalize.signal (
+	signal smallint PRIMARY KEY CHECK (signal > 0),
+	name text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 63),
+	events smallint[],
+	weights numeric[],
+	key_path text NOT NULL,
+	value_path text,
+	filter jsonpath,
+	periods interval[] NOT NULL,
+	half_life interval NOT NULL,
+	purposes integer NOT NULL,
+	basis text NOT NULL DEFAULT 'observed' CHECK (basis IN ('declared', 'observed')),
+	description text,
+	builtin boolean NOT NULL DEFAULT false
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize.signal', 'WHERE NOT builtin');
+COMMENT ON TABLE personalize.signal IS
+	'what is counted about a user; changed through create_signal, alter_signal and drop_signal';
+COMMENT ON COLUMN personalize.signal.signal IS 'number in the high 16 bits of a feature key; never used again after drop_signal';
+COMMENT ON COLUMN personalize.signal.events IS 'event_type.event of the events it counts; NULL: every type whose weight is not 0';
+COMMENT ON COLUMN personalize.signal.weights IS 'weight of each of events; NULL, also for one of them: event_type.weight';
+COMMENT ON COLUMN personalize.signal.key_path IS 'where the value counted comes from: item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none';
+COMMENT ON COLUMN personalize.signal.value_path IS 'a number the weight is multiplied with: value or properties.<name>; NULL: 1';
+COMMENT ON COLUMN personalize.signal.filter IS 'jsonpath predicate on the event''s properties; NULL: all';
+COMMENT ON COLUMN personalize.signal.periods IS 'spans features() is asked for; they decide how finely and how long is counted';
+COMMENT ON COLUMN personalize.signal.half_life IS 'after this time an event counts half in the decayed value';
+COMMENT ON COLUMN personalize.signal.purposes IS 'bits of purpose.bit: an event feeds the signal if the person allowed all of them for it';
+COMMENT ON COLUMN personalize.signal.basis IS 'declared: what the person told us; observed: what the person did';
+
+INSERT INTO personalize.signal (signal, name, key_path, periods, half_life, purposes, description, builtin) VALUES
+	(1, 'interest_category', 'item.category', '{1 hour,1 day,7 days,30 days,90 days}', '14 days', 2, 'interest in categories', true),
+	(2, 'interest_brand', 'item.brand', '{1 day,7 days,30 days,90 days}', '30 days', 2, 'interest in brands', true),
+	(3, 'interest_tag', 'item.tags', '{1 day,7 days,30 days,90 days}', '14 days', 2, 'interest in tags', true),
+	(4, 'price_band', 'item.price_band', '{1 day,7 days,30 days,90 days}', '30 days', 2, 'price bands looked at and bought in', true),
+	(5, 'search_term', 'properties.query', '{1 hour,1 day,7 days,30 days}', '7 days', 2, 'words searched for', true),
+	(6, 'item_affinity', 'item', '{1 day,7 days,30 days,90 days}', '14 days', 2, 'interest in single items', true);
+UPDATE personalize.signal SET events = '{1}' WHERE name OPERATOR(pg_catalog.=) 'search_term';
+
+-- State of signals: a row appears when something first happens to one.
+CREATE TABLE personalize.signal_state (
+	signal smallint PRIMARY KEY,
+	enabled boolean NOT NULL DEFAULT true,
+	complete_since timestamptz,
+	dropped boolean NOT NULL DEFAULT false
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize.signal_state', '');
+COMMENT ON TABLE personalize.signal_state IS
+	'signals that were switched, created, changed or rebuilt after the installation; no row: enabled and complete from the first event on';
+COMMENT ON COLUMN personalize.signal_state.complete_since IS
+	'events from here on are counted completely; NULL: all. rebuild_processor(''profile'') fills in what raw events are still there';
+
+CREATE FUNCTION personalize._definition_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'personalize_definition_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._definition_changed() IS
+	'makes every session read the signals anew';
+CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal_state
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+CREATE TRIGGER signal_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.event_type
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+
+CREATE VIEW personalize.signal_status AS
+	SELECT d.name,
+		CASE WHEN d.events IS NULL THEN NULL ELSE ARRAY(
+			SELECT t.name FROM pg_catalog.unnest(d.events) WITH ORDINALITY AS e (event, place)
+			JOIN personalize.event_type t USING (event) ORDER BY e.place) END AS events,
+		d.key_path, d.value_path, d.filter, d.periods, d.half_life,
+		ARRAY(SELECT p.name FROM personalize.purpose p
+			WHERE (d.purposes OPERATOR(pg_catalog.>>) p.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
+			ORDER BY p.bit) AS purposes,
+		d.basis, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description
+	FROM personalize.signal d LEFT JOIN personalize.signal_state s USING (signal);
+COMMENT ON VIEW personalize.signal_status IS
+	'the signals in words: what they count, for which purposes, whether they are switched on and since when they are complete (NULL: from the first event on)';
+
+CREATE FUNCTION personalize.create_signal(
+	name text,
+	events text[],
+	key_path text,
+	weights jsonb DEFAULT NULL,
+	value_path text DEFAULT NULL,
+	filter jsonpath DEFAULT NULL,
+	periods interval[] DEFAULT '{1 day,7 days,30 days}',
+	half_life interval DEFAULT '14 days',
+	purposes text[] DEFAULT '{personalization}',
+	basis text DEFAULT 'observed',
+	description text DEFAULT NULL) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
+	'counts something new about users, from now on: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. rebuild_processor(''profile'') counts the raw events that exist';
+CREATE FUNCTION personalize.alter_signal(
+	name text,
+	events text[] DEFAULT NULL,
+	key_path text DEFAULT NULL,
+	weights jsonb DEFAULT NULL,
+	value_path text DEFAULT NULL,
+	filter jsonpath DEFAULT NULL,
+	periods interval[] DEFAULT NULL,
+	half_life interval DEFAULT NULL,
+	purposes text[] DEFAULT NULL,
+	basis text DEFAULT NULL,
+	description text DEFAULT NULL) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
+	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned; filter ''true'' lets all events pass';
+CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.drop_signal(text) IS
+	'removes a signal of your own: readers show it no longer, and its counts leave each profile when that is next written';
+CREATE FUNCTION personalize.enable_signal(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_enable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.enable_signal(text) IS
+	'lets a signal count again, complete from now on';
+CREATE FUNCTION personalize.disable_signal(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_disable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.disable_signal(text) IS
+	'stops a signal from counting and readers from showing it; what it has counted is kept';
+
+REVOKE ALL ON FUNCTION
+	personalize._definition_changed(),
+	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
+	TO personalize_admin;
+GRANT SELECT ON personalize.signal, personalize.signal_state, personalize.signal_status
+	TO personalize_analyst, personalize_admin;

@@ -1,0 +1,27 @@
+/*
+ * signal_internal.h
+ *		What the files of the signal part share with each other.
+ */
+#ifndef PERSONALIZE_SIGNAL_INTERNAL_H
+#define PERSONALIZE_SIGNAL_INTERNAL_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/numeric.h"
+
+/* factor * value, rounded to a whole number; false if it overflows or is NaN. */
+extern bool SignalMicro(int64 factor, Numeric value, int64 *result);
+
+/* Length of an interval in microseconds; a month counts 30 days. */
+extern int64 SignalIntervalLength(const Interval *interval);
+
+/* Complain unless a part of a definition is sensible and harmless. */
+extern void SignalCheckKeyPath(const char *string);
+extern void SignalCheckValuePath(const char *string);
+extern void SignalCheckFilter(Datum filter);
+extern void SignalCheckSpan(const char *what, Datum span);
+extern void SignalCheckPeriods(Datum periods);
+extern void SignalCheckBasis(const char *basis);
+
+#endif

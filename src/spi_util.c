@@ -1,0 +1,72 @@
+/*
+ * spi_util.c
+ *		Running SQL from C as the extension's owner.
+ *
+ * Callers hold EXECUTE on a function, not rights on the tables behind it, so
+ * the statements run as personalize_owner, inside a security-restricted
+ * context and with search_path pinned: nothing a caller set up in its session
+ * can redirect them.
+ */
+#include "postgres.h"
+
+#include "spi_util.h"
+
+#include "miscadmin.h"
+#include "relation.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+/* Become the owner, pin search_path and connect to SPI. */
+void
+SpiUtilBegin(SpiUtilScope *scope)
+{
+	GetUserIdAndSecContext(&scope->userId, &scope->securityContext);
+	SetUserIdAndSecContext(RelationOwner(),
+						   scope->securityContext | SECURITY_LOCAL_USERID_CHANGE);
+	scope->gucLevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/* Disconnect and become the caller again. */
+void
+SpiUtilEnd(SpiUtilScope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(true, scope->gucLevel);
+	SetUserIdAndSecContext(scope->userId, scope->securityContext);
+}
+
+/* Run a statement through a plan that is prepared once per backend. */
+uint64
+SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
+		   const Datum *values, const char *nulls, bool readOnly)
+{
+	int			result;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(sql, nargs, (Oid *) types);
+
+		if (prepared == NULL)
+			elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(prepared) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		*plan = prepared;
+	}
+	result = SPI_execute_plan(*plan, (Datum *) values, nulls, readOnly, 0);
+	if (result < 0)
+		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* One datum of a result row. */
+Datum
+SpiUtilValue(uint64 row, int column, bool *isNull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isNull);
+}

@@ -1,0 +1,40 @@
+/*
+ * spi_util.h
+ *		Running SQL from C as the extension's owner.
+ */
+#ifndef PERSONALIZE_SPI_UTIL_H
+#define PERSONALIZE_SPI_UTIL_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+/* Who ran before, to be given back. */
+typedef struct SpiUtilScope
+{
+	Oid			userId;
+	int			securityContext;
+	int			gucLevel;
+} SpiUtilScope;
+
+/*
+ * Connect to SPI as the extension's owner with search_path pinned to
+ * pg_catalog; SpiUtilEnd gives everything back.  An error in between is
+ * undone by the (sub)transaction's abort.
+ */
+extern void SpiUtilBegin(SpiUtilScope *scope);
+extern void SpiUtilEnd(SpiUtilScope *scope);
+
+/*
+ * Run a statement through a plan kept in *plan for the life of the backend.
+ * nulls is as in SPI_execute_plan (NULL: no nulls).  Returns SPI_processed;
+ * rows are in SPI_tuptable.  The snapshot is the active one if readOnly.
+ */
+extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
+						 const Oid *types, const Datum *values,
+						 const char *nulls, bool readOnly);
+
+/* One datum of a result row. */
+extern Datum SpiUtilValue(uint64 row, int column, bool *isNull);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * table_writer.h
+ *		Appending many rows to a table and its indexes, below SQL.
+ */
+#ifndef PERSONALIZE_TABLE_WRITER_H
+#define PERSONALIZE_TABLE_WRITER_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+typedef struct TableWriter TableWriter;
+
+/*
+ * Write to a table opened with RowExclusiveLock.  The table must have no
+ * trigger, constraint or generated column, and no index on expressions.  If it
+ * has a unique index, ask for conflicts before the end.
+ */
+extern TableWriter *TableWriterBegin(Relation relation);
+
+/* The same, where all rows of this writer have one value in one column. */
+extern TableWriter *TableWriterBeginConstant(Relation relation, int constantColumn);
+
+/* Add a row; what values point to must live until TableWriterEnd. */
+extern void TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls);
+
+/* A row that may break a unique index: some other row, perhaps not committed, is equal. */
+typedef struct WriterConflict
+{
+	int64		row;			/* as counted by TableWriterAdd, from 0 */
+	ItemPointerData tid;
+} WriterConflict;
+
+/* Write what has been added and give the rows (WriterConflict) that may conflict so far. */
+extern const List *TableWriterConflicts(TableWriter *writer);
+
+/* Write what is left and release everything but the table. */
+extern void TableWriterEnd(TableWriter *writer);
+
+#endif

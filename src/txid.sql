@@ -1,0 +1,31 @@
+-- txid: transaction ids that survive restores.
+CREATE TABLE personalize._incarnation (
+	incarnation integer NOT NULL CHECK (incarnation BETWEEN 1 AND 32767),
+	system_identifier bigint NOT NULL,
+	database_oid bigint NOT NULL,
+	table_oid bigint NOT NULL
+);
+COMMENT ON TABLE personalize._incarnation IS
+	'the lives of this database, the highest number being the present one; a restore, clone or pg_upgrade begins the next; transactions that begin it at the same time each add the same row, so that none waits for another';
+COMMENT ON COLUMN personalize._incarnation.table_oid IS
+	'OID of this table: a restored dump has another one, and workers leave it alone until its first event';
+SELECT pg_catalog.pg_extension_config_dump('personalize._incarnation', '');
+
+CREATE FUNCTION personalize._event_txid() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_event_txid' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._event_txid() IS
+	'txid of the events this transaction writes: incarnation << 48 | top-level transaction id';
+CREATE FUNCTION personalize._txid_seen(txid bigint, asof text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_txid_seen' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._txid_seen(bigint, text) IS
+	'true if an event with this txid is contained in a processor position (processor_position.asof)';
+CREATE FUNCTION personalize._txid_snapshot() RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_txid_snapshot' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._txid_snapshot() IS
+	'the current snapshot in the form of processor_position.asof';
+REVOKE EXECUTE ON FUNCTION
+	personalize._event_txid(), personalize._txid_seen(bigint, text), personalize._txid_snapshot()
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize._event_txid(), personalize._txid_seen(bigint, text), personalize._txid_snapshot()
+	TO personalize_owner;

@@ -1,0 +1,172 @@
+-- recompute: what the processors should hold, computed from the raw events.
+--
+-- Written from the documentation of the tables, not from the code: SQL over
+-- event on the one side, what is stored on the other, one row for each
+-- difference.  Traffic comes through ingest(), like an application's.
+CREATE SCHEMA recompute;
+
+-- One transaction's events: users and items are few, so that they meet again.
+CREATE FUNCTION recompute.traffic(n integer, users integer DEFAULT 300, since interval DEFAULT '2 days') RETURNS bigint
+LANGUAGE sql SET client_min_messages = error AS $$
+	SELECT i.accepted
+	FROM (
+		SELECT array_agg((random() * users)::integer::text) AS users,
+			array_agg((ARRAY['view_item', 'view_item', 'view_item_list', 'select_item', 'add_to_cart', 'search', 'purchase'])[1 + (random() * 6)::integer]) AS events,
+			array_agg(CASE WHEN random() < 0.9 THEN 'sku' || (random() * 100)::integer END) AS items,
+			array_agg(now() - random() * since) AS ts,
+			array_agg(CASE WHEN random() < 0.3 THEN jsonb_build_object(
+				'query', (ARRAY['red', 'shoe', 'hat'])[1 + (random() * 2)::integer],
+				'price', 10 + (random() * 5)::integer, 'currency', (ARRAY['EUR', 'USD'])[1 + (random())::integer],
+				'position', 1 + (random() * 20)::integer) END) AS properties,
+			array_agg(CASE WHEN random() < 0.5 THEN 's' || (random() * 2000)::integer END) AS sessions,
+			array_agg((ARRAY['analytics,personalization,recommendations', 'analytics,personalization', 'analytics', NULL])[1 + (random() * 3)::integer]) AS consents
+		FROM generate_series(1, n)) AS t,
+	LATERAL personalize.ingest(t.users, t.events, t.items, ts => t.ts, properties => t.properties,
+		session_ids => t.sessions, consents => t.consents) AS i
+$$;
+
+-- Events each processor says it has counted or set aside.
+CREATE FUNCTION recompute.counts() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT format('%s counted %s events and set aside %s, should be %s', p.name, p.events, p.rejected, e.events)
+	FROM personalize.processor AS p,
+		LATERAL (
+			SELECT count(*) AS events FROM personalize.event AS e
+			WHERE CASE p.name
+				WHEN 'profile' THEN true
+				WHEN 'item_stat' THEN e.item_key IS NOT NULL AND e.consent & 1 <> 0
+				WHEN 'neighbour' THEN e.item_key IS NOT NULL AND e.consent & 4 <> 0 END) AS e
+	WHERE p.events + p.rejected <> e.events
+$$;
+
+-- item_stat: count and worth by hour, item, currency, event and place.
+CREATE FUNCTION recompute.item_stat() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT format('item_stat %s: %s, should be %s', concat_ws(' ', pane_start, item_key, currency_code, event, slot_bucket),
+		stored.sums, raw.sums)
+	FROM (
+		SELECT pane_start, item_key, currency_code, event, slot_bucket, row(count, amount)::text AS sums
+		FROM personalize.item_stat) AS stored
+	FULL JOIN (
+		SELECT date_trunc('hour', e.ts, 'UTC') AS pane_start, e.item_key,
+			CASE WHEN e.value <> 0 THEN coalesce(c.code, 0) ELSE 0 END AS currency_code, e.event,
+			personalize._slot_bucket(e.slot) AS slot_bucket,
+			row(count(*), sum(coalesce(round(e.value * 1000000), 0))::bigint)::text AS sums
+		FROM personalize.event AS e
+		LEFT JOIN (VALUES ('EUR', (69 << 16) | (85 << 8) | 82), ('USD', (85 << 16) | (83 << 8) | 68)) AS c (currency, code)
+			ON c.currency = e.properties ->> 'currency'
+		WHERE e.item_key IS NOT NULL AND e.consent & 1 <> 0
+			AND NOT EXISTS (
+				SELECT FROM personalize.rejected_event AS r
+				WHERE r.source = 'item_stat' AND (r.payload ->> 'txid')::bigint = e.txid
+					AND (r.payload ->> 'ordinal')::smallint = e.ordinal AND r.user_key = e.user_key
+					AND (r.payload ->> 'ts')::timestamptz = e.ts)
+		GROUP BY 1, 2, 3, 4, 5) AS raw
+	USING (pane_start, item_key, currency_code, event, slot_bucket)
+	WHERE stored.sums IS DISTINCT FROM raw.sums
+$$;
+
+-- _basket: purchases by item, day and person.
+CREATE FUNCTION recompute.basket() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT format('_basket %s: %s, should be %s', concat_ws(' ', item_key, day, user_key), stored.count, raw.count)
+	FROM (
+		SELECT item_key, day, user_key, sum(count) AS count FROM personalize._basket GROUP BY 1, 2, 3) AS stored
+	FULL JOIN (
+		SELECT item_key, (ts AT TIME ZONE 'UTC')::date AS day, user_key, count(*) AS count
+		FROM personalize.event WHERE event = 10 AND item_key IS NOT NULL AND consent & 1 <> 0
+		GROUP BY 1, 2, 3) AS raw
+	USING (item_key, day, user_key)
+	WHERE stored.count IS DISTINCT FROM raw.count
+$$;
+
+-- profile: events and their span.
+CREATE FUNCTION recompute.profile() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT format('profile of %s: %s, should be %s', user_key, stored.sums, raw.sums)
+	FROM (
+		SELECT user_key, row(events, first_seen, last_seen)::text AS sums FROM personalize.profile WHERE events > 0) AS stored
+	FULL JOIN (
+		SELECT user_key, row(count(*), min(ts), max(ts))::text AS sums
+		FROM personalize.event WHERE consent & 2 <> 0 GROUP BY 1) AS raw
+	USING (user_key)
+	WHERE stored.sums IS DISTINCT FROM raw.sums
+$$;
+
+-- profile.features: count and sum over all panes of the seeded signals that
+-- need no catalogue: items, search terms, price bands.
+CREATE FUNCTION recompute.features() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH counted AS (
+		SELECT e.*, t.weight FROM personalize.event AS e JOIN personalize.event_type AS t USING (event)
+		WHERE e.consent & 2 <> 0
+	), raw AS (
+		SELECT user_key, signal, value, row(count(*), trim_scale(sum(weight)), max(ts))::text AS sums
+		FROM (
+			SELECT user_key, 6 AS signal, coalesce(i.item_id, item_key::text) AS value, weight, ts
+			FROM counted LEFT JOIN personalize.item AS i USING (item_key) WHERE weight <> 0 AND item_key IS NOT NULL
+			UNION ALL
+			SELECT user_key, 5, properties ->> 'query', weight, ts
+			FROM counted WHERE event = 1 AND properties ? 'query'
+			UNION ALL
+			SELECT user_key, 4, personalize.price_band((properties ->> 'price')::numeric), weight, ts
+			FROM counted WHERE weight <> 0 AND properties ? 'price') AS f
+		GROUP BY 1, 2, 3
+	), stored AS (
+		SELECT p.user_key, (f.value ->> 'signal')::integer AS signal, 
+			personalize._feature_value((f.value ->> 'signal')::smallint, (f.value ->> 'value')::bigint) AS value,
+			row((SELECT sum((n.value ->> 2)::bigint) FROM jsonb_array_elements(f.value -> 'panes') AS n),
+				(SELECT trim_scale(sum((n.value ->> 3)::numeric)) FROM jsonb_array_elements(f.value -> 'panes') AS n),
+				(f.value ->> 'last')::timestamptz)::text AS sums
+		FROM personalize.profile AS p, jsonb_array_elements(p.features::jsonb -> 'features') AS f
+		WHERE (p.features::jsonb ->> 'evicted')::integer = 0
+	)
+	SELECT format('feature %s %s of user %s: %s, should be %s', signal, value, user_key, stored.sums, raw.sums)
+	FROM stored FULL JOIN raw USING (user_key, signal, value)
+	WHERE stored.sums IS DISTINCT FROM raw.sums
+$$;
+
+-- session: events and last time, of sessions given and of those ended by a pause.
+CREATE FUNCTION recompute.session() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH counted AS (
+		SELECT e.user_key, e.session_key, e.ts, e.item_key, e.session_key IS NOT NULL AS given,
+			e.ts - lag(e.ts) OVER (PARTITION BY e.user_key, e.session_key ORDER BY e.ts) > interval '30 minutes' AS pause
+		FROM personalize.event AS e JOIN personalize.event_type AS t USING (event)
+		WHERE e.consent & 4 <> 0 AND e.item_key IS NOT NULL AND t.weight > 0
+	), numbered AS (
+		SELECT *, count(*) FILTER (WHERE pause AND NOT given)
+				OVER (PARTITION BY user_key, session_key ORDER BY ts) AS number
+		FROM counted
+	), raw AS (
+		SELECT user_key, given,
+			coalesce(session_key, (extract(epoch FROM min(ts) - '2000-01-01 00:00+00') * 1000000)::bigint) AS session_key,
+			row(count(*), max(ts), least(count(DISTINCT item_key), 64))::text AS sums
+		FROM numbered GROUP BY user_key, given, numbered.session_key, number
+	), stored AS (
+		SELECT user_key, given, session_key,
+			row(events, ended, (SELECT count(*) FROM personalize._session_items(items)))::text AS sums
+		FROM personalize.session
+	)
+	SELECT format('session %s of user %s: %s, should be %s', session_key, user_key, stored.sums, raw.sums)
+	FROM stored FULL JOIN raw USING (user_key, given, session_key)
+	WHERE stored.sums IS DISTINCT FROM raw.sums
+$$;
+
+-- Postings: rebuilt by the extension itself and compared.
+CREATE FUNCTION recompute.posting() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT format('verify_index: of %s %s are wrong', part, wrong) FROM personalize.verify_index() WHERE wrong <> 0
+$$;
+
+-- All of them.
+CREATE FUNCTION recompute.differences() RETURNS SETOF text
+LANGUAGE sql AS $$
+	SELECT * FROM recompute.counts()
+	UNION ALL SELECT * FROM recompute.item_stat()
+	UNION ALL SELECT * FROM recompute.basket()
+	UNION ALL SELECT * FROM recompute.profile()
+	UNION ALL SELECT * FROM recompute.features()
+	UNION ALL SELECT * FROM recompute.session()
+	UNION ALL SELECT * FROM recompute.posting()
+$$;

@@ -1,0 +1,33 @@
+# Without the library preloaded, pg_cron calls rollup_now() every minute.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use Test::More;
+
+my $extensions = `pg_config --sharedir`;
+chomp $extensions;
+plan skip_all => 'pg_cron is not installed' unless -f "$extensions/extension/pg_cron.control";
+
+my $node = new_node('main', preload => 0, conf => <<'CONF');
+shared_preload_libraries = 'pg_cron'
+cron.database_name = 'shop'
+cron.use_background_workers = on
+cron.timezone = 'UTC'
+CONF
+make_shop($node, 'shop');
+traffic($node, 'shop', 3, 100);
+my $before = $node->safe_psql('shop', readers_sql());
+
+$node->safe_psql('shop', 'CREATE EXTENSION pg_cron');
+# as the README's chapter on production has it
+$node->safe_psql('shop', q{SELECT cron.schedule('personalize rollup', '* * * * *', 'SELECT personalize.rollup_now()')});
+wait_for($node, 'shop', 'SELECT count(*) = 3 AND bool_and(waiting = 0 AND events > 0) FROM personalize.stat_processor', 'the job');
+is($node->safe_psql('shop', readers_sql()), $before, 'readers say what they said before the job ran');
+exact($node, 'shop', 'the job has counted everything once');
+wait_for($node, 'shop', q{SELECT bool_or(status = 'succeeded') FROM cron.job_run_details}, 'the job to end');
+is($node->safe_psql('shop', q{SELECT count(*) FROM cron.job_run_details WHERE status = 'failed'}), 0, 'and has not failed');
+$node->stop;
+done_testing();

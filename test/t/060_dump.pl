@@ -1,0 +1,71 @@
+# Dump and restore: processing continues exactly where it was.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('main', conf => "log_min_messages = warning\n");
+make_shop($node, 'shop');
+my $directory = PostgreSQL::Test::Utils::tempdir();
+
+# pg_dump -j while writers and workers are busy, restored with -j into the same
+# cluster and into another one, whose workers are running.
+leave_a_tail($node, 'shop');
+my $other = new_node('other', conf => "log_min_messages = warning\n");
+for my $round (1 .. 2)
+{
+	my $script = "$directory/traffic.sql";
+	append_to_file($script, "SELECT recompute.traffic(100);\n" x 60);
+	my $writer = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('shop'), '-f', $script ],
+		'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+	$node->command_ok([ 'pg_dump', '-Fd', '-j', '2', '-f', "$directory/dump$round", '-d', $node->connstr('shop') ], "pg_dump -j while busy $round");
+	$writer->finish;
+	for my $target ($node, $other)
+	{
+		my $where = $target->name . " $round";
+		$target->safe_psql('postgres', 'CREATE DATABASE restored');
+		$target->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', $target->connstr('restored'), "$directory/dump$round" ],
+			"pg_restore -j in $where");
+		is($target->safe_psql('restored', q{SELECT string_agg("check", ', ') FROM personalize.health() WHERE NOT ok AND detail !~ 'disabled'}),
+			'', "health() in $where");
+		is($target->safe_psql('restored', 'SELECT max(waiting) > 0 FROM personalize.stat_processor'),
+			't', "the tail is still waiting in $where");
+		$target->safe_psql('restored', enable_sql());
+		traffic($target, 'restored', 3, 100);
+		exact($target, 'restored', "it is counted, with what came after the restore, in $where");
+		$target->safe_psql('restored', 'SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY[\'profile\', \'neighbour\']) AS p');
+		exact($target, 'restored', "and once more from the raw events in $where");
+		$target->safe_psql('postgres', 'DROP DATABASE restored');
+	}
+}
+
+# A dump of a dump, as plain SQL, in one transaction, without new events.
+$node->safe_psql('postgres', 'CREATE DATABASE second');
+$node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", '-d', $node->connstr('shop') ], 'pg_dump as SQL');
+$node->command_ok([ 'psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('second'), '-f', "$directory/plain.sql" ], 'restored by psql -1');
+my $before = $node->safe_psql('shop', readers_sql());
+is($node->safe_psql('second', readers_sql()), $before, 'readers of the restored database see what those of the dumped one saw');
+$node->safe_psql('second', enable_sql());
+$node->safe_psql('second', 'SELECT FROM personalize.rollup_now()');
+exact($node, 'second', 'rollup_now after the restore');
+is($node->safe_psql('second', readers_sql()), $before, 'readers see the same when the tail has been counted');
+$node->command_ok([ 'pg_dump', '-f', "$directory/plain2.sql", '-d', $node->connstr('second') ], 'dumped again');
+$node->safe_psql('postgres', 'CREATE DATABASE third');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('third'), '-f', "$directory/plain2.sql" ], 'and restored again');
+traffic($node, 'third', 3, 100);
+exact($node, 'third', 'the third generation');
+is($node->safe_psql('third', 'SELECT max(incarnation) FROM personalize._incarnation'), 3, 'counts its incarnations');
+
+# Into the same database, after DROP EXTENSION.
+$node->safe_psql('third', 'SET client_min_messages = error; DROP SCHEMA personalize CASCADE; DROP SCHEMA recompute CASCADE');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('third'), '-f', "$directory/plain2.sql" ], 'restored into the same database');
+traffic($node, 'third', 3, 100);
+exact($node, 'third', 'which goes on');
+
+$_->stop for ($node, $other);
+done_testing();

@@ -1,0 +1,43 @@
+# Neighbours on a standby and in a restored dump: the same answers, and they go on exactly.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('primary', init => { allows_streaming => 1 });
+make_shop($node, 'shop');
+traffic($node, 'shop', 10, 500);
+exact($node, 'shop', 'sessions and postings are what the events say');
+
+# Everything that can be asked, in one text.
+my $answers = q{
+	SELECT string_agg(concat_ws(' ', i, item_key, score, because), E'\n' ORDER BY i, score DESC, item_key)
+	FROM generate_series(0, 100, 5) AS i,
+		personalize.session_neighbours(ARRAY['sku' || i, 'sku' || i + 1]::personalize.entity_id[], 20, date_trunc('day', now() + interval '1 day'))};
+my $expected = $node->safe_psql('shop', $answers);
+isnt($expected, '', 'there are neighbours');
+
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('shop', $answers), $expected, 'a standby answers the same');
+is($standby->safe_psql('shop', 'SELECT sum(wrong) FROM personalize.verify_index()'), '0', 'and can verify');
+$standby->stop;
+
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/shop.sql';
+$node->run_log([ 'pg_dump', '-d', $node->connstr('shop'), '-f', $dump ]);
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->run_log([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ]);
+is($node->safe_psql('restored', $answers), $expected, 'a restored dump answers the same');
+exact($node, 'restored', 'and holds what the events say');
+traffic($node, 'restored', 5, 300);
+exact($node, 'restored', 'and goes on exactly');
+$node->stop;
+done_testing();

@@ -1,0 +1,63 @@
+# Engines answer on a standby what they answer on the primary, and without preload.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('primary', init => { allows_streaming => 1 });
+make_shop($node, 'shop');
+traffic($node, 'shop', 5, 500);
+wait_caught_up($node, 'shop');
+$node->safe_psql('shop', q{
+	SELECT personalize.grant_consent('ada', ARRAY['analytics', 'personalization', 'recommendations']);
+	SELECT personalize.track('ada', 'view_item', item_id) FROM personalize.item JOIN personalize.posting USING (item_key) ORDER BY item_id LIMIT 1});
+wait_caught_up($node, 'shop');
+
+my $backup = $node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+
+# All answers of the engines at one time.
+my $now = $node->safe_psql('shop', 'SELECT now()');
+my $answers = qq{
+	SELECT e.engine, r.rank, r.item_id, r.reason FROM (
+		SELECT 'recommend' AS engine, a.* FROM personalize.recommend('ada', 10, as_of => '$now') a
+		UNION ALL SELECT 'stranger', a.* FROM personalize.recommend('nobody', 10) a
+		UNION ALL SELECT 'similar', a.* FROM (SELECT min(item_id) AS k FROM personalize.item) i, LATERAL personalize.similar_items(i.k, 10, as_of => '$now') a
+		UNION ALL SELECT 'trending', a.* FROM personalize.trending(10, as_of => '$now') a
+		UNION ALL SELECT 'bought', a.* FROM (SELECT array_agg(item_id ORDER BY item_id) AS k FROM personalize.item) i, LATERAL personalize.bought_together(i.k[1:9], 10, as_of => '$now') a
+	) AS e(engine, rank, item_id, item_key, score, reason, request_id, explanation),
+	LATERAL (SELECT e.*) r ORDER BY 1, 2};
+$node->wait_for_catchup($standby);
+my $there = $node->safe_psql('shop', $answers);
+like($there, qr/^recommend\|1\|.*\|because_viewed:/m, 'the primary has something to say');
+is($standby->safe_psql('shop', $answers), $there, 'the standby says the same');
+
+# What happens on the primary tells there as soon as it has been replayed, processed or not.
+$node->safe_psql('shop', q{SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p});
+$node->safe_psql('shop', q{SELECT personalize.track('ada', 'view_item', item_id) FROM personalize.item JOIN personalize.posting USING (item_key) ORDER BY item_id DESC LIMIT 1});
+my $newest = $node->safe_psql('shop', 'SELECT max(item_id) FROM personalize.item JOIN personalize.posting USING (item_key)');
+$node->wait_for_catchup($standby);
+is( $standby->safe_psql('shop', "SELECT count(*) > 0 FROM personalize.recommend('ada', 20) WHERE reason = 'because_viewed:$newest'"),
+	't', 'the newest click counts on the standby');
+my $first = $standby->safe_psql('shop', q{SELECT item_id FROM personalize.recommend('ada', 1)});
+$node->safe_psql('shop', "INSERT INTO personalize.item (item_id, hidden) VALUES ('$first', true) ON CONFLICT (item_id) DO UPDATE SET hidden = true");
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('shop', "SELECT count(*) FROM personalize.recommend('ada', 100) WHERE item_id = '$first'"), '0', 'a hidden item is gone there, too');
+$standby->stop;
+
+# Without shared_preload_libraries the same answers come, and calls are counted for the session.
+$there = $node->safe_psql('shop', $answers);
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->restart;
+is($node->safe_psql('shop', $answers), $there, 'the same without preload');
+is( $node->safe_psql('shop', q{SELECT FROM personalize.trending(1); SELECT calls FROM personalize.stat_engine WHERE engine = 'trending'}),
+	'1', 'stat_engine counts the session');
+$node->stop;
+done_testing();

@@ -1,0 +1,136 @@
+# PersonalizeTest: what the Perl tests share.
+#
+# A node with the extension, traffic for it, and the comparison of what the
+# processors hold with a recomputation from the raw events (../recompute.sql).
+package PersonalizeTest;
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use Exporter 'import';
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+our @EXPORT = qw(new_node make_shop traffic wait_caught_up exact worker_count wait_for slurp_log preload_conf
+  leave_a_tail enable_sql readers_sql);
+
+my $recompute = dirname(abs_path(__FILE__)) . '/../recompute.sql';
+
+# The settings under which the workers are quick.
+sub preload_conf
+{
+	return "shared_preload_libraries = 'personalize'\n"
+	  . "personalize.batch_interval = 20ms\n";
+}
+
+# A started node: preload => 0 for none, conf => further settings.
+sub new_node
+{
+	my ($name, %option) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(%{ $option{init} // {} });
+	$node->append_conf('postgresql.conf', preload_conf()) if $option{preload} // 1;
+	$node->append_conf('postgresql.conf', $option{conf} // '');
+	$node->start;
+	return $node;
+}
+
+# A database with the extension and the functions of recompute.sql.
+sub make_shop
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, 'CREATE EXTENSION personalize');
+	$node->safe_psql($database, slurp_file($recompute));
+	return;
+}
+
+# Events of some users, written in as many transactions.
+sub traffic
+{
+	my ($node, $database, $transactions, $events) = @_;
+	my $sql = "SELECT recompute.traffic($events);\n" x $transactions;
+
+	$node->safe_psql($database, $sql);
+	return;
+}
+
+# Poll a query until it is true.
+sub wait_for
+{
+	my ($node, $database, $query, $what) = @_;
+
+	$node->poll_query_until($database, $query)
+	  or die "timed out waiting for " . ($what // $query);
+	return;
+}
+
+# Until nothing waits for any processor.
+sub wait_caught_up
+{
+	my ($node, $database) = @_;
+
+	wait_for($node, $database,
+		'SELECT coalesce(sum(waiting), 0) = 0 FROM personalize.stat_processor', 'processors to catch up');
+	return;
+}
+
+# After catching up, the stored results are those of a recomputation.
+sub exact
+{
+	my ($node, $database, $name) = @_;
+
+	wait_caught_up($node, $database);
+	my $difference = $node->safe_psql($database,
+		'SELECT * FROM recompute.differences() LIMIT 10');
+	return is($difference, '', $name);
+}
+
+# Workers of a database as pg_stat_activity sees them.
+sub worker_count
+{
+	my ($node, $database) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = '$database'");
+}
+
+# Events that two processors have not counted yet; enable_sql() makes them.
+sub leave_a_tail
+{
+	my ($node, $database) = @_;
+
+	traffic($node, $database, 3, 400);
+	wait_caught_up($node, $database);
+	$node->safe_psql($database, q{SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat']) AS p});
+	traffic($node, $database, 3, 400);
+	return;
+}
+
+sub enable_sql
+{
+	return q{SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat']) AS p};
+}
+
+# One value for what a reader sees of everybody, stored and tail together.
+sub readers_sql
+{
+	return q{SELECT md5(string_agg(f::text, ',' ORDER BY f::text))
+		FROM generate_series(0, 300) AS u, personalize.features(u, as_of => '2100-01-01', period => NULL) AS f};
+}
+
+# The server's log from an offset on.
+sub slurp_log
+{
+	my ($node, $offset) = @_;
+
+	return slurp_file($node->logfile, $offset // 0);
+}
+
+1;
