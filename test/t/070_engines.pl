@@ -14,9 +14,9 @@ make_shop($node, 'shop');
 traffic($node, 'shop', 5, 500);
 # Random traffic alone need not hold two items that anybody saw in one session.
 $node->safe_psql('shop', q{
-	SELECT personalize.ingest(array_agg('walker' || w), array_agg('view_item'), array_agg('path' || i),
+	SELECT personalize.ingest(array_agg('walker' || w), array_agg('view_item'::text), array_agg('path' || i),
 		ts => array_agg(now() - interval '1 hour' + i * interval '1 minute'),
-		consents => array_agg('analytics,personalization,recommendations'))
+		consents => array_agg('analytics,personalization,recommendations'::text))
 	FROM generate_series(1, 8) AS w, generate_series(1, 6) AS i});
 wait_caught_up($node, 'shop');
 $node->safe_psql('shop', q{
