@@ -31,9 +31,7 @@
 #include "personalize.h"
 #include "port/atomics.h"
 #include "relation.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
+#include "shared_memory.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -65,32 +63,14 @@ static ChangeCounter *changes = NULL;
 static CacheEntry *entries = NULL;
 static Oid	cachedSubject = InvalidOid;
 
-static shmem_request_hook_type previousRequestHook = NULL;
-static shmem_startup_hook_type previousStartupHook = NULL;
-
-/* shmem_request_hook: ask for the counters. */
+/* Nothing has changed yet. */
 static void
-RequestShared(void)
+InitChanges(void *memory)
 {
-	if (previousRequestHook)
-		previousRequestHook();
-	RequestAddinShmemSpace(EVENT_SHARDS * sizeof(ChangeCounter));
-}
+	ChangeCounter *counters = memory;
 
-/* shmem_startup_hook: find or make the counters. */
-static void
-StartupShared(void)
-{
-	bool		found;
-
-	if (previousStartupHook)
-		previousStartupHook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	changes = ShmemInitStruct("personalize consent changes",
-							  EVENT_SHARDS * sizeof(ChangeCounter), &found);
-	for (int i = 0; i < EVENT_SHARDS && !found; i++)
-		pg_atomic_init_u64(&changes[i].transactionId, 0);
-	LWLockRelease(AddinShmemInitLock);
+	for (int i = 0; i < EVENT_SHARDS; i++)
+		pg_atomic_init_u64(&counters[i].transactionId, 0);
 }
 
 /* Relation cache callback: the table was replaced or emptied. */
@@ -188,15 +168,11 @@ ConsentCacheNoteChange(int64 userKey)
 		;
 }
 
-/* Ask for shared memory, if there is still time to, and watch the table. */
+/* Ask for shared memory, and watch the table. */
 void
 ConsentCacheInit(void)
 {
 	CacheRegisterRelcacheCallback(ForgetAll, (Datum) 0);
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	previousRequestHook = shmem_request_hook;
-	shmem_request_hook = RequestShared;
-	previousStartupHook = shmem_startup_hook;
-	shmem_startup_hook = StartupShared;
+	SharedMemoryRegister("personalize consent changes", EVENT_SHARDS * sizeof(ChangeCounter),
+						 (void **) &changes, InitChanges);
 }

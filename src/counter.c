@@ -3,7 +3,8 @@
  *		Counts of what happened in this database since the server started.
  *
  * Counters say how often, not what: they are for monitoring, cost an atomic
- * addition, are not transactional and start at 0 with the server.  In shared
+ * addition, are not transactional (what a transaction counts stays counted if it
+ * is rolled back) and start at 0 with the server.  In shared
  * memory, there is one set for each of the first MAX_DATABASES databases that
  * count something; without shared_preload_libraries, or for more databases, a
  * backend counts for itself alone.
@@ -17,10 +18,10 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
+#include "shared_memory.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_counters);
 
@@ -31,6 +32,7 @@ PG_FUNCTION_INFO_V1(personalize_counters);
 typedef struct CounterSet
 {
 	pg_atomic_uint32 database;	/* InvalidOid: free */
+	pg_atomic_uint64 since;		/* when it was taken */
 	pg_atomic_uint64 values[COUNTER_MAX];
 } CounterSet;
 
@@ -42,55 +44,29 @@ static CounterSet *sharedSets = NULL;
 
 /* This backend's own counters, where there are no others. */
 static uint64 ownValues[COUNTER_MAX];
+static TimestampTz ownSince = 0;
 
-static shmem_request_hook_type previousRequestHook = NULL;
-static shmem_startup_hook_type previousStartupHook = NULL;
-
-/* Bytes of shared memory. */
-static Size
-SharedSize(void)
-{
-	return mul_size(MAX_DATABASES, sizeof(CounterSet));
-}
-
-/* shmem_request_hook: ask for the memory. */
+/* Set the sets free. */
 static void
-RequestShared(void)
+InitSets(void *memory)
 {
-	if (previousRequestHook)
-		previousRequestHook();
-	RequestAddinShmemSpace(SharedSize());
-}
+	CounterSet *sets = memory;
 
-/* shmem_startup_hook: find or make the memory. */
-static void
-StartupShared(void)
-{
-	bool		found;
-
-	if (previousStartupHook)
-		previousStartupHook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	sharedSets = ShmemInitStruct("personalize counters", SharedSize(), &found);
-	for (int i = 0; !found && i < MAX_DATABASES; i++)
+	for (int i = 0; i < MAX_DATABASES; i++)
 	{
-		pg_atomic_init_u32(&sharedSets[i].database, InvalidOid);
+		pg_atomic_init_u32(&sets[i].database, InvalidOid);
+		pg_atomic_init_u64(&sets[i].since, 0);
 		for (int j = 0; j < COUNTER_MAX; j++)
-			pg_atomic_init_u64(&sharedSets[i].values[j], 0);
+			pg_atomic_init_u64(&sets[i].values[j], 0);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
-/* Ask for shared memory, if there is still time to. */
+/* Ask for shared memory. */
 void
 CounterInit(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	previousRequestHook = shmem_request_hook;
-	shmem_request_hook = RequestShared;
-	previousStartupHook = shmem_startup_hook;
-	shmem_startup_hook = StartupShared;
+	SharedMemoryRegister("personalize counters", mul_size(MAX_DATABASES, sizeof(CounterSet)),
+						 (void **) &sharedSets, InitSets);
 }
 
 /* Make counters known. */
@@ -112,20 +88,25 @@ FindSet(void)
 {
 	static CounterSet *set = NULL;
 
-	if (set != NULL || sharedSets == NULL)
+	if (set != NULL)
 		return set;
-	for (int i = 0; i < MAX_DATABASES; i++)
+	for (int i = 0; sharedSets != NULL && i < MAX_DATABASES; i++)
 	{
 		uint32		database = InvalidOid;
+		bool		taken = pg_atomic_compare_exchange_u32(&sharedSets[i].database, &database,
+														   MyDatabaseId);
 
-		if (pg_atomic_compare_exchange_u32(&sharedSets[i].database, &database, MyDatabaseId) ||
-			database == MyDatabaseId)
+		if (taken)
+			pg_atomic_write_u64(&sharedSets[i].since, (uint64) GetCurrentTimestamp());
+		if (taken || database == MyDatabaseId)
 		{
 			set = &sharedSets[i];
-			break;
+			return set;
 		}
 	}
-	return set;
+	if (ownSince == 0)
+		ownSince = GetCurrentTimestamp();
+	return NULL;
 }
 
 /* Add to a counter. */
@@ -154,15 +135,19 @@ Datum
 personalize_counters(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	CounterSet *set = FindSet();
+	TimestampTz since = set != NULL ? (TimestampTz) pg_atomic_read_u64(&set->since) : ownSince;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < nameCount; i++)
 	{
-		Datum		values[2];
-		bool		nulls[2] = {false};
+		Datum		values[4];
+		bool		nulls[4] = {false};
 
 		values[0] = CStringGetTextDatum(names[i]);
 		values[1] = Int64GetDatum((int64) CounterRead(i));
+		values[2] = TimestampTzGetDatum(since);
+		values[3] = CStringGetTextDatum(set != NULL ? "database" : "session");
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;

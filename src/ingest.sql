@@ -89,29 +89,22 @@ GRANT EXECUTE ON FUNCTION personalize._purge_message_seen() TO personalize_owner
 COMMENT ON FUNCTION personalize._purge_message_seen() IS
 	'removes messages older than personalize.dedup_window from message_seen; returns how many';
 
-CREATE FUNCTION personalize._stat_ingest(
-	OUT status text,
-	OUT reason text,
-	OUT messages bigint,
-	OUT since timestamptz,
-	OUT scope text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_stat_ingest' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 16;
-COMMENT ON FUNCTION personalize._stat_ingest() IS 'the rows of stat_ingest';
 CREATE VIEW personalize.stat_ingest AS
-	SELECT s.status::personalize.ingest_status AS status, s.reason, s.messages, s.since, s.scope
-	FROM personalize._stat_ingest() s;
+	SELECT pg_catalog.split_part(c.name, '.', 2)::personalize.ingest_status AS status, pg_catalog.split_part(c.name, '.', 3) AS reason,
+		c.value AS messages, c.since, c.scope
+	FROM personalize._counters() c
+	WHERE pg_catalog.split_part(c.name, '.', 1) OPERATOR(pg_catalog.=) 'ingest';
 COMMENT ON VIEW personalize.stat_ingest IS
 	'messages handed in, by what became of them and why; what a transaction counts stays counted if it is rolled back';
 COMMENT ON COLUMN personalize.stat_ingest.status IS 'what track() returned, or would have';
 COMMENT ON COLUMN personalize.stat_ingest.reason IS
 	'stored; message_id: seen before; undecided: nobody has spoken and the default is denied; withdrawn: the ledger denies; event denies: the event allows nothing that the ledger allows; ledger required: personalize.event_consent; else the field that was not acceptable';
 COMMENT ON COLUMN personalize.stat_ingest.messages IS 'how many; a message about several items is one';
-COMMENT ON COLUMN personalize.stat_ingest.since IS 'when counting began: the first message after the server started';
+COMMENT ON COLUMN personalize.stat_ingest.since IS 'when counting began: the first use after the server started';
 COMMENT ON COLUMN personalize.stat_ingest.scope IS
 	'database: of all sessions; session: of this one, because the library is not in shared_preload_libraries';
 
 REVOKE ALL ON FUNCTION
-	personalize._stat_ingest(),
 	personalize._purge_message_seen(),
 	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track_many(jsonb),
@@ -126,6 +119,5 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._stat_ingest() TO personalize_app, personalize_analyst, personalize_admin, personalize_owner;
 GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.rejected_event TO personalize_admin;

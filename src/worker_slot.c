@@ -26,6 +26,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
+#include "shared_memory.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -67,9 +68,6 @@ static WorkerSlot *mySlot = NULL;
 /* This transaction holds a database. */
 static bool holding = false;
 
-static shmem_request_hook_type previousRequestHook = NULL;
-static shmem_startup_hook_type previousStartupHook = NULL;
-
 /* Bytes of shared memory. */
 static Size
 SharedSize(void)
@@ -78,34 +76,16 @@ SharedSize(void)
 					mul_size(max_worker_processes, sizeof(WorkerSlot)));
 }
 
-/* shmem_request_hook: ask for the memory and its lock. */
+/* Nobody is there yet. */
 static void
-RequestShared(void)
+InitSlots(void *memory)
 {
-	if (previousRequestHook)
-		previousRequestHook();
-	RequestAddinShmemSpace(SharedSize());
-	RequestNamedLWLockTranche("personalize", 1);
-}
+	WorkerShared *slots = memory;
 
-/* shmem_startup_hook: find or make the memory. */
-static void
-StartupShared(void)
-{
-	bool		found;
-
-	if (previousStartupHook)
-		previousStartupHook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("personalize workers", SharedSize(), &found);
-	if (!found)
-	{
-		memset(shared, 0, SharedSize());
-		shared->lock = &GetNamedLWLockTranche("personalize")->lock;
-		ConditionVariableInit(&shared->ended);
-		shared->slotCount = max_worker_processes;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	memset(slots, 0, SharedSize());
+	slots->lock = SharedMemoryLock();
+	ConditionVariableInit(&slots->ended);
+	slots->slotCount = max_worker_processes;
 }
 
 /* Note that a database should be looked at; the lock is held. */
@@ -149,17 +129,13 @@ EndTransaction(XactEvent event, void *arg)
 	LWLockRelease(shared->lock);
 }
 
-/* Ask for shared memory, if there is still time to. */
+/* Ask for shared memory. */
 void
 WorkerSlotInit(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	previousRequestHook = shmem_request_hook;
-	shmem_request_hook = RequestShared;
-	previousStartupHook = shmem_startup_hook;
-	shmem_startup_hook = StartupShared;
-	RegisterXactCallback(EndTransaction, NULL);
+	SharedMemoryRegister("personalize workers", SharedSize(), (void **) &shared, InitSlots);
+	if (process_shared_preload_libraries_in_progress)
+		RegisterXactCallback(EndTransaction, NULL);
 }
 
 /* True if the library was in shared_preload_libraries. */
