@@ -29,13 +29,16 @@ CREATE TABLE personalize.subject (
 	user_key bigint PRIMARY KEY,
 	user_id text NOT NULL,
 	granted integer NOT NULL DEFAULT 0,
-	decided integer NOT NULL DEFAULT 0
+	decided integer NOT NULL DEFAULT 0,
+	since timestamptz
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE personalize.subject IS
 	'the people known so far and the current state of their consent';
 COMMENT ON COLUMN personalize.subject.user_key IS 'user_key(user_id)';
 COMMENT ON COLUMN personalize.subject.granted IS 'purposes the ledger allows: the bits of purpose.bit';
 COMMENT ON COLUMN personalize.subject.decided IS 'purposes the ledger has spoken about';
+COMMENT ON COLUMN personalize.subject.since IS
+	'set if the person was forgotten and came back by a grant: events of an earlier time are refused';
 SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
 
 CREATE TABLE personalize.consent_ledger (

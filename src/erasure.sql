@@ -1,0 +1,51 @@
+-- erasure: forgetting a person.
+CREATE TABLE personalize._tombstone (
+	pseudonym bigint PRIMARY KEY,
+	forgotten_at timestamptz NOT NULL,
+	cutoff bigint NOT NULL,
+	epoch integer NOT NULL DEFAULT 1,
+	returned_at timestamptz
+);
+COMMENT ON TABLE personalize._tombstone IS
+	'people who were forgotten, by a keyed hash (HMAC) of their key: their events are refused until they come back by an explicit grant';
+COMMENT ON COLUMN personalize._tombstone.forgotten_at IS 'when the person was last forgotten';
+COMMENT ON COLUMN personalize._tombstone.cutoff IS
+	'incarnation << 48 | transaction id: nothing of the person that an earlier transaction wrote may exist';
+COMMENT ON COLUMN personalize._tombstone.epoch IS 'how many times the person was forgotten';
+COMMENT ON COLUMN personalize._tombstone.returned_at IS
+	'since when the person is back by an explicit grant; NULL: not';
+SELECT pg_catalog.pg_extension_config_dump('personalize._tombstone', '');
+
+CREATE TABLE personalize.erasure (
+	receipt uuid PRIMARY KEY,
+	pseudonym bigint NOT NULL,
+	requested_at timestamptz NOT NULL,
+	cutoff bigint NOT NULL,
+	lsn pg_lsn NOT NULL,
+	counts jsonb NOT NULL,
+	stage text NOT NULL DEFAULT 'logical',
+	reached jsonb NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE personalize.erasure IS
+	'receipts of forget() and forget_many(): what was erased when, and how far it has got since; neither key nor id of the person';
+COMMENT ON COLUMN personalize.erasure.pseudonym IS '_tombstone.pseudonym';
+COMMENT ON COLUMN personalize.erasure.cutoff IS
+	'incarnation << 48 | the next transaction id when nothing of the person was in flight any more; row versions that were erased can go when no snapshot is older';
+COMMENT ON COLUMN personalize.erasure.lsn IS 'end of the write-ahead log just before the erasure committed';
+COMMENT ON COLUMN personalize.erasure.counts IS
+	'rows erased by kind; "partial": what is left of the person in anonymous sums and cannot be taken out because the raw events are gone';
+COMMENT ON COLUMN personalize.erasure.stage IS 'the last stage reached; "logical": no statement returns anything of the person';
+COMMENT ON COLUMN personalize.erasure.reached IS 'when each further stage was reached';
+SELECT pg_catalog.pg_extension_config_dump('personalize.erasure', '');
+
+CREATE TABLE personalize._erasure_candidate (
+	kind "char" NOT NULL CHECK (kind IN ('v', 'i')),
+	signal smallint NOT NULL DEFAULT 0,
+	key bigint NOT NULL,
+	noted_at timestamptz NOT NULL
+);
+COMMENT ON TABLE personalize._erasure_candidate IS
+	'values of the dictionary (v: feature_value) and items without a catalogue entry (i: item) that people who were forgotten had: to be deleted where nobody else has them';
+CREATE INDEX _erasure_candidate_key_idx ON personalize._erasure_candidate (kind, signal, key);
+SELECT pg_catalog.pg_extension_config_dump('personalize._erasure_candidate', '');
+GRANT SELECT ON personalize.erasure TO personalize_admin;
