@@ -1,0 +1,40 @@
+-- state_hash: what the tables hold, whatever way it came there.
+CREATE FUNCTION personalize._state_tables(OUT table_name text, OUT exempt_because text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_state_tables' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 40;
+COMMENT ON FUNCTION personalize._state_tables() IS
+	'the tables that state_hash() knows (exempt_because NULL), and those it leaves out, with the reason';
+
+CREATE FUNCTION personalize._recent_items(recent bytea,
+	OUT item_key bigint, OUT ts timestamptz, OUT event smallint, OUT consent integer) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_recent_items' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 64;
+COMMENT ON FUNCTION personalize._recent_items(bytea) IS 'unpacks profile.recent, newest first';
+
+CREATE FUNCTION personalize._state_folded(state personalize.feature_state, as_of timestamptz) RETURNS personalize.feature_state
+	AS 'MODULE_PATHNAME', 'personalize_state_folded' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz) IS
+	'a profile''s features as an event at as_of would leave them: panes widened and expired as the signals want it';
+
+CREATE FUNCTION personalize._canonical_rows(table_name text, as_of timestamptz DEFAULT NULL) RETURNS SETOF text
+	AS 'MODULE_PATHNAME', 'personalize_canonical_rows' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000;
+COMMENT ON FUNCTION personalize._canonical_rows(text, timestamptz) IS
+	'the canonical form that state_hash() hashes: one JSON text a row, in the order of its bytes';
+
+CREATE FUNCTION personalize.state_hash(table_name text, as_of timestamptz DEFAULT NULL) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'personalize_state_hash' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION personalize.state_hash(text, timestamptz) IS
+	'SHA-256 of the canonical form of a table: decoded, the panes of profiles folded to the grain due at as_of (NULL: now), postings by time and session, without transaction ids, the order of rows, numbers given in order of arrival and readings of the clock. Two databases that were told the same have the same hash; the entries of the erased in consent_ledger are left out. Error 42P01 lists the tables';
+
+REVOKE ALL ON FUNCTION
+	personalize._state_tables(),
+	personalize._recent_items(bytea),
+	personalize._state_folded(personalize.feature_state, timestamptz),
+	personalize._canonical_rows(text, timestamptz),
+	personalize.state_hash(text, timestamptz)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize._recent_items(bytea),
+	personalize._state_folded(personalize.feature_state, timestamptz),
+	personalize._state_tables()
+	TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._session_items(bytea), personalize._posting_entries(bytea) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize.state_hash(text, timestamptz) TO personalize_admin;
