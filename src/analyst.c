@@ -27,6 +27,7 @@
 #include "profile.h"
 #include "profile_delta.h"
 #include "relation.h"
+#include "restriction.h"
 #include "signal.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -186,6 +187,15 @@ BeginProfiles(ProfileScan *scan, const Cohort *cohort)
 	scan->scan = table_beginscan(scan->relation, GetActiveSnapshot(), 0, NULL);
 }
 
+/* Whose profile is in the slot. */
+static int64
+ProfileKey(TupleTableSlot *slot)
+{
+	bool		isNull;
+
+	return DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull));
+}
+
 /* The next profile that was collected for the signal's purposes and is new enough. */
 static bool
 NextProfile(ProfileScan *scan)
@@ -202,7 +212,8 @@ NextProfile(ProfileScan *scan)
 		Datum		features = slot_getattr(scan->slot, PROFILE_FEATURES, &isNull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (isNull || (purposes & ~DatumGetInt32(mask)) != 0)
+		if (isNull || (purposes & ~DatumGetInt32(mask)) != 0 ||
+			(purposes & RestrictionOf(ProfileKey(scan->slot))) != 0)
 			continue;
 		scan->features = DatumGetFeatureStateP(features);
 		if ((Pointer) scan->features != DatumGetPointer(features))

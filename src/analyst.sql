@@ -25,7 +25,7 @@ CREATE VIEW personalize.profile_feature AS
 		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) p.mask) OPERATOR(pg_catalog.=) d.purposes
+		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL) f
@@ -47,7 +47,7 @@ CREATE VIEW personalize.profile_pane AS
 		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) p.mask) OPERATOR(pg_catalog.=) d.purposes
+		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal) f
 	WHERE coalesce(t.enabled AND NOT t.dropped, true);
@@ -66,13 +66,15 @@ CREATE VIEW personalize.profile_person AS
 		ARRAY(SELECT u.name
 			FROM personalize.purpose u
 				LEFT JOIN personalize.purpose_default d ON d.purpose OPERATOR(pg_catalog.=) u.name
-			WHERE CASE (s.decided OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1
+			WHERE (s.restricted OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+				AND CASE (s.decided OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1
 				WHEN 1 THEN (s.granted OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
 				ELSE coalesce(d.answer OPERATOR(pg_catalog.=) 'allowed', false) END
 			ORDER BY u.bit) AS purposes,
 		p.user_key
 	FROM personalize.profile p
-		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key;
+		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
+	WHERE personalize._unrestricted(p.mask, p.user_key) OPERATOR(pg_catalog.=) p.mask;
 COMMENT ON VIEW personalize.profile_person IS
 	'the people who have a profile, one row each, as far as the profile processor has got';
 COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization';
@@ -89,7 +91,7 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) e.user_key
 		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
-	WHERE e.consent OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1;
+	WHERE personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1;
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for purpose analytics, with names; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';

@@ -41,7 +41,9 @@ enum
 	SUBJECT_USER_KEY = 1,
 	SUBJECT_USER_ID,
 	SUBJECT_GRANTED,
-	SUBJECT_DECIDED
+	SUBJECT_DECIDED,
+	SUBJECT_SINCE,
+	SUBJECT_RESTRICTED
 };
 enum
 {
@@ -191,6 +193,7 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 	{
 		ConsentState *state = states[i];
 		TupleTableSlot *slot;
+		int32		restricted;
 
 		SeekUser(subjects, state->userKey, snapshot);
 		slot = KeyedNext(subjects, ForwardScanDirection);
@@ -199,6 +202,10 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 			state->hasSubject = true;
 			state->granted = DatumGetInt32(SlotValue(slot, SUBJECT_GRANTED));
 			state->decided = DatumGetInt32(SlotValue(slot, SUBJECT_DECIDED));
+			restricted = DatumGetInt32(SlotValue(slot, SUBJECT_RESTRICTED));
+			/* as good as refused, until it is lifted */
+			state->granted &= ~restricted;
+			state->decided |= restricted;
 		}
 		if ((all & ~state->decided) != 0)
 		{

@@ -30,7 +30,8 @@ CREATE TABLE personalize.subject (
 	user_id text NOT NULL,
 	granted integer NOT NULL DEFAULT 0,
 	decided integer NOT NULL DEFAULT 0,
-	since timestamptz
+	since timestamptz,
+	restricted integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE personalize.subject IS
 	'the people known so far and the current state of their consent';
@@ -39,6 +40,10 @@ COMMENT ON COLUMN personalize.subject.granted IS 'purposes the ledger allows: th
 COMMENT ON COLUMN personalize.subject.decided IS 'purposes the ledger has spoken about';
 COMMENT ON COLUMN personalize.subject.since IS
 	'set if the person was forgotten and came back by a grant: events of an earlier time are refused';
+COMMENT ON COLUMN personalize.subject.restricted IS
+	'purposes the person''s data may not be used for, though it is kept: see restrict()';
+-- Who is restricted is asked for every row that is read; they are few.
+CREATE INDEX subject_restricted_idx ON personalize.subject (user_key) WHERE restricted OPERATOR(pg_catalog.<>) 0;
 SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
 
 CREATE TABLE personalize.consent_ledger (
@@ -65,6 +70,11 @@ CREATE FUNCTION personalize._ledger_mask(user_key bigint, OUT granted integer, O
 	AS 'MODULE_PATHNAME', 'personalize_ledger_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._ledger_mask(bigint) IS
 	'what the consent ledger says about a person: purposes allowed, and purposes decided';
+
+CREATE FUNCTION personalize._unrestricted(mask integer, user_key bigint) RETURNS integer
+	AS 'MODULE_PATHNAME', 'personalize_unrestricted' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._unrestricted(integer, bigint) IS
+	'the purposes of a mask for which the person''s data is not restricted just now';
 
 CREATE FUNCTION personalize.grant_consent(
 	user_id personalize.entity_id,
@@ -110,6 +120,7 @@ COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
 
 REVOKE ALL ON FUNCTION
 	personalize._ledger_mask(bigint),
+	personalize._unrestricted(integer, bigint),
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
 	personalize.consent_of(personalize.entity_id),
@@ -122,3 +133,5 @@ GRANT EXECUTE ON FUNCTION
 	personalize.why_suppressed(personalize.entity_id)
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize._unrestricted(integer, bigint)
+	TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;

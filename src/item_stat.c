@@ -32,6 +32,7 @@
 #include "personalize.h"
 #include "popular.h"
 #include "processor.h"
+#include "restriction.h"
 #include "spi_util.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -393,7 +394,8 @@ FinishBatch(void *state)
 static int
 ShardOfEvent(const EventRow *row)
 {
-	if (!row->hasItem || (row->consent & CONSENT_ANALYTICS) == 0)
+	if (!row->hasItem || (row->consent & CONSENT_ANALYTICS) == 0 ||
+		(RestrictionOf(row->userKey) & CONSENT_ANALYTICS) != 0)
 		return -1;
 	return EventShard(row->itemKey);
 }

@@ -22,6 +22,7 @@
 #include "personalize.h"
 #include "posting.h"
 #include "processor.h"
+#include "restriction.h"
 #include "session_index.h"
 #include "spi_util.h"
 #include "utils/array.h"
@@ -78,7 +79,8 @@ NeighbourEventTypes(void)
 int
 NeighbourShard(const EventRow *row)
 {
-	return row->hasItem && (row->consent & CONSENT_RECOMMENDATIONS) ? 0 : -1;
+	return row->hasItem && (row->consent & CONSENT_RECOMMENDATIONS) &&
+		!(RestrictionOf(row->userKey) & CONSENT_RECOMMENDATIONS) ? 0 : -1;
 }
 
 /* Begin a batch. */

@@ -24,6 +24,7 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
+#include "restriction.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -98,11 +99,14 @@ SlotValue(TupleTableSlot *slot, PreferenceColumn column)
 PreferenceList *
 PreferenceRead(int64 userKey, Snapshot snapshot)
 {
-	KeyedTable *table = KeyedOpen("preference", "preference_pkey", AccessShareLock);
+	KeyedTable *table;
 	PreferenceList *list = palloc0(sizeof(PreferenceList));
 	Datum		key = Int64GetDatum(userKey);
 	TupleTableSlot *slot;
 
+	if ((RestrictionOf(userKey) & CONSENT_PERSONALIZATION) != 0)
+		return list;
+	table = KeyedOpen("preference", "preference_pkey", AccessShareLock);
 	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{

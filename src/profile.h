@@ -32,6 +32,7 @@ typedef struct ProfileView
 	bool		exists;			/* anything is known */
 	bool		stale;			/* too many events are not rolled yet: these are left out */
 	int32		purposes;		/* the view shows what was collected for one of these */
+	int32		restricted;		/* and nothing that needs one of these */
 	int32		mask;			/* purposes anything was collected for */
 	int64		events;
 	TimestampTz firstSeen;		/* DT_NOEND if events is 0 */

@@ -24,6 +24,7 @@
 #include "personalize.h"
 #include "processor.h"
 #include "relation.h"
+#include "restriction.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -243,17 +244,21 @@ ProfileLoad(int64 userKey, int32 purposes)
 	recent.count = 0;
 	memset(&tail, 0, sizeof(tail));
 	view->userKey = userKey;
-	view->purposes = purposes;
+	view->restricted = RestrictionOf(userKey);
+	view->purposes = purposes & ~view->restricted;
 	view->firstSeen = DT_NOEND;
 	view->lastSeen = DT_NOBEGIN;
 	view->snapshot = GetActiveSnapshot();
 	view->signals = SignalSetGet();
+	if (view->purposes == 0)
+		return view;
 	FeatureValueTrimCache();
 	ProfileDeltaInit(&tail.delta, userKey);
 	ReadStored(view, &recent);
 	CollectTail(&tail, view);
 	ApplyTail(view, &recent, &tail);
 	ShowRecent(view, &recent);
+	view->mask &= ~view->restricted;
 	return view;
 }
 
@@ -263,7 +268,8 @@ ProfileSignal(const ProfileView *view, uint64 featureKey)
 {
 	const Signal *signal = SignalFind(view->signals, FeatureKeySignal(featureKey));
 
-	return signal != NULL && (signal->purposes & view->purposes) != 0 ? signal : NULL;
+	return signal != NULL && (signal->purposes & view->purposes) != 0 &&
+		(signal->purposes & view->restricted) == 0 ? signal : NULL;
 }
 
 /* A feature by the key of its value. */

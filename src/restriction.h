@@ -1,0 +1,13 @@
+/*
+ * restriction.h
+ *		People whose data is kept but may not be used for some purposes.
+ */
+#ifndef PERSONALIZE_RESTRICTION_H
+#define PERSONALIZE_RESTRICTION_H
+
+#include "postgres.h"
+
+/* The purposes a person's data is restricted for, as the active snapshot sees it. */
+extern int32 RestrictionOf(int64 userKey);
+
+#endif
