@@ -27,7 +27,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_unrestricted);
 
-/* Column of subject; src/consent.sql. */
+/* Columns of subject; src/consent.sql. */
 #define SUBJECT_USER_KEY 1
 #define SUBJECT_RESTRICTED 6
 
