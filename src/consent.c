@@ -24,18 +24,15 @@
 #include "access/tableam.h"
 #include "compat.h"
 #include "consent_cache.h"
-#include "fmgr.h"
-#include "funcapi.h"
 #include "keyed.h"
+#include "ledger.h"
 #include "lib/stringinfo.h"
 #include "relation.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(personalize_ledger_mask);
-
-/* Columns of subject and consent_ledger; src/consent.sql. */
+/* Columns of subject; src/consent.sql. */
 enum
 {
 	SUBJECT_USER_KEY = 1,
@@ -44,14 +41,6 @@ enum
 	SUBJECT_DECIDED,
 	SUBJECT_SINCE,
 	SUBJECT_RESTRICTED
-};
-enum
-{
-	LEDGER_USER_KEY = 1,
-	LEDGER_EFFECTIVE_AT,
-	LEDGER_RECORDED_AT,
-	LEDGER_PURPOSES,
-	LEDGER_GRANTED
 };
 
 /* Look for the rows of a user. */
@@ -72,53 +61,19 @@ SlotValue(TupleTableSlot *slot, int column)
 	return slot_getattr(slot, column, &isNull);
 }
 
-/*
- * What the ledger says about a person: per purpose the latest entry holds, of
- * two at the same time the refusal.
- */
+/* Complete a state by what the ledger says of purposes subject does not speak of. */
 static void
 ReadLedger(KeyedTable *ledger, ConsentState *state, Snapshot snapshot)
 {
-	TupleTableSlot *slot;
-	TimestampTz latest[CONSENT_MAX_PURPOSES];
-	int32		granted = 0;
-	int32		decided = 0;
+	int32		granted;
+	int32		decided;
 
-	SeekUser(ledger, state->userKey, snapshot);
-	while ((slot = KeyedNext(ledger, ForwardScanDirection)) != NULL)
-	{
-		TimestampTz effectiveAt = DatumGetTimestampTz(SlotValue(slot, LEDGER_EFFECTIVE_AT));
-		int32		purposes = DatumGetInt32(SlotValue(slot, LEDGER_PURPOSES));
-		bool		allows = DatumGetBool(SlotValue(slot, LEDGER_GRANTED));
-
-		for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
-		{
-			int32		mask = 1 << bit;
-
-			if (!(purposes & mask))
-				continue;
-			if (!(decided & mask) || effectiveAt > latest[bit])
-				granted = allows ? granted | mask : granted & ~mask;
-			else if (effectiveAt == latest[bit] && !allows)
-				granted &= ~mask;
-			else
-				continue;
-			latest[bit] = effectiveAt;
-			decided |= mask;
-		}
-	}
+	LedgerReadMask(ledger, state->userKey, snapshot, &granted, &decided);
 	if (decided == 0)
 		return;
 	state->hasLedger = true;
 	state->granted |= granted & ~state->decided;
 	state->decided |= decided;
-}
-
-/* Open the ledger for looking people up. */
-static KeyedTable *
-OpenLedger(void)
-{
-	return KeyedOpen("consent_ledger", "consent_ledger_user_key_idx", AccessShareLock);
 }
 
 /* Read the purpose catalogue. */
@@ -210,7 +165,7 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 		if ((all & ~state->decided) != 0)
 		{
 			if (ledger == NULL)
-				ledger = OpenLedger();
+				ledger = LedgerOpen();
 			ReadLedger(ledger, state, snapshot);
 		}
 		ConsentCacheStore(state, snapshot);
@@ -268,24 +223,4 @@ ConsentFormatMask(int32 mask, const ConsentPurposes *purposes)
 		if ((mask & (1 << bit)) && purposes->names[bit])
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", purposes->names[bit]);
 	return names.data;
-}
-
-/* _ledger_mask(user_key) → (granted, decided). */
-Datum
-personalize_ledger_mask(PG_FUNCTION_ARGS)
-{
-	ConsentState state = {.userKey = PG_GETARG_INT64(0)};
-	KeyedTable *ledger;
-	TupleDesc	descriptor;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	ledger = OpenLedger();
-	ReadLedger(ledger, &state, GetActiveSnapshot());
-	KeyedClose(ledger);
-	values[0] = Int32GetDatum(state.granted);
-	values[1] = Int32GetDatum(state.decided);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

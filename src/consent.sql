@@ -46,31 +46,6 @@ COMMENT ON COLUMN personalize.subject.restricted IS
 CREATE INDEX subject_restricted_idx ON personalize.subject (user_key) WHERE restricted OPERATOR(pg_catalog.<>) 0;
 SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
 
-CREATE TABLE personalize.consent_ledger (
-	user_key bigint NOT NULL,
-	effective_at timestamptz NOT NULL,
-	recorded_at timestamptz NOT NULL,
-	purposes integer NOT NULL,
-	granted boolean NOT NULL,
-	source text NOT NULL,
-	notice_version text,
-	evidence_digest bytea
-);
-COMMENT ON TABLE personalize.consent_ledger IS
-	'every decision about consent, append-only: the latest by effective_at holds, per purpose; of two at the same time the refusal';
-COMMENT ON COLUMN personalize.consent_ledger.purposes IS 'what was decided about: the bits of purpose.bit';
-COMMENT ON COLUMN personalize.consent_ledger.granted IS 'true: allowed; false: denied or withdrawn';
-COMMENT ON COLUMN personalize.consent_ledger.source IS 'who says so; "event": an event that carried its consent';
-COMMENT ON COLUMN personalize.consent_ledger.notice_version IS 'the text the person was shown';
-COMMENT ON COLUMN personalize.consent_ledger.evidence_digest IS 'SHA-256 of the evidence, which is kept elsewhere';
-CREATE INDEX consent_ledger_user_key_idx ON personalize.consent_ledger (user_key, effective_at);
-SELECT pg_catalog.pg_extension_config_dump('personalize.consent_ledger', '');
-
-CREATE FUNCTION personalize._ledger_mask(user_key bigint, OUT granted integer, OUT decided integer) RETURNS record
-	AS 'MODULE_PATHNAME', 'personalize_ledger_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._ledger_mask(bigint) IS
-	'what the consent ledger says about a person: purposes allowed, and purposes decided';
-
 CREATE FUNCTION personalize._unrestricted(mask integer, user_key bigint) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_unrestricted' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._unrestricted(integer, bigint) IS
@@ -119,7 +94,6 @@ COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
 	'one row a purpose: whether events of the person may be used for it, why not, and the call that would change it. With no purpose allowed, events are not stored';
 
 REVOKE ALL ON FUNCTION
-	personalize._ledger_mask(bigint),
 	personalize._unrestricted(integer, bigint),
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
@@ -132,6 +106,5 @@ GRANT EXECUTE ON FUNCTION
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)
 	TO personalize_app, personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize._unrestricted(integer, bigint)
 	TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;

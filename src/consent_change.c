@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "key.h"
+#include "ledger.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
@@ -24,6 +25,7 @@
 #include "txid.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -173,6 +175,20 @@ LockSubject(const Decision *decision)
 						text_to_cstring(decision->userId), text_to_cstring(known))));
 }
 
+/* SHA-256 of a text in UTF-8; NULL of none. */
+static bytea *
+DigestText(const text *string)
+{
+	const char *utf8;
+	int			length;
+
+	if (string == NULL)
+		return NULL;
+	utf8 = KeyToUtf8(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), &length);
+	return DatumGetByteaP(DirectFunctionCall1(sha256_bytea,
+											  PointerGetDatum(cstring_to_text_with_len(utf8, length))));
+}
+
 /*
  * Append a decision to the ledger.  Without a time of its own it comes after
  * every earlier decision of the person, even if the clock went back.
@@ -180,31 +196,29 @@ LockSubject(const Decision *decision)
 static void
 AppendDecision(const Decision *decision)
 {
-	static SPIPlanPtr plan;
-	Oid			types[] = {INT8OID, INT4OID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {
-		Int64GetDatum(decision->userKey),
-		Int32GetDatum(decision->purposes),
-		BoolGetDatum(decision->granted),
-		PointerGetDatum(decision->source),
-		PointerGetDatum(decision->noticeVersion),
-		PointerGetDatum(decision->evidence),
-		TimestampTzGetDatum(decision->effectiveAt)
+	LedgerPerson person = {.userKey = decision->userKey};
+	LedgerEntry entry = {
+		.effectiveAt = decision->effectiveAt,
+		.recordedAt = GetCurrentTimestamp(),
+		.purposes = decision->purposes,
+		.granted = decision->granted,
+		.source = decision->source,
+		.noticeVersion = decision->noticeVersion,
+		.evidenceDigest = DigestText(decision->evidence)
 	};
-	char		nulls[] = {
-		' ', ' ', ' ', ' ',
-		decision->noticeVersion ? ' ' : 'n',
-		decision->evidence ? ' ' : 'n',
-		decision->hasEffectiveAt ? ' ' : 'n'
-	};
+	KeyedTable *ledger = LedgerOpen();
+	LedgerWriter *writer = LedgerWriterBegin();
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.consent_ledger SELECT $1,"
-			   " coalesce($7, greatest(clock_timestamp(),"
-			   "  (SELECT max(l.effective_at) + interval '1 microsecond'"
-			   "   FROM personalize.consent_ledger l WHERE l.user_key = $1))),"
-			   " clock_timestamp(), $2, $3, $4, $5, sha256(convert_to($6, 'UTF8'))",
-			   lengthof(types), types, values, nulls, false);
+	LedgerReadPerson(ledger, &person, snapshot);
+	if (!decision->hasEffectiveAt)
+		entry.effectiveAt = person.count == 0 ? entry.recordedAt :
+			Max(entry.recordedAt, person.latest + 1);
+	LedgerWriterAdd(writer, &person, &entry);
+	LedgerWriterEnd(writer);
+	KeyedClose(ledger);
+	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
 }
 
 /* Bring subject up to the ledger. */

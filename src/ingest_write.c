@@ -13,6 +13,7 @@
 #include "consent_cache.h"
 #include "ingest_private.h"
 #include "key.h"
+#include "ledger.h"
 #include "partition.h"
 #include "relation.h"
 #include "table_writer.h"
@@ -238,29 +239,43 @@ LogIds(const Flush *flush)
 	LazyWriterEnd(&log);
 }
 
-/* Append what events brought to the consent ledger. */
+/*
+ * Append what events brought to the consent ledger.  Of what other transactions
+ * are writing about these people nothing is known here: the chain forks.
+ */
 static void
 WriteGrants(const Flush *flush)
 {
-	LazyWriter	ledger = {.table = "consent_ledger"};
+	KeyedTable *ledger = NULL;
+	LedgerWriter *writer = NULL;
+	LedgerEntry entry = {
+		.effectiveAt = flush->batch->now,
+		.recordedAt = flush->batch->now,
+		.granted = true
+	};
 
 	for (int i = 0; i < flush->userCount; i++)
 	{
 		const PendingUser *user = &flush->users[i];
-		Datum		values[8] = {
-			Int64GetDatum(user->state.userKey), TimestampTzGetDatum(flush->batch->now),
-			TimestampTzGetDatum(flush->batch->now), Int32GetDatum(user->grant),
-			BoolGetDatum(true)
-		};
-		bool		nulls[8] = {false, false, false, false, false, false, true, true};
+		LedgerPerson person = {.userKey = user->state.userKey};
 
 		if (user->grant == 0)
 			continue;
 		ConsentCacheNoteChange(user->state.userKey);
-		values[5] = CStringGetTextDatum("event");
-		LazyWriterAdd(&ledger, values, nulls);
+		if (writer == NULL)
+		{
+			ledger = LedgerOpen();
+			writer = LedgerWriterBegin();
+			entry.source = cstring_to_text("event");
+		}
+		LedgerReadPerson(ledger, &person, flush->snapshot);
+		entry.purposes = user->grant;
+		LedgerWriterAdd(writer, &person, &entry);
 	}
-	LazyWriterEnd(&ledger);
+	if (writer == NULL)
+		return;
+	LedgerWriterEnd(writer);
+	KeyedClose(ledger);
 }
 
 /* Keep the rejected messages. */

@@ -141,15 +141,23 @@ MakeTxid(int32 incarnation, uint64 transactionId)
 	return (int64) (((uint64) incarnation << TXID_BITS) | (transactionId & TXID_MASK));
 }
 
+/* The txid of entries of the ledger written now. */
+int64
+TxidForDecisions(void)
+{
+	int32		incarnation = CurrentIncarnation();
+
+	return MakeTxid(incarnation, U64FromFullTransactionId(GetTopFullTransactionId()));
+}
+
 /* The txid of events written now. */
 int64
 TxidForEvents(void)
 {
-	int32		incarnation = CurrentIncarnation();
-	uint64		transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
+	int64		txid = TxidForDecisions();
 
-	writingTransaction = transactionId;
-	return MakeTxid(incarnation, transactionId);
+	writingTransaction = (uint64) txid & TXID_MASK;
+	return txid;
 }
 
 /* True if this (top-level) transaction has written events. */

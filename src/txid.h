@@ -27,6 +27,9 @@ typedef struct TxidSnapshot
  */
 extern int64 TxidForEvents(void);
 
+/* The same of entries of the ledger, which are no events. */
+extern int64 TxidForDecisions(void);
+
 /* True if this (top-level) transaction has written events. */
 extern bool TxidHasWrittenEvents(void);
 

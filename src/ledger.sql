@@ -1,0 +1,55 @@
+-- ledger: every decision about consent, append-only and chained per person.
+CREATE TABLE personalize.consent_ledger (
+	user_key bigint NOT NULL,
+	effective_at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	txid bigint NOT NULL,
+	nonce bigint NOT NULL,
+	purposes integer NOT NULL,
+	granted boolean NOT NULL,
+	erased boolean NOT NULL DEFAULT false,
+	source text NOT NULL,
+	basis text,
+	notice_version text,
+	evidence_digest bytea,
+	previous bytea[] NOT NULL,
+	hash bytea NOT NULL
+);
+COMMENT ON TABLE personalize.consent_ledger IS
+	'every decision about consent, append-only: the latest by effective_at holds, per purpose; of two at the same time the refusal. The entries of a person are chained by hashes: see verify_ledger()';
+COMMENT ON COLUMN personalize.consent_ledger.user_key IS 'user_key(user_id); of an erased person the pseudonym';
+COMMENT ON COLUMN personalize.consent_ledger.effective_at IS 'when the person decided';
+COMMENT ON COLUMN personalize.consent_ledger.recorded_at IS 'when the entry was written';
+COMMENT ON COLUMN personalize.consent_ledger.txid IS 'the transaction that wrote it, as in event';
+COMMENT ON COLUMN personalize.consent_ledger.nonce IS 'a random number: no two entries have the same hash';
+COMMENT ON COLUMN personalize.consent_ledger.purposes IS 'what was decided about: the bits of purpose.bit';
+COMMENT ON COLUMN personalize.consent_ledger.granted IS 'true: allowed; false: denied or withdrawn';
+COMMENT ON COLUMN personalize.consent_ledger.erased IS 'the person was erased: the entry counts for nobody';
+COMMENT ON COLUMN personalize.consent_ledger.source IS 'who says so; "event": an event that carried its consent';
+COMMENT ON COLUMN personalize.consent_ledger.basis IS 'on what right the decision rests, if it is not given or withdrawn consent: objection, restriction, ...';
+COMMENT ON COLUMN personalize.consent_ledger.notice_version IS 'the text the person was shown';
+COMMENT ON COLUMN personalize.consent_ledger.evidence_digest IS 'SHA-256 of the evidence, which is kept elsewhere';
+COMMENT ON COLUMN personalize.consent_ledger.previous IS
+	'the hashes of the person''s newest entries when this one was written, in byte order: none of the first, several where transactions wrote at the same time';
+COMMENT ON COLUMN personalize.consent_ledger.hash IS 'SHA-256 of all of this but erased, with the pseudonym for user_key';
+CREATE INDEX consent_ledger_user_key_idx ON personalize.consent_ledger (user_key, effective_at);
+SELECT pg_catalog.pg_extension_config_dump('personalize.consent_ledger', '');
+
+CREATE FUNCTION personalize._ledger_mask(user_key bigint, OUT granted integer, OUT decided integer) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_ledger_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._ledger_mask(bigint) IS
+	'what the consent ledger says about a person: purposes allowed, and purposes decided';
+
+CREATE FUNCTION personalize._ledger_hash(entry personalize.consent_ledger) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'personalize_ledger_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION personalize._ledger_hash(personalize.consent_ledger) IS
+	'the hash an entry of the consent ledger should have';
+
+REVOKE ALL ON FUNCTION
+	personalize._ledger_mask(bigint),
+	personalize._ledger_hash(personalize.consent_ledger)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize._ledger_mask(bigint),
+	personalize._ledger_hash(personalize.consent_ledger)
+	TO personalize_owner;
