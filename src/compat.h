@@ -136,4 +136,11 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* This backend's own number of its transaction. */
+#if PG_VERSION_NUM >= 170000
+#define MyLocalTransactionId() (MyProc->vxid.lxid)
+#else
+#define MyLocalTransactionId() (MyProc->lxid)
+#endif
+
 #endif

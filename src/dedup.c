@@ -12,6 +12,13 @@
  * message is left to INSERT ... ON CONFLICT, which waits for whoever else is
  * entering it; so are messages that another transaction is entering, or whose
  * entry has expired.
+ *
+ * Two sessions that enter several equal messages at the same moment could each
+ * be ahead with one of them and wait for the other's.  That happens when an
+ * application sends a batch again that is still being stored, so batches whose
+ * least message is the same take turns.  Only the first batch of a transaction
+ * does, or long transactions would collect locks; others that overlap may still
+ * meet in a deadlock, which the server resolves by ending one of them.
  */
 #include "postgres.h"
 
@@ -23,9 +30,12 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "compat.h"
+#include "lock.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "storage/proc.h"
 #include "table_writer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -164,6 +174,18 @@ EnterContested(Messages *messages)
 	SpiUtilEnd(&scope);
 }
 
+/* Take turns with whoever enters the same messages, in a transaction's first batch. */
+static void
+LockBatch(const pg_uuid_t *least)
+{
+	static LocalTransactionId locked = InvalidLocalTransactionId;
+
+	if (locked == MyLocalTransactionId())
+		return;
+	locked = MyLocalTransactionId();
+	MessagesLock(hash_bytes(least->data, UUID_LEN));
+}
+
 /* Enter messages and tell which were there before. */
 void
 DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz since, bool *seen)
@@ -173,6 +195,8 @@ DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz 
 	Relation	index = RelationOpenTable("message_seen_pkey", AccessShareLock);
 	bool		contested = false;
 
+	if (count > 1)
+		LockBatch(ids[0]);
 	messages.outcomes = palloc0(count * sizeof(Outcome));
 	if (LookUp(&messages, table, index, Max(1, count / SAMPLE)) && count > SAMPLE)
 		LookUp(&messages, table, index, 1);

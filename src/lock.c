@@ -20,7 +20,8 @@ typedef enum LockClass
 	LOCK_STRIPE,
 	LOCK_NAMES,
 	LOCK_DICTIONARY,
-	LOCK_SESSION_INDEX
+	LOCK_SESSION_INDEX,
+	LOCK_MESSAGES
 } LockClass;
 
 #define LOCK_KIND 3
@@ -82,4 +83,11 @@ void
 SessionIndexLock(void)
 {
 	Acquire(LOCK_SESSION_INDEX, 0, ExclusiveLock, true);
+}
+
+/* Take turns with whoever stores a batch of the same messages. */
+void
+MessagesLock(uint32 hash)
+{
+	Acquire(LOCK_MESSAGES, hash, ExclusiveLock, true);
 }

@@ -31,4 +31,7 @@ extern void NamesLock(void);
 /* Extending the dictionary of feature values: one at a time. */
 extern void DictionaryLock(void);
 
+/* A batch of messages that begins with the one of this hash: one at a time. */
+extern void MessagesLock(uint32 hash);
+
 #endif

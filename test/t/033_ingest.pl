@@ -63,6 +63,19 @@ my @files = map { my $file = "$PostgreSQL::Test::Utils::tmp_check/$_.sql"; appen
 	$node->command_ok([ 'pgbench', '-n', '-c', 10, '-j', 2, '-t', 150, '--max-tries', 20, @files, 'shop' ], 'ten clients at once');
 }
 
+# A batch that is sent again while it is being stored: nobody waits in a circle.
+my $same = "$PostgreSQL::Test::Utils::tmp_check/same.sql";
+append_to_file($same, q{
+	\set n :n + 1
+	SELECT r.* FROM (SELECT array_agg(1 + (g * 7) % 20) u, array_agg('view_item'::text) e, array_agg('same' || :n || '-' || g) m
+		FROM generate_series(1, 60) g) a, LATERAL personalize.ingest(u, e, message_ids => m) r;
+});
+{
+	local $ENV{PGOPTIONS} = '-c client_min_messages=error';
+	$node->command_checks_all([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 100, '-D', 'n=0', '-f', $same, 'shop' ],
+		0, [qr/processed: 800\/800/], [], 'eight clients with the same batches');
+}
+
 is($node->safe_psql('shop', 'SELECT count(*) - count(DISTINCT message_key) FROM personalize.event'), '0', 'no message is stored twice');
 is( $node->safe_psql('shop', 'SELECT (SELECT count(*) FROM personalize.event) - (SELECT count(*) FROM personalize.message_seen)'),
 	'0', 'every message remembered is stored, and the other way round');
