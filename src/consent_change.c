@@ -18,16 +18,11 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
-#include "pgstat.h"
+#include "purge_lock.h"
 #include "spi_util.h"
-#include "storage/latch.h"
-#include "storage/proc.h"
-#include "txid.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -38,11 +33,6 @@ PG_FUNCTION_INFO_V1(personalize_why_suppressed);
 
 /* The most parts that can register a purge. */
 #define MAX_PURGES 8
-
-/* So long a withdrawal stays in the queue for its stripe, pauses, and waits in all. */
-#define QUEUE_TIME "200ms"
-#define PAUSE_MS 50
-#define MAX_WAIT_MS 30000
 
 /* What the parts have registered. */
 typedef struct PurgeList
@@ -324,104 +314,22 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	return AllowedNow(decision.userKey, purposes);
 }
 
-/* Raise if statements of this transaction do not see what was committed before them. */
-static void
-CheckReadCommitted(void)
-{
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("withdraw_consent() cannot run in a transaction above READ COMMITTED"),
-				 errdetail("Events committed since the transaction began would be missed."),
-				 errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
-}
-
-/* Wait for a stripe exclusively, but no longer than a while; false if it was not had. */
-static bool
-QueueForStripe(int stripe)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool locked = false;
-
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		int			gucLevel = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout", QUEUE_TIME, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-		StripeLock(stripe, true);
-		AtEOXact_GUC(true, gucLevel);
-		ReleaseCurrentSubTransaction();
-		locked = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return locked;
-}
-
-/*
- * Lock a stripe exclusively.  Who waits for it makes everybody wait who comes
- * after and stores events of the stripe's users, so behind a long transaction we
- * do not stay in the queue: we leave it, let them pass and come again, until
- * lock_timeout or, if there is none, MAX_WAIT_MS is over.
- */
-static void
-LockStripeExclusively(int stripe)
-{
-	TimestampTz start = GetCurrentTimestamp();
-	int			limit = LockTimeout > 0 ? LockTimeout : MAX_WAIT_MS;
-
-	if (StripeTryLock(stripe, true))
-		return;
-	/* who holds it shared may wait for another one like that: find deadlocks */
-	if (TxidHasWrittenEvents())
-	{
-		StripeLock(stripe, true);
-		return;
-	}
-	while (!QueueForStripe(stripe))
-	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), limit))
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("consent is not withdrawn: transactions that may be storing events of the person have not ended within %d ms", limit),
-					 errhint("Try again, with a longer lock_timeout; pg_stat_activity shows transactions that stay open.")));
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 PAUSE_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
 /* withdraw_consent(user_id, purposes, source, notice_version, evidence) → purposes allowed. */
 Datum
 personalize_withdraw_consent(PG_FUNCTION_ARGS)
 {
 	Decision	decision = {.granted = false};
 	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	bool		stripes[EVENT_SHARDS] = {false};
 	SpiUtilScope scope;
 
 	GetDecision(fcinfo, &decision);
 	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
 		GetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 
-	CheckReadCommitted();
-	LockStripeExclusively(EventShard(decision.userKey));
+	PurgeCheckReadCommitted("withdraw_consent()");
+	stripes[EventShard(decision.userKey)] = true;
+	PurgeLockStripes(stripes, "consent is not withdrawn");
 	RunPurges(&uncounts, &decision);
 	ConsentCacheNoteChange(decision.userKey);
 	SpiUtilBegin(&scope);

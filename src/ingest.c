@@ -24,6 +24,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "dedup.h"
 #include "funcapi.h"
@@ -57,24 +58,11 @@ static const struct config_enum_entry eventConsentOptions[] = {
 int			personalize_max_future = 5 * 60 * 1000;
 static int	personalize_dedup_window = 2 * 24 * 60;
 static int	personalize_event_consent = EVENT_CONSENT_GRANT;
-static char *personalize_test_now = NULL;
 
 /* Whether this session has been told that events are suppressed. */
 static bool toldSuppressed = false;
 
 PG_FUNCTION_INFO_V1(personalize_purge_message_seen);
-
-/* The time events arrive. */
-TimestampTz
-IngestNow(void)
-{
-	if (personalize_test_now == NULL || personalize_test_now[0] == '\0')
-		return GetCurrentTimestamp();
-	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-												   CStringGetDatum(personalize_test_now),
-												   ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
-}
 
 /* Begin a call. */
 IngestBatch *
@@ -89,7 +77,7 @@ IngestBegin(const char *source, bool history)
 	PreventCommandDuringRecovery(source);
 	batch->source = source;
 	batch->history = history;
-	batch->now = IngestNow();
+	batch->now = ClockNow();
 	batch->context = context;
 	batch->scratch = AllocSetContextCreate(context, "personalize ingest flush",
 										   ALLOCSET_DEFAULT_SIZES);
@@ -438,7 +426,7 @@ IngestFlush(IngestBatch *batch, bool raise)
 	MemoryContextReset(batch->scratch);
 	batch->messageCount = batch->rowCount = 0;
 	memset(batch->knownEvents, 0, sizeof(batch->knownEvents));
-	batch->now = IngestNow();
+	batch->now = ClockNow();
 }
 
 /* What became of the messages. */
@@ -484,7 +472,7 @@ personalize_purge_message_seen(PG_FUNCTION_ARGS)
 	SpiUtilScope scope;
 	uint64		removed;
 
-	values[0] = TimestampTzGetDatum(IngestNow() - personalize_dedup_window * (int64) USECS_PER_MINUTE);
+	values[0] = TimestampTzGetDatum(ClockNow() - personalize_dedup_window * (int64) USECS_PER_MINUTE);
 	SpiUtilBegin(&scope);
 	removed = SpiUtilRun(&plan, "DELETE FROM personalize.message_seen WHERE received_at < $1",
 						 lengthof(types), types, values, NULL, false);
@@ -509,8 +497,4 @@ IngestInit(void)
 							"Furthest an event's time may lie ahead of the server's clock.",
 							NULL, &personalize_max_future, 5 * 60 * 1000, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomStringVariable("personalize.test_now",
-							   "Time at which events are said to arrive, for tests.",
-							   NULL, &personalize_test_now, "", PGC_SUSET,
-							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 }

@@ -93,9 +93,6 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
-/* The time events arrive: the clock's, or what a test says. */
-extern TimestampTz IngestNow(void);
-
 /* Furthest an event's time may lie ahead, in milliseconds. */
 extern int	personalize_max_future;
 

@@ -14,18 +14,6 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 
-typedef enum LockClass
-{
-	LOCK_SHARD = 1,
-	LOCK_STRIPE,
-	LOCK_NAMES,
-	LOCK_DICTIONARY,
-	LOCK_SESSION_INDEX,
-	LOCK_MESSAGES
-} LockClass;
-
-#define LOCK_KIND 3
-
 /* Take a lock, or say that it could not be had at once. */
 static bool
 Acquire(LockClass class, uint32 object, LOCKMODE mode, bool wait)
@@ -48,6 +36,34 @@ bool
 StripeTryLock(int stripe, bool exclusive)
 {
 	return Acquire(LOCK_STRIPE, stripe, exclusive ? ExclusiveLock : ShareLock, false);
+}
+
+/* Take turns at taking something away from people. */
+void
+PurgeLock(void)
+{
+	Acquire(LOCK_PURGE, 0, ExclusiveLock, true);
+}
+
+/* Take the turn if nobody has it. */
+bool
+PurgeTryLock(void)
+{
+	return Acquire(LOCK_PURGE, 0, ExclusiveLock, false);
+}
+
+/* True if this transaction has the turn. */
+bool
+PurgeLockIsHeld(void)
+{
+	LOCKTAG		tag;
+	LockAcquireResult result;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_PURGE, 0, LOCK_KIND);
+	result = LockAcquire(&tag, ExclusiveLock, false, true);
+	if (result != LOCKACQUIRE_NOT_AVAIL)
+		LockRelease(&tag, ExclusiveLock, false);
+	return result == LOCKACQUIRE_ALREADY_HELD || result == LOCKACQUIRE_ALREADY_CLEAR;
 }
 
 /* Lock a processor's shard. */

@@ -7,6 +7,19 @@
 
 #include "postgres.h"
 
+/* pg_locks shows these as locktype advisory with objsubid 3; classid is one of them. */
+typedef enum LockClass
+{
+	LOCK_SHARD = 1,
+	LOCK_STRIPE,
+	LOCK_NAMES,
+	LOCK_DICTIONARY,
+	LOCK_SESSION_INDEX,
+	LOCK_MESSAGES,
+	LOCK_PURGE
+} LockClass;
+#define LOCK_KIND 3
+
 /*
  * A stripe of users (EventShard of the user's key): ingestion and processors
  * hold it shared, whoever takes something away from a person (withdrawal,
@@ -14,6 +27,14 @@
  */
 extern void StripeLock(int stripe, bool exclusive);
 extern bool StripeTryLock(int stripe, bool exclusive);
+
+/*
+ * Taking something away from people: one at a time, before their stripes.  Both
+ * are taken by PurgeLockStripes (purge_lock.h).
+ */
+extern void PurgeLock(void);
+extern bool PurgeTryLock(void);
+extern bool PurgeLockIsHeld(void);	/* by this transaction */
 
 /* A processor's shard, exclusively: who holds it may write its rows and position. */
 extern void ShardLock(int processor, int shard);

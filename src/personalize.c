@@ -18,6 +18,7 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	ClockInit();
 	CounterInit();
 	EventTypeInit();
 	EventCacheInit();

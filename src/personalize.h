@@ -5,6 +5,7 @@
 #ifndef PERSONALIZE_H
 #define PERSONALIZE_H
 
+extern void ClockInit(void);
 extern void EventCacheInit(void);
 extern void EventTypeInit(void);
 extern void FeatureValueInit(void);

@@ -1,0 +1,202 @@
+/*
+ * purge_lock.c
+ *		Being alone with people, to take something away from them.
+ *
+ * Withdrawals and erasures lock the stripes of the people they are about, which
+ * whoever stores or counts events of these holds shared.  Before that they take
+ * a lock that makes them take turns, for they change rows that people have in
+ * common (counters of an item, postings): in one order, so that no two of them
+ * wait for each other.
+ *
+ * Who waits for a stripe makes everybody wait who comes after and stores events
+ * of its users.  So behind a long transaction we do not stay in the queue: we
+ * leave it, let them pass and come again, until our time is over.
+ */
+#include "postgres.h"
+
+#include "purge_lock.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "spi_util.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "txid.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* So long we stay in the queue, pause, and wait in all. */
+#define QUEUE_TIME "200ms"
+#define PAUSE_MS 50
+#define MAX_WAIT_MS 30000
+
+/* So many transactions in the way are named. */
+#define MAX_NAMED 5
+
+/* Take the turn and the stripes, in order; false if they are not to be had at once. */
+static bool
+LockAll(const bool *stripes, bool wait)
+{
+	if (wait)
+		PurgeLock();
+	else if (!PurgeTryLock())
+		return false;
+	for (int stripe = 0; stripe < EVENT_SHARDS; stripe++)
+	{
+		if (!stripes[stripe])
+			continue;
+		if (wait)
+			StripeLock(stripe, true);
+		else if (!StripeTryLock(stripe, true))
+			return false;
+	}
+	return true;
+}
+
+/* LockAll for no longer than a while; what it has got is given back if it fails. */
+static bool
+TryAll(const bool *stripes, bool wait)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool locked = false;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		int			gucLevel = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", QUEUE_TIME, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		locked = LockAll(stripes, wait);
+		AtEOXact_GUC(true, gucLevel);
+		if (locked)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return locked;
+}
+
+/* The transactions in the way, in words; NULL if they have just ended. */
+static char *
+DescribeHolders(const bool *stripes)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, INT4OID, INT4OID, INT4OID, INT4OID};
+	Datum		chosen[EVENT_SHARDS];
+	Datum		values[5];
+	MemoryContext context = CurrentMemoryContext;
+	int			count = 0;
+	char	   *holders = NULL;
+	bool		isNull;
+	SpiUtilScope scope;
+
+	for (int stripe = 0; stripe < EVENT_SHARDS; stripe++)
+		if (stripes[stripe])
+			chosen[count++] = Int64GetDatum(stripe);
+	values[0] = PointerGetDatum(construct_array(chosen, count, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = Int32GetDatum(LOCK_STRIPE);
+	values[2] = Int32GetDatum(LOCK_PURGE);
+	values[3] = Int32GetDatum(LOCK_KIND);
+	values[4] = Int32GetDatum(MAX_NAMED);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT string_agg(holder, ', ') FROM ("
+			   " SELECT DISTINCT CASE WHEN l.pid IS NULL"
+			   "  THEN format('prepared transaction %L', p.gid)"
+			   "  ELSE format('process %s (%s)', l.pid, coalesce(a.state, a.backend_type)) END AS holder"
+			   " FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
+			   " LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL"
+			   "  AND l.virtualtransaction = '-1/' || p.transaction"
+			   " WHERE l.locktype = 'advisory' AND l.objsubid = $4 AND l.granted"
+			   "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+			   "  AND l.pid IS DISTINCT FROM pg_backend_pid()"
+			   "  AND (l.classid::int8 = $2 AND l.objid::int8 = ANY ($1) OR l.classid::int8 = $3)"
+			   " ORDER BY 1 LIMIT $5) h",
+			   lengthof(types), types, values, NULL, false);
+	if (SPI_processed > 0)
+	{
+		Datum		value = SpiUtilValue(0, 1, &isNull);
+
+		if (!isNull)
+			holders = MemoryContextStrdup(context, TextDatumGetCString(value));
+	}
+	SpiUtilEnd(&scope);
+	return holders;
+}
+
+/* Give up. */
+static void
+ReportTimeout(const bool *stripes, const char *notDone, int limit)
+{
+	char	   *holders = DescribeHolders(stripes);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("%s: transactions that may be storing events of the person have not ended within %d ms",
+					notDone, limit),
+			 holders ? errdetail("Still open: %s.", holders) : 0,
+			 errhint("Try again, with a longer lock_timeout, or end what stays open: see pg_stat_activity and pg_prepared_xacts.")));
+}
+
+/* Lock the chosen stripes exclusively. */
+void
+PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	int			limit = LockTimeout > 0 ? LockTimeout : MAX_WAIT_MS;
+
+	if (TryAll(stripes, false))
+		return;
+	/* who holds one of these already may wait for another like that: find deadlocks */
+	if (TxidHasWrittenEvents() || PurgeLockIsHeld())
+	{
+		LockAll(stripes, true);
+		return;
+	}
+	while (!TryAll(stripes, true))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), limit))
+			ReportTimeout(stripes, notDone, limit);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PAUSE_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Raise if statements of this transaction do not see what was committed before them. */
+void
+PurgeCheckReadCommitted(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot run in a transaction above READ COMMITTED", function),
+				 errdetail("Events committed since the transaction began would be missed."),
+				 errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+}
