@@ -14,8 +14,9 @@
  *	- there are no transaction ids, and no numbers given in order of arrival
  *	  (kinds of event go by their name, rejected events without their place in
  *	  the call);
- *	- there are no readings of the server's clock: of the arrival there is only
- *	  the day, of decisions of a person only their order;
+ *	- there are no readings of the server's clock and no random numbers: of the
+ *	  arrival there is only the day, of decisions of a person only their order,
+ *	  and not the hashes that chain them, which verify_ledger() checks;
  *	- an item that is only known by its id is the same in the catalogue and in
  *	  the log on its way there.
  *
@@ -89,9 +90,9 @@ static const StateTable stateTables[] = {
 	{"consent_ledger",
 		"SELECT jsonb_build_object('user', l.user_key, 'place', row_number() OVER ("
 		"  PARTITION BY l.user_key ORDER BY l.effective_at, l.recorded_at, l.purposes, l.granted),"
-		" 'purposes', l.purposes, 'granted', l.granted, 'source', l.source,"
+		" 'purposes', l.purposes, 'granted', l.granted, 'source', l.source, 'basis', l.basis,"
 		" 'notice', l.notice_version, 'evidence', l.evidence_digest)"
-		" FROM personalize.consent_ledger l"},
+		" FROM personalize.consent_ledger l WHERE NOT l.erased"},
 	{"profile",
 		"SELECT jsonb_build_object('user', p.user_key, 'first', p.first_seen, 'last', p.last_seen,"
 		" 'events', p.events, 'mask', p.mask,"
@@ -165,6 +166,7 @@ static const StateTable stateTables[] = {
 	{"_erasure_candidate",
 		"SELECT to_jsonb(c) - 'noted_at' FROM personalize._erasure_candidate c"},
 
+	{"_secret", NULL, "the key of the pseudonyms, which is random"},
 	{"_tombstone", NULL, "the tombstones of the erased"},
 	{"erasure", NULL, "receipts of erasures"},
 	{"_event_day", NULL, "days that have a partition, which may be empty"},

@@ -1,0 +1,258 @@
+# PropertyWorlds: two databases of one server, one of which was told of everybody
+# and forgot some, while the other never heard of these.
+#
+# Both are made once and emptied before each stream.  Each is told its part of
+# many streams by one psql, the two at the same time, and says after each stream
+# the hash of every table: first as it stands, with events that no processor has
+# counted yet, then with all counted.  In the first round the dictionary of texts
+# is left out: which texts it has depends on what has been counted.
+package PropertyWorlds;
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use PropertyStream qw(make_stream tell erased_of count_messages);
+use Time::HiRes qw(time);
+
+my $directory = dirname(abs_path(__FILE__));
+
+# Settings of a server that plays streams.
+sub configuration
+{
+	return "shared_preload_libraries = 'personalize'\n"
+	  . "personalize.databases = 'postgres'\n"
+	  . "personalize.max_future = '1h'\n"
+	  . "autovacuum = off\nmax_wal_size = 4GB\nshared_buffers = 64MB\nlog_min_messages = fatal\n"
+	  . "log_statement = none\nlog_connections = off\nlog_disconnections = off\nlog_replication_commands = off\n";
+}
+
+# Worlds on a started node.
+sub new
+{
+	my ($class, $node) = @_;
+	my $self = bless { node => $node, databases => [ 'forgot', 'never_knew' ] }, $class;
+
+	for my $database (@{ $self->{databases} })
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $database");
+		$node->safe_psql($database, 'SET client_min_messages = error; CREATE EXTENSION personalize');
+		$node->safe_psql($database, slurp_file("$directory/world.sql"));
+	}
+	$self->{has} = { map { $_ => $node->safe_psql('forgot', "SELECT property.has('$_')") eq 't' } qw(forget scrub_erased) };
+	$self->{data_tables} = [ split /,/, $node->safe_psql('forgot', "SELECT array_to_string(property.data_tables(), ',')") ];
+	return $self;
+}
+
+# The stream of a seed; all times are relative to the hour before this one.
+sub stream
+{
+	my ($self, $seed) = @_;
+	my $now = int(time());
+
+	return make_stream($seed, base => $now - $now % 3600, now => $now);
+}
+
+# What comes at the end of a stream: tables not empty, and hashes, twice.
+sub closing
+{
+	my ($self, $seed) = @_;
+	my $scrub = $self->{has}{scrub_erased} ? "SELECT FROM personalize.scrub_erased();\n" : '';
+
+	return $scrub
+	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
+	  . "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}', date_trunc('day', now()));\n"
+	  . "SELECT FROM personalize.enable_processor('profile'), personalize.enable_processor('item_stat'), personalize.enable_processor('neighbour');\n"
+	  . "SELECT FROM personalize.rollup_now();\n"
+	  . $scrub
+	  . "SELECT 'rolled', $seed, name, hash FROM property.hashes('{}', date_trunc('day', now()));\n";
+}
+
+# Let the psql of each world run its script; their output, by world.
+sub play
+{
+	my ($self, @scripts) = @_;
+	my @run;
+
+	for my $world (0, 1)
+	{
+		my $file = PostgreSQL::Test::Utils::tempdir() . "/world_$world.sql";
+		open(my $out, '>', $file) or die "$file: $!";
+		binmode($out, ':raw');
+		print $out "SET client_min_messages = error;\nSET synchronous_commit = off;\n", $scripts[$world];
+		close($out);
+		$run[$world] = { out => '', err => '' };
+		$run[$world]{harness} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=0', '-F', '|',
+				'-d', $self->{node}->connstr($self->{databases}[$world]), '-f', $file ],
+			'<', '/dev/null', '>', \$run[$world]{out}, '2>', \$run[$world]{err});
+	}
+	$_->{harness}->finish for @run;
+	return @run;
+}
+
+# Read what a world said of its streams into {seed}{round}{table}.
+sub read_answer
+{
+	my ($run) = @_;
+	my %answer;
+
+	while ($run->{out} =~ /^(filled|tail|rolled)\|(\d+)\|(\w+)\|(\w*)$/mg)
+	{
+		$answer{$2}{$1}{$3} = $4;
+	}
+	return \%answer;
+}
+
+# Tables in which the worlds differ after a stream, as "round table".
+sub compare
+{
+	my ($left, $right, $operations) = @_;
+	my @different;
+
+	return ('nothing: a world did not get to its end') unless $left->{rolled} && $right->{rolled};
+	# the scores of those who came back, seconds ago, change by the second
+	my $returns = grep { $_->{what} eq 'return' } @$operations;
+	for my $round ('tail', 'rolled')
+	{
+		for my $table (sort keys %{ $left->{$round} })
+		{
+			next if $table eq '_popular' && $returns;
+			push @different, "$round $table" if $left->{$round}{$table} ne ($right->{$round}{$table} // '');
+		}
+	}
+	return @different;
+}
+
+# Play streams {seed => operations}; by seed the tables that differ, and all errors.
+sub try
+{
+	my ($self, $streams, %option) = @_;
+	my %result;
+	my $hour = int(time() / 3600);
+	my @scripts = ('', '');
+
+	for my $seed (sort { $a <=> $b } keys %$streams)
+	{
+		for my $world (0, 1)
+		{
+			$scripts[$world] .= "SELECT FROM property.reset();\n" . join('', tell($streams->{$seed}, $world == 0)) . $self->closing($seed)
+			  . ($option{append} // '');
+		}
+	}
+	my @run = $self->play(@scripts);
+	my @answer = map { read_answer($_) } @run;
+	$self->{last_output} = [ map { $_->{out} } @run ];
+	for my $seed (keys %$streams)
+	{
+		$result{$seed} = [ compare($answer[0]{$seed} // {}, $answer[1]{$seed} // {}, $streams->{$seed}) ];
+	}
+	my $errors = join('', map { $run[$_]{err} =~ s/^/$self->{databases}[$_]: /mgr } 0, 1);
+	# what is popular changes with the hour
+	return $self->try($streams, %option) if int(time() / 3600) != $hour;
+	return { different => \%result, errors => $errors, filled => { map { $_ => $answer[0]{$_}{filled} } keys %$streams } };
+}
+
+# The same for one stream, with the server stopped and started in its middle.
+sub try_with_restart
+{
+	my ($self, $seed, $mode) = @_;
+	my $operations = $self->stream($seed);
+	my $middle = int(@$operations * (0.3 + rand(0.6)));
+	my @first;
+	my @second;
+	my $hour = int(time() / 3600);
+
+	for my $world (0, 1)
+	{
+		my @sql = tell($operations, $world == 0);
+		push @first, "SELECT FROM property.reset();\n" . join('', @sql[ 0 .. $middle - 1 ]);
+		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed);
+	}
+	my @before = $self->play(@first);
+	$self->{node}->stop($mode);
+	$self->{node}->start;
+	my @after = $self->play(@second);
+	my @answer = map { read_answer($_) } @after;
+	my $errors = join('', map { $_->{err} } @before, @after);
+	return $self->try_with_restart($seed, $mode) if int(time() / 3600) != $hour;
+	return { different => { $seed => [ compare($answer[0]{$seed} // {}, $answer[1]{$seed} // {}, $operations) ] },
+		errors => $errors, filled => { $seed => $answer[0]{$seed}{filled} } };
+}
+
+# True if a stream still fails.
+sub fails
+{
+	my ($self, $operations) = @_;
+	my $result = $self->try({ 1 => $operations });
+
+	return @{ $result->{different}{1} } > 0 && $result->{different}{1}[0] !~ /^nothing/;
+}
+
+# Leave out what a failure does not need: pieces of the list, ever smaller.
+sub shrink_list
+{
+	my ($list, $deadline, $check) = @_;
+	my $size = int(@$list / 2);
+
+	while ($size >= 1 && time() < $deadline)
+	{
+		for (my $from = 0; $from < @$list && time() < $deadline;)
+		{
+			my @shorter = @$list;
+			splice @shorter, $from, $size;
+			if ($check->(\@shorter)) { $list = \@shorter; }
+			else { $from += $size; }
+		}
+		$size = int($size / 2);
+	}
+	return $list;
+}
+
+# A small stream that fails too.
+sub shrink
+{
+	my ($self, $operations, $seconds) = @_;
+	my $deadline = time() + $seconds;
+
+	$operations = shrink_list($operations, $deadline, sub { return $self->fails($_[0]) });
+	for my $n (0 .. $#$operations)
+	{
+		next unless $operations->[$n]{messages} && @{ $operations->[$n]{messages} } > 1;
+		my $with = sub {
+			my ($messages) = @_;
+			my @changed = @$operations;
+			$changed[$n] = { %{ $operations->[$n] }, messages => $messages };
+			return \@changed;
+		};
+		$operations = $with->(shrink_list($operations->[$n]{messages}, $deadline,
+				sub { return @{ $_[0] } && $self->fails($with->($_[0])) }));
+	}
+	return $operations;
+}
+
+# What there is to say about a failure: the small stream, and the rows that differ.
+sub explain
+{
+	my ($self, $seed, $operations, $seconds) = @_;
+	my $text = "seed $seed: run it alone with PERSONALIZE_SEED=$seed PERSONALIZE_RUNS=1\n";
+
+	return $text unless $self->fails($operations);
+	$operations = $self->shrink($operations, $seconds);
+	my $result = $self->try({ 1 => $operations });
+	my %tables = map { (split / /)[1] => 1 } @{ $result->{different}{1} };
+	$text .= 'shrunk to ' . @$operations . ' operations, ' . count_messages($operations) . " messages:\n"
+	  . join('', tell($operations, 1)) . "differs in: @{ $result->{different}{1} }\n";
+	for my $table (sort keys %tables)
+	{
+		my @rows = map { { map { $_ => 1 } split /\n/, $self->{node}->safe_psql($_,
+			"SELECT personalize._canonical_rows('$table', date_trunc('day', now()))") } } @{ $self->{databases} };
+		$text .= "$table: only where they were forgotten: $_\n" for grep { !$rows[1]{$_} } sort keys %{ $rows[0] };
+		$text .= "$table: only where they never were: $_\n" for grep { !$rows[0]{$_} } sort keys %{ $rows[1] };
+	}
+	return $text;
+}
+
+1;
