@@ -524,8 +524,9 @@ sub tell
 		}
 		elsif ($o->{what} eq 'forget')
 		{
+			$sql = join('', map { 'SELECT personalize.withdraw_consent(' . literal($_) . ");\n" } @{ $o->{ids} }) if $full;
 			$sql = (@{ $o->{ids} } == 1 ? 'SELECT personalize.forget(' . literal($o->{ids}[0]) . ')'
-				: 'SELECT personalize.forget_many(' . array('text', @{ $o->{ids} }) . ')') . ";\n" if $full;
+				: 'SELECT personalize.forget_many(' . array('text', @{ $o->{ids} }) . ')') . ";\n" if $full && !$ENV{PROP_WITHDRAW};
 		}
 		else
 		{
