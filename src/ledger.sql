@@ -45,11 +45,56 @@ CREATE FUNCTION personalize._ledger_hash(entry personalize.consent_ledger) RETUR
 COMMENT ON FUNCTION personalize._ledger_hash(personalize.consent_ledger) IS
 	'the hash an entry of the consent ledger should have';
 
+CREATE TABLE personalize._ledger_pruned (
+	hash bytea NOT NULL,
+	txid bigint NOT NULL,
+	pruned_at timestamptz NOT NULL
+);
+COMMENT ON TABLE personalize._ledger_pruned IS
+	'entries that retention took out of the consent ledger: what followed them still verifies';
+SELECT pg_catalog.pg_extension_config_dump('personalize._ledger_pruned', '');
+CREATE FUNCTION personalize._ledger_prune(superseded_before timestamptz) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_ledger_prune' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._ledger_prune(timestamptz) IS
+	'removes decisions that others superseded before that time, and older ones of erased people, from the consent ledger; returns how many';
+
+CREATE FUNCTION personalize.verify_ledger(
+	user_id personalize.entity_id DEFAULT NULL,
+	anchor jsonb DEFAULT NULL,
+	OUT user_key bigint,
+	OUT recorded_at timestamptz,
+	OUT hash bytea,
+	OUT problem text,
+	OUT detail text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_verify_ledger' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION personalize.verify_ledger(personalize.entity_id, jsonb) IS
+	'what is wrong with the consent ledger, of one person or (NULL) of all; no row: nothing. problem is changed (the entry is not what was written), removed (an entry it follows is gone), doubled, erased in part, or anchor (the ledger no longer holds what it held when ledger_anchor() was called)';
+
+CREATE FUNCTION personalize.ledger_anchor() RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_ledger_anchor' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.ledger_anchor() IS
+	'what the consent ledger holds now, as a count and a digest: kept outside the database, it lets verify_ledger(anchor => ...) find that the newest entries were cut off or the whole was written anew';
+
+CREATE FUNCTION personalize.consent_proof(user_id personalize.entity_id) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_consent_proof' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.consent_proof(personalize.entity_id) IS
+	'everything a person decided, in words, with the hashes that chain it and all it takes to compute them outside the database';
+
 REVOKE ALL ON FUNCTION
 	personalize._ledger_mask(bigint),
-	personalize._ledger_hash(personalize.consent_ledger)
+	personalize._ledger_hash(personalize.consent_ledger),
+	personalize._ledger_prune(timestamptz),
+	personalize.verify_ledger(personalize.entity_id, jsonb),
+	personalize.ledger_anchor(),
+	personalize.consent_proof(personalize.entity_id)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize._ledger_mask(bigint),
-	personalize._ledger_hash(personalize.consent_ledger)
+	personalize._ledger_hash(personalize.consent_ledger),
+	personalize._ledger_prune(timestamptz)
 	TO personalize_owner;
+GRANT EXECUTE ON FUNCTION
+	personalize.verify_ledger(personalize.entity_id, jsonb),
+	personalize.ledger_anchor(),
+	personalize.consent_proof(personalize.entity_id)
+	TO personalize_admin;

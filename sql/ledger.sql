@@ -1,0 +1,151 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+\set SHOW_CONTEXT never
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+
+-- pseudonyms: stable, of this database, and made by the oldest secret
+SELECT count(*), min(octet_length(secret)) FROM personalize._secret;
+SELECT personalize._pseudonym(1) = personalize._pseudonym(1) AS stable, personalize._pseudonym(1) <> personalize._pseudonym(2) AS differ,
+	personalize._pseudonym(1) = ('x' || encode(substr(hmac, 1, 8), 'hex'))::bit(64)::int8 AS as_documented
+	FROM (SELECT sha256(opad || sha256(ipad || '\x70736575646f6e796d00'::bytea || int8send(1))) AS hmac
+		FROM (SELECT string_agg(set_byte('\x00', 0, get_byte(k, i) # 54), '' ORDER BY i) AS ipad,
+				string_agg(set_byte('\x00', 0, get_byte(k, i) # 92), '' ORDER BY i) AS opad
+			FROM (SELECT secret || decode(repeat('00', 32), 'hex') AS k FROM personalize._secret) s, generate_series(0, 63) i) pads) h;
+BEGIN;
+SELECT personalize._pseudonym(1) AS before \gset
+INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('younger'));
+SELECT personalize._pseudonym(1) = :before AS the_younger_does_not_count;
+INSERT INTO personalize._secret VALUES (now() - interval '1 day', sha256('older'));
+SELECT personalize._pseudonym(1) = :before AS the_older_counts;
+DELETE FROM personalize._secret;
+SELECT personalize._pseudonym(1);
+ROLLBACK;
+
+-- decisions of three people, one of whom an event brought
+SELECT personalize.grant_consent('ada', '{analytics,personalization}', 'banner', 'notice 3', 'form 17');
+SELECT personalize.track('bob', 'view_item', 1, consent => '{analytics}');
+SELECT personalize.grant_consent('bob', '{marketing}', 'platform', effective_at => '2020-01-01 00:00+00');
+SELECT personalize.withdraw_consent('ada', '{analytics}');
+SELECT personalize.track('bob', 'view_item', 1, consent => '{analytics,recommendations}');
+SELECT personalize.grant_consent('ada', '{analytics}', E'caf\u00e9');
+SELECT personalize.grant_consent('cleo', '{analytics}');
+CREATE VIEW entry AS
+	SELECT row_number() OVER (PARTITION BY l.user_key ORDER BY l.recorded_at) AS n, s.name, l.purposes, l.granted, l.source,
+		(SELECT array_agg(p.n ORDER BY p.n) FROM unnest(l.previous) h JOIN
+			(SELECT row_number() OVER (PARTITION BY user_key ORDER BY recorded_at) AS n, hash FROM personalize.consent_ledger) p ON p.hash = h) AS follows
+	FROM personalize.consent_ledger l LEFT JOIN unnest('{ada,bob,cleo}'::text[]) AS s(name) ON personalize.user_key(s.name) = l.user_key;
+SELECT * FROM entry ORDER BY name, n;
+SELECT * FROM personalize.verify_ledger();
+
+-- the proof holds all it takes to compute the hashes elsewhere
+CREATE FUNCTION pg_temp.field(value bytea) RETURNS bytea LANGUAGE sql AS $$
+	SELECT CASE WHEN value IS NULL THEN int4send(-1) ELSE int4send(octet_length(value)) || value END $$;
+CREATE FUNCTION pg_temp.recompute(proof jsonb) RETURNS TABLE (n bigint, hash text, equal boolean, follows_known boolean) LANGUAGE sql AS $$
+	SELECT ordinality, e ->> 'hash', encode(sha256('\x01'::bytea || int4send(jsonb_array_length(e -> 'previous'))
+			|| coalesce((SELECT string_agg(decode(h, 'hex'), '' ORDER BY h) FROM jsonb_array_elements_text(e -> 'previous') h), '')
+			|| int8send((proof ->> 'pseudonym')::int8) || int8send((e ->> 'effective_us')::int8) || int8send((e ->> 'recorded_us')::int8)
+			|| int8send((e ->> 'txid')::int8) || int8send((e ->> 'nonce')::int8) || int4send((e ->> 'purposes')::int4)
+			|| CASE WHEN (e ->> 'granted')::boolean THEN '\x01'::bytea ELSE '\x00' END
+			|| pg_temp.field(convert_to(e ->> 'source', 'UTF8')) || pg_temp.field(convert_to(e ->> 'basis', 'UTF8'))
+			|| pg_temp.field(convert_to(e ->> 'notice_version', 'UTF8')) || pg_temp.field(decode(e ->> 'evidence_digest', 'hex'))), 'hex') = e ->> 'hash',
+		NOT EXISTS (SELECT FROM jsonb_array_elements_text(e -> 'previous') h
+			WHERE h NOT IN (SELECT k ->> 'hash' FROM jsonb_array_elements(proof -> 'entries') k))
+	FROM jsonb_array_elements(proof -> 'entries') WITH ORDINALITY AS t(e, ordinality) $$;
+SELECT name, r.n, r.equal, r.follows_known FROM unnest('{ada,bob,cleo}'::text[]) name, pg_temp.recompute(personalize.consent_proof(name)) r ORDER BY 1, 2;
+SELECT count(*), count(DISTINCT r.hash) FROM pg_temp.recompute(personalize.consent_proof('ada')) r JOIN personalize.consent_ledger l ON encode(l.hash, 'hex') = r.hash;
+SELECT e ->> 'decision' AS decision, e -> 'about' AS about, e ->> 'source' AS source, e ->> 'evidence_digest' = encode(sha256('form 17'), 'hex') AS evidence
+	FROM jsonb_array_elements(personalize.consent_proof('ada') -> 'entries') e;
+SELECT personalize.consent_proof('bob') ->> 'pseudonym' = personalize._pseudonym(personalize.user_key('bob'))::text AS pseudonym;
+SELECT personalize.consent_proof('nobody') -> 'entries' AS entries;
+
+-- whatever a superuser does to one entry is found
+CREATE VIEW wrong AS SELECT s.name, e.n, v.problem, count(*) FROM personalize.verify_ledger() v
+	LEFT JOIN unnest('{ada,bob,cleo}'::text[]) AS s(name) ON personalize.user_key(s.name) = v.user_key
+	LEFT JOIN (SELECT hash, row_number() OVER (PARTITION BY user_key ORDER BY recorded_at) AS n FROM personalize.consent_ledger) e ON e.hash = v.hash
+	GROUP BY 1, 2, 3;
+SELECT personalize.ledger_anchor() AS anchor \gset
+SELECT problem, detail FROM personalize.verify_ledger(anchor => :'anchor');
+CREATE FUNCTION pg_temp.try(attack text) RETURNS SETOF wrong LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		EXECUTE replace(attack, 'middle', format('(user_key = %s AND NOT granted)', personalize.user_key('ada')));
+		RETURN QUERY SELECT * FROM wrong ORDER BY 1, 2, 3;
+		RAISE EXCEPTION 'undone';
+	EXCEPTION WHEN raise_exception THEN
+	END;
+END $$;
+SELECT column_name, t.* FROM (VALUES
+		('effective_at', 'effective_at - interval ''1 second'''), ('recorded_at', 'recorded_at + interval ''1 microsecond'''),
+		('txid', 'txid + 1'), ('nonce', '-nonce'), ('purposes', 'purposes | 2'), ('granted', 'true'), ('erased', 'true'),
+		('source', '''someone else'''), ('basis', ''''''), ('notice_version', '''notice 3'''), ('evidence_digest', '''\x00'''),
+		('previous', '''{}'''), ('previous', '''{NULL}'''), ('hash', 'sha256('''')'), ('hash', '''''')) AS c(column_name, value),
+	LATERAL pg_temp.try(format('UPDATE personalize.consent_ledger SET %I = %s WHERE middle', column_name, value)) t ORDER BY 1, value, 2, 3, 4;
+-- every column of the table was tried
+SELECT attname FROM pg_attribute WHERE attrelid = 'personalize.consent_ledger'::regclass AND attnum > 0 AND attname <> ALL
+	('{effective_at,recorded_at,txid,nonce,purposes,granted,erased,source,basis,notice_version,evidence_digest,previous,hash}');
+SELECT * FROM pg_temp.try('UPDATE personalize.consent_ledger SET user_key = personalize.user_key(''cleo'') WHERE middle');
+SELECT * FROM pg_temp.try('DELETE FROM personalize.consent_ledger WHERE middle');
+SELECT * FROM pg_temp.try('INSERT INTO personalize.consent_ledger SELECT * FROM personalize.consent_ledger WHERE middle');
+SELECT * FROM pg_temp.try('INSERT INTO personalize.consent_ledger SELECT l.user_key, now(), now(), txid, 1, 15, true, false, ''forged'', NULL, NULL, NULL, ARRAY[l.hash], sha256(''x'')
+	FROM personalize.consent_ledger l WHERE middle');
+-- an entry of one person in the place of another's, and the other way round
+SELECT * FROM pg_temp.try($$UPDATE personalize.consent_ledger l SET user_key = personalize.user_key(CASE WHEN user_key = personalize.user_key('ada') THEN 'cleo' ELSE 'ada' END)
+	WHERE middle OR user_key = personalize.user_key('cleo')$$);
+-- a withdrawal that is made to look like an erased person's, key and all
+SELECT * FROM pg_temp.try('UPDATE personalize.consent_ledger SET user_key = personalize._pseudonym(user_key), erased = true WHERE middle');
+-- the newest entry: only an anchor knows of it
+SELECT * FROM pg_temp.try('DELETE FROM personalize.consent_ledger WHERE source = ''caf\u00e9''');
+BEGIN;
+DELETE FROM personalize.consent_ledger WHERE source = E'caf\u00e9';
+SELECT user_key, problem, detail FROM personalize.verify_ledger(anchor => :'anchor');
+ROLLBACK;
+-- so with a whole chain that is written anew by one who knows how
+BEGIN;
+UPDATE personalize.consent_ledger SET granted = false WHERE user_key = personalize.user_key('cleo');
+UPDATE personalize.consent_ledger l SET hash = personalize._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
+SELECT user_key, problem, detail FROM personalize.verify_ledger();
+SELECT user_key, problem, detail FROM personalize.verify_ledger(anchor => :'anchor');
+ROLLBACK;
+-- or with one that is put in with a true hash and an old transaction
+BEGIN;
+INSERT INTO personalize.consent_ledger SELECT user_key, effective_at + interval '1 second', recorded_at, txid, nonce + 1, purposes, granted, erased, source, basis, notice_version,
+	evidence_digest, previous, hash FROM personalize.consent_ledger WHERE user_key = personalize.user_key('cleo');
+UPDATE personalize.consent_ledger l SET hash = personalize._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
+SELECT user_key, problem, detail FROM personalize.verify_ledger('cleo', :'anchor');
+ROLLBACK;
+-- what comes later does not disturb an anchor; one person alone can be verified
+SELECT personalize.grant_consent('dan', '{analytics}');
+SELECT problem FROM personalize.verify_ledger(anchor => :'anchor');
+BEGIN;
+UPDATE personalize.consent_ledger SET purposes = 15 WHERE user_key = personalize.user_key('dan');
+SELECT 'ada', problem FROM personalize.verify_ledger('ada') UNION ALL SELECT 'dan', problem FROM personalize.verify_ledger('dan');
+ROLLBACK;
+
+-- retention: superseded decisions go, what holds stays, and so do chain and anchor
+SELECT personalize._ledger_prune('2000-01-01'), personalize._ledger_prune('infinity');
+SELECT * FROM entry WHERE name IS NOT NULL ORDER BY name, n;
+SELECT problem FROM personalize.verify_ledger(anchor => :'anchor');
+SELECT purpose, allowed FROM personalize.consent_of('ada') WHERE allowed;
+
+-- bad input
+\set VERBOSITY terse
+SELECT * FROM personalize.verify_ledger(anchor => '{}');
+SELECT * FROM personalize.verify_ledger(anchor => '[1]');
+SELECT * FROM personalize.verify_ledger(anchor => '{"version": 2, "asof": "1:3:3:", "entries": 1, "digest": "d"}');
+SELECT * FROM personalize.verify_ledger(anchor => '{"version": 1, "asof": "x", "entries": 1, "digest": "d"}');
+SELECT * FROM personalize.verify_ledger(anchor => '{"version": 1, "asof": "1:3:3:", "entries": "1", "digest": "d"}');
+SELECT * FROM personalize.verify_ledger('');
+SELECT personalize.consent_proof(NULL);
+SELECT personalize._ledger_prune(NULL);
+-- for administrators
+SET ROLE personalize_app;
+SELECT personalize.consent_proof('ada');
+SELECT personalize.verify_ledger();
+SELECT count(*) FROM personalize._secret;
+RESET ROLE;
+SET ROLE personalize_admin;
+SELECT count(*) FROM personalize.verify_ledger();
+SELECT jsonb_array_length(personalize.consent_proof('ada') -> 'entries'), personalize.ledger_anchor() ->> 'entries';
+SELECT count(*) FROM personalize._secret;
+RESET ROLE;
+SET client_min_messages = warning;
+DROP VIEW wrong, entry CASCADE;
