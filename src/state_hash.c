@@ -71,10 +71,11 @@ typedef struct StateTable
 static const StateTable stateTables[] = {
 	{"event",
 		"SELECT jsonb_build_object('day', (e.received_at AT TIME ZONE 'UTC')::date, 'ts', e.ts,"
-		" 'user', e.user_key, 'consent', e.consent, 'event', " EVENT_NAME("e.event") ","
+		" 'user', e.user_key, 'consent', e.consent, 'event', n.name,"
 		" 'ordinal', e.ordinal, 'item', e.item_key, 'session', e.session_key,"
 		" 'request', e.request_key, 'message', e.message_key, 'slot', e.slot,"
-		" 'value', e.value, 'properties', e.properties) FROM personalize.event e"},
+		" 'value', e.value, 'properties', e.properties)"
+		" FROM personalize.event e LEFT JOIN personalize.event_type n USING (event)"},
 	{"rejected_event",
 		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
 		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
@@ -96,11 +97,11 @@ static const StateTable stateTables[] = {
 	{"profile",
 		"SELECT jsonb_build_object('user', p.user_key, 'first', p.first_seen, 'last', p.last_seen,"
 		" 'events', p.events, 'mask', p.mask,"
-		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, " EVENT_NAME("i.event") ", i.consent) ORDER BY i.place)"
-		"  FROM personalize._recent_items(p.recent) WITH ORDINALITY AS i (item_key, ts, event, consent, place)),"
-		" 'features', (SELECT f.state - 'newest' || jsonb_build_object('features',"
-		"   (SELECT coalesce(jsonb_agg(e.value ORDER BY e.value), '[]') FROM jsonb_array_elements(f.state -> 'features') AS e))"
-		"  FROM (SELECT personalize._state_folded(p.features, $1)::jsonb AS state) f))"
+		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, n.name, i.consent) ORDER BY i.place)"
+		"  FROM personalize._recent_items(p.recent) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
+		"  LEFT JOIN personalize.event_type n USING (event)),"
+		/* folding leaves the features in one order */
+		" 'features', personalize._state_folded(p.features, $1)::jsonb)"
 		" FROM personalize.profile p"},
 	{"preference",
 		"SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p"},
@@ -115,8 +116,9 @@ static const StateTable stateTables[] = {
 		" WHERE l.kind = 'i' AND NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)"},
 	{"item_stat",
 		"SELECT jsonb_build_object('pane', s.pane_start, 'item', s.item_key,"
-		" 'currency', s.currency_code, 'event', " EVENT_NAME("s.event") ", 'slot', s.slot_bucket,"
-		" 'count', s.count, 'amount', s.amount) FROM personalize.item_stat s"},
+		" 'currency', s.currency_code, 'event', n.name, 'slot', s.slot_bucket,"
+		" 'count', s.count, 'amount', s.amount)"
+		" FROM personalize.item_stat s LEFT JOIN personalize.event_type n USING (event)"},
 	{"_basket", PLAIN("_basket")},
 	{"_popular",
 		/* a digit less than is stored, because sums of fractions depend on their order */

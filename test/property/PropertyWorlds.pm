@@ -64,7 +64,7 @@ sub closing
 
 	return $scrub
 	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
-	  . "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}', date_trunc('day', now()));\n"
+	  . "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n"
 	  . "SELECT personalize.enable_processor(name) FROM unnest('{profile,item_stat,neighbour}'::text[]) AS name;\n"
 	  . "SELECT FROM personalize.rollup_now();\n"
 	  . $scrub

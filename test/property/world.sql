@@ -39,11 +39,16 @@ BEGIN
 END
 $$;
 
--- All tables but settings, work in progress and statistics.
+-- Tables that no event changes.
+CREATE FUNCTION property.settings() RETURNS text[] LANGUAGE sql AS $$
+	SELECT '{purpose,purpose_default,consent_mapping,event_type,event_alias,signal,signal_state,
+		neighbour_parameter,item_sync,processor,retention_policy,purpose_role}'::text[]
+$$;
+
+-- All tables that hold something of people or items.
 CREATE FUNCTION property.data_tables() RETURNS text[] LANGUAGE sql AS $$
 	SELECT array_agg(table_name ORDER BY table_name) FROM personalize._state_tables()
-	WHERE exempt_because IS NULL AND table_name <> ALL ('{purpose,purpose_default,consent_mapping,event_type,event_alias,
-		signal,signal_state,neighbour_parameter,item_sync,processor,_erasure_candidate,retention_policy,purpose_role}')
+	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate}')
 		OR table_name IN ('_tombstone', 'erasure')
 $$;
 
