@@ -120,6 +120,11 @@ SELECT personalize.cohort_count('interest_brand', 'x', '-1 day');
 -- who may
 SET ROLE personalize_analyst;
 SELECT count(*) > 0 FROM personalize.profile_feature;
+RESET ROLE;
+CREATE ROLE regress_analyst IN ROLE personalize_analyst, personalize_personalization;
+SET ROLE regress_analyst;
+SET personalize.purpose = 'personalization';
+SELECT count(*) > 0 FROM personalize.profile_feature;
 SELECT count(*) > 0 FROM personalize.profile_pane;
 SELECT (SELECT count(*) > 0 FROM personalize.profile_person), (SELECT count(*) > 0 FROM personalize.analytics_event);
 SELECT personalize.cohort_count('interest_brand', 'brand-1') > 0, (SELECT count(*) FROM personalize.cohort_counts('interest_brand'));
@@ -128,3 +133,5 @@ SET ROLE personalize_app;
 SELECT count(*) FROM personalize.profile_feature;
 SELECT personalize.cohort_count('interest_brand', 'brand-1');
 RESET ROLE;
+RESET personalize.purpose;
+DROP ROLE regress_analyst;

@@ -206,11 +206,16 @@ WHERE what IN ('recent', 'profile');
 SELECT * FROM (SELECT signal, value, count, sum FROM personalize.features('user 2', NULL)
 	EXCEPT SELECT signal, value, count, sum FROM counted WHERE user_key = personalize.user_key('user 2')) x;
 -- who may read
+CREATE ROLE regress_profile_reader IN ROLE personalize_app, personalize_personalization;
 SET ROLE personalize_app;
 SELECT count(*) > 0 AS readable FROM personalize.features('user 1');
+SET ROLE regress_profile_reader;
+SELECT count(*) > 0 AS readable FROM personalize.features('user 1', purpose => 'personalization');
+SET ROLE personalize_app;
 SELECT count(*) FROM personalize.profile;
 SELECT personalize._feature_value(1::smallint, 1);
 RESET ROLE;
+DROP ROLE regress_profile_reader;
 
 -- in a read-only transaction, in parallel, as of a snapshot
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

@@ -65,10 +65,13 @@ SELECT incarnation, system_identifier = (SELECT system_identifier FROM pg_contro
 FROM personalize._incarnation ORDER BY incarnation DESC LIMIT 1;
 
 DROP FUNCTION txid;
--- internals are nobody's, but for those that belong to a type
+-- internals are nobody's, but for those that belong to a type and those that policies call
 SELECT p.proname FROM pg_proc p
 	WHERE p.pronamespace = 'personalize'::regnamespace AND p.proname LIKE '\_%'
 		AND has_function_privilege('public', p.oid, 'execute')
 		AND NOT EXISTS (SELECT FROM pg_type t WHERE t.typnamespace = p.pronamespace
 			AND (t.oid = p.prorettype OR t.oid = ANY (p.proargtypes) OR p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)))
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass
+			AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid)
+		AND p.proname NOT IN ('_closed', '_purpose_bits')
 	ORDER BY 1;

@@ -24,6 +24,7 @@
 #include "funcapi.h"
 #include "key.h"
 #include "miscadmin.h"
+#include "policy.h"
 #include "profile.h"
 #include "profile_delta.h"
 #include "relation.h"
@@ -176,6 +177,26 @@ SignalArgument(FunctionCallInfo fcinfo)
 	return NULL;
 }
 
+/*
+ * The signal argument, which the purpose in force must cover; NULL if it does
+ * not and denials are silent.
+ */
+static const Signal *
+ReadableSignalArgument(FunctionCallInfo fcinfo, int purpose)
+{
+	const Signal *signal = SignalArgument(fcinfo);
+	int32		bits = PolicyBits(PG_ARGISNULL(purpose) ? NULL : PG_GETARG_TEXT_PP(purpose));
+
+	if ((signal->purposes & bits) != 0)
+		return signal;
+	if (!PolicyIsSilent())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("signal \"%s\" is not counted for the purpose in force", signal->name),
+				 errhint("View personalize.signal_status lists the purposes of each signal.")));
+	return NULL;
+}
+
 /* Start to walk over the profiles. */
 static void
 BeginProfiles(ProfileScan *scan, const Cohort *cohort)
@@ -250,13 +271,16 @@ IsInCohort(const Cohort *cohort, const Feature *feature, int64 *count, int64 *su
 Datum
 personalize_cohort_count(PG_FUNCTION_ARGS)
 {
-	Cohort		cohort = {.signal = SignalArgument(fcinfo)};
+	Cohort		cohort = {.signal = ReadableSignalArgument(fcinfo, 4)};
 	bool		anyValue = PG_ARGISNULL(1);
 	uint64		hash = anyValue ? 0 : FeatureValueHash(KeyFromText(PG_GETARG_TEXT_PP(1)));
-	uint64		key = FeatureKeyMake(cohort.signal->id, hash);
+	uint64		key;
 	ProfileScan scan;
 	int64		users = 0;
 
+	if (cohort.signal == NULL)
+		PG_RETURN_INT64(0);
+	key = FeatureKeyMake(cohort.signal->id, hash);
 	ProfileSpanArguments(fcinfo, 2, &cohort.since, &cohort.until);
 	BeginProfiles(&scan, &cohort);
 	while (NextProfile(&scan))
@@ -332,7 +356,7 @@ Datum
 personalize_cohort_counts(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Cohort		cohort = {.signal = SignalArgument(fcinfo)};
+	Cohort		cohort = {.signal = ReadableSignalArgument(fcinfo, 3)};
 	HTAB	   *counted;
 	HASH_SEQ_STATUS sequence;
 	CohortValue **order;
@@ -341,6 +365,8 @@ personalize_cohort_counts(PG_FUNCTION_ARGS)
 
 	ProfileSpanArguments(fcinfo, 1, &cohort.since, &cohort.until);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (cohort.signal == NULL)
+		return (Datum) 0;
 	counted = CountValues(&cohort);
 	order = palloc_extended(sizeof(CohortValue *) * (hash_get_num_entries(counted) + 1),
 							MCXT_ALLOC_HUGE);

@@ -26,12 +26,13 @@ CREATE VIEW personalize.profile_feature AS
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
 		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
+			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL) f
 	WHERE coalesce(t.enabled AND NOT t.dropped, true);
 COMMENT ON VIEW personalize.profile_feature IS
-	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
+	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
 COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
 COMMENT ON COLUMN personalize.profile_feature.value IS 'what was counted: a category, a brand, a word, an item_id';
 COMMENT ON COLUMN personalize.profile_feature.period IS 'one of the signal''s periods: count and sum are of (now - period, now], to the grain of the panes';
@@ -48,11 +49,12 @@ CREATE VIEW personalize.profile_pane AS
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
 		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
+			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal) f
 	WHERE coalesce(t.enabled AND NOT t.dropped, true);
 COMMENT ON VIEW personalize.profile_pane IS
-	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers';
+	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
 COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';
 COMMENT ON COLUMN personalize.profile_pane.value IS 'what was counted: a category, a brand, a word, an item_id';
 COMMENT ON COLUMN personalize.profile_pane.pane_start IS 'the pane is [pane_start, pane_end)';
@@ -62,7 +64,11 @@ COMMENT ON COLUMN personalize.profile_pane.sum IS 'their weights';
 COMMENT ON COLUMN personalize.profile_pane.user_key IS 'user_key(user_id)';
 
 CREATE VIEW personalize.profile_person AS
-	SELECT s.user_id, p.first_seen, p.last_seen, p.events,
+	SELECT s.user_id,
+		-- counted from events for personalization
+		CASE WHEN personalize._readable(2) THEN p.first_seen END AS first_seen,
+		CASE WHEN personalize._readable(2) THEN p.last_seen END AS last_seen,
+		CASE WHEN personalize._readable(2) THEN p.events END AS events,
 		ARRAY(SELECT u.name
 			FROM personalize.purpose u
 				LEFT JOIN personalize.purpose_default d ON d.purpose OPERATOR(pg_catalog.=) u.name
@@ -76,8 +82,8 @@ CREATE VIEW personalize.profile_person AS
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
 	WHERE personalize._unrestricted(p.mask, p.user_key) OPERATOR(pg_catalog.=) p.mask;
 COMMENT ON VIEW personalize.profile_person IS
-	'the people who have a profile, one row each, as far as the profile processor has got';
-COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization';
+	'the people who have a profile that the purpose in force may see, one row each, as far as the profile processor has got';
+COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization; NULL if that is not the purpose in force, as last_seen and events';
 COMMENT ON COLUMN personalize.profile_person.last_seen IS 'time of the last such event';
 COMMENT ON COLUMN personalize.profile_person.events IS 'how many such events';
 COMMENT ON COLUMN personalize.profile_person.purposes IS 'names of the purposes the person allows now';
@@ -91,9 +97,10 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) e.user_key
 		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
-	WHERE personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1;
+	WHERE (personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
+		(SELECT personalize._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0;
 COMMENT ON VIEW personalize.analytics_event IS
-	'the raw events that may be used for purpose analytics, with names; up to the last commit. A condition on received_at leaves out whole days';
+	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';
 COMMENT ON COLUMN personalize.analytics_event.item_id IS 'NULL if the catalogue does not have it';
 COMMENT ON COLUMN personalize.analytics_event.ts IS 'when it happened';
@@ -101,28 +108,29 @@ COMMENT ON COLUMN personalize.analytics_event.received_at IS 'when the database 
 COMMENT ON COLUMN personalize.analytics_event.user_key IS 'user_key(user_id)';
 
 CREATE FUNCTION personalize.cohort_count(
-	signal text, value personalize.entity_id, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL) RETURNS bigint
+	signal text, value personalize.entity_id, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL,
+	purpose text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_cohort_count' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION personalize.cohort_count(text, personalize.entity_id, interval, timestamptz) IS
-	'how many people did something with a value of a signal (NULL: with any) within (as_of - period, as_of], to the grain of the panes; a month counts 30 days, period NULL: all that is kept, as_of NULL: now. As far as the profile processor has got; only people whose consent covers the signal. Error 42704 for an unknown signal';
+COMMENT ON FUNCTION personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text) IS
+	'how many people did something with a value of a signal (NULL: with any) within (as_of - period, as_of], to the grain of the panes; a month counts 30 days, period NULL: all that is kept, as_of NULL: now. As far as the profile processor has got; only people whose consent covers the signal. purpose NULL: personalize.purpose. Error 42704 for an unknown signal, 42501 for one that the purpose in force does not cover';
 CREATE FUNCTION personalize.cohort_counts(
-	signal text, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL,
+	signal text, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL,
 	OUT value text, OUT users bigint, OUT count bigint, OUT sum numeric) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_cohort_counts' LANGUAGE C STABLE PARALLEL SAFE COST 100000 ROWS 100;
-COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz) IS
+COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text) IS
 	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights';
 
 REVOKE ALL ON FUNCTION
 	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
 	personalize._profile_panes(personalize.feature_state, smallint),
-	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz),
-	personalize.cohort_counts(text, interval, timestamptz)
+	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
+	personalize.cohort_counts(text, interval, timestamptz, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
 	personalize._profile_panes(personalize.feature_state, smallint),
-	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz),
-	personalize.cohort_counts(text, interval, timestamptz)
+	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
+	personalize.cohort_counts(text, interval, timestamptz, text)
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personalize.profile_person,
 	personalize.analytics_event

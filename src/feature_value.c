@@ -27,6 +27,7 @@
 #include "keyed.h"
 #include "lock.h"
 #include "personalize.h"
+#include "policy.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/array.h"
@@ -415,7 +416,7 @@ FeatureValueText(const Signal *signal, uint64 hash, Snapshot snapshot)
 	return entry->value;
 }
 
-/* _feature_value(signal, value_key): the text behind a feature's value. */
+/* _feature_value(signal, value_key): the text behind a value, if the purpose in force covers the signal. */
 Datum
 personalize_feature_value(PG_FUNCTION_ARGS)
 {
@@ -424,7 +425,8 @@ personalize_feature_value(PG_FUNCTION_ARGS)
 	text	   *value = NULL;
 
 	FeatureValueTrimCache();
-	if (id >= 0 && id < set->idLimit && set->byId[id] != NULL)
+	if (id >= 0 && id < set->idLimit && set->byId[id] != NULL &&
+		(set->byId[id]->purposes & PolicyBits(NULL)) != 0)
 		value = FeatureValueText(set->byId[id], PG_GETARG_INT64(1), GetActiveSnapshot());
 	if (value == NULL)
 		PG_RETURN_NULL();

@@ -24,6 +24,19 @@ BEGIN
 	END LOOP;
 END
 $$;
+-- row policies
+SELECT personalize._apply_policies(p.name, p.mask, p.unanalyzed)
+FROM personalize._person_table p
+WHERE pg_catalog.to_regclass(pg_catalog.format('personalize.%I', p.name)) IS NOT NULL;
+CREATE EVENT TRIGGER personalize_close_partitions ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
+	EXECUTE FUNCTION personalize._close_partitions();
+COMMENT ON EVENT TRIGGER personalize_close_partitions IS
+	'partitions of personalize.event that are attached or created by hand are closed to direct access';
+GRANT SELECT ON personalize.event, personalize.subject TO personalize_analyst, personalize_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.purpose_role TO personalize_admin;
+GRANT SELECT ON personalize._person_table, personalize._impersonal_table TO personalize_admin;
+
 -- the workers connect as the owner, also where PUBLIC may not
 DO $$
 BEGIN

@@ -15,7 +15,9 @@
 #include "miscadmin.h"
 #include "processor.h"
 #include "relation.h"
+#include "spi_util.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -23,6 +25,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_processor_lag);
 PG_FUNCTION_INFO_V1(personalize_server_state);
+PG_FUNCTION_INFO_V1(personalize_table_state);
 PG_FUNCTION_INFO_V1(personalize_worker_state);
 
 #define MAX_COUNTED 1000000
@@ -130,6 +133,46 @@ personalize_server_state(PG_FUNCTION_ARGS)
 	values[2] = BoolGetDatum(RelationVersionMatches());
 	values[3] = CStringGetTextDatum(PERSONALIZE_VERSION);
 	values[4] = BoolGetDatum(TxidIsInUse());
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), values, nulls)));
+}
+
+/* _table_state(): what health() asks of tables that row policies close. */
+Datum
+personalize_table_state(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	TupleDesc	description;
+	Datum		values[5];
+	bool		nulls[5];
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+
+	if (get_call_result_type(fcinfo, NULL, &description) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT EXISTS (SELECT FROM personalize.event)"
+			   " OR EXISTS (SELECT FROM personalize.subject WHERE granted <> 0)"
+			   " OR EXISTS (SELECT FROM personalize.purpose_default WHERE answer = 'allowed'),"
+			   " count(*) FILTER (WHERE r.source <> 'dictionary'),"
+			   " (array_agg(r.source || ': ' || r.reason ORDER BY r.rejected_at DESC)"
+			   "  FILTER (WHERE r.source <> 'dictionary'))[1],"
+			   " count(*) FILTER (WHERE r.source = 'dictionary'),"
+			   " (array_agg(r.reason ORDER BY r.rejected_at) FILTER (WHERE r.source = 'dictionary'))[1]"
+			   " FROM personalize.rejected_event AS r"
+			   " WHERE r.source IN ('profile', 'item_stat', 'neighbour', 'dictionary')",
+			   0, NULL, NULL, NULL, false);
+	for (int i = 0; i < 5; i++)
+	{
+		MemoryContext spiContext = MemoryContextSwitchTo(context);
+		bool		byValue = TupleDescAttr(description, i)->attbyval;
+
+		values[i] = SpiUtilValue(0, i + 1, &nulls[i]);
+		if (!nulls[i])
+			values[i] = datumCopy(values[i], byValue, TupleDescAttr(description, i)->attlen);
+		MemoryContextSwitchTo(spiContext);
+	}
+	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), values, nulls)));
 }
 

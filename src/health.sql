@@ -24,6 +24,14 @@ COMMENT ON FUNCTION personalize._worker_state() IS
 REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin;
 
+CREATE FUNCTION personalize._table_state(
+	OUT any_allowed boolean, OUT set_aside bigint, OUT last_set_aside text, OUT collisions bigint, OUT first_collision text)
+	AS 'MODULE_PATHNAME', 'personalize_table_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._table_state() IS
+	'whether anybody has allowed anything, how many events a processor could not count and why it could not the last, how many ids share a key and the first such';
+REVOKE ALL ON FUNCTION personalize._table_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._table_state() TO personalize_owner, personalize_admin;
+
 CREATE FUNCTION personalize._stat_processor(
 	OUT processor text, OUT enabled boolean, OUT activity text, OUT waiting bigint, OUT lag interval,
 	OUT events bigint, OUT batches bigint, OUT rejected bigint, OUT last_batch_at timestamptz,
@@ -118,25 +126,20 @@ BEGIN ATOMIC
 		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,
 		CASE WHEN NOT p.any_allowed THEN
 			'Record permissions with personalize.grant_consent() or the consent of an event; personalize.why_suppressed(user_id) tells more.' END
-	FROM (
-		SELECT EXISTS (SELECT FROM personalize.event)
-			OR EXISTS (SELECT FROM personalize.subject WHERE granted <> 0)
-			OR EXISTS (SELECT FROM personalize.purpose_default WHERE answer = 'allowed') AS any_allowed) AS p
+	FROM personalize._table_state() AS p
 	UNION ALL
-	SELECT 'events set aside', count(*) = 0,
-		format('%s events could not be counted by a processor', count(*))
-			|| coalesce((array_agg('; last by ' || r.source || ': ' || r.reason ORDER BY r.rejected_at DESC))[1], ''),
-		CASE WHEN count(*) > 0 THEN
+	SELECT 'events set aside', r.set_aside = 0,
+		format('%s events could not be counted by a processor', r.set_aside)
+			|| coalesce('; last by ' || r.last_set_aside, ''),
+		CASE WHEN r.set_aside > 0 THEN
 			'See personalize.rejected_event WHERE source IN (''profile'', ''item_stat'', ''neighbour''); delete the rows that are settled.' END
-	FROM personalize.rejected_event AS r
-	WHERE r.source IN ('profile', 'item_stat', 'neighbour')
+	FROM personalize._table_state() AS r
 	UNION ALL
-	SELECT 'key collisions', count(*) = 0,
-		coalesce((array_agg(r.reason ORDER BY r.rejected_at))[1], 'every id has a key of its own'),
-		CASE WHEN count(*) > 0 THEN
+	SELECT 'key collisions', r.collisions = 0,
+		coalesce(r.first_collision, 'every id has a key of its own'),
+		CASE WHEN r.collisions > 0 THEN
 			'Give one of them another id: they cannot be told apart. Then delete the row of personalize.rejected_event WHERE source = ''dictionary''.' END
-	FROM personalize.rejected_event AS r
-	WHERE r.source = 'dictionary';
+	FROM personalize._table_state() AS r;
 END;
 REVOKE ALL ON FUNCTION personalize._health_tables() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin;

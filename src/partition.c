@@ -28,6 +28,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "policy.h"
 #include "postmaster/bgworker.h"
 #include "relation.h"
 #include "spi_util.h"
@@ -112,6 +113,7 @@ MakePartition(int32 day)
 						" (LIKE personalize.event INCLUDING DEFAULTS)", name));
 	RunCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 						" USING brin (txid) WITH (pages_per_range = 16)", name, name));
+	PolicyClosePartition(psprintf("personalize.%s", name));
 	RunCommand(psprintf("ALTER TABLE personalize.event ATTACH PARTITION personalize.%s"
 						" FOR VALUES FROM ('%s') TO ('%s')",
 						name, DayLiteral(day), DayLiteral(day + 1)));

@@ -20,6 +20,8 @@ _PG_init(void)
 {
 	ClockInit();
 	CounterInit();
+	PolicyInit();
+	PolicyGuardInit();
 	EventTypeInit();
 	EventCacheInit();
 	ConsentCacheInit();

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "key.h"
+#include "policy.h"
 #include "profile.h"
 #include "signal_internal.h"
 #include "utils/array.h"
@@ -107,24 +108,11 @@ UserArgument(FunctionCallInfo fcinfo)
 	return KeyFromText(PG_GETARG_TEXT_PP(0));
 }
 
-/* The bit of the purpose an argument names. */
+/* The bit of the purpose in force; 0 if reading is denied silently. */
 static int32
 PurposeArgument(FunctionCallInfo fcinfo, int argument)
 {
-	text	   *name;
-	int32		bit;
-
-	if (PG_ARGISNULL(argument))
-		return CONSENT_PERSONALIZATION;
-	name = PG_GETARG_TEXT_PP(argument);
-	bit = ConsentPurposeBit(ConsentReadPurposes(GetActiveSnapshot()),
-							VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	if (bit == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("purpose \"%s\" does not exist", text_to_cstring(name)),
-				 errhint("Table personalize.purpose lists the purposes.")));
-	return bit;
+	return PolicyPurpose(PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument));
 }
 
 /* The span of time the arguments ask for: (since, until]. */
@@ -170,13 +158,19 @@ personalize_features(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	TimestampTz since;
 	TimestampTz until;
+	int64		userKey;
+	int32		purpose;
 	ProfileView *view;
 	FeatureRows rows;
 
 	ProfileSpanArguments(fcinfo, 1, &since, &until);
-	view = ProfileLoad(UserArgument(fcinfo), PurposeArgument(fcinfo, 3));
-	rows = CollectRows(view, since, until);
+	userKey = UserArgument(fcinfo);
+	purpose = PurposeArgument(fcinfo, 3);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (purpose == 0)
+		return (Datum) 0;
+	view = ProfileLoad(userKey, purpose);
+	rows = CollectRows(view, since, until);
 	for (int i = 0; i < rows.count; i++)
 	{
 		FeatureRow *row = &rows.rows[i];
@@ -214,13 +208,18 @@ personalize_recent(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			limit = PG_ARGISNULL(1) ? PROFILE_MAX_RECENT : PG_GETARG_INT32(1);
-	ProfileView *view = ProfileLoad(UserArgument(fcinfo), PurposeArgument(fcinfo, 2));
+	int64		userKey = UserArgument(fcinfo);
+	int32		purpose = PurposeArgument(fcinfo, 2);
+	ProfileView *view;
 
 	if (limit < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("n must not be negative, but is %d", limit)));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (purpose == 0)
+		return (Datum) 0;
+	view = ProfileLoad(userKey, purpose);
 	for (int i = 0; i < Min(view->recentCount, limit); i++)
 	{
 		const ProfileItem *item = &view->recent[i];
@@ -331,13 +330,18 @@ Datum
 personalize_profile(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
-	ProfileView *view = ProfileLoad(UserArgument(fcinfo), PurposeArgument(fcinfo, 1));
-	bool		mayCount = (view->purposes & CONSENT_PERSONALIZATION) != 0;
+	int64		userKey = UserArgument(fcinfo);
+	int32		purpose = PurposeArgument(fcinfo, 1);
+	bool		mayCount = (purpose & CONSENT_PERSONALIZATION) != 0;
+	ProfileView *view;
 	FeatureRows rows;
 	Datum		values[8];
 	bool		nulls[8];
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (purpose == 0)
+		return (Datum) 0;
+	view = ProfileLoad(userKey, purpose);
 	/* somebody of whom nothing is stored yet may have events waiting */
 	if (!view->exists && !view->stale)
 		return (Datum) 0;

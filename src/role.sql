@@ -12,7 +12,12 @@ BEGIN
 			('personalize_owner', true),
 			('personalize_app', false),
 			('personalize_analyst', false),
-			('personalize_admin', false)) AS v(name, login)
+			('personalize_admin', false),
+			-- whose members may read for a purpose
+			('personalize_analytics', false),
+			('personalize_personalization', false),
+			('personalize_recommendations', false),
+			('personalize_marketing', false)) AS v(name, login)
 	LOOP
 		SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) r.name;
 		IF NOT FOUND THEN

@@ -5,15 +5,18 @@
  * Callers hold EXECUTE on a function, not rights on the tables behind it, so
  * the statements run as personalize_owner, inside a security-restricted
  * context and with search_path pinned: nothing a caller set up in its session
- * can redirect them.
+ * can redirect them.  Row security holds for the owner as for anybody: between
+ * SpiUtilBegin and SpiUtilEnd the policies let this backend pass.
  */
 #include "postgres.h"
 
 #include "spi_util.h"
 
 #include "miscadmin.h"
+#include "policy.h"
 #include "relation.h"
 #include "utils/guc.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 /* Become the owner, pin search_path and connect to SPI. */
@@ -26,14 +29,20 @@ SpiUtilBegin(SpiUtilScope *scope)
 	scope->gucLevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* off makes a statement fail that policies apply to */
+	if (!row_security)
+		(void) set_config_option("row_security", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	PolicyEnter();
 }
 
 /* Disconnect and become the caller again. */
 void
 SpiUtilEnd(SpiUtilScope *scope)
 {
+	PolicyLeave();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(true, scope->gucLevel);

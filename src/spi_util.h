@@ -20,7 +20,8 @@ typedef struct SpiUtilScope
 /*
  * Connect to SPI as the extension's owner with search_path pinned to
  * pg_catalog; SpiUtilEnd gives everything back.  An error in between is
- * undone by the (sub)transaction's abort.
+ * undone by the (sub)transaction's abort.  In between row security lets us pass,
+ * so no code of a user's may run there.
  */
 extern void SpiUtilBegin(SpiUtilScope *scope);
 extern void SpiUtilEnd(SpiUtilScope *scope);
@@ -28,7 +29,9 @@ extern void SpiUtilEnd(SpiUtilScope *scope);
 /*
  * Run a statement through a plan kept in *plan for the life of the backend.
  * nulls is as in SPI_execute_plan (NULL: no nulls).  Returns SPI_processed;
- * rows are in SPI_tuptable.  The snapshot is the active one if readOnly.
+ * rows are in SPI_tuptable.  The snapshot is the active one if readOnly.  Such a
+ * plan is never parallel, as one of SPI_execute may be: parallel workers do not
+ * have our pass through row security.
  */
 extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const Oid *types, const Datum *values,

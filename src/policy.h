@@ -1,0 +1,51 @@
+/*
+ * policy.h
+ *		For which purpose somebody may read, and what our own code may pass.
+ *
+ * A request says which purpose: the reader's argument, else the setting
+ * personalize.purpose.  Membership in the purpose's role is the authority, and
+ * it is checked at each use.
+ */
+#ifndef PERSONALIZE_POLICY_H
+#define PERSONALIZE_POLICY_H
+
+#include "postgres.h"
+
+/* Every purpose: what a role that bypasses row security reads if it asks for none. */
+#define POLICY_EVERYTHING (-1)
+
+/*
+ * The bit of the purpose in force: of the argument, or of the setting if that
+ * is NULL.  Error 42501 if there is none, it does not exist or the current role
+ * does not hold it; 0 instead under personalize.on_denied = empty.  A role that
+ * bypasses row security and requests nothing has 'personalization'.
+ */
+extern int32 PolicyPurpose(text *argument);
+
+/* The same, but such a role has POLICY_EVERYTHING. */
+extern int32 PolicyBits(text *argument);
+
+/*
+ * Between these two the row policies let pass whatever this backend does.
+ * SpiUtilBegin and SpiUtilEnd call them; the end of the (sub)transaction in
+ * which PolicyEnter was called undoes it.  No code of a user's may run between.
+ */
+extern void PolicyEnter(void);
+extern void PolicyLeave(void);
+
+/* True between PolicyEnter and PolicyLeave. */
+extern bool PolicyIsInternal(void);
+
+/* Grows whenever a purpose in force may have changed. */
+extern uint64 PolicyGeneration(void);
+
+/* True if the role is not subject to row security. */
+extern bool PolicyBypasses(Oid roleId);
+
+/* True under personalize.on_denied = empty. */
+extern bool PolicyIsSilent(void);
+
+/* Close a partition, a table of event's days, to direct access; SPI is connected. */
+extern void PolicyClosePartition(const char *qualifiedName);
+
+#endif

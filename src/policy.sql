@@ -1,0 +1,130 @@
+-- policy: for which purpose a role may read, and who may write.
+CREATE TABLE personalize.purpose_role (
+	purpose text PRIMARY KEY,
+	role name NOT NULL
+);
+COMMENT ON TABLE personalize.purpose_role IS
+	'the role whose members may read for a purpose in this database; a purpose without a row here: personalize_<purpose>';
+COMMENT ON COLUMN personalize.purpose_role.purpose IS 'purpose.name';
+COMMENT ON COLUMN personalize.purpose_role.role IS 'a role of the cluster; nobody may read for the purpose while there is none of this name';
+SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_role', '');
+
+CREATE FUNCTION personalize._purpose_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'personalize_purpose_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._purpose_changed() IS
+	'has every session look up again who may read for which purpose';
+CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_role
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+
+-- What policies call.  Everybody may call them, or an error would tell of a
+-- function rather than of what is missing; they say nothing about anybody's data.
+CREATE FUNCTION personalize._may_read_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_may_read_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION personalize._internal_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_internal_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize._may_read_support(internal), personalize._internal_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize._may_read() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_may_read' LANGUAGE C STABLE PARALLEL SAFE COST 1
+	SUPPORT personalize._may_read_support;
+COMMENT ON FUNCTION personalize._may_read() IS
+	'true if a purpose is in force that the current role holds; else error 42501, or false under personalize.on_denied = empty';
+CREATE FUNCTION personalize._readable(mask integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_readable' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize._readable(integer) IS
+	'true if the mask contains the purpose in force; errors as _may_read()';
+CREATE FUNCTION personalize._readable(granted integer, decided integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_readable_decided' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize._readable(integer, integer) IS
+	'true if a person allows the purpose in force, by decision or by default; errors as _may_read()';
+CREATE FUNCTION personalize._purpose_bits(otherwise integer) RETURNS integer
+	AS 'MODULE_PATHNAME', 'personalize_purpose_bits' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize._purpose_bits(integer) IS
+	'the bit of the purpose in force; for a role that bypasses row security and requests none, the argument; errors as _may_read()';
+CREATE FUNCTION personalize._internal(table_name text, writing boolean) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_internal' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1
+	SUPPORT personalize._internal_support;
+COMMENT ON FUNCTION personalize._internal(text, boolean) IS
+	'true within the extension''s own code; else error 42501';
+CREATE FUNCTION personalize._closed() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_closed' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1
+	SUPPORT personalize._internal_support;
+COMMENT ON FUNCTION personalize._closed() IS
+	'the policy of partitions: true within the extension''s own code; else error 42501';
+REVOKE ALL ON FUNCTION personalize._purpose_changed() FROM PUBLIC;
+
+CREATE FUNCTION personalize._close_partitions() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'personalize_close_partitions' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._close_partitions() IS
+	'closes partitions that were attached to event or created by hand';
+REVOKE ALL ON FUNCTION personalize._close_partitions() FROM PUBLIC;
+
+-- Every table of the extension is in one of these two lists.  mask: what
+-- _readable() is given; NULL: nobody reads it with SQL.  unanalyzed: columns
+-- that ANALYZE leaves out, for its samples would outlive the person.
+CREATE VIEW personalize._person_table (name, mask, unanalyzed) AS VALUES
+	('event', 'consent', '{user_key,session_key,request_key,message_key,properties}'::text[]),
+	('rejected_event', 'consent', '{user_key,payload}'),
+	('subject', 'granted, decided', '{user_key,user_id}'),
+	('profile', 'mask', '{user_key,recent,features}'),
+	('session', 'consent', '{user_key,session_key,items}'),
+	-- made of sessions of people who allow recommendations
+	('posting', '4', '{data}'),
+	('preference', NULL, '{user_key,value,value_key}'),
+	('consent_ledger', NULL, '{user_key,evidence_digest}'),
+	('message_seen', NULL, '{message}'),
+	('feature_value', NULL, '{value}'),
+	('_dictionary_log', NULL, '{key,id}'),
+	('_basket', NULL, '{user_key}'),
+	('_secret', NULL, '{secret}'),
+	('_tombstone', NULL, '{pseudonym}'),
+	('erasure', NULL, '{pseudonym}'),
+	('_erasure_candidate', NULL, '{key}');
+COMMENT ON VIEW personalize._person_table IS
+	'tables that hold a person''s data: policies are made from this list';
+CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
+	('purpose', 'definitions'), ('purpose_default', 'definitions'), ('purpose_role', 'definitions'),
+	('consent_mapping', 'definitions'), ('event_type', 'definitions'), ('event_alias', 'definitions'),
+	('signal', 'definitions'), ('signal_state', 'definitions'), ('neighbour_parameter', 'definitions'),
+	('retention_policy', 'definitions'),
+	('item', 'the catalogue'), ('item_sync', 'the catalogue'),
+	('item_stat', 'counters of items'), ('_popular', 'counters of items'), ('_popular_state', 'counters of items'),
+	('_session_total', 'a counter'),
+	('_event_day', 'positions'), ('processor', 'positions'), ('processor_position', 'positions'),
+	('_incarnation', 'positions');
+COMMENT ON VIEW personalize._impersonal_table IS
+	'tables that hold nobody''s data, and what they hold instead: they have no policies';
+
+-- The policies of one table of the list, made anew.
+CREATE FUNCTION personalize._apply_policies(table_name text, mask text, unanalyzed text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	target text := format('personalize.%I', table_name);
+	writing text := format('personalize._internal(%L, true)', table_name);
+	reading text := CASE WHEN mask IS NULL THEN format('personalize._internal(%L, false)', table_name)
+		ELSE format('personalize._may_read() AND personalize._readable(%s)', mask) END;
+	policy text;
+	col text;
+BEGIN
+	EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', target);
+	FOREACH policy IN ARRAY '{rows,purpose,insert,update,delete}'::text[] LOOP
+		IF EXISTS (SELECT FROM pg_policy WHERE polrelid = target::regclass AND polname = 'personalize_' || policy) THEN
+			EXECUTE format('DROP POLICY personalize_%s ON %s', policy, target);
+		END IF;
+	END LOOP;
+	EXECUTE format('CREATE POLICY personalize_rows ON %s USING (true) WITH CHECK (true)', target);
+	EXECUTE format('CREATE POLICY personalize_purpose ON %s AS RESTRICTIVE FOR SELECT USING (%s)', target, reading);
+	EXECUTE format('CREATE POLICY personalize_insert ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (%s)', target, writing);
+	EXECUTE format('CREATE POLICY personalize_update ON %s AS RESTRICTIVE FOR UPDATE USING (%s) WITH CHECK (%2$s)', target, writing);
+	EXECUTE format('CREATE POLICY personalize_delete ON %s AS RESTRICTIVE FOR DELETE USING (%s)', target, writing);
+	FOREACH col IN ARRAY unanalyzed LOOP
+		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = target::regclass AND attname = col) THEN
+			EXECUTE format('ALTER TABLE %s ALTER %I SET STATISTICS 0', target, col);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION personalize._apply_policies(text, text, text[]) IS
+	'gives a table of _person_table its row policies, again if it has them, and keeps persons out of its statistics';
+REVOKE ALL ON FUNCTION personalize._apply_policies(text, text, text[]) FROM PUBLIC;

@@ -1,0 +1,308 @@
+/*
+ * policy_guard.c
+ *		What row policies call, and the pass of our own code.
+ *
+ * Row security holds for the tables' owner too, and our SPI statements run as
+ * that owner.  They pass because a flag of this backend is up, which only C code
+ * can raise.  It is a depth: functions call each other.  An error in between
+ * leaves it raised; the abort of the (sub)transaction lowers it to what it was
+ * when that began.
+ *
+ * Parallel workers do not have the flag.  The plans of SpiUtilRun are never
+ * parallel, and the functions that do nothing but ask for the flag are
+ * PARALLEL RESTRICTED.
+ *
+ * Functions that the policies call: _may_read(), when a statement is planned, so
+ * that somebody who may not ask is told so even if no row would be looked at;
+ * _readable(mask) per row, which is what decides; _internal(table, writing) and
+ * _closed(), both then and there, for what nobody reads or writes with SQL.
+ */
+#include "postgres.h"
+
+#include "policy.h"
+
+#include "access/xact.h"
+#include "consent.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
+#include "personalize.h"
+#include "relation.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_may_read);
+PG_FUNCTION_INFO_V1(personalize_readable);
+PG_FUNCTION_INFO_V1(personalize_readable_decided);
+PG_FUNCTION_INFO_V1(personalize_purpose_bits);
+PG_FUNCTION_INFO_V1(personalize_internal);
+PG_FUNCTION_INFO_V1(personalize_closed);
+PG_FUNCTION_INFO_V1(personalize_may_read_support);
+PG_FUNCTION_INFO_V1(personalize_internal_support);
+
+/* How deep we were in our own code when a subtransaction began. */
+typedef struct SavedDepth
+{
+	SubTransactionId subtransaction;
+	int			depth;
+} SavedDepth;
+
+static int	depth = 0;
+static SavedDepth *saved = NULL;
+static int	savedCount = 0;
+static int	savedCapacity = 0;
+
+/* What a policy remembers for the time of a query. */
+typedef struct Reader
+{
+	uint64		generation;
+	Oid			userId;
+	int32		bits;
+	int32		defaults;		/* purposes allowed by who has not spoken */
+} Reader;
+
+/* From here on the policies let this backend pass. */
+void
+PolicyEnter(void)
+{
+	depth++;
+}
+
+/* And from here on as before PolicyEnter. */
+void
+PolicyLeave(void)
+{
+	Assert(depth > 0);
+	depth--;
+}
+
+/* True between the two. */
+bool
+PolicyIsInternal(void)
+{
+	return depth > 0;
+}
+
+/* Note the depth at which a subtransaction begins; 0 goes without saying. */
+static void
+SaveDepth(SubTransactionId subtransaction)
+{
+	if (depth == 0)
+		return;
+	if (savedCount == savedCapacity)
+	{
+		savedCapacity = savedCapacity == 0 ? 8 : savedCapacity * 2;
+		saved = saved ? repalloc(saved, sizeof(SavedDepth) * savedCapacity) :
+			MemoryContextAlloc(TopMemoryContext, sizeof(SavedDepth) * savedCapacity);
+	}
+	saved[savedCount++] = (SavedDepth)
+	{
+		.subtransaction = subtransaction,.depth = depth
+	};
+}
+
+/* Subtransaction callback: an abort gives the depth back. */
+static void
+SubtransactionEnds(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	bool		known = savedCount > 0 && saved[savedCount - 1].subtransaction == mine;
+
+	if (event == SUBXACT_EVENT_START_SUB)
+		SaveDepth(mine);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		depth = known ? saved[savedCount - 1].depth : 0;
+	if (known && (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB))
+		savedCount--;
+}
+
+/* Transaction callback: nothing of ours runs outside one. */
+static void
+TransactionEnds(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
+		event == XACT_EVENT_PRE_PREPARE)
+		return;
+	depth = 0;
+	savedCount = 0;
+}
+
+/* The purposes that hold for who has not spoken. */
+static int32
+Defaults(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationFind("purpose_default", false)));
+	int32		allowed = ConsentReadPurposes(snapshot)->allowed;
+
+	UnregisterSnapshot(snapshot);
+	return allowed;
+}
+
+/* Find out anew what the query may read. */
+static Reader *
+Refresh(FunctionCallInfo fcinfo, bool withDefaults)
+{
+	Reader	   *reader = fcinfo->flinfo->fn_extra;
+	int32		bits = PolicyBits(NULL);
+
+	if (reader == NULL)
+	{
+		reader = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Reader));
+		reader->defaults = withDefaults ? Defaults() : 0;
+	}
+	else if (reader->bits != bits)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the purpose in force changed while the statement was running"),
+				 errhint("Set personalize.purpose before the statement.")));
+	reader->bits = bits;
+	reader->userId = GetUserId();
+	reader->generation = PolicyGeneration();
+	fcinfo->flinfo->fn_extra = reader;
+	return reader;
+}
+
+/* What the query may read, found out once unless something changed. */
+static inline Reader *
+ReaderOf(FunctionCallInfo fcinfo, bool withDefaults)
+{
+	Reader	   *reader = fcinfo->flinfo->fn_extra;
+
+	if (likely(reader != NULL && reader->generation == PolicyGeneration() &&
+			   reader->userId == GetUserId()))
+		return reader;
+	return Refresh(fcinfo, withDefaults);
+}
+
+/* _may_read(): an error, or false, if no purpose is in force. */
+Datum
+personalize_may_read(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(PolicyBits(NULL) != 0);
+}
+
+/* Planner support of _may_read(): asked once, rows are left to _readable(). */
+Datum
+personalize_may_read_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSimplify) && PolicyBits(NULL) != 0)
+		PG_RETURN_POINTER(makeBoolConst(true, false));
+	PG_RETURN_POINTER(NULL);
+}
+
+/* _readable(mask): does the row's mask contain the purpose in force? */
+Datum
+personalize_readable(PG_FUNCTION_ARGS)
+{
+	const Reader *reader;
+
+	if (PolicyIsInternal())
+		PG_RETURN_BOOL(true);
+	reader = ReaderOf(fcinfo, false);
+	PG_RETURN_BOOL(reader->bits == POLICY_EVERYTHING ||
+				   (PG_GETARG_INT32(0) & reader->bits) != 0);
+}
+
+/* _readable(granted, decided): the same for a person. */
+Datum
+personalize_readable_decided(PG_FUNCTION_ARGS)
+{
+	const Reader *reader;
+	int32		granted = PG_GETARG_INT32(0);
+	int32		decided = PG_GETARG_INT32(1);
+
+	if (PolicyIsInternal())
+		PG_RETURN_BOOL(true);
+	reader = ReaderOf(fcinfo, true);
+	PG_RETURN_BOOL(reader->bits == POLICY_EVERYTHING ||
+				   (((granted & decided) | (reader->defaults & ~decided)) & reader->bits) != 0);
+}
+
+/* _purpose_bits(otherwise): the purpose in force; otherwise for who reads everything. */
+Datum
+personalize_purpose_bits(PG_FUNCTION_ARGS)
+{
+	int32		bits = PolicyBits(NULL);
+
+	PG_RETURN_INT32(bits == POLICY_EVERYTHING ? PG_GETARG_INT32(0) : bits);
+}
+
+/* True within our own code; else an error, or false if a read is denied silently. */
+static bool
+CheckInternal(const char *table, bool writing)
+{
+	if (PolicyIsInternal() || PolicyBypasses(GetUserId()))
+		return true;
+	if (!writing && PolicyIsSilent())
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("table \"personalize.%s\" is %s through its functions",
+					table, writing ? "written" : "read"),
+			 errhint("Chapter Functions of the README lists them.")));
+	return false;
+}
+
+/* The same for partitions. */
+static bool
+CheckClosed(void)
+{
+	if (PolicyIsInternal() || PolicyBypasses(GetUserId()))
+		return true;
+	if (PolicyIsSilent())
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("partitions of \"personalize.event\" are closed to direct access"),
+			 errhint("Query personalize.event: a condition on received_at leaves out the other days.")));
+	return false;
+}
+
+/* _internal(table, writing): only our own code passes. */
+Datum
+personalize_internal(PG_FUNCTION_ARGS)
+{
+	char	   *table;
+
+	if (PolicyIsInternal())
+		PG_RETURN_BOOL(true);
+	table = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	PG_RETURN_BOOL(CheckInternal(table, PG_GETARG_BOOL(1)));
+}
+
+/* _closed(): a partition is not read or written by its own name. */
+Datum
+personalize_closed(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(CheckClosed());
+}
+
+/* Planner support of both: an empty table, too, answers with the error. */
+Datum
+personalize_internal_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSimplify))
+	{
+		List	   *arguments = ((SupportRequestSimplify *) request)->fcall->args;
+
+		if (arguments == NIL)
+			CheckClosed();
+		else if (IsA(linitial(arguments), Const) && IsA(lsecond(arguments), Const))
+			CheckInternal(TextDatumGetCString(linitial_node(Const, arguments)->constvalue),
+						  DatumGetBool(lsecond_node(Const, arguments)->constvalue));
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/* Watch transactions. */
+void
+PolicyGuardInit(void)
+{
+	RegisterXactCallback(TransactionEnds, NULL);
+	RegisterSubXactCallback(SubtransactionEnds, NULL);
+}
