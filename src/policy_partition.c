@@ -5,7 +5,8 @@
  * Policies of a partitioned table do not hold for who names a partition, so
  * each partition has its own: nobody passes.  Our own days get it when they are
  * made.  An event trigger closes what is attached or created by hand; what is
- * detached keeps its policies.
+ * detached keeps its policies.  Without policies nobody passes, but silently, and
+ * our own code does not either.
  */
 #include "postgres.h"
 
@@ -21,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 PG_FUNCTION_INFO_V1(personalize_close_partitions);
 
@@ -34,14 +36,21 @@ RunCommand(const char *command)
 		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
 }
 
-/* Close a partition to direct access, and keep persons out of its statistics. */
-void
-PolicyClosePartition(const char *qualifiedName)
+/* Let nobody read a partition, and keep persons out of its statistics. */
+static void
+EnableRowSecurity(const char *qualifiedName)
 {
 	RunCommand(psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY,"
 						" ALTER user_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0,"
 						" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0,"
 						" ALTER properties SET STATISTICS 0", qualifiedName));
+}
+
+/* Close a partition to direct access but of our own code. */
+void
+PolicyClosePartition(const char *qualifiedName)
+{
+	EnableRowSecurity(qualifiedName);
 	RunCommand(psprintf("CREATE POLICY personalize_rows ON %s USING (true)", qualifiedName));
 	RunCommand(psprintf("CREATE POLICY personalize_closed ON %s AS RESTRICTIVE"
 						" USING (personalize._closed())", qualifiedName));
@@ -77,6 +86,16 @@ IsClosed(Oid partition)
 								 false, 0) == SPI_OK_SELECT && SPI_processed > 0;
 }
 
+/* Close a partition; pg_restore, which sets row_security = off, brings the policies itself. */
+static void
+ClosePartition(const char *qualifiedName)
+{
+	if (row_security)
+		PolicyClosePartition(qualifiedName);
+	else
+		EnableRowSecurity(qualifiedName);
+}
+
 /* Event trigger _close_partitions(): close partitions that are not. */
 Datum
 personalize_close_partitions(PG_FUNCTION_ARGS)
@@ -99,8 +118,8 @@ personalize_close_partitions(PG_FUNCTION_ARGS)
 		Oid			partition = lfirst_oid(cell);
 
 		if (partition != event && !IsClosed(partition))
-			PolicyClosePartition(quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
-															get_rel_name(partition)));
+			ClosePartition(quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
+													  get_rel_name(partition)));
 	}
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
