@@ -148,6 +148,7 @@ static const StateTable stateTables[] = {
 		"SELECT to_jsonb(coalesce(sum(t.sessions), 0)) FROM personalize._session_total t"},
 	{"purpose", PLAIN("purpose")},
 	{"purpose_default", PLAIN("purpose_default")},
+	{"purpose_role", PLAIN("purpose_role")},
 	{"consent_mapping", PLAIN("consent_mapping")},
 	{"event_type",
 		"SELECT to_jsonb(t) - 'event' FROM personalize.event_type t"},
@@ -169,6 +170,7 @@ static const StateTable stateTables[] = {
 		"SELECT to_jsonb(c) - 'noted_at' FROM personalize._erasure_candidate c"},
 
 	{"_secret", NULL, "the key of the pseudonyms, which is random"},
+	{"_ledger_pruned", NULL, "random numbers: hashes of entries that retention took out of consent_ledger"},
 	{"_tombstone", NULL, "the tombstones of the erased"},
 	{"erasure", NULL, "receipts of erasures"},
 	{"_event_day", NULL, "days that have a partition, which may be empty"},
