@@ -131,6 +131,13 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 	DecodeDateTime(fields, types, count, kind, tm, fraction, zone)
 #endif
 
+/* What a backend is doing is asked for by another name from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define CompatLocalBackend(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define CompatLocalBackend(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
 /* What never returns is said in front of the declaration from 18 on. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

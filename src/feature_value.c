@@ -72,6 +72,8 @@ static MemoryContext textContext = NULL;
 static HTAB *textCache = NULL;	/* of CachedText */
 static HTAB *storedCache = NULL;	/* feature keys of committed rows */
 static Oid	storedRelation = InvalidOid;
+static Oid	textRelation = InvalidOid;	/* the dictionary when textCache was made */
+static bool textsMayBeGone = false;
 
 /* Relcache callback: the dictionary may have lost rows. */
 static void
@@ -79,6 +81,9 @@ ForgetStored(Datum arg, Oid relationId)
 {
 	if (relationId == InvalidOid || relationId == storedRelation)
 		storedRelation = InvalidOid;
+	/* a reader may hold texts: they go before the next one begins */
+	if (relationId == InvalidOid || relationId == textRelation)
+		textsMayBeGone = true;
 }
 
 /* The 48-bit value key of a text with this key. */
@@ -114,6 +119,8 @@ FeatureValueBatchBegin(void)
 {
 	FeatureValueBatch *batch = palloc0(sizeof(FeatureValueBatch));
 
+	/* a sweep that has deleted texts has told of it before it let the shards go */
+	AcceptInvalidationMessages();
 	batch->context = AllocSetContextCreate(CurrentMemoryContext, "personalize feature texts",
 										   ALLOCSET_DEFAULT_SIZES);
 	return batch;
@@ -291,10 +298,12 @@ FeatureValueTrimCache(void)
 	if (textContext == NULL)
 		textContext = AllocSetContextCreate(CacheMemoryContext, "personalize feature texts",
 											ALLOCSET_DEFAULT_SIZES);
-	else if (textCache != NULL &&
+	else if (textCache != NULL && !textsMayBeGone &&
 			 MemoryContextMemAllocated(textContext, true) <= TEXT_CACHE_BYTES)
 		return;
 	textCache = NULL;
+	textsMayBeGone = false;
+	textRelation = RelationFind("feature_value", true);
 	MemoryContextReset(textContext);
 	textCache = MakeTable("personalize feature texts", sizeof(CachedText), textContext);
 }

@@ -1,6 +1,6 @@
 /*
  * lock.c
- *		The extension's own locks, all held to the end of the transaction.
+ *		The extension's own locks, held to the end of the transaction unless they say otherwise.
  *
  * They are advisory locks of a kind of their own (the fourth field of the tag is
  * 3, where SQL's advisory locks have 1 or 2), so they can never meet an
@@ -106,4 +106,21 @@ void
 MessagesLock(uint32 hash)
 {
 	Acquire(LOCK_MESSAGES, hash, ExclusiveLock, true);
+}
+
+/* Take turns at deciding what leaves the dictionary. */
+bool
+SweepLock(bool wait)
+{
+	return Acquire(LOCK_SWEEP, 0, ExclusiveLock, wait);
+}
+
+/* Be the one process that scrubs the files of this database. */
+bool
+ScrubTryLock(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_SCRUB, 0, LOCK_KIND);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }

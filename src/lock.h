@@ -1,6 +1,6 @@
 /*
  * lock.h
- *		The extension's own locks, all held to the end of the transaction.
+ *		The extension's own locks, held to the end of the transaction unless they say otherwise.
  */
 #ifndef PERSONALIZE_LOCK_H
 #define PERSONALIZE_LOCK_H
@@ -16,7 +16,9 @@ typedef enum LockClass
 	LOCK_DICTIONARY,
 	LOCK_SESSION_INDEX,
 	LOCK_MESSAGES,
-	LOCK_PURGE
+	LOCK_PURGE,
+	LOCK_SWEEP,
+	LOCK_SCRUB
 } LockClass;
 #define LOCK_KIND 3
 
@@ -54,5 +56,11 @@ extern void DictionaryLock(void);
 
 /* A batch of messages that begins with the one of this hash: one at a time. */
 extern void MessagesLock(uint32 hash);
+
+/* Deciding what leaves the dictionary: one at a time; false if not to be had without waiting. */
+extern bool SweepLock(bool wait);
+
+/* Scrubbing the files of this database: one process at a time, held by it until it ends. */
+extern bool ScrubTryLock(void);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
+#include "erasure_scrub.h"
 #include "miscadmin.h"
 #include "partition.h"
 #include "pgstat.h"
@@ -91,6 +92,10 @@ MaintenanceRun(void)
 	/* a day's index takes a while: its locks are not kept for the next */
 	while (CloseOneDay())
 		CHECK_FOR_INTERRUPTS();
+
+	BeginTask("maintenance: looking for erasures to scrub");
+	ErasureScrubStartIfDue();
+	EndTask();
 
 	/* by chance, because where databases take turns no worker counts to 60 */
 	if (pg_prng_uint64(&pg_global_prng_state) % RUNS_PER_PURGE == 0)

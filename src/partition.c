@@ -54,6 +54,12 @@ typedef struct PartitionRequest
 	int32		dayCount;
 } PartitionRequest;
 
+/* As event has it: LIKE does not copy it. */
+#define WITHOUT_STATISTICS \
+	"ALTER user_key SET STATISTICS 0, ALTER item_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0," \
+	" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0, ALTER value SET STATISTICS 0," \
+	" ALTER properties SET STATISTICS 0"
+
 /* How many days are made along with a missing one. */
 #define DAYS_AHEAD 3
 
@@ -111,6 +117,7 @@ MakePartition(int32 day)
 	PartitionName(day, name);
 	RunCommand(psprintf("CREATE TABLE personalize.%s"
 						" (LIKE personalize.event INCLUDING DEFAULTS)", name));
+	RunCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
 	RunCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 						" USING brin (txid) WITH (pages_per_range = 16)", name, name));
 	PolicyClosePartition(psprintf("personalize.%s", name));

@@ -38,6 +38,8 @@ _PG_init(void)
 	ItemStatInit();
 	NeighbourInit();
 	PreferenceInit();
+	ErasureNoteInit();
+	ErasureStatusInit();
 	EngineInit();
 	UtilityInit();
 	WorkerInit();

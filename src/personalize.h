@@ -27,5 +27,7 @@ extern void UtilityInit(void);
 extern void WorkerInit(void);
 extern void ItemStatInit(void);
 extern void EngineInit(void);
+extern void ErasureNoteInit(void);
+extern void ErasureStatusInit(void);
 
 #endif

@@ -180,6 +180,23 @@ WidenTransactionId(TransactionId xid, FullTransactionId next)
 	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
 }
 
+/* The txid that a transaction id of the recent past would have written events under. */
+int64
+TxidOfNow(uint32 transactionId)
+{
+	return MakeTxid(CurrentIncarnation(),
+					WidenTransactionId(transactionId, ReadNextFullTransactionId()));
+}
+
+/* The transaction id behind a txid; invalid if an earlier incarnation had it. */
+uint32
+TxidTransactionId(int64 txid)
+{
+	if ((int32) ((uint64) txid >> TXID_BITS) != CurrentIncarnation())
+		return InvalidTransactionId;
+	return (uint32) txid;
+}
+
 /* Order two full transaction ids. */
 static int
 CompareTransactionIds(const void *left, const void *right)

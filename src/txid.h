@@ -58,6 +58,15 @@ extern int64 TxidSnapshotMax(const TxidSnapshot *snapshot);
 extern TxidSnapshot *TxidSnapshotParse(const char *string);
 extern char *TxidSnapshotFormat(const TxidSnapshot *snapshot);
 
+/* The txid that a transaction id of the recent past would have written events under. */
+extern int64 TxidOfNow(uint32 transactionId);
+
+/*
+ * The transaction id behind a txid; 0 (invalid) if an earlier incarnation had it, so that no
+ * transaction of now can be older.
+ */
+extern uint32 TxidTransactionId(int64 txid);
+
 /* True if an event with this txid is seen by the snapshot. */
 extern bool TxidIsSeen(int64 txid, const TxidSnapshot *snapshot);
 

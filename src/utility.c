@@ -25,6 +25,7 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
+#include "erasure_scrub.h"
 #include "miscadmin.h"
 #include "personalize.h"
 #include "relation.h"
@@ -153,7 +154,10 @@ HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
 		Oid			database = UtilityDatabaseOf(statement->utilityStmt);
 
 		if (OidIsValid(database))
+		{
 			WorkerSlotHold(database);
+			ErasureScrubStop(database);
+		}
 	}
 	(previousHook ? previousHook : standard_ProcessUtility)
 		(statement, queryString, readOnlyTree, context, params, queryEnv, dest, qc);

@@ -1,0 +1,487 @@
+/*
+ * erasure_scrub.c
+ *		Removing from the files what erasure has removed from the tables.
+ *
+ * A deleted row stays in its page until VACUUM prunes it, its keys stay in the
+ * indexes until VACUUM cleans those, and even then the bytes lie in the free
+ * space of the pages until something is written there.  A process of its own does
+ * what a function cannot: it vacuums every table of the extension, with index
+ * cleanup, and overwrites the free space of each page of table, TOAST and b-tree.
+ * Overwritten pages go into the WAL whole, so standbys overwrite theirs, too.
+ *
+ * What was deleted by transactions below a horizon, taken before the first
+ * VACUUM, is gone when the last has ended: an erasure whose cut-off is not above
+ * it has then reached the stage vacuumed.  VACUUM passes over a page that
+ * somebody pins; the overwriting looks at every page anyway, so it counts what
+ * should have gone, and the table is vacuumed again.
+ *
+ * The process needs a free worker slot, not the library in
+ * shared_preload_libraries.
+ */
+#include "postgres.h"
+
+#include "erasure_scrub.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_type_d.h"
+#include "compat.h"
+#include "erasure_status.h"
+#include "erasure_sweep.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "nodes/plannodes.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "processor.h"
+#include "relation.h"
+#include "spi_util.h"
+#include "storage/bufmgr.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "txid.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/pg_lsn.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* So long it waits for old snapshots to end, and so often it vacuums a table again. */
+#define PATIENCE_MS 20000
+#define POLL_MS 100
+#define MOST_VACUUMS 3
+
+/* What the process is told, in bgw_extra. */
+typedef struct ScrubRequest
+{
+	Oid			databaseId;
+	Oid			ownerId;
+	TransactionId after;		/* begin when this has ended */
+} ScrubRequest;
+
+/* One round of work. */
+typedef struct Scrub
+{
+	MemoryContext context;		/* outlives transactions */
+	int64		horizon;		/* txid: what was deleted below it goes */
+	TransactionId oldest;		/* the same as VACUUM counts */
+	List	   *tables;			/* their OIDs */
+} Scrub;
+
+/* Begin a transaction with a snapshot. */
+static void
+BeginStep(const char *activity)
+{
+	pgstat_report_activity(STATE_RUNNING, activity);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Commit it. */
+static void
+EndStep(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* Run a statement as the owner; rows processed. */
+static uint64
+RunStatement(const char *sql, int argumentCount, Oid *types, Datum *values)
+{
+	SpiUtilScope scope;
+	uint64		processed;
+
+	SpiUtilBegin(&scope);
+	if (SPI_execute_with_args(sql, argumentCount, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "\"%s\" failed", sql);
+	processed = SPI_processed;
+	SpiUtilEnd(&scope);
+	return processed;
+}
+
+/* True if the bytes are all zero. */
+static bool
+IsZero(const char *data, Size length)
+{
+	return length == 0 || (data[0] == 0 && memcmp(data, data + 1, length - 1) == 0);
+}
+
+/* The free space of a page; NULL if the page is not one of the usual layout. */
+static char *
+FreeSpace(Page page, Size *length)
+{
+	PageHeader	header = (PageHeader) page;
+
+	if (PageIsNew(page) || header->pd_lower < SizeOfPageHeaderData ||
+		header->pd_lower > header->pd_upper || header->pd_upper > header->pd_special ||
+		header->pd_special > BLCKSZ)
+		return NULL;
+	*length = header->pd_upper - header->pd_lower;
+	return (char *) page + header->pd_lower;
+}
+
+/* Row versions on a page that VACUUM should have removed. */
+static int
+CountDead(Relation relation, Buffer buffer, TransactionId oldest)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	int			dead = 0;
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(relation);
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
+		if (HeapTupleSatisfiesVacuum(&tuple, oldest, buffer) == HEAPTUPLE_DEAD)
+			dead++;
+	}
+	return dead;
+}
+
+/* Overwrite the free space of a page, which is locked exclusively. */
+static void
+WipePage(Relation relation, Buffer buffer)
+{
+	Size		length;
+	char	   *space = FreeSpace(BufferGetPage(buffer), &length);
+
+	if (space == NULL || IsZero(space, length))
+		return;
+	START_CRIT_SECTION();
+	memset(space, 0, length);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(relation))
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+}
+
+/* Overwrite the free space of a relation; returns how much VACUUM has left in it. */
+static int64
+WipePages(Relation relation, TransactionId oldest)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_VACUUM);
+	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
+	bool		isHeap = relation->rd_rel->relkind != RELKIND_INDEX;
+	int64		dead = 0;
+
+	/* the first page of a b-tree holds no keys */
+	for (BlockNumber block = isHeap ? 0 : 1; block < blocks; block++)
+	{
+		Buffer		buffer = ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		Size		length;
+		char	   *space;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (isHeap)
+			dead += CountDead(relation, buffer, oldest);
+		space = FreeSpace(BufferGetPage(buffer), &length);
+		if (space != NULL && !IsZero(space, length))
+		{
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			WipePage(relation, buffer);
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	FreeAccessStrategy(strategy);
+	return dead;
+}
+
+/* Overwrite the free space of a table, its b-trees and its TOAST. */
+static int64
+WipeTable(Oid tableId, TransactionId oldest)
+{
+	Relation	table = try_relation_open(tableId, AccessShareLock);
+	ListCell   *cell;
+	int64		dead;
+
+	if (table == NULL)
+		return 0;
+	dead = WipePages(table, oldest);
+	foreach(cell, RelationGetIndexList(table))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_rel->relam == BTREE_AM_OID)
+			(void) WipePages(index, oldest);
+		index_close(index, AccessShareLock);
+	}
+	if (OidIsValid(table->rd_rel->reltoastrelid))
+		dead += WipeTable(table->rd_rel->reltoastrelid, oldest);
+	relation_close(table, AccessShareLock);
+	return dead;
+}
+
+/* Run a VACUUM statement, which takes and ends transactions of its own. */
+static void
+RunVacuum(const char *sql, MemoryContext context)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(context);
+	PlannedStmt *statement = makeNode(PlannedStmt);
+
+	statement->commandType = CMD_UTILITY;
+	statement->canSetTag = false;
+	statement->utilityStmt = linitial_node(RawStmt, pg_parse_query(sql))->stmt;
+	MemoryContextSwitchTo(oldContext);
+
+	BeginStep(sql);
+	/* what stands around the command must outlive its transactions */
+	PortalContext = context;
+	MemoryContextSwitchTo(context);
+	ProcessUtility(statement, sql, false, PROCESS_UTILITY_TOPLEVEL, NULL, NULL,
+				   None_Receiver, NULL);
+	PortalContext = NULL;
+	CommitTransactionCommand();
+}
+
+/* Vacuum one table and overwrite its free space; false if VACUUM could not finish. */
+static bool
+ScrubTable(const Scrub *scrub, Oid tableId)
+{
+	MemoryContext context = AllocSetContextCreate(scrub->context, "personalize scrub table",
+												  ALLOCSET_DEFAULT_SIZES);
+	int64		dead = 0;
+
+	for (int i = 0; i < MOST_VACUUMS && (i == 0 || dead > 0); i++)
+	{
+		char	   *name;
+
+		BeginStep("looking for tables");
+		name = get_rel_name(tableId);
+		if (name != NULL)
+			name = MemoryContextStrdup(context, quote_identifier(name));
+		EndStep();
+		if (name == NULL)
+			break;
+		RunVacuum(MemoryContextStrdup(context,
+									  psprintf("VACUUM (ANALYZE, INDEX_CLEANUP on, TRUNCATE off) personalize.%s", name)),
+				  context);
+		BeginStep("overwriting free space");
+		dead = WipeTable(tableId, scrub->oldest);
+		EndStep();
+	}
+	MemoryContextDelete(context);
+	return dead == 0;
+}
+
+/* Take the horizon; true if an erasure above the last one has come below it. */
+static bool
+TakeHorizon(Scrub *scrub)
+{
+	Oid			types[] = {INT8OID};
+	Datum		values[1];
+	Relation	table = RelationOpenTable("erasure", AccessShareLock);
+	bool		due;
+
+	scrub->oldest = GetOldestNonRemovableTransactionId(table);
+	scrub->horizon = TxidOfNow(scrub->oldest);
+	relation_close(table, AccessShareLock);
+	values[0] = Int64GetDatum(scrub->horizon);
+	due = RunStatement("SELECT FROM personalize.erasure"
+					   " WHERE NOT reached ? 'vacuumed' AND cutoff <= $1 LIMIT 1", 1, types, values) > 0;
+	return due;
+}
+
+/* True if an erasure waits to be vacuumed. */
+static bool
+IsWaiting(void)
+{
+	return RunStatement("SELECT FROM personalize.erasure WHERE NOT reached ? 'vacuumed' LIMIT 1",
+						0, NULL, NULL) > 0;
+}
+
+/* The tables of the extension. */
+static List *
+ListTables(MemoryContext context)
+{
+	SpiUtilScope scope;
+	List	   *tables = NIL;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("SELECT c.oid FROM pg_class c WHERE c.relkind = 'r'"
+				" AND c.relnamespace = 'personalize'::regnamespace"
+				" AND pg_get_userbyid(c.relowner) = 'personalize_owner' ORDER BY c.relname", true, 0);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext oldContext = MemoryContextSwitchTo(context);
+
+		tables = lappend_oid(tables, DatumGetObjectId(SpiUtilValue(row, 1, &isNull)));
+		MemoryContextSwitchTo(oldContext);
+	}
+	SpiUtilEnd(&scope);
+	return tables;
+}
+
+/* Write down which erasures have come how far. */
+static void
+RecordVacuumed(const Scrub *scrub)
+{
+	Oid			types[] = {INT8OID, LSNOID};
+	Datum		values[] = {Int64GetDatum(scrub->horizon), LSNGetDatum(GetXLogInsertRecPtr())};
+
+	RunStatement("UPDATE personalize.erasure SET reached = reached || jsonb_build_object("
+				 " 'vacuumed', clock_timestamp(), 'statistics', clock_timestamp(), 'lsn', $2::text),"
+				 " stage = CASE WHEN reached ? 'dictionary' THEN 'statistics' ELSE stage END"
+				 " WHERE NOT reached ? 'vacuumed' AND cutoff <= $1", 2, types, values);
+}
+
+/* Wait until there is something that can be done; false if there is not. */
+static bool
+WaitForHorizon(Scrub *scrub)
+{
+	for (int waited = 0;; waited += POLL_MS)
+	{
+		bool		waiting;
+		bool		due;
+
+		BeginStep("waiting for old snapshots");
+		waiting = IsWaiting();
+		due = waiting && TakeHorizon(scrub);
+		if (due)
+			scrub->tables = ListTables(scrub->context);
+		EndStep();
+		if (due || !waiting || waited >= PATIENCE_MS)
+			return due;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 POLL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Decide about candidates that are waiting. */
+static void
+SweepStep(void)
+{
+	BeginStep("deciding what leaves the dictionary");
+	(void) ErasureSweep(true);
+	ErasureSweepRecord();
+	EndStep();
+}
+
+/* Vacuum and overwrite all tables once; false if something is left. */
+static bool
+ScrubOnce(Scrub *scrub)
+{
+	bool		complete = true;
+	ListCell   *cell;
+
+	foreach(cell, scrub->tables)
+		complete &= ScrubTable(scrub, lfirst_oid(cell));
+	if (!complete)
+		return false;
+	/* what was overwritten must not lie in a file as it was */
+	BeginStep("recording");
+	RecordVacuumed(scrub);
+	EndStep();
+	return true;
+}
+
+/* The background process: work until nothing more can be done, then end. */
+void
+PersonalizeScrubMain(Datum argument)
+{
+	ScrubRequest request;
+	Scrub		scrub = {0};
+
+	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(request.databaseId, request.ownerId, 0);
+	scrub.context = AllocSetContextCreate(TopMemoryContext, "personalize scrub",
+										  ALLOCSET_DEFAULT_SIZES);
+	BeginStep("waiting for the transaction that asked");
+	if (TransactionIdIsNormal(request.after))
+		XactLockTableWait(request.after, NULL, NULL, XLTW_None);
+	EndStep();
+
+	StartTransactionCommand();
+	if (!RelationExtensionExists() || !RelationVersionMatches() || !ScrubTryLock())
+	{
+		CommitTransactionCommand();
+		return;
+	}
+	CommitTransactionCommand();
+	SweepStep();
+	while (WaitForHorizon(&scrub) && ScrubOnce(&scrub))
+		MemoryContextReset(scrub.context);
+}
+
+/* Start the process. */
+bool
+ErasureScrubStart(void)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	ScrubRequest request;
+
+	StaticAssertStmt(sizeof(ScrubRequest) <= BGW_EXTRALEN, "request fits bgw_extra");
+	request.databaseId = MyDatabaseId;
+	request.ownerId = RelationOwner();
+	request.after = GetTopTransactionIdIfAny();
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "PersonalizeScrubMain");
+	snprintf(worker.bgw_name, BGW_MAXLEN, ERASURE_SCRUB_TYPE);
+	snprintf(worker.bgw_type, BGW_MAXLEN, ERASURE_SCRUB_TYPE);
+	memcpy(worker.bgw_extra, &request, sizeof(request));
+	return RegisterDynamicBackgroundWorker(&worker, &handle);
+}
+
+/* Start the process if an erasure has been waiting for long. */
+void
+ErasureScrubStartIfDue(void)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(personalize_scrub_after)};
+
+	if (personalize_scrub_after >= 0 &&
+		RunStatement("SELECT FROM personalize.erasure WHERE NOT reached ? 'vacuumed'"
+					 " AND requested_at <= now() - $1 * interval '1 minute' LIMIT 1",
+					 1, types, values) > 0)
+		(void) ErasureScrubStart();
+}
+
+/* End the process where it works in this database. */
+void
+ErasureScrubStop(Oid database)
+{
+	for (int i = 1; i <= pgstat_fetch_stat_numbackends(); i++)
+	{
+		LocalPgBackendStatus *backend = CompatLocalBackend(i);
+		const char *type;
+
+		if (backend == NULL || backend->backendStatus.st_databaseid != database)
+			continue;
+		type = GetBackgroundWorkerTypeByPid(backend->backendStatus.st_procpid);
+		if (type != NULL && strcmp(type, ERASURE_SCRUB_TYPE) == 0)
+			kill(backend->backendStatus.st_procpid, SIGTERM);
+	}
+}

@@ -1,0 +1,26 @@
+/*
+ * erasure_scrub.h
+ *		Removing from the files what erasure has removed from the tables.
+ */
+#ifndef PERSONALIZE_ERASURE_SCRUB_H
+#define PERSONALIZE_ERASURE_SCRUB_H
+
+#include "postgres.h"
+
+/* The background process that does it. */
+#define ERASURE_SCRUB_TYPE "personalize scrub"
+extern PGDLLEXPORT void PersonalizeScrubMain(Datum argument);
+
+/*
+ * Start it, to begin when the current transaction has ended; false if no worker
+ * slot is free.
+ */
+extern bool ErasureScrubStart(void);
+
+/* Start it if an erasure has been waiting for longer than personalize.scrub_after. */
+extern void ErasureScrubStartIfDue(void);
+
+/* End it where it works in this database. */
+extern void ErasureScrubStop(Oid database);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * erasure_status.h
+ *		How far an erasure has got.
+ */
+#ifndef PERSONALIZE_ERASURE_STATUS_H
+#define PERSONALIZE_ERASURE_STATUS_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+/* Settings; see the README. */
+extern int	personalize_backup_retention;
+extern int	personalize_scrub_after;
+
+/*
+ * Who stands in the way, as palloc'd names.  What keeps row versions that were
+ * deleted below the txid; replicas that have not replayed up to lsn; what keeps
+ * WAL from before lsn.
+ */
+extern List *ErasureSnapshotBlockers(int64 txid);
+extern List *ErasureReplicaBlockers(XLogRecPtr lsn);
+extern List *ErasureWalBlockers(XLogRecPtr lsn);
+
+/* Files of pg_wal that may hold what was written before lsn and at; *oldest is a copy of a name. */
+extern int	ErasureOldWal(XLogRecPtr lsn, TimestampTz at, char **oldest);
+
+#endif
