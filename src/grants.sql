@@ -45,3 +45,6 @@ END
 $$;
 GRANT USAGE ON SCHEMA personalize TO personalize_app, personalize_analyst, personalize_admin, personalize_owner;
 GRANT CREATE ON SCHEMA personalize TO personalize_owner;
+
+-- what security_check() compares with
+SELECT personalize._ship_security();

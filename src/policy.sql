@@ -87,7 +87,7 @@ CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
 	('purpose', 'definitions'), ('purpose_default', 'definitions'), ('purpose_role', 'definitions'),
 	('consent_mapping', 'definitions'), ('event_type', 'definitions'), ('event_alias', 'definitions'),
 	('signal', 'definitions'), ('signal_state', 'definitions'), ('neighbour_parameter', 'definitions'),
-	('retention_policy', 'definitions'),
+	('retention_policy', 'definitions'), ('_shipped', 'what security_check() compares with'),
 	('item', 'the catalogue'), ('item_sync', 'the catalogue'),
 	('item_stat', 'counters of items'), ('_popular', 'counters of items'), ('_popular_state', 'counters of items'),
 	('_session_total', 'a counter'),

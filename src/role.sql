@@ -6,6 +6,7 @@ DO $$
 DECLARE
 	r record;
 	existing record;
+	holds name;
 BEGIN
 	FOR r IN
 		SELECT * FROM (VALUES
@@ -26,18 +27,26 @@ BEGIN
 				CASE WHEN r.login THEN 'LOGIN' ELSE 'NOLOGIN' END,
 				CASE WHEN r.login THEN 0 ELSE -1 END);
 		ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb
-			OR existing.rolbypassrls OR existing.rolreplication THEN
+			OR existing.rolbypassrls OR existing.rolreplication
+			OR existing.rolcanlogin AND NOT r.login
+			OR r.login AND (existing.rolconnlimit OPERATOR(pg_catalog.<>) 0 OR EXISTS (
+				SELECT FROM pg_catalog.pg_authid a
+				WHERE a.oid OPERATOR(pg_catalog.=) existing.oid AND a.rolpassword IS NOT NULL)) THEN
 			RAISE EXCEPTION 'role "%" exists and has more rights than personalize gives it', r.name
 				USING ERRCODE = 'duplicate_object',
-					HINT = pg_catalog.format('Drop or rename it, or run ALTER ROLE %I NOSUPERUSER NOCREATEROLE NOCREATEDB NOBYPASSRLS NOREPLICATION.', r.name);
+					HINT = pg_catalog.format('Drop or rename it, or run ALTER ROLE %I NOSUPERUSER NOCREATEROLE NOCREATEDB NOBYPASSRLS NOREPLICATION %s.',
+						r.name, CASE WHEN r.login THEN 'CONNECTION LIMIT 0 PASSWORD NULL' ELSE 'NOLOGIN' END);
+		ELSE
+			SELECT g.rolname INTO holds FROM pg_catalog.pg_auth_members m
+				JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.roleid
+			WHERE m.member OPERATOR(pg_catalog.=) existing.oid LIMIT 1;
+			IF FOUND THEN
+				RAISE EXCEPTION 'role "%" is a member of role "%"', r.name, holds
+					USING ERRCODE = 'duplicate_object',
+						HINT = pg_catalog.format('Run REVOKE %I FROM %I: its members, or the workers, would have these rights, too.', holds, r.name);
+			END IF;
 		END IF;
 	END LOOP;
-	IF EXISTS (
-		SELECT FROM pg_catalog.pg_auth_members m
-		WHERE m.member OPERATOR(pg_catalog.=) 'personalize_owner'::pg_catalog.regrole) THEN
-		RAISE EXCEPTION 'role "personalize_owner" is a member of other roles'
-			USING HINT = 'Revoke those memberships: the workers run as this role.';
-	END IF;
 	IF EXISTS (
 		SELECT FROM pg_catalog.pg_auth_members m
 			JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) m.member
