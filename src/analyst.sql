@@ -135,3 +135,35 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personalize.profile_person,
 	personalize.analytics_event
 	TO personalize_analyst, personalize_admin;
+
+-- What COPY of a table cannot give under row policies.
+CREATE FUNCTION personalize._features_for(features personalize.feature_state, bits integer, mask integer)
+	RETURNS personalize.feature_state
+	AS 'MODULE_PATHNAME', 'personalize_features_for' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer) IS
+	'the features of signals that need a purpose of bits, and none outside mask; NULL: none';
+CREATE FUNCTION personalize.export_events(
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
+	RETURNS TABLE (
+		user_id text, event text, item_id text, ts timestamptz, received_at timestamptz,
+		value numeric, properties jsonb, slot smallint, session_key bigint, item_key bigint, user_key bigint)
+	AS 'MODULE_PATHNAME', 'personalize_export_events' LANGUAGE C STABLE PARALLEL UNSAFE COST 100000 ROWS 100000;
+COMMENT ON FUNCTION personalize.export_events(timestamptz, timestamptz, text) IS
+	'the raw events that arrived in [since, until) and may be used for the purpose, NULL: personalize.purpose; for COPY (SELECT * FROM personalize.export_events(...)) TO, since COPY of a partitioned table is an error. Error 42501 if the role does not hold the purpose';
+CREATE FUNCTION personalize.export_profiles(purpose text DEFAULT NULL)
+	RETURNS TABLE (
+		user_id text, user_key bigint, first_seen timestamptz, last_seen timestamptz, events bigint,
+		features personalize.feature_state)
+	AS 'MODULE_PATHNAME', 'personalize_export_profiles' LANGUAGE C STABLE PARALLEL UNSAFE COST 100000 ROWS 100000;
+COMMENT ON FUNCTION personalize.export_profiles(text) IS
+	'the profiles, as far as the processor has got, with those features only that the purpose covers, NULL: personalize.purpose; first_seen, last_seen and events only for personalization. Error 42501 if the role does not hold the purpose';
+REVOKE ALL ON FUNCTION
+	personalize._features_for(personalize.feature_state, integer, integer),
+	personalize.export_events(timestamptz, timestamptz, text),
+	personalize.export_profiles(text)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION
+	personalize.export_events(timestamptz, timestamptz, text),
+	personalize.export_profiles(text)
+	TO personalize_analyst, personalize_admin;

@@ -334,8 +334,7 @@ PolicyBits(text *argument)
 		int32		bits;
 
 		/* an empty argument names no purpose, it does not leave the choice open */
-		bits = Decide(length == 0 ? " " : name,
-					  PolicyIsInternal() ? BOOTSTRAP_SUPERUSERID : GetUserId());
+		bits = Decide(name, PolicyIsInternal() ? BOOTSTRAP_SUPERUSERID : GetUserId());
 		pfree(name);
 		return bits;
 	}

@@ -38,6 +38,10 @@ CREATE FUNCTION personalize._readable(granted integer, decided integer) RETURNS 
 	AS 'MODULE_PATHNAME', 'personalize_readable_decided' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize._readable(integer, integer) IS
 	'true if a person allows the purpose in force, by decision or by default; errors as _may_read()';
+CREATE FUNCTION personalize._readable(mask integer, user_key bigint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_readable_unrestricted' LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize._readable(integer, bigint) IS
+	'true if the mask contains the purpose in force and the person''s data is not restricted for it; errors as _may_read()';
 CREATE FUNCTION personalize._purpose_bits(otherwise integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_purpose_bits' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize._purpose_bits(integer) IS
@@ -64,15 +68,16 @@ REVOKE ALL ON FUNCTION personalize._close_partitions() FROM PUBLIC;
 -- _readable() is given; NULL: nobody reads it with SQL.  unanalyzed: columns
 -- that ANALYZE leaves out, for its samples would outlive the person.
 CREATE VIEW personalize._person_table (name, mask, unanalyzed) AS VALUES
-	('event', 'consent', '{user_key,session_key,request_key,message_key,properties}'::text[]),
-	('rejected_event', 'consent', '{user_key,payload}'),
-	('subject', 'granted, decided', '{user_key,user_id}'),
-	('profile', 'mask', '{user_key,recent,features}'),
-	('session', 'consent', '{user_key,session_key,items}'),
+	('event', 'consent, user_key', '{user_key,session_key,request_key,message_key,properties}'::text[]),
+	('rejected_event', 'consent, user_key', '{user_key,payload}'),
+	('subject', 'granted & ~restricted, decided | restricted', '{user_key,user_id}'),
+	('profile', 'mask, user_key', '{user_key,recent,features}'),
+	('session', 'consent, user_key', '{user_key,session_key,items}'),
 	-- made of sessions of people who allow recommendations
 	('posting', '4', '{data}'),
 	('preference', NULL, '{user_key,value,value_key}'),
 	('consent_ledger', NULL, '{user_key,evidence_digest}'),
+	('_ledger_pruned', NULL, '{hash}'),
 	('message_seen', NULL, '{message}'),
 	('feature_value', NULL, '{value}'),
 	('_dictionary_log', NULL, '{key,id}'),

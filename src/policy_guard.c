@@ -22,19 +22,24 @@
 #include "policy.h"
 
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "consent.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
 #include "personalize.h"
 #include "relation.h"
+#include "restriction.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_may_read);
 PG_FUNCTION_INFO_V1(personalize_readable);
+PG_FUNCTION_INFO_V1(personalize_readable_unrestricted);
 PG_FUNCTION_INFO_V1(personalize_readable_decided);
 PG_FUNCTION_INFO_V1(personalize_purpose_bits);
 PG_FUNCTION_INFO_V1(personalize_internal);
@@ -182,6 +187,31 @@ personalize_may_read(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(PolicyBits(NULL) != 0);
 }
 
+/*
+ * COPY of a table under row security reads ONLY the table, and event itself is
+ * empty: an error instead of an empty export.
+ */
+static void
+CheckNotOnly(PlannerInfo *root)
+{
+	Oid			event = RelationFind("event", true);
+	ListCell   *cell;
+
+	if (root == NULL)
+		return;
+	foreach(cell, root->parse->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (entry->rtekind == RTE_RELATION && entry->relid == event && !entry->inh &&
+			has_subclass(event))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"personalize.event\" itself is empty: its rows are in partitions"),
+					 errhint("Use COPY (SELECT * FROM personalize.export_events(...)) TO, or COPY (SELECT ... FROM personalize.event) TO; without ONLY.")));
+	}
+}
+
 /* Planner support of _may_read(): asked once, rows are left to _readable(). */
 Datum
 personalize_may_read_support(PG_FUNCTION_ARGS)
@@ -189,7 +219,11 @@ personalize_may_read_support(PG_FUNCTION_ARGS)
 	Node	   *request = (Node *) PG_GETARG_POINTER(0);
 
 	if (IsA(request, SupportRequestSimplify) && PolicyBits(NULL) != 0)
+	{
+		if (!PolicyIsInternal())
+			CheckNotOnly(((SupportRequestSimplify *) request)->root);
 		PG_RETURN_POINTER(makeBoolConst(true, false));
+	}
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -204,6 +238,22 @@ personalize_readable(PG_FUNCTION_ARGS)
 	reader = ReaderOf(fcinfo, false);
 	PG_RETURN_BOOL(reader->bits == POLICY_EVERYTHING ||
 				   (PG_GETARG_INT32(0) & reader->bits) != 0);
+}
+
+/* _readable(mask, user_key): and may the person's data be used for it now? */
+Datum
+personalize_readable_unrestricted(PG_FUNCTION_ARGS)
+{
+	const Reader *reader;
+
+	if (PolicyIsInternal())
+		PG_RETURN_BOOL(true);
+	reader = ReaderOf(fcinfo, false);
+	if (reader->bits == POLICY_EVERYTHING)
+		PG_RETURN_BOOL(true);
+	if (PG_ARGISNULL(0) || (PG_GETARG_INT32(0) & reader->bits) == 0)
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(PG_ARGISNULL(1) || (RestrictionOf(PG_GETARG_INT64(1)) & reader->bits) == 0);
 }
 
 /* _readable(granted, decided): the same for a person. */
@@ -280,6 +330,18 @@ personalize_closed(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(CheckClosed());
 }
 
+/* True if the current role has some right on a table; else the server says so itself. */
+static bool
+HasRights(const char *table)
+{
+	Oid			relation = RelationFind(table, true);
+
+	return OidIsValid(relation) &&
+		(pg_class_aclcheck(relation, GetUserId(), ACL_ALL_RIGHTS_RELATION) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck_all(relation, GetUserId(), ACL_ALL_RIGHTS_COLUMN,
+								   ACLMASK_ANY) == ACLCHECK_OK);
+}
+
 /* Planner support of both: an empty table, too, answers with the error. */
 Datum
 personalize_internal_support(PG_FUNCTION_ARGS)
@@ -293,8 +355,12 @@ personalize_internal_support(PG_FUNCTION_ARGS)
 		if (arguments == NIL)
 			CheckClosed();
 		else if (IsA(linitial(arguments), Const) && IsA(lsecond(arguments), Const))
-			CheckInternal(TextDatumGetCString(linitial_node(Const, arguments)->constvalue),
-						  DatumGetBool(lsecond_node(Const, arguments)->constvalue));
+		{
+			char	   *table = TextDatumGetCString(linitial_node(Const, arguments)->constvalue);
+
+			if (HasRights(table))
+				CheckInternal(table, DatumGetBool(lsecond_node(Const, arguments)->constvalue));
+		}
 	}
 	PG_RETURN_POINTER(NULL);
 }
