@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include "item_stat.h"
+
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "common/int.h"
@@ -342,6 +344,7 @@ static void
 WriteBaskets(HTAB *baskets)
 {
 	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr emptyPlan = NULL;
 	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
 	long		count = hash_get_num_entries(baskets);
 	Datum	   *columns[5];
@@ -375,6 +378,11 @@ WriteBaskets(HTAB *baskets)
 			   " SELECT i, '2000-01-01'::date + d, k, u, c"
 			   " FROM unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c) ORDER BY 1, 2, 3"
 			   " ON CONFLICT (item_key, day, basket) DO UPDATE SET count = b.count + EXCLUDED.count",
+			   5, types, values, NULL, false);
+	SpiUtilRun(&emptyPlan,
+			   "DELETE FROM personalize._basket b USING unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c)"
+			   " WHERE t.c < 0 AND b.item_key = t.i AND b.day = '2000-01-01'::date + t.d"
+			   " AND b.basket = t.k AND b.count <= 0",
 			   5, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
@@ -466,57 +474,6 @@ ResetStats(void)
 	SpiUtilEnd(&scope);
 }
 
-/* Events of a person that the processor has set aside, to be left out of a purge. */
-static uint64
-ReadRejected(int64 userKey, EventRow **rejected)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(userKey)};
-	MemoryContext context = CurrentMemoryContext;
-	uint64		count;
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan,
-					   "SELECT txid, (payload ->> 'item_key')::int8, (payload ->> 'event')::int2,"
-					   " (payload ->> 'ordinal')::int2, (payload ->> 'ts')::timestamptz"
-					   " FROM personalize.rejected_event"
-					   " WHERE source = 'item_stat' AND user_key = $1 AND payload ? 'item_key'",
-					   1, types, values, NULL, false);
-	*rejected = MemoryContextAllocZero(context, sizeof(EventRow) * Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
-	{
-		EventRow   *row = *rejected + i;
-		bool		isNull;
-
-		row->txid = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
-		row->itemKey = DatumGetInt64(SpiUtilValue(i, 2, &isNull));
-		row->event = DatumGetInt16(SpiUtilValue(i, 3, &isNull));
-		row->ordinal = DatumGetInt16(SpiUtilValue(i, 4, &isNull));
-		row->ts = DatumGetTimestampTz(SpiUtilValue(i, 5, &isNull));
-	}
-	SpiUtilEnd(&scope);
-	return count;
-}
-
-/* True if the event is one of those, each of which is used up by one match. */
-static bool
-TakeRejected(const EventRow *row, EventRow *rejected, uint64 count)
-{
-	for (uint64 i = 0; i < count; i++)
-	{
-		if (rejected[i].txid == row->txid && rejected[i].itemKey == row->itemKey &&
-			rejected[i].event == row->event && rejected[i].ordinal == row->ordinal &&
-			rejected[i].ts == row->ts)
-		{
-			rejected[i].txid = -1;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Delete a person's baskets. */
 static void
 DeleteBaskets(int64 userKey)
@@ -533,11 +490,30 @@ DeleteBaskets(int64 userKey)
 }
 
 /*
- * Take a person's events out of the counters again.  The person's stripe is
- * locked exclusively, so no batch is being counted meanwhile.
+ * Take a person's baskets out of use, or back into it: a count below nothing is
+ * one that nobody looks at.
  */
 static void
-PurgePerson(int64 userKey, int32 bits)
+FlipBaskets(int64 userKey)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
+			   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * Add a person's counted events to the counters once more, or with times -1 take
+ * them out, and likewise to and from the baskets if those are wanted.  The
+ * person's stripe is locked exclusively, so no batch is being counted meanwhile.
+ */
+static void
+CountPerson(int64 userKey, int64 times, bool withBaskets)
 {
 	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,.userKey = userKey,.allDays = true};
 	MemoryContext caller = CurrentMemoryContext;
@@ -550,13 +526,11 @@ PurgePerson(int64 userKey, int32 bits)
 	EventScan  *scan;
 	EventRow	row;
 
-	if ((bits & CONSENT_ANALYTICS) == 0)
-		return;
 	context = AllocSetContextCreate(caller, "personalize item purge", ALLOCSET_DEFAULT_SIZES);
 	eventContext = AllocSetContextCreate(context, "personalize event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	batch = BeginBatch();
-	rejectedCount = ReadRejected(userKey, &rejected);
+	rejectedCount = ProcessorReadRejected("item_stat", userKey, &rejected);
 	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
 	{
@@ -567,18 +541,45 @@ PurgePerson(int64 userKey, int32 bits)
 		if (positions[shard] == NULL)
 			positions[shard] = ProcessorPosition(PROCESSOR_ITEM_STAT, shard, options.snapshot);
 		if (!TxidIsSeen(row.txid, positions[shard]) ||
-			TakeRejected(&row, rejected, rejectedCount))
+			ProcessorTakeRejected(&row, rejected, rejectedCount))
 			continue;
 		MemoryContextSwitchTo(eventContext);
-		CountEvent(batch, &row, -1);
+		CountEvent(batch, &row, times);
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(eventContext);
 	}
 	EventScanEnd(scan);
 	WriteCounters(batch->counters);
-	DeleteBaskets(userKey);
+	if (withBaskets)
+		WriteBaskets(batch->baskets);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/* Withdrawal: take a person's events out of the counters, and the baskets away. */
+static void
+PurgePerson(int64 userKey, int32 bits)
+{
+	if ((bits & CONSENT_ANALYTICS) == 0)
+		return;
+	CountPerson(userKey, -1, false);
+	DeleteBaskets(userKey);
+}
+
+/* Take a person out of the statistics for the time being. */
+void
+ItemStatPark(int64 userKey)
+{
+	CountPerson(userKey, -1, true);
+	FlipBaskets(userKey);
+}
+
+/* Put a person back into the statistics. */
+void
+ItemStatUnpark(int64 userKey)
+{
+	FlipBaskets(userKey);
+	CountPerson(userKey, 1, true);
 }
 
 /* _currency(code): the letters of a currency. */

@@ -34,7 +34,7 @@ CREATE INDEX _basket_basket_idx ON personalize._basket (basket, day);
 CREATE INDEX _basket_user_key_idx ON personalize._basket (user_key);
 SELECT pg_catalog.pg_extension_config_dump('personalize._basket', '');
 COMMENT ON TABLE personalize._basket IS
-	'which items were bought together: in one order (properties.order_id), else in one session, else by one person on one day (UTC)';
+	'which items were bought together: in one order (properties.order_id), else in one session, else by one person on one day (UTC); a negative count is one that is restricted and not looked at';
 REVOKE ALL ON personalize._basket FROM PUBLIC;
 
 -- Lists that can be made again, so they are not dumped.

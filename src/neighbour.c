@@ -292,6 +292,86 @@ PurgePerson(int64 userKey, int32 bits)
 	pfree(session);
 }
 
+/* Mark a person's sessions as usable or not, which gives them postings or takes them. */
+static void
+MarkSessions(int64 userKey, bool usable)
+{
+	SessionIndex *index = SessionIndexBegin();
+	Session    *session = palloc(sizeof(Session));
+	Session    *marked = palloc(sizeof(Session));
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	{
+		SessionReadRow(slot, session);
+		*marked = *session;
+		marked->consent = usable ? session->consent | CONSENT_RECOMMENDATIONS :
+			session->consent & ~CONSENT_RECOMMENDATIONS;
+		if (marked->consent != session->consent)
+			SessionIndexReplace(index, session, 1, marked);
+	}
+	SessionIndexEnd(index);
+	pfree(session);
+	pfree(marked);
+}
+
+/* Take a person's sessions out of use for the time being. */
+void
+NeighbourPark(int64 userKey)
+{
+	MarkSessions(userKey, false);
+}
+
+/* The time of the oldest raw event of a person. */
+static TimestampTz
+OldestEvent(int64 userKey)
+{
+	EventScanOptions options = {.ofUser = true,.userKey = userKey,.allDays = true};
+	TimestampTz oldest = DT_NOEND;
+	EventScan  *scan;
+	EventRow	row;
+
+	options.snapshot = GetActiveSnapshot();
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+		if (NeighbourShard(&row) >= 0)
+			oldest = Min(oldest, row.ts);
+	EventScanEnd(scan);
+	return oldest;
+}
+
+/* Make a person's sessions anew, as far as their raw events exist. */
+void
+NeighbourRebuild(int64 userKey)
+{
+	SessionIndex *index = SessionIndexBegin();
+	TimestampTz oldest = OldestEvent(userKey);
+	Session    *session = palloc(sizeof(Session));
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	{
+		SessionReadRow(slot, session);
+		if (session->ended >= oldest)
+			SessionIndexReplace(index, session, 1, NULL);
+	}
+	SessionIndexEnd(index);
+	pfree(session);
+	ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* Put a person's sessions back into use. */
+void
+NeighbourUnpark(int64 userKey)
+{
+	MarkSessions(userKey, true);
+	NeighbourRebuild(userKey);
+}
+
 /* The number under which postings know a session that has an id. */
 int64
 NeighbourSession(int64 userKey, int64 sessionKey)

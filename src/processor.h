@@ -82,6 +82,19 @@ extern void ProcessorRecordFailure(const ProcessorMethods *methods, const char *
 /* Up to where the processor has got with a shard, as the snapshot sees it. */
 extern TxidSnapshot *ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot);
 
+/*
+ * Events of a person that a processor has set aside, and whether an event is one
+ * of them; each is used up by one match.
+ */
+extern uint64 ProcessorReadRejected(const char *processor, int64 userKey, EventRow **rejected);
+extern bool ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count);
+
+/*
+ * Count a person's events again, as far as the processor has passed them; what
+ * it had written of them is gone, and the caller holds the stripe exclusively.
+ */
+extern void ProcessorRecount(ProcessorId id, int64 userKey);
+
 /* Every processor has seen all events with a txid below this. */
 extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
 

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "consent.h"
 #include "datatype/timestamp.h"
 #include "event.h"
 #include "executor/tuptable.h"
@@ -85,11 +86,12 @@ extern void SessionMerge(Session *session, const Session *other);
 /* The number under which postings know it. */
 extern int64 SessionNumber(const Session *session);
 
-/* Does it have postings? */
+/* Does it have postings?  One whose use is restricted has none. */
 static inline bool
 SessionIsIndexed(const Session *session)
 {
-	return session->events >= SESSION_MIN_EVENTS && session->itemCount > 0;
+	return session->events >= SESSION_MIN_EVENTS && session->itemCount > 0 &&
+		(session->consent & CONSENT_RECOMMENDATIONS) != 0;
 }
 
 /* To and from the columns of its row. */
