@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "consent.h"
+#include "consent_change.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -44,19 +44,7 @@ typedef struct PurgeList
 static PurgeList purges;
 static PurgeList uncounts;
 
-/* A decision of a person, to be written to the ledger. */
-typedef struct Decision
-{
-	text	   *userId;
-	int64		userKey;
-	int32		purposes;
-	bool		granted;
-	text	   *source;
-	text	   *noticeVersion;	/* NULL: none */
-	text	   *evidence;		/* NULL: none */
-	bool		hasEffectiveAt;
-	TimestampTz effectiveAt;
-} Decision;
+typedef ConsentDecision Decision;
 
 /* Append to a list of purges. */
 static void
@@ -93,8 +81,8 @@ RunPurges(const PurgeList *list, const Decision *decision)
 }
 
 /* The bits of named purposes; raises for a name that is not in the catalogue. */
-static int32
-GetPurposes(ArrayType *array, const ConsentPurposes *purposes)
+int32
+ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purposes)
 {
 	Datum	   *names;
 	bool	   *nulls;
@@ -129,8 +117,8 @@ GetPurposes(ArrayType *array, const ConsentPurposes *purposes)
 }
 
 /* A mask as an array of names. */
-static Datum
-MaskToArray(int32 mask, const ConsentPurposes *purposes)
+Datum
+ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes)
 {
 	Datum		names[CONSENT_MAX_PURPOSES];
 	int			count = 0;
@@ -193,6 +181,7 @@ AppendDecision(const Decision *decision)
 		.purposes = decision->purposes,
 		.granted = decision->granted,
 		.source = decision->source,
+		.basis = decision->basis,
 		.noticeVersion = decision->noticeVersion,
 		.evidenceDigest = DigestText(decision->evidence)
 	};
@@ -209,6 +198,14 @@ AppendDecision(const Decision *decision)
 	KeyedClose(ledger);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
+}
+
+/* Lock the person's row in subject and append a decision to the ledger. */
+void
+ConsentRecord(const ConsentDecision *decision)
+{
+	LockSubject(decision);
+	AppendDecision(decision);
 }
 
 /* Bring subject up to the ledger. */
@@ -274,7 +271,7 @@ AllowedNow(int64 userKey, const ConsentPurposes *purposes)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ConsentReadStates(&(ConsentState *) {&state}, 1, purposes->all, snapshot);
 	UnregisterSnapshot(snapshot);
-	return MaskToArray(ConsentAllowed(&state, purposes), purposes);
+	return ConsentMaskToArray(ConsentAllowed(&state, purposes), purposes);
 }
 
 /* grant_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
@@ -291,7 +288,7 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("purposes must not be null"),
 				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
-	decision.purposes = GetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	decision.purposes = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	decision.hasEffectiveAt = !PG_ARGISNULL(5);
 	if (decision.hasEffectiveAt)
 	{
@@ -307,11 +304,33 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	StripeLock(EventShard(decision.userKey), false);
 	ConsentCacheNoteChange(decision.userKey);
 	SpiUtilBegin(&scope);
-	LockSubject(&decision);
-	AppendDecision(&decision);
+	ConsentRecord(&decision);
 	UpdateSubject(decision.userKey);
 	SpiUtilEnd(&scope);
 	return AllowedNow(decision.userKey, purposes);
+}
+
+/* Withdraw: record it and purge what needed the purposes. */
+Datum
+ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,
+				const char *function)
+{
+	bool		stripes[EVENT_SHARDS] = {false};
+	SpiUtilScope scope;
+
+	PurgeCheckReadCommitted(function);
+	stripes[EventShard(decision->userKey)] = true;
+	PurgeLockStripes(stripes, "consent is not withdrawn");
+	RunPurges(&uncounts, decision);
+	ConsentCacheNoteChange(decision->userKey);
+	SpiUtilBegin(&scope);
+	ConsentRecord(decision);
+	UpdateSubject(decision->userKey);
+	ClearEvents(decision->userKey, decision->purposes);
+	SpiUtilEnd(&scope);
+
+	RunPurges(&purges, decision);
+	return AllowedNow(decision->userKey, purposes);
 }
 
 /* withdraw_consent(user_id, purposes, source, notice_version, evidence) → purposes allowed. */
@@ -320,27 +339,11 @@ personalize_withdraw_consent(PG_FUNCTION_ARGS)
 {
 	Decision	decision = {.granted = false};
 	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
-	bool		stripes[EVENT_SHARDS] = {false};
-	SpiUtilScope scope;
 
 	GetDecision(fcinfo, &decision);
 	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
-		GetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
-
-	PurgeCheckReadCommitted("withdraw_consent()");
-	stripes[EventShard(decision.userKey)] = true;
-	PurgeLockStripes(stripes, "consent is not withdrawn");
-	RunPurges(&uncounts, &decision);
-	ConsentCacheNoteChange(decision.userKey);
-	SpiUtilBegin(&scope);
-	LockSubject(&decision);
-	AppendDecision(&decision);
-	UpdateSubject(decision.userKey);
-	ClearEvents(decision.userKey, decision.purposes);
-	SpiUtilEnd(&scope);
-
-	RunPurges(&purges, &decision);
-	return AllowedNow(decision.userKey, purposes);
+		ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	return ConsentWithdraw(&decision, purposes, "withdraw_consent()");
 }
 
 /*
@@ -397,13 +400,16 @@ ReadStanding(int64 userKey)
 	SpiUtilRun(&plan,
 			   "SELECT p.name, coalesce(l.granted, d.answer = 'allowed', false),"
 			   " coalesce(l.source, 'default'), l.effective_at, l.notice_version,"
-			   " l.granted IS NOT NULL"
+			   " l.granted IS NOT NULL, r.restricted"
 			   " FROM personalize.purpose p"
 			   " LEFT JOIN personalize.purpose_default d ON d.purpose = p.name"
+			   " CROSS JOIN LATERAL (SELECT coalesce((SELECT s.restricted FROM personalize.subject s"
+			   "  WHERE s.user_key = $1), 0) >> p.bit & 1 = 1 AS restricted) r"
 			   " LEFT JOIN LATERAL ("
 			   "  SELECT c.granted, c.source, c.effective_at, c.notice_version"
 			   "  FROM personalize.consent_ledger c"
 			   "  WHERE c.user_key = $1 AND c.purposes & (1 << p.bit) <> 0"
+			   "  AND coalesce(starts_with(c.basis, 'restriction'), false) = r.restricted"
 			   "  ORDER BY c.effective_at DESC, c.granted LIMIT 1) l ON true"
 			   " ORDER BY p.bit",
 			   lengthof(types), types, values, NULL, true);
@@ -433,10 +439,22 @@ personalize_consent_of(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The call that grants a purpose to a user. */
-static char *
-FormatGrant(text *userId, const char *purpose)
+/* True if it is not consent that speaks, but a restriction. */
+static bool
+IsRestricted(uint64 row)
 {
+	bool		isNull;
+
+	return DatumGetBool(SpiUtilValue(row, 7, &isNull));
+}
+
+/* The call that grants a purpose to a user, or lifts its restriction. */
+static char *
+FormatGrant(text *userId, const char *purpose, bool restricted)
+{
+	if (restricted)
+		return psprintf("SELECT personalize.lift_restriction(%s, ARRAY[%s]);",
+						quote_literal_cstr(text_to_cstring(userId)), quote_literal_cstr(purpose));
 	return psprintf("SELECT personalize.grant_consent(%s, ARRAY[%s], 'the source of your permission');",
 					quote_literal_cstr(text_to_cstring(userId)), quote_literal_cstr(purpose));
 }
@@ -454,7 +472,8 @@ FormatReason(uint64 row, bool allowed, bool decided)
 					   "the person has not spoken, and purpose_default allows it" :
 					   "the person has not spoken, and the default is denied");
 	decidedAt = DatumGetTimestampTz(SpiUtilValue(row, 4, &isNull));
-	return psprintf("%s on %s by \"%s\"", allowed ? "granted" : "withdrawn",
+	return psprintf("%s on %s by \"%s\"",
+					allowed ? "granted" : IsRestricted(row) ? "restricted" : "withdrawn",
 					timestamptz_to_str(decidedAt), source);
 }
 
@@ -482,7 +501,8 @@ personalize_why_suppressed(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum(FormatReason(row, DatumGetBool(values[1]), decided));
 		nulls[3] = DatumGetBool(values[1]);
 		if (!nulls[3])
-			values[3] = CStringGetTextDatum(FormatGrant(userId, TextDatumGetCString(values[0])));
+			values[3] = CStringGetTextDatum(FormatGrant(userId, TextDatumGetCString(values[0]),
+														IsRestricted(row)));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	SpiUtilEnd(&scope);

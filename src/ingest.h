@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "event.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
@@ -78,6 +79,9 @@ extern int32 IngestPurpose(IngestBatch *batch, const char *name, int length);
 
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
+
+/* Worth and place of an event, from what is said about it. */
+extern void IngestSetDetails(EventRow *row, JsonbContainer *properties);
 
 /* What became of the messages flushed so far; tells of rejected ones. */
 extern IngestCounts IngestEnd(IngestBatch *batch);

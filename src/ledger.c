@@ -215,6 +215,17 @@ SeekPerson(KeyedTable *ledger, int64 userKey, Snapshot snapshot)
 	KeyedSeek(ledger, snapshot, 1, &key, BTEqualStrategyNumber);
 }
 
+/* True of an entry that restricts the use of data, or lifts that: it is not about consent. */
+static bool
+IsRestriction(TupleTableSlot *slot)
+{
+	bool		isNull;
+	Datum		basis = slot_getattr(slot, LEDGER_BASIS + 1, &isNull);
+
+	return !isNull && strncmp(TextDatumGetCString(basis), LEDGER_RESTRICTION,
+							  strlen(LEDGER_RESTRICTION)) == 0;
+}
+
 /* The decision of an entry. */
 static LedgerDecision
 SlotDecision(TupleTableSlot *slot)
@@ -222,7 +233,7 @@ SlotDecision(TupleTableSlot *slot)
 	return (LedgerDecision)
 	{
 		.effectiveAt = DatumGetTimestampTz(SlotValue(slot, LEDGER_EFFECTIVE_AT)),
-		.purposes = DatumGetInt32(SlotValue(slot, LEDGER_PURPOSES)),
+		.purposes = IsRestriction(slot) ? 0 : DatumGetInt32(SlotValue(slot, LEDGER_PURPOSES)),
 		.granted = DatumGetBool(SlotValue(slot, LEDGER_GRANTED))
 	};
 }

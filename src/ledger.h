@@ -23,6 +23,9 @@ typedef struct LedgerEntry
 	bytea	   *evidenceDigest; /* NULL: none */
 } LedgerEntry;
 
+/* The basis of entries that restrict the use of data, or lift that, begins so. */
+#define LEDGER_RESTRICTION "restriction"
+
 /* What was once decided. */
 typedef struct LedgerDecision
 {

@@ -283,8 +283,8 @@ IsPriced(int16 event)
 }
 
 /* Worth and place of a row, from what is said about it. */
-static void
-SetDetails(EventRow *row, JsonbContainer *properties)
+void
+IngestSetDetails(EventRow *row, JsonbContainer *properties)
 {
 	Numeric		slot;
 	Numeric		price;
@@ -445,7 +445,7 @@ AddItems(IngestBatch *batch, const EventRow *common, JsonbContainer *properties,
 		row->event.itemKey = KeyFromBytes(itemId.data, itemId.length);
 		row->itemId = itemId;
 		row->event.properties = ItemProperties(properties, item, idName, i == 0);
-		SetDetails(&row->event, isObject ? item->val.binary.data : NULL);
+		IngestSetDetails(&row->event, isObject ? item->val.binary.data : NULL);
 		/* the worth of the whole goes to its first row, unless items have prices */
 		if (i == 0 && row->event.value == NULL &&
 			(value = GetNumber(properties, "value")) != NULL)
@@ -568,7 +568,7 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 
 	row.itemKey = OptionalKey(message->itemId, &row.hasItem);
 	if (properties)
-		SetDetails(&row, properties);
+		IngestSetDetails(&row, properties);
 	single = IngestAddRow(batch);
 	single->event = row;
 	single->itemId = message->itemId;

@@ -342,9 +342,9 @@ OldestEvent(int64 userKey)
 	return oldest;
 }
 
-/* Make a person's sessions anew, as far as their raw events exist. */
+/* Remove a person's sessions, as far as their raw events exist. */
 void
-NeighbourRebuild(int64 userKey)
+NeighbourRemove(int64 userKey)
 {
 	SessionIndex *index = SessionIndexBegin();
 	TimestampTz oldest = OldestEvent(userKey);
@@ -361,7 +361,6 @@ NeighbourRebuild(int64 userKey)
 	}
 	SessionIndexEnd(index);
 	pfree(session);
-	ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
 
 /* Put a person's sessions back into use. */
@@ -369,7 +368,8 @@ void
 NeighbourUnpark(int64 userKey)
 {
 	MarkSessions(userKey, true);
-	NeighbourRebuild(userKey);
+	NeighbourRemove(userKey);
+	ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
 
 /* The number under which postings know a session that has an id. */

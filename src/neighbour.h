@@ -25,12 +25,13 @@ extern bool NeighbourGapSession(int64 userKey, TimestampTz now,
 								Snapshot snapshot, int64 *session);
 
 /*
- * Take a person's sessions out of use for the time being, and put them back; make
- * those anew whose raw events exist.  With the person's stripe locked exclusively.
+ * Take a person's sessions out of use for the time being, and put them back; and
+ * remove those whose raw events exist, to be counted again.  With the person's
+ * stripe locked exclusively.
  */
 extern void NeighbourPark(int64 userKey);
 extern void NeighbourUnpark(int64 userKey);
-extern void NeighbourRebuild(int64 userKey);
+extern void NeighbourRemove(int64 userKey);
 
 /* For verification: which events count (-1: not this one), and which types of event. */
 extern int	NeighbourShard(const EventRow *row);

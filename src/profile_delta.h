@@ -58,6 +58,9 @@ typedef struct ProfileCollector
 	const EventRow *row;		/* the event at hand */
 } ProfileCollector;
 
+/* Remove a person's row; the caller holds the stripe exclusively. */
+extern void ProfileRemove(int64 userKey);
+
 /* An empty delta. */
 extern void ProfileDeltaInit(ProfileDelta *delta, int64 userKey);
 

@@ -396,6 +396,13 @@ PurgeProfile(int64 userKey, int32 bits)
 	CommandCounterIncrement();
 }
 
+/* Remove a person's row. */
+void
+ProfileRemove(int64 userKey)
+{
+	PurgeProfile(userKey, -1);
+}
+
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",

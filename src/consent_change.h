@@ -1,0 +1,43 @@
+/*
+ * consent_change.h
+ *		Decisions of a person, for those who record other than plain consent.
+ */
+#ifndef PERSONALIZE_CONSENT_CHANGE_H
+#define PERSONALIZE_CONSENT_CHANGE_H
+
+#include "consent.h"
+#include "datatype/timestamp.h"
+#include "utils/array.h"
+
+/* A decision of a person, to be written to the ledger. */
+typedef struct ConsentDecision
+{
+	text	   *userId;
+	int64		userKey;
+	int32		purposes;
+	bool		granted;
+	text	   *source;
+	text	   *basis;			/* NULL: consent, given or withdrawn */
+	text	   *noticeVersion;	/* NULL: none */
+	text	   *evidence;		/* NULL: none */
+	bool		hasEffectiveAt;
+	TimestampTz effectiveAt;
+} ConsentDecision;
+
+/* The bits of named purposes; raises for a name that is not in the catalogue. */
+extern int32 ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purposes);
+
+/* A mask as an array of names. */
+extern Datum ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes);
+
+/*
+ * Lock the person's row in subject, making it if needed, and append a decision to
+ * the ledger.  Within SpiUtilBegin, and after ConsentCacheNoteChange.
+ */
+extern void ConsentRecord(const ConsentDecision *decision);
+
+/* Withdraw: record it and purge what needed the purposes; the purposes still allowed. */
+extern Datum ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,
+							 const char *function);
+
+#endif

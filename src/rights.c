@@ -1,0 +1,334 @@
+/*
+ * rights.c
+ *		The rights of a person: copy, correction, restriction, objection.
+ *
+ * A correction does to a raw event what the person says is right, and has every
+ * processor count the person again: what it had counted of them is taken out
+ * before, under the exclusive lock of their stripe, and what is right comes in
+ * after.  Nothing tells the result from one where the right event came first.
+ *
+ * A restriction takes nothing away.  What stands in a row of the person's own
+ * stays there, and readers leave it out (restriction.c); what went into sums and
+ * sessions, which others see, is taken out of them and put back when it is lifted.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "consent_cache.h"
+#include "consent_change.h"
+#include "event.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "ingest.h"
+#include "item_stat.h"
+#include "key.h"
+#include "ledger.h"
+#include "miscadmin.h"
+#include "neighbour.h"
+#include "processor.h"
+#include "profile_delta.h"
+#include "purge_lock.h"
+#include "restriction.h"
+#include "spi_util.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_export_user);
+PG_FUNCTION_INFO_V1(personalize_restrict);
+PG_FUNCTION_INFO_V1(personalize_lift_restriction);
+PG_FUNCTION_INFO_V1(personalize_object_to);
+PG_FUNCTION_INFO_V1(personalize_rectify);
+PG_FUNCTION_INFO_V1(personalize_event_details);
+PG_FUNCTION_INFO_V1(personalize_event_shard);
+
+/* Refuse where nothing can be written. */
+static void
+CheckMayWrite(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	PurgeCheckReadCommitted(function);
+}
+
+/* Be alone with a person. */
+static void
+LockPerson(int64 userKey, const char *notDone)
+{
+	bool		stripes[EVENT_SHARDS] = {false};
+
+	stripes[EventShard(userKey)] = true;
+	PurgeLockStripes(stripes, notDone);
+}
+
+/* Call something under a snapshot that sees all there is. */
+static void
+CallNow(void (*function) (int64 userKey), int64 userKey)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	function(userKey);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/* What a person's data is restricted for, as of now. */
+static int32
+RestrictedNow(int64 userKey)
+{
+	int32		restricted;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	restricted = RestrictionOf(userKey);
+	PopActiveSnapshot();
+	return restricted;
+}
+
+/* A basis and the grounds for it. */
+static text *
+FormatBasis(FunctionCallInfo fcinfo, int argument, const char *basis)
+{
+	if (PG_ARGISNULL(argument))
+		return cstring_to_text(basis);
+	return cstring_to_text(psprintf("%s: %s", basis, text_to_cstring(PG_GETARG_TEXT_PP(argument))));
+}
+
+/* Read (user_id, purposes, grounds, source) of a decision. */
+static void
+GetDecision(FunctionCallInfo fcinfo, const char *basis, const ConsentPurposes *purposes,
+			ConsentDecision *decision)
+{
+	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
+	decision->userKey = KeyFromText(decision->userId);
+	decision->purposes = PG_ARGISNULL(1) ? purposes->all :
+		ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	decision->basis = FormatBasis(fcinfo, 2, basis);
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null")));
+	decision->source = PG_GETARG_TEXT_PP(3);
+}
+
+/* Write a decision to the ledger, and what is restricted now. */
+static void
+RecordRestriction(const ConsentDecision *decision, int32 restricted)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(decision->userKey), Int32GetDatum(restricted)};
+	SpiUtilScope scope;
+
+	ConsentCacheNoteChange(decision->userKey);
+	SpiUtilBegin(&scope);
+	ConsentRecord(decision);
+	SpiUtilRun(&plan, "UPDATE personalize.subject SET restricted = $2 WHERE user_key = $1",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* restrict(user_id, purposes, grounds, source) → purposes restricted. */
+Datum
+personalize_restrict(PG_FUNCTION_ARGS)
+{
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentDecision decision = {.granted = false};
+	int32		before;
+	int32		added;
+
+	CheckMayWrite("restrict()");
+	GetDecision(fcinfo, LEDGER_RESTRICTION, purposes, &decision);
+	LockPerson(decision.userKey, "nothing is restricted");
+	before = RestrictedNow(decision.userKey);
+	added = decision.purposes & ~before;
+	if (added & CONSENT_ANALYTICS)
+		CallNow(ItemStatPark, decision.userKey);
+	if (added & CONSENT_RECOMMENDATIONS)
+		CallNow(NeighbourPark, decision.userKey);
+	RecordRestriction(&decision, before | added);
+	return ConsentMaskToArray(before | added, purposes);
+}
+
+/* lift_restriction(user_id, purposes, grounds, source) → purposes still restricted. */
+Datum
+personalize_lift_restriction(PG_FUNCTION_ARGS)
+{
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentDecision decision = {.granted = true};
+	int32		before;
+
+	CheckMayWrite("lift_restriction()");
+	GetDecision(fcinfo, LEDGER_RESTRICTION " lifted", purposes, &decision);
+	LockPerson(decision.userKey, "no restriction is lifted");
+	before = RestrictedNow(decision.userKey);
+	if (!PG_ARGISNULL(1) && (decision.purposes & ~before) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("data of user \"%s\" is not restricted for: %s", text_to_cstring(decision.userId),
+						ConsentFormatMask(decision.purposes & ~before, purposes)),
+				 before == 0 ? errhint("Nothing is restricted.") :
+				 errhint("It is restricted for: %s.", ConsentFormatMask(before, purposes))));
+	decision.purposes &= before;
+	if (decision.purposes == 0)
+		return ConsentMaskToArray(0, purposes);
+	RecordRestriction(&decision, before & ~decision.purposes);
+	if (decision.purposes & CONSENT_ANALYTICS)
+		CallNow(ItemStatUnpark, decision.userKey);
+	if (decision.purposes & CONSENT_RECOMMENDATIONS)
+		CallNow(NeighbourUnpark, decision.userKey);
+	return ConsentMaskToArray(before & ~decision.purposes, purposes);
+}
+
+/* object_to(user_id, purposes, grounds, source) → purposes still allowed. */
+Datum
+personalize_object_to(PG_FUNCTION_ARGS)
+{
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentDecision decision = {.granted = false};
+
+	CheckMayWrite("object_to()");
+	GetDecision(fcinfo, "objection", purposes, &decision);
+	return ConsentWithdraw(&decision, purposes, "object_to()");
+}
+
+/* _event_details(event, properties) → (value, slot) as ingestion reads them. */
+Datum
+personalize_event_details(PG_FUNCTION_ARGS)
+{
+	EventRow	row = {.event = PG_GETARG_INT16(0)};
+	Jsonb	   *properties = PG_GETARG_JSONB_P(1);
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2];
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	IngestSetDetails(&row, &properties->root);
+	nulls[0] = row.value == NULL;
+	nulls[1] = !row.hasSlot;
+	values[0] = nulls[0] ? (Datum) 0 : NumericGetDatum(row.value);
+	values[1] = Int16GetDatum(row.slot);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* _event_shard(user_key): the shard and lock stripe of a key. */
+Datum
+personalize_event_shard(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16((int16) EventShard(PG_GETARG_INT64(0)));
+}
+
+/* The arguments of rectify() for its SQL part. */
+typedef struct Correction
+{
+	Datum		values[5];		/* user key, correction, message key, time, ordinal */
+	char		nulls[5];
+} Correction;
+
+/* Read them. */
+static void
+GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
+{
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("correction must not be null")));
+	memset(correction->nulls, ' ', sizeof(correction->nulls));
+	correction->values[0] = Int64GetDatum(userKey);
+	correction->values[1] = PG_GETARG_DATUM(1);
+	if (PG_ARGISNULL(2))
+		correction->nulls[2] = 'n';
+	else
+		correction->values[2] = Int64GetDatum(KeyFromText(KeyIdArgument(fcinfo, 2, "message_id")));
+	for (int i = 3; i < 5; i++)
+	{
+		correction->values[i] = PG_GETARG_DATUM(i);
+		correction->nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+}
+
+/* Run a step of a correction. */
+static void
+RunStep(SPIPlanPtr *plan, const char *sql, const Correction *correction)
+{
+	static const Oid types[] = {INT8OID, JSONBOID, INT8OID, TIMESTAMPTZOID, INT4OID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(plan, sql, lengthof(types), types, correction->values, correction->nulls, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Correct a raw event and all that was counted of it. */
+static void
+RectifyEvent(int64 userKey, const Correction *correction)
+{
+	static SPIPlanPtr applyPlan;
+	int32		restricted = RestrictedNow(userKey);
+	bool		inStatistics = (restricted & CONSENT_ANALYTICS) == 0;
+	bool		inSessions = (restricted & CONSENT_RECOMMENDATIONS) == 0;
+
+	if (inStatistics)
+		CallNow(ItemStatPark, userKey);
+	if (inSessions)
+		CallNow(NeighbourRemove, userKey);
+	ProfileRemove(userKey);
+	RunStep(&applyPlan, "SELECT personalize._rectify_event($1, $2, $3, $4, $5)", correction);
+	ProcessorRecount(PROCESSOR_PROFILE, userKey);
+	if (inStatistics)
+		CallNow(ItemStatUnpark, userKey);
+	if (inSessions)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* rectify(user_id, correction, message_id, event_time, ordinal). */
+Datum
+personalize_rectify(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr checkPlan;
+	static SPIPlanPtr preferencePlan;
+	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	int64		userKey = KeyFromText(userId);
+	Correction	correction;
+	bool		ofEvent;
+
+	CheckMayWrite("rectify()");
+	GetCorrection(fcinfo, userKey, &correction);
+	ofEvent = !PG_ARGISNULL(2) || !PG_ARGISNULL(3);
+	LockPerson(userKey, "nothing is corrected");
+	if (ofEvent)
+	{
+		RunStep(&checkPlan, "SELECT personalize._check_correction($1, $2, $3, $4, $5)", &correction);
+		RectifyEvent(userKey, &correction);
+	}
+	else
+		RunStep(&preferencePlan, "SELECT personalize._rectify_preference($1, $2) FROM (SELECT $3, $4, $5) u",
+				&correction);
+	PG_RETURN_VOID();
+}
+
+/* export_user(user_id): everything that is held about a person. */
+Datum
+personalize_export_user(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, TEXTOID};
+	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	Datum		values[] = {Int64GetDatum(KeyFromText(userId)), PointerGetDatum(userId)};
+	MemoryContext caller = CurrentMemoryContext;
+	SpiUtilScope scope;
+	Datum		result;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT personalize._export_user($1, $2)",
+			   lengthof(types), types, values, NULL, true);
+	result = SpiUtilValue(0, 1, &isNull);
+	MemoryContextSwitchTo(caller);
+	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
+	SpiUtilEnd(&scope);
+	PG_RETURN_DATUM(result);
+}

@@ -1,0 +1,262 @@
+-- rights: what a person may ask for.
+CREATE FUNCTION personalize.restrict(
+	user_id personalize.entity_id,
+	purposes text[] DEFAULT NULL,
+	grounds text DEFAULT NULL,
+	source text DEFAULT 'application') RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_restrict' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.restrict(personalize.entity_id, text[], text, text) IS
+	'keeps a person''s data and lets nothing use it for purposes (NULL: any) until lift_restriction(): readers, engines, statistics and sessions leave it out, new events are not stored for them. Goes to consent_ledger with the grounds; returns the purposes restricted now';
+CREATE FUNCTION personalize.lift_restriction(
+	user_id personalize.entity_id,
+	purposes text[] DEFAULT NULL,
+	grounds text DEFAULT NULL,
+	source text DEFAULT 'application') RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_lift_restriction' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.lift_restriction(personalize.entity_id, text[], text, text) IS
+	'ends a restriction (purposes NULL: all there are): what was kept is used again as far as the person allows it; returns the purposes still restricted. Error 55000 if data is not restricted for a purpose';
+CREATE FUNCTION personalize.object_to(
+	user_id personalize.entity_id,
+	purposes text[] DEFAULT NULL,
+	grounds text DEFAULT NULL,
+	source text DEFAULT 'application') RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_object_to' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.object_to(personalize.entity_id, text[], text, text) IS
+	'records that a person objects to purposes (NULL: any): a withdrawal, whose basis in consent_ledger is the objection and its grounds; returns the purposes still allowed';
+
+-- correction
+CREATE FUNCTION personalize._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint)
+	AS 'MODULE_PATHNAME', 'personalize_event_details' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._event_details(smallint, jsonb) IS
+	'worth and place on the page of an event, as ingestion reads them from its properties';
+
+CREATE FUNCTION personalize._check_correction(
+	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	problem text;
+	found_ordinals integer[];
+	held bigint;
+	raw bigint;
+BEGIN
+	IF jsonb_typeof(correction) <> 'object' OR correction = '{}' THEN
+		RAISE EXCEPTION 'correction "%" is not a JSON object with something in it', left(correction::text, 100)
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'For example {"item_id": "sku-17", "properties": {"price": 12.5}}.';
+	END IF;
+	SELECT k INTO problem FROM jsonb_object_keys(correction) k
+		WHERE k NOT IN ('event', 'item_id', 'ts', 'properties') ORDER BY k LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '"%" of an event cannot be corrected', problem
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = CASE problem
+					WHEN 'consent' THEN 'What it may be used for changes by withdraw_consent().'
+					WHEN 'user_id' THEN 'Events of somebody else are taken away by forget() or withdraw_consent(), and tracked again for whom they belong to.'
+					WHEN 'preference' THEN 'Leave message_id and event_time out to correct a preference.'
+					ELSE 'event, item_id, ts and properties can be.' END;
+	END IF;
+	SELECT k INTO problem FROM jsonb_each(correction) c(k, v)
+		WHERE jsonb_typeof(v) <> CASE k WHEN 'properties' THEN 'object' ELSE 'string' END
+			AND NOT (k = 'item_id' AND jsonb_typeof(v) IN ('number', 'null')) ORDER BY k LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '% % of the correction has the wrong type', problem, correction -> problem
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'event and ts are strings, item_id is an id or null, properties is an object.';
+	END IF;
+	IF octet_length(correction ->> 'item_id') NOT BETWEEN 1 AND 512 THEN
+		RAISE EXCEPTION 'item_id has % bytes', octet_length(correction ->> 'item_id')
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'An id has 1 to 512 bytes.';
+	END IF;
+	IF correction ? 'event' AND personalize._event_number(correction ->> 'event') IS NULL THEN
+		RAISE EXCEPTION 'event "%" is not known', correction ->> 'event'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'See personalize.event_type and event_alias.';
+	END IF;
+	IF correction ? 'ts' AND NOT ((correction ->> 'ts')::timestamptz
+		BETWEEN '-infinity'::timestamptz + interval '0' AND clock_timestamp() + current_setting('personalize.max_future')::interval
+		AND isfinite((correction ->> 'ts')::timestamptz)) THEN
+		RAISE EXCEPTION 'ts "%" is not in the past', correction ->> 'ts' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+
+	SELECT array_agg(e.ordinal ORDER BY e.ordinal) INTO found_ordinals FROM personalize.event e
+		WHERE e.user_key = user_key
+			AND (message_key IS NULL OR e.message_key = message_key)
+			AND (event_time IS NULL OR e.ts = event_time)
+			AND (ordinal IS NULL OR e.ordinal = ordinal);
+	IF found_ordinals IS NULL THEN
+		RAISE EXCEPTION 'the person has no such event'
+			USING ERRCODE = 'no_data_found',
+				DETAIL = 'It was not stored, retention has dropped it, or a withdrawal or erasure has taken it away.',
+				HINT = 'export_user() lists the events with their times and the keys of their messages.';
+	ELSIF cardinality(found_ordinals) > 1 THEN
+		RAISE EXCEPTION '% events are meant', cardinality(found_ordinals)
+			USING ERRCODE = 'cardinality_violation',
+				DETAIL = format('Their ordinals are %s.', array_to_string(found_ordinals, ', ')),
+				HINT = 'Give message_id and event_time, and the ordinal of the item in its message.';
+	END IF;
+
+	SELECT p.events INTO held FROM personalize.profile p WHERE p.user_key = user_key;
+	SELECT count(*) INTO raw FROM personalize.event e
+		WHERE e.user_key = user_key AND e.consent & 2 <> 0
+			AND EXISTS (SELECT FROM personalize.processor_position o
+				WHERE o.processor = 1 AND o.shard = personalize._event_shard(user_key)
+					AND personalize._txid_seen(e.txid, o.asof));
+	raw := raw - (SELECT count(*) FROM personalize.rejected_event r
+		WHERE r.source = 'profile' AND r.user_key = user_key AND r.consent & 2 <> 0 AND r.payload ? 'event');
+	IF held > raw THEN
+		RAISE EXCEPTION 'the person''s profile holds % events of which only % are still there', held, raw
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'Retention has dropped the others, so the profile cannot be counted again without them.',
+				HINT = 'With the person''s agreement, start it anew: withdraw_consent() and grant_consent().';
+	END IF;
+END
+$$;
+
+CREATE FUNCTION personalize._event_number(name text) RETURNS smallint
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT t.event FROM personalize.event_type t WHERE t.name = $1
+	UNION ALL SELECT a.event FROM personalize.event_alias a WHERE a.alias = $1 LIMIT 1
+$$;
+COMMENT ON FUNCTION personalize._event_number(text) IS 'event_type.event of a name or alias; NULL if there is none';
+CREATE FUNCTION personalize._event_shard(user_key bigint) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_event_shard' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._event_shard(bigint) IS 'the shard and lock stripe of a key, 0 to 63';
+
+CREATE FUNCTION personalize._rectify_event(
+	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	row personalize.event;
+	change jsonb := coalesce(correction -> 'properties', '{}');
+	-- as entity_id has it: a numeric id has no trailing zeros
+	item_id text := CASE jsonb_typeof(correction -> 'item_id')
+		WHEN 'number' THEN trim_scale((correction ->> 'item_id')::numeric)::text ELSE correction ->> 'item_id' END;
+BEGIN
+	SELECT e.* INTO row FROM personalize.event e
+		WHERE e.user_key = user_key
+			AND (message_key IS NULL OR e.message_key = message_key)
+			AND (event_time IS NULL OR e.ts = event_time)
+			AND (ordinal IS NULL OR e.ordinal = ordinal);
+	-- what a processor could not count, it may be able to now
+	DELETE FROM personalize.rejected_event r
+		WHERE r.source IN ('profile', 'item_stat', 'neighbour') AND r.user_key = user_key AND r.txid = row.txid
+			AND (r.payload ->> 'ts')::timestamptz = row.ts AND (r.payload ->> 'ordinal')::smallint = row.ordinal
+			AND (r.payload ->> 'event')::smallint = row.event
+			AND (r.payload ->> 'item_key')::bigint IS NOT DISTINCT FROM row.item_key;
+	IF correction ? 'event' THEN
+		row.event := personalize._event_number(correction ->> 'event');
+	END IF;
+	IF correction ? 'item_id' THEN
+		row.item_key := personalize.item_key(item_id::personalize.entity_id);
+		IF row.item_key < 0 THEN
+			INSERT INTO personalize._dictionary_log (kind, shard, key, id, txid)
+				SELECT 'i', personalize._event_shard(row.item_key), row.item_key, item_id, row.txid
+				WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = row.item_key);
+		END IF;
+	END IF;
+	row.ts := coalesce((correction ->> 'ts')::timestamptz, row.ts);
+	IF correction ? 'properties' THEN
+		row.properties := nullif((coalesce(row.properties, '{}') || change)
+			- ARRAY(SELECT k FROM jsonb_each(change) c(k, v) WHERE v = 'null'), '{}');
+		IF pg_column_size(row.properties) > 65536 THEN
+			RAISE EXCEPTION 'properties have % bytes, more than 65536', pg_column_size(row.properties)
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+	END IF;
+	IF correction ? 'event' OR change ?| ARRAY['value', 'price', 'quantity', 'slot', 'position'] THEN
+		SELECT d.value, d.slot INTO row.value, row.slot
+			FROM personalize._event_details(row.event, coalesce(row.properties, '{}')) d;
+	END IF;
+	UPDATE personalize.event e SET event = row.event, item_key = row.item_key, ts = row.ts,
+			properties = row.properties, value = row.value, slot = row.slot
+		WHERE e.user_key = user_key
+			AND (message_key IS NULL OR e.message_key = message_key)
+			AND (event_time IS NULL OR e.ts = event_time)
+			AND (ordinal IS NULL OR e.ordinal = ordinal);
+END
+$$;
+
+CREATE FUNCTION personalize._rectify_preference(user_key bigint, correction jsonb) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+	change jsonb := correction -> 'preference';
+	problem text;
+	old personalize.preference;
+	new_name text;
+	new_value text;
+BEGIN
+	IF jsonb_typeof(correction) <> 'object' OR correction - 'preference' <> '{}'
+		OR jsonb_typeof(change) IS DISTINCT FROM 'object' THEN
+		RAISE EXCEPTION 'correction "%" names neither an event nor a preference', left(correction::text, 100)
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Give message_id or event_time of the event, or {"preference": {"name": "favourite_brand", "value": "wrong", "correct_value": "right"}}.';
+	END IF;
+	SELECT k INTO problem FROM jsonb_each(change) c(k, v)
+		WHERE k NOT IN ('name', 'value', 'correct_name', 'correct_value') OR jsonb_typeof(v) NOT IN ('string', 'number')
+		ORDER BY k LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '"%" of a preference cannot be corrected to %', problem, change -> problem
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Strings name, value, correct_name and correct_value are what a correction of a preference has.';
+	END IF;
+	SELECT p.* INTO old FROM personalize.preference p
+		WHERE p.user_key = user_key AND p.name = change ->> 'name' AND p.value = change ->> 'value';
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the person has no preference "%" "%"', change ->> 'name', change ->> 'value'
+			USING ERRCODE = 'no_data_found', HINT = 'preferences_of() lists them.';
+	END IF;
+	new_name := coalesce(change ->> 'correct_name', old.name);
+	new_value := coalesce(change ->> 'correct_value', old.value);
+	IF new_name NOT IN ('favourite_brand', 'favourite_category', 'favourite_item', 'hidden_brand', 'hidden_category', 'hidden_item') THEN
+		RAISE EXCEPTION 'there is no preference "%"', new_name
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Preferences are: favourite_brand, favourite_category, favourite_item, hidden_brand, hidden_category, hidden_item.';
+	END IF;
+	IF octet_length(new_value) NOT BETWEEN 1 AND 512 THEN
+		RAISE EXCEPTION 'value has % bytes', octet_length(new_value)
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A value has 1 to 512 bytes.';
+	END IF;
+	DELETE FROM personalize.preference p
+		WHERE p.user_key = user_key AND (p.name = old.name AND p.value = old.value
+			OR p.value = new_value AND split_part(p.name, '_', 2) = split_part(new_name, '_', 2));
+	INSERT INTO personalize.preference (user_key, name, value, value_key, set_at)
+		VALUES (user_key, new_name, new_value, personalize.item_key(new_value::personalize.entity_id), old.set_at);
+END
+$$;
+
+CREATE FUNCTION personalize.rectify(
+	user_id personalize.entity_id,
+	correction jsonb,
+	message_id personalize.entity_id DEFAULT NULL,
+	event_time timestamptz DEFAULT NULL,
+	ordinal integer DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_rectify' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer) IS
+	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts';
+REVOKE ALL ON FUNCTION
+	personalize.restrict(personalize.entity_id, text[], text, text),
+	personalize.lift_restriction(personalize.entity_id, text[], text, text),
+	personalize.object_to(personalize.entity_id, text[], text, text),
+	personalize._event_details(smallint, jsonb),
+	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
+	personalize._event_number(text), personalize._event_shard(bigint),
+	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
+	personalize._rectify_preference(bigint, jsonb),
+	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize._event_details(smallint, jsonb),
+	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
+	personalize._event_number(text), personalize._event_shard(bigint),
+	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
+	personalize._rectify_preference(bigint, jsonb)
+	TO personalize_owner;
+GRANT EXECUTE ON FUNCTION
+	personalize.restrict(personalize.entity_id, text[], text, text),
+	personalize.lift_restriction(personalize.entity_id, text[], text, text),
+	personalize.object_to(personalize.entity_id, text[], text, text)
+	TO personalize_app, personalize_admin;
+GRANT EXECUTE ON FUNCTION
+	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
+	TO personalize_admin;
