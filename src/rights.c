@@ -31,10 +31,12 @@
 #include "profile_delta.h"
 #include "purge_lock.h"
 #include "restriction.h"
+#include "session.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
+#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(personalize_export_user);
 PG_FUNCTION_INFO_V1(personalize_restrict);
@@ -43,6 +45,8 @@ PG_FUNCTION_INFO_V1(personalize_object_to);
 PG_FUNCTION_INFO_V1(personalize_rectify);
 PG_FUNCTION_INFO_V1(personalize_event_details);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
+PG_FUNCTION_INFO_V1(personalize_message_stub);
+PG_FUNCTION_INFO_V1(personalize_session_number);
 
 /* Refuse where nothing can be written. */
 static void
@@ -331,4 +335,27 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
 	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(result);
+}
+
+/* _message_stub(message): what a message that was no uuid tells of its key. */
+Datum
+personalize_message_stub(PG_FUNCTION_ARGS)
+{
+	uint64		hash;
+
+	memcpy(&hash, PG_GETARG_UUID_P(0)->data, sizeof(hash));
+	/* the version of the uuid took the place of four bits */
+	((uint8 *) &hash)[6] &= 0x0f;
+	PG_RETURN_INT64((int64) (hash | UINT64CONST(1) << 63));
+}
+
+/* _session_number(user_key, given, session_key): what postings call a session. */
+Datum
+personalize_session_number(PG_FUNCTION_ARGS)
+{
+	Session		session;
+
+	SessionInit(&session, PG_GETARG_INT64(0), PG_GETARG_BOOL(1), PG_GETARG_INT64(2));
+	session.sessionKey = PG_GETARG_INT64(2);
+	PG_RETURN_INT64(SessionNumber(&session));
 }

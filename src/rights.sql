@@ -71,9 +71,8 @@ BEGIN
 		RAISE EXCEPTION 'event "%" is not known', correction ->> 'event'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'See personalize.event_type and event_alias.';
 	END IF;
-	IF correction ? 'ts' AND NOT ((correction ->> 'ts')::timestamptz
-		BETWEEN '-infinity'::timestamptz + interval '0' AND clock_timestamp() + current_setting('personalize.max_future')::interval
-		AND isfinite((correction ->> 'ts')::timestamptz)) THEN
+	IF correction ? 'ts' AND (NOT isfinite((correction ->> 'ts')::timestamptz)
+		OR (correction ->> 'ts')::timestamptz > clock_timestamp() + current_setting('personalize.max_future')::interval) THEN
 		RAISE EXCEPTION 'ts "%" is not in the past', correction ->> 'ts' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 
@@ -234,6 +233,166 @@ CREATE FUNCTION personalize.rectify(
 	AS 'MODULE_PATHNAME', 'personalize_rectify' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer) IS
 	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts';
+-- a copy of everything
+CREATE FUNCTION personalize._message_stub(message uuid) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_message_stub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._message_stub(uuid) IS
+	'what a message in message_seen tells of event.message_key, where the message_id was no uuid: all but the bits 52 to 55, which are 0';
+CREATE FUNCTION personalize._purpose_names(mask integer) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT ARRAY(SELECT p.name FROM personalize.purpose p
+		WHERE (mask OPERATOR(pg_catalog.>>) p.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
+		ORDER BY p.bit);
+END;
+COMMENT ON FUNCTION personalize._purpose_names(integer) IS 'names of the purposes in a mask';
+CREATE FUNCTION personalize._item_name(item_key bigint) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT i.item_id FROM personalize.item i WHERE i.item_key = $1),
+		CASE WHEN $1 >= 0 THEN $1::text END,
+		(SELECT l.id FROM personalize._dictionary_log l WHERE l.kind = 'i' AND l.key = $1 LIMIT 1),
+		$1::text)
+$$;
+COMMENT ON FUNCTION personalize._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
+
+-- Each part is what one table holds; a table without a part of its own is named
+-- where its rows are.
+CREATE FUNCTION personalize._export_user(user_key bigint, user_id text) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' AS $$
+#variable_conflict use_variable
+DECLARE
+	seen jsonb;
+	messages bigint[];
+	document jsonb;
+BEGIN
+	SELECT coalesce(jsonb_object_agg(o.processor, o.asof), '{}') INTO seen FROM personalize.processor_position o
+		WHERE o.processor = 1 AND o.shard = personalize._event_shard(user_key);
+	SELECT coalesce(array_agg(DISTINCT e.message_key), '{}') INTO messages FROM personalize.event e
+		WHERE e.user_key = user_key AND e.message_key IS NOT NULL;
+
+	document := jsonb_build_object(
+		'format', 'personalize export 1',
+		'exported_at', to_jsonb(clock_timestamp()),
+		'user_id', user_id,
+		'user_key', user_key,
+		'subject', (
+			SELECT jsonb_build_object('user_id', s.user_id,
+				'granted', personalize._purpose_names(s.granted), 'decided', personalize._purpose_names(s.decided),
+				'restricted', personalize._purpose_names(s.restricted), 'since', s.since)
+			FROM personalize.subject s WHERE s.user_key = user_key),
+		'consents', personalize.consent_proof(user_id::personalize.entity_id),
+		'preferences', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('name', p.name, 'value', p.value, 'set_at', p.set_at)
+				ORDER BY p.name, p.value), '[]')
+			FROM personalize.preference p WHERE p.user_key = user_key),
+		'events', (
+			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+					'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),
+					'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,
+					'session_key', e.session_key, 'request_key', e.request_key, 'message_key', e.message_key,
+					'purposes', personalize._purpose_names(e.consent),
+					'in_profile', coalesce(personalize._txid_seen(e.txid, seen ->> '1'), false)))
+					|| CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END
+				ORDER BY e.ts, e.txid, e.ordinal), '[]')
+			FROM personalize.event e LEFT JOIN personalize.event_type t ON t.event = e.event
+			WHERE e.user_key = user_key),
+		'rejected_events', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('rejected_at', r.rejected_at, 'source', r.source, 'reason', r.reason,
+				'purposes', personalize._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')
+			FROM personalize.rejected_event r
+			WHERE r.user_key = user_key OR r.payload ->> 'user_id' = user_id),
+		'profile', (
+			SELECT jsonb_build_object('first_seen', p.first_seen, 'last_seen', p.last_seen, 'events', p.events,
+				'purposes', personalize._purpose_names(p.mask),
+				'recent', (
+					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key),
+						'event', coalesce(t.name, x.event::text), 'ts', x.ts,
+						'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.item_key, x.event), '[]')
+					FROM personalize._recent_items(p.recent) x LEFT JOIN personalize.event_type t ON t.event = x.event),
+				'signals', (
+					SELECT coalesce(jsonb_agg(jsonb_build_object('signal', d.name,
+						'value', coalesce(personalize._feature_value(d.signal, f.value_key), f.value_key::text),
+						'pane_start', f.pane_start, 'pane_end', f.pane_end, 'count', f.count, 'sum', f.sum)
+						ORDER BY d.signal, f.value_key, f.pane_start), '[]')
+					FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal) f),
+				'features', p.features::jsonb)
+			FROM personalize.profile p WHERE p.user_key = user_key),
+		'sessions', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object(
+				'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', s.ended, 'events', s.events,
+				'purposes', personalize._purpose_names(s.consent),
+				'items', (
+					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key), 'ts', x.ts)
+						ORDER BY x.ts, x.txid, x.ordinal), '[]')
+					FROM personalize._session_items(s.items) x),
+				'neighbour_lists', (
+					SELECT coalesce(jsonb_agg(DISTINCT personalize._item_name(l.item_key)), '[]')
+					FROM personalize._session_items(s.items) x
+						JOIN personalize.posting l ON l.item_key = x.item_key,
+						LATERAL personalize._posting_entries(l.data) n
+					WHERE n.session = personalize._session_number(s.user_key, s.given, s.session_key)))
+				ORDER BY s.ended, s.session_key), '[]')
+			FROM personalize.session s WHERE s.user_key = user_key),
+		'baskets', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('day', b.day, 'basket', b.basket,
+				'item_id', personalize._item_name(b.item_key), 'count', abs(b.count), 'in_use', b.count > 0)
+				ORDER BY b.day, b.basket, b.item_key), '[]')
+			FROM personalize._basket b WHERE b.user_key = user_key),
+		'ids_to_be_filed', (
+			SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')
+			FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = user_key),
+		'messages_remembered', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('message', m.message, 'received_at', m.received_at)
+				ORDER BY m.message), '[]')
+			FROM personalize.message_seen m
+			WHERE cardinality(messages) > 0
+				AND (personalize.user_key(m.message) IN (SELECT k FROM unnest(messages) k)
+					OR personalize._message_stub(m.message) IN (SELECT k & ~(15::bigint << 52) FROM unnest(messages) k))),
+		'erasures', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('forgotten_at', b.forgotten_at, 'epoch', b.epoch,
+				'returned_at', b.returned_at, 'pseudonym', b.pseudonym,
+				'receipts', (
+					SELECT coalesce(jsonb_agg(jsonb_build_object('receipt', r.receipt, 'requested_at', r.requested_at,
+						'stage', r.stage, 'counts', r.counts) ORDER BY r.requested_at), '[]')
+					FROM personalize.erasure r WHERE r.pseudonym = b.pseudonym))), '[]')
+			FROM personalize._tombstone b WHERE b.pseudonym = personalize._pseudonym(user_key)));
+
+	RETURN document || jsonb_build_object('meanings', jsonb_build_object(
+		'purposes', (
+			SELECT coalesce(jsonb_object_agg(p.name, jsonb_build_object('description', p.description, 'legal_basis', p.legal_basis)), '{}')
+			FROM personalize.purpose p),
+		'events', (
+			SELECT coalesce(jsonb_object_agg(t.name, t.description), '{}') FROM personalize.event_type t
+			WHERE t.name IN (SELECT x ->> 'event' FROM jsonb_array_elements(document -> 'events') x
+				UNION ALL SELECT x ->> 'event' FROM jsonb_array_elements(document #> '{profile,recent}') x)),
+		'signals', (
+			SELECT coalesce(jsonb_object_agg(d.name, jsonb_build_object('number', d.signal, 'description', d.description,
+				'counts', d.key_path, 'of_events', d.events, 'half_life', d.half_life, 'basis', d.basis, 'purposes', d.purposes)), '{}')
+			FROM personalize.signal_status d),
+		'parts', jsonb_build_object(
+			'subject', 'the current state of your consent: purposes allowed, decided about, and restricted',
+			'consents', 'every decision about consent with the hashes that prove it unchanged',
+			'preferences', 'what you declared',
+			'events', 'what you did, each with the purposes it may be used for; in_profile: it is counted in profile; keys are hashes of the ids the shop gave; the last ones may wait to be counted',
+			'rejected_events', 'what was sent about you and could not be stored or counted, with the reason',
+			'profile', 'what was counted: recent items; signals by value and span of time; features: the same as it is stored',
+			'sessions', 'visits, the items of each in order, and the items whose lists of neighbours they are in',
+			'baskets', 'what was bought together',
+			'ids_to_be_filed', 'your id, if it has not reached subject yet',
+			'messages_remembered', 'ids of messages that were received lately, so that none counts twice',
+			'erasures', 'when you were forgotten and came back')));
+END
+$$;
+CREATE FUNCTION personalize._session_number(user_key bigint, given boolean, session_key bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_session_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._session_number(bigint, boolean, bigint) IS
+	'the number under which postings know a session';
+CREATE FUNCTION personalize.export_user(user_id personalize.entity_id) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_export_user' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.export_user(personalize.entity_id) IS
+	'everything that is held about a person in one JSON document, with the meanings of purposes, events and signals: consents with their proof, preferences, events (also those not counted yet), rejected events, profile, sessions, baskets, erasures; restricted data is in it too. Times are UTC';
+
 REVOKE ALL ON FUNCTION
 	personalize.restrict(personalize.entity_id, text[], text, text),
 	personalize.lift_restriction(personalize.entity_id, text[], text, text),
@@ -243,6 +402,9 @@ REVOKE ALL ON FUNCTION
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
+	personalize._message_stub(uuid), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._session_number(bigint, boolean, bigint),
+	personalize._export_user(bigint, text),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
@@ -250,7 +412,10 @@ GRANT EXECUTE ON FUNCTION
 	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._rectify_preference(bigint, jsonb)
+	personalize._rectify_preference(bigint, jsonb),
+	personalize._message_stub(uuid), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._session_number(bigint, boolean, bigint),
+	personalize._export_user(bigint, text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.restrict(personalize.entity_id, text[], text, text),
@@ -258,5 +423,70 @@ GRANT EXECUTE ON FUNCTION
 	personalize.object_to(personalize.entity_id, text[], text, text)
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION
+	personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
 	TO personalize_admin;
+-- what the export reads with
+GRANT EXECUTE ON FUNCTION
+	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize._feature_value(smallint, bigint),
+	personalize._session_items(bytea), personalize._posting_entries(bytea), personalize._recent_items(bytea),
+	personalize.consent_proof(personalize.entity_id)
+	TO personalize_owner;
+
+-- what is done with data, and why
+CREATE FUNCTION personalize.processing_record(
+	OUT purpose text, OUT description text, OUT legal_basis text, OUT unless_decided text,
+	OUT signals text[], OUT data_categories text[], OUT retention jsonb, OUT authority text, OUT recipients text[])
+	RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 4
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres' AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH kept AS (
+		SELECT k.kind, jsonb_object_agg(coalesce('event ' || k.event, k.kind), coalesce(k.keep::text, 'without end')) AS periods
+		FROM personalize.retention_policy k GROUP BY k.kind
+	), category AS (
+		SELECT * FROM (VALUES
+			(1, NULL::text, 'raw', 'raw events: what was done when, with which item, session and properties'),
+			(2, NULL, 'rejected', 'messages that could not be taken or counted, as they were sent'),
+			(3, NULL, 'ledger', 'decisions about consent, restriction and objection'),
+			(4, 'analytics', 'item_stat_hour', 'counters of items by the hour, which tell of nobody'),
+			(5, 'analytics', 'item_stat', 'counters of items, which tell of nobody'),
+			(6, 'analytics', 'basket', 'what was bought together'),
+			(7, 'personalization', 'profile', 'profile: counts per signal and span of time, recent items'),
+			(8, 'personalization', 'preference', 'declared preferences'),
+			(9, 'recommendations', 'session', 'sessions, and the items around each item in them')
+		) AS c(place, purpose, kind, words)
+	)
+	SELECT p.name, p.description, p.legal_basis, coalesce(d.answer, 'denied'),
+		ARRAY(SELECT s.name FROM personalize.signal s
+			WHERE s.purposes >> p.bit & 1 = 1 ORDER BY s.signal),
+		ARRAY(SELECT c.words FROM category c
+			WHERE c.purpose IS NULL OR c.purpose = p.name
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))
+			ORDER BY c.place),
+		(SELECT jsonb_object_agg(e.key, e.value)
+			FROM category c JOIN kept k ON k.kind = c.kind, jsonb_each(k.periods) e
+			WHERE c.purpose IS NULL OR c.purpose = p.name
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))),
+		a.role,
+		ARRAY(
+			WITH RECURSIVE holder AS (
+				SELECT r.oid FROM pg_roles r WHERE r.rolname = a.role
+				UNION
+				SELECT m.member FROM holder h JOIN pg_auth_members m ON m.roleid = h.oid
+			)
+			SELECT r.rolname::text FROM holder h JOIN pg_roles r ON r.oid = h.oid ORDER BY 1)
+	FROM personalize.purpose p
+		LEFT JOIN personalize.purpose_default d ON d.purpose = p.name
+		LEFT JOIN personalize.purpose_role o ON o.purpose = p.name
+		CROSS JOIN LATERAL (SELECT coalesce(o.role::text, 'personalize_' || p.name) AS role) a
+	ORDER BY p.bit;
+END
+$$;
+COMMENT ON FUNCTION personalize.processing_record() IS
+	'the record of processing (GDPR Art. 30) out of the catalogue, one row a purpose: legal basis, what holds for who has not decided, the signals and categories of data that need it, how long each is kept (retention_policy), the role that is the authority to read for it, and all roles that are in it; who bypasses row security is not listed: see security_check()';
+REVOKE ALL ON FUNCTION personalize.processing_record() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.processing_record() TO personalize_admin, personalize_analyst;
