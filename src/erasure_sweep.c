@@ -474,7 +474,7 @@ Decide(Sweep *sweep, int64 minTxid, ErasureSweepResult *result)
 
 /* Decide about all candidates. */
 ErasureSweepResult
-ErasureSweep(bool wait)
+ErasureSweepRun(bool wait)
 {
 	ErasureSweepResult result = {0};
 	MemoryContext caller = CurrentMemoryContext;

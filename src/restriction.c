@@ -160,6 +160,8 @@ RestrictionOf(int64 userKey)
 		return ReadOne(userKey, snapshot);
 	if (people == NULL)
 		people = ReadAll(snapshot);
+	if (hash_get_num_entries(people) == 0)
+		return 0;
 	person = hash_search(people, &userKey, HASH_FIND, NULL);
 	return person ? person->purposes : 0;
 }
