@@ -477,7 +477,7 @@ CheckMayScrub(void)
 				 errhint("COMMIT first.")));
 }
 
-/* scrub_erased(): do what can be done for all erasures. */
+/* scrub_erased(files): do what can be done for all erasures; in the files, too, unless that is not wanted. */
 Datum
 personalize_scrub_erased(PG_FUNCTION_ARGS)
 {
@@ -492,6 +492,8 @@ personalize_scrub_erased(PG_FUNCTION_ARGS)
 	PutStep(result, "dictionary", true,
 			psprintf(INT64_FORMAT " values and " INT64_FORMAT " items are deleted, " INT64_FORMAT " are kept because others have them",
 					 sweep.values, sweep.items, sweep.kept), NULL);
+	if (PG_ARGISNULL(0) || !PG_GETARG_BOOL(0))
+		return (Datum) 0;
 	if (!IsWaiting())
 		PutStep(result, "vacuum", true, "no erasure waits for it", NULL);
 	else if (ErasureScrubStart())

@@ -48,11 +48,12 @@ COMMENT ON FUNCTION personalize.erasure_status(uuid) IS
 	'how far an erasure has got, one row a stage: logical, dictionary, vacuumed, statistics, replicas, wal, backups; whether it is done, since when (NULL: not done, or nobody has written it down), what or who is in the way, and what to do. Error 42704 for an unknown receipt';
 
 CREATE FUNCTION personalize.scrub_erased(
+	files boolean DEFAULT true,
 	OUT step text, OUT done boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_scrub_erased' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2 COST 100000;
-COMMENT ON FUNCTION personalize.scrub_erased() IS
-	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process vacuum and analyze the tables and overwrite their free space when this transaction has ended. Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
+COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
+	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
 
-REVOKE ALL ON FUNCTION personalize._person_columns(), personalize.erasure_status(uuid), personalize.scrub_erased() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize._person_columns(), personalize.erasure_status(uuid), personalize.scrub_erased(boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._person_columns() TO personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased(boolean) TO personalize_admin;

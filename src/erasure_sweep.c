@@ -8,7 +8,8 @@
  * one pass: it looks at every place that may refer to one (profiles, sessions,
  * postings, statistics, baskets, raw events), crosses off what it meets, and
  * deletes the rest.  A value counts as met in a raw event if the event, counted
- * again, would count it: the signals themselves are asked.
+ * again, would count it: the signals themselves are asked.  Preferences refer to
+ * neither; they keep their text themselves.
  *
  * The long part, reading, runs beside the processors.  Then their shards are
  * locked, so that no batch is under way that has already looked a text up and
