@@ -377,7 +377,7 @@ static void
 SweepStep(void)
 {
 	BeginStep("deciding what leaves the dictionary");
-	(void) ErasureSweepRun(true);
+	(void) ErasureSweep(true);
 	ErasureSweepRecord();
 	EndStep();
 }

@@ -486,7 +486,7 @@ personalize_scrub_erased(PG_FUNCTION_ARGS)
 
 	CheckMayScrub();
 	InitMaterializedSRF(fcinfo, 0);
-	sweep = ErasureSweepRun(true);
+	sweep = ErasureSweep(true);
 	ErasureSweepRecord();
 	RecordObserved();
 	PutStep(result, "dictionary", true,

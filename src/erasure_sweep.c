@@ -475,7 +475,7 @@ Decide(Sweep *sweep, int64 minTxid, ErasureSweepResult *result)
 
 /* Decide about all candidates. */
 ErasureSweepResult
-ErasureSweepRun(bool wait)
+ErasureSweep(bool wait)
 {
 	ErasureSweepResult result = {0};
 	MemoryContext caller = CurrentMemoryContext;

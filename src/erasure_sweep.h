@@ -27,7 +27,7 @@ typedef struct ErasureSweepResult
  * an item, and delete those nobody has.  Without wait nothing is waited for, so
  * that a caller who holds a stripe can use it.
  */
-extern ErasureSweepResult ErasureSweepRun(bool wait);
+extern ErasureSweepResult ErasureSweep(bool wait);
 
 /* Write down which erasures have no candidates left. */
 extern void ErasureSweepRecord(void);
