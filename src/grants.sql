@@ -34,7 +34,7 @@ CREATE EVENT TRIGGER personalize_close_partitions ON ddl_command_end
 COMMENT ON EVENT TRIGGER personalize_close_partitions IS
 	'partitions of personalize.event that are attached or created by hand are closed to direct access';
 GRANT SELECT ON personalize.event, personalize.subject TO personalize_analyst, personalize_admin;
-GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.purpose_role TO personalize_admin;
+GRANT SELECT ON personalize.purpose_role TO personalize_admin;
 GRANT SELECT ON personalize._person_table, personalize._impersonal_table TO personalize_admin;
 
 -- the workers connect as the owner, also where PUBLIC may not
