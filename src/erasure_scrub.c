@@ -13,7 +13,9 @@
  * VACUUM, is gone when the last has ended: an erasure whose cut-off is not above
  * it has then reached the stage vacuumed.  VACUUM passes over a page that
  * somebody pins; the overwriting looks at every page anyway, so it counts what
- * should have gone, and the table is vacuumed again.
+ * should have gone, and the table is vacuumed again.  It also finds indexes in
+ * which a key of somebody who was forgotten still separates pages; these are built
+ * anew, beside their users.
  *
  * The process needs a free worker slot, not the library in
  * shared_preload_libraries.
@@ -22,18 +24,15 @@
 
 #include "erasure_scrub.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "access/xloginsert.h"
-#include "catalog/pg_am_d.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "erasure_page.h"
 #include "erasure_status.h"
 #include "erasure_sweep.h"
+#include "key_set.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
@@ -42,7 +41,6 @@
 #include "processor.h"
 #include "relation.h"
 #include "spi_util.h"
-#include "storage/bufmgr.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -78,6 +76,7 @@ typedef struct Scrub
 	int64		horizon;		/* txid: what was deleted below it goes */
 	TransactionId oldest;		/* the same as VACUUM counts */
 	List	   *tables;			/* their OIDs */
+	KeySet		forgotten;		/* pseudonyms */
 } Scrub;
 
 /* Begin a transaction with a snapshot. */
@@ -113,130 +112,9 @@ RunStatement(const char *sql, int argumentCount, Oid *types, Datum *values)
 	return processed;
 }
 
-/* True if the bytes are all zero. */
-static bool
-IsZero(const char *data, Size length)
-{
-	return length == 0 || (data[0] == 0 && memcmp(data, data + 1, length - 1) == 0);
-}
-
-/* The free space of a page; NULL if the page is not one of the usual layout. */
-static char *
-FreeSpace(Page page, Size *length)
-{
-	PageHeader	header = (PageHeader) page;
-
-	if (PageIsNew(page) || header->pd_lower < SizeOfPageHeaderData ||
-		header->pd_lower > header->pd_upper || header->pd_upper > header->pd_special ||
-		header->pd_special > BLCKSZ)
-		return NULL;
-	*length = header->pd_upper - header->pd_lower;
-	return (char *) page + header->pd_lower;
-}
-
-/* Row versions on a page that VACUUM should have removed. */
-static int
-CountDead(Relation relation, Buffer buffer, TransactionId oldest)
-{
-	Page		page = BufferGetPage(buffer);
-	OffsetNumber last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-	int			dead = 0;
-
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
-	{
-		ItemId		item = PageGetItemId(page, offset);
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = RelationGetRelid(relation);
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
-		if (HeapTupleSatisfiesVacuum(&tuple, oldest, buffer) == HEAPTUPLE_DEAD)
-			dead++;
-	}
-	return dead;
-}
-
-/* Overwrite the free space of a page, which is locked exclusively. */
+/* Run a command that takes and ends transactions of its own. */
 static void
-WipePage(Relation relation, Buffer buffer)
-{
-	Size		length;
-	char	   *space = FreeSpace(BufferGetPage(buffer), &length);
-
-	if (space == NULL || IsZero(space, length))
-		return;
-	START_CRIT_SECTION();
-	memset(space, 0, length);
-	MarkBufferDirty(buffer);
-	if (RelationNeedsWAL(relation))
-		log_newpage_buffer(buffer, true);
-	END_CRIT_SECTION();
-}
-
-/* Overwrite the free space of a relation; returns how much VACUUM has left in it. */
-static int64
-WipePages(Relation relation, TransactionId oldest)
-{
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_VACUUM);
-	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-	bool		isHeap = relation->rd_rel->relkind != RELKIND_INDEX;
-	int64		dead = 0;
-
-	/* the first page of a b-tree holds no keys */
-	for (BlockNumber block = isHeap ? 0 : 1; block < blocks; block++)
-	{
-		Buffer		buffer = ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
-		Size		length;
-		char	   *space;
-
-		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (isHeap)
-			dead += CountDead(relation, buffer, oldest);
-		space = FreeSpace(BufferGetPage(buffer), &length);
-		if (space != NULL && !IsZero(space, length))
-		{
-			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-			WipePage(relation, buffer);
-		}
-		UnlockReleaseBuffer(buffer);
-	}
-	FreeAccessStrategy(strategy);
-	return dead;
-}
-
-/* Overwrite the free space of a table, its b-trees and its TOAST. */
-static int64
-WipeTable(Oid tableId, TransactionId oldest)
-{
-	Relation	table = try_relation_open(tableId, AccessShareLock);
-	ListCell   *cell;
-	int64		dead;
-
-	if (table == NULL)
-		return 0;
-	dead = WipePages(table, oldest);
-	foreach(cell, RelationGetIndexList(table))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		if (index->rd_rel->relam == BTREE_AM_OID)
-			(void) WipePages(index, oldest);
-		index_close(index, AccessShareLock);
-	}
-	if (OidIsValid(table->rd_rel->reltoastrelid))
-		dead += WipeTable(table->rd_rel->reltoastrelid, oldest);
-	relation_close(table, AccessShareLock);
-	return dead;
-}
-
-/* Run a VACUUM statement, which takes and ends transactions of its own. */
-static void
-RunVacuum(const char *sql, MemoryContext context)
+RunCommand(const char *sql, MemoryContext context)
 {
 	MemoryContext oldContext = MemoryContextSwitchTo(context);
 	PlannedStmt *statement = makeNode(PlannedStmt);
@@ -256,12 +134,26 @@ RunVacuum(const char *sql, MemoryContext context)
 	CommitTransactionCommand();
 }
 
+/* Build indexes anew in which a key of somebody who was forgotten separates pages. */
+static void
+RebuildIndexes(const ErasurePages *work)
+{
+	ListCell   *cell;
+
+	foreach(cell, work->indexes)
+		RunCommand(MemoryContextStrdup(work->context,
+									   psprintf("REINDEX INDEX CONCURRENTLY personalize.%s",
+												quote_identifier(lfirst(cell)))),
+				   work->context);
+}
+
 /* Vacuum one table and overwrite its free space; false if VACUUM could not finish. */
 static bool
 ScrubTable(const Scrub *scrub, Oid tableId)
 {
 	MemoryContext context = AllocSetContextCreate(scrub->context, "personalize scrub table",
 												  ALLOCSET_DEFAULT_SIZES);
+	ErasurePages work = {.oldest = scrub->oldest,.context = context,.forgotten = scrub->forgotten};
 	int64		dead = 0;
 
 	for (int i = 0; i < MOST_VACUUMS && (i == 0 || dead > 0); i++)
@@ -275,13 +167,18 @@ ScrubTable(const Scrub *scrub, Oid tableId)
 		EndStep();
 		if (name == NULL)
 			break;
-		RunVacuum(MemoryContextStrdup(context,
+		RunCommand(MemoryContextStrdup(context,
 									  psprintf("VACUUM (ANALYZE, INDEX_CLEANUP on, TRUNCATE off) personalize.%s", name)),
 				  context);
 		BeginStep("overwriting free space");
-		dead = WipeTable(tableId, scrub->oldest);
+		work.indexes = NIL;
+		work.dead = 0;
+		ErasureWipeTable(&work, tableId);
+		dead = work.dead;
 		EndStep();
 	}
+	if (dead == 0)
+		RebuildIndexes(&work);
 	MemoryContextDelete(context);
 	return dead == 0;
 }
@@ -335,6 +232,22 @@ ListTables(MemoryContext context)
 	return tables;
 }
 
+/* The pseudonyms of people who are forgotten and have not come back. */
+static void
+ReadForgotten(Scrub *scrub)
+{
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("SELECT pseudonym FROM personalize._tombstone WHERE returned_at IS NULL", true, 0);
+	MemoryContextSwitchTo(scrub->context);
+	KeySetInit(&scrub->forgotten, (int) Min(SPI_processed, INT_MAX / 4));
+	for (uint64 row = 0; row < SPI_processed; row++)
+		KeySetAdd(&scrub->forgotten, DatumGetInt64(SpiUtilValue(row, 1, &isNull)));
+	SpiUtilEnd(&scope);
+}
+
 /* Write down which erasures have come how far. */
 static void
 RecordVacuumed(const Scrub *scrub)
@@ -361,7 +274,10 @@ WaitForHorizon(Scrub *scrub)
 		waiting = IsWaiting();
 		due = waiting && TakeHorizon(scrub);
 		if (due)
+		{
 			scrub->tables = ListTables(scrub->context);
+			ReadForgotten(scrub);
+		}
 		EndStep();
 		if (due || !waiting || waited >= PATIENCE_MS)
 			return due;
@@ -393,7 +309,6 @@ ScrubOnce(Scrub *scrub)
 		complete &= ScrubTable(scrub, lfirst_oid(cell));
 	if (!complete)
 		return false;
-	/* what was overwritten must not lie in a file as it was */
 	BeginStep("recording");
 	RecordVacuumed(scrub);
 	EndStep();
