@@ -5,7 +5,7 @@ SET client_min_messages = error;
 -- the mask an event is stored with; NULL: not stored
 CREATE FUNCTION pg_temp.mask(who text, said text[] DEFAULT NULL) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-	message text := gen_random_uuid();
+	message text := 'message ' || gen_random_uuid();
 BEGIN
 	PERFORM personalize.track(who, 'view_item', 1, consent => said, message_id => message);
 	RETURN (SELECT e.consent FROM personalize.event e WHERE e.message_key = personalize.user_key(message));

@@ -28,6 +28,7 @@
 #include "ledger.h"
 #include "lib/stringinfo.h"
 #include "relation.h"
+#include "tombstone.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -136,12 +137,25 @@ CompareStates(const void *left, const void *right)
 	return (a->userKey > b->userKey) - (a->userKey < b->userKey);
 }
 
+/* Since when a person who was forgotten is back. */
+static void
+ReadSince(TupleTableSlot *slot, ConsentState *state)
+{
+	bool		isNull;
+	Datum		since = slot_getattr(slot, SUBJECT_SINCE, &isNull);
+
+	if (!isNull)
+		state->since = DatumGetTimestampTz(since);
+}
+
 /* Look people up who are not remembered, in the order of the index. */
 static void
 ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot)
 {
 	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", AccessShareLock);
 	KeyedTable *ledger = NULL;
+	KeyedTable *tombstones = NULL;
+	bool		asked = false;
 
 	qsort(states, count, sizeof(ConsentState *), CompareStates);
 	for (int i = 0; i < count; i++)
@@ -161,6 +175,7 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 			/* as good as refused, until it is lifted */
 			state->granted &= ~restricted;
 			state->decided |= restricted;
+			ReadSince(slot, state);
 		}
 		if ((all & ~state->decided) != 0)
 		{
@@ -168,8 +183,20 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 				ledger = LedgerOpen();
 			ReadLedger(ledger, state, snapshot);
 		}
+		if (!state->hasSubject && !state->hasLedger)
+		{
+			Tombstone	tombstone;
+
+			if (!asked)
+				tombstones = TombstoneOpen();
+			asked = true;
+			state->forgotten = tombstones != NULL &&
+				TombstoneRead(tombstones, state->userKey, snapshot, &tombstone);
+		}
 		ConsentCacheStore(state, snapshot);
 	}
+	if (tombstones)
+		KeyedClose(tombstones);
 	if (ledger)
 		KeyedClose(ledger);
 	KeyedClose(subjects);
@@ -185,7 +212,8 @@ ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 	for (int i = 0; i < count; i++)
 	{
 		states[i]->granted = states[i]->decided = 0;
-		states[i]->hasSubject = states[i]->hasLedger = false;
+		states[i]->hasSubject = states[i]->hasLedger = states[i]->forgotten = false;
+		states[i]->since = DT_NOBEGIN;
 		if (!ConsentCacheFind(states[i], snapshot))
 			unknown[unknownCount++] = states[i];
 	}

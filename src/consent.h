@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/snapshot.h"
 
 /* Bits of the seeded purposes; purpose.bit. */
@@ -34,6 +35,8 @@ typedef struct ConsentState
 	int32		decided;		/* purposes the ledger has spoken about */
 	bool		hasSubject;		/* has a row in subject */
 	bool		hasLedger;		/* the ledger was asked and knows the person */
+	bool		forgotten;		/* was forgotten, and has not come back by a grant */
+	TimestampTz since;			/* came back then: nothing before counts; else DT_NOBEGIN */
 } ConsentState;
 
 /* Read the purpose catalogue. */
@@ -44,14 +47,17 @@ extern int32 ConsentPurposeBit(const ConsentPurposes *purposes, const char *name
 
 /*
  * Fill in the states of people.  Who has no row in subject, or one that does not
- * speak of every purpose in all, is looked up in the ledger too.
+ * speak of every purpose in all, is looked up in the ledger too; who is known to
+ * neither, among those who were forgotten.
  */
 extern void ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot);
 
-/* The purposes allowed by a state: the ledger's word, else the default. */
+/* The purposes allowed by a state: the ledger's word, else the default; none of the forgotten. */
 static inline int32
 ConsentAllowed(const ConsentState *state, const ConsentPurposes *purposes)
 {
+	if (state->forgotten)
+		return 0;
 	return (state->granted & state->decided) | (purposes->allowed & ~state->decided);
 }
 

@@ -36,7 +36,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* The cache has so many sets of two entries: 768 kB. */
+/* The cache has so many sets of two entries: 1 MB. */
 #define CACHE_SETS 16384
 #define SET_ENTRIES 2
 
@@ -45,6 +45,7 @@ typedef struct CacheEntry
 {
 	int64		userKey;
 	uint64		xmin;			/* of the snapshot it was read under; 0: empty */
+	TimestampTz since;
 	int32		granted;
 	int32		decided;
 } CacheEntry;
@@ -120,6 +121,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 			return false;
 		state->granted = set[i].granted;
 		state->decided = set[i].decided;
+		state->since = set[i].since;
 		state->hasSubject = state->hasLedger = true;
 		return true;
 	}
@@ -146,6 +148,7 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 	{
 		.userKey = state->userKey,
 		.xmin = FullXmin(snapshot),
+		.since = state->since,
 		.granted = state->granted,
 		.decided = state->decided
 	};

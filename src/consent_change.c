@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "consent_cache.h"
 #include "event.h"
@@ -20,6 +21,7 @@
 #include "personalize.h"
 #include "purge_lock.h"
 #include "spi_util.h"
+#include "tombstone.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -243,6 +245,51 @@ ClearEvents(int64 userKey, int32 purposes)
 			   lengthof(types), types, values, NULL, false);
 }
 
+/*
+ * Whether a grant brings a person back who was forgotten.  One that took effect
+ * before is late news of the former life; it is not taken.
+ */
+typedef enum Comeback
+{
+	COMEBACK_NONE,				/* the person was not forgotten, or is back */
+	COMEBACK_NOW,
+	COMEBACK_REFUSED
+} Comeback;
+
+static Comeback
+JudgeComeback(const Decision *decision)
+{
+	Tombstone	tombstone;
+
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return COMEBACK_NONE;
+	if (decision->hasEffectiveAt && decision->effectiveAt <= tombstone.forgottenAt)
+	{
+		ereport(WARNING,
+				(errmsg("nothing is granted: user \"%s\" was erased after that", text_to_cstring(decision->userId)),
+				 errdetail("The grant took effect on %s, the erasure on %s.",
+						   pstrdup(timestamptz_to_str(decision->effectiveAt)),
+						   pstrdup(timestamptz_to_str(tombstone.forgottenAt))),
+				 errhint("Only a grant of a later time brings the person back.")));
+		return COMEBACK_REFUSED;
+	}
+	return COMEBACK_NOW;
+}
+
+/* Begin a new life of a person who was forgotten: what is older is not hers. */
+static void
+ComeBack(const Decision *decision)
+{
+	static SPIPlanPtr plan;
+	const Oid	types[] = {INT8OID, TIMESTAMPTZOID};
+	TimestampTz since = decision->hasEffectiveAt ? decision->effectiveAt : ClockNow();
+	Datum		values[] = {Int64GetDatum(decision->userKey), TimestampTzGetDatum(since)};
+
+	TombstoneLift(decision->userKey, since);
+	SpiUtilRun(&plan, "UPDATE personalize.subject SET since = $2 WHERE user_key = $1",
+			   lengthof(types), types, values, NULL, false);
+}
+
 /* The arguments both calls have in common. */
 static void
 GetDecision(FunctionCallInfo fcinfo, Decision *decision)
@@ -302,9 +349,14 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	}
 
 	StripeLock(EventShard(decision.userKey), false);
+	if (JudgeComeback(&decision) == COMEBACK_REFUSED)
+		return AllowedNow(decision.userKey, purposes);
 	ConsentCacheNoteChange(decision.userKey);
 	SpiUtilBegin(&scope);
 	ConsentRecord(&decision);
+	/* who comes second to it finds the person back */
+	if (JudgeComeback(&decision) == COMEBACK_NOW)
+		ComeBack(&decision);
 	UpdateSubject(decision.userKey);
 	SpiUtilEnd(&scope);
 	return AllowedNow(decision.userKey, purposes);
@@ -316,11 +368,15 @@ ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes
 				const char *function)
 {
 	bool		stripes[EVENT_SHARDS] = {false};
+	Tombstone	tombstone;
 	SpiUtilScope scope;
 
 	PurgeCheckReadCommitted(function);
 	stripes[EventShard(decision->userKey)] = true;
 	PurgeLockStripes(stripes, "consent is not withdrawn");
+	/* of who was forgotten nothing is stored, and nothing is left to take away */
+	if (TombstoneStandsNow(decision->userKey, &tombstone))
+		return AllowedNow(decision->userKey, purposes);
 	RunPurges(&uncounts, decision);
 	ConsentCacheNoteChange(decision->userKey);
 	SpiUtilBegin(&scope);
@@ -421,9 +477,12 @@ personalize_consent_of(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int64		userKey = KeyFromText(KeyIdArgument(fcinfo, 0, "user_id"));
+	Tombstone	tombstone;
+	bool		erased;
 	SpiUtilScope scope;
 
 	InitMaterializedSRF(fcinfo, 0);
+	erased = TombstoneStands(userKey, GetActiveSnapshot(), &tombstone);
 	SpiUtilBegin(&scope);
 	ReadStanding(userKey);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -433,6 +492,13 @@ personalize_consent_of(PG_FUNCTION_ARGS)
 
 		for (int i = 0; i < 5; i++)
 			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
+		if (erased)
+		{
+			values[1] = BoolGetDatum(false);
+			values[2] = CStringGetTextDatum("erasure");
+			values[3] = TimestampTzGetDatum(tombstone.forgottenAt);
+			nulls[3] = false;
+		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	SpiUtilEnd(&scope);
@@ -483,9 +549,12 @@ personalize_why_suppressed(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	Tombstone	tombstone;
+	bool		erased;
 	SpiUtilScope scope;
 
 	InitMaterializedSRF(fcinfo, 0);
+	erased = TombstoneStands(KeyFromText(userId), GetActiveSnapshot(), &tombstone);
 	SpiUtilBegin(&scope);
 	ReadStanding(KeyFromText(userId));
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -497,8 +566,11 @@ personalize_why_suppressed(PG_FUNCTION_ARGS)
 
 		memset(nulls, false, sizeof(nulls));
 		values[0] = SpiUtilValue(row, 1, &isNull);
-		values[1] = SpiUtilValue(row, 2, &isNull);
-		values[2] = CStringGetTextDatum(FormatReason(row, DatumGetBool(values[1]), decided));
+		values[1] = erased ? BoolGetDatum(false) : SpiUtilValue(row, 2, &isNull);
+		values[2] = CStringGetTextDatum(erased ?
+										psprintf("the person was erased on %s; a grant brings the person back, without what was before",
+												 timestamptz_to_str(tombstone.forgottenAt)) :
+										FormatReason(row, DatumGetBool(values[1]), decided));
 		nulls[3] = DatumGetBool(values[1]);
 		if (!nulls[3])
 			values[3] = CStringGetTextDatum(FormatGrant(userId, TextDatumGetCString(values[0]),

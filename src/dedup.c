@@ -33,8 +33,11 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "lock.h"
+#include "message_id.h"
+#include "miscadmin.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "storage/bufmgr.h"
 #include "storage/proc.h"
 #include "table_writer.h"
 #include "utils/array.h"
@@ -209,4 +212,78 @@ DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz 
 		EnterContested(&messages);
 	for (int i = 0; i < count; i++)
 		seen[i] = messages.outcomes[i] == OUTCOME_SEEN;
+}
+
+/* An entry to be deleted. */
+typedef struct ChosenEntry
+{
+	ItemPointerData tid;
+	int64		probe;
+} ChosenEntry;
+
+/* The entries on a page that are chosen and visible; their number. */
+static int
+FindChosen(Relation table, Buffer buffer, Snapshot snapshot, const DedupChoice *choice,
+		   ChosenEntry *found)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber last;
+	int			count = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+		pg_uuid_t	message;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		/* the first column, and never NULL */
+		memcpy(&message, (char *) tuple.t_data + tuple.t_data->t_hoff, sizeof(message));
+		found[count].probe = MessageIdProbe(&message);
+		if (!choice->has(choice->arg, found[count].probe))
+			continue;
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(table);
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
+		found[count].tid = tuple.t_self;
+		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			count++;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return count;
+}
+
+/* Forget the messages that are chosen. */
+void
+DedupErase(const DedupChoice *choice)
+{
+	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ChosenEntry *found = palloc(sizeof(ChosenEntry) * (MaxHeapTuplesPerPage + 1));
+
+	for (BlockNumber block = 0; block < blocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(table, block);
+		int			count = FindChosen(table, buffer, snapshot, choice, found);
+
+		ReleaseBuffer(buffer);
+		for (int i = 0; i < count; i++)
+		{
+			TM_FailureData failure;
+
+			/* who is at it already removes it as expired, or it is somebody else's by now */
+			if (table_tuple_delete(table, &found[i].tid, GetCurrentCommandId(true), snapshot,
+								   InvalidSnapshot, false, &failure, false) == TM_Ok)
+				choice->erased(choice->arg, found[i].probe);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(found);
+	UnregisterSnapshot(snapshot);
+	table_close(table, NoLock);
 }

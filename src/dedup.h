@@ -18,4 +18,16 @@
 extern void DedupEnter(const pg_uuid_t *const *messages, int count,
 					   TimestampTz now, TimestampTz since, bool *seen);
 
+/*
+ * Forget messages, in one pass over the table: those whose probe (MessageIdProbe)
+ * has says true for, and of each one that was there tells erased.
+ */
+typedef struct DedupChoice
+{
+	bool		(*has) (void *arg, int64 probe);
+	void		(*erased) (void *arg, int64 probe);
+	void	   *arg;
+} DedupChoice;
+extern void DedupErase(const DedupChoice *choice);
+
 #endif

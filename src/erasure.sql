@@ -11,7 +11,7 @@ COMMENT ON TABLE personalize._tombstone IS
 COMMENT ON COLUMN personalize._tombstone.forgotten_at IS 'when the person was last forgotten';
 COMMENT ON COLUMN personalize._tombstone.cutoff IS
 	'incarnation << 48 | transaction id: nothing of the person that an earlier transaction wrote may exist';
-COMMENT ON COLUMN personalize._tombstone.epoch IS 'how many times the person was forgotten';
+COMMENT ON COLUMN personalize._tombstone.epoch IS '1, and one more with each return';
 COMMENT ON COLUMN personalize._tombstone.returned_at IS
 	'since when the person is back by an explicit grant; NULL: not';
 SELECT pg_catalog.pg_extension_config_dump('personalize._tombstone', '');
@@ -49,3 +49,24 @@ COMMENT ON TABLE personalize._erasure_candidate IS
 CREATE INDEX _erasure_candidate_key_idx ON personalize._erasure_candidate (kind, signal, key);
 SELECT pg_catalog.pg_extension_config_dump('personalize._erasure_candidate', '');
 GRANT SELECT ON personalize.erasure TO personalize_admin;
+
+CREATE FUNCTION personalize.forget(user_id personalize.entity_id) RETURNS uuid
+	AS 'MODULE_PATHNAME', 'personalize_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION personalize.forget(personalize.entity_id) IS
+	'erases a person from every table, in this transaction, and refuses what comes of the person later, until a grant_consent(); returns a receipt for erasure_status(), also for an id that nobody ever used. Errors: 0A000 above READ COMMITTED, 25001 this transaction has written events, 25006 on a standby, 55P03 transactions storing events of the person do not end';
+CREATE FUNCTION personalize.forget_many(
+	user_ids personalize.entity_id[],
+	OUT user_id text,
+	OUT receipt uuid) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_forget_many' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 100;
+COMMENT ON FUNCTION personalize.forget_many(personalize.entity_id[]) IS
+	'forget() for many people, reading what has no index once for all of them; one row a person. All of them are forgotten or none';
+
+REVOKE ALL ON FUNCTION
+	personalize.forget(personalize.entity_id),
+	personalize.forget_many(personalize.entity_id[])
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.forget(personalize.entity_id),
+	personalize.forget_many(personalize.entity_id[])
+	TO personalize_admin;

@@ -35,11 +35,4 @@ extern void ErasureSweepRecord(void);
 /* True while one sweep reads no more than a thousand pages. */
 extern bool ErasureSweepIsCheap(void);
 
-/*
- * Note, in _erasure_candidate, the values and items of a person that may be
- * nobody else's; called through ConsentRegisterUncount, before anything of the
- * person is deleted.  bits are the purposes that go.
- */
-extern void ErasureSweepNote(int64 userKey, int32 bits);
-
 #endif

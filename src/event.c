@@ -34,9 +34,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* Where user_key stands in a tuple's data: after three 8-byte columns. */
-#define USER_KEY_OFFSET 24
-
 struct EventScan
 {
 	EventScanOptions options;
@@ -156,8 +153,8 @@ CollectRuns(EventScan *scan, Relation brin)
 }
 
 /* Find the partition's BRIN index on txid or its btree on user_key, opened. */
-static Relation
-OpenIndexOn(Relation relation, Oid accessMethod, AttrNumber column)
+Relation
+EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
 {
 	ListCell   *cell;
 
@@ -199,7 +196,7 @@ BeginPartition(EventScan *scan)
 
 	if (options->ofUser)
 	{
-		scan->index = OpenIndexOn(scan->relation, BTREE_AM_OID, EVENT_USER_KEY);
+		scan->index = EventOpenIndex(scan->relation, BTREE_AM_OID, EVENT_USER_KEY);
 		if (scan->index)
 		{
 			BeginIndexScan(scan);
@@ -207,7 +204,7 @@ BeginPartition(EventScan *scan)
 		}
 	}
 	if (options->minTxid > 0)
-		brin = OpenIndexOn(scan->relation, BRIN_AM_OID, EVENT_TXID);
+		brin = EventOpenIndex(scan->relation, BRIN_AM_OID, EVENT_TXID);
 	if (brin)
 	{
 		CollectRuns(scan, brin);
@@ -302,7 +299,7 @@ FindOnPage(EventScan *scan)
 
 	scan->foundCount = scan->foundNext = 0;
 	count = EventCacheFindOnPage(scan->relation, scan->block, scan->buffer, userKey,
-								 USER_KEY_OFFSET, offsets, &total);
+								 EVENT_USER_KEY_OFFSET, offsets, &total);
 	scan->read += total;
 	if (count == 0)
 		return;
@@ -320,7 +317,7 @@ FindOnPage(EventScan *scan)
 		if (!ItemIdIsNormal(item))
 			continue;
 		header = (HeapTupleHeader) PageGetItem(page, item);
-		memcpy(&key, (char *) header + header->t_hoff + USER_KEY_OFFSET, sizeof(key));
+		memcpy(&key, (char *) header + header->t_hoff + EVENT_USER_KEY_OFFSET, sizeof(key));
 		if (key != userKey)
 			continue;
 		tuple = &scan->found[scan->foundCount];
@@ -415,9 +412,9 @@ ReadKey(TupleTableSlot *slot, EventColumn column, bool *exists)
 	return *exists ? DatumGetInt64(slot->tts_values[column - 1]) : 0;
 }
 
-/* Decode the slot. */
-static void
-FillRow(TupleTableSlot *slot, EventRow *row)
+/* Decode a row. */
+void
+EventFillRow(TupleTableSlot *slot, EventRow *row)
 {
 	Datum	   *values;
 
@@ -480,7 +477,7 @@ EventScanNext(EventScan *scan, EventRow *row)
 		MemoryContextSwitchTo(caller);
 		if (!found)
 			return false;
-		FillRow(scan->slot, row);
+		EventFillRow(scan->slot, row);
 	} while (row->txid < scan->options.minTxid);
 	return true;
 }

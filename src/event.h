@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 #include "utils/relcache.h"
@@ -32,6 +33,9 @@ typedef enum EventColumn
 	EVENT_PROPERTIES
 } EventColumn;
 #define EVENT_COLUMN_COUNT 14
+
+/* Where user_key stands in a tuple's data: after three 8-byte columns. */
+#define EVENT_USER_KEY_OFFSET 24
 
 /* Users, and items, fall into this many shards and lock stripes. */
 #define EVENT_SHARDS 64
@@ -90,6 +94,12 @@ typedef struct EventScan EventScan;
 extern EventScan *EventScanBegin(const EventScanOptions *options);
 extern bool EventScanNext(EventScan *scan, EventRow *row);
 extern void EventScanEnd(EventScan *scan);
+
+/* Decode a row of event; the result points into the slot. */
+extern void EventFillRow(TupleTableSlot *slot, EventRow *row);
+
+/* A partition's valid index of this kind that begins with a column, opened; NULL if there is none. */
+extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber column);
 
 /* True if the scan ended because of maxRead. */
 extern bool EventScanGaveUp(const EventScan *scan);

@@ -9,7 +9,8 @@
  *	2. the stripes of the users are locked shared, to the end of the transaction,
  *	   so that nothing is taken away from a person while events of hers are on
  *	   their way;
- *	3. a snapshot is taken, which therefore sees every withdrawal made before;
+ *	3. a snapshot is taken, which therefore sees every withdrawal and erasure made
+ *	   before;
  *	4. under it consent is looked up once a user, and decides what each message
  *	   may be used for;
  *	5. messages seen before are dropped;
@@ -244,6 +245,14 @@ ApplyConsent(Flush *flush)
 		if (!message->hasUser)
 			continue;
 		state = &flush->users[flush->userOf[i]].state;
+		if (state->forgotten || message->ts < state->since)
+		{
+			/* not even what is wrong with it may be kept */
+			message->mask = 0;
+			message->status = INGEST_SUPPRESSED;
+			message->cause = REASON_ERASED;
+			continue;
+		}
 		allowed = message->mask = ConsentAllowed(state, purposes);
 		if (message->speaks)
 		{
@@ -331,6 +340,17 @@ MarkUsers(Flush *flush)
 	}
 }
 
+/* Say that events of a person who was forgotten are not stored. */
+static void
+TellErased(const char *user)
+{
+	ereport(WARNING,
+			(errmsg("events of user %s are not stored: the person was erased", user),
+			 errdetail("Events older than the return of a person who comes back are refused, too."),
+			 errhint("If the person comes back, call SELECT personalize.grant_consent(%s, ARRAY['analytics', 'personalization', 'recommendations'], 'source of the permission'). This warning is given once a session.",
+					 user)));
+}
+
 /* Say once a session that events are not stored, and what would change it. */
 static void
 TellSuppressed(const Flush *flush)
@@ -347,6 +367,11 @@ TellSuppressed(const Flush *flush)
 			continue;
 		toldSuppressed = true;
 		user = quote_literal_cstr(pnstrdup(message->userId.data, message->userId.length));
+		if (message->cause == REASON_ERASED)
+		{
+			TellErased(user);
+			continue;
+		}
 		ereport(WARNING,
 				(errmsg("events of user %s are not stored: no purpose is allowed", user),
 				 errdetail("Missing purposes: %s.", ConsentFormatMask(purposes->all, purposes)),

@@ -98,7 +98,7 @@ COMMENT ON VIEW personalize.stat_ingest IS
 	'messages handed in, by what became of them and why; what a transaction counts stays counted if it is rolled back';
 COMMENT ON COLUMN personalize.stat_ingest.status IS 'what track() returned, or would have';
 COMMENT ON COLUMN personalize.stat_ingest.reason IS
-	'stored; message_id: seen before; undecided: nobody has spoken and the default is denied; withdrawn: the ledger denies; event denies: the event allows nothing that the ledger allows; ledger required: personalize.event_consent; else the field that was not acceptable';
+	'stored; message_id: seen before; undecided: nobody has spoken and the default is denied; withdrawn: the ledger denies; erased: the person was forgotten, or the event is older than the return; event denies: the event allows nothing that the ledger allows; ledger required: personalize.event_consent; else the field that was not acceptable';
 COMMENT ON COLUMN personalize.stat_ingest.messages IS 'how many; a message about several items is one';
 COMMENT ON COLUMN personalize.stat_ingest.since IS 'when counting began: the first use after the server started';
 COMMENT ON COLUMN personalize.stat_ingest.scope IS

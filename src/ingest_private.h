@@ -20,6 +20,7 @@ typedef struct PendingMessage
 	bool		hasUser;
 	bool		speaks;
 	int32		spoken;
+	TimestampTz ts;				/* when it happened, as far as that was said */
 	bool		hasMessageId;
 	pg_uuid_t	message;
 	int32		mask;			/* purposes it may be used for */

@@ -18,6 +18,7 @@ static const char *const counterNames[INGEST_REASON_COUNT] = {
 	[REASON_SEEN_BEFORE] = "ingest.duplicate.message_id",
 	[REASON_UNDECIDED] = "ingest.suppressed.undecided",
 	[REASON_WITHDRAWN] = "ingest.suppressed.withdrawn",
+	[REASON_ERASED] = "ingest.suppressed.erased",
 	[REASON_EVENT_DENIES] = "ingest.suppressed.event denies",
 	[REASON_LEDGER_REQUIRED] = "ingest.suppressed.ledger required",
 	[REASON_MALFORMED] = "ingest.rejected.malformed",

@@ -14,6 +14,7 @@ typedef enum IngestReason
 	REASON_SEEN_BEFORE,
 	REASON_UNDECIDED,			/* nobody has spoken, and the default is denied */
 	REASON_WITHDRAWN,			/* the ledger denies */
+	REASON_ERASED,				/* the person was forgotten */
 	REASON_EVENT_DENIES,		/* the event allows less than the ledger */
 	REASON_LEDGER_REQUIRED,		/* the event allows, the ledger is silent */
 	REASON_MALFORMED,

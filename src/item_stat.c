@@ -26,7 +26,7 @@
 #include "common/int.h"
 #include "consent.h"
 #include "datatype/timestamp.h"
-#include "event.h"
+#include "event_people.h"
 #include "fmgr.h"
 #include "key.h"
 #include "keyed.h"
@@ -474,6 +474,72 @@ ResetStats(void)
 	SpiUtilEnd(&scope);
 }
 
+/* People's events being taken out of the counters again. */
+struct ItemStatUncount
+{
+	MemoryContext context;
+	MemoryContext eventContext;
+	Snapshot	snapshot;
+	int64		times;			/* -1: taken out */
+	TxidSnapshot *positions[EVENT_SHARDS];
+	StatBatch  *batch;
+	EventRow   *rejected;		/* set aside by the processor, never counted */
+	uint64		rejectedCount;
+};
+
+/* Begin taking out events of some people. */
+ItemStatUncount *
+ItemStatUncountBegin(const KeySet *people)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize item purge",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ItemStatUncount *uncount = palloc0(sizeof(ItemStatUncount));
+
+	uncount->context = context;
+	uncount->eventContext = AllocSetContextCreate(context, "personalize event",
+												  ALLOCSET_DEFAULT_SIZES);
+	uncount->snapshot = GetActiveSnapshot();
+	uncount->batch = BeginBatch();
+	uncount->times = -1;
+	uncount->rejectedCount = ProcessorReadRejected("item_stat", people, &uncount->rejected);
+	MemoryContextSwitchTo(caller);
+	return uncount;
+}
+
+/* Take an event out, if it was counted. */
+bool
+ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row)
+{
+	int			shard = ShardOfEvent(row);
+	MemoryContext caller;
+	bool		counted;
+
+	if (shard < 0)
+		return false;
+	caller = MemoryContextSwitchTo(uncount->context);
+	if (uncount->positions[shard] == NULL)
+		uncount->positions[shard] = ProcessorPosition(PROCESSOR_ITEM_STAT, shard, uncount->snapshot);
+	counted = TxidIsSeen(row->txid, uncount->positions[shard]) &&
+		!ProcessorTakeRejected(row, uncount->rejected, uncount->rejectedCount);
+	if (counted)
+	{
+		MemoryContextSwitchTo(uncount->eventContext);
+		CountEvent(uncount->batch, row, uncount->times);
+		MemoryContextReset(uncount->eventContext);
+	}
+	MemoryContextSwitchTo(caller);
+	return counted;
+}
+
+/* Write the counters. */
+void
+ItemStatUncountEnd(ItemStatUncount *uncount)
+{
+	WriteCounters(uncount->batch->counters);
+	MemoryContextDelete(uncount->context);
+}
+
 /* Delete a person's baskets. */
 static void
 DeleteBaskets(int64 userKey)
@@ -487,6 +553,13 @@ DeleteBaskets(int64 userKey)
 	SpiUtilRun(&plan, "DELETE FROM personalize._basket WHERE user_key = $1",
 			   1, types, values, NULL, false);
 	SpiUtilEnd(&scope);
+}
+
+/* Called for each event of the person. */
+static void
+UncountEvent(void *arg, const EventRow *row)
+{
+	(void) ItemStatUncountAdd(arg, row);
 }
 
 /*
@@ -515,45 +588,18 @@ FlipBaskets(int64 userKey)
 static void
 CountPerson(int64 userKey, int64 times, bool withBaskets)
 {
-	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,.userKey = userKey,.allDays = true};
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context;
-	MemoryContext eventContext;
-	TxidSnapshot *positions[EVENT_SHARDS] = {NULL};
-	StatBatch  *batch;
-	EventRow   *rejected;
-	uint64		rejectedCount;
-	EventScan  *scan;
-	EventRow	row;
+	ItemStatUncount *uncount;
+	KeySet		people;
 
-	context = AllocSetContextCreate(caller, "personalize item purge", ALLOCSET_DEFAULT_SIZES);
-	eventContext = AllocSetContextCreate(context, "personalize event", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	batch = BeginBatch();
-	rejectedCount = ProcessorReadRejected("item_stat", userKey, &rejected);
-	scan = EventScanBegin(&options);
-	while (EventScanNext(scan, &row))
-	{
-		int			shard = ShardOfEvent(&row);
-
-		if (shard < 0)
-			continue;
-		if (positions[shard] == NULL)
-			positions[shard] = ProcessorPosition(PROCESSOR_ITEM_STAT, shard, options.snapshot);
-		if (!TxidIsSeen(row.txid, positions[shard]) ||
-			ProcessorTakeRejected(&row, rejected, rejectedCount))
-			continue;
-		MemoryContextSwitchTo(eventContext);
-		CountEvent(batch, &row, times);
-		MemoryContextSwitchTo(context);
-		MemoryContextReset(eventContext);
-	}
-	EventScanEnd(scan);
-	WriteCounters(batch->counters);
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	uncount = ItemStatUncountBegin(&people);
+	uncount->times = times;
+	EventVisitPeople(&people, UncountEvent, uncount, false);
 	if (withBaskets)
-		WriteBaskets(batch->baskets);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
+		WriteBaskets(uncount->batch->baskets);
+	ItemStatUncountEnd(uncount);
+	PopularSpoil();
 }
 
 /* Withdrawal: take a person's events out of the counters, and the baskets away. */

@@ -1,11 +1,12 @@
 /*
  * item_stat.h
- *		Taking a person out of the statistics, and putting them back.
+ *		Taking people out of the statistics, and putting them back.
  */
 #ifndef PERSONALIZE_ITEM_STAT_H
 #define PERSONALIZE_ITEM_STAT_H
 
-#include "postgres.h"
+#include "event.h"
+#include "key_set.h"
 
 /*
  * Take out of the counters what the person's raw events have added, and out of
@@ -14,5 +15,17 @@
  */
 extern void ItemStatPark(int64 userKey);
 extern void ItemStatUnpark(int64 userKey);
+
+typedef struct ItemStatUncount ItemStatUncount;
+
+/*
+ * Take events of these people out of the counters, of those given only what was
+ * counted; ItemStatUncountAdd tells whether it was.  The caller is alone with the
+ * people (PurgeLockStripes), and their consent is still what it was.  Reads under
+ * the active snapshot.
+ */
+extern ItemStatUncount *ItemStatUncountBegin(const KeySet *people);
+extern bool ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row);
+extern void ItemStatUncountEnd(ItemStatUncount *uncount);
 
 #endif

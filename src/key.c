@@ -258,17 +258,17 @@ personalize_entity_id_from_uuid(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out, uuid))));
 }
 
-/* An id given as an argument; an error that calls it by name if it is none. */
+/* An id that may be NULL; an error that calls it by name if it is none. */
 text *
-KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name)
+KeyCheckId(Datum value, bool isNull, const char *name)
 {
 	text	   *id;
 
-	if (PG_ARGISNULL(argument))
+	if (isNull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", name)));
-	id = PG_GETARG_TEXT_PP(argument);
+	id = DatumGetTextPP(value);
 	if (VARSIZE_ANY_EXHDR(id) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -279,6 +279,13 @@ KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 				 errmsg("%s has %d bytes, more than %d",
 						name, (int) VARSIZE_ANY_EXHDR(id), KEY_MAX_ID_BYTES)));
 	return id;
+}
+
+/* An id given as an argument. */
+text *
+KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	return KeyCheckId(fcinfo->args[argument].value, PG_ARGISNULL(argument), name);
 }
 
 /* user_key(id) and item_key(id). */

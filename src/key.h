@@ -19,6 +19,7 @@ extern int64 KeyFromBytes(const char *data, int length);
 extern int64 KeyFromText(const text *id);
 
 /* An id given as an argument; an error that calls it by name if it is none. */
+extern text *KeyCheckId(Datum value, bool isNull, const char *name);
 extern text *KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name);
 
 /* True if the key gives the id back by itself, as its decimal digits. */

@@ -7,7 +7,9 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "port/pg_bitutils.h"
+#include "utils/array.h"
 
 /* Open addressing with linear probing; at most half full. */
 typedef struct KeySet
@@ -82,6 +84,20 @@ KeySetAdd(KeySet *set, int64 key)
 	set->keys[place] = key;
 	set->count++;
 	return true;
+}
+
+/* The keys as an array for SQL. */
+static inline Datum
+KeySetArray(const KeySet *set)
+{
+	Datum	   *keys = palloc_extended(sizeof(Datum) * Max(set->count, 1), MCXT_ALLOC_HUGE);
+	int			count = 0;
+
+	for (int i = 0; i < set->capacity; i++)
+		if (set->used[i])
+			keys[count++] = Int64GetDatum(set->keys[i]);
+	return PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "ingest_private.h"
 #include "key.h"
 #include "mb/pg_wchar.h"
+#include "message_id.h"
 #include "miscadmin.h"
 #include "partition.h"
 #include "utils/builtins.h"
@@ -142,70 +143,6 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReaso
 		(*cause = REASON_PROPERTIES, reason = CheckProperties(message)))
 		return reason;
 	return NULL;
-}
-
-/* The value of a hexadecimal digit; -1 if it is none. */
-static inline int
-HexDigit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Read a uuid in its usual form, hyphens and all. */
-static bool
-ParseUuid(IngestString string, pg_uuid_t *uuid)
-{
-	const char *c = string.data;
-
-	if (string.length != 36)
-		return false;
-	for (int i = 0; i < UUID_LEN; i++)
-	{
-		int			high;
-		int			low;
-
-		if ((i == 4 || i == 6 || i == 8 || i == 10) && *c++ != '-')
-			return false;
-		high = HexDigit(*c++);
-		low = HexDigit(*c++);
-		if (high < 0 || low < 0)
-			return false;
-		uuid->data[i] = (unsigned char) (high << 4 | low);
-	}
-	return true;
-}
-
-/*
- * A message id as 128 bits: a uuid as it is, anything else two hashes, the
- * second over the first and the bytes, marked as a uuid of version 8 (RFC 9562,
- * section 5.8: for uses of one's own), which no generator makes.
- */
-static void
-MessageUuid(IngestString string, pg_uuid_t *uuid)
-{
-	uint64		hash[2];
-	const char *utf8;
-	int			length;
-	char	   *salted;
-
-	if (ParseUuid(string, uuid))
-		return;
-	utf8 = KeyToUtf8(string.data, string.length, &length);
-	salted = palloc(sizeof(uint64) + length);
-	hash[0] = KeyHash(utf8, length);
-	memcpy(salted, &hash[0], sizeof(uint64));
-	memcpy(salted + sizeof(uint64), utf8, length);
-	hash[1] = KeyHash(salted, sizeof(uint64) + length);
-	pfree(salted);
-	memcpy(uuid->data, hash, UUID_LEN);
-	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x80;
-	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
 }
 
 /* A member of a JSON object, if it is there. */
@@ -560,8 +497,10 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	severalItems = items && JsonContainerSize(items) > 0 &&
 		(message->itemId.data == NULL || message->itemId.length == 0);
 	/* an id that nobody knows is of use only where it joins several rows */
-	if (severalItems || !message->surelyNew)
-		row.messageKey = OptionalKey(message->messageId, &row.hasMessage);
+	row.hasMessage = (severalItems || !message->surelyNew) &&
+		message->messageId.data != NULL && message->messageId.length > 0;
+	if (row.hasMessage)
+		row.messageKey = MessageIdKey(message->messageId.data, message->messageId.length);
 	pending->cause = REASON_ITEMS;
 	if (severalItems)
 		return AddItems(batch, &row, properties, items);
@@ -652,6 +591,7 @@ IngestAdd(IngestBatch *batch, const IngestMessage *message)
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;
+	pending->ts = message->hasTs ? message->ts : batch->now;
 	pending->firstRow = batch->rowCount;
 	if (CheckRequired(message->userId, "user_id", KEY_MAX_ID_BYTES) == NULL)
 	{
@@ -674,7 +614,7 @@ IngestAdd(IngestBatch *batch, const IngestMessage *message)
 	else if (message->messageId.data && message->messageId.length > 0 && !message->surelyNew)
 	{
 		pending->hasMessageId = true;
-		MessageUuid(message->messageId, &pending->message);
+		MessageIdUuid(message->messageId.data, message->messageId.length, &pending->message);
 	}
 	pending->rowCount = batch->rowCount - pending->firstRow;
 	MemoryContextSwitchTo(caller);

@@ -1,19 +1,25 @@
 /*
  * message_id.c
- *		Ids for messages that come without one.
+ *		Ids of messages, and ids for those that come without one.
  *
- * They are uuids of version 7 (RFC 9562, section 5.7): milliseconds since 1970,
+ * The latter are uuids of version 7 (RFC 9562, section 5.7): milliseconds since 1970,
  * then a counter and 62 random bits.  Ids made one after the other are neighbours
  * in the index of message_seen, which makes remembering them about three times
  * cheaper than ids that are all random.  The time and the random bits are fetched
  * for many ids at once, which the counter then keeps in order.
+ *
+ * message_seen holds an id as 128 bits, event.message_key as 64; of the latter
+ * all but five can be computed from the former, so that the entries of somebody's
+ * events can be found.
  */
 #include "postgres.h"
 
 #include "message_id.h"
 
+#include "bytes.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "key.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -60,6 +66,141 @@ MakeUuid(unsigned char *uuid)
 	uuid[7] = (unsigned char) nextPrepared;
 	uuid[8] = (uuid[8] & 0x3f) | 0x80;
 	nextPrepared++;
+}
+
+/* The value of a hexadecimal digit; -1 if it is none. */
+static inline int
+HexDigit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Read a uuid in its usual form, hyphens and all. */
+static bool
+ParseUuid(const char *string, int length, pg_uuid_t *uuid)
+{
+	const char *c = string;
+
+	if (length != UUID_TEXT_LENGTH)
+		return false;
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int			high;
+		int			low;
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *c++ != '-')
+			return false;
+		high = HexDigit(*c++);
+		low = HexDigit(*c++);
+		if (high < 0 || low < 0)
+			return false;
+		uuid->data[i] = (unsigned char) (high << 4 | low);
+	}
+	return true;
+}
+
+/*
+ * A message id as 128 bits: a uuid as it is, anything else two hashes, the
+ * second over the first and the bytes, marked as a uuid of version 8 (RFC 9562,
+ * section 5.8: for uses of one's own), which no generator makes.
+ */
+void
+MessageIdUuid(const char *id, int idLength, pg_uuid_t *uuid)
+{
+	uint64		hash[2];
+	const char *utf8;
+	int			length;
+	char	   *salted;
+
+	if (ParseUuid(id, idLength, uuid))
+		return;
+	utf8 = KeyToUtf8(id, idLength, &length);
+	salted = palloc(sizeof(uint64) + length);
+	hash[0] = KeyHash(utf8, length);
+	memcpy(salted, &hash[0], sizeof(uint64));
+	memcpy(salted + sizeof(uint64), utf8, length);
+	hash[1] = KeyHash(salted, sizeof(uint64) + length);
+	pfree(salted);
+	memcpy(uuid->data, hash, UUID_LEN);
+	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x80;
+	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
+}
+
+/* True if a uuid is, or could be, one made of hashes. */
+static inline bool
+IsMadeOfHashes(const pg_uuid_t *uuid)
+{
+	return (uuid->data[6] & 0xf0) == 0x80;
+}
+
+/* What a uuid and a key of event.message_key of the same message have in common, but for some bits. */
+static inline int64
+UuidBits(const pg_uuid_t *uuid)
+{
+	uint64		bits;
+
+	/* the first of the two hashes, which is the key of an id that is no uuid */
+	if (IsMadeOfHashes(uuid))
+	{
+		memcpy(&bits, uuid->data, sizeof(bits));
+		return (int64) bits;
+	}
+	/* MurmurHash3's finalizer */
+	bits = BytesGet(uuid->data, 8) ^ (BytesGet(uuid->data + 8, 8) * UINT64CONST(0x9E3779B97F4A7C15));
+	bits ^= bits >> 33;
+	bits *= UINT64CONST(0xff51afd7ed558ccd);
+	bits ^= bits >> 33;
+	return (int64) bits;
+}
+
+/* A message id as a key, for event.message_key. */
+int64
+MessageIdKey(const char *id, int length)
+{
+	pg_uuid_t	uuid;
+
+	if (ParseUuid(id, length, &uuid))
+		return UuidBits(&uuid) | PG_INT64_MIN;
+	return KeyFromBytes(id, length);
+}
+
+/* Without the bits that mark a key as a hash and a uuid as one of version 8. */
+static inline int64
+WithoutMarks(int64 bits)
+{
+	unsigned char bytes[sizeof(bits)];
+
+	memcpy(bytes, &bits, sizeof(bits));
+	bytes[6] &= 0x0f;
+	memcpy(&bits, bytes, sizeof(bits));
+	return bits & PG_INT64_MAX;
+}
+
+/* What finds the entry of a message in message_seen, from its uuid. */
+int64
+MessageIdProbe(const pg_uuid_t *uuid)
+{
+	return WithoutMarks(UuidBits(uuid));
+}
+
+/* The same from event.message_key. */
+int64
+MessageIdProbeOfKey(int64 key)
+{
+	char		digits[32];
+	pg_uuid_t	uuid;
+
+	if (!KeyIsNumber(key))
+		return WithoutMarks(key);
+	snprintf(digits, sizeof(digits), INT64_FORMAT, key);
+	MessageIdUuid(digits, strlen(digits), &uuid);
+	return MessageIdProbe(&uuid);
 }
 
 /* _new_message_id(): an id nobody else has. */

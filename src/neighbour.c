@@ -23,7 +23,6 @@
 #include "posting.h"
 #include "processor.h"
 #include "restriction.h"
-#include "session_index.h"
 #include "spi_util.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -266,30 +265,48 @@ FinishBatch(void *state)
 		from = until;
 		CHECK_FOR_INTERRUPTS();
 	}
-	SessionIndexEnd(gather.index);
+	(void) SessionIndexEnd(gather.index);
+}
+
+/* Remove all sessions of some people. */
+SessionIndexLosses
+NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
+{
+	SessionIndex *index = SessionIndexBegin();
+	Session    *session = palloc(sizeof(Session));
+
+	for (int i = 0; i < people->capacity; i++)
+	{
+		Datum		key = Int64GetDatum(people->keys[i]);
+		TupleTableSlot *slot;
+
+		if (!people->used[i])
+			continue;
+		KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+		while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+		{
+			SessionReadRow(slot, session);
+			if (erased)
+				erased(arg, session);
+			SessionIndexReplace(index, session, 1, NULL);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(session);
+	return SessionIndexEnd(index);
 }
 
 /* Remove all of a person's sessions, if one of the purposes withdrawn is theirs. */
 static void
 PurgePerson(int64 userKey, int32 bits)
 {
-	SessionIndex *index;
-	Session    *session;
-	Datum		key = Int64GetDatum(userKey);
-	TupleTableSlot *slot;
+	KeySet		people;
 
 	if ((bits & CONSENT_RECOMMENDATIONS) == 0)
 		return;
-	index = SessionIndexBegin();
-	session = palloc(sizeof(Session));
-	KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
-	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
-	{
-		SessionReadRow(slot, session);
-		SessionIndexReplace(index, session, 1, NULL);
-	}
-	SessionIndexEnd(index);
-	pfree(session);
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	(void) NeighbourErase(&people, NULL, NULL);
 }
 
 /* Mark a person's sessions as usable or not, which gives them postings or takes them. */

@@ -9,6 +9,8 @@
 
 #include "datatype/timestamp.h"
 #include "event.h"
+#include "key_set.h"
+#include "session_index.h"
 #include "utils/snapshot.h"
 
 /* A pause this long ends a session that has no id of its own. */
@@ -32,6 +34,14 @@ extern bool NeighbourGapSession(int64 userKey, TimestampTz now,
 extern void NeighbourPark(int64 userKey);
 extern void NeighbourUnpark(int64 userKey);
 extern void NeighbourRemove(int64 userKey);
+
+/*
+ * Remove all sessions of these people, and their postings; erased, unless NULL, is
+ * called for each of them before it goes.  The caller is alone with the people
+ * (PurgeLockStripes).
+ */
+typedef void (*NeighbourErased) (void *arg, const Session *session);
+extern SessionIndexLosses NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg);
 
 /* For verification: which events count (-1: not this one), and which types of event. */
 extern int	NeighbourShard(const EventRow *row);

@@ -38,7 +38,7 @@ _PG_init(void)
 	ItemStatInit();
 	NeighbourInit();
 	PreferenceInit();
-	ErasureNoteInit();
+	ErasureCandidateInit();
 	ErasureStatusInit();
 	EngineInit();
 	UtilityInit();

@@ -27,7 +27,7 @@ extern void UtilityInit(void);
 extern void WorkerInit(void);
 extern void ItemStatInit(void);
 extern void EngineInit(void);
-extern void ErasureNoteInit(void);
+extern void ErasureCandidateInit(void);
 extern void ErasureStatusInit(void);
 
 #endif

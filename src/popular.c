@@ -288,3 +288,22 @@ PopularRefreshIfDue(void)
 {
 	Refresh(true);
 }
+
+/*
+ * Say that counters were taken back, which no number of events tells.  A small
+ * shop's lists are made anew at once, others by the next batch.
+ */
+void
+PopularSpoil(void)
+{
+	static SPIPlanPtr plan = NULL;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
+			   0, NULL, NULL, NULL, false);
+	SpiUtilEnd(&scope);
+	if (IsSmallShop())
+		Refresh(false);
+}

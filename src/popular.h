@@ -60,4 +60,7 @@ extern void PopularRefresh(void);
 /* The same, if item_stat was written since they were made. */
 extern void PopularRefreshIfDue(void);
 
+/* Say that counters were taken back: the lists are made anew at the next occasion. */
+extern void PopularSpoil(void);
+
 #endif

@@ -507,13 +507,14 @@ PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int
 }
 
 /* Make an item's list anew from packed entries, newest first. */
-void
+int64
 PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 			   const uint8 *const *entries, int entryCount, int64 sessions)
 {
 	PostingList *list = ListLoad(posting, snapshot, itemKey, DT_NOBEGIN, PG_INT64_MIN,
 								 POSTING_KEPT, 0);
 	PostingEntry *news = palloc_array(PostingEntry, Max(entryCount, 1));
+	int64		before = list->sessions;
 
 	for (int i = 0; i < entryCount; i++)
 	{
@@ -534,4 +535,5 @@ PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 	}
 	ListRepack(list);
 	ListWrite(list, true);
+	return before;
 }

@@ -138,9 +138,9 @@ extern int	PostingPackEntry(const int64 *items, int itemCount, int place,
 extern bool PostingApply(KeyedTable *posting, Snapshot snapshot,
 						 PostingChange *changes, int changeCount);
 
-/* Make an item's list anew from packed entries, newest first. */
-extern void PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
-						   const uint8 *const *entries, int entryCount, int64 sessions);
+/* Make an item's list anew from packed entries, newest first; the sessions it had by its count. */
+extern int64 PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
+							const uint8 *const *entries, int entryCount, int64 sessions);
 
 /* Order of entries in a list: newer first, then by session. */
 static inline int

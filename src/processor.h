@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "event.h"
+#include "key_set.h"
 #include "lock.h"
 #include "txid.h"
 
@@ -86,7 +87,7 @@ extern TxidSnapshot *ProcessorPosition(ProcessorId id, int shard, Snapshot snaps
  * Events of a person that a processor has set aside, and whether an event is one
  * of them; each is used up by one match.
  */
-extern uint64 ProcessorReadRejected(const char *processor, int64 userKey, EventRow **rejected);
+extern uint64 ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected);
 extern bool ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count);
 
 /*

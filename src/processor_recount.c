@@ -21,13 +21,13 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Events of a person that a processor has set aside. */
+/* Events of people that a processor has set aside. */
 uint64
-ProcessorReadRejected(const char *processor, int64 userKey, EventRow **rejected)
+ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(userKey), CStringGetTextDatum(processor)};
+	const Oid	types[] = {INT8ARRAYOID, TEXTOID};
+	Datum		values[] = {KeySetArray(people), CStringGetTextDatum(processor)};
 	MemoryContext context = CurrentMemoryContext;
 	uint64		count;
 	SpiUtilScope scope;
@@ -35,9 +35,9 @@ ProcessorReadRejected(const char *processor, int64 userKey, EventRow **rejected)
 	SpiUtilBegin(&scope);
 	count = SpiUtilRun(&plan,
 					   "SELECT txid, (payload ->> 'item_key')::int8, (payload ->> 'event')::int2,"
-					   " (payload ->> 'ordinal')::int2, (payload ->> 'ts')::timestamptz"
+					   " (payload ->> 'ordinal')::int2, (payload ->> 'ts')::timestamptz, user_key"
 					   " FROM personalize.rejected_event"
-					   " WHERE source = $2 AND user_key = $1 AND payload ? 'event'",
+					   " WHERE source = $2 AND user_key = ANY ($1) AND payload ? 'event'",
 					   lengthof(types), types, values, NULL, false);
 	*rejected = MemoryContextAllocZero(context, sizeof(EventRow) * Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
@@ -51,6 +51,7 @@ ProcessorReadRejected(const char *processor, int64 userKey, EventRow **rejected)
 		row->event = DatumGetInt16(SpiUtilValue(i, 3, &isNull));
 		row->ordinal = DatumGetInt16(SpiUtilValue(i, 4, &isNull));
 		row->ts = DatumGetTimestampTz(SpiUtilValue(i, 5, &isNull));
+		row->userKey = DatumGetInt64(SpiUtilValue(i, 6, &isNull));
 	}
 	SpiUtilEnd(&scope);
 	return count;
@@ -62,7 +63,8 @@ ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count)
 {
 	for (uint64 i = 0; i < count; i++)
 	{
-		if (rejected[i].txid == row->txid && rejected[i].hasItem == row->hasItem &&
+		if (rejected[i].txid == row->txid && rejected[i].userKey == row->userKey &&
+			rejected[i].hasItem == row->hasItem &&
 			(!row->hasItem || rejected[i].itemKey == row->itemKey) &&
 			rejected[i].event == row->event && rejected[i].ordinal == row->ordinal &&
 			rejected[i].ts == row->ts)
@@ -84,11 +86,15 @@ CountAgain(const ProcessorMethods *methods, int64 userKey, MemoryContext context
 													   ALLOCSET_DEFAULT_SIZES);
 	TxidSnapshot *positions[EVENT_SHARDS] = {NULL};
 	EventRow   *rejected;
-	uint64		rejectedCount = ProcessorReadRejected(methods->name, userKey, &rejected);
+	uint64		rejectedCount;
+	KeySet		people;
 	void	   *state = methods->begin();
 	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;
 
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	rejectedCount = ProcessorReadRejected(methods->name, &people, &rejected);
 	while (EventScanNext(scan, &row))
 	{
 		int			shard = methods->shardOf(&row);

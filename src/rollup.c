@@ -125,6 +125,9 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 	ProcessorCheckMayRun();
 	for (int shard = 0; shard < methods->shards; shard++)
 		ShardLock(methods->id, shard);
+	/* nobody is being forgotten meanwhile */
+	for (int stripe = 0; stripe < EVENT_SHARDS; stripe++)
+		StripeLock(stripe, false);
 	ProcessorPushSnapshot();
 	methods->reset();
 	SpiUtilBegin(&scope);

@@ -28,6 +28,16 @@
 /* Entries gathered when a list is made anew: what is kept and a surplus. */
 #define REFILL_ENTRIES (POSTING_KEPT + POSTING_CHUNK_FULL - 1)
 
+/* An item whose list is made anew. */
+typedef struct Refill
+{
+	int64		itemKey;		/* hash key, first */
+	int64		added;			/* sessions that came, less those that went */
+	int64		sessions;
+	PostingEntry *entries;
+	int			count;			/* up to twice REFILL_ENTRIES */
+} Refill;
+
 /* Changes to postings that have not been written yet. */
 typedef struct SessionIndexChanges
 {
@@ -37,18 +47,10 @@ typedef struct SessionIndexChanges
 	int			count;
 	int			capacity;
 	int64		sessionsAdded;
-	int64	   *refills;		/* items whose list must be made anew */
+	Refill	   *refills;		/* items whose list must be made anew */
 	int			refillCount;
+	SessionIndexLosses losses;
 } SessionIndexChanges;
-
-/* An item whose list is made anew. */
-typedef struct Refill
-{
-	int64		itemKey;		/* hash key, first */
-	int64		sessions;
-	PostingEntry *entries;
-	int			count;			/* up to twice REFILL_ENTRIES */
-} Refill;
 
 /* Open for writing. */
 SessionIndex *
@@ -235,6 +237,22 @@ CompareChanges(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
+/* Remember that the list of an item must be made anew, with these changes. */
+static void
+AddRefill(SessionIndexChanges *changes, int from, int until)
+{
+	Refill	   *refill = &changes->refills[changes->refillCount++];
+
+	memset(refill, 0, sizeof(Refill));
+	refill->itemKey = changes->changes[from].itemKey;
+	for (int i = from; i < until; i++)
+	{
+		const PostingChange *change = &changes->changes[i];
+
+		refill->added += (change->entry != NULL) - (int) change->removes;
+	}
+}
+
 /* Apply the changes item by item; items whose list must be made anew are kept. */
 static void
 ApplyChanges(SessionIndex *index)
@@ -246,7 +264,7 @@ ApplyChanges(SessionIndex *index)
 	int			from = 0;
 
 	qsort(changes->changes, changes->count, sizeof(PostingChange), CompareChanges);
-	changes->refills = palloc_array(int64, Max(changes->count, 1));
+	changes->refills = palloc_array(Refill, Max(changes->count, 1));
 	while (from < changes->count)
 	{
 		int64		itemKey = changes->changes[from].itemKey;
@@ -261,7 +279,7 @@ ApplyChanges(SessionIndex *index)
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(itemContext);
 		if (!exact)
-			changes->refills[changes->refillCount++] = itemKey;
+			AddRefill(changes, from, until);
 		from = until;
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -306,13 +324,16 @@ WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
 {
 	const uint8 *packed[2 * REFILL_ENTRIES];
 	int			count;
+	int64		before;
 
 	qsort(refill->entries, refill->count, sizeof(PostingEntry), PostingCompareEntries);
 	count = Min(refill->count, REFILL_ENTRIES);
 	for (int i = 0; i < count; i++)
 		packed[i] = refill->entries[i].data;
-	PostingReplace(changes->postings, snapshot, refill->itemKey, packed, count,
-				   refill->sessions);
+	before = PostingReplace(changes->postings, snapshot, refill->itemKey, packed, count,
+							refill->sessions);
+	changes->losses.refilled++;
+	changes->losses.missing += Max(0, Min(before + refill->added, POSTING_KEPT) - count);
 }
 
 /*
@@ -332,10 +353,9 @@ RefillLists(SessionIndex *index)
 
 	for (int i = 0; i < changes->refillCount; i++)
 	{
-		Refill	   *refill = hash_search(refills, &changes->refills[i], HASH_ENTER, NULL);
+		Refill	   *refill = hash_search(refills, &changes->refills[i].itemKey, HASH_ENTER, NULL);
 
-		refill->sessions = 0;
-		refill->count = 0;
+		*refill = changes->refills[i];
 		refill->entries = palloc_array(PostingEntry, 2 * REFILL_ENTRIES);
 	}
 
@@ -352,7 +372,7 @@ RefillLists(SessionIndex *index)
 	/* changes are sorted, and so are the items here: rows are written in key order */
 	for (int i = 0; i < changes->refillCount; i++)
 		WriteRefill(changes, GetActiveSnapshot(),
-					hash_search(refills, &changes->refills[i], HASH_FIND, NULL));
+					hash_search(refills, &changes->refills[i].itemKey, HASH_FIND, NULL));
 	PopActiveSnapshot();
 	hash_destroy(refills);
 }
@@ -385,10 +405,11 @@ AddToTotal(Snapshot snapshot, int64 added)
 }
 
 /* Write the postings and close. */
-void
+SessionIndexLosses
 SessionIndexEnd(SessionIndex *index)
 {
 	SessionIndexChanges *changes = index->changes;
+	SessionIndexLosses losses;
 
 	ApplyChanges(index);
 	if (changes->refillCount > 0)
@@ -397,9 +418,11 @@ SessionIndexEnd(SessionIndex *index)
 		AddToTotal(index->snapshot, changes->sessionsAdded);
 	KeyedClose(changes->postings);
 	KeyedClose(index->sessions);
+	losses = changes->losses;
 	MemoryContextDelete(changes->context);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
+	return losses;
 }
 
 /* Number of sessions that have postings. */

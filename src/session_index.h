@@ -31,8 +31,15 @@ extern SessionIndex *SessionIndexBegin(void);
 extern void SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 								const Session *newSession);
 
+/* What happened to lists that others are in, too. */
+typedef struct SessionIndexLosses
+{
+	int64		refilled;		/* items whose list was made anew from the sessions there are */
+	int64		missing;		/* entries that should be in these, but for sessions that are gone */
+} SessionIndexLosses;
+
 /* Write the postings and close. */
-extern void SessionIndexEnd(SessionIndex *index);
+extern SessionIndexLosses SessionIndexEnd(SessionIndex *index);
 
 /* Number of sessions that have postings, as the snapshot sees it. */
 extern int64 SessionIndexTotal(Snapshot snapshot);

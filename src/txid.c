@@ -160,6 +160,15 @@ TxidForEvents(void)
 	return txid;
 }
 
+/* No transaction that has an id by now has this one or a higher one. */
+int64
+TxidNext(void)
+{
+	int32		incarnation = CurrentIncarnation();
+
+	return MakeTxid(incarnation, U64FromFullTransactionId(ReadNextFullTransactionId()));
+}
+
 /* True if this (top-level) transaction has written events. */
 bool
 TxidHasWrittenEvents(void)

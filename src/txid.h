@@ -30,6 +30,9 @@ extern int64 TxidForEvents(void);
 /* The same of entries of the ledger, which are no events. */
 extern int64 TxidForDecisions(void);
 
+/* No transaction that has an id by now has this one or a higher one. */
+extern int64 TxidNext(void);
+
 /* True if this (top-level) transaction has written events. */
 extern bool TxidHasWrittenEvents(void);
 
