@@ -88,10 +88,12 @@ COMMENT ON COLUMN personalize.event.properties IS 'what else the application sai
 
 CREATE TABLE personalize._event_day (
 	day date PRIMARY KEY,
-	rolled boolean NOT NULL DEFAULT false
+	rolled boolean NOT NULL DEFAULT false,
+	thinned smallint[] NOT NULL DEFAULT '{}',
+	expired smallint[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE personalize._event_day IS
-	'days that have a partition of event; rolled: every processor has passed it and nothing in it is unseen by any';
+	'days that have a partition of event; rolled: every processor has passed it and nothing in it is unseen by any; thinned: kinds of event (event_type.event) that retention has deleted since, expired: that it ever has';
 CREATE INDEX _event_day_open ON personalize._event_day (day) WHERE NOT rolled;
 SELECT pg_catalog.pg_extension_config_dump('personalize._event_day', '');
 

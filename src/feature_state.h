@@ -154,6 +154,16 @@ extern FeatureState *FeatureStateFilter(const FeatureState *state,
 										bool (*keep) (uint64 key, void *arg),
 										void *arg);
 
+/*
+ * The state without the panes that are of no use at asOf: those wholly older
+ * than their signal's expireAfter, or lying on days before that of before
+ * (DT_NOBEGIN: none); the state itself if there are none.  The number of
+ * features that lost panes is added to *changed.
+ */
+extern FeatureState *FeatureStateExpire(FeatureState *state, TimestampTz asOf,
+										TimestampTz before,
+										const FeaturePolicySet *policies, int64 *changed);
+
 /* Newest event time (DT_NOBEGIN if nothing ever went in), and counters. */
 extern TimestampTz FeatureStateNewest(const FeatureState *state);
 extern int64 FeatureStateEvicted(const FeatureState *state);

@@ -7,15 +7,6 @@ COMMENT ON FUNCTION personalize._processor_lag() IS
 REVOKE ALL ON FUNCTION personalize._processor_lag() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._processor_lag() TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize._server_state(
-	OUT preloaded boolean, OUT slots_short boolean, OUT version_matches boolean, OUT library_version text,
-	OUT in_use boolean)
-	AS 'MODULE_PATHNAME', 'personalize_server_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._server_state() IS
-	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
-REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin;
-
 CREATE FUNCTION personalize._worker_state(
 	OUT worker integer, OUT pid integer, OUT since timestamptz, OUT last_round timestamptz) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_worker_state' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
@@ -178,6 +169,8 @@ BEGIN ATOMIC
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_processors() AS h
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_tables() AS h
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_retention() AS h
 	UNION ALL
 	SELECT 'cleanup', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'nothing holds the removal of old row versions back'

@@ -28,6 +28,7 @@
 #include "datatype/timestamp.h"
 #include "event_people.h"
 #include "fmgr.h"
+#include "item_stat_fold.h"
 #include "key.h"
 #include "keyed.h"
 #include "miscadmin.h"
@@ -97,6 +98,7 @@ typedef struct StatBatch
 {
 	HTAB	   *counters;
 	HTAB	   *baskets;
+	TimestampTz foldedBefore;	/* earlier events count in days */
 } StatBatch;
 
 /* Start counting, in the current memory context. */
@@ -106,6 +108,7 @@ BeginBatch(void)
 	StatBatch  *batch = palloc(sizeof(StatBatch));
 	HASHCTL		control = {.keysize = sizeof(((Counter *) NULL)->key),.entrysize = sizeof(Counter)};
 
+	batch->foldedBefore = ItemStatFoldedBefore();
 	control.hcxt = CurrentMemoryContext;
 	batch->counters = hash_create("personalize counters", 1024, &control,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -226,7 +229,9 @@ CountEvent(StatBatch *batch, const EventRow *row, int64 times)
 	int64		amount = EventAmount(row);
 	bool		found;
 
-	wanted.key.pane = WholePeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
+	wanted.key.pane = row->ts < batch->foldedBefore ?
+		WholePeriods(row->ts, USECS_PER_DAY) * USECS_PER_DAY :
+		WholePeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
 	wanted.key.itemKey = row->itemKey;
 	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
 	wanted.key.event = row->event;
@@ -468,6 +473,7 @@ ResetStats(void)
 
 	SpiUtilBegin(&scope);
 	SPI_execute("DELETE FROM personalize.item_stat", false, 0);
+	SPI_execute("DELETE FROM personalize._item_stat_fold", false, 0);
 	SPI_execute("DELETE FROM personalize._basket", false, 0);
 	SPI_execute("DELETE FROM personalize._popular", false, 0);
 	SPI_execute("DELETE FROM personalize._popular_state", false, 0);

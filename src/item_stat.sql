@@ -12,7 +12,7 @@ CREATE TABLE personalize.item_stat (
 SELECT pg_catalog.pg_extension_config_dump('personalize.item_stat', '');
 COMMENT ON TABLE personalize.item_stat IS
 	'events per item and hour of the event''s own time, from those that may be used for analytics; written by the processor item_stat, so it lags by what that has still to read (stat_processor)';
-COMMENT ON COLUMN personalize.item_stat.pane_start IS 'the hour (UTC) the events happened in';
+COMMENT ON COLUMN personalize.item_stat.pane_start IS 'the hour (UTC) the events happened in; once it is older than retention_policy item_stat_hour, the day';
 COMMENT ON COLUMN personalize.item_stat.currency_code IS 'currency of amount as _currency(currency_code), 0: none';
 COMMENT ON COLUMN personalize.item_stat.event IS 'event_type.event';
 COMMENT ON COLUMN personalize.item_stat.slot_bucket IS
@@ -21,6 +21,14 @@ COMMENT ON COLUMN personalize.item_stat.count IS 'how many events';
 COMMENT ON COLUMN personalize.item_stat.amount IS
 	'sum of event.value in 10^-6 of the currency';
 GRANT SELECT ON personalize.item_stat TO personalize_analyst, personalize_admin;
+
+CREATE TABLE personalize._item_stat_fold (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	folded_before timestamptz NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize._item_stat_fold', '');
+COMMENT ON TABLE personalize._item_stat_fold IS
+	'panes of item_stat that start before this time are whole days; no row: all are hours';
 
 CREATE TABLE personalize._basket (
 	item_key bigint NOT NULL,

@@ -124,3 +124,17 @@ ScrubTryLock(void)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_SCRUB, 0, LOCK_KIND);
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
+
+/* Remove what is past its time, or count it anew: one at a time. */
+void
+RetentionLock(void)
+{
+	Acquire(LOCK_RETENTION, 0, ExclusiveLock, true);
+}
+
+/* The same if nobody is at it. */
+bool
+RetentionTryLock(void)
+{
+	return Acquire(LOCK_RETENTION, 0, ExclusiveLock, false);
+}

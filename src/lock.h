@@ -18,7 +18,8 @@ typedef enum LockClass
 	LOCK_MESSAGES,
 	LOCK_PURGE,
 	LOCK_SWEEP,
-	LOCK_SCRUB
+	LOCK_SCRUB,
+	LOCK_RETENTION
 } LockClass;
 #define LOCK_KIND 3
 
@@ -62,5 +63,12 @@ extern bool SweepLock(bool wait);
 
 /* Scrubbing the files of this database: one process at a time, held by it until it ends. */
 extern bool ScrubTryLock(void);
+
+/*
+ * Removing what is past its time: one at a time, and not while a rebuild asks
+ * which days there are.
+ */
+extern void RetentionLock(void);
+extern bool RetentionTryLock(void);
 
 #endif

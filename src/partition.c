@@ -284,7 +284,7 @@ HoldDayOpen(int32 day)
 				   1, types, values, NULL, false) == 0)
 		SpiUtilRun(&reopenPlan,
 				   "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
-				   " ON CONFLICT (day) DO UPDATE SET rolled = false",
+				   " ON CONFLICT (day) DO UPDATE SET rolled = false, thinned = '{}'",
 				   1, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
@@ -301,7 +301,13 @@ PartitionOpenForInsert(TimestampTz receivedAt)
 		MakeMissing(day);
 	/* a clock that is read just before midnight may insert just after */
 	if (day < PartitionDay(GetCurrentTimestamp()) - 1)
+	{
 		HoldDayOpen(day);
+		/* retention may have dropped it while we waited for its row */
+		AcceptInvalidationMessages();
+		if (!OidIsValid(RelationFind(name, true)))
+			PartitionMakeDays(&day, 1);
+	}
 	return RelationOpenTable(name, RowExclusiveLock);
 }
 

@@ -97,7 +97,8 @@ CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
 	('item_stat', 'counters of items'), ('_popular', 'counters of items'), ('_popular_state', 'counters of items'),
 	('_session_total', 'a counter'),
 	('_event_day', 'positions'), ('processor', 'positions'), ('processor_position', 'positions'),
-	('_incarnation', 'positions');
+	('_incarnation', 'positions'), ('_item_stat_fold', 'positions'), ('_retention_state', 'positions'),
+	('_maintenance', 'definitions');
 COMMENT ON VIEW personalize._impersonal_table IS
 	'tables that hold nobody''s data, and what they hold instead: they have no policies';
 

@@ -54,8 +54,10 @@ typedef enum PopularColumn
 #define TRENDING_SQL \
 	"SELECT s.item_key, s.score, i.category FROM (" \
 	" SELECT t.item_key, sum(t.count * e.weight::float8 * power(2::float8, -greatest(0," \
-	"   extract(epoch FROM $2 - t.pane_start)::float8 - 1800) / $3)) AS score" \
+	"   extract(epoch FROM $2 - t.pane_start)::float8 -" \
+	"   CASE WHEN t.pane_start < f.folded_before THEN 43200 ELSE 1800 END) / $3)) AS score" \
 	"  FROM personalize.item_stat t JOIN personalize.event_type e USING (event)" \
+	"  LEFT JOIN personalize._item_stat_fold f ON true" \
 	"  WHERE t.pane_start > $1 AND t.pane_start <= $2 AND e.weight <> 0" \
 	"  GROUP BY t.item_key) s" \
 	" LEFT JOIN personalize.item i ON i.item_key = s.item_key" \

@@ -81,3 +81,11 @@ COMMENT ON FUNCTION personalize.disable_processor(text) IS
 REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
 
+CREATE FUNCTION personalize._server_state(
+	OUT preloaded boolean, OUT slots_short boolean, OUT version_matches boolean, OUT library_version text,
+	OUT in_use boolean)
+	AS 'MODULE_PATHNAME', 'personalize_server_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._server_state() IS
+	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
+REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin;

@@ -295,7 +295,10 @@ ShardOf(const EventRow *row)
 	return EventShard(row->userKey);
 }
 
-/* Forget all profiles; what is rebuilt is complete from the oldest raw day on. */
+/*
+ * Forget all profiles.  What is rebuilt is complete from the oldest raw day on, or
+ * from the day after the last one out of which retention took events of its kind.
+ */
 static void
 Reset(void)
 {
@@ -304,8 +307,10 @@ Reset(void)
 	SpiUtilBegin(&scope);
 	SPI_execute("DELETE FROM personalize.profile", false, 0);
 	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
-				" SELECT d.signal, e.since FROM personalize.signal d,"
-				" (SELECT min(day)::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day) e"
+				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
+				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
+				"   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) + 1)"
+				"   ::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day y) e"
 				" ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
 				false, 0);
 	SpiUtilEnd(&scope);

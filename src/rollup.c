@@ -123,6 +123,8 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 	SpiUtilScope scope;
 
 	ProcessorCheckMayRun();
+	/* which days there are must not change under it */
+	RetentionLock();
 	for (int shard = 0; shard < methods->shards; shard++)
 		ShardLock(methods->id, shard);
 	/* nobody is being forgotten meanwhile */

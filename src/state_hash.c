@@ -161,6 +161,7 @@ static const StateTable stateTables[] = {
 	{"signal_state",
 		"SELECT to_jsonb(s) - 'complete_since' FROM personalize.signal_state s"},
 	{"neighbour_parameter", PLAIN("neighbour_parameter")},
+	{"retention_policy", PLAIN("retention_policy")},
 	{"item_sync",
 		"SELECT to_jsonb(s) - 'last_run_at' - 'changed_until' FROM personalize.item_sync s"},
 	{"processor",
@@ -176,6 +177,9 @@ static const StateTable stateTables[] = {
 	{"_event_day", NULL, "days that have a partition, which may be empty"},
 	{"_incarnation", NULL, "transaction ids: the lives of this database"},
 	{"processor_position", NULL, "transaction ids: how far each processor has read"},
+	{"_item_stat_fold", NULL, "up to when item_stat has been folded"},
+	{"_retention_state", NULL, "statistics: what retention did last"},
+	{"_maintenance", NULL, "jobs, which are pg_cron's"},
 	{"_popular_state", NULL, "statistics: when _popular was made and how long it took"},
 };
 

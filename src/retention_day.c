@@ -1,0 +1,296 @@
+/*
+ * retention_day.c
+ *		Raw events that are past their time: whole days, and kinds of event in
+ *		days that stay.
+ *
+ * A day goes when the longest time that any event of it is kept is over.  Kinds
+ * of event that are kept for less are deleted from closed days; _event_day
+ * remembers which, so that a day is read once for each.
+ */
+#include "postgres.h"
+
+#include "retention.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "partition.h"
+#include "partition_drop.h"
+#include "relation.h"
+#include "spi_util.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datum.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* So many days are dropped by one call, for dropping holds a lock that many want. */
+#define MAX_DAYS 31
+
+/* A day that is due. */
+typedef struct DueDay
+{
+	int32		day;
+	bool		closed;
+	int64		events;
+	bool		held;
+	const char *result;
+	const char *detail;
+} DueDay;
+
+/* From when on each event type is kept, as a date; without a row of its own as all others. */
+#define KEPT_SINCE_SQL \
+	"SELECT t.event, (($1 AT TIME ZONE 'UTC') - CASE WHEN p.kind IS NULL THEN o.keep ELSE p.keep END)::date AS since" \
+	" FROM personalize.event_type AS t" \
+	" LEFT JOIN personalize.retention_policy AS p ON p.kind = 'raw' AND p.event = t.name," \
+	" LATERAL (SELECT q.keep FROM (SELECT d.keep, 2 AS place FROM personalize._retention_kind() AS d WHERE d.kind = 'raw'" \
+	"   UNION ALL SELECT r.keep, 1 FROM personalize.retention_policy AS r WHERE r.kind = 'raw' AND r.event IS NULL) AS q" \
+	"  ORDER BY q.place LIMIT 1) AS o"
+
+/* Days that end before everything in them is past its time; yesterday may still be written to. */
+#define DROP_BEFORE_SQL \
+	"(SELECT least(CASE WHEN bool_and(k.since IS NOT NULL) THEN min(k.since) END," \
+	"  CASE WHEN bool_and(k.since IS NOT NULL) THEN (clock_timestamp() AT TIME ZONE 'UTC')::date - 1 END)" \
+	" FROM (" KEPT_SINCE_SQL ") AS k)"
+
+/* The events of a day, counted. */
+static int64
+CountEvents(int32 day)
+{
+	char		name[PARTITION_NAME_LENGTH];
+	bool		isNull;
+
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)))
+		return 0;
+	SPI_execute(psprintf("SELECT count(*) FROM personalize.%s", name), false, 0);
+	return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+}
+
+/* Find the days that are due, the oldest first; one more than are dropped. */
+static int
+FindDueDays(const RetentionRun *run, DueDay *days)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID, INT4OID};
+	Datum		values[] = {TimestampTzGetDatum(run->asOf), Int32GetDatum(MAX_DAYS + 1)};
+	int			count;
+	bool		isNull;
+
+	count = SpiUtilRun(&plan,
+					   "SELECT d.day, d.rolled FROM personalize._event_day AS d"
+					   " WHERE d.day < " DROP_BEFORE_SQL " ORDER BY d.day LIMIT $2",
+					   2, types, values, NULL, false);
+	for (int i = 0; i < count; i++)
+	{
+		memset(&days[i], 0, sizeof(DueDay));
+		days[i].day = DatumGetDateADT(SpiUtilValue(i, 1, &isNull));
+		days[i].closed = DatumGetBool(SpiUtilValue(i, 2, &isNull));
+	}
+	return count;
+}
+
+/* See which of them may go, and hold those. */
+static int
+HoldDays(const RetentionRun *run, DueDay *days, int count)
+{
+	int			held = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		DueDay	   *day = &days[i];
+
+		day->result = "waits";
+		day->detail = "some processor has not passed it: see stat_processor";
+		if (run->dryRun)
+		{
+			day->events = CountEvents(day->day);
+			if (!day->closed)
+				continue;
+			day->result = "would";
+			day->detail = NULL;
+			continue;
+		}
+		switch (day->closed ? PartitionHoldForDrop(day->day) : PARTITION_NOT_PASSED)
+		{
+			case PARTITION_MAY_GO:
+				day->held = true;
+				day->events = CountEvents(day->day);
+				held++;
+				break;
+			case PARTITION_NOT_PASSED:
+				break;
+			case PARTITION_WRITTEN:
+				day->result = "busy";
+				day->detail = "history is being imported into it";
+				break;
+			case PARTITION_NEEDED:
+				day->result = "busy";
+				day->detail = "a transaction is open whose snapshot is older than its closing";
+				break;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	return held;
+}
+
+/* Drop the days that are held. */
+static void
+DropDays(DueDay *days, int count)
+{
+	bool		locked = PartitionTryLockParent();
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!days[i].held)
+			continue;
+		if (locked && PartitionDrop(days[i].day))
+		{
+			days[i].result = "done";
+			days[i].detail = NULL;
+			continue;
+		}
+		days[i].result = "busy";
+		days[i].detail = locked ? "somebody reads this day" : "somebody reads event";
+	}
+}
+
+/* One row a day, and the worst of them for the whole. */
+static void
+ReportDays(RetentionRun *run, RetentionTask *task, DueDay *days, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+
+		PartitionName(days[i].day, name);
+		if (strcmp(days[i].result, "done") == 0 || strcmp(days[i].result, "would") == 0)
+			task->removed += days[i].events;
+		else if (strcmp(task->result, "busy") != 0)
+		{
+			task->result = days[i].result;
+			task->detail = MemoryContextStrdup(run->context, psprintf("%s: %s", name, days[i].detail));
+		}
+		RetentionReport(run, task->kind, name,
+						strcmp(days[i].result, "busy") == 0 || strcmp(days[i].result, "waits") == 0 ? 0 : days[i].events,
+						days[i].result, days[i].detail);
+	}
+}
+
+/* Find kinds of event that are past their time in days that stay. */
+static uint64
+FindThinning(const RetentionRun *run)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(run->asOf)};
+
+	return SpiUtilRun(&plan,
+					  "SELECT d.day, array_agg(k.event) FROM personalize._event_day AS d"
+					  " JOIN (" KEPT_SINCE_SQL ") AS k ON d.day < k.since AND k.event <> ALL (d.thinned)"
+					  " WHERE d.rolled AND d.day >= coalesce(" DROP_BEFORE_SQL ", '-infinity')"
+					  "  AND d.day < (clock_timestamp() AT TIME ZONE 'UTC')::date - 1"
+					  "  AND EXISTS (SELECT FROM personalize.retention_policy AS p WHERE p.kind = 'raw' AND p.event IS NOT NULL)"
+					  " GROUP BY d.day ORDER BY d.day",
+					  1, types, values, NULL, false);
+}
+
+/* Delete these kinds of event from a day, or count them; -1 if it is being written to. */
+static int64
+ThinDay(const RetentionRun *run, int32 day, Datum kinds)
+{
+	static SPIPlanPtr notePlan = NULL;
+	Oid			types[] = {DATEOID, INT2ARRAYOID};
+	Datum		values[] = {DateADTGetDatum(day), kinds};
+	char		name[PARTITION_NAME_LENGTH];
+	bool		isNull;
+
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)))
+		return 0;
+	if (run->dryRun)
+	{
+		SPI_execute_with_args(psprintf("SELECT count(*), $1 FROM personalize.%s WHERE event = ANY ($2)", name),
+							  2, types, values, NULL, false, 0);
+		return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	}
+	switch (PartitionHoldForDrop(day))
+	{
+		case PARTITION_MAY_GO:
+		case PARTITION_NEEDED:	/* deleting respects old snapshots */
+			break;
+		default:
+			return -1;
+	}
+	SpiUtilRun(&notePlan,
+			   "UPDATE personalize._event_day SET thinned = thinned || $2,"
+			   " expired = ARRAY(SELECT unnest(expired) UNION SELECT unnest($2)) WHERE day = $1",
+			   2, types, values, NULL, false);
+	SPI_execute_with_args(psprintf("WITH gone AS (DELETE FROM personalize.%s WHERE event = ANY ($2)"
+								   " RETURNING 1) SELECT count(*), $1 FROM gone", name),
+						  2, types, values, NULL, false, 0);
+	return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+}
+
+/* Take kinds of event out of the days that stay. */
+static void
+ThinDays(RetentionRun *run, RetentionTask *task)
+{
+	int			count = (int) FindThinning(run);
+	int32	   *days = palloc_array(int32, Max(count, 1));
+	Datum	   *kinds = palloc_array(Datum, Max(count, 1));
+	bool		isNull;
+
+	for (int i = 0; i < count; i++)
+	{
+		days[i] = DatumGetDateADT(SpiUtilValue(i, 1, &isNull));
+		kinds[i] = datumCopy(SpiUtilValue(i, 2, &isNull), false, -1);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		int64		removed;
+		char		name[PARTITION_NAME_LENGTH];
+
+		if (!run->dryRun && task->removed >= run->maxRows)
+		{
+			task->passed = false;
+			break;
+		}
+		removed = ThinDay(run, days[i], kinds[i]);
+		PartitionName(days[i], name);
+		if (removed >= 0)
+			task->removed += removed;
+		if (removed != 0)
+			RetentionReport(run, task->kind, psprintf("%s: kinds of event", name), Max(removed, 0),
+							removed < 0 ? "busy" : task->result,
+							removed < 0 ? "history is being imported into it" : NULL);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Raw events. */
+void
+RetentionExpireDays(RetentionRun *run, RetentionTask *task)
+{
+	DueDay		days[MAX_DAYS + 1];
+	SpiUtilScope scope;
+	int			count;
+
+	SpiUtilBegin(&scope);
+	task->passed = true;
+	ThinDays(run, task);
+	count = FindDueDays(run, days);
+	if (count > MAX_DAYS && !run->dryRun)
+	{
+		task->passed = false;
+		count = MAX_DAYS;
+	}
+	if (HoldDays(run, days, Min(count, MAX_DAYS)) > 0)
+		DropDays(days, count);
+	ReportDays(run, task, days, Min(count, MAX_DAYS));
+	if (count == 0)
+		RetentionReportTask(run, task, "event: whole days", 0);
+	else if (strcmp(task->result, "done") == 0 && !task->passed)
+		task->result = "more";
+	SpiUtilEnd(&scope);
+}
