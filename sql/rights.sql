@@ -163,3 +163,29 @@ RESET ROLE;
 SET ROLE personalize_admin;
 SELECT jsonb_array_length(personalize.export_user('ann') -> 'events');
 RESET ROLE;
+
+-- the record of processing, out of the catalogue
+SET client_min_messages = warning; DROP EXTENSION personalize CASCADE; CREATE EXTENSION personalize; SET client_min_messages = error;
+INSERT INTO personalize.purpose (name, bit, legal_basis, description) VALUES ('fraud', 8, 'legitimate interest', 'cards that are not their owner''s');
+INSERT INTO personalize.purpose_role VALUES ('fraud', 'rights_fraud');
+SELECT count(personalize.create_signal('cards', ARRAY['purchase'], 'properties.card', purposes => ARRAY['fraud']));
+CREATE ROLE rights_fraud; CREATE ROLE rights_clerk IN ROLE rights_fraud;
+SELECT personalize.set_retention('raw', '30 days', event => 'purchase');
+SELECT purpose, legal_basis, unless_decided, signals, retention, authority FROM personalize.processing_record();
+SELECT data_categories, recipients FROM personalize.processing_record() WHERE purpose = 'fraud';
+DROP ROLE rights_clerk, rights_fraud;
+
+-- erased while restricted: as if never seen
+SELECT pg_temp.story(false);
+SELECT count(*) FROM personalize.rollup_now();
+TRUNCATE told; INSERT INTO told SELECT * FROM pg_temp.hashes();
+SELECT personalize.grant_consent('eve', ARRAY['analytics', 'personalization', 'recommendations']);
+SELECT count(personalize.track('eve', k, i, '{"price": 2, "order_id": "o9"}', ts => noon - interval '10 minutes', message_id => 'eve' || k || i, session_id => 's'))
+	FROM clock, generate_series(1, 3) i, unnest(ARRAY['view_item', 'purchase']) k;
+SELECT personalize.set_preference('eve', 'hidden_item', 1);
+SELECT processor, events FROM personalize.rollup_now();
+SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
+SELECT personalize.restrict('eve', ARRAY['analytics', 'recommendations']);
+SELECT personalize.forget('eve') IS NOT NULL AS forgotten;
+SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
+SELECT personalize.export_user('eve') -> 'events', personalize.export_user('eve') #> '{erasures,0,epoch}';

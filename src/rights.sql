@@ -433,3 +433,60 @@ GRANT EXECUTE ON FUNCTION
 	personalize._session_items(bytea), personalize._posting_entries(bytea), personalize._recent_items(bytea),
 	personalize.consent_proof(personalize.entity_id)
 	TO personalize_owner;
+
+-- what is done with data, and why
+CREATE FUNCTION personalize.processing_record(
+	OUT purpose text, OUT description text, OUT legal_basis text, OUT unless_decided text,
+	OUT signals text[], OUT data_categories text[], OUT retention jsonb, OUT authority text, OUT recipients text[])
+	RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 4
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres' AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH kept AS (
+		SELECT k.kind, jsonb_object_agg(coalesce('event ' || k.event, k.kind), coalesce(k.keep::text, 'without end')) AS periods
+		FROM personalize.retention_policy k GROUP BY k.kind
+	), category AS (
+		SELECT * FROM (VALUES
+			(1, NULL::text, 'raw', 'raw events: what was done when, with which item, session and properties'),
+			(2, NULL, 'rejected', 'messages that could not be taken or counted, as they were sent'),
+			(3, NULL, 'ledger', 'decisions about consent, restriction and objection'),
+			(4, 'analytics', 'item_stat_hour', 'counters of items by the hour, which tell of nobody'),
+			(5, 'analytics', 'item_stat', 'counters of items, which tell of nobody'),
+			(6, 'analytics', 'basket', 'what was bought together'),
+			(7, 'personalization', 'profile', 'profile: counts per signal and span of time, recent items'),
+			(8, 'personalization', 'preference', 'declared preferences'),
+			(9, 'recommendations', 'session', 'sessions, and the items around each item in them')
+		) AS c(place, purpose, kind, words)
+	)
+	SELECT p.name, p.description, p.legal_basis, coalesce(d.answer, 'denied'),
+		ARRAY(SELECT s.name FROM personalize.signal s
+			WHERE s.purposes >> p.bit & 1 = 1 ORDER BY s.signal),
+		ARRAY(SELECT c.words FROM category c
+			WHERE c.purpose IS NULL OR c.purpose = p.name
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))
+			ORDER BY c.place),
+		(SELECT jsonb_object_agg(e.key, e.value)
+			FROM category c JOIN kept k ON k.kind = c.kind, jsonb_each(k.periods) e
+			WHERE c.purpose IS NULL OR c.purpose = p.name
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))),
+		a.role,
+		ARRAY(
+			WITH RECURSIVE holder AS (
+				SELECT r.oid FROM pg_roles r WHERE r.rolname = a.role
+				UNION
+				SELECT m.member FROM holder h JOIN pg_auth_members m ON m.roleid = h.oid
+			)
+			SELECT r.rolname::text FROM holder h JOIN pg_roles r ON r.oid = h.oid ORDER BY 1)
+	FROM personalize.purpose p
+		LEFT JOIN personalize.purpose_default d ON d.purpose = p.name
+		LEFT JOIN personalize.purpose_role o ON o.purpose = p.name
+		CROSS JOIN LATERAL (SELECT coalesce(o.role::text, 'personalize_' || p.name) AS role) a
+	ORDER BY p.bit;
+END
+$$;
+COMMENT ON FUNCTION personalize.processing_record() IS
+	'the record of processing (GDPR Art. 30) out of the catalogue, one row a purpose: legal basis, what holds for who has not decided, the signals and categories of data that need it, how long each is kept (retention_policy), the role that is the authority to read for it, and all roles that are in it; who bypasses row security is not listed: see security_check()';
+REVOKE ALL ON FUNCTION personalize.processing_record() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.processing_record() TO personalize_admin, personalize_analyst;
