@@ -224,10 +224,11 @@ DO $$
 DECLARE
 	message text;
 BEGIN
+	-- the error comes from within
 	FOR i IN 1..3 LOOP
 		BEGIN
-			PERFORM personalize.grant_consent('new' || i, '{marketing}'), personalize.grant_consent('new' || i, '{nonsense}');
-		EXCEPTION WHEN undefined_object THEN
+			PERFORM personalize.create_signal('for_a', '{view_item}', 'item', purposes => '{marketing}');
+		EXCEPTION WHEN duplicate_object THEN
 			NULL;
 		END;
 	END LOOP;

@@ -13,7 +13,8 @@
  * memberships by the system caches' callbacks, the purposes and their roles by
  * relation cache invalidations, which triggers on those tables send.  The
  * tables are read under the newest snapshot, not the transaction's: an answer
- * found under an old one would outlive the invalidation.
+ * found under an old one would outlive the invalidation.  So what was taken away
+ * elsewhere is gone in the next statement, in the middle of a transaction too.
  */
 #include "postgres.h"
 
@@ -325,6 +326,8 @@ PolicyBits(text *argument)
 
 	if (argument == NULL && PolicyIsInternal())
 		return POLICY_EVERYTHING;
+	/* a transaction that holds its locks already would hear of no change */
+	AcceptInvalidationMessages();
 	if (argument == NULL)
 		return Resolve(personalize_purpose ? personalize_purpose : "", &settingAnswer);
 	length = VARSIZE_ANY_EXHDR(argument);
