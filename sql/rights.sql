@@ -94,6 +94,21 @@ CREATE FUNCTION pg_temp.seen(who text, OUT features bigint, OUT recent bigint, O
 		(SELECT t.sessions FROM personalize._session_total t)
 $$;
 SELECT * FROM pg_temp.seen('ann');
+SELECT cardinality(personalize.restrict('ann')), personalize.lift_restriction('ann');
+SELECT b.table_name FROM before b JOIN pg_temp.hashes() h USING (table_name) WHERE b.hash <> h.hash ORDER BY 1;
+-- also of what the raw events are gone: sessions and baskets come back whole
+BEGIN;
+DELETE FROM personalize.event WHERE user_key = personalize.user_key('ann');
+SELECT personalize.restrict('ann', ARRAY['analytics', 'recommendations']);
+SELECT bought, sessions FROM pg_temp.seen('ann');
+SELECT personalize.lift_restriction('ann');
+SELECT b.table_name FROM before b JOIN pg_temp.hashes() h USING (table_name) WHERE b.hash <> h.hash ORDER BY 1;
+ROLLBACK;
+-- and what was counted of them cannot be corrected
+BEGIN;
+DELETE FROM personalize.event WHERE user_key = personalize.user_key('ann') AND item_key <= 2;
+SELECT personalize.rectify('ann', '{"item_id": 6}', message_id => 'ann3');
+ROLLBACK;
 SELECT personalize.restrict('ann', ARRAY['nothing']);
 SELECT personalize.restrict(NULL);
 SELECT personalize.restrict('ann', source => NULL);
