@@ -56,6 +56,7 @@
 #include "txid.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
@@ -64,6 +65,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_forget);
 PG_FUNCTION_INFO_V1(personalize_forget_many);
+PG_FUNCTION_INFO_V1(personalize_erasure_receipt);
 
 /* An erasure under way. */
 typedef struct Erasure
@@ -649,5 +651,39 @@ personalize_forget_many(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, isNull);
 	}
+	return (Datum) 0;
+}
+
+/* erasure_receipt(receipt) → (id, requested_at, stage, counts). */
+Datum
+personalize_erasure_receipt(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {UUIDOID};
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		argument[] = {PG_GETARG_DATUM(0)};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT receipt, requested_at, stage, counts FROM personalize.erasure"
+			   " WHERE $1 IS NULL OR receipt = $1 ORDER BY requested_at DESC, receipt",
+			   lengthof(types), types, argument, PG_ARGISNULL(0) ? "n" : " ", true);
+	if (SPI_processed == 0 && !PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("receipt \"%s\" does not exist",
+						DatumGetCString(DirectFunctionCall1(uuid_out, argument[0])))));
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[4];
+		bool		nulls[4];
+
+		for (int i = 0; i < lengthof(values); i++)
+			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SpiUtilEnd(&scope);
 	return (Datum) 0;
 }

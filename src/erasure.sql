@@ -48,7 +48,6 @@ COMMENT ON TABLE personalize._erasure_candidate IS
 	'values of the dictionary (v: feature_value) and items without a catalogue entry (i: item) that people who were forgotten had: to be deleted where nobody else has them';
 CREATE INDEX _erasure_candidate_key_idx ON personalize._erasure_candidate (kind, signal, key);
 SELECT pg_catalog.pg_extension_config_dump('personalize._erasure_candidate', '');
-GRANT SELECT ON personalize.erasure TO personalize_admin;
 
 CREATE FUNCTION personalize.forget(user_id personalize.entity_id) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'personalize_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
@@ -62,11 +61,23 @@ CREATE FUNCTION personalize.forget_many(
 COMMENT ON FUNCTION personalize.forget_many(personalize.entity_id[]) IS
 	'forget() for many people, reading what has no index once for all of them; one row a person. All of them are forgotten or none';
 
+CREATE FUNCTION personalize.erasure_receipt(
+	receipt uuid DEFAULT NULL,
+	OUT id uuid,
+	OUT requested_at timestamptz,
+	OUT stage text,
+	OUT counts jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_erasure_receipt' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+COMMENT ON FUNCTION personalize.erasure_receipt(uuid) IS
+	'what was erased: a receipt of forget(), or all (NULL), the newest first; counts: rows by kind, and under "partial" of how many events something is left in anonymous sums, and how many entries are missing in lists of neighbours. Error 42704: unknown receipt';
+
 REVOKE ALL ON FUNCTION
 	personalize.forget(personalize.entity_id),
-	personalize.forget_many(personalize.entity_id[])
+	personalize.forget_many(personalize.entity_id[]),
+	personalize.erasure_receipt(uuid)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.forget(personalize.entity_id),
-	personalize.forget_many(personalize.entity_id[])
+	personalize.forget_many(personalize.entity_id[]),
+	personalize.erasure_receipt(uuid)
 	TO personalize_admin;

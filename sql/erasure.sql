@@ -1,0 +1,177 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+\set SHOW_CONTEXT never
+SET timezone = 'UTC';
+-- the batches of this test are its own: a running worker would take them first
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+END $$;
+SET client_min_messages = error;
+-- what a receipt counts, without zeros
+CREATE FUNCTION pg_temp.counts(r uuid) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_object_agg(key, value) FROM personalize.erasure e,
+		jsonb_each((e.counts - 'partial') || (SELECT jsonb_object_agg('partial ' || p.key, p.value) FROM jsonb_each(e.counts -> 'partial') p)) c
+	WHERE e.receipt = r AND value <> '0'
+$$;
+-- one value for everything that may hold a person
+CREATE FUNCTION pg_temp.everything() RETURNS TABLE (name text, content text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR name IN SELECT unnest(ARRAY['event', 'item_stat', '_basket', '_popular', 'message_seen', 'rejected_event', 'profile',
+		'session', 'posting', '_session_total', 'preference', '_dictionary_log', 'subject', 'feature_value', 'item']) LOOP
+		content := encode(personalize.state_hash(name, '2030-01-01'), 'hex');
+		RETURN NEXT;
+	END LOOP;
+END $$;
+CREATE FUNCTION pg_temp.tell(who text, bought text) RETURNS void LANGUAGE sql AS $$
+	SELECT personalize.grant_consent(who, ARRAY['analytics', 'personalization', 'recommendations']);
+	SELECT personalize.track(who, 'view_item', 'red shoes', '{"brand": "Acme", "category": "shoes"}', '2026-01-01 10:00+00', message_id => who || '-1');
+	SELECT personalize.track(who, 'view_item', '17', '{"position": 3}', '2026-01-01 10:01+00', message_id => md5(who || 'm')::uuid::text);
+	SELECT personalize.track(who, 'search', properties => jsonb_build_object('query', 'present for ' || who), ts => '2026-01-01 10:02+00');
+	SELECT personalize.track(who, 'purchase', bought, '{"value": 12.5, "currency": "EUR", "order_id": 7}', '2026-01-01 10:03+00', session_id => 's1');
+	SELECT personalize.track(who, 'add_to_cart', 'red shoes', NULL, '2026-01-01 10:04+00', session_id => 's1', message_id => length(who));
+	SELECT personalize.set_preference(who, 'hidden_brand', 'Bcme')
+$$;
+
+-- arguments
+SELECT personalize.forget(NULL);
+SELECT personalize.forget('');
+SELECT personalize.forget(repeat('x', 513));
+SELECT personalize.forget_many(NULL);
+SELECT personalize.forget_many(ARRAY['a', NULL]);
+SELECT count(*) FROM personalize.forget_many('{}');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT personalize.forget('ada');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT personalize.forget('ada');
+ROLLBACK;
+SELECT personalize.grant_consent('writer', ARRAY['analytics']);
+BEGIN;
+SELECT personalize.track('writer', 'view_item', 17);
+SELECT personalize.forget('ada');
+ROLLBACK;
+
+-- nobody is known by that id: a receipt all the same, and events to come are refused
+SELECT pg_temp.counts(personalize.forget('stranger'));
+SELECT personalize.track('stranger', 'view_item', 1, consent => ARRAY['analytics']);
+
+-- somebody else, and what is there with that person alone
+SELECT pg_temp.tell('bo', 'hat');
+CALL roll();
+CREATE TEMP TABLE alone AS SELECT * FROM pg_temp.everything();
+
+-- a person in every table: counted, still waiting, rejected, declared
+SELECT pg_temp.tell('ada', 'mirror of ada');
+CALL roll();
+SELECT personalize.track('ada', 'view_item', 'hat', message_id => 'late');
+SELECT * FROM personalize.track_many('[{"user_id": "ada", "event": ""}, {"user_id": {"name": "ada"}, "event": "view_item"}, {"user_id": ["bo"]}]');
+SELECT count(*) FROM personalize.rejected_event;
+SELECT name, count(*) FROM (SELECT * FROM pg_temp.everything() EXCEPT TABLE alone) d GROUP BY 1 ORDER BY 1;
+SELECT pg_temp.counts(personalize.forget('ada'));
+
+-- gone: as if never there, but for what names nobody who is known
+DELETE FROM personalize.rejected_event;
+SELECT name FROM (SELECT * FROM pg_temp.everything() EXCEPT TABLE alone) d ORDER BY 1;
+SELECT personalize.forget('ada') IS NOT NULL AS again;
+SELECT name FROM (SELECT * FROM pg_temp.everything() EXCEPT TABLE alone) d ORDER BY 1;
+CALL roll();
+SELECT name FROM (SELECT * FROM pg_temp.everything() EXCEPT TABLE alone) d ORDER BY 1;
+SELECT * FROM personalize.verify_index();
+SELECT * FROM personalize.profile('ada');
+SELECT * FROM personalize.preferences_of('ada');
+SELECT count(*) FROM personalize.recent('ada');
+-- the proof is kept and tells nobody's key
+SELECT erased, count(*), bool_or(user_key = personalize.user_key('ada')) AS key FROM personalize.consent_ledger GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM personalize.verify_ledger();
+
+-- what comes later is refused, whatever it brings
+SELECT personalize.track('ada', 'view_item', 'red shoes');
+SELECT personalize.track('ada', 'view_item', 'red shoes', consent => ARRAY['analytics'], message_id => 'late');
+SELECT personalize.track('ada', 'a new event', 'red shoes', consent => ARRAY['analytics']);
+SELECT * FROM personalize.ingest(ARRAY['ada', 'bo'], ARRAY['view_item', 'view_item'], ARRAY['1', '17'], consents => ARRAY['analytics', 'analytics']);
+SELECT * FROM personalize.import_events(ARRAY['ada'], ARRAY['view_item'], ARRAY['1'], ARRAY['2025-05-05'::timestamptz]);
+SELECT * FROM personalize.track_many('[{"user_id": "ada", "event": ""}]');
+SELECT count(*) FROM personalize.rejected_event;
+INSERT INTO personalize.inbox (user_id, event, consent) VALUES ('ada', 'view_item', '{analytics}');
+SELECT personalize.set_preference('ada', 'hidden_brand', 'Acme');
+SELECT personalize.withdraw_consent('ada');
+INSERT INTO personalize.purpose_default SELECT name, 'allowed' FROM personalize.purpose;
+SELECT personalize.track('ada', 'view_item', 'red shoes');
+SELECT * FROM personalize.consent_of('ada') WHERE allowed;
+DELETE FROM personalize.purpose_default;
+SELECT count(*) FROM personalize.event WHERE user_key = personalize.user_key('ada');
+SELECT count(*) FROM personalize.subject WHERE user_id = 'ada';
+SELECT count(*) FROM personalize._dictionary_log WHERE id = 'ada';
+SELECT purpose, allowed, left(reason, 21) AS reason, fix FROM personalize.why_suppressed('ada');
+SELECT reason, messages FROM personalize.stat_ingest WHERE reason = 'erased' AND messages > 0;
+RESET client_min_messages;
+\c -
+SELECT personalize.track('ada', 'view_item', 'red shoes');
+SET client_min_messages = error;
+-- news of a grant in the former life
+SELECT personalize.grant_consent('ada', ARRAY['analytics'], effective_at => '2026-01-01') AS late_news;
+SELECT user_id FROM personalize.subject ORDER BY 1;
+
+-- back by a grant: a new life, in which nothing of the old one comes in
+SELECT personalize.grant_consent('ada', ARRAY['analytics', 'personalization', 'recommendations']);
+SELECT epoch, returned_at IS NOT NULL AS returned, since IS NOT NULL AS since
+	FROM personalize.subject, personalize._tombstone t WHERE user_id = 'ada' AND returned_at IS NOT NULL;
+SELECT personalize.track('ada', 'view_item', 'red shoes', ts => now() - interval '1 minute', message_id => 'old');
+SELECT personalize.track('ada', 'view_item', 'red shoes', message_id => 'old');
+SELECT * FROM personalize.track_many('[{"user_id": "ada", "event": "", "ts": "2026-01-01T00:00:00Z"}]');
+SELECT personalize.withdraw_consent('ada', ARRAY['analytics']), personalize.track('ada', 'view_item', 'red shoes');
+SELECT personalize.track('ada', 'view_item', 'red shoes', ts => now() - interval '1 minute');
+SELECT count(*), bool_and(ts >= since) FROM personalize.event JOIN personalize.subject USING (user_key) WHERE user_id = 'ada';
+SELECT user_key = personalize.user_key('ada') AS own, granted, count(*)
+	FROM personalize.consent_ledger WHERE NOT erased AND user_key <> personalize.user_key('bo') AND user_key <> personalize.user_key('writer') GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- many, in one pass; those of a failing transaction stay
+BEGIN;
+SELECT count(*) FROM personalize.forget_many(ARRAY['ada', 'bo']);
+SELECT count(*) FROM personalize.event;
+ROLLBACK;
+SELECT count(*) > 0 AS still_there FROM personalize.event;
+CALL roll();
+SELECT user_id, receipt IS NOT NULL AS receipt FROM personalize.forget_many(ARRAY['bo', 'ada', 'bo', 'nobody', '42']) ORDER BY 1;
+SELECT count(*) FROM personalize.event;
+SELECT count(*) FROM personalize.item_stat;
+SELECT count(*) FROM personalize.posting;
+SELECT sessions FROM personalize._session_total;
+SELECT count(*) FROM personalize._basket;
+SELECT count(*) FROM personalize.message_seen;
+SELECT count(*) FROM personalize._popular;
+SELECT value FROM personalize.feature_value;
+SELECT item_id FROM personalize.item;
+SELECT user_id FROM personalize.subject;
+SELECT count(*) FROM personalize.verify_ledger();
+SELECT max(epoch) AS lives, count(*), count(returned_at) AS back FROM personalize._tombstone;
+
+-- events whose raw rows are gone: what cannot be subtracted is counted
+SELECT personalize.grant_consent('old', ARRAY['analytics', 'personalization', 'recommendations']);
+SELECT * FROM personalize.import_events(ARRAY['old', 'old'], ARRAY['view_item', 'purchase'], ARRAY['1', '2'], ARRAY['2025-05-05 10:00+00', '2025-05-05 10:01+00']::timestamptz[]);
+SELECT personalize.track('old', 'view_item', '1');
+CALL roll();
+DROP TABLE personalize.event_p20250505;
+DELETE FROM personalize._event_day WHERE day = '2025-05-05';
+SELECT personalize.forget('old') AS receipt \gset
+SELECT stage, counts -> 'partial' AS partial, counts -> 'item_counts' AS item_counts FROM personalize.erasure_receipt(:'receipt');
+SELECT item_key, event, count FROM personalize.item_stat ORDER BY 1, 2;
+SELECT count(*) FROM personalize.session;
+
+-- who may
+SET ROLE personalize_app;
+SELECT personalize.forget('bo');
+RESET ROLE;
+SET ROLE personalize_admin;
+SELECT personalize.forget('bo') IS NOT NULL AS receipt;
+SELECT count(*) > 5 AS receipts FROM personalize.erasure_receipt();
+SELECT * FROM personalize.erasure_receipt('00000000-0000-4000-8000-000000000000');
+SELECT count(*) FROM personalize._tombstone;
+SELECT count(*) FROM personalize.erasure;
+RESET ROLE;
+SET client_min_messages = warning;
+DROP PROCEDURE roll;
+DROP EXTENSION personalize CASCADE;
