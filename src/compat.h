@@ -115,6 +115,13 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #endif
 }
 
+/* Where a bitmap scan counts its pages for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define CompatForgetPages(scan) ((scan)->stats.exact_pages = (scan)->stats.lossy_pages = 0)
+#else
+#define CompatForgetPages(scan) ((scan)->exact_pages = (scan)->lossy_pages = 0)
+#endif
+
 /* Index access methods keep state between the insertions of a statement from 17 on. */
 #if PG_VERSION_NUM >= 170000
 #define CompatIndexInsertCleanup(index, info) index_insert_cleanup(index, info)

@@ -154,6 +154,11 @@ extern FeatureState *FeatureStateFilter(const FeatureState *state,
 										bool (*keep) (uint64 key, void *arg),
 										void *arg);
 
+/* The same without totals that tell of the others: newest is that of what is kept. */
+extern FeatureState *FeatureStateExtract(const FeatureState *state,
+										bool (*keep) (uint64 key, void *arg),
+										void *arg);
+
 /*
  * The state without the panes that are of no use at asOf: those wholly older
  * than their signal's expireAfter, or lying on days before that of before

@@ -360,19 +360,44 @@ FeatureStateSubtract(const FeatureState *left, const FeatureState *right)
 	return FeatureWriterFinish(&writer, newest, evicted, NULL);
 }
 
-/* Only the features for which keep says true. */
-FeatureState *
-FeatureStateFilter(const FeatureState *state, bool (*keep) (uint64 key, void *arg), void *arg)
+/* Only the features for which keep says true, and these totals of the whole. */
+static FeatureState *
+Filter(const FeatureState *state, bool (*keep) (uint64 key, void *arg), void *arg,
+	   TimestampTz newest, int64 evicted)
 {
 	FeatureIterator iterator;
 	Feature		feature;
-	TimestampTz newest;
-	int64		evicted;
+	TimestampTz oldNewest;
+	int64		oldEvicted;
 	FeatureWriter writer;
 
-	FeatureWriterBegin(&writer, FeatureStateBegin(&iterator, state, &newest, &evicted), 0);
+	FeatureWriterBegin(&writer, FeatureStateBegin(&iterator, state, &oldNewest, &oldEvicted), 0);
 	while (FeatureIteratorNext(&iterator, &feature))
 		if (keep(feature.key, arg))
 			FeatureWriterKeep(&writer, &iterator, &feature);
 	return FeatureWriterFinish(&writer, newest, evicted, NULL);
+}
+
+/* Only the features for which keep says true. */
+FeatureState *
+FeatureStateFilter(const FeatureState *state, bool (*keep) (uint64 key, void *arg), void *arg)
+{
+	return Filter(state, keep, arg, FeatureStateNewest(state), FeatureStateEvicted(state));
+}
+
+/* The same for somebody who must not learn of the others, not even when they were. */
+FeatureState *
+FeatureStateExtract(const FeatureState *state, bool (*keep) (uint64 key, void *arg), void *arg)
+{
+	FeatureIterator iterator;
+	Feature		feature;
+	TimestampTz oldNewest;
+	TimestampTz newest = DT_NOBEGIN;
+	int64		evicted;
+
+	FeatureStateBegin(&iterator, state, &oldNewest, &evicted);
+	while (FeatureIteratorNext(&iterator, &feature))
+		if (keep(feature.key, arg))
+			newest = Max(newest, feature.last);
+	return Filter(state, keep, arg, newest, 0);
 }

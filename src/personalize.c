@@ -22,6 +22,7 @@ _PG_init(void)
 	CounterInit();
 	PolicyInit();
 	PolicyGuardInit();
+	PolicyExplainInit();
 	EventTypeInit();
 	EventCacheInit();
 	ConsentCacheInit();

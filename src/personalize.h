@@ -16,6 +16,7 @@ extern void IngestInit(void);
 extern void IngestStatInit(void);
 extern void InboxInit(void);
 extern void NeighbourInit(void);
+extern void PolicyExplainInit(void);
 extern void PolicyGuardInit(void);
 extern void PolicyInit(void);
 extern void ProcessorInit(void);

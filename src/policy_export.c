@@ -52,7 +52,7 @@ Datum
 personalize_features_for(PG_FUNCTION_ARGS)
 {
 	Visible		visible = {.signals = SignalSetGet(),.bits = PG_GETARG_INT32(1),.mask = PG_GETARG_INT32(2)};
-	FeatureState *features = FeatureStateFilter(PG_GETARG_FEATURE_STATE_P(0), KeepVisible, &visible);
+	FeatureState *features = FeatureStateExtract(PG_GETARG_FEATURE_STATE_P(0), KeepVisible, &visible);
 
 	if (FeatureStateCount(features) == 0)
 		PG_RETURN_NULL();
