@@ -33,17 +33,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Columns of subject; src/consent.sql. */
-enum
-{
-	SUBJECT_USER_KEY = 1,
-	SUBJECT_USER_ID,
-	SUBJECT_GRANTED,
-	SUBJECT_DECIDED,
-	SUBJECT_SINCE,
-	SUBJECT_RESTRICTED
-};
-
 /* Look for the rows of a user. */
 static void
 SeekUser(KeyedTable *table, int64 userKey, Snapshot snapshot)

@@ -19,6 +19,18 @@
 /* The most purposes there can be. */
 #define CONSENT_MAX_PURPOSES	31
 
+/* Columns of subject, in order; src/consent.sql. */
+typedef enum SubjectColumn
+{
+	SUBJECT_USER_KEY = 1,
+	SUBJECT_USER_ID,
+	SUBJECT_GRANTED,
+	SUBJECT_DECIDED,
+	SUBJECT_SINCE,
+	SUBJECT_RESTRICTED
+} SubjectColumn;
+#define SUBJECT_COLUMNS 6
+
 /* The purpose catalogue as a snapshot sees it. */
 typedef struct ConsentPurposes
 {
@@ -80,6 +92,20 @@ extern void ConsentRegisterPurge(ConsentPurge purge);
  * which the person's events are subtracted one by one.
  */
 extern void ConsentRegisterUncount(ConsentPurge uncount);
+
+/*
+ * The same as ConsentRegisterPurge for what has a time of its own: only what is
+ * older than until is to go.
+ */
+typedef void (*ConsentPurgeUntil) (int64 userKey, int32 bits, TimestampTz until);
+extern void ConsentRegisterPurgeUntil(ConsentPurgeUntil purge);
+
+/*
+ * Called after the purges of a withdrawal that came late, after which the bits
+ * were granted again: derive anew what the person's events, which hold these bits
+ * from that grant on, say about what needs them.
+ */
+extern void ConsentRegisterRecount(ConsentPurge recount);
 
 /*
  * Fold the users of _dictionary_log whose shard is set into subject; called by

@@ -67,10 +67,11 @@ CREATE FUNCTION personalize.withdraw_consent(
 	purposes text[] DEFAULT NULL,
 	source text DEFAULT 'application',
 	notice_version text DEFAULT NULL,
-	evidence text DEFAULT NULL) RETURNS text[]
+	evidence text DEFAULT NULL,
+	effective_at timestamptz DEFAULT NULL) RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_withdraw_consent' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.withdraw_consent(personalize.entity_id, text[], text, text, text) IS
-	'records that a person no longer allows purposes (NULL: any) and takes what needed them out of events, profile and statistics; returns the purposes still allowed';
+COMMENT ON FUNCTION personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz) IS
+	'records that a person no longer allows purposes (NULL: any) and takes what needed them out of events, profile and statistics; returns the purposes still allowed. With an effective_at before a later grant, what happened since that grant is kept';
 
 CREATE FUNCTION personalize.consent_of(
 	user_id personalize.entity_id,
@@ -96,13 +97,13 @@ COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
 REVOKE ALL ON FUNCTION
 	personalize._unrestricted(integer, bigint),
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
-	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
+	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
-	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text),
+	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)
 	TO personalize_app, personalize_admin;

@@ -19,6 +19,7 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
+#include "port/pg_bitutils.h"
 #include "purge_lock.h"
 #include "spi_util.h"
 #include "tombstone.h"
@@ -45,8 +46,11 @@ typedef struct PurgeList
 
 static PurgeList purges;
 static PurgeList uncounts;
+static PurgeList recounts;
 
-typedef ConsentDecision Decision;
+/* What the parts do that is about a time. */
+static int	purgeUntilCount;
+static ConsentPurgeUntil purgesUntil[MAX_PURGES];
 
 /* Append to a list of purges. */
 static void
@@ -71,15 +75,34 @@ ConsentRegisterUncount(ConsentPurge uncount)
 	AddPurge(&uncounts, uncount);
 }
 
-/* Let the parts remove what they derived from a person. */
-static void
-RunPurges(const PurgeList *list, const Decision *decision)
+/* Remember how a part counts again what is left. */
+void
+ConsentRegisterRecount(ConsentPurge recount)
 {
+	AddPurge(&recounts, recount);
+}
+
+/* Remember what a part does on withdrawal to what is older than some time. */
+void
+ConsentRegisterPurgeUntil(ConsentPurgeUntil purge)
+{
+	if (purgeUntilCount == MAX_PURGES)
+		elog(ERROR, "too many purge callbacks");
+	purgesUntil[purgeUntilCount++] = purge;
+}
+
+/* Let the parts remove what they derived from a person, or derive it anew. */
+static void
+RunPurges(const PurgeList *list, int64 userKey, int32 bits)
+{
+	if (bits == 0)
+		return;
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < list->count; i++)
-		list->purges[i] (decision->userKey, decision->purposes);
+		list->purges[i] (userKey, bits);
 	PopActiveSnapshot();
+	CommandCounterIncrement();
 }
 
 /* The bits of named purposes; raises for a name that is not in the catalogue. */
@@ -131,117 +154,33 @@ ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes)
 	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Lock the person's row in subject, making it if needed. */
-static void
-LockSubject(const Decision *decision)
-{
-	static SPIPlanPtr plan;
-	Oid			types[] = {INT8OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(decision->userKey), PointerGetDatum(decision->userId)};
-	bool		isNull;
-	text	   *known;
-
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.subject AS s (user_key, user_id) VALUES ($1, $2)"
-			   " ON CONFLICT (user_key) DO UPDATE SET user_key = s.user_key"
-			   " RETURNING s.user_id",
-			   lengthof(types), types, values, NULL, false);
-	known = DatumGetTextPP(SpiUtilValue(0, 1, &isNull));
-	if (VARSIZE_ANY_EXHDR(known) != VARSIZE_ANY_EXHDR(decision->userId) ||
-		memcmp(VARDATA_ANY(known), VARDATA_ANY(decision->userId), VARSIZE_ANY_EXHDR(known)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("user_id \"%s\" has the same key as \"%s\"",
-						text_to_cstring(decision->userId), text_to_cstring(known))));
-}
-
-/* SHA-256 of a text in UTF-8; NULL of none. */
-static bytea *
-DigestText(const text *string)
-{
-	const char *utf8;
-	int			length;
-
-	if (string == NULL)
-		return NULL;
-	utf8 = KeyToUtf8(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), &length);
-	return DatumGetByteaP(DirectFunctionCall1(sha256_bytea,
-											  PointerGetDatum(cstring_to_text_with_len(utf8, length))));
-}
-
 /*
- * Append a decision to the ledger.  Without a time of its own it comes after
- * every earlier decision of the person, even if the clock went back.
+ * Take purposes out of the person's raw and rejected events of the time before
+ * until.  What a processor has set aside tells the time of its event; what was
+ * never taken in is not worth guessing.
  */
 static void
-AppendDecision(const Decision *decision)
-{
-	LedgerPerson person = {.userKey = decision->userKey};
-	LedgerEntry entry = {
-		.effectiveAt = decision->effectiveAt,
-		.recordedAt = GetCurrentTimestamp(),
-		.purposes = decision->purposes,
-		.granted = decision->granted,
-		.source = decision->source,
-		.basis = decision->basis,
-		.noticeVersion = decision->noticeVersion,
-		.evidenceDigest = DigestText(decision->evidence)
-	};
-	KeyedTable *ledger = LedgerOpen();
-	LedgerWriter *writer = LedgerWriterBegin();
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-
-	LedgerReadPerson(ledger, &person, snapshot);
-	if (!decision->hasEffectiveAt)
-		entry.effectiveAt = person.count == 0 ? entry.recordedAt :
-			Max(entry.recordedAt, person.latest + 1);
-	LedgerWriterAdd(writer, &person, &entry);
-	LedgerWriterEnd(writer);
-	KeyedClose(ledger);
-	UnregisterSnapshot(snapshot);
-	CommandCounterIncrement();
-}
-
-/* Lock the person's row in subject and append a decision to the ledger. */
-void
-ConsentRecord(const ConsentDecision *decision)
-{
-	LockSubject(decision);
-	AppendDecision(decision);
-}
-
-/* Bring subject up to the ledger. */
-static void
-UpdateSubject(int64 userKey)
-{
-	static SPIPlanPtr plan;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(userKey)};
-
-	SpiUtilRun(&plan,
-			   "UPDATE personalize.subject SET (granted, decided) ="
-			   " (SELECT m.granted, m.decided FROM personalize._ledger_mask($1) m)"
-			   " WHERE user_key = $1",
-			   lengthof(types), types, values, NULL, false);
-}
-
-/* Take purposes out of the person's raw and rejected events. */
-static void
-ClearEvents(int64 userKey, int32 purposes)
+ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
 {
 	static SPIPlanPtr eventPlan;
 	static SPIPlanPtr rejectedPlan;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(userKey), Int32GetDatum(purposes)};
+	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int64GetDatum(userKey),
+		Int32GetDatum(purposes),
+		TimestampTzGetDatum(until)
+	};
 
 	SpiUtilRun(&eventPlan,
 			   "UPDATE personalize.event SET consent = consent & ~$2"
-			   " WHERE user_key = $1 AND consent & $2 <> 0",
+			   " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilRun(&rejectedPlan,
 			   "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
 			   " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
-			   " WHERE user_key = $1 AND consent & $2 <> 0",
+			   " WHERE user_key = $1 AND consent & $2 <> 0"
+			   " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
+			   "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
 			   lengthof(types), types, values, NULL, false);
 }
 
@@ -257,7 +196,7 @@ typedef enum Comeback
 } Comeback;
 
 static Comeback
-JudgeComeback(const Decision *decision)
+JudgeComeback(const ConsentDecision *decision)
 {
 	Tombstone	tombstone;
 
@@ -276,23 +215,55 @@ JudgeComeback(const Decision *decision)
 	return COMEBACK_NOW;
 }
 
-/* Begin a new life of a person who was forgotten: what is older is not hers. */
+/*
+ * Begin a new life of a person who was forgotten: what is older is not hers.  The
+ * person's row is locked; who comes second to it finds the person back.
+ */
 static void
-ComeBack(const Decision *decision)
+ComeBack(const ConsentDecision *decision)
 {
 	static SPIPlanPtr plan;
 	const Oid	types[] = {INT8OID, TIMESTAMPTZOID};
 	TimestampTz since = decision->hasEffectiveAt ? decision->effectiveAt : ClockNow();
 	Datum		values[] = {Int64GetDatum(decision->userKey), TimestampTzGetDatum(since)};
+	Tombstone	tombstone;
+	SpiUtilScope scope;
 
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return;
+	SpiUtilBegin(&scope);
 	TombstoneLift(decision->userKey, since);
 	SpiUtilRun(&plan, "UPDATE personalize.subject SET since = $2 WHERE user_key = $1",
 			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Clear the events of a person, and what else has a time of its own. */
+static void
+ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
+{
+	SpiUtilScope scope;
+
+	while (bits != 0)
+	{
+		TimestampTz until = outcome->since[pg_rightmost_one_pos32(bits)];
+		int32		together = 0;
+
+		for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+			if ((bits & (1 << bit)) && outcome->since[bit] == until)
+				together |= 1 << bit;
+		bits &= ~together;
+		SpiUtilBegin(&scope);
+		ClearEvents(userKey, together, until);
+		SpiUtilEnd(&scope);
+		for (int i = 0; i < purgeUntilCount; i++)
+			purgesUntil[i] (userKey, together, until);
+	}
 }
 
 /* The arguments both calls have in common. */
 static void
-GetDecision(FunctionCallInfo fcinfo, Decision *decision)
+GetDecision(FunctionCallInfo fcinfo, ConsentDecision *decision)
 {
 	PreventCommandIfReadOnly(decision->granted ? "grant_consent()" : "withdraw_consent()");
 	PreventCommandIfParallelMode(decision->granted ? "grant_consent()" : "withdraw_consent()");
@@ -307,17 +278,31 @@ GetDecision(FunctionCallInfo fcinfo, Decision *decision)
 	decision->evidence = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
 }
 
+/* When the person decided, if it is given; raises for what is not in the past. */
+static void
+GetEffectiveAt(FunctionCallInfo fcinfo, int argument, ConsentDecision *decision)
+{
+	decision->hasEffectiveAt = !PG_ARGISNULL(argument);
+	if (!decision->hasEffectiveAt)
+		return;
+	decision->effectiveAt = PG_GETARG_TIMESTAMPTZ(argument);
+	if (TIMESTAMP_NOT_FINITE(decision->effectiveAt) ||
+		decision->effectiveAt > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("effective_at \"%s\" is not in the past",
+						timestamptz_to_str(decision->effectiveAt))));
+}
+
 /* What the person allows after a decision, as an array of names. */
 static Datum
-AllowedNow(int64 userKey, const ConsentPurposes *purposes)
+AllowedNow(const ConsentOutcome *outcome, const ConsentPurposes *purposes)
 {
-	ConsentState state = {.userKey = userKey};
-	Snapshot	snapshot;
+	ConsentState state = {
+		.granted = outcome->granted & ~outcome->restricted,
+		.decided = outcome->decided | outcome->restricted
+	};
 
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ConsentReadStates(&(ConsentState *) {&state}, 1, purposes->all, snapshot);
-	UnregisterSnapshot(snapshot);
 	return ConsentMaskToArray(ConsentAllowed(&state, purposes), purposes);
 }
 
@@ -325,9 +310,10 @@ AllowedNow(int64 userKey, const ConsentPurposes *purposes)
 Datum
 personalize_grant_consent(PG_FUNCTION_ARGS)
 {
-	Decision	decision = {.granted = true};
+	ConsentDecision decision = {.granted = true};
 	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
-	SpiUtilScope scope;
+	ConsentOutcome outcome;
+	Comeback	comeback;
 
 	GetDecision(fcinfo, &decision);
 	if (PG_ARGISNULL(1))
@@ -336,69 +322,73 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 				 errmsg("purposes must not be null"),
 				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
 	decision.purposes = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
-	decision.hasEffectiveAt = !PG_ARGISNULL(5);
-	if (decision.hasEffectiveAt)
-	{
-		decision.effectiveAt = PG_GETARG_TIMESTAMPTZ(5);
-		if (TIMESTAMP_NOT_FINITE(decision.effectiveAt) ||
-			decision.effectiveAt > GetCurrentTimestamp())
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("effective_at \"%s\" is not in the past",
-							timestamptz_to_str(decision.effectiveAt))));
-	}
+	GetEffectiveAt(fcinfo, 5, &decision);
 
 	StripeLock(EventShard(decision.userKey), false);
-	if (JudgeComeback(&decision) == COMEBACK_REFUSED)
-		return AllowedNow(decision.userKey, purposes);
+	comeback = JudgeComeback(&decision);
+	if (comeback == COMEBACK_REFUSED)
+		return ConsentMaskToArray(0, purposes);
 	ConsentCacheNoteChange(decision.userKey);
-	SpiUtilBegin(&scope);
-	ConsentRecord(&decision);
-	/* who comes second to it finds the person back */
-	if (JudgeComeback(&decision) == COMEBACK_NOW)
+	ConsentRecord(&decision, &outcome);
+	if (comeback == COMEBACK_NOW)
 		ComeBack(&decision);
-	UpdateSubject(decision.userKey);
-	SpiUtilEnd(&scope);
-	return AllowedNow(decision.userKey, purposes);
+	return AllowedNow(&outcome, purposes);
 }
 
-/* Withdraw: record it and purge what needed the purposes. */
+/*
+ * Withdraw.  What is to go is what the person did before the purpose was last
+ * granted: everything, unless the withdrawal comes late and a grant is known that
+ * took effect after it.  Then what was derived is taken away all the same, and
+ * derived anew from the events since that grant.
+ */
 Datum
 ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,
 				const char *function)
 {
 	bool		stripes[EVENT_SHARDS] = {false};
 	Tombstone	tombstone;
-	SpiUtilScope scope;
+	ConsentOutcome outcome;
+	int32		cleared = 0;
+	int32		kept = 0;
 
 	PurgeCheckReadCommitted(function);
 	stripes[EventShard(decision->userKey)] = true;
 	PurgeLockStripes(stripes, "consent is not withdrawn");
 	/* of who was forgotten nothing is stored, and nothing is left to take away */
 	if (TombstoneStandsNow(decision->userKey, &tombstone))
-		return AllowedNow(decision->userKey, purposes);
-	RunPurges(&uncounts, decision);
+		return ConsentMaskToArray(0, purposes);
 	ConsentCacheNoteChange(decision->userKey);
-	SpiUtilBegin(&scope);
-	ConsentRecord(decision);
-	UpdateSubject(decision->userKey);
-	ClearEvents(decision->userKey, decision->purposes);
-	SpiUtilEnd(&scope);
+	ConsentRecord(decision, &outcome);
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+	{
+		int32		mask = 1 << bit;
 
-	RunPurges(&purges, decision);
-	return AllowedNow(decision->userKey, purposes);
+		if ((decision->purposes & mask) == 0)
+			continue;
+		if (outcome.since[bit] == DT_NOEND)
+			cleared |= mask;
+		else if (outcome.since[bit] != outcome.sinceBefore[bit])
+			kept |= mask;
+	}
+	cleared |= kept;
+	RunPurges(&uncounts, decision->userKey, cleared);
+	ClearUntil(decision->userKey, cleared, &outcome);
+	RunPurges(&purges, decision->userKey, cleared);
+	RunPurges(&recounts, decision->userKey, kept);
+	return AllowedNow(&outcome, purposes);
 }
 
-/* withdraw_consent(user_id, purposes, source, notice_version, evidence) → purposes allowed. */
+/* withdraw_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
 Datum
 personalize_withdraw_consent(PG_FUNCTION_ARGS)
 {
-	Decision	decision = {.granted = false};
+	ConsentDecision decision = {.granted = false};
 	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
 
 	GetDecision(fcinfo, &decision);
 	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
 		ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	GetEffectiveAt(fcinfo, 5, &decision);
 	return ConsentWithdraw(&decision, purposes, "withdraw_consent()");
 }
 

@@ -24,6 +24,18 @@ typedef struct ConsentDecision
 	TimestampTz effectiveAt;
 } ConsentDecision;
 
+/* What holds when it is recorded. */
+typedef struct ConsentOutcome
+{
+	int32		granted;		/* purposes the ledger allows */
+	int32		decided;		/* purposes it has spoken about */
+	int32		restricted;		/* purposes restricted nevertheless */
+
+	/* by bit: since when the purpose is granted without a break, before and after */
+	TimestampTz sinceBefore[CONSENT_MAX_PURPOSES];
+	TimestampTz since[CONSENT_MAX_PURPOSES];	/* DT_NOEND: it is refused */
+} ConsentOutcome;
+
 /* The bits of named purposes; raises for a name that is not in the catalogue. */
 extern int32 ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purposes);
 
@@ -31,10 +43,11 @@ extern int32 ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purpose
 extern Datum ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes);
 
 /*
- * Lock the person's row in subject, making it if needed, and append a decision to
- * the ledger.  Within SpiUtilBegin, and after ConsentCacheNoteChange.
+ * Lock the person's row in subject, making it if needed, append a decision to the
+ * ledger and bring the row up to it.  After ConsentCacheNoteChange, with the
+ * person's stripe locked.  outcome may be NULL.
  */
-extern void ConsentRecord(const ConsentDecision *decision);
+extern void ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome);
 
 /* Withdraw: record it and purge what needed the purposes; the purposes still allowed. */
 extern Datum ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,

@@ -659,6 +659,14 @@ personalize_slot_bucket(PG_FUNCTION_ARGS)
 	PG_RETURN_INT16(SlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
 }
 
+/* Count what is left of a person after a withdrawal that came late. */
+static void
+RecountPerson(int64 userKey, int32 bits)
+{
+	if ((bits & CONSENT_ANALYTICS) != 0)
+		ProcessorRecount(PROCESSOR_ITEM_STAT, userKey);
+}
+
 /* Make the processor known. */
 void
 ItemStatInit(void)
@@ -677,4 +685,5 @@ ItemStatInit(void)
 
 	ProcessorRegister(&methods);
 	ConsentRegisterUncount(PurgePerson);
+	ConsentRegisterRecount(RecountPerson);
 }

@@ -42,6 +42,7 @@ struct KeyedTable
 	int			scanKeyCount;
 	TupleTableSlot *readSlot;
 	TupleTableSlot *writeSlot;
+	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
 };
 
 /* Open a table of the extension and its primary key. */
@@ -81,6 +82,8 @@ KeyedClose(KeyedTable *table)
 	ExecDropSingleTupleTableSlot(table->readSlot);
 	if (table->writeSlot != NULL)
 		ExecDropSingleTupleTableSlot(table->writeSlot);
+	if (table->lockSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->lockSlot);
 	relation_close(table->index, NoLock);
 	relation_close(table->heap, NoLock);
 	pfree(table);
@@ -238,4 +241,25 @@ KeyedDelete(KeyedTable *table, ItemPointer tid)
 				 table_tuple_delete(table->heap, &oldTid, GetCurrentCommandId(true),
 									GetActiveSnapshot(), InvalidSnapshot, true,
 									&failure, false));
+}
+
+/* Lock a row against changes and give its latest version. */
+TupleTableSlot *
+KeyedLockRow(KeyedTable *table, TupleTableSlot *row)
+{
+	ItemPointerData tid = row->tts_tid;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (table->lockSlot == NULL)
+		table->lockSlot = table_slot_create(table->heap, NULL);
+	result = table_tuple_lock(table->heap, &tid, table->scanSnapshot, table->lockSlot,
+							  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result == TM_Deleted)
+		return NULL;
+	CheckChanged(table, result);
+	if (failure.traversed && IsolationUsesXactSnapshot())
+		CheckChanged(table, TM_Updated);
+	return table->lockSlot;
 }

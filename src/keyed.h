@@ -39,6 +39,13 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 					  const Datum *keys, StrategyNumber strategy);
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
+/*
+ * Lock the row that KeyedNext gave against changes, waiting for whoever is at it,
+ * and give its latest version, which lives until the table is closed; NULL: it
+ * is deleted.  An error above READ COMMITTED if it had to be waited for.
+ */
+extern TupleTableSlot *KeyedLockRow(KeyedTable *table, TupleTableSlot *row);
+
 /* Write under the current command id; nulls may be NULL.  tid is that of a row KeyedNext gave. */
 extern void KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls);
 extern void KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool *nulls);

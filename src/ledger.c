@@ -215,15 +215,24 @@ SeekPerson(KeyedTable *ledger, int64 userKey, Snapshot snapshot)
 	KeyedSeek(ledger, snapshot, 1, &key, BTEqualStrategyNumber);
 }
 
-/* True of an entry that restricts the use of data, or lifts that: it is not about consent. */
+/* True of the basis of what restricts the use of data, or lifts that: it is not about consent. */
+static bool
+BeginsWithRestriction(const text *basis)
+{
+	const char *restriction = LEDGER_RESTRICTION;
+	int			length = strlen(restriction);
+
+	return VARSIZE_ANY_EXHDR(basis) >= length && memcmp(VARDATA_ANY(basis), restriction, length) == 0;
+}
+
+/* True of such an entry. */
 static bool
 IsRestriction(TupleTableSlot *slot)
 {
 	bool		isNull;
 	Datum		basis = slot_getattr(slot, LEDGER_BASIS + 1, &isNull);
 
-	return !isNull && strncmp(TextDatumGetCString(basis), LEDGER_RESTRICTION,
-							  strlen(LEDGER_RESTRICTION)) == 0;
+	return !isNull && BeginsWithRestriction(DatumGetTextPP(basis));
 }
 
 /* The decision of an entry. */
@@ -235,6 +244,18 @@ SlotDecision(TupleTableSlot *slot)
 		.effectiveAt = DatumGetTimestampTz(SlotValue(slot, LEDGER_EFFECTIVE_AT)),
 		.purposes = IsRestriction(slot) ? 0 : DatumGetInt32(SlotValue(slot, LEDGER_PURPOSES)),
 		.granted = DatumGetBool(SlotValue(slot, LEDGER_GRANTED))
+	};
+}
+
+/* The decision of an entry to be written. */
+static LedgerDecision
+EntryDecision(const LedgerEntry *entry)
+{
+	return (LedgerDecision)
+	{
+		.effectiveAt = entry->effectiveAt,
+		.purposes = entry->basis != NULL && BeginsWithRestriction(entry->basis) ? 0 : entry->purposes,
+		.granted = entry->granted
 	};
 }
 
@@ -383,6 +404,82 @@ LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot)
 	person->granted = standing.granted;
 	person->decided = standing.decided;
 	FindTips(person, &hashes, &followed);
+}
+
+/* A person's decisions and one more, in the order of effective time. */
+typedef struct DecisionWalk
+{
+	const LedgerPerson *person;
+	LedgerDecision more;
+	int			next;
+	bool		moreTaken;
+} DecisionWalk;
+
+/* Start walking. */
+static DecisionWalk
+BeginWalk(const LedgerPerson *person, const LedgerEntry *entry)
+{
+	DecisionWalk walk = {.person = person,.moreTaken = entry == NULL};
+
+	if (entry != NULL)
+		walk.more = EntryDecision(entry);
+	return walk;
+}
+
+/* The next decision; NULL: no more. */
+static const LedgerDecision *
+NextDecision(DecisionWalk *walk)
+{
+	const LedgerDecision *next = walk->next < walk->person->count ?
+		&walk->person->decisions[walk->next] : NULL;
+
+	if (!walk->moreTaken && (next == NULL || walk->more.effectiveAt < next->effectiveAt))
+	{
+		walk->moreTaken = true;
+		return &walk->more;
+	}
+	if (next != NULL)
+		walk->next++;
+	return next;
+}
+
+/* What would hold with one more entry. */
+void
+LedgerDecide(const LedgerPerson *person, const LedgerEntry *entry,
+			 int32 *granted, int32 *decided)
+{
+	DecisionWalk walk = BeginWalk(person, entry);
+	Standing	standing = {0};
+	const LedgerDecision *decision;
+
+	while ((decision = NextDecision(&walk)) != NULL)
+		TakeDecision(&standing, *decision);
+	*granted = standing.granted;
+	*decided = standing.decided;
+}
+
+/* Since when a purpose is granted without a break; entry may be NULL. */
+TimestampTz
+LedgerGrantedSince(const LedgerPerson *person, const LedgerEntry *entry, int32 bit)
+{
+	DecisionWalk walk = BeginWalk(person, entry);
+	TimestampTz since = DT_NOBEGIN;
+	TimestampTz refusedAt = DT_NOBEGIN;
+	const LedgerDecision *decision;
+
+	while ((decision = NextDecision(&walk)) != NULL)
+	{
+		if ((decision->purposes & bit) == 0)
+			continue;
+		if (!decision->granted)
+		{
+			since = DT_NOEND;
+			refusedAt = decision->effectiveAt;
+		}
+		else if (since == DT_NOEND && decision->effectiveAt > refusedAt)
+			since = decision->effectiveAt;
+	}
+	return since;
 }
 
 /* Begin appending. */

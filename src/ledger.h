@@ -57,6 +57,16 @@ extern void LedgerReadMask(KeyedTable *ledger, int64 userKey, Snapshot snapshot,
 /* Everything it says about a person, to decide on the next entry. */
 extern void LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot);
 
+/* What would hold with one more entry. */
+extern void LedgerDecide(const LedgerPerson *person, const LedgerEntry *entry,
+						 int32 *granted, int32 *decided);
+
+/*
+ * Since when a purpose is granted without a break: since the first grant after
+ * the last refusal; DT_NOEND if it is refused, DT_NOBEGIN if it never was.
+ */
+extern TimestampTz LedgerGrantedSince(const LedgerPerson *person, const LedgerEntry *entry, int32 bit);
+
 /*
  * Append entries.  Each one follows the tips of its person that the writing
  * transaction has read: those it cannot see stay tips, and the next entry joins

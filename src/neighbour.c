@@ -495,6 +495,14 @@ personalize_session_items(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Count what is left of a person after a withdrawal that came late. */
+static void
+RecountPerson(int64 userKey, int32 bits)
+{
+	if ((bits & CONSENT_RECOMMENDATIONS) != 0)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
 /* Register the processor. */
 void
 NeighbourInit(void)
@@ -512,4 +520,5 @@ NeighbourInit(void)
 
 	ProcessorRegister(&methods);
 	ConsentRegisterPurge(PurgePerson);
+	ConsentRegisterRecount(RecountPerson);
 }

@@ -316,17 +316,17 @@ personalize_preferences_of(PG_FUNCTION_ARGS)
 
 /* Withdrawal of personalization takes the preferences along. */
 static void
-PurgePreferences(int64 userKey, int32 bits)
+PurgePreferences(int64 userKey, int32 bits, TimestampTz until)
 {
 	static SPIPlanPtr plan;
-	Oid			types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(userKey)};
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(userKey), TimestampTzGetDatum(until)};
 	SpiUtilScope scope;
 
 	if ((bits & CONSENT_PERSONALIZATION) == 0)
 		return;
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.preference WHERE user_key = $1",
+	SpiUtilRun(&plan, "DELETE FROM personalize.preference WHERE user_key = $1 AND set_at < $2",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
@@ -335,5 +335,5 @@ PurgePreferences(int64 userKey, int32 bits)
 void
 PreferenceInit(void)
 {
-	ConsentRegisterPurge(PurgePreferences);
+	ConsentRegisterPurgeUntil(PurgePreferences);
 }

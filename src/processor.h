@@ -96,6 +96,10 @@ extern bool ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint6
  */
 extern void ProcessorRecount(ProcessorId id, int64 userKey);
 
+/* Visit these events, under the active snapshot. */
+extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
+								 void (*visit) (void *state, const EventRow *row), void *state);
+
 /* Every processor has seen all events with a txid below this. */
 extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
 

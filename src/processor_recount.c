@@ -76,19 +76,21 @@ ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count)
 	return false;
 }
 
-/* Give a person's events that the processor has passed to its methods. */
-static void
-CountAgain(const ProcessorMethods *methods, int64 userKey, MemoryContext context)
+/* Visit a person's events that the processor has passed, under the active snapshot. */
+void
+ProcessorVisitPassed(ProcessorId id, int64 userKey,
+					 void (*visit) (void *state, const EventRow *row), void *state)
 {
+	const ProcessorMethods *methods = ProcessorGet(id);
 	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,
 	.userKey = userKey,.allDays = true};
+	MemoryContext context = CurrentMemoryContext;
 	MemoryContext eventContext = AllocSetContextCreate(context, "personalize event",
 													   ALLOCSET_DEFAULT_SIZES);
 	TxidSnapshot *positions[EVENT_SHARDS] = {NULL};
 	EventRow   *rejected;
 	uint64		rejectedCount;
 	KeySet		people;
-	void	   *state = methods->begin();
 	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;
 
@@ -108,25 +110,29 @@ CountAgain(const ProcessorMethods *methods, int64 userKey, MemoryContext context
 			ProcessorTakeRejected(&row, rejected, rejectedCount))
 			continue;
 		MemoryContextSwitchTo(eventContext);
-		methods->add(state, &row);
+		visit(state, &row);
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(eventContext);
 	}
 	EventScanEnd(scan);
-	methods->finish(state);
+	MemoryContextDelete(eventContext);
 }
 
 /* Count a person's events again, as far as the processor has passed them. */
 void
 ProcessorRecount(ProcessorId id, int64 userKey)
 {
+	const ProcessorMethods *methods = ProcessorGet(id);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize recount",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
+	void	   *state;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	CountAgain(ProcessorGet(id), userKey, context);
+	state = methods->begin();
+	ProcessorVisitPassed(id, userKey, methods->add, state);
+	methods->finish(state);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	MemoryContextSwitchTo(caller);

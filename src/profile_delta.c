@@ -72,6 +72,9 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	ProfileDelta *delta = collector->delta;
 	FeatureDelta *feature;
 
+	if (collector->onlyPurposes != 0 &&
+		(collector->signals->byId[FeatureKeySignal(featureKey)]->purposes & collector->onlyPurposes) == 0)
+		return;
 	delta->deltas = Grow(delta->deltas, delta->deltaCount, &delta->deltaCapacity,
 						 sizeof(FeatureDelta), collector->context);
 	feature = &delta->deltas[delta->deltaCount++];
@@ -143,7 +146,8 @@ ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow
 		AddRecent(collector, delta, row);
 		counts = true;
 	}
-	if ((row->consent & CONSENT_PERSONALIZATION) != 0)
+	if ((row->consent & CONSENT_PERSONALIZATION) != 0 &&
+		(collector->onlyPurposes == 0 || (collector->onlyPurposes & CONSENT_PERSONALIZATION) != 0))
 	{
 		delta->events++;
 		delta->firstSeen = Min(delta->firstSeen, row->ts);

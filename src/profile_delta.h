@@ -53,6 +53,7 @@ typedef struct ProfileCollector
 	MemoryContext context;		/* for what the deltas hold */
 	const SignalSet *signals;
 	ItemReader *items;
+	int32		onlyPurposes;	/* not 0: only what needs one of these */
 	FeatureValueBatch *values;	/* NULL: texts go to the backend's cache */
 	ProfileDelta *delta;		/* of the event at hand */
 	const EventRow *row;		/* the event at hand */

@@ -408,6 +408,70 @@ ProfileRemove(int64 userKey)
 	PurgeProfile(userKey, -1);
 }
 
+/* What is left of a person is counted once more. */
+typedef struct Recount
+{
+	ProfileBatch *batch;
+	ProfileDelta *delta;
+	TimestampTz oldest;			/* of the person's events */
+} Recount;
+
+/* Add an event; what could not be counted the first time is left out again. */
+static void
+RecountEvent(void *state, const EventRow *row)
+{
+	Recount    *recount = state;
+
+	recount->oldest = Min(recount->oldest, row->ts);
+	(void) ProfileDeltaAdd(&recount->batch->collector, recount->delta, row);
+}
+
+/* Forget the recent items that the events themselves tell about. */
+static void
+ForgetRecent(int64 userKey, TimestampTz oldest)
+{
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	StoredProfile stored;
+	ItemPointerData tid;
+
+	if (ReadRow(table, GetActiveSnapshot(), userKey, &stored, &tid))
+	{
+		ProfileRecent recent;
+		ProfileRecent older = {.count = 0};
+		int			count = 0;
+
+		RowRecent(&stored, &recent);
+		for (int i = 0; i < recent.count; i++)
+			if (recent.items[i].ts < oldest)
+				recent.items[count++] = recent.items[i];
+		ProfileRecentAdd(&older, recent.items, count);
+		SetRecent(&stored, &older);
+		KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+	}
+	KeyedClose(table);
+}
+
+/*
+ * Count what is left of a person after a withdrawal that came late: the features
+ * that needed the bits, and all recent items, of which it is not known which
+ * event they are from.
+ */
+static void
+RecountProfile(int64 userKey, int32 bits)
+{
+	Recount		recount = {.oldest = DT_NOEND};
+	bool		found;
+
+	recount.batch = BeginBatch();
+	recount.batch->collector.onlyPurposes = bits;
+	recount.delta = hash_search(recount.batch->users, &userKey, HASH_ENTER, &found);
+	ProfileDeltaInit(recount.delta, userKey);
+	ProcessorVisitPassed(PROCESSOR_PROFILE, userKey, RecountEvent, &recount);
+	ForgetRecent(userKey, recount.oldest);
+	FinishBatch(recount.batch);
+	CommandCounterIncrement();
+}
+
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",
@@ -427,4 +491,5 @@ ProfileWriteInit(void)
 {
 	ProcessorRegister(&profileMethods);
 	ConsentRegisterPurge(PurgeProfile);
+	ConsentRegisterRecount(RecountProfile);
 }

@@ -17,6 +17,7 @@
 
 #include "access/stratnum.h"
 #include "compat.h"
+#include "consent.h"
 #include "fmgr.h"
 #include "keyed.h"
 #include "relation.h"
@@ -26,10 +27,6 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_unrestricted);
-
-/* Columns of subject; src/consent.sql. */
-#define SUBJECT_USER_KEY 1
-#define SUBJECT_RESTRICTED 6
 
 /* So many people are looked up one by one before all are read. */
 #define SINGLE_LOOKUPS 4

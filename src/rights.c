@@ -128,7 +128,7 @@ RecordRestriction(const ConsentDecision *decision, int32 restricted)
 
 	ConsentCacheNoteChange(decision->userKey);
 	SpiUtilBegin(&scope);
-	ConsentRecord(decision);
+	ConsentRecord(decision, NULL);
 	SpiUtilRun(&plan, "UPDATE personalize.subject SET restricted = $2 WHERE user_key = $1",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
