@@ -241,6 +241,17 @@ BEGIN
 	END;
 END $$;
 
+-- nor does a trigger on a table that we write
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE INFO '% reads % events', current_user, (SELECT count(*) FROM personalize.event);
+	RETURN NEW;
+END $$;
+CREATE TRIGGER spy BEFORE INSERT ON personalize.subject FOR EACH ROW EXECUTE FUNCTION spy();
+SELECT personalize.grant_consent('spied', '{marketing}');
+DROP TRIGGER spy ON personalize.subject;
+DROP FUNCTION spy;
+
 -- what admins may
 SET ROLE regress_admin;
 SET personalize.purpose = 'recommendations';

@@ -6,7 +6,8 @@
  * that owner.  They pass because a flag of this backend is up, which only C code
  * can raise.  It is a depth: functions call each other.  An error in between
  * leaves it raised; the abort of the (sub)transaction lowers it to what it was
- * when that began.
+ * when that began.  It does not hold within a trigger that one of our statements
+ * fires: that is somebody else's code, running as the owner.
  *
  * Parallel workers do not have the flag.  The plans of SpiUtilRun are never
  * parallel, and the functions that do nothing but ask for the flag are
@@ -34,6 +35,7 @@
 #include "restriction.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -55,6 +57,8 @@ typedef struct SavedDepth
 } SavedDepth;
 
 static int	depth = 0;
+static int *triggers = NULL;	/* by depth: how many triggers deep we were */
+static int	triggerCapacity = 0;
 static SavedDepth *saved = NULL;
 static int	savedCount = 0;
 static int	savedCapacity = 0;
@@ -68,11 +72,26 @@ typedef struct Reader
 	int32		defaults;		/* purposes allowed by who has not spoken */
 } Reader;
 
+/* How many triggers deep this backend is. */
+static inline int
+TriggerDepth(void)
+{
+	return DatumGetInt32(pg_trigger_depth(NULL));
+}
+
 /* From here on the policies let this backend pass. */
 void
 PolicyEnter(void)
 {
-	depth++;
+	if (depth == triggerCapacity)
+	{
+		int			capacity = Max(8, triggerCapacity * 2);
+
+		triggers = triggers ? repalloc(triggers, sizeof(int) * capacity) :
+			MemoryContextAlloc(TopMemoryContext, sizeof(int) * capacity);
+		triggerCapacity = capacity;
+	}
+	triggers[depth++] = TriggerDepth();
 }
 
 /* And from here on as before PolicyEnter. */
@@ -83,11 +102,11 @@ PolicyLeave(void)
 	depth--;
 }
 
-/* True between the two. */
+/* True between the two, but not in a trigger that our statement fired. */
 bool
 PolicyIsInternal(void)
 {
-	return depth > 0;
+	return depth > 0 && triggers[depth - 1] == TriggerDepth();
 }
 
 /* Note the depth at which a subtransaction begins; 0 goes without saying. */
