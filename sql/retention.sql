@@ -143,7 +143,7 @@ SELECT user_id FROM personalize.subject ORDER BY 1;
 SELECT personalize.set_retention('ledger', '30 days'), personalize.set_retention('preference', '30 days');
 SELECT personalize.clear_preference('bob');
 SELECT count(*) > 0 AS entries FROM personalize.consent_ledger;
-UPDATE personalize.consent_ledger SET recorded_at = '2020-01-01' WHERE user_key <> personalize.user_key('cid');
+UPDATE personalize.consent_ledger SET (recorded_at, effective_at) = ('2020-01-01', '2020-01-01') WHERE user_key <> personalize.user_key('cid');
 INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed');
 SELECT personalize.set_retention('item_stat', '32 days'), personalize.set_retention('rejected', '1 day');
 SELECT what, removed, result FROM apply('2020-06-20', kinds => '{raw,basket,item_stat,rejected,ledger}');

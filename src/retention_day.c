@@ -15,8 +15,11 @@
 #include "miscadmin.h"
 #include "partition.h"
 #include "partition_drop.h"
+#include "pgstat.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -26,6 +29,10 @@
 
 /* So many days are dropped by one call, for dropping holds a lock that many want. */
 #define MAX_DAYS 31
+
+/* How often, and after which pause in milliseconds, older snapshots are looked for. */
+#define PATIENCE 25
+#define PAUSE_TIME 20
 
 /* A day that is due. */
 typedef struct DueDay
@@ -90,11 +97,28 @@ FindDueDays(const RetentionRun *run, DueDay *days)
 	return count;
 }
 
+/* Hold a day; snapshots that are about to end are waited for, for half a second in all. */
+static PartitionState
+HoldDay(int32 day, int *patience)
+{
+	PartitionState state;
+
+	while ((state = PartitionHoldForDrop(day)) == PARTITION_NEEDED && --*patience >= 0)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PAUSE_TIME, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return state;
+}
+
 /* See which of them may go, and hold those. */
 static int
 HoldDays(const RetentionRun *run, DueDay *days, int count)
 {
 	int			held = 0;
+	int			patience = PATIENCE;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -111,7 +135,7 @@ HoldDays(const RetentionRun *run, DueDay *days, int count)
 			day->detail = NULL;
 			continue;
 		}
-		switch (day->closed ? PartitionHoldForDrop(day->day) : PARTITION_NOT_PASSED)
+		switch (day->closed ? HoldDay(day->day, &patience) : PARTITION_NOT_PASSED)
 		{
 			case PARTITION_MAY_GO:
 				day->held = true;

@@ -44,7 +44,7 @@
 	" WHERE k.restricted = 0 AND k.since IS NULL" \
 	" AND (k.decided & ~k.granted = 0 OR NOT EXISTS (" \
 	"  SELECT FROM personalize.purpose_default AS d WHERE d.answer = 'allowed'))" \
-	" AND NOT EXISTS (SELECT FROM personalize.consent_ledger AS l WHERE l.user_key = k.user_key AND l.recorded_at >= $1)" \
+	" AND NOT EXISTS (SELECT FROM personalize.consent_ledger AS l WHERE l.user_key = k.user_key AND greatest(l.recorded_at, l.effective_at) >= $1)" \
 	" AND NOT EXISTS (SELECT FROM personalize.profile AS t WHERE t.user_key = k.user_key)" \
 	" AND NOT EXISTS (SELECT FROM personalize.session AS t WHERE t.user_key = k.user_key)" \
 	" AND NOT EXISTS (SELECT FROM personalize.preference AS t WHERE t.user_key = k.user_key)" \
