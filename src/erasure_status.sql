@@ -1,30 +1,24 @@
 -- erasure_status: how far erasures have got, and how to get them further.
 
 -- What tells of one person: the planner keeps no statistics about it, or values
--- would stay in pg_statistic when their person is gone.
+-- would stay in pg_statistic when their person is gone.  To the columns of
+-- _person_table come keys and ids of items that one person may have seen alone.
 CREATE FUNCTION personalize._person_columns(OUT of_table name, OUT of_column name) RETURNS SETOF record
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 60
 BEGIN ATOMIC
+	SELECT p.name, c.of_column
+	FROM personalize._person_table AS p, LATERAL pg_catalog.unnest(p.unanalyzed) AS c (of_column)
+	UNION
 	SELECT t.of_table, c.of_column
 	FROM (VALUES
-		('event', '{user_key,item_key,session_key,request_key,message_key,value,properties}'::name[]),
-		('rejected_event', '{user_key,reason,payload}'),
-		('message_seen', '{message}'),
-		('_dictionary_log', '{key,id}'),
-		('subject', '{user_key,user_id}'),
-		('consent_ledger', '{user_key,evidence_digest}'),
-		('profile', '{user_key,recent,features}'),
-		('preference', '{user_key,value,value_key}'),
-		('session', '{user_key,session_key,items}'),
-		('posting', '{item_key,data}'),
+		('event', '{item_key,value}'::text[]),
+		('rejected_event', '{reason}'),
+		('posting', '{item_key}'),
 		('item_stat', '{item_key,amount}'),
-		('_basket', '{item_key,basket,user_key}'),
+		('_basket', '{item_key,basket}'),
 		('_popular', '{items,scores}'),
-		('feature_value', '{value_key,value}'),
-		('item', '{item_key,item_id}'),
-		('_tombstone', '{pseudonym}'),
-		('erasure', '{pseudonym}'),
-		('_erasure_candidate', '{key}')) AS t (of_table, columns),
+		('feature_value', '{value_key}'),
+		('item', '{item_key,item_id}')) AS t (of_table, columns),
 		LATERAL pg_catalog.unnest(t.columns) AS c (of_column);
 END;
 COMMENT ON FUNCTION personalize._person_columns() IS
@@ -33,7 +27,11 @@ DO $$
 DECLARE
 	c record;
 BEGIN
-	FOR c IN SELECT * FROM personalize._person_columns() LOOP
+	FOR c IN
+		SELECT p.* FROM personalize._person_columns() p
+		JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.format('personalize.%I', p.of_table))
+			AND a.attname OPERATOR(pg_catalog.=) p.of_column
+	LOOP
 		EXECUTE pg_catalog.format('ALTER TABLE personalize.%I ALTER COLUMN %I SET STATISTICS 0', c.of_table, c.of_column);
 	END LOOP;
 END
@@ -54,6 +52,22 @@ CREATE FUNCTION personalize.scrub_erased(
 COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
 	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
 
-REVOKE ALL ON FUNCTION personalize._person_columns(), personalize.erasure_status(uuid), personalize.scrub_erased(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize._person_columns(), personalize.erasure_status(uuid),
+	personalize.scrub_erased(boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._person_columns() TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased(boolean) TO personalize_admin;
+
+CREATE FUNCTION personalize.export_tombstones() RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_export_tombstones' LANGUAGE C STABLE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION personalize.export_tombstones() IS
+	'who was forgotten and when, as pseudonyms, in one JSON document: keep it outside the database, and give it to reapply_erasures() after restoring an older backup';
+
+CREATE FUNCTION personalize.reapply_erasures(
+	tombstones jsonb DEFAULT NULL,
+	OUT receipt uuid, OUT forgotten_at timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_reapply_erasures' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10 COST 100000;
+COMMENT ON FUNCTION personalize.reapply_erasures(jsonb) IS
+	'after restoring an older backup: forgets everybody again who is in a newer export_tombstones() and present, and sets the tombstones of the others; NULL: the database''s own tombstones. One row per person forgotten: the new receipt, and when the export says the person was forgotten. Errors: 22023 no such document, or one of another database';
+
+REVOKE ALL ON FUNCTION personalize.export_tombstones(), personalize.reapply_erasures(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.export_tombstones(), personalize.reapply_erasures(jsonb) TO personalize_admin;
