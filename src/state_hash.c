@@ -79,7 +79,7 @@ static const StateTable stateTables[] = {
 	{"rejected_event",
 		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
 		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
-		" THEN r.payload - 'txid' ELSE r.payload END) FROM personalize.rejected_event r"},
+		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r"},
 	{"message_seen",
 		"SELECT to_jsonb(m.message) FROM personalize.message_seen m"},
 	{"_dictionary_log",
@@ -174,6 +174,7 @@ static const StateTable stateTables[] = {
 	{"_ledger_pruned", NULL, "random numbers: hashes of entries that retention took out of consent_ledger"},
 	{"_tombstone", NULL, "the tombstones of the erased"},
 	{"erasure", NULL, "receipts of erasures"},
+	{"_shipped", NULL, "what security_check() compares the catalogue with"},
 	{"_event_day", NULL, "days that have a partition, which may be empty"},
 	{"_incarnation", NULL, "transaction ids: the lives of this database"},
 	{"processor_position", NULL, "transaction ids: how far each processor has read"},

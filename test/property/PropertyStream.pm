@@ -66,6 +66,7 @@ sub make_shop
 			colour => "colour $seed.$n",
 		};
 	}
+	$shop->{regulars} = $users;
 	$shop->{catalogue} = [ map { "sku $seed.$_" } 1 .. between(6, 12) ];
 	$shop->{bare} = [ map { $_ % 2 ? "bare $seed.$_" : 3_000_000_000 + 1_000_000 * $seed + $_ } 1 .. between(4, 8) ];
 	return $shop;
@@ -117,7 +118,7 @@ sub event_time
 sub make_message
 {
 	my ($shop, $number) = @_;
-	$number = int(rand() ** 1.5 * @{ $shop->{users} }) unless defined $number;
+	$number = int(rand() ** 1.5 * $shop->{regulars}) unless defined $number;
 	my $user = $shop->{users}[$number];
 	my $message = { user => $number, id => $user->{id}, event => pick(@kinds) };
 	my $choose = sub {
@@ -202,7 +203,7 @@ sub make_call
 sub make_statement
 {
 	my ($shop, $gone) = @_;
-	my $number = between(0, $#{ $shop->{users} });
+	my $number = between(0, $shop->{regulars} - 1);
 	return () if $gone->{$number};
 	my $user = literal($shop->{users}[$number]{id});
 	my $kind = between(0, 9);
@@ -214,12 +215,14 @@ sub make_statement
 		my $set = some_purposes(0);
 		$set = ['personalization'] unless @$set;
 		$sql = "SELECT personalize.grant_consent($user, " . $some->(@$set) . ', '
-		  . literal(pick('account', 'banner')) . (chance(0.3) ? ", 'v" . between(1, 3) . "', 'evidence of it'" : '') . ')';
+		  . literal(pick('account', 'banner')) . (chance(0.3) ? ", 'v" . between(1, 3) . "', 'evidence of it'" : '')
+		  . (chance(0.2) ? ', effective_at => ' . literal(when(event_time($shop))) : '') . ')';
 	}
 	elsif ($kind <= 4 && $number != 0)
 	{
 		$sql = "SELECT personalize.withdraw_consent($user, "
-		  . (chance(0.3) ? 'NULL' : $some->(pick(@purposes))) . ", 'account')";
+		  . (chance(0.3) ? 'NULL' : $some->(pick(@purposes))) . ", 'account'"
+		  . ($shop->{late_withdrawals} && chance(0.2) ? ', effective_at => ' . literal(when(event_time($shop))) : '') . ')';
 	}
 	elsif ($kind <= 8)
 	{
@@ -262,13 +265,30 @@ sub make_opening
 	$wave->{event} = 'wave';
 	push @operations, { what => 'call', way => 'track_many', messages => [ $wave, map { make_message($shop, 0) } 1 .. 6 ] };
 	$shop->{waved} = 1;
-	for my $number (1 .. $#{ $shop->{users} })
+	for my $number (1 .. $shop->{regulars} - 1)
 	{
 		next unless chance(0.5);
 		push @operations, { what => 'say', user => $number, sql =>
 			  'SELECT personalize.grant_consent(' . literal($shop->{users}[$number]{id}) . q{, '{analytics,personalization,recommendations}', 'account')} };
 	}
 	return @operations;
+}
+
+# A crowd that comes to one item, more sessions than its list holds.
+sub make_crowd
+{
+	my ($shop) = @_;
+	my @messages;
+
+	for my $n (1 .. between(270, 320))
+	{
+		my $number = push(@{ $shop->{users} }, { id => "crowd $shop->{seed}.$n", sessions => ['s'], item => "only $shop->{seed}.c", word => 'crowd', colour => 'crowd' }) - 1;
+		my $ts = $shop->{base} - 10000 - rand(86400);
+		push @messages, map { {
+				user => $number, id => "crowd $shop->{seed}.$n", event => 'view_item', session => 's', ts => when($ts + 10 * $_),
+				item => $_ ? pick(@{ $shop->{catalogue} }) : "hot $shop->{seed}", consent => [@purposes] } } 0 .. between(1, 2);
+	}
+	return { what => 'call', way => 'ingest', messages => \@messages };
 }
 
 # The places at which something of a kind is put between the calls.
@@ -286,7 +306,10 @@ sub make_stream
 	srand($seed);
 	my $shop = make_shop($seed);
 	$shop->{base} = $option{base};
+	$shop->{late_withdrawals} = $option{late_withdrawals};
 	my @operations = make_opening($shop);
+	my $crowded = chance(0.02);
+	push @operations, make_crowd($shop) if $crowded;
 	my $calls = between(32, 40);
 	my %at;
 	my %gone;
@@ -333,15 +356,16 @@ sub make_stream
 			elsif ($what eq 'forget')
 			{
 				# the busy ones more often; twice happens
-				my %chosen = map { 1 + int(rand() ** 1.5 * ($#{ $shop->{users} })) => 1 } 1 .. (chance(0.3) ? between(2, 4) : 1);
+				my %chosen = map { 1 + int(rand() ** 1.5 * ($shop->{regulars} - 1)) => 1 } 1 .. (chance(0.3) ? between(2, 4) : 1);
+				$chosen{ between($shop->{regulars}, $#{ $shop->{users} }) } = 1 for 1 .. ($crowded ? between(5, 40) : 0);
 				my @chosen = sort { $a <=> $b } keys %chosen;
 				push @operations, { what => 'forget', users => \@chosen, ids => [ map { $shop->{users}[$_]{id} } @chosen ] };
 				@gone{@chosen} = (1) x @chosen;
 				delete @{ $shop->{returned} }{@chosen};
 			}
-			elsif ($what eq 'return' && keys %gone)
+			elsif ($what eq 'return' && grep { $_ < $shop->{regulars} } keys %gone)
 			{
-				my $number = pick(sort { $a <=> $b } keys %gone);
+				my $number = pick(sort { $a <=> $b } grep { $_ < $shop->{regulars} } keys %gone);
 				push @operations, { what => 'return', user => $number, sql =>
 					  'SELECT personalize.grant_consent(' . literal($shop->{users}[$number]{id}) . q{, '{analytics,personalization,recommendations}', 'came back')} };
 				delete $gone{$number};
@@ -524,9 +548,8 @@ sub tell
 		}
 		elsif ($o->{what} eq 'forget')
 		{
-			$sql = join('', map { 'SELECT personalize.withdraw_consent(' . literal($_) . ");\n" } @{ $o->{ids} }) if $full;
 			$sql = (@{ $o->{ids} } == 1 ? 'SELECT personalize.forget(' . literal($o->{ids}[0]) . ')'
-				: 'SELECT personalize.forget_many(' . array('text', @{ $o->{ids} }) . ')') . ";\n" if $full && !$ENV{PROP_WITHDRAW};
+				: 'SELECT personalize.forget_many(' . array('text', @{ $o->{ids} }) . ')') . ";\n" if $full;
 		}
 		else
 		{

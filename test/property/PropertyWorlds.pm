@@ -42,7 +42,9 @@ sub new
 		$node->safe_psql($database, 'SET client_min_messages = error; CREATE EXTENSION personalize');
 		$node->safe_psql($database, slurp_file("$directory/world.sql"));
 	}
-	$self->{has} = { map { $_ => $node->safe_psql('forgot', "SELECT property.has('$_')") eq 't' } qw(forget scrub_erased) };
+	# withdrawals with a time of their own, where the function takes one
+	$self->{late_withdrawals} = $node->safe_psql('forgot',
+		"SELECT bool_or('effective_at' = ANY (proargnames)) FROM pg_proc WHERE proname = 'withdraw_consent'") eq 't';
 	$self->{data_tables} = [ split /,/, $node->safe_psql('forgot', "SELECT array_to_string(property.data_tables(), ',')") ];
 	return $self;
 }
@@ -53,14 +55,14 @@ sub stream
 	my ($self, $seed) = @_;
 	my $now = int(time());
 
-	return make_stream($seed, base => $now - $now % 3600, now => $now);
+	return make_stream($seed, base => $now - $now % 3600, now => $now, late_withdrawals => $self->{late_withdrawals});
 }
 
 # What comes at the end of a stream: tables not empty, and hashes, twice.
 sub closing
 {
 	my ($self, $seed) = @_;
-	my $scrub = $self->{has}{scrub_erased} ? "SELECT FROM personalize.scrub_erased();\n" : '';
+	my $scrub = "SELECT FROM personalize.scrub_erased(files => false);\n";
 
 	return $scrub
 	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
@@ -119,7 +121,6 @@ sub compare
 	{
 		for my $table (sort keys %{ $left->{$round} })
 		{
-			next if $ENV{PROP_WITHDRAW} && $table !~ /^(profile|session|posting|item_stat|_basket|preference|_session_total)$/;
 			next if $table eq '_popular' && $returns;
 			push @different, "$round $table" if $left->{$round}{$table} ne ($right->{$round}{$table} // '');
 		}

@@ -5,7 +5,7 @@ CREATE SCHEMA property;
 -- As good as new: everything of a run goes, days keep their partitions.
 CREATE FUNCTION property.reset() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	kept text[] := '{purpose,event_type,event_alias,consent_mapping,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
+	kept text[] := '{_shipped,purpose,event_type,event_alias,consent_mapping,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
 BEGIN
 	EXECUTE (
 		SELECT 'TRUNCATE ' || string_agg(c.oid::regclass::text, ', ')
@@ -50,9 +50,4 @@ CREATE FUNCTION property.data_tables() RETURNS text[] LANGUAGE sql AS $$
 	SELECT array_agg(table_name ORDER BY table_name) FROM personalize._state_tables()
 	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate}')
 		OR table_name IN ('_tombstone', 'erasure')
-$$;
-
--- What is there of erasure yet.
-CREATE FUNCTION property.has(name text) RETURNS boolean LANGUAGE sql AS $$
-	SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'personalize'::regnamespace AND proname = name)
 $$;
