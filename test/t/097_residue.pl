@@ -162,6 +162,9 @@ my $here = $node->background_psql('shop');
 $here->query_safe("SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.item");
 $node->safe_psql('shop', "BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'left behind'");
 
+my $there = $standby->background_psql('shop');
+$there->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.item');
+wait_for($node, 'shop', "SELECT xmin IS NOT NULL FROM pg_replication_slots");
 my $receipt = $node->safe_psql('shop', "SELECT personalize.forget('$person')");
 like($receipt, qr/^[0-9a-f-]{36}$/, 'forgotten');
 is(stage_done('logical'), 't', 'stage logical');
@@ -173,9 +176,12 @@ is($node->safe_psql('shop', q{SELECT (SELECT count(*) FROM personalize.feature_v
 	'what only the person had has left the dictionary, the rest has not');
 is(stage_done('vacuumed'), 'f', 'not vacuumed while others may read the rows');
 like(blockers('vacuumed'), qr/process \d+ \(client backend, role "[^"]*", application "report"\)/, 'the open snapshot is named');
+like(blockers('vacuumed'), qr/replication slot "standby_slot"/, 'the slot, for which a standby gives feedback about a snapshot');
 like(blockers('vacuumed'), qr/prepared transaction "left behind" of database "shop"/, 'and the prepared transaction');
 $here->query_safe('COMMIT');
 $here->quit;
+$there->query_safe('COMMIT');
+$there->quit;
 $node->safe_psql('shop', "ROLLBACK PREPARED 'left behind'");
 
 # Logical: the files hold what they held, or more.
@@ -189,27 +195,26 @@ ok(!$found->{log}, 'nothing of the person in the log');
 $node->start;
 $node->wait_for_catchup($standby);
 
-# The standby reads: its feedback holds the rows here, too.
-my $there = $standby->background_psql('shop');
-$there->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.item');
-$there->query_safe('COMMIT');
-$there->quit;
-
 # Vacuumed: no file of a table, index or TOAST holds anything; the WAL does.
 $node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+$standby->safe_psql('shop', 'SELECT pg_wal_replay_pause()');
 wait_for($node, 'shop', q{SELECT reached ? 'vacuumed' FROM personalize.erasure}, 'the scrub process');
+is(stage_done('replicas'), 'f', 'a standby has not replayed it');
+like(blockers('replicas'), qr/^standby "standby" \(process \d+\), which has replayed/, 'and is named');
+$standby->safe_psql('shop', 'SELECT pg_wal_replay_resume()');
 is(stage_done('vacuumed'), 't', 'stage vacuumed');
 is(stage_done('statistics'), 't', 'stage statistics');
 is(stage_done('wal'), 'f', 'the WAL has it still');
 $node->wait_for_catchup($standby);
 is(stage_done('replicas'), 't', 'stage replicas');
+is($standby->safe_psql('shop', q{SELECT s.done FROM personalize.erasure e, personalize.erasure_status(e.receipt) s WHERE s.stage = 'replicas'}),
+	't', 'which the standby itself can tell');
 $node->stop;
 $found = search($node);
 is(places($found), 'pg_wal', 'stage vacuumed: only the WAL has anything of the person');
 note("$_: " . join(', ', sort keys %{ $found->{$_} })) for sort keys %$found;
 $node->start;
 
-# A standby that is behind is named.
 $node->wait_for_catchup($standby);
 $standby->stop;
 $found = search($standby);
