@@ -126,6 +126,66 @@ SELECT * FROM entry WHERE name IS NOT NULL ORDER BY name, n;
 SELECT problem FROM personalize.verify_ledger(anchor => :'anchor');
 SELECT purpose, allowed FROM personalize.consent_of('ada') WHERE allowed;
 
+-- a withdrawal that arrives late: what happened before the next grant loses the purpose, what came since stays
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT personalize.upsert_items('[{"item_id": "1", "category": "a"}, {"item_id": "2", "category": "b"}, {"item_id": "3", "category": "c"}]');
+SELECT personalize.grant_consent('late', '{analytics,personalization,recommendations}', effective_at => now() - interval '10 days');
+SELECT personalize.track('late', 'view_item', n, ts => now() - n * interval '2 days' - interval '1 hour', session_id => 's' || n) FROM generate_series(1, 3) n;
+SELECT personalize.set_preference('late', 'favourite_brand', 'acme');
+SELECT personalize.grant_consent('late', '{personalization,recommendations}', effective_at => now() - interval '4 days');
+SELECT count(*) > 0 AS rolled FROM personalize.rollup_now();
+SELECT item_id FROM personalize.recent('late') ORDER BY 1;
+SELECT personalize.withdraw_consent('late', '{personalization,recommendations}', effective_at => now() - interval '6 days');
+SELECT item_key, consent FROM personalize.event WHERE user_key = personalize.user_key('late') ORDER BY 1;
+SELECT item_id FROM personalize.recent('late') ORDER BY 1;
+SELECT signal, value, count FROM personalize.features('late') WHERE signal = 'interest_category' ORDER BY 2;
+SELECT count(*) FROM personalize.session WHERE user_key = personalize.user_key('late');
+SELECT count(*) FROM personalize.preferences_of('late');
+-- statistics of items needed analytics alone
+SELECT item_key, sum(count) FROM personalize.item_stat WHERE item_key > 1 GROUP BY 1 ORDER BY 1;
+-- just what counting everything anew would give
+SELECT now() AS as_of \gset
+CREATE TABLE was AS SELECT t, personalize.state_hash(t, :'as_of') AS hash FROM unnest('{profile,session,posting,item_stat}'::text[]) t;
+SELECT count(personalize.rebuild_processor(p)) FROM unnest('{profile,item_stat,neighbour}'::text[]) p;
+SELECT count(*) > 0 AS rolled FROM personalize.rollup_now();
+SELECT t FROM was WHERE hash IS DISTINCT FROM personalize.state_hash(t, :'as_of');
+-- older than what a later one has taken already: nothing is left to take
+SELECT personalize.withdraw_consent('late', '{recommendations}', effective_at => now() - interval '7 days');
+SELECT item_key, consent FROM personalize.event WHERE user_key = personalize.user_key('late') ORDER BY 1;
+-- nothing is granted any more after a withdrawal of today, and a late grant gives nothing back
+SELECT personalize.withdraw_consent('late', '{analytics}');
+SELECT personalize.grant_consent('late', '{analytics}', effective_at => now() - interval '1 minute');
+SELECT item_key, consent FROM personalize.event WHERE user_key = personalize.user_key('late') ORDER BY 1;
+SELECT count(*) FROM personalize.item_stat WHERE item_key > 1 AND count <> 0;
+SELECT personalize.withdraw_consent('late', effective_at => '2999-01-01 00:00:00+00');
+
+-- decisions in any order give the same state: that of the order in which they took effect
+CREATE TABLE decision AS SELECT n, '2026-01-01'::timestamptz + (n / 2) * interval '1 day' AS at, n * 7 % 3 <> 0 AS granted,
+	(ARRAY['{analytics}', '{analytics,personalization}', '{marketing}', '{personalization,recommendations}', '{analytics,marketing}'])[1 + n * 5 % 7 % 5]::text[] AS purposes
+	FROM generate_series(0, 11) n;
+CREATE FUNCTION pg_temp.decide(who text, place double precision) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	d decision;
+BEGIN
+	FOR d IN SELECT * FROM decision ORDER BY hashtextextended(n::text, (place * 1000)::bigint) LOOP
+		IF d.granted THEN
+			PERFORM personalize.grant_consent(who, d.purposes, effective_at => d.at);
+		ELSE
+			PERFORM personalize.withdraw_consent(who, d.purposes, effective_at => d.at);
+		END IF;
+	END LOOP;
+END $$;
+SELECT count(pg_temp.decide('order ' || place, place)) FROM generate_series(1, 40) place;
+SELECT count(*), count(DISTINCT (granted, decided)) FROM personalize.subject WHERE user_id LIKE 'order %';
+SELECT count(DISTINCT (SELECT string_agg(n::text, ' ' ORDER BY hashtextextended(n::text, place * 1000)) FROM decision)) > 30 AS orders_differ FROM generate_series(1, 40) place;
+SELECT DISTINCT c.purpose, c.allowed, c.decided_at AT TIME ZONE 'UTC' AS decided_at FROM generate_series(1, 40) place, personalize.consent_of('order ' || place) c
+	EXCEPT SELECT p.name, d.granted, d.at AT TIME ZONE 'UTC' FROM personalize.purpose p,
+		LATERAL (SELECT * FROM decision WHERE p.name = ANY (purposes) ORDER BY at DESC, granted LIMIT 1) d;
+SELECT s.granted = (SELECT sum(1 << p.bit) FROM personalize.purpose p,
+		LATERAL (SELECT * FROM decision WHERE p.name = ANY (purposes) ORDER BY at DESC, granted LIMIT 1) d WHERE d.granted) AS as_effective
+	FROM personalize.subject s WHERE user_id = 'order 1';
+SELECT problem FROM personalize.verify_ledger();
+
 -- bad input
 \set VERBOSITY terse
 SELECT * FROM personalize.verify_ledger(anchor => '{}');
@@ -149,3 +209,4 @@ SELECT count(*) FROM personalize._secret;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP VIEW wrong, entry CASCADE;
+DROP TABLE was, decision CASCADE;

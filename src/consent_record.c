@@ -135,9 +135,14 @@ UpdateSubject(const ConsentDecision *decision, const Subject *subject, const Con
 	if (subject->granted == outcome->granted && subject->decided == outcome->decided)
 		return;
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize.subject SET granted = $2, decided = $3 WHERE user_key = $1",
-			   lengthof(types), types, values, NULL, false);
+	if (SpiUtilRun(&plan,
+				   "UPDATE personalize.subject SET granted = $2, decided = $3 WHERE user_key = $1",
+				   lengthof(types), types, values, NULL, false) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent decision of user \"%s\"",
+						text_to_cstring(decision->userId)),
+				 errhint("Try again, or use READ COMMITTED.")));
 	SpiUtilEnd(&scope);
 }
 
