@@ -296,22 +296,9 @@ NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
 	return SessionIndexEnd(index);
 }
 
-/* Remove all of a person's sessions, if one of the purposes withdrawn is theirs. */
+/* Add purposes to a person's sessions, or take some away: with recommendations go the postings. */
 static void
-PurgePerson(int64 userKey, int32 bits)
-{
-	KeySet		people;
-
-	if ((bits & CONSENT_RECOMMENDATIONS) == 0)
-		return;
-	KeySetInit(&people, 1);
-	KeySetAdd(&people, userKey);
-	(void) NeighbourErase(&people, NULL, NULL);
-}
-
-/* Mark a person's sessions as usable or not, which gives them postings or takes them. */
-static void
-MarkSessions(int64 userKey, bool usable)
+MarkSessions(int64 userKey, int32 added, int32 removed)
 {
 	SessionIndex *index = SessionIndexBegin();
 	Session    *session = palloc(sizeof(Session));
@@ -324,8 +311,7 @@ MarkSessions(int64 userKey, bool usable)
 	{
 		SessionReadRow(slot, session);
 		*marked = *session;
-		marked->consent = usable ? session->consent | CONSENT_RECOMMENDATIONS :
-			session->consent & ~CONSENT_RECOMMENDATIONS;
+		marked->consent = (session->consent | added) & ~removed;
 		if (marked->consent != session->consent)
 			SessionIndexReplace(index, session, 1, marked);
 	}
@@ -334,11 +320,27 @@ MarkSessions(int64 userKey, bool usable)
 	pfree(marked);
 }
 
+/* Remove all of a person's sessions, if one of the purposes withdrawn is theirs; else they lose the others. */
+static void
+PurgePerson(int64 userKey, int32 bits)
+{
+	KeySet		people;
+
+	if ((bits & CONSENT_RECOMMENDATIONS) == 0)
+	{
+		MarkSessions(userKey, 0, bits);
+		return;
+	}
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	(void) NeighbourErase(&people, NULL, NULL);
+}
+
 /* Take a person's sessions out of use for the time being. */
 void
 NeighbourPark(int64 userKey)
 {
-	MarkSessions(userKey, false);
+	MarkSessions(userKey, 0, CONSENT_RECOMMENDATIONS);
 }
 
 /* The time of the oldest raw event of a person. */
@@ -384,7 +386,7 @@ NeighbourRemove(int64 userKey)
 void
 NeighbourUnpark(int64 userKey)
 {
-	MarkSessions(userKey, true);
+	MarkSessions(userKey, CONSENT_RECOMMENDATIONS, 0);
 	NeighbourRemove(userKey);
 	ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
