@@ -235,6 +235,11 @@ RESET personalize.event_consent;
 SELECT personalize.track_many('[7, {"user_id": 1, "event": "view", "ts": "never"}, {"user_id": 1, "event": "view", "properties": 1},
 	{"user_id": 1, "event": "view", "items": [{}]}]');
 RESET client_min_messages;
+-- also what is raised, and rolled back with its transaction
+SELECT personalize.track(1, '');
+BEGIN;
+SELECT personalize.track(1, 'view', ts => '2999-01-01');
+ROLLBACK;
 SELECT status, reason, a.messages - b.messages AS messages, a.since <= clock_timestamp() AS since
 	FROM personalize.stat_ingest a JOIN before b USING (status, reason) ORDER BY status, reason;
 SELECT personalize.grant_consent(1, ARRAY['analytics']);

@@ -401,15 +401,22 @@ CountMessages(IngestBatch *batch)
 	IngestStatAdd(reasons);
 }
 
-/* Raise what is wrong with the first rejected message. */
+/* Raise what is wrong with the first rejected message; it stays counted. */
 static void
 RaiseRejected(const IngestBatch *batch)
 {
 	for (int i = 0; i < batch->messageCount; i++)
-		if (batch->messages[i].status == INGEST_REJECTED)
-			ereport(ERROR,
-					(errcode(batch->messages[i].sqlState),
-					 errmsg("%s", batch->messages[i].reason)));
+	{
+		int64		reasons[INGEST_REASON_COUNT] = {0};
+
+		if (batch->messages[i].status != INGEST_REJECTED)
+			continue;
+		reasons[batch->messages[i].cause]++;
+		IngestStatAdd(reasons);
+		ereport(ERROR,
+				(errcode(batch->messages[i].sqlState),
+				 errmsg("%s", batch->messages[i].reason)));
+	}
 }
 
 /* Write the batch. */

@@ -138,3 +138,11 @@ RetentionTryLock(void)
 {
 	return Acquire(LOCK_RETENTION, 0, ExclusiveLock, false);
 }
+
+/* Take turns at declaring a person's preferences. */
+void
+PreferenceLock(int64 userKey)
+{
+	Acquire(LOCK_PREFERENCE, (uint32) (((uint64) userKey * UINT64CONST(0x9E3779B97F4A7C15)) >> 32),
+			ExclusiveLock, true);
+}

@@ -19,7 +19,8 @@ typedef enum LockClass
 	LOCK_PURGE,
 	LOCK_SWEEP,
 	LOCK_SCRUB,
-	LOCK_RETENTION
+	LOCK_RETENTION,
+	LOCK_PREFERENCE
 } LockClass;
 #define LOCK_KIND 3
 
@@ -51,6 +52,9 @@ extern void SessionIndexLock(void);
 
 /* Registering a new name: one at a time. */
 extern void NamesLock(void);
+
+/* Declaring preferences of a person: one at a time, or they could get past their limit. */
+extern void PreferenceLock(int64 userKey);
 
 /* Extending the dictionary of feature values: one at a time. */
 extern void DictionaryLock(void);

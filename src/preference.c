@@ -234,6 +234,7 @@ personalize_set_preference(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("set_preference()");
 	GetName(fcinfo, &subject, &hidden);
 	StripeLock(EventShard(userKey), false);
+	PreferenceLock(userKey);
 	if (!IsAllowed(userKey))
 	{
 		char	   *quoted = quote_literal_cstr(text_to_cstring(userId));
