@@ -82,6 +82,29 @@ SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_c
 UPDATE product SET version = 5, category = 'five' WHERE version = 3;
 SELECT * FROM personalize.sync_items('product', mode => 'incremental', changed_column => 'version');
 SELECT source, changed_column, changed_until, last_mode, inserted, updated, unavailable FROM personalize.item_sync ORDER BY source;
+-- a job's mapping is its own: the application can neither change nor plant it
+CREATE TABLE public.secretive (id int PRIMARY KEY, label text, purchase_price numeric);
+INSERT INTO public.secretive VALUES (1, 'a', 0.10);
+CREATE ROLE regress_item_job IN ROLE personalize_admin;
+CREATE ROLE regress_item_app IN ROLE personalize_app;
+GRANT SELECT ON public.secretive TO regress_item_job;
+SET ROLE regress_item_job;
+SELECT * FROM personalize.sync_items('public.secretive', '{"category": "label"}');
+SET ROLE regress_item_app;
+UPDATE personalize.item_sync SET mapping = '{"brand": "purchase_price"}' WHERE source = 'public.secretive';
+DELETE FROM personalize.item_sync WHERE source = 'public.secretive';
+INSERT INTO personalize.item_sync VALUES ('public.another', '{"brand": "purchase_price"}', NULL, NULL, 'full', now(), 0, 0, 0, 'regress_item_job');
+INSERT INTO personalize.item_sync VALUES ('public.another', '{"brand": "purchase_price"}', NULL, NULL, 'full', now(), 0, 0, 0);
+UPDATE personalize.item_sync SET run_by = 'regress_item_job' WHERE source = 'public.another';
+RESET ROLE;
+ALTER TABLE public.secretive RENAME TO another;
+SET ROLE regress_item_job;
+SELECT * FROM personalize.sync_items('public.another');
+SELECT * FROM personalize.sync_items('public.another', '{"category": "label"}');
+SELECT * FROM personalize.sync_items('public.another');
+RESET ROLE;
+DROP TABLE public.another;
+DROP ROLE regress_item_job, regress_item_app;
 
 -- a view is as good as a table, rows without a usable id are left out and said
 CREATE VIEW offer AS SELECT CASE n WHEN 1 THEN 'v1' WHEN 2 THEN '' WHEN 3 THEN NULL WHEN 4 THEN repeat('x', 600) ELSE 'v5' END AS sku,

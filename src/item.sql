@@ -49,7 +49,7 @@ GRANT SELECT ON personalize.item TO personalize_analyst;
 
 
 CREATE TABLE personalize.item_sync (
-	source text PRIMARY KEY,
+	source text NOT NULL,
 	mapping jsonb NOT NULL,
 	changed_column text,
 	changed_until text,
@@ -57,10 +57,36 @@ CREATE TABLE personalize.item_sync (
 	last_run_at timestamptz NOT NULL,
 	inserted bigint NOT NULL,
 	updated bigint NOT NULL,
-	unavailable bigint NOT NULL
+	unavailable bigint NOT NULL,
+	run_by name NOT NULL DEFAULT current_user,
+	CONSTRAINT item_sync_pkey PRIMARY KEY (source, run_by)
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.item_sync', '');
-COMMENT ON TABLE personalize.item_sync IS 'what sync_items last did with each source';
+COMMENT ON TABLE personalize.item_sync IS 'what sync_items last did with each source, for each role that ran it';
+COMMENT ON COLUMN personalize.item_sync.run_by IS
+	'the role that ran it: its mapping holds for this role alone, which is also the only one that may change the row';
+
+-- A mapping decides which columns are copied with the rights of who runs it, so
+-- nobody writes one that another role obeys.
+CREATE FUNCTION personalize._item_sync_guard() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	owner_before name := CASE WHEN TG_OP <> 'INSERT' THEN OLD.run_by END;
+	owner_after name := CASE WHEN TG_OP <> 'DELETE' THEN NEW.run_by END;
+BEGIN
+	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
+		AND (owner_before <> current_user OR owner_after <> current_user) THEN
+		RAISE EXCEPTION 'item_sync of role "%" is not for role "%"',
+				CASE WHEN owner_before <> current_user THEN owner_before ELSE owner_after END, current_user
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Each role has mappings of its own, which sync_items() writes.';
+	END IF;
+	RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize._item_sync_guard() IS 'trigger of item_sync: a role writes its own rows only';
+REVOKE ALL ON FUNCTION personalize._item_sync_guard() FROM PUBLIC;
+CREATE TRIGGER item_sync_guard BEFORE INSERT OR UPDATE OR DELETE ON personalize.item_sync
+	FOR EACH ROW EXECUTE FUNCTION personalize._item_sync_guard();
 COMMENT ON COLUMN personalize.item_sync.changed_until IS 'the next incremental run reads rows whose changed_column is at least this';
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item_sync TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.item_sync TO personalize_analyst;
@@ -201,7 +227,16 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use full or incremental.';
 	END IF;
 	LOCK TABLE personalize.item_sync IN SHARE ROW EXCLUSIVE MODE;
-	SELECT * INTO last_sync FROM personalize.item_sync i WHERE i.source = source_name;
+	SELECT * INTO last_sync FROM personalize.item_sync i WHERE i.source = source_name AND i.run_by = current_user;
+	IF mapping IS NULL AND NOT FOUND THEN
+		SELECT i.run_by INTO problem FROM personalize.item_sync i
+			WHERE i.source = source_name AND i.mapping <> '{}' ORDER BY i.run_by LIMIT 1;
+		IF FOUND THEN
+			RAISE EXCEPTION 'the mapping of "%" was given by role "%", not by role "%"', source, problem, current_user
+				USING ERRCODE = 'insufficient_privilege',
+					HINT = 'Look at it in personalize.item_sync and give your own: a mapping decides which columns become public in the catalogue.';
+		END IF;
+	END IF;
 	wanted := coalesce(mapping, last_sync.mapping, '{}');
 	IF jsonb_typeof(wanted) <> 'object' THEN
 		RAISE EXCEPTION 'mapping must be a JSON object'
@@ -340,7 +375,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name) IS
-	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as at the last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; returns how many rows it inserted, updated and made unavailable';
+	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; returns how many rows it inserted, updated and made unavailable';
 
 CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
