@@ -21,14 +21,13 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
-#include "access/xlogutils.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "erasure_scrub.h"
 #include "erasure_sweep.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "lib/stringinfo.h"
+#include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
 #include "relation.h"
@@ -474,6 +473,12 @@ CheckMayScrub(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("scrub_erased() cannot run in a transaction that has written events"),
+				 errhint("COMMIT first.")));
+	/* it would wait for batches that wait for the people locked here */
+	if (PurgeLockIsHeld())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("scrub_erased() cannot run in the transaction that erases"),
 				 errhint("COMMIT first.")));
 }
 

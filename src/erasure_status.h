@@ -9,7 +9,6 @@
 
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
-#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
 /* Settings; see the README. */
