@@ -49,6 +49,12 @@ $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", '-d', $node->connstr('shop') ], 'pg_dump as SQL');
 $node->command_ok([ 'psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('second'), '-f', "$directory/plain.sql" ], 'restored by psql -1');
 my $before = $node->safe_psql('shop', readers_sql());
+my $pseudonyms = 'SELECT md5(string_agg(personalize._pseudonym(n)::text, \' \' ORDER BY n)) FROM generate_series(1, 9) AS n';
+my $same_people = $node->safe_psql('shop', $pseudonyms);
+my $anchor = $node->safe_psql('shop', 'SELECT personalize.ledger_anchor()');
+like($anchor, qr/"entries": [1-9]/, 'there is a ledger');
+is($node->safe_psql('second', "SELECT * FROM personalize.verify_ledger(anchor => '$anchor')"), '', 'the ledger is the one that was dumped');
+is($node->safe_psql('second', $pseudonyms), $same_people, 'pseudonyms are those of the dumped database');
 is($node->safe_psql('second', readers_sql()), $before, 'readers of the restored database see what those of the dumped one saw');
 $node->safe_psql('second', enable_sql());
 $node->safe_psql('second', 'SELECT FROM personalize.rollup_now()');
@@ -59,6 +65,10 @@ $node->safe_psql('postgres', 'CREATE DATABASE third');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('third'), '-f', "$directory/plain2.sql" ], 'and restored again');
 traffic($node, 'third', 3, 100);
 exact($node, 'third', 'the third generation');
+is($node->safe_psql('third', "SELECT * FROM personalize.verify_ledger(anchor => '$anchor')"), '', 'whose ledger has only grown');
+is($node->safe_psql('third', $pseudonyms), $same_people, 'and whose pseudonyms are the same');
+is($node->safe_psql('third', "BEGIN; DELETE FROM personalize.consent_ledger WHERE hash = (SELECT hash FROM personalize.consent_ledger ORDER BY hash LIMIT 1);
+	SELECT count(*) > 0 FROM personalize.verify_ledger(anchor => '$anchor')"), 't', 'an entry that is missing is missed');
 is($node->safe_psql('third', 'SELECT max(incarnation) FROM personalize._incarnation'), 3, 'counts its incarnations');
 
 # Into the same database, after DROP EXTENSION.
