@@ -356,7 +356,7 @@ DROP FUNCTION pol_leak(text);
 
 -- temp-table shadowing of every definer function, hostile search_path
 SELECT is_empty($$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'personalize'::regnamespace AND prosecdef
-	AND (proowner <> 'personalize_owner'::regrole OR proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'])$$, 'every definer function is the owner''s, with search_path pinned');
+	AND (proowner <> 'personalize_owner'::regrole OR NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false))$$, 'every definer function is the owner''s, with search_path pinned');
 SELECT string_agg(format('SELECT %s FROM %s(%s) AS f', CASE WHEN p.proretset THEN 'count(*)' ELSE 'f' END, p.oid::regproc,
 	(SELECT string_agg(CASE t WHEN 'text'::regtype THEN quote_literal('profile') WHEN 'boolean'::regtype THEN 'true' ELSE 'NULL::' || t::regtype END, ', ' ORDER BY n)
 		FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n))), '; ' ORDER BY p.oid) || ';' AS calls, count(*) AS call_count
