@@ -8,19 +8,21 @@
  *
  * Few people are restricted, and they alone are in the index
  * subject_restricted_idx; most of the time it is empty.  A reader of one person
- * looks there.  Who asks for one person after the other under one snapshot has
+ * looks there, unless the index never had an entry.  Who asks for one person after the other under one snapshot has
  * all of them read at once, which is then a look into memory.
  */
 #include "postgres.h"
 
 #include "restriction.h"
 
+#include "access/genam.h"
 #include "access/stratnum.h"
 #include "compat.h"
 #include "consent.h"
 #include "fmgr.h"
 #include "keyed.h"
 #include "relation.h"
+#include "storage/bufmgr.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -51,7 +53,9 @@ typedef struct Restricted
 /* What is known under the last snapshot asked about; InvalidOid: nothing. */
 static Oid	knownIndex;
 static SnapshotMark known;
+static bool nobody;				/* the index never had an entry */
 static int	lookups;			/* people looked up under it */
+static Restricted last;			/* the last of them */
 static HTAB *people;			/* of Restricted; NULL: not read */
 
 /* Relation cache callback: the index was replaced, as with the extension. */
@@ -126,6 +130,17 @@ ReadOne(int64 userKey, Snapshot snapshot)
 	return purposes;
 }
 
+/* True if a B-tree has no page but the one that describes it. */
+static bool
+IsEmpty(Oid indexId)
+{
+	Relation	index = index_open(indexId, AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(index) <= 1;
+
+	index_close(index, AccessShareLock);
+	return empty;
+}
+
 /* Begin anew under a snapshot. */
 static void
 Forget(const SnapshotMark *mark)
@@ -141,6 +156,7 @@ Forget(const SnapshotMark *mark)
 	lookups = 0;
 	known = *mark;
 	knownIndex = RelationFind("subject_restricted_idx", false);
+	nobody = IsEmpty(knownIndex);
 }
 
 /* The purposes a person's data is restricted for. */
@@ -153,8 +169,17 @@ RestrictionOf(int64 userKey)
 
 	if (knownIndex == InvalidOid || memcmp(&mark, &known, sizeof(mark)) != 0)
 		Forget(&mark);
+	if (nobody)
+		return 0;
+	/* the rows of one person often come together */
+	if (people == NULL && lookups > 0 && last.userKey == userKey)
+		return last.purposes;
 	if (people == NULL && lookups++ < SINGLE_LOOKUPS)
-		return ReadOne(userKey, snapshot);
+	{
+		last.userKey = userKey;
+		last.purposes = ReadOne(userKey, snapshot);
+		return last.purposes;
+	}
 	if (people == NULL)
 		people = ReadAll(snapshot);
 	if (hash_get_num_entries(people) == 0)

@@ -111,7 +111,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('functions', 'backdoor', 'a definer function of the owner elsewhere', 'CREATE FUNCTION public.backdoor() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS ''SELECT count(*) FROM personalize.subject''; GRANT CREATE ON SCHEMA public TO personalize_owner; ALTER FUNCTION public.backdoor() OWNER TO personalize_owner; REVOKE CREATE ON SCHEMA public FROM personalize_owner'),
 ('functions', 'backdoor', 'a definer function in the schema', 'CREATE FUNCTION personalize.backdoor() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS ''SELECT 1::bigint''; REVOKE ALL ON FUNCTION personalize.backdoor() FROM PUBLIC; ALTER FUNCTION personalize.backdoor() OWNER TO personalize_owner'),
 -- grants
-('grants', 'PUBLIC has EXECUTE on ROUTINE personalize.withdraw_consent', 'EXECUTE of a revoked function for PUBLIC', 'GRANT EXECUTE ON FUNCTION personalize.withdraw_consent TO PUBLIC'),
+('grants', 'PUBLIC has EXECUTE on ROUTINE personalize.forget', 'EXECUTE of a revoked function for PUBLIC', 'GRANT EXECUTE ON FUNCTION personalize.withdraw_consent TO PUBLIC; GRANT EXECUTE ON FUNCTION personalize.forget TO PUBLIC'),
 ('grants', '_ledger_mask', 'EXECUTE of an internal function', 'GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO sec_mallory'),
 ('grants', 'recommend.*|EXECUTE', 'EXECUTE that may be handed on', 'GRANT EXECUTE ON FUNCTION personalize.track TO sec_mallory WITH GRANT OPTION'),
 ('grants', 'INSERT.*subject', 'INSERT on a table', 'GRANT INSERT ON personalize.subject TO sec_mallory'),
