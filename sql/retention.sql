@@ -167,15 +167,18 @@ SELECT what, removed, result FROM personalize.apply_retention(as_of => '2020-09-
 SELECT count(*) AS sessions, (SELECT count(*) FROM personalize.posting) AS postings, (SELECT sessions FROM personalize._session_total) AS total FROM personalize.session;
 
 -- a step that fails is undone and told of, the others go on
-SELECT happened('p1', ARRAY['view_item'], '2020-10-01 12:00+00');
+SELECT happened('p1', ARRAY['view_item'], ts) FROM unnest('{2020-10-01 12:00+00,2020-10-02 12:00+00}'::timestamptz[]) AS ts;
 SELECT roll();
 CREATE VIEW in_the_way AS SELECT * FROM personalize.event_p20201001;
+CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it stays'; END $$;
+CREATE TRIGGER stay BEFORE DELETE ON personalize.rejected_event FOR EACH STATEMENT EXECUTE FUNCTION stay();
 SET client_min_messages = error;
 SELECT kind, what, removed, result, detail FROM personalize.apply_retention(as_of => '2021-06-01') WHERE result NOT IN ('done') OR removed > 0;
 RESET client_min_messages;
 SELECT task, last_result, failures, last_error FROM personalize.stat_retention WHERE last_result = 'failed';
 SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
 DROP VIEW in_the_way;
+DROP FUNCTION stay CASCADE;
 SELECT kind, what, removed, result FROM personalize.apply_retention(as_of => '2021-06-01') WHERE kind = 'raw';
 SELECT ok FROM personalize.health() WHERE "check" = 'retention';
 

@@ -11,6 +11,7 @@
 
 #include "retention.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "partition.h"
@@ -24,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -158,9 +160,49 @@ HoldDays(const RetentionRun *run, DueDay *days, int count)
 	return held;
 }
 
+/* Drop one day; if that fails (a view of somebody's stands on it) the others go on. */
+static void
+DropDay(const RetentionRun *run, DueDay *day)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	day->result = "done";
+	day->detail = NULL;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		if (!PartitionDrop(day->day))
+		{
+			day->result = "busy";
+			day->detail = "somebody reads this day";
+		}
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		day->result = "failed";
+		day->detail = error->message;
+		ereport(WARNING,
+				(errmsg("a day past its time cannot be dropped: %s", error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
 /* Drop the days that are held. */
 static void
-DropDays(DueDay *days, int count)
+DropDays(const RetentionRun *run, DueDay *days, int count)
 {
 	bool		locked = PartitionTryLockParent();
 
@@ -168,15 +210,22 @@ DropDays(DueDay *days, int count)
 	{
 		if (!days[i].held)
 			continue;
-		if (locked && PartitionDrop(days[i].day))
+		if (locked)
+			DropDay(run, &days[i]);
+		else
 		{
-			days[i].result = "done";
-			days[i].detail = NULL;
-			continue;
+			days[i].result = "busy";
+			days[i].detail = "somebody reads event";
 		}
-		days[i].result = "busy";
-		days[i].detail = locked ? "somebody reads this day" : "somebody reads event";
 	}
+}
+
+/* How bad a result is. */
+static int
+Badness(const char *result)
+{
+	return strcmp(result, "failed") == 0 ? 3 : strcmp(result, "busy") == 0 ? 2 :
+		strcmp(result, "waits") == 0 ? 1 : 0;
 }
 
 /* One row a day, and the worst of them for the whole. */
@@ -185,19 +234,19 @@ ReportDays(RetentionRun *run, RetentionTask *task, DueDay *days, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
+		DueDay	   *day = &days[i];
+		int			badness = Badness(day->result);
 		char		name[PARTITION_NAME_LENGTH];
 
-		PartitionName(days[i].day, name);
-		if (strcmp(days[i].result, "done") == 0 || strcmp(days[i].result, "would") == 0)
-			task->removed += days[i].events;
-		else if (strcmp(task->result, "busy") != 0)
+		PartitionName(day->day, name);
+		if (badness == 0)
+			task->removed += day->events;
+		else if (badness > Badness(task->result))
 		{
-			task->result = days[i].result;
-			task->detail = MemoryContextStrdup(run->context, psprintf("%s: %s", name, days[i].detail));
+			task->result = day->result;
+			task->detail = MemoryContextStrdup(run->context, psprintf("%s: %s", name, day->detail));
 		}
-		RetentionReport(run, task->kind, name,
-						strcmp(days[i].result, "busy") == 0 || strcmp(days[i].result, "waits") == 0 ? 0 : days[i].events,
-						days[i].result, days[i].detail);
+		RetentionReport(run, task->kind, name, badness == 0 ? day->events : 0, day->result, day->detail);
 	}
 }
 
@@ -310,7 +359,7 @@ RetentionExpireDays(RetentionRun *run, RetentionTask *task)
 		count = MAX_DAYS;
 	}
 	if (HoldDays(run, days, Min(count, MAX_DAYS)) > 0)
-		DropDays(days, count);
+		DropDays(run, days, count);
 	ReportDays(run, task, days, Min(count, MAX_DAYS));
 	if (count == 0)
 		RetentionReportTask(run, task, "event: whole days", 0);

@@ -34,7 +34,7 @@
 #include "utils/timestamp.h"
 
 /* So many people go in one call: the last step of it holds up those who store their events. */
-#define MAX_PEOPLE 5000
+#define MAX_PEOPLE 1000
 
 /* People of whom nothing but old decisions is known; $1: decisions before that are old. */
 #define IDLE_SQL \
