@@ -69,9 +69,11 @@ $node->safe_psql('one', 'CREATE EXTENSION personalize');
 my $fingerprint = q{SELECT string_agg(concat_ws(' ', oid, r.*), E'\n' ORDER BY rolname) FROM pg_roles AS r WHERE rolname LIKE 'personalize%'};
 my $made = $node->safe_psql('postgres', $fingerprint);
 is(scalar(split /\n/, $made), 8, 'the first database made eight roles');
-$node->safe_psql('postgres', 'CREATE DATABASE two');
+$node->safe_psql('postgres', 'CREATE DATABASE two; GRANT personalize_analytics TO personalize_analyst');
 $node->safe_psql('two', 'CREATE EXTENSION personalize');
 is($node->safe_psql('postgres', $fingerprint), $made, 'the second adopted them as they were');
+is($node->safe_psql($_, q{SELECT string_agg(detail, '; ') FROM personalize.security_check() WHERE NOT ok}), 'role personalize_analyst is a member of personalize_analytics', "$_: analysts who hold a purpose are no reason to refuse, but told of") for qw(one two);
+$node->safe_psql('postgres', 'REVOKE personalize_analytics FROM personalize_analyst');
 is($node->safe_psql($_, q{SELECT string_agg(detail, '; ') FROM personalize.security_check() WHERE NOT ok}), '', "$_ is as safe as shipped") for qw(one two);
 
 # The same people in both; whose the purpose marketing is differs.
