@@ -165,8 +165,11 @@ sub make_bad
 {
 	my ($shop) = @_;
 	my $message = make_message($shop);
-	my $kind = between(0, 4);
+	my $kind = between(0, 5);
 
+	# nobody's, as far as can be told, but it names somebody
+	return { user => $message->{user}, bad => 1, raw => '{"user_id": {"id": ' . json($message->{id}) . '}, "event": "view_item"}' }
+	  if $kind == 5 && !$shop->{gone}{ $message->{user} };
 	return { %$message, bad => 1, ts => 'not a time' } if $kind == 0;
 	return { %$message, bad => 1, ts => '2199-01-01' } if $kind == 1;
 	return { %$message, bad => 1, event => '' } if $kind == 2;
@@ -313,9 +316,10 @@ sub make_stream
 	my $calls = between(32, 40);
 	my %at;
 	my %gone;
+	$shop->{gone} = \%gone;
 
 	# one roll-up at least in most runs, several in half of them; the end stays un-rolled
-	push @{ $at{$_} }, 'rollup' for places(chance(0.97) ? 1 : 0, $calls * 0.35, $calls * 0.85);
+	push @{ $at{$_} }, 'rollup' for places(chance(0.99) ? 1 : 0, $calls * 0.35, $calls * 0.85);
 	if (chance(0.5))
 	{
 		push @{ $at{$_} }, 'rollup' for places(between(1, 4), 2, $calls * 0.9);
@@ -324,7 +328,7 @@ sub make_stream
 	push @{ $at{$_} }, 'statement' for places(between(10, 18), 0, $calls);
 	push @{ $at{$_} }, 'return' for places(chance(0.12) ? between(1, 2) : 0, $calls * 0.5, $calls);
 	push @{ $at{$_} }, 'rebuild' for places(chance(0.04) ? 1 : 0, $calls * 0.3, $calls);
-	if (chance(0.1))
+	if (chance(0.07))
 	{
 		my ($off, $on) = sort { $a <=> $b } places(2, 0, $calls);
 		my $name = pick(qw(profile item_stat neighbour));
@@ -470,6 +474,11 @@ my %tellers = (
 		my @objects;
 		for my $m (@{ $_[0] })
 		{
+			if ($m->{raw})
+			{
+				push @objects, $m->{raw};
+				next;
+			}
 			my @parts = ('"event": ' . json($m->{event}), '"ts": ' . json($m->{ts}));
 			push @parts, '"user_id": ' . json($m->{id}) if defined $m->{id};
 			push @parts, '"item_id": ' . json($m->{item}) if defined $m->{item};

