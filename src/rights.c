@@ -25,6 +25,7 @@
 #include "item_stat.h"
 #include "key.h"
 #include "ledger.h"
+#include "message_id.h"
 #include "miscadmin.h"
 #include "neighbour.h"
 #include "processor.h"
@@ -46,6 +47,7 @@ PG_FUNCTION_INFO_V1(personalize_rectify);
 PG_FUNCTION_INFO_V1(personalize_event_details);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
 PG_FUNCTION_INFO_V1(personalize_message_stub);
+PG_FUNCTION_INFO_V1(personalize_message_key_stub);
 PG_FUNCTION_INFO_V1(personalize_session_number);
 
 /* Refuse where nothing can be written. */
@@ -337,16 +339,18 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* _message_stub(message): what a message that was no uuid tells of its key. */
+/* _message_stub(message): equal to that of the key of the same message. */
 Datum
 personalize_message_stub(PG_FUNCTION_ARGS)
 {
-	uint64		hash;
+	PG_RETURN_INT64(MessageIdProbe(PG_GETARG_UUID_P(0)));
+}
 
-	memcpy(&hash, PG_GETARG_UUID_P(0)->data, sizeof(hash));
-	/* the version of the uuid took the place of four bits */
-	((uint8 *) &hash)[6] &= 0x0f;
-	PG_RETURN_INT64((int64) (hash | UINT64CONST(1) << 63));
+/* _message_stub(message_key): equal to that of the message. */
+Datum
+personalize_message_key_stub(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(MessageIdProbeOfKey(PG_GETARG_INT64(0)));
 }
 
 /* _session_number(user_key, given, session_key): what postings call a session. */

@@ -237,7 +237,11 @@ COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personaliz
 CREATE FUNCTION personalize._message_stub(message uuid) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_message_stub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._message_stub(uuid) IS
-	'what a message in message_seen tells of event.message_key, where the message_id was no uuid: all but the bits 52 to 55, which are 0';
+	'what a message in message_seen tells of event.message_key';
+CREATE FUNCTION personalize._message_stub(message_key bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_message_key_stub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._message_stub(bigint) IS
+	'what an event.message_key tells of the message in message_seen: equal for the same message';
 CREATE FUNCTION personalize._purpose_names(mask integer) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -347,8 +351,7 @@ BEGIN
 				ORDER BY m.message), '[]')
 			FROM personalize.message_seen m
 			WHERE cardinality(messages) > 0
-				AND (personalize.user_key(m.message) IN (SELECT k FROM unnest(messages) k)
-					OR personalize._message_stub(m.message) IN (SELECT k & ~(15::bigint << 52) FROM unnest(messages) k))),
+				AND personalize._message_stub(m.message) IN (SELECT personalize._message_stub(k) FROM unnest(messages) k)),
 		'erasures', (
 			SELECT coalesce(jsonb_agg(jsonb_build_object('forgotten_at', b.forgotten_at, 'epoch', b.epoch,
 				'returned_at', b.returned_at, 'pseudonym', b.pseudonym,
@@ -402,7 +405,7 @@ REVOKE ALL ON FUNCTION
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_stub(uuid), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._message_stub(uuid), personalize._message_stub(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
 	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text), personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
@@ -413,7 +416,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_stub(uuid), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._message_stub(uuid), personalize._message_stub(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
 	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text)
 	TO personalize_owner;
