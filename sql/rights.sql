@@ -204,3 +204,20 @@ SELECT personalize.restrict('eve', ARRAY['analytics', 'recommendations']);
 SELECT personalize.forget('eve') IS NOT NULL AS forgotten;
 SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
 SELECT personalize.export_user('eve') -> 'events', personalize.export_user('eve') #> '{erasures,0,epoch}';
+
+-- what was stored while the default allowed it goes when the default changes back
+INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed'), ('personalization', 'allowed');
+TRUNCATE told; INSERT INTO told SELECT * FROM pg_temp.hashes();
+SELECT count(personalize.track(u, 'purchase', 2, '{"price": 2}', ts => noon - interval '10 minutes', message_id => 'silent' || u))
+	FROM clock, unnest(ARRAY['silent1', 'silent2', 'silent3']) u;
+SELECT personalize.set_preference('silent1', 'hidden_item', 1);
+SELECT processor, events FROM personalize.rollup_now();
+SELECT personalize.track('silent3', 'view_item', 2, ts => noon - interval '10 minutes', message_id => 'waits') FROM clock;
+SELECT personalize.purge_undecided(ARRAY['analytics']);
+UPDATE personalize.purpose_default SET answer = 'denied';
+SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization'], 2);
+SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization']);
+SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization']);
+SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
+SELECT count(*) FROM personalize.event WHERE consent <> 0 AND user_key IN (SELECT personalize.user_key('silent' || i) FROM generate_series(1, 3) i);
+SELECT personalize.purge_undecided(NULL);

@@ -378,6 +378,20 @@ ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes
 	return AllowedNow(&outcome, purposes);
 }
 
+/* Take purposes away from what was stored while the default allowed them. */
+void
+ConsentTakeAway(int64 userKey, int32 bits)
+{
+	ConsentOutcome never;
+
+	memset(&never, 0, sizeof(never));
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		never.since[bit] = DT_NOEND;
+	RunPurges(&uncounts, userKey, bits);
+	ClearUntil(userKey, bits, &never);
+	RunPurges(&purges, userKey, bits);
+}
+
 /* withdraw_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
 Datum
 personalize_withdraw_consent(PG_FUNCTION_ARGS)

@@ -53,4 +53,7 @@ extern void ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outco
 extern Datum ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,
 							 const char *function);
 
+/* Purge what needed purposes without a decision, with the person's stripe locked. */
+extern void ConsentTakeAway(int64 userKey, int32 bits);
+
 #endif

@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(personalize_export_user);
 PG_FUNCTION_INFO_V1(personalize_restrict);
 PG_FUNCTION_INFO_V1(personalize_lift_restriction);
 PG_FUNCTION_INFO_V1(personalize_object_to);
+PG_FUNCTION_INFO_V1(personalize_purge_undecided);
 PG_FUNCTION_INFO_V1(personalize_rectify);
 PG_FUNCTION_INFO_V1(personalize_event_details);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
@@ -198,6 +199,92 @@ personalize_object_to(PG_FUNCTION_ARGS)
 	CheckMayWrite("object_to()");
 	GetDecision(fcinfo, "objection", purposes, &decision);
 	return ConsentWithdraw(&decision, purposes, "object_to()");
+}
+
+/* People of whom something is stored for purposes that they may not have spoken about. */
+static int64 *
+ReadUndecided(int32 bits, int32 limit, uint64 *count)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(bits), Int32GetDatum(limit)};
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+	int64	   *keys;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	*count = SpiUtilRun(&plan,
+						"SELECT u.k FROM ("
+						" SELECT user_key AS k FROM personalize.event WHERE consent & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.rejected_event"
+						"  WHERE consent & $1 <> 0 AND user_key IS NOT NULL"
+						" UNION SELECT user_key FROM personalize.profile WHERE mask & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.session WHERE consent & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.preference WHERE $1 & 2 <> 0) u"
+						" LEFT JOIN personalize.subject s ON s.user_key = u.k"
+						" WHERE $1 & ~(coalesce(s.decided, 0) | coalesce(s.restricted, 0)) <> 0"
+						" ORDER BY u.k LIMIT $2",
+						lengthof(types), types, values, NULL, false);
+	keys = MemoryContextAlloc(context, sizeof(int64) * Max(*count, 1));
+	for (uint64 i = 0; i < *count; i++)
+		keys[i] = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+	SpiUtilEnd(&scope);
+	return keys;
+}
+
+/* The purposes of bits that a person has not spoken about, as of now. */
+static int32
+UndecidedNow(int64 userKey, int32 bits, int32 all)
+{
+	ConsentState state = {.userKey = userKey};
+	ConsentState *states[] = {&state};
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	ConsentReadStates(states, 1, all, GetActiveSnapshot());
+	PopActiveSnapshot();
+	return bits & ~state.decided;
+}
+
+/* purge_undecided(purposes, max_people) → people of whom something was taken away. */
+Datum
+personalize_purge_undecided(PG_FUNCTION_ARGS)
+{
+	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	bool		stripes[EVENT_SHARDS] = {false};
+	int64		purged = 0;
+	uint64		count;
+	int32		bits;
+	int64	   *keys;
+
+	CheckMayWrite("purge_undecided()");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "purposes" : "max_people")));
+	bits = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(0), purposes);
+	if (bits & purposes->allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("people who have not spoken still allow: %s",
+						ConsentFormatMask(bits & purposes->allowed, purposes)),
+				 errhint("Change personalize.purpose_default first.")));
+	keys = ReadUndecided(bits, PG_GETARG_INT32(1), &count);
+	for (uint64 i = 0; i < count; i++)
+		stripes[EventShard(keys[i])] = true;
+	PurgeLockStripes(stripes, "nothing is purged");
+	for (uint64 i = 0; i < count; i++)
+	{
+		int32		undecided = UndecidedNow(keys[i], bits, purposes->all);
+
+		CHECK_FOR_INTERRUPTS();
+		if (undecided == 0)
+			continue;
+		ConsentTakeAway(keys[i], undecided);
+		purged++;
+	}
+	PG_RETURN_INT64(purged);
 }
 
 /* _event_details(event, properties) → (value, slot) as ingestion reads them. */

@@ -24,6 +24,13 @@ CREATE FUNCTION personalize.object_to(
 COMMENT ON FUNCTION personalize.object_to(personalize.entity_id, text[], text, text) IS
 	'records that a person objects to purposes (NULL: any): a withdrawal, whose basis in consent_ledger is the objection and its grounds; returns the purposes still allowed';
 
+CREATE FUNCTION personalize.purge_undecided(purposes text[], max_people integer DEFAULT 1000) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_purge_undecided' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.purge_undecided(text[], integer) IS
+	'after purpose_default has been set back to denied: takes out what was stored for purposes by people who have not spoken about them, as a withdrawal does, of up to max_people; returns of how many, 0: it is done. Error 55000 while the default still allows a purpose';
+REVOKE ALL ON FUNCTION personalize.purge_undecided(text[], integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.purge_undecided(text[], integer) TO personalize_admin;
+
 -- correction
 CREATE FUNCTION personalize._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint)
 	AS 'MODULE_PATHNAME', 'personalize_event_details' LANGUAGE C STABLE STRICT PARALLEL SAFE;
