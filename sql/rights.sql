@@ -29,15 +29,24 @@ BEGIN
 	END IF;
 	PERFORM personalize.set_preference('ann', 'favourite_brand', 'b1'), personalize.set_preference('ann', 'hidden_item', CASE WHEN mistaken THEN 'x' ELSE '5' END);
 	UPDATE personalize.preference SET set_at = noon;
+END $$;
+-- in one transaction, or a worker would be at it too
+CREATE FUNCTION pg_temp.roll() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	done text;
+BEGIN
 	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	SELECT string_agg(r.processor || ' ' || r.events, ', ') INTO done FROM personalize.rollup_now() r;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	RETURN done;
 END $$;
 SELECT pg_temp.story(false);
-SELECT processor, events FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 CREATE TEMP TABLE told AS SELECT * FROM pg_temp.hashes();
 DROP EXTENSION personalize CASCADE;
 CREATE EXTENSION personalize;
 SELECT pg_temp.story(true);
-SELECT processor, events FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
 
 -- what cannot be corrected, and why
@@ -126,10 +135,10 @@ SELECT * FROM personalize.verify_index();
 -- others count on meanwhile, and granting again does not lift it
 SELECT personalize.grant_consent('ann', ARRAY['personalization']);
 SELECT personalize.track('bob', 'view_item', 6, message_id => 'bob5', ts => noon - interval '5 hours') FROM clock;
-SELECT processor, events FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT features, events, people, views FROM pg_temp.seen('ann');
 SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['item_stat', 'neighbour', 'profile']) p;
-SELECT count(*) FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT features, events, people, views, sessions FROM pg_temp.seen('ann');
 -- for one purpose only
 SELECT personalize.lift_restriction('ann', ARRAY['personalization', 'marketing']);
@@ -148,7 +157,7 @@ CREATE TEMP TABLE waiting AS SELECT views + 1 AS views FROM pg_temp.seen('ann');
 SELECT personalize.restrict('ann');
 SELECT personalize.track('bob', 'search', properties => '{"query": "x"}', message_id => 'push'),
 	personalize.track('bob', 'view_item', 5, message_id => 'push2');
-SELECT count(*) FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT personalize.lift_restriction('ann');
 SELECT s.views - w.views AS bob_only FROM pg_temp.seen('ann') s, waiting w;
 SELECT * FROM personalize.verify_index();
@@ -192,13 +201,13 @@ DROP ROLE rights_clerk, rights_fraud;
 
 -- erased while restricted: as if never seen
 SELECT pg_temp.story(false);
-SELECT count(*) FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 TRUNCATE told; INSERT INTO told SELECT * FROM pg_temp.hashes();
 SELECT personalize.grant_consent('eve', ARRAY['analytics', 'personalization', 'recommendations']);
 SELECT count(personalize.track('eve', k, i, '{"price": 2, "order_id": "o9"}', ts => noon - interval '10 minutes', message_id => 'eve' || k || i, session_id => 's'))
 	FROM clock, generate_series(1, 3) i, unnest(ARRAY['view_item', 'purchase']) k;
 SELECT personalize.set_preference('eve', 'hidden_item', 1);
-SELECT processor, events FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
 SELECT personalize.restrict('eve', ARRAY['analytics', 'recommendations']);
 SELECT personalize.forget('eve') IS NOT NULL AS forgotten;
@@ -211,7 +220,7 @@ TRUNCATE told; INSERT INTO told SELECT * FROM pg_temp.hashes();
 SELECT count(personalize.track(u, 'purchase', 2, '{"price": 2}', ts => noon - interval '10 minutes', message_id => 'silent' || u))
 	FROM clock, unnest(ARRAY['silent1', 'silent2', 'silent3']) u;
 SELECT personalize.set_preference('silent1', 'hidden_item', 1);
-SELECT processor, events FROM personalize.rollup_now();
+SELECT pg_temp.roll();
 SELECT personalize.track('silent3', 'view_item', 2, ts => noon - interval '10 minutes', message_id => 'waits') FROM clock;
 SELECT personalize.purge_undecided(ARRAY['analytics']);
 UPDATE personalize.purpose_default SET answer = 'denied';
@@ -221,3 +230,7 @@ SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization']);
 SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
 SELECT count(*) FROM personalize.event WHERE consent <> 0 AND user_key IN (SELECT personalize.user_key('silent' || i) FROM generate_series(1, 3) i);
 SELECT personalize.purge_undecided(NULL);
+-- a message_id that is a uuid, however it is written
+SELECT personalize.track('bob', 'view_item', 3, message_id => 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee');
+SELECT personalize.rectify('bob', '{"item_id": 4}', message_id => 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee'::uuid);
+SELECT item_key FROM personalize.event ORDER BY txid DESC LIMIT 1;

@@ -47,8 +47,8 @@ PG_FUNCTION_INFO_V1(personalize_purge_undecided);
 PG_FUNCTION_INFO_V1(personalize_rectify);
 PG_FUNCTION_INFO_V1(personalize_event_details);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
-PG_FUNCTION_INFO_V1(personalize_message_stub);
-PG_FUNCTION_INFO_V1(personalize_message_key_stub);
+PG_FUNCTION_INFO_V1(personalize_message_probe);
+PG_FUNCTION_INFO_V1(personalize_message_probe_of_key);
 PG_FUNCTION_INFO_V1(personalize_session_number);
 
 /* Refuse where nothing can be written. */
@@ -335,7 +335,11 @@ GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
 	if (PG_ARGISNULL(2))
 		correction->nulls[2] = 'n';
 	else
-		correction->values[2] = Int64GetDatum(KeyFromText(KeyIdArgument(fcinfo, 2, "message_id")));
+	{
+		text	   *id = KeyIdArgument(fcinfo, 2, "message_id");
+
+		correction->values[2] = Int64GetDatum(MessageIdKey(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)));
+	}
 	for (int i = 3; i < 5; i++)
 	{
 		correction->values[i] = PG_GETARG_DATUM(i);
@@ -426,16 +430,16 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* _message_stub(message): equal to that of the key of the same message. */
+/* _message_probe(message): what finds the events of a message that was seen. */
 Datum
-personalize_message_stub(PG_FUNCTION_ARGS)
+personalize_message_probe(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(MessageIdProbe(PG_GETARG_UUID_P(0)));
 }
 
-/* _message_stub(message_key): equal to that of the message. */
+/* _message_probe(message_key): the same, from the event. */
 Datum
-personalize_message_key_stub(PG_FUNCTION_ARGS)
+personalize_message_probe_of_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(MessageIdProbeOfKey(PG_GETARG_INT64(0)));
 }

@@ -241,14 +241,14 @@ CREATE FUNCTION personalize.rectify(
 COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer) IS
 	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts';
 -- a copy of everything
-CREATE FUNCTION personalize._message_stub(message uuid) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'personalize_message_stub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._message_stub(uuid) IS
-	'what a message in message_seen tells of event.message_key';
-CREATE FUNCTION personalize._message_stub(message_key bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'personalize_message_key_stub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._message_stub(bigint) IS
-	'what an event.message_key tells of the message in message_seen: equal for the same message';
+CREATE FUNCTION personalize._message_probe(message uuid) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_message_probe' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._message_probe(uuid) IS
+	'equal for message_seen.message and event.message_key of the same message';
+CREATE FUNCTION personalize._message_probe(message_key bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_message_probe_of_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._message_probe(bigint) IS
+	'equal for message_seen.message and event.message_key of the same message';
 CREATE FUNCTION personalize._purpose_names(mask integer) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -358,7 +358,7 @@ BEGIN
 				ORDER BY m.message), '[]')
 			FROM personalize.message_seen m
 			WHERE cardinality(messages) > 0
-				AND personalize._message_stub(m.message) IN (SELECT personalize._message_stub(k) FROM unnest(messages) k)),
+				AND personalize._message_probe(m.message) IN (SELECT personalize._message_probe(k) FROM unnest(messages) k)),
 		'erasures', (
 			SELECT coalesce(jsonb_agg(jsonb_build_object('forgotten_at', b.forgotten_at, 'epoch', b.epoch,
 				'returned_at', b.returned_at, 'pseudonym', b.pseudonym,
@@ -412,7 +412,7 @@ REVOKE ALL ON FUNCTION
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_stub(uuid), personalize._message_stub(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
 	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text), personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
@@ -423,7 +423,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize._event_number(text), personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_stub(uuid), personalize._message_stub(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
+	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
 	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text)
 	TO personalize_owner;
