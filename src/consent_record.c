@@ -13,6 +13,8 @@
 
 #include "consent_change.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -20,9 +22,12 @@
 #include "key.h"
 #include "keyed.h"
 #include "ledger.h"
+#include "relation.h"
 #include "spi_util.h"
+#include "table_writer.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -95,7 +100,40 @@ LockSubject(const ConsentDecision *decision, Subject *subject)
 	return slot != NULL;
 }
 
-/* Insert the person's row as it shall be; false: somebody else has, who was waited for. */
+/* Insert the person's row as it shall be; false: somebody else has, or may have. */
+static bool
+TryInsertSubject(const ConsentDecision *decision, const ConsentOutcome *outcome)
+{
+	Relation	subjects = RelationOpenTable("subject", RowExclusiveLock);
+	TableWriter *writer = TableWriterBegin(subjects);
+	Datum		values[SUBJECT_COLUMNS] = {0};
+	bool		nulls[SUBJECT_COLUMNS] = {false};
+	const List *conflicts;
+	bool		inserted;
+
+	if (RelationGetDescr(subjects)->natts != SUBJECT_COLUMNS)
+		elog(ERROR, "subject has %d columns, not %d", RelationGetDescr(subjects)->natts, SUBJECT_COLUMNS);
+	values[SUBJECT_USER_KEY - 1] = Int64GetDatum(decision->userKey);
+	values[SUBJECT_USER_ID - 1] = PointerGetDatum(decision->userId);
+	values[SUBJECT_GRANTED - 1] = Int32GetDatum(outcome->granted);
+	values[SUBJECT_DECIDED - 1] = Int32GetDatum(outcome->decided);
+	nulls[SUBJECT_SINCE - 1] = true;
+	values[SUBJECT_RESTRICTED - 1] = Int32GetDatum(0);
+	TableWriterAdd(writer, values, nulls);
+	conflicts = TableWriterConflicts(writer);
+	inserted = conflicts == NIL;
+	if (!inserted)
+	{
+		CommandCounterIncrement();
+		simple_heap_delete(subjects, &((WriterConflict *) linitial(conflicts))->tid);
+		CommandCounterIncrement();
+	}
+	TableWriterEnd(writer);
+	table_close(subjects, NoLock);
+	return inserted;
+}
+
+/* The same, after waiting for whoever is at it. */
 static bool
 InsertSubject(const ConsentDecision *decision, const ConsentOutcome *outcome)
 {
@@ -223,7 +261,7 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 			UpdateSubject(decision, &subject, &foreseen);
 			break;
 		}
-		if (InsertSubject(decision, &foreseen))
+		if (TryInsertSubject(decision, &foreseen) || InsertSubject(decision, &foreseen))
 			break;
 	}
 	AppendEntry(&person, &entry);

@@ -23,6 +23,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
@@ -35,6 +36,7 @@ typedef struct WriterIndex
 	Relation	relation;
 	IndexInfo  *info;
 	bool		oncePerBlock;	/* a BRIN index over the constant column */
+	EState	   *predicateState;	/* NULL: not a partial index */
 } WriterIndex;
 
 struct TableWriter
@@ -75,7 +77,8 @@ OpenIndexes(TableWriter *writer, int constantColumn)
 			.info = info,
 			.oncePerBlock = index->rd_rel->relam == BRIN_AM_OID &&
 			info->ii_NumIndexAttrs == 1 &&
-			info->ii_IndexAttrNumbers[0] == constantColumn
+			info->ii_IndexAttrNumbers[0] == constantColumn,
+			.predicateState = info->ii_Predicate == NIL ? NULL : CreateExecutorState()
 		};
 	}
 	list_free(indexIds);
@@ -111,6 +114,22 @@ AddConflict(TableWriter *writer, int64 row, ItemPointer tid)
 	writer->conflicts = lappend(writer->conflicts, conflict);
 }
 
+/* True if a row belongs into the index. */
+static bool
+BelongsIntoIndex(WriterIndex *index, TupleTableSlot *slot)
+{
+	ExprContext *context;
+
+	if (index->predicateState == NULL)
+		return true;
+	context = GetPerTupleExprContext(index->predicateState);
+	context->ecxt_scantuple = slot;
+	if (index->info->ii_PredicateState == NULL)
+		index->info->ii_PredicateState = ExecPrepareQual(index->info->ii_Predicate,
+														 index->predicateState);
+	return ExecQual(index->info->ii_PredicateState, context);
+}
+
 /* Enter the rows just written into one index. */
 static void
 InsertIntoIndex(TableWriter *writer, WriterIndex *index)
@@ -128,6 +147,8 @@ InsertIntoIndex(TableWriter *writer, WriterIndex *index)
 		if (index->oncePerBlock && block == lastBlock)
 			continue;
 		lastBlock = block;
+		if (!BelongsIntoIndex(index, slot))
+			continue;
 		FormIndexDatum(index->info, slot, NULL, values, nulls);
 		if (!index_insert(index->relation, values, nulls, &slot->tts_tid, writer->relation,
 						  unique ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO, false, index->info) &&
@@ -196,6 +217,8 @@ TableWriterEnd(TableWriter *writer)
 	for (int i = 0; i < writer->indexCount; i++)
 	{
 		CompatIndexInsertCleanup(writer->indexes[i].relation, writer->indexes[i].info);
+		if (writer->indexes[i].predicateState != NULL)
+			FreeExecutorState(writer->indexes[i].predicateState);
 		index_close(writer->indexes[i].relation, NoLock);
 	}
 	list_free_deep(writer->conflicts);
