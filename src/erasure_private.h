@@ -23,6 +23,7 @@ typedef struct Erasure
 	int64		cutoff;
 	bool		deletesEvents;
 	HTAB	   *messages;		/* of MessageOwner; NULL: none */
+	KeySet		probes;			/* the same messages, quicker to ask */
 	ItemStatUncount *uncount;
 	ErasureCandidates *candidates;	/* NULL: not noted */
 	TxidSnapshot *positions[EVENT_SHARDS];	/* of the profile processor */

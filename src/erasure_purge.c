@@ -125,29 +125,39 @@ static void
 CollectMessage(Erasure *erasure, ErasurePerson *person, const EventRow *row)
 {
 	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(MessageOwner)};
+	MemoryContext caller;
 	MessageOwner *owner;
 	int64		probe;
 
 	if (!row->hasMessage)
 		return;
+	caller = MemoryContextSwitchTo(GetMemoryChunkContext(erasure));
 	if (erasure->messages == NULL)
+	{
 		erasure->messages = hash_create("personalize messages", 256, &control,
 										HASH_ELEM | HASH_BLOBS);
+		KeySetInit(&erasure->probes, 256);
+	}
 	probe = MessageIdProbeOfKey(row->messageKey);
 	owner = hash_search(erasure->messages, &probe, HASH_ENTER, NULL);
 	owner->person = person;
+	KeySetAdd(&erasure->probes, probe);
+	MemoryContextSwitchTo(caller);
 }
 
 static bool
 HasMessage(void *arg, int64 probe)
 {
-	return hash_search(arg, &probe, HASH_FIND, NULL) != NULL;
+	const Erasure *erasure = arg;
+
+	return KeySetHas(&erasure->probes, probe);
 }
 
 static void
 CountMessage(void *arg, int64 probe)
 {
-	MessageOwner *owner = hash_search(arg, &probe, HASH_FIND, NULL);
+	Erasure    *erasure = arg;
+	MessageOwner *owner = hash_search(erasure->messages, &probe, HASH_FIND, NULL);
 
 	owner->person->counts[ERASED_MESSAGES]++;
 }
@@ -155,7 +165,7 @@ CountMessage(void *arg, int64 probe)
 static void
 PurgeMessages(Erasure *erasure)
 {
-	DedupChoice choice = {.has = HasMessage,.erased = CountMessage,.arg = erasure->messages};
+	DedupChoice choice = {.has = HasMessage,.erased = CountMessage,.arg = erasure};
 
 	if (erasure->messages == NULL)
 		return;
