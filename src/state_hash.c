@@ -86,8 +86,8 @@ static const StateTable stateTables[] = {
 		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
 		" FROM personalize._dictionary_log l WHERE l.kind = 'u'"},
 	{"subject",
-		"SELECT jsonb_build_object('user', s.user_key, 'id', s.user_id, 'granted', s.granted,"
-		" 'decided', s.decided) FROM personalize.subject s"},
+		/* since is set for those who came back after an erasure */
+		"SELECT to_jsonb(s) - 'since' FROM personalize.subject s"},
 	{"consent_ledger",
 		"SELECT jsonb_build_object('user', l.user_key, 'place', row_number() OVER ("
 		"  PARTITION BY l.user_key ORDER BY l.effective_at, l.recorded_at, l.purposes, l.granted),"

@@ -209,7 +209,7 @@ sub make_statement
 	my $number = between(0, $shop->{regulars} - 1);
 	return () if $gone->{$number};
 	my $user = literal($shop->{users}[$number]{id});
-	my $kind = between(0, 9);
+	my $kind = between(0, 10);
 	my $some = sub { return 'ARRAY[' . join(', ', map { literal($_) } @_) . ']::text[]'; };
 	my $sql;
 
@@ -234,9 +234,27 @@ sub make_statement
 		  : pick('Acme', 'Zeta', 'hats', $shop->{users}[$number]{colour});
 		$sql = "SELECT personalize.set_preference($user, '$name', " . literal($value) . ')';
 	}
-	else
+	elsif ($kind == 9)
 	{
 		$sql = "SELECT personalize.clear_preference($user, 'favourite_brand')";
+	}
+	elsif ($number == 0)
+	{
+		return ();
+	}
+	elsif (chance(0.3))
+	{
+		$sql = "SELECT personalize.object_to($user, " . $some->(pick(@purposes)) . ", 'no reason')";
+	}
+	elsif ($shop->{restricted}{$number} && chance(0.6))
+	{
+		delete $shop->{restricted}{$number};
+		$sql = "SELECT personalize.lift_restriction($user)";
+	}
+	else
+	{
+		$shop->{restricted}{$number} = 1;
+		$sql = "SELECT personalize.restrict($user, " . (chance(0.4) ? 'NULL' : $some->(pick(@purposes))) . ", 'a dispute')";
 	}
 	return { what => 'say', user => $number, sql => $sql };
 }
@@ -366,6 +384,7 @@ sub make_stream
 				push @operations, { what => 'forget', users => \@chosen, ids => [ map { $shop->{users}[$_]{id} } @chosen ] };
 				@gone{@chosen} = (1) x @chosen;
 				delete @{ $shop->{returned} }{@chosen};
+				delete @{ $shop->{restricted} }{@chosen};
 			}
 			elsif ($what eq 'return' && grep { $_ < $shop->{regulars} } keys %gone)
 			{
