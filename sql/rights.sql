@@ -234,3 +234,10 @@ SELECT personalize.purge_undecided(NULL);
 SELECT personalize.track('bob', 'view_item', 3, message_id => 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee');
 SELECT personalize.rectify('bob', '{"item_id": 4}', message_id => 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee'::uuid);
 SELECT item_key FROM personalize.event ORDER BY txid DESC LIMIT 1;
+
+-- what restricts a person does not supersede what the person allowed
+SELECT personalize.grant_consent('fay', ARRAY['marketing']);
+SELECT personalize.restrict('fay', ARRAY['marketing']);
+SELECT personalize._ledger_prune('infinity') >= 0 AS pruned;
+SELECT personalize.lift_restriction('fay', ARRAY['marketing']);
+SELECT purpose FROM personalize.consent_of('fay') WHERE allowed;

@@ -62,7 +62,8 @@ PG_FUNCTION_INFO_V1(personalize_ledger_prune);
 /*
  * Take out of the ledger what was superseded before $1: for each of its purposes
  * there is a later withdrawal or, if it is a withdrawal, a later decision.  So
- * neither what holds today nor since when it is granted changes.
+ * neither what holds today nor since when it is granted changes.  Restrictions
+ * are superseded by restrictions, and consent by consent.
  */
 #define PRUNE_SQL \
 	"WITH pruned AS (" \
@@ -72,7 +73,8 @@ PG_FUNCTION_INFO_V1(personalize_ledger_prune);
 	"   WHERE l.purposes & (1 << b.bit) <> 0 AND NOT EXISTS (" \
 	"    SELECT FROM personalize.consent_ledger n" \
 	"    WHERE n.user_key = l.user_key AND NOT n.erased AND n.purposes & (1 << b.bit) <> 0" \
-	"    AND n.effective_at > l.effective_at AND n.effective_at < $1 AND NOT (n.granted AND l.granted))))" \
+	"    AND n.effective_at > l.effective_at AND n.effective_at < $1 AND NOT (n.granted AND l.granted)" \
+	"    AND coalesce(starts_with(n.basis, 'restriction'), false) = coalesce(starts_with(l.basis, 'restriction'), false))))" \
 	"  RETURNING l.hash, l.txid)" \
 	" INSERT INTO personalize._ledger_pruned SELECT hash, txid, clock_timestamp() FROM pruned"
 
