@@ -247,7 +247,8 @@ BEGIN
 	RAISE INFO '% reads % events', current_user, (SELECT count(*) FROM personalize.event);
 	RETURN NEW;
 END $$;
-CREATE TRIGGER spy BEFORE INSERT ON personalize.subject FOR EACH ROW EXECUTE FUNCTION spy();
+SELECT personalize.grant_consent('spied', '{analytics}');
+CREATE TRIGGER spy BEFORE UPDATE ON personalize.subject FOR EACH ROW EXECUTE FUNCTION spy();
 SELECT personalize.grant_consent('spied', '{marketing}');
 DROP TRIGGER spy ON personalize.subject;
 DROP FUNCTION spy;
