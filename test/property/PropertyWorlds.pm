@@ -171,7 +171,9 @@ sub try_with_restart
 	for my $world (0, 1)
 	{
 		my @sql = tell($operations, $world == 0);
-		push @first, "SELECT FROM property.reset();\n" . join('', @sql[ 0 .. $middle - 1 ]);
+		push @first, "SELECT FROM property.reset();\n" . join('', @sql[ 0 .. $middle - 1 ])
+		  # what was committed so far must survive the crash
+		  . "SET synchronous_commit = on;\nSELECT pg_current_xact_id();\n";
 		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed);
 	}
 	my @before = $self->play(@first);
