@@ -173,7 +173,7 @@ sub try_with_restart
 		my @sql = tell($operations, $world == 0);
 		push @first, "SELECT FROM property.reset();\n" . join('', @sql[ 0 .. $middle - 1 ])
 		  # what was committed so far must survive the crash
-		  . "SET synchronous_commit = on;\nSELECT pg_current_xact_id();\n";
+		  . "SET synchronous_commit = on;\nDROP TABLE IF EXISTS property.flushed;\nCREATE TABLE property.flushed ();\n";
 		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed);
 	}
 	my @before = $self->play(@first);
