@@ -249,7 +249,9 @@ BEGIN
 END $$;
 SELECT personalize.grant_consent('spied', '{analytics}');
 CREATE TRIGGER spy BEFORE UPDATE ON personalize.subject FOR EACH ROW EXECUTE FUNCTION spy();
+\set SHOW_CONTEXT never
 SELECT personalize.grant_consent('spied', '{marketing}');
+\set SHOW_CONTEXT errors
 DROP TRIGGER spy ON personalize.subject;
 DROP FUNCTION spy;
 

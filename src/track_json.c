@@ -91,12 +91,13 @@ ReadTs(IngestMessage *message, JsonbContainer *object)
 		return;
 	if (value.type != jbvString)
 		message->malformed = "ts is not a string";
-	else if (!ParseTs(value.val.string.val, value.val.string.len, &message->ts))
+	else if (ParseTs(value.val.string.val, value.val.string.len, &message->ts))
+		message->hasTs = true;
+	else
 		message->malformed = psprintf("ts \"%.*s\" is not a point in time",
 									  pg_mbcliplen(value.val.string.val, value.val.string.len,
 												   MAXDATELEN),
 									  value.val.string.val);
-	message->hasTs = true;
 }
 
 /*
