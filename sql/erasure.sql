@@ -172,12 +172,11 @@ SELECT * FROM personalize.erasure_receipt('00000000-0000-4000-8000-000000000000'
 SELECT count(*) FROM personalize._tombstone;
 SELECT count(*) FROM personalize.erasure;
 RESET ROLE;
-SET client_min_messages = warning;
-DROP PROCEDURE roll;
-DROP EXTENSION personalize CASCADE;
-
 -- what somebody who has come back sends wrongly is told like anybody's
 SELECT personalize.forget('back again') IS NOT NULL AS forgotten;
 SELECT personalize.grant_consent('back again', '{analytics}');
 SELECT * FROM personalize.track_many('[{"user_id": "back again", "event": "view_item", "ts": "not a time"}]');
 SELECT reason FROM personalize.rejected_event WHERE user_key = personalize.user_key('back again');
+SET client_min_messages = warning;
+DROP PROCEDURE roll;
+DROP EXTENSION personalize CASCADE;

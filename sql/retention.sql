@@ -211,7 +211,7 @@ DROP ROLE regress_keeper;
 -- pg_cron is in no database here, or in another one: what to run there
 SET client_min_messages = warning;
 SELECT job, schedule, statement LIKE 'SELECT cron.schedule%(''personalize ' || job || ' of ' || current_database() || ''', ''' || schedule || ''', ''%' AS named
-FROM personalize.schedule_maintenance() WHERE job <> 'scrub' ORDER BY 1;
+FROM personalize.schedule_maintenance() WHERE job NOT IN ('scrub', 'rollup') ORDER BY 1;
 SELECT ok, detail FROM personalize.health() WHERE "check" = 'maintenance jobs';
 SELECT job, replace(statement, current_database(), 'shop') AS statement FROM personalize.unschedule_maintenance() WHERE job = 'retention';
 RESET client_min_messages;
