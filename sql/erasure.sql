@@ -161,6 +161,30 @@ SELECT stage, counts -> 'partial' AS partial, counts -> 'item_counts' AS item_co
 SELECT item_key, event, count FROM personalize.item_stat ORDER BY 1, 2;
 SELECT count(*) FROM personalize.session;
 
+-- rejected events of nobody that name them, each read once however many are forgotten
+SELECT personalize.track_many('[{"user_id": ["1234567890123456789"], "event": "view_item"}, {"user_id": {"id": 1234567890123456789}, "event": "view_item"},
+	{"user_id": [-5]}, {"user_id": {"n": 1.50}}, {"user_id": {"a": {"b": "line\nbreak \"quoted\" ü"}}}, {"user_id": [7], "item_id": "one of 17"},
+	{"user_id": [true], "value": 17, "note": "17", "by": "-5"}, {"user_id": [null], "to": {"cc": ["ada"]}}]');
+SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;
+BEGIN;
+SELECT count(*) FROM personalize.forget_many(ARRAY['1234567890123456789', '-5', '1.50', E'line\nbreak "quoted" ü', '17', 'ada', '007']);
+SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;
+ROLLBACK;
+SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['1234567890123456789', '-5', '1.50', E'line\nbreak "quoted" ü', '17', 'ada', '007']) AS i (id);
+SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;
+SELECT personalize.track_many(jsonb_agg(jsonb_build_object('user_id', jsonb_build_array('many ' || g)))) FROM generate_series(1, 3000) AS g;
+DO $$
+DECLARE
+	begun timestamptz;
+BEGIN
+	begun := clock_timestamp();
+	PERFORM count(*) FROM personalize.forget_many((SELECT array_agg('many ' || g) FROM generate_series(2, 3000) AS g));
+	IF clock_timestamp() - begun > interval '15 s' THEN
+		RAISE EXCEPTION 'forgetting many took %', clock_timestamp() - begun;
+	END IF;
+END $$;
+SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload::text LIKE '%many%';
+
 -- who may
 SET ROLE personalize_app;
 SELECT personalize.forget('bo');

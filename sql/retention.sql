@@ -60,6 +60,8 @@ SELECT extcondition[array_position(extconfig, 'personalize.retention_policy'::re
 SELECT * FROM personalize.apply_retention(NULL);
 SELECT * FROM personalize.apply_retention(as_of => 'infinity');
 SELECT count(*) FROM personalize.apply_retention(as_of => '2100-01-01 00:00+00');
+SELECT count(*) FROM personalize.apply_retention(as_of => '4700-01-01 00:00+00 BC');
+SELECT count(*) > 0 AS ran FROM personalize.apply_retention(true, pause => '178000000 years');
 SELECT * FROM personalize.apply_retention(max_rows => 0);
 SELECT * FROM personalize.apply_retention(pause => '-1 day');
 BEGIN ISOLATION LEVEL REPEATABLE READ;

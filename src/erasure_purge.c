@@ -173,38 +173,66 @@ PurgeMessages(Erasure *erasure)
 	hash_destroy(erasure->messages);
 }
 
+/*
+ * Delete the rejected events of nobody that name the people's ids: all payloads
+ * are read once.  A number means something else nearly everywhere, but not under
+ * user_id, where one is an id written in the same way.
+ */
+static void
+DeleteNaming(Erasure *erasure)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTARRAYOID};
+	Datum	   *ids = palloc_array(Datum, erasure->count);
+	bool	   *nulls = palloc0_array(bool, erasure->count);
+	int			lower = 1;
+	Datum		values[1];
+	SpiUtilScope scope;
+
+	for (int i = 0; i < erasure->count; i++)
+	{
+		nulls[i] = erasure->people[i].userId == NULL;
+		ids[i] = PointerGetDatum(erasure->people[i].userId);
+	}
+	values[0] = PointerGetDatum(construct_md_array(ids, nulls, 1, &erasure->count, &lower,
+												   TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH person AS MATERIALIZED (SELECT p.id, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
+			   "  WHERE p.id IS NOT NULL),"
+			   " named AS MATERIALIZED (SELECT r.ctid AS row, min(p.place) AS place"
+			   "  FROM personalize.rejected_event AS r,"
+			   "   LATERAL jsonb_path_query(r.payload, '$.** ? (@.type() == \"string\" || @.type() == \"number\")') AS v"
+			   "  JOIN person AS p ON p.id = v #>> '{}'"
+			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
+			   /* most payloads do not contain the text of a single id anywhere */
+			   "   AND coalesce(strpos(r.payload::text, (SELECT substr(j, 2, length(j) - 2) FROM to_json($1[1]) AS t,"
+			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1)) > 0, true)"
+			   "   AND (jsonb_typeof(v) = 'string' AND p.id !~ '^[0-9.]+$'"
+			   "    OR jsonb_path_exists(r.payload, '$.**.user_id.** ? (@ == $v)', jsonb_build_object('v', v)))"
+			   "  GROUP BY r.ctid)"
+			   " DELETE FROM personalize.rejected_event AS r USING named AS n"
+			   "  WHERE r.ctid = n.row AND r.user_key IS NULL RETURNING n.place",
+			   lengthof(types), types, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isNull;
+
+		erasure->people[DatumGetInt64(SpiUtilValue(i, 1, &isNull)) - 1].counts[ERASED_REJECTED]++;
+	}
+	SpiUtilEnd(&scope);
+}
+
 /* rejected_event: the person's, and those of nobody that name the person's id. */
 static void
 PurgeRejected(Erasure *erasure)
 {
 	static SPIPlanPtr plan = NULL;
-	static SPIPlanPtr namingPlan = NULL;
-	const Oid	types[] = {TEXTOID};
-	SpiUtilScope scope;
 
 	DeleteRows(erasure, &plan,
 			   "DELETE FROM personalize.rejected_event WHERE user_key = ANY ($1) RETURNING user_key",
 			   ERASED_REJECTED);
-	SpiUtilBegin(&scope);
-	for (int i = 0; i < erasure->count; i++)
-	{
-		ErasurePerson *person = &erasure->people[i];
-		Datum		values[] = {PointerGetDatum(person->userId)};
-
-		/* a number means something else nearly everywhere, but not under user_id */
-		if (person->userId != NULL)
-			person->counts[ERASED_REJECTED] +=
-				SpiUtilRun(&namingPlan,
-						   "DELETE FROM personalize.rejected_event"
-						   " WHERE user_key IS NULL AND payload IS NOT NULL"
-						   " AND (jsonb_path_exists(payload, '$.**.user_id.** ? (@ == $id)', jsonb_build_object('id', $1))"
-						   "  OR $1 !~ '^[0-9.]+$'"
-						   "  AND jsonb_path_exists(payload, '$.** ? (@ == $id)', jsonb_build_object('id', $1))"
-						   "  OR $1 ~ '^[0-9]{1,18}$'"
-						   "  AND jsonb_path_exists(payload, '$.**.user_id.** ? (@ == $id)', jsonb_build_object('id', $1::numeric)))",
-						   lengthof(types), types, values, NULL, false);
-	}
-	SpiUtilEnd(&scope);
+	DeleteNaming(erasure);
 }
 
 /* profile: what it counted and no raw event tells of any more stays in anonymous sums. */

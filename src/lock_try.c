@@ -7,6 +7,7 @@
 #include "lock_try.h"
 
 #include "access/xact.h"
+#include "subtransaction.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -17,6 +18,7 @@ LockTry(void (*take) (void *arg), void *arg, int milliseconds)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	volatile bool locked = false;
 
 	BeginInternalSubTransaction(NULL);
@@ -35,13 +37,12 @@ LockTry(void (*take) (void *arg), void *arg, int milliseconds)
 	}
 	PG_CATCH();
 	{
-		int			sqlState = geterrcode();
+		ErrorData  *error = SubtransactionFailed(context, owner, level);
 
-		MemoryContextSwitchTo(context);
-		if (sqlState != ERRCODE_LOCK_NOT_AVAILABLE && sqlState != ERRCODE_T_R_DEADLOCK_DETECTED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+			ReThrowError(error);
+		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

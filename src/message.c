@@ -20,6 +20,7 @@
 #include "message_id.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/resowner.h"
@@ -408,6 +409,7 @@ RegisterEvent(IngestString name, char **reason, int *sqlState)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	volatile int event = -1;
 
 	BeginInternalSubTransaction(NULL);
@@ -419,14 +421,10 @@ RegisterEvent(IngestString name, char **reason, int *sqlState)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = SubtransactionFailed(context, owner, level);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
 		if (error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+			ReThrowError(error);
 		*reason = error->message;
 		*sqlState = error->sqlerrcode;
 	}

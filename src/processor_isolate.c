@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "spi_util.h"
+#include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -114,6 +115,7 @@ TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	ErrorData  *error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -127,10 +129,7 @@ TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		error = SubtransactionFailed(context, owner, level);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

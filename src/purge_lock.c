@@ -24,6 +24,7 @@
 #include "spi_util.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "subtransaction.h"
 #include "txid.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -66,6 +67,7 @@ TryAll(const bool *stripes, bool wait)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	volatile bool locked = false;
 
 	BeginInternalSubTransaction(NULL);
@@ -84,15 +86,11 @@ TryAll(const bool *stripes, bool wait)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = SubtransactionFailed(context, owner, level);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
 		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		FlushErrorState();
+			ReThrowError(error);
 		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -130,8 +128,9 @@ DescribeHolders(const bool *stripes)
 			   "  THEN format('prepared transaction %L', p.gid)"
 			   "  ELSE format('process %s (%s)', l.pid, coalesce(a.state, a.backend_type)) END AS holder"
 			   " FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
-			   " LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL"
-			   "  AND l.virtualtransaction = '-1/' || p.transaction"
+			   " LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid"
+			   "   AND x.locktype = 'transactionid' AND x.pid IS NULL)"
+			   "  ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction"
 			   " WHERE l.locktype = 'advisory' AND l.objsubid = $4 AND l.granted"
 			   "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 			   "  AND l.pid IS DISTINCT FROM pg_backend_pid()"

@@ -28,6 +28,7 @@
 #include "profile_expire.h"
 #include "session_expire.h"
 #include "spi_util.h"
+#include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -35,8 +36,10 @@
 
 PG_FUNCTION_INFO_V1(personalize_apply_retention);
 
-/* How long to wait for the processors, in milliseconds. */
+/* How long to wait for the processors, in milliseconds; bounds of arguments. */
 #define PROCESSOR_WAIT 2000
+#define YEAR_ONE (-INT64CONST(730119) * USECS_PER_DAY)
+#define LONGEST_PAUSE (36525.0 * USECS_PER_DAY)
 
 /* A step and the kind of retention_policy that it obeys. */
 typedef struct RetentionStep
@@ -372,6 +375,7 @@ RunStep(RetentionRun *run, const RetentionStep *step)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	RetentionTask task;
 	char	   *volatile error = NULL;
 
@@ -393,15 +397,10 @@ RunStep(RetentionRun *run, const RetentionStep *step)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *data;
+		ErrorData  *data = SubtransactionFailed(context, owner, level);
 
-		MemoryContextSwitchTo(context);
-		data = CopyErrorData();
-		if (data->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		if (ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			ReThrowError(data);
 		error = data->message;
 	}
 	PG_END_TRY();
@@ -457,11 +456,12 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 	run->asOf = PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1);
 	run->maxRows = PG_GETARG_INT64(2);
 	pause = PG_GETARG_INTERVAL_P(3);
-	run->pause = pause->time + (pause->day + pause->month * INT64CONST(30)) * USECS_PER_DAY;
-	if (TIMESTAMP_NOT_FINITE(run->asOf) || run->asOf > GetCurrentTimestamp())
+	run->pause = (int64) Max(Min(pause->time + (pause->day + pause->month * 30.0) * USECS_PER_DAY,
+								 LONGEST_PAUSE), -1.0);
+	if (run->asOf < YEAR_ONE || run->asOf > GetCurrentTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of \"%s\" is not in the past", timestamptz_to_str(run->asOf)),
+				 errmsg("as_of \"%s\" is not between year 1 and now", timestamptz_to_str(run->asOf)),
 				 errhint("To see what will be removed in time, shorten the policy in a transaction and call apply_retention(dry_run => true).")));
 	if (run->maxRows < 1)
 		ereport(ERROR,

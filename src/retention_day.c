@@ -21,6 +21,7 @@
 #include "spi_util.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "subtransaction.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -166,6 +167,7 @@ DropDay(const RetentionRun *run, DueDay *day)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 
 	day->result = "done";
 	day->detail = NULL;
@@ -182,14 +184,10 @@ DropDay(const RetentionRun *run, DueDay *day)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = SubtransactionFailed(run->context, owner, level);
 
-		MemoryContextSwitchTo(run->context);
-		error = CopyErrorData();
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+			ReThrowError(error);
 		day->result = "failed";
 		day->detail = error->message;
 		ereport(WARNING,

@@ -12,6 +12,7 @@
 #include "partition.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -41,6 +42,7 @@ RunBatchSafely(const ProcessorMethods *methods)
 	ProcessorBatchOptions options = {.workerCount = 1,.wait = true};
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	volatile bool failed = false;
 	ProcessorBatchResult result = {0};
 
@@ -53,10 +55,10 @@ RunBatchSafely(const ProcessorMethods *methods)
 	}
 	PG_CATCH();
 	{
-		if (ProcessorErrorIsPassing(geterrcode()))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		ErrorData  *error = SubtransactionFailed(context, owner, level);
+
+		if (ProcessorErrorIsPassing(error->sqlerrcode))
+			ReThrowError(error);
 		failed = true;
 	}
 	PG_END_TRY();

@@ -1,0 +1,20 @@
+/*
+ * subtransaction.h
+ *		Ending subtransactions after an error.
+ */
+#ifndef PERSONALIZE_SUBTRANSACTION_H
+#define PERSONALIZE_SUBTRANSACTION_H
+
+#include "postgres.h"
+
+#include "utils/resowner.h"
+
+/*
+ * In PG_CATCH, after BeginInternalSubTransaction: roll back what was begun above
+ * the nest level of before, return to its context and owner, and give the error.
+ * Also who throws the error on, with ReThrowError, has to call this first: else
+ * the session is left in an aborted subtransaction that no ROLLBACK ends.
+ */
+extern ErrorData *SubtransactionFailed(MemoryContext context, ResourceOwner owner, int level);
+
+#endif
