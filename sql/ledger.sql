@@ -12,10 +12,18 @@ SELECT personalize._pseudonym(1) = personalize._pseudonym(1) AS stable, personal
 			FROM (SELECT secret || decode(repeat('00', 32), 'hex') AS k FROM personalize._secret) s, generate_series(0, 63) i) pads) h;
 BEGIN;
 SELECT personalize._pseudonym(1) AS before \gset
+-- a dump restored where nothing has been stored brings the one that counts
+INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('restored'));
+SELECT personalize._pseudonym(1) <> :before AS the_restored_counts;
+SELECT personalize._pseudonym(1) AS before \gset
+INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('restored'));
+SELECT personalize._pseudonym(1) = :before AS the_same_changes_nothing;
+-- where something has, the oldest
+SELECT personalize.grant_consent('ada', '{analytics}');
 INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('younger'));
 SELECT personalize._pseudonym(1) = :before AS the_younger_does_not_count;
 INSERT INTO personalize._secret VALUES (now() - interval '1 day', sha256('older'));
-SELECT personalize._pseudonym(1) = :before AS the_older_counts;
+SELECT personalize._pseudonym(1) <> :before AS the_older_counts;
 DELETE FROM personalize._secret;
 SELECT personalize._pseudonym(1);
 ROLLBACK;
