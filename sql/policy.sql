@@ -267,6 +267,14 @@ SELECT count(*) FROM personalize.feature_value;
 RESET ROLE;
 RESET personalize.purpose;
 
+-- names of purposes: longer than a role's, and those of roles that many hold
+BEGIN;
+INSERT INTO personalize.purpose (name, bit) VALUES (repeat('p', 60), 8);
+SET LOCAL ROLE regress_a;
+SELECT count(*) FROM personalize.features('a', purpose => repeat('p', 60));
+ROLLBACK;
+INSERT INTO personalize.purpose (name, bit) VALUES ('analyst', 8);
+
 -- every table is in one of the two lists, those of persons have their policies
 SELECT c.relname FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 WHERE c.relkind IN ('r', 'p')

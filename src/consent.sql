@@ -1,6 +1,7 @@
 -- consent: what each person allowed, and when.
 CREATE TABLE personalize.purpose (
-	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 64),
+	-- personalize_<name> must not be a role that many hold for other reasons
+	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 64 AND name NOT IN ('owner', 'app', 'analyst', 'admin')),
 	bit smallint NOT NULL UNIQUE CHECK (bit BETWEEN 0 AND 30),
 	legal_basis text NOT NULL DEFAULT 'consent',
 	description text,

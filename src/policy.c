@@ -256,8 +256,11 @@ DenyNotHeld(const Authorities *authorities, Oid userId, int bit)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which holds purpose \"%s\", does not exist", role, purpose),
 				 errdetail("%s", DescribeHeld(authorities, userId)),
-				 errhint("Run CREATE ROLE %s NOLOGIN and grant it, or name another role in personalize.purpose_role.",
-						 quote_identifier(role))));
+				 strlen(role) >= NAMEDATALEN
+				 ? errhint("A role's name has at most %d bytes: name another role in personalize.purpose_role.",
+						   NAMEDATALEN - 1)
+				 : errhint("Run CREATE ROLE %s NOLOGIN and grant it, or name another role in personalize.purpose_role.",
+						   quote_identifier(role))));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("role \"%s\" does not hold purpose \"%s\"", user, purpose),

@@ -236,11 +236,12 @@ END;
 COMMENT ON FUNCTION personalize._security_owners() IS
 	'objects that belong to somebody else: definer functions, tables and views are personalize_owner''s, the rest a superuser''s';
 
--- Every purpose with the role whose members may ask for it.
-CREATE FUNCTION personalize._purpose_roles(OUT purpose text, OUT role name) RETURNS SETOF record
+-- Every purpose with the role whose members may ask for it; text, since it may
+-- be longer than any role's name.
+CREATE FUNCTION personalize._purpose_roles(OUT purpose text, OUT role text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT p.name, coalesce(r.role, ('personalize_' || p.name)::name)
+	SELECT p.name, coalesce(r.role::text, 'personalize_' || p.name)
 	FROM personalize.purpose AS p LEFT JOIN personalize.purpose_role AS r ON r.purpose = p.name;
 END;
 COMMENT ON FUNCTION personalize._purpose_roles() IS 'purposes and their roles, which may be missing';
@@ -250,8 +251,8 @@ CREATE FUNCTION personalize._security_roles(OUT "check" text, OUT detail text, O
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH shipped ("check", name) AS (
-		SELECT 'owner role', 'personalize_owner'::name
-		UNION ALL SELECT 'roles', n.name::name FROM (VALUES ('personalize_app'), ('personalize_analyst'), ('personalize_admin')) AS n (name)
+		SELECT 'owner role', 'personalize_owner'::text
+		UNION ALL SELECT 'roles', n.name FROM (VALUES ('personalize_app'), ('personalize_analyst'), ('personalize_admin')) AS n (name)
 		UNION ALL SELECT DISTINCT 'purpose roles', p.role FROM personalize._purpose_roles() AS p
 			WHERE p.role NOT IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin')),
 	ours AS (SELECT s."check", s.name, r.* FROM shipped AS s JOIN pg_roles AS r ON r.rolname = s.name),
@@ -260,7 +261,10 @@ BEGIN ATOMIC
 			format('REVOKE %I FROM %I%s CASCADE;', g.rolname, u.rolname, ' GRANTED BY ' || quote_ident(b.rolname)) AS undo
 		FROM pg_auth_members AS m JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS u ON u.oid = m.member
 			LEFT JOIN pg_roles AS b ON b.oid = m.grantor)
-	SELECT s."check", format('role %I does not exist', s.name), format('CREATE ROLE %I NOLOGIN;', s.name)
+	SELECT s."check", format('role %I does not exist', s.name),
+		CASE WHEN octet_length(s.name) < 64 THEN format('CREATE ROLE %I NOLOGIN;', s.name)
+			ELSE format('INSERT INTO personalize.purpose_role VALUES (%L, %L); CREATE ROLE %2$I NOLOGIN;',
+				substr(s.name, length('personalize_') + 1), 'personalize_' || md5(s.name)) END
 	FROM shipped AS s WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.name)
 	UNION ALL
 	SELECT o."check", format('role %I has %s', o.name, concat_ws(', ', CASE WHEN o.rolsuper THEN 'SUPERUSER' END,

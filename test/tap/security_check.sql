@@ -161,6 +161,8 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('roles', 'is a member of personalize_marketing', 'a role holds a purpose', 'GRANT personalize_marketing TO personalize_app'),
 ('roles', 'may make others', 'a role can be handed on', 'GRANT personalize_admin TO sec_mallory WITH ADMIN OPTION'),
 ('purpose roles', 'does not exist', 'a purpose without a role', $$INSERT INTO personalize.purpose VALUES ('spam', 9, 'consent', 'x')$$),
+('purpose roles', 'personalize_p{60} does not exist', 'the role of a purpose has a name that roles cannot have, and another is called by its beginning',
+	$$INSERT INTO personalize.purpose VALUES (repeat('p', 60), 9, 'consent', 'x'); DO $do$ BEGIN EXECUTE format('CREATE ROLE %I', left('personalize_' || repeat('p', 60), 63)); END $do$ $$),
 ('purpose roles', 'does not exist', 'the role of a purpose is missing', $$INSERT INTO personalize.purpose_role VALUES ('marketing', 'sec nobody')
 	ON CONFLICT (purpose) DO UPDATE SET role = 'sec nobody'$$),
 ('purpose roles', 'personalize_analytics has SUPERUSER', 'the role of a purpose is a superuser', 'ALTER ROLE personalize_analytics SUPERUSER'),
