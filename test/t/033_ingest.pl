@@ -89,6 +89,16 @@ is( $node->safe_psql('shop', q{SELECT count(*) FROM personalize.subject s, LATER
 is( $node->safe_psql('shop', q{SELECT sum(messages) FILTER (WHERE status = 'rejected'), sum(messages) FILTER (WHERE status = 'duplicate') > 0 FROM personalize.stat_ingest}),
 	'0|t', 'nothing was rejected, and there were duplicates');
 
+# A prepared transaction that keeps a withdrawal waiting is named.
+$node->safe_psql('shop', q{SELECT personalize.grant_consent('held', '{analytics}');
+	BEGIN; SELECT personalize.track('held', 'view_item', 1); PREPARE TRANSACTION 'left ''behind'''});
+my (undef, undef, $refusal) = $node->psql('shop', q{SET lock_timeout = '200ms'; SELECT personalize.withdraw_consent('held')});
+like($refusal, qr/Still open: .*prepared transaction 'left ''behind'''/, 'the prepared transaction is named');
+$node->restart;
+(undef, undef, $refusal) = $node->psql('shop', q{SET lock_timeout = '200ms'; SELECT personalize.withdraw_consent('held')});
+like($refusal, qr/Still open: .*prepared transaction 'left ''behind'''/, 'after a restart, too');
+$node->safe_psql('shop', q{ROLLBACK PREPARED 'left ''behind'''});
+
 # Across a crash the same message is still the same one.
 $node->safe_psql('shop', q{SELECT personalize.grant_consent(1, '{analytics}'); SELECT personalize.track(1, 'view_item', 1, message_id => 'crash')});
 $node->stop('immediate');
