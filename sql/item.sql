@@ -153,6 +153,14 @@ RESET ROLE;
 REVOKE ALL ON product FROM regress_item_shop, regress_item_nobody;
 DROP ROLE regress_item_shop, regress_item_nobody;
 
+-- a source is the same however names are printed
+SET client_min_messages = error;
+SELECT personalize.sync_items('product') IS NOT NULL AS synced;
+SET quote_all_identifiers = on;
+SELECT personalize.sync_items('product') IS NOT NULL AS synced;
+RESET quote_all_identifiers;
+SELECT source FROM personalize.item_sync WHERE source ~ 'product"?$' ORDER BY 1;
+
 SET client_min_messages = warning;
 DROP SCHEMA "Sh""op; DROP TABLE x" CASCADE;
 DROP TABLE product CASCADE;

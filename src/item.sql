@@ -199,6 +199,8 @@ COMMENT ON FUNCTION personalize._text_array(jsonb) IS 'a JSON list of labels as 
 CREATE FUNCTION personalize.sync_items(source regclass, mapping jsonb DEFAULT NULL, mode text DEFAULT 'full',
 	changed_column name DEFAULT NULL, OUT inserted bigint, OUT updated bigint, OUT unavailable bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	-- a source is remembered by its name
+	SET quote_all_identifiers = off
 	-- nothing is known of the size of what the source returns: a nested loop
 	-- over it could take hours
 	SET enable_nestloop = off AS $$

@@ -141,6 +141,7 @@ COMMENT ON FUNCTION personalize._security_grants() IS
 
 CREATE FUNCTION personalize._ship_security() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off SET IntervalStyle = postgres SET DateStyle = ISO SET extra_float_digits = 1
 BEGIN ATOMIC
 	DELETE FROM personalize._shipped;
 	INSERT INTO personalize._shipped (kind, name, server, make)
@@ -454,6 +455,8 @@ COMMENT ON FUNCTION personalize._security_copies() IS
 CREATE FUNCTION personalize.security_check(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 16 COST 100000 SET search_path = pg_catalog, pg_temp
+-- definitions are compared as they were written down
+SET quote_all_identifiers = off SET IntervalStyle = postgres SET DateStyle = ISO SET extra_float_digits = 1
 BEGIN ATOMIC
 	WITH found AS (
 		SELECT * FROM personalize._security_differences()

@@ -202,7 +202,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('grants', 'INSERT', 'many weaknesses at once', 'ALTER TABLE personalize.subject DISABLE ROW LEVEL SECURITY; CREATE POLICY extra ON personalize.subject USING (true); GRANT ALL ON ALL TABLES IN SCHEMA personalize TO sec_mallory; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA personalize TO PUBLIC; ALTER TABLE personalize.event DETACH PARTITION {day}; GRANT ALL ON {day} TO PUBLIC');
 RESET client_min_messages;
 
-SELECT plan(7 + count(*)::int) FROM weakness;
+SELECT plan(8 + count(*)::int) FROM weakness;
 SELECT is_empty('SELECT * FROM personalize.security_check() WHERE NOT ok', 'a new installation has no weakness');
 SET client_min_messages = error;
 SELECT is(plant(weakness, in_check, in_detail), '', 'found and put right: ' || name) FROM weakness ORDER BY place;
@@ -231,6 +231,8 @@ SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track FROM personaliz
 	ALTER ROLE personalize_analyst CONNECTION LIMIT 3$$), '', 'what is stronger than shipped is none either');
 SELECT is(unplant($$CREATE VIEW public.mine AS SELECT * FROM personalize.subject; CREATE TABLE public.other (user_key bigint, ts timestamptz)$$), '',
 	'nor are a view nobody else may read and a table of one''s own');
+SELECT is(unplant('SET LOCAL quote_all_identifiers = on; SET LOCAL IntervalStyle = sql_standard; SET LOCAL DateStyle = german; SET LOCAL extra_float_digits = -10'), '',
+	'nor does it matter how names and times are printed');
 SELECT is(unplant($$SET LOCAL ROLE personalize_admin; SELECT * FROM personalize.security_check()$$), '', 'administrators may ask');
 SELECT * FROM finish();
 DROP FUNCTION plant, unplant;
