@@ -5,8 +5,8 @@
  * The processors keep one packed row per key.  Going through SPI costs two to
  * three times as much as the work itself, so they look rows up in the primary
  * key and write by TID.  What that leaves out: triggers, constraints other than
- * the key, row policies (the caller applies consent), and every index but the
- * primary key.
+ * the key and row policies (the caller applies consent).  Every index is written:
+ * there are two of the key while REINDEX CONCURRENTLY builds it anew.
  *
  * Callers exclude each other by locks of their own, so a row that somebody else
  * has changed meanwhile is an error, not something to wait for and re-check.
@@ -31,12 +31,22 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* Another index, as there is one while the primary key's is built anew beside its users. */
+typedef struct KeyedIndex
+{
+	Relation	relation;
+	IndexInfo  *info;
+	EState	   *estate;			/* of its expressions and its predicate */
+	ExprState  *predicate;		/* NULL: of all rows */
+} KeyedIndex;
+
 struct KeyedTable
 {
 	MemoryContext context;		/* the scan's: it keeps pointers into it */
 	Relation	heap;
 	Relation	index;
 	IndexInfo  *indexInfo;
+	List	   *others;			/* of KeyedIndex; only for writing */
 	IndexScanDesc scan;
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
@@ -44,6 +54,39 @@ struct KeyedTable
 	TupleTableSlot *writeSlot;
 	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
 };
+
+/* Open the other indexes that rows have to be put into. */
+static void
+OpenOthers(KeyedTable *table)
+{
+	List	   *indexIds = RelationGetIndexList(table->heap);
+	ListCell   *cell;
+
+	foreach(cell, indexIds)
+	{
+		KeyedIndex *other;
+		IndexInfo  *info;
+		Relation	relation;
+
+		if (lfirst_oid(cell) == RelationGetRelid(table->index))
+			continue;
+		relation = index_open(lfirst_oid(cell), RowExclusiveLock);
+		info = BuildIndexInfo(relation);
+		if (!info->ii_ReadyForInserts)
+		{
+			index_close(relation, NoLock);
+			continue;
+		}
+		other = palloc0(sizeof(KeyedIndex));
+		other->relation = relation;
+		other->info = info;
+		other->estate = CreateExecutorState();
+		if (info->ii_Predicate != NIL)
+			other->predicate = ExecPrepareQual(info->ii_Predicate, other->estate);
+		table->others = lappend(table->others, other);
+	}
+	list_free(indexIds);
+}
 
 /* Open a table of the extension and its primary key. */
 KeyedTable *
@@ -60,6 +103,7 @@ KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
 		keyed->indexInfo = BuildIndexInfo(keyed->index);
 		keyed->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(keyed->heap),
 													&TTSOpsVirtual);
+		OpenOthers(keyed);
 	}
 	return keyed;
 }
@@ -78,12 +122,23 @@ EndScan(KeyedTable *table)
 void
 KeyedClose(KeyedTable *table)
 {
+	ListCell   *cell;
+
 	EndScan(table);
 	ExecDropSingleTupleTableSlot(table->readSlot);
 	if (table->writeSlot != NULL)
 		ExecDropSingleTupleTableSlot(table->writeSlot);
 	if (table->lockSlot != NULL)
 		ExecDropSingleTupleTableSlot(table->lockSlot);
+	foreach(cell, table->others)
+	{
+		KeyedIndex *other = lfirst(cell);
+
+		CompatIndexInsertCleanup(other->relation, other->info);
+		FreeExecutorState(other->estate);
+		index_close(other->relation, NoLock);
+	}
+	list_free_deep(table->others);
 	relation_close(table->index, NoLock);
 	relation_close(table->heap, NoLock);
 	pfree(table);
@@ -179,16 +234,38 @@ FillWriteSlot(KeyedTable *table, const Datum *values, const bool *nulls)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Point the index at the row version just written. */
+/* Point another index at the row version just written. */
 static void
-InsertIndexEntry(KeyedTable *table, bool unchanged)
+InsertOtherEntry(KeyedTable *table, KeyedIndex *other, bool unchanged)
+{
+	ExprContext *context = GetPerTupleExprContext(other->estate);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	context->ecxt_scantuple = table->writeSlot;
+	if (other->predicate == NULL || ExecQual(other->predicate, context))
+	{
+		FormIndexDatum(other->info, table->writeSlot, other->estate, values, nulls);
+		index_insert(other->relation, values, nulls, &table->writeSlot->tts_tid, table->heap,
+					 other->relation->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+					 unchanged, other->info);
+	}
+	ResetPerTupleExprContext(other->estate);
+}
+
+/* Point the indexes at the row version just written. */
+static void
+InsertIndexEntries(KeyedTable *table, bool unchanged)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
+	ListCell   *cell;
 
 	FormIndexDatum(table->indexInfo, table->writeSlot, NULL, values, nulls);
 	index_insert(table->index, values, nulls, &table->writeSlot->tts_tid, table->heap,
 				 UNIQUE_CHECK_YES, unchanged, table->indexInfo);
+	foreach(cell, table->others)
+		InsertOtherEntry(table, lfirst(cell), unchanged);
 }
 
 /* Insert a row; a duplicate key is an error. */
@@ -197,7 +274,7 @@ KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
 	FillWriteSlot(table, values, nulls);
 	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	InsertIndexEntry(table, false);
+	InsertIndexEntries(table, false);
 }
 
 /* Complain unless the row could be changed. */
@@ -227,7 +304,7 @@ KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool 
 									InvalidSnapshot, true, &failure, &lockMode,
 									&updateIndexes));
 	if (CompatUpdatesIndexes(updateIndexes))
-		InsertIndexEntry(table, true);
+		InsertIndexEntries(table, true);
 }
 
 /* Delete a row. */
