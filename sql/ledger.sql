@@ -204,6 +204,18 @@ SELECT * FROM personalize.verify_ledger(anchor => '{"version": 1, "asof": "1:3:3
 SELECT * FROM personalize.verify_ledger('');
 SELECT personalize.consent_proof(NULL);
 SELECT personalize._ledger_prune(NULL);
+-- a bit never changes its meaning once somebody has decided about it
+BEGIN;
+INSERT INTO personalize.purpose (name, bit) VALUES ('letter', 8), ('call', 9);
+UPDATE personalize.purpose SET bit = 10 WHERE name = 'call';
+DELETE FROM personalize.purpose WHERE name = 'call';
+SELECT personalize.grant_consent('bit', '{letter}');
+UPDATE personalize.purpose SET description = 'by mail' WHERE name = 'letter';
+SAVEPOINT decided;
+DELETE FROM personalize.purpose WHERE name = 'letter';
+ROLLBACK TO decided;
+UPDATE personalize.purpose SET name = 'advertising' WHERE name = 'letter';
+ROLLBACK;
 -- for administrators
 SET ROLE personalize_app;
 SELECT personalize.consent_proof('ada');
