@@ -18,7 +18,7 @@ use Time::HiRes qw(time);
 
 my $runs = $ENV{PERSONALIZE_RUNS} || 1000;
 my $first = $ENV{PERSONALIZE_SEED} || int(time()) % 1_000_000 * 1000;
-my $seconds = $ENV{PERSONALIZE_SECONDS} || 450;
+my $seconds = $ENV{PERSONALIZE_SECONDS} || 540;
 my $at_once = 20;
 my $began = time();
 
