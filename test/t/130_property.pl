@@ -1,5 +1,8 @@
 # Ingest-then-forget equals never-ingested, on random streams.
 #
+# Known fault: seed 262711813 ends with another _popular; it lies beyond the
+# streams played by default.
+#
 # PERSONALIZE_RUNS=560 streams, from PERSONALIZE_SEED on, are told to two
 # databases: to one in full, forget() included, to the other without the people
 # who are forgotten.  After each the state_hash of every table is equal.  In some
