@@ -171,6 +171,14 @@ SELECT count(*) FROM personalize.recommend('eve', 3);
 RESET ROLE;
 DROP ROLE regress_recommend_app, regress_recommend_other;
 
+-- what was bought and all given back is not popular, whatever the order it is summed in
+SELECT personalize.grant_consent('returner', '{analytics}');
+SELECT count(personalize.track('returner', event, 'returned ' || item, ts => date_trunc('hour', now()) - item * n * interval '1 hour'))
+	FROM unnest('{purchase,refund}'::text[]) WITH ORDINALITY AS e (event, place), generate_series(1, 30) item, generate_series(1, 5) n;
+SELECT roll();
+SELECT item_id FROM personalize.trending(1000) WHERE item_id LIKE 'returned%';
+SELECT item_id FROM personalize._popular p, unnest(p.items) AS u (item_key) JOIN personalize.item USING (item_key) WHERE item_id LIKE 'returned%';
+
 -- calls are counted
 SELECT engine, calls > 0 AS called, new_user > 0 AS new_user, because_viewed > 0 AS because_viewed FROM personalize.stat_engine ORDER BY engine;
 DROP FUNCTION roll;
