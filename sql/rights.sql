@@ -213,6 +213,10 @@ SELECT personalize.restrict('eve', ARRAY['analytics', 'recommendations']);
 SELECT personalize.forget('eve') IS NOT NULL AS forgotten;
 SELECT t.table_name FROM told t JOIN pg_temp.hashes() h USING (table_name) WHERE t.hash <> h.hash ORDER BY 1;
 SELECT personalize.export_user('eve') -> 'events', personalize.export_user('eve') #> '{erasures,0,epoch}';
+-- of who was erased there is nothing to restrict, and no restriction opens the door
+SELECT personalize.restrict('eve', ARRAY['marketing']);
+SELECT personalize.track('eve', 'view_item', 1, consent => ARRAY['analytics']);
+SELECT count(*) FROM personalize.subject WHERE user_id = 'eve';
 
 -- what was stored while the default allowed it goes when the default changes back
 INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed'), ('personalization', 'allowed');

@@ -34,6 +34,7 @@
 #include "restriction.h"
 #include "session.h"
 #include "spi_util.h"
+#include "tombstone.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
@@ -137,6 +138,23 @@ RecordRestriction(const ConsentDecision *decision, int32 restricted)
 	SpiUtilEnd(&scope);
 }
 
+/*
+ * True, with a warning, if the person was forgotten: there is nothing to restrict,
+ * and a row of subject would let events in again, which only a grant may do.
+ */
+static bool
+IsForgotten(const ConsentDecision *decision)
+{
+	Tombstone	tombstone;
+
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return false;
+	ereport(WARNING,
+			(errmsg("nothing is restricted: user \"%s\" was erased", text_to_cstring(decision->userId)),
+			 errdetail("Nothing of the person is left, and nothing is stored before a grant.")));
+	return true;
+}
+
 /* restrict(user_id, purposes, grounds, source) → purposes restricted. */
 Datum
 personalize_restrict(PG_FUNCTION_ARGS)
@@ -149,6 +167,8 @@ personalize_restrict(PG_FUNCTION_ARGS)
 	CheckMayWrite("restrict()");
 	GetDecision(fcinfo, LEDGER_RESTRICTION, purposes, &decision);
 	LockPerson(decision.userKey, "nothing is restricted");
+	if (IsForgotten(&decision))
+		return ConsentMaskToArray(0, purposes);
 	before = RestrictedNow(decision.userKey);
 	added = decision.purposes & ~before;
 	if (added & CONSENT_ANALYTICS)
