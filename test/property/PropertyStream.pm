@@ -106,11 +106,12 @@ sub make_properties
 	return @parts ? '{' . join(', ', @parts) . '}' : undef;
 }
 
-# The time of an event: mostly of the last days, sometimes long ago.
+# The time of an event: mostly of the last days, sometimes long ago, but then on
+# few days, because each has a partition that every query looks at.
 sub event_time
 {
 	my ($shop) = @_;
-	my $age = chance(0.75) ? 7200 + rand(3 * 86400) : chance(0.8) ? 7200 + rand(30 * 86400) : rand(120 * 86400) + 7200;
+	my $age = chance(0.75) ? 7200 + rand(3 * 86400) : chance(0.8) ? 7200 + rand(20 * 86400) : 7200 + rand(86400) + 86400 * pick(30, 60, 90, 119);
 	return $shop->{base} - $age;
 }
 

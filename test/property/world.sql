@@ -2,16 +2,23 @@
 SET client_min_messages = error;
 CREATE SCHEMA property;
 
--- As good as new: everything of a run goes, days keep their partitions.
-CREATE FUNCTION property.reset() RETURNS void LANGUAGE plpgsql AS $$
+-- As good as new: everything of a run goes, days keep their partitions.  Of these
+-- the rows are only deleted, for their number makes TRUNCATE slow, unless asked to
+-- be thorough, as is needed now and then.
+CREATE FUNCTION property.reset(thorough boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	kept text[] := '{_shipped,purpose,event_type,event_alias,consent_mapping,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
 BEGIN
 	EXECUTE (
 		SELECT 'TRUNCATE ' || string_agg(c.oid::regclass::text, ', ')
 		FROM pg_class c
-		WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+		WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
 			AND c.relname <> ALL (kept));
+	IF thorough THEN
+		TRUNCATE personalize.event;
+	ELSE
+		DELETE FROM personalize.event;
+	END IF;
 	DELETE FROM personalize.signal WHERE NOT builtin;
 	DELETE FROM personalize.event_type WHERE NOT builtin;
 END
