@@ -192,6 +192,14 @@ SELECT ok, detail ~ 'never scheduled; retention last applied' AS detail, fix FRO
 UPDATE personalize._retention_state SET well_at = now() - interval '3 days';
 SELECT ok, detail ~ 'never scheduled; retention last applied' AS detail, fix FROM personalize.health() WHERE "check" = 'maintenance jobs';
 
+-- more days than one call drops: a dry run counts them all, a call says that there is more
+SELECT count(happened('cid', ARRAY['view_item'], '2019-01-01 08:00+00'::timestamptz + d * interval '1 day')) FROM generate_series(0, 39) AS d;
+SELECT roll();
+SELECT roll();
+SELECT result, count(*), sum(removed) FROM apply('2020-04-15', true) WHERE what < 'event_p2020' GROUP BY 1;
+SELECT what = 'event: whole days' AS of_all, result, count(*), sum(removed) FROM apply('2020-04-15') GROUP BY 1, 2 ORDER BY 3;
+SELECT what = 'event: whole days' AS of_all, result, count(*) FROM apply('2020-04-15') GROUP BY 1, 2 ORDER BY 3;
+
 -- who may
 CREATE ROLE regress_keeper;
 GRANT personalize_app TO regress_keeper;

@@ -77,13 +77,17 @@ CountEvents(int32 day)
 	return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 }
 
-/* Find the days that are due, the oldest first; one more than are dropped. */
-static int
-FindDueDays(const RetentionRun *run, DueDay *days)
+/* Find the days that are due, the oldest first: all, or one more than are dropped. */
+static DueDay *
+FindDueDays(const RetentionRun *run, int *found)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TIMESTAMPTZOID, INT4OID};
-	Datum		values[] = {TimestampTzGetDatum(run->asOf), Int32GetDatum(MAX_DAYS + 1)};
+	Datum		values[] = {
+		TimestampTzGetDatum(run->asOf),
+		Int32GetDatum(run->dryRun ? PG_INT32_MAX : MAX_DAYS + 1)
+	};
+	DueDay	   *days;
 	int			count;
 	bool		isNull;
 
@@ -91,13 +95,14 @@ FindDueDays(const RetentionRun *run, DueDay *days)
 					   "SELECT d.day, d.rolled FROM personalize._event_day AS d"
 					   " WHERE d.day < " DROP_BEFORE_SQL " ORDER BY d.day LIMIT $2",
 					   2, types, values, NULL, false);
+	days = palloc0_array(DueDay, Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
-		memset(&days[i], 0, sizeof(DueDay));
 		days[i].day = DatumGetDateADT(SpiUtilValue(i, 1, &isNull));
 		days[i].closed = DatumGetBool(SpiUtilValue(i, 2, &isNull));
 	}
-	return count;
+	*found = count;
+	return days;
 }
 
 /* Hold a day; snapshots that are about to end are waited for, for half a second in all. */
@@ -343,25 +348,23 @@ ThinDays(RetentionRun *run, RetentionTask *task)
 void
 RetentionExpireDays(RetentionRun *run, RetentionTask *task)
 {
-	DueDay		days[MAX_DAYS + 1];
+	DueDay	   *days;
 	SpiUtilScope scope;
 	int			count;
 
 	SpiUtilBegin(&scope);
 	task->passed = true;
 	ThinDays(run, task);
-	count = FindDueDays(run, days);
+	days = FindDueDays(run, &count);
 	if (count > MAX_DAYS && !run->dryRun)
 	{
 		task->passed = false;
 		count = MAX_DAYS;
 	}
-	if (HoldDays(run, days, Min(count, MAX_DAYS)) > 0)
+	if (HoldDays(run, days, count) > 0)
 		DropDays(run, days, count);
-	ReportDays(run, task, days, Min(count, MAX_DAYS));
-	if (count == 0)
+	ReportDays(run, task, days, count);
+	if (count == 0 || !task->passed)
 		RetentionReportTask(run, task, "event: whole days", 0);
-	else if (strcmp(task->result, "done") == 0 && !task->passed)
-		task->result = "more";
 	SpiUtilEnd(&scope);
 }
