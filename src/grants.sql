@@ -33,6 +33,11 @@ CREATE EVENT TRIGGER personalize_close_partitions ON ddl_command_end
 	EXECUTE FUNCTION personalize._close_partitions();
 COMMENT ON EVENT TRIGGER personalize_close_partitions IS
 	'partitions of personalize.event that are attached or created by hand are closed to direct access';
+CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
+	WHEN TAG IN ('CREATE TRIGGER', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
+	EXECUTE FUNCTION personalize._refuse_triggers();
+COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
+	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
 GRANT SELECT ON personalize.event, personalize.subject TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.purpose_role TO personalize_admin;
 GRANT SELECT ON personalize._person_table, personalize._impersonal_table TO personalize_admin;

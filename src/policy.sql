@@ -64,6 +64,12 @@ COMMENT ON FUNCTION personalize._close_partitions() IS
 	'closes partitions that were attached to event or created by hand';
 REVOKE ALL ON FUNCTION personalize._close_partitions() FROM PUBLIC;
 
+CREATE FUNCTION personalize._refuse_triggers() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'personalize_refuse_triggers' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._refuse_triggers() IS
+	'refuses triggers on tables of the extension, and foreign keys to those about people, of whoever has not their owner''s rights';
+REVOKE ALL ON FUNCTION personalize._refuse_triggers() FROM PUBLIC;
+
 -- Every table of the extension is in one of these two lists.  mask: what
 -- _readable() is given; NULL: nobody reads it with SQL.  unanalyzed: columns
 -- that ANALYZE leaves out, for its samples would outlive the person.

@@ -452,6 +452,31 @@ END;
 COMMENT ON FUNCTION personalize._security_copies() IS
 	'views, materialized views and publications through which rows get past row security';
 
+-- What ANALYZE samples, which outlives an erasure until it runs again.
+CREATE FUNCTION personalize._security_statistics(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH source AS (
+		SELECT to_regclass(format('personalize.%I', t.name))::oid AS oid, t.unanalyzed FROM personalize._person_table AS t
+		UNION ALL
+		SELECT d.day, t.unanalyzed FROM personalize._event_days() AS d, personalize._person_table AS t WHERE t.name = 'event' AND d.attached)
+	SELECT 'statistics', format('ANALYZE samples %I of %s', a.attname, s.oid::regclass),
+		format('ALTER TABLE %s ALTER %I SET STATISTICS 0; DELETE FROM pg_catalog.pg_statistic WHERE starelid = %1$L::regclass AND staattnum = %3$s;',
+			s.oid::regclass, a.attname, a.attnum)
+	FROM source AS s JOIN pg_attribute AS a ON a.attrelid = s.oid AND a.attname = ANY (s.unanalyzed)
+	WHERE a.attstattarget IS DISTINCT FROM 0
+	UNION ALL
+	SELECT 'statistics', format('statistics object %I.%I samples %s', n.nspname, e.stxname, s.oid::regclass),
+		format('DROP STATISTICS %I.%I;', n.nspname, e.stxname)
+	FROM source AS s JOIN pg_statistic_ext AS e ON e.stxrelid = s.oid JOIN pg_namespace AS n ON n.oid = e.stxnamespace
+	UNION ALL
+	SELECT 'statistics', format('ANALYZE samples the expressions of index %s on %s', i.indexrelid::regclass, s.oid::regclass),
+		format('DROP INDEX %s;', i.indexrelid::regclass)
+	FROM source AS s JOIN pg_index AS i ON i.indrelid = s.oid AND i.indexprs IS NOT NULL;
+END;
+COMMENT ON FUNCTION personalize._security_statistics() IS
+	'statistics of columns that hold persons: there are none as shipped';
+
 CREATE FUNCTION personalize.security_check(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 16 COST 100000 SET search_path = pg_catalog, pg_temp
@@ -464,7 +489,8 @@ BEGIN ATOMIC
 		UNION ALL SELECT * FROM personalize._security_roles()
 		UNION ALL SELECT * FROM personalize._security_days()
 		UNION ALL SELECT * FROM personalize._security_settings()
-		UNION ALL SELECT * FROM personalize._security_copies())
+		UNION ALL SELECT * FROM personalize._security_copies()
+		UNION ALL SELECT * FROM personalize._security_statistics())
 	SELECT c.name, f.detail IS NULL, coalesce(f.detail, c.sound), f.fix
 	FROM (VALUES
 		(1, 'row security', 'on and forced on every table it was shipped on'),
@@ -487,7 +513,8 @@ BEGIN ATOMIC
 					|| string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) FILTER (WHERE r.rolreplication AND NOT r.rolsuper), '')
 			FROM pg_roles AS r)),
 		(16, 'settings', 'as shipped'),
-		(17, 'copies', 'no view, materialized view or publication carries rows past row security')) AS c (place, name, sound)
+		(17, 'copies', 'no view, materialized view or publication carries rows past row security'),
+		(18, 'statistics', 'ANALYZE takes no sample of what names persons')) AS c (place, name, sound)
 		LEFT JOIN found AS f ON f."check" = c.name
 	ORDER BY c.place, f.detail;
 END;
@@ -498,14 +525,14 @@ REVOKE ALL ON FUNCTION
 	personalize._role_has_password(oid), personalize._event_days(), personalize._security_objects(),
 	personalize._security_grants(), personalize._ship_security(), personalize._same_statement(text), personalize._security_differences(),
 	personalize._security_owners(), personalize._purpose_roles(), personalize._security_roles(),
-	personalize._security_days(), personalize._security_settings(), personalize._security_copies(),
+	personalize._security_days(), personalize._security_settings(), personalize._security_copies(), personalize._security_statistics(),
 	personalize.security_check()
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize._role_has_password(oid), personalize._event_days(), personalize._security_objects(),
 	personalize._security_grants(), personalize._same_statement(text), personalize._security_differences(),
 	personalize._security_owners(), personalize._purpose_roles(), personalize._security_roles(),
-	personalize._security_days(), personalize._security_settings(), personalize._security_copies(),
+	personalize._security_days(), personalize._security_settings(), personalize._security_copies(), personalize._security_statistics(),
 	personalize.security_check()
 	TO personalize_admin;
 GRANT SELECT ON personalize._shipped, personalize.purpose, personalize.purpose_default TO personalize_admin;

@@ -396,6 +396,20 @@ SELECT alike(attempt('pol_all', 'analytics', q), '42501%', 'closed to all roles:
 		'CREATE POLICY p ON personalize.subject', 'CREATE TABLE personalize.event_p20990101 ()', 'CREATE FUNCTION personalize.f() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'COMMENT ON TABLE personalize.subject IS ''x''',
 		'ALTER EVENT TRIGGER personalize_close_partitions DISABLE', 'CREATE STATISTICS personalize.st ON user_id, granted FROM personalize.subject', 'LOCK TABLE personalize.subject IN ACCESS EXCLUSIVE MODE']) q;
 
+-- what GRANT ALL would give away
+GRANT ALL ON ALL TABLES IN SCHEMA personalize TO pol_all;
+SELECT alike(attempt('pol_all', 'analytics', q), '42501 | triggers must not be put on "personalize.%', 'granted by mistake: ' || q)
+	FROM (SELECT format('CREATE TRIGGER t AFTER INSERT OR UPDATE ON personalize.%I EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()', relname)
+		FROM pg_class WHERE relnamespace = 'personalize'::regnamespace AND relkind IN ('r', 'p')
+		UNION ALL VALUES ('CREATE TRIGGER t INSTEAD OF INSERT ON personalize.inbox FOR EACH ROW EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()'),
+			('DO $do$ BEGIN BEGIN CREATE TRIGGER t AFTER INSERT ON personalize.item EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger(); END; END $do$')) AS made (q);
+SELECT alike(attempt('pol_all', 'analytics', q), '42501 | foreign keys must not refer to table "personalize.subject"%', 'granted by mistake: ' || q)
+	FROM unnest(ARRAY['CREATE TABLE public.probe (k bigint REFERENCES personalize.subject)',
+		'DO $do$ BEGIN CREATE TABLE public.probe (k bigint); BEGIN ALTER TABLE public.probe ADD FOREIGN KEY (k) REFERENCES personalize.subject; END; END $do$']) q;
+SELECT is(attempt('pol_all', 'analytics', q), 'done', 'no harm: ' || q)
+	FROM unnest(ARRAY['CREATE TABLE public.mine (k bigint REFERENCES personalize.item)', 'CREATE TABLE public.mine (k bigint PRIMARY KEY, other bigint REFERENCES public.mine)']) q;
+REVOKE ALL ON ALL TABLES IN SCHEMA personalize FROM pol_all;
+
 SELECT ok(NOT pg_has_role('pol_all', 'personalize_owner', 'MEMBER'), 'nobody becomes the owner');
 
 -- names with quotes, backslashes and $$

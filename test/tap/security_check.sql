@@ -198,6 +198,11 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('copies', 'publication', 'a publication of a table', 'CREATE PUBLICATION leak FOR TABLE personalize.subject'),
 ('copies', 'publication', 'a publication of the schema', 'CREATE PUBLICATION leak FOR TABLES IN SCHEMA personalize'),
 ('copies', 'publication', 'a publication of everything', 'CREATE PUBLICATION leak FOR ALL TABLES'),
+-- statistics
+('statistics', 'user_id of', 'a column with ids is sampled', 'ALTER TABLE personalize.subject ALTER user_id SET STATISTICS 100; ANALYZE personalize.subject'),
+('statistics', 'properties of', 'a column of a partition is sampled', 'ALTER TABLE {day} ALTER properties SET STATISTICS -1'),
+('statistics', 'object', 'extended statistics', 'CREATE STATISTICS public.sample ON user_key, granted FROM personalize.subject'),
+('statistics', 'expressions', 'an index on an expression', 'CREATE INDEX sample ON personalize.subject (lower(user_id))'),
 -- several at once
 ('grants', 'INSERT', 'many weaknesses at once', 'ALTER TABLE personalize.subject DISABLE ROW LEVEL SECURITY; CREATE POLICY extra ON personalize.subject USING (true); GRANT ALL ON ALL TABLES IN SCHEMA personalize TO sec_mallory; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA personalize TO PUBLIC; ALTER TABLE personalize.event DETACH PARTITION {day}; GRANT ALL ON {day} TO PUBLIC');
 RESET client_min_messages;
