@@ -3,8 +3,9 @@
  *		What keeps the erased in the files, by name.
  *
  * Old snapshots, replication slots and prepared transactions keep VACUUM from
- * removing row versions; standbys may not have replayed the removal; WAL is kept
- * for standbys, slots and crash recovery.  What the server knows of other
+ * removing row versions, and it does not look into indexes that were left invalid;
+ * the planner keeps statistics; standbys may not have replayed the removal; WAL is
+ * kept for standbys, slots and crash recovery.  What the server knows of other
  * sessions is read here without asking who asks: processes, roles and application
  * names are told, never what they run.
  */
@@ -28,18 +29,8 @@
 #include "txid.h"
 #include "utils/backend_status.h"
 #include "utils/pg_lsn.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-/* Append a name, allocated in the caller's context. */
-static List *
-AppendName(List *names, MemoryContext context, const char *name)
-{
-	MemoryContext oldContext = MemoryContextSwitchTo(context);
-
-	names = lappend(names, pstrdup(name));
-	MemoryContextSwitchTo(oldContext);
-	return names;
-}
 
 /* A process by what one can find it by. */
 static char *
@@ -71,20 +62,55 @@ IsOlder(const LocalPgBackendStatus *local, TransactionId xid)
 		(backend->st_databaseid == MyDatabaseId || !OidIsValid(backend->st_databaseid));
 }
 
-/* Append the names in the first column of rows whose second column is older than xid. */
+/* True if the second column of a row is older than an xid. */
+static bool
+IsOlderXid(uint64 row, uint64 xid)
+{
+	bool		isNull;
+
+	return TransactionIdPrecedes(DatumGetTransactionId(SpiUtilValue(row, 2, &isNull)),
+								 (TransactionId) xid);
+}
+
+/* True if the second column of a row, an LSN, is before another. */
+static bool
+IsBehind(uint64 row, uint64 lsn)
+{
+	bool		isNull;
+
+	return DatumGetLSN(SpiUtilValue(row, 2, &isNull)) < lsn;
+}
+
+/* True if there are statistics about the column that a row names. */
+static bool
+HasStatistics(uint64 row, uint64 unused)
+{
+	bool		isNull;
+	Datum		table = SpiUtilValue(row, 2, &isNull);
+	Datum		column = SpiUtilValue(row, 3, &isNull);
+
+	return SearchSysCacheExists3(STATRELATTINH, table, column, BoolGetDatum(false)) ||
+		SearchSysCacheExists3(STATRELATTINH, table, column, BoolGetDatum(true));
+}
+
+/* Append the names in the first column of the rows that pass, or of all. */
 static List *
-AppendOlder(List *names, const char *sql, TransactionId xid)
+AppendNames(List *names, const char *sql, bool (*passes) (uint64 row, uint64 bound), uint64 bound)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SpiUtilScope scope;
-	bool		isNull;
 
 	SpiUtilBegin(&scope);
 	SPI_execute(sql, true, 0);
 	for (uint64 row = 0; row < SPI_processed; row++)
-		if (TransactionIdPrecedes(DatumGetTransactionId(SpiUtilValue(row, 2, &isNull)), xid))
-			names = AppendName(names, context,
-							   SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
+		if (passes == NULL || passes(row, bound))
+		{
+			char	   *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+			MemoryContext spiContext = MemoryContextSwitchTo(context);
+
+			names = lappend(names, pstrdup(name));
+			MemoryContextSwitchTo(spiContext);
+		}
 	SpiUtilEnd(&scope);
 	return names;
 }
@@ -106,12 +132,38 @@ ErasureSnapshotBlockers(int64 txid)
 		if (local != NULL && IsOlder(local, xid))
 			names = lappend(names, ProcessName(&local->backendStatus));
 	}
-	names = AppendOlder(names,
+	names = AppendNames(names,
 						"SELECT format('replication slot \"%s\"', slot_name), xmin"
-						" FROM pg_replication_slots WHERE xmin IS NOT NULL ORDER BY slot_name", xid);
-	return AppendOlder(names,
+						" FROM pg_replication_slots WHERE xmin IS NOT NULL ORDER BY slot_name",
+						IsOlderXid, xid);
+	return AppendNames(names,
 					   "SELECT format('prepared transaction \"%s\" of database \"%s\"', gid, database), transaction"
-					   " FROM pg_prepared_xacts ORDER BY gid", xid);
+					   " FROM pg_prepared_xacts ORDER BY gid", IsOlderXid, xid);
+}
+
+/* Indexes of the extension's tables that are invalid. */
+List *
+ErasureIndexBlockers(bool all)
+{
+	return AppendNames(NIL, all ?
+					   "SELECT format('index %s, which is invalid', index_name)"
+					   " FROM personalize._invalid_index() ORDER BY index_name" :
+					   "SELECT format('index %s, which is invalid', index_name)"
+					   " FROM personalize._invalid_index() WHERE NOT at_work ORDER BY index_name",
+					   NULL, 0);
+}
+
+/* Columns with data of people about which the planner keeps statistics. */
+List *
+ErasureStatisticsBlockers(void)
+{
+	return AppendNames(NIL,
+					   "SELECT format('%I.%I', c.relname, a.attname), c.oid, a.attnum"
+					   " FROM personalize._person_columns() AS p"
+					   " JOIN pg_class c ON c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p')"
+					   "  AND (c.relname = p.of_table OR (p.of_table = 'event' AND c.relispartition))"
+					   " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.of_column ORDER BY 1",
+					   HasStatistics, 0);
 }
 
 /* The application name of a process, as a standby names itself. */
@@ -126,24 +178,6 @@ ApplicationName(int pid)
 			return local->backendStatus.st_appname;
 	}
 	return "";
-}
-
-/* Append the names in the first column of rows whose second column, an LSN, is before lsn. */
-static List *
-AppendBehind(List *names, const char *sql, XLogRecPtr lsn)
-{
-	MemoryContext context = CurrentMemoryContext;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	SPI_execute(sql, true, 0);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		if (DatumGetLSN(SpiUtilValue(row, 2, &isNull)) < lsn)
-			names = AppendName(names, context,
-							   SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
-	SpiUtilEnd(&scope);
-	return names;
 }
 
 /* Replicas that have not replayed up to lsn. */
@@ -174,23 +208,23 @@ ErasureReplicaBlockers(XLogRecPtr lsn)
 			names = lappend(names, psprintf("standby \"%s\" (process %d), which has replayed %X/%X",
 											ApplicationName(pid), pid, LSN_FORMAT_ARGS(applied)));
 	}
-	return AppendBehind(names,
+	return AppendNames(names,
 						"SELECT format('replication slot \"%s\", to which nobody is connected', slot_name), restart_lsn"
 						" FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active"
-						" AND restart_lsn IS NOT NULL ORDER BY slot_name", lsn);
+						" AND restart_lsn IS NOT NULL ORDER BY slot_name", IsBehind, lsn);
 }
 
 /* What keeps WAL from before lsn. */
 List *
 ErasureWalBlockers(XLogRecPtr lsn)
 {
-	List	   *names = AppendBehind(NIL,
-									 "SELECT 'no checkpoint has been completed since', redo_lsn"
-									 " FROM pg_control_checkpoint()", lsn);
+	List	   *names = AppendNames(NIL,
+									"SELECT 'no checkpoint has been completed since', redo_lsn"
+									" FROM pg_control_checkpoint()", IsBehind, lsn);
 
-	return AppendBehind(names,
+	return AppendNames(names,
 						"SELECT format('replication slot \"%s\"', slot_name), restart_lsn"
-						" FROM pg_replication_slots WHERE restart_lsn IS NOT NULL ORDER BY slot_name", lsn);
+						" FROM pg_replication_slots WHERE restart_lsn IS NOT NULL ORDER BY slot_name", IsBehind, lsn);
 }
 
 /*

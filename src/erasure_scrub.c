@@ -15,7 +15,9 @@
  * somebody pins; the overwriting looks at every page anyway, so it counts what
  * should have gone, and the table is vacuumed again.  It also finds indexes in
  * which a key of somebody who was forgotten still separates pages; these are built
- * anew, beside their users.
+ * anew, beside their users.  Where that is interrupted an invalid index is left,
+ * which VACUUM passes over; it is dropped first of all the next time, and as long
+ * as there is one nothing counts as vacuumed.
  *
  * The process needs a free worker slot, not the library in
  * shared_preload_libraries.
@@ -131,7 +133,81 @@ RunCommand(const char *sql, MemoryContext context)
 	ProcessUtility(statement, sql, false, PROCESS_UTILITY_TOPLEVEL, NULL, NULL,
 				   None_Receiver, NULL);
 	PortalContext = NULL;
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* Names of indexes that were left invalid and may be dropped, and their tables. */
+static List *
+ListLeftOver(const Scrub *scrub, List **tables)
+{
+	SpiUtilScope scope;
+	List	   *names = NIL;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("SELECT table_oid, index_name FROM personalize._invalid_index()"
+				" WHERE removable AND NOT at_work", true, 0);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext oldContext = MemoryContextSwitchTo(scrub->context);
+
+		*tables = lappend_oid(*tables, DatumGetObjectId(SpiUtilValue(row, 1, &isNull)));
+		names = lappend(names, TextDatumGetCString(SpiUtilValue(row, 2, &isNull)));
+		MemoryContextSwitchTo(oldContext);
+	}
+	SpiUtilEnd(&scope);
+	return names;
+}
+
+/*
+ * Drop an index that was left invalid.  Whoever builds indexes, or vacuums, holds
+ * this lock on the table; having it, what is invalid is nobody's work.
+ */
+static void
+DropLeftOver(const Scrub *scrub, Oid tableId, const char *name)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[1];
+	LOCKTAG		tag;
+	bool		locked;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, tableId);
+	BeginStep("looking for invalid indexes");
+	locked = LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	values[0] = CStringGetTextDatum(name);
+	if (locked &&
+		RunStatement("SELECT FROM personalize._invalid_index() WHERE index_name = $1 AND removable",
+					 1, types, values) == 0)
+	{
+		LockRelease(&tag, ShareUpdateExclusiveLock, true);
+		locked = false;
+	}
+	EndStep();
+	if (!locked)
+		return;
+	ereport(LOG,
+			(errmsg("dropping index %s, which was left invalid", name)));
+	RunCommand(MemoryContextStrdup(scrub->context, psprintf("DROP INDEX CONCURRENTLY %s", name)),
+			   scrub->context);
+	LockRelease(&tag, ShareUpdateExclusiveLock, true);
+}
+
+/* Drop what interrupted rebuilds have left. */
+static void
+DropAllLeftOver(const Scrub *scrub)
+{
+	List	   *tables = NIL;
+	List	   *names;
+	ListCell   *table;
+	ListCell   *name;
+
+	BeginStep("looking for invalid indexes");
+	names = ListLeftOver(scrub, &tables);
+	EndStep();
+	forboth(table, tables, name, names)
+		DropLeftOver(scrub, lfirst_oid(table), lfirst(name));
 }
 
 /* Build indexes anew in which a key of somebody who was forgotten separates pages. */
@@ -207,6 +283,15 @@ IsWaiting(void)
 {
 	return RunStatement("SELECT FROM personalize.erasure WHERE NOT reached ? 'vacuumed' LIMIT 1",
 						0, NULL, NULL) > 0;
+}
+
+/* True if an erasure waits for the process, or an index that it may drop. */
+bool
+ErasureScrubIsNeeded(void)
+{
+	return IsWaiting() ||
+		RunStatement("SELECT FROM personalize._invalid_index() WHERE removable AND NOT at_work LIMIT 1",
+					 0, NULL, NULL) > 0;
 }
 
 /* The tables of the extension. */
@@ -305,14 +390,15 @@ ScrubOnce(Scrub *scrub)
 	bool		complete = true;
 	ListCell   *cell;
 
+	DropAllLeftOver(scrub);
 	foreach(cell, scrub->tables)
 		complete &= ScrubTable(scrub, lfirst_oid(cell));
-	if (!complete)
-		return false;
 	BeginStep("recording");
-	RecordVacuumed(scrub);
+	complete &= ErasureIndexBlockers(true) == NIL;
+	if (complete)
+		RecordVacuumed(scrub);
 	EndStep();
-	return true;
+	return complete;
 }
 
 /* The background process: work until nothing more can be done, then end. */
@@ -341,6 +427,7 @@ PersonalizeScrubMain(Datum argument)
 	}
 	CommitTransactionCommand();
 	SweepStep();
+	DropAllLeftOver(&scrub);
 	while (WaitForHorizon(&scrub) && ScrubOnce(&scrub))
 		MemoryContextReset(scrub.context);
 }

@@ -11,6 +11,9 @@
 #define ERASURE_SCRUB_TYPE "personalize scrub"
 extern PGDLLEXPORT void PersonalizeScrubMain(Datum argument);
 
+/* True if an erasure waits for it, or an index that it may drop. */
+extern bool ErasureScrubIsNeeded(void);
+
 /*
  * Start it, to begin when the current transaction has ended; false if no worker
  * slot is free.

@@ -40,7 +40,6 @@
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -163,6 +162,7 @@ static StageRow
 VacuumedStage(const Erasure *erasure)
 {
 	StageRow	row = {.stage = "vacuumed",.since = erasure->vacuumed};
+	List	   *indexes;
 	Relation	table;
 
 	row.done = erasure->restored || erasure->vacuumed != 0;
@@ -177,46 +177,24 @@ VacuumedStage(const Erasure *erasure)
 	if (TxidOfNow(GetOldestNonRemovableTransactionId(table)) < erasure->cutoff)
 		row.blockers = ErasureSnapshotBlockers(erasure->cutoff);
 	relation_close(table, AccessShareLock);
-	row.detail = row.blockers == NIL ?
-		"deleted row versions still lie in the files; nothing keeps VACUUM from removing them" :
-		"deleted row versions still lie in the files, and must: older transactions may read them";
-	row.fix = row.blockers == NIL ? "Run SELECT * FROM personalize.scrub_erased()." :
-		"End what blocks: pg_terminate_backend(), ROLLBACK PREPARED, pg_drop_replication_slot() or hot_standby_feedback = off there; then run SELECT * FROM personalize.scrub_erased().";
-	return row;
-}
-
-/* Columns with data of people about which the planner keeps statistics. */
-static List *
-ColumnsWithStatistics(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	List	   *names = NIL;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("SELECT c.oid, a.attnum, format('%I.%I', c.relname, a.attname)"
-				" FROM personalize._person_columns() AS p"
-				" JOIN pg_class c ON c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p')"
-				"  AND (c.relname = p.of_table OR (p.of_table = 'event' AND c.relispartition))"
-				" JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.of_column ORDER BY 3", true, 0);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	indexes = ErasureIndexBlockers(false);
+	if (row.blockers != NIL)
 	{
-		Datum		table = SpiUtilValue(row, 1, &isNull);
-		Datum		column = SpiUtilValue(row, 2, &isNull);
-
-		if (SearchSysCacheExists3(STATRELATTINH, table, column, BoolGetDatum(false)) ||
-			SearchSysCacheExists3(STATRELATTINH, table, column, BoolGetDatum(true)))
-		{
-			char	   *name = TextDatumGetCString(SpiUtilValue(row, 3, &isNull));
-			MemoryContext oldContext = MemoryContextSwitchTo(context);
-
-			names = lappend(names, pstrdup(name));
-			MemoryContextSwitchTo(oldContext);
-		}
+		row.detail = "deleted row versions still lie in the files, and must: older transactions may read them";
+		row.fix = "End what blocks: pg_terminate_backend(), ROLLBACK PREPARED, pg_drop_replication_slot() or hot_standby_feedback = off there; then run SELECT * FROM personalize.scrub_erased().";
 	}
-	SpiUtilEnd(&scope);
-	return names;
+	else if (indexes != NIL)
+	{
+		row.detail = "deleted row versions still lie in the files, and VACUUM does not look into invalid indexes";
+		row.fix = "Run SELECT * FROM personalize.scrub_erased(), which drops those that a REINDEX CONCURRENTLY has left (named _ccnew or _ccold); DROP INDEX CONCURRENTLY or REINDEX others yourself.";
+	}
+	else
+	{
+		row.detail = "deleted row versions still lie in the files; nothing keeps VACUUM from removing them";
+		row.fix = "Run SELECT * FROM personalize.scrub_erased().";
+	}
+	row.blockers = list_concat(row.blockers, indexes);
+	return row;
 }
 
 /* The planner's statistics know nothing of the person. */
@@ -225,7 +203,7 @@ StatisticsStage(const Erasure *erasure)
 {
 	StageRow	row = {.stage = "statistics",.since = erasure->vacuumed};
 
-	row.blockers = ColumnsWithStatistics();
+	row.blockers = ErasureStatisticsBlockers();
 	row.done = row.blockers == NIL && (erasure->restored || erasure->vacuumed != 0);
 	if (row.done)
 		row.detail = "the planner keeps no statistics about columns with data of people; others were made anew";
@@ -430,20 +408,6 @@ RecordObserved(void)
 	SpiUtilEnd(&scope);
 }
 
-/* True if an erasure waits to be vacuumed. */
-static bool
-IsWaiting(void)
-{
-	SpiUtilScope scope;
-	bool		waiting;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("SELECT FROM personalize.erasure WHERE NOT reached ? 'vacuumed' LIMIT 1", true, 0);
-	waiting = SPI_processed > 0;
-	SpiUtilEnd(&scope);
-	return waiting;
-}
-
 /* Return a row of scrub_erased. */
 static void
 PutStep(ReturnSetInfo *result, const char *step, bool done, const char *detail, const char *fix)
@@ -499,11 +463,11 @@ personalize_scrub_erased(PG_FUNCTION_ARGS)
 					 sweep.values, sweep.items, sweep.kept), NULL);
 	if (PG_ARGISNULL(0) || !PG_GETARG_BOOL(0))
 		return (Datum) 0;
-	if (!IsWaiting())
+	if (!ErasureScrubIsNeeded())
 		PutStep(result, "vacuum", true, "no erasure waits for it", NULL);
 	else if (ErasureScrubStart())
 		PutStep(result, "vacuum", false,
-				"a background process vacuums and analyzes the tables and overwrites their free space once this transaction has ended",
+				"a background process drops indexes that were left invalid, vacuums and analyzes the tables and overwrites their free space once this transaction has ended",
 				"See personalize.erasure_status(); if it does not move on, the server log says why.");
 	else
 		PutStep(result, "vacuum", false, "no background process could be started",

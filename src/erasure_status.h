@@ -17,10 +17,13 @@ extern int	personalize_scrub_after;
 
 /*
  * Who stands in the way, as palloc'd names.  What keeps row versions that were
- * deleted below the txid; replicas that have not replayed up to lsn; what keeps
- * WAL from before lsn.
+ * deleted below the txid; indexes that are invalid, also while somebody builds
+ * them or only what is left of that; columns with statistics; replicas that have
+ * not replayed up to lsn; what keeps WAL from before lsn.
  */
 extern List *ErasureSnapshotBlockers(int64 txid);
+extern List *ErasureIndexBlockers(bool all);
+extern List *ErasureStatisticsBlockers(void);
 extern List *ErasureReplicaBlockers(XLogRecPtr lsn);
 extern List *ErasureWalBlockers(XLogRecPtr lsn);
 

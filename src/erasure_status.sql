@@ -37,6 +37,31 @@ BEGIN
 END
 $$;
 
+-- Indexes that a REINDEX CONCURRENTLY or CREATE INDEX CONCURRENTLY which was ended
+-- has left: VACUUM passes over them, so keys of the erased stay in them.  While it
+-- is at work it holds a lock on the index it makes, or else on the table.
+CREATE FUNCTION personalize._invalid_index(
+	OUT table_oid oid, OUT index_name text, OUT removable boolean, OUT at_work boolean) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT i.indrelid, format('%I.%I', n.nspname, c.relname), r.reindexed AND n.nspname = 'personalize',
+		EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+			WHERE l.locktype = 'relation' AND d.datname = current_database() AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
+				AND l.relation IN (i.indexrelid, CASE WHEN NOT r.reindexed THEN i.indrelid END))
+	FROM pg_index AS i
+		JOIN pg_class AS c ON c.oid = i.indexrelid
+		JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+		LATERAL (SELECT c.relname ~ '_cc(new|old)[0-9]*$'
+			AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid) AS reindexed) AS r
+	WHERE NOT (i.indisvalid AND i.indisready AND i.indislive)
+		AND EXISTS (SELECT FROM pg_class AS t
+			WHERE t.relkind = 'r' AND t.relnamespace = 'personalize'::regnamespace
+				AND pg_get_userbyid(t.relowner) = 'personalize_owner' AND i.indrelid IN (t.oid, t.reltoastrelid));
+END;
+COMMENT ON FUNCTION personalize._invalid_index() IS
+	'indexes of the extension''s tables that are invalid; removable: a REINDEX CONCURRENTLY has left it and scrub_erased() may drop it, at_work: somebody is building or dropping it just now';
+
 CREATE FUNCTION personalize.erasure_status(
 	receipt uuid,
 	OUT stage text, OUT done boolean, OUT since timestamptz, OUT detail text, OUT blockers text[], OUT fix text)
@@ -50,11 +75,12 @@ CREATE FUNCTION personalize.scrub_erased(
 	OUT step text, OUT done boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_scrub_erased' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2 COST 100000;
 COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
-	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
+	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process drop what an interrupted REINDEX CONCURRENTLY has left of their indexes, vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
 
-REVOKE ALL ON FUNCTION personalize._person_columns(), personalize.erasure_status(uuid),
+REVOKE ALL ON FUNCTION personalize._person_columns(), personalize._invalid_index(), personalize.erasure_status(uuid),
 	personalize.scrub_erased(boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._person_columns() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize._invalid_index() TO personalize_owner, personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased(boolean) TO personalize_admin;
 
 CREATE FUNCTION personalize.export_tombstones() RETURNS jsonb

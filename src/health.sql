@@ -172,6 +172,14 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_retention() AS h
 	UNION ALL
+	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
+		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
+			ELSE 'left by a REINDEX or CREATE INDEX that was ended: ' || pg_catalog.string_agg(x.index_name, ', ' ORDER BY x.index_name) END,
+		CASE WHEN pg_catalog.bool_or(NOT x.removable) THEN 'DROP INDEX CONCURRENTLY or REINDEX INDEX CONCURRENTLY: '
+				|| pg_catalog.string_agg(x.index_name, ', ' ORDER BY x.index_name) FILTER (WHERE NOT x.removable) || '.'
+			WHEN pg_catalog.count(*) > 0 THEN 'Run SELECT * FROM personalize.scrub_erased(): it drops them.' END
+	FROM personalize._invalid_index() AS x WHERE NOT x.at_work
+	UNION ALL
 	SELECT 'cleanup', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'nothing holds the removal of old row versions back'
 			ELSE 'held back by ' || pg_catalog.string_agg(b.what, ', ' ORDER BY b.what) END,

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $all = "'{analytics,personalization,recommendations}'";
-my $node = new_node('main', preload => 0, conf => "log_statement = none\nautovacuum = off\n");
+my $node = new_node('main', preload => 0, conf => "log_statement = none\nautovacuum = off\nrestart_after_crash = on\n");
 my $directory = PostgreSQL::Test::Utils::tempdir();
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', 'CREATE EXTENSION personalize');
@@ -62,8 +62,65 @@ $node->safe_psql('shop', 'CHECKPOINT');
 my $people = '^(subject|profile|session|_basket|_dictionary_log|consent_ledger|event_p)';
 isnt(found_in(files_of($people)), '0 keys, 0 ids', 'the files know the erased: ' . found_in(files_of($people)));
 my $separators = $node->safe_psql('shop', "SELECT string_agg(oid::regclass::text || relfilenode, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'subject%'");
+
+# The process is ended while it builds an index anew, and waits there for us: before
+# the new index is built, and after it has taken the place of the old one.
+my $invalid = q{SELECT string_agg(c.relname, ',') FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid};
+my $scrub = q{FROM pg_stat_activity WHERE backend_type = 'personalize scrub'};
+my $health = q{SELECT ok, detail FROM personalize.health() WHERE "check" = 'invalid indexes'};
+for my $end ([ 'cancelled', 'consent_ledger', 'ROW EXCLUSIVE', '_ccnew', "SELECT pg_cancel_backend(pid) $scrub" ],
+	[ 'terminated', 'session', 'ACCESS SHARE', '_ccold', "SELECT pg_terminate_backend(pid) $scrub" ],
+	[ 'killed', 'subject', 'ROW EXCLUSIVE', '_ccnew', undef ])
+{
+	my ($what, $table, $mode, $suffix, $statement) = @$end;
+	my $holder = $node->background_psql('shop', on_error_stop => 0);
+	$holder->query_safe("BEGIN; LOCK TABLE personalize.$table IN $mode MODE");
+	$node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+	wait_for($node, 'shop', "SELECT EXISTS (SELECT $scrub AND wait_event_type = 'Lock')"
+		  . " AND EXISTS (SELECT FROM pg_index WHERE NOT indisvalid AND indrelid = 'personalize.$table'::regclass)", "the rebuild of an index of $table");
+	is($node->safe_psql('shop', $health), 't|none', "at work on $table, nothing is wrong");
+	my $left = $node->safe_psql('shop', $invalid);
+	if ($statement)
+	{
+		$node->safe_psql('shop', $statement);
+		wait_for($node, 'shop', "SELECT count(*) = 0 $scrub", 'the process to end');
+		$holder->query_safe('COMMIT');
+	}
+	else
+	{
+		my $pid = $node->safe_psql('shop', "SELECT pid $scrub");
+		kill 'KILL', $pid;
+		wait_for($node, 'shop', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'the restart after the crash');
+	}
+	$holder->{run}->kill_kill;
+	like($left, qr/^$table\w*$suffix$/, "$what, it leaves one invalid index, and those left before are gone");
+	is($node->safe_psql('shop', $invalid), $left, 'which stays');
+	is($node->safe_psql('shop', $health), "f|left by a REINDEX or CREATE INDEX that was ended: personalize.$left", 'health() names it');
+	is($node->safe_psql('shop', q{SELECT DISTINCT s.done, array_to_string(s.blockers, ',') FROM personalize.erasure e, personalize.erasure_status(e.receipt) s WHERE s.stage = 'vacuumed'}),
+		"f|index personalize.$left, which is invalid", 'and erasure_status');
+}
+
+# One that a REINDEX of somebody else is building is not touched, one that was made otherwise is only named.
+my $other = $node->background_psql('shop');
+$other->query_safe('BEGIN; LOCK TABLE personalize.item IN ROW EXCLUSIVE MODE');
+my $reindex = $node->background_psql('shop');
+$reindex->query_until(qr/begun/, "\\echo begun\nREINDEX INDEX CONCURRENTLY personalize.item_pkey;\n\\echo ended\n");
+wait_for($node, 'shop', q{SELECT count(*) = 1 FROM pg_index WHERE NOT indisvalid AND indrelid = 'personalize.item'::regclass});
+$node->safe_psql('shop', q{CREATE INDEX CONCURRENTLY made_by_hand ON personalize.item_stat (amount); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'personalize.made_by_hand'::regclass});
+$node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+wait_for($node, 'shop', "SELECT EXISTS (SELECT $scrub AND wait_event_type = 'Lock')", 'VACUUM to wait for the REINDEX');
+is($node->safe_psql('shop', $invalid), 'item_pkey_ccnew,made_by_hand', 'beside a REINDEX all others are dropped');
+$other->query_safe('COMMIT');
+$reindex->query_until(qr/ended/, '');
+$_->quit for $other, $reindex;
+wait_for($node, 'shop', "SELECT count(*) = 0 $scrub", 'the process to end');
+is($node->safe_psql('shop', $invalid), 'made_by_hand', 'what was made by hand is not dropped');
+is($node->safe_psql('shop', q{SELECT DISTINCT s.done, array_to_string(s.blockers, ',') FROM personalize.erasure e, personalize.erasure_status(e.receipt) s WHERE s.stage = 'vacuumed'}),
+	'f|index personalize.made_by_hand, which is invalid', 'but keeps an erasure from counting as vacuumed');
+$node->safe_psql('shop', 'DROP INDEX personalize.made_by_hand');
 $node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
 vacuumed('shop');
+is($node->safe_psql('shop', $health), 't|none', 'when all is done, nothing is wrong');
 $node->safe_psql('shop', 'CHECKPOINT');
 is(found_in(files_of($people)), '0 keys, 0 ids', 'scrubbed without preload: nor do upper levels of indexes');
 isnt($node->safe_psql('shop', "SELECT string_agg(oid::regclass::text || relfilenode, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'subject%'"),
