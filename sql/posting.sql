@@ -83,6 +83,27 @@ SELECT sum(get_byte(data, 1)) AS entries,
 	(array_agg(get_byte(data, 4) + 256 * get_byte(data, 5) ORDER BY chunk DESC))[1] AS sessions
 FROM personalize.posting WHERE item_key = 5000;
 SELECT * FROM personalize.verify_index();
+-- A list that is filled up again out of more sessions than it takes: the newest of them.
+DO $$
+BEGIN
+	PERFORM personalize.import_events(
+		array_agg(('w' || w)::personalize.entity_id), array_agg('view_item'::text),
+		array_agg((CASE i WHEN 0 THEN 8000 ELSE 8001 + w END)::text::personalize.entity_id),
+		-- not in the order in which they are stored
+		array_agg('2026-03-01 00:00+00'::timestamptz + make_interval(mins => w * 601 % 1009, secs => i)),
+		consents => array_agg('recommendations'::text))
+	FROM generate_series(1, 1000) w, generate_series(0, 1) i;
+	COMMIT;
+	CALL roll();
+END
+$$;
+SELECT count(*) AS forgotten FROM personalize.forget_many(
+	ARRAY(SELECT ('w' || w)::personalize.entity_id FROM generate_series(1, 1000) w ORDER BY w * 601 % 1009 DESC LIMIT 120));
+SELECT sum(get_byte(data, 1)) AS entries,
+	(array_agg(get_byte(data, 4) + 256 * get_byte(data, 5) ORDER BY chunk DESC))[1] AS sessions
+FROM personalize.posting WHERE item_key = 8000;
+SELECT * FROM personalize.verify_index();
+
 -- All of them: nothing is left.
 SELECT count(personalize.withdraw_consent(('v' || v)::personalize.entity_id, '{recommendations}', 'test'))
 FROM generate_series(0, 399) v;

@@ -244,7 +244,7 @@ FindChosen(Relation table, Buffer buffer, Snapshot snapshot, const DedupChoice *
 		/* the first column, and never NULL */
 		memcpy(&message, (char *) tuple.t_data + tuple.t_data->t_hoff, sizeof(message));
 		found[count].probe = MessageIdProbe(&message);
-		if (!choice->has(choice->arg, found[count].probe))
+		if (!KeySetHas(choice->probes, found[count].probe))
 			continue;
 		tuple.t_len = ItemIdGetLength(item);
 		tuple.t_tableOid = RelationGetRelid(table);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "key_set.h"
 #include "utils/uuid.h"
 
 /*
@@ -20,11 +21,11 @@ extern void DedupEnter(const pg_uuid_t *const *messages, int count,
 
 /*
  * Forget messages, in one pass over the table: those whose probe (MessageIdProbe)
- * has says true for, and of each one that was there tells erased.
+ * is in the set, and of each one that was there tells erased.
  */
 typedef struct DedupChoice
 {
-	bool		(*has) (void *arg, int64 probe);
+	const KeySet *probes;
 	void		(*erased) (void *arg, int64 probe);
 	void	   *arg;
 } DedupChoice;

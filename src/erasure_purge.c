@@ -145,14 +145,6 @@ CollectMessage(Erasure *erasure, ErasurePerson *person, const EventRow *row)
 	MemoryContextSwitchTo(caller);
 }
 
-static bool
-HasMessage(void *arg, int64 probe)
-{
-	const Erasure *erasure = arg;
-
-	return KeySetHas(&erasure->probes, probe);
-}
-
 static void
 CountMessage(void *arg, int64 probe)
 {
@@ -165,7 +157,7 @@ CountMessage(void *arg, int64 probe)
 static void
 PurgeMessages(Erasure *erasure)
 {
-	DedupChoice choice = {.has = HasMessage,.erased = CountMessage,.arg = erasure};
+	DedupChoice choice = {.probes = &erasure->probes,.erased = CountMessage,.arg = erasure};
 
 	if (erasure->messages == NULL)
 		return;

@@ -16,7 +16,6 @@
 
 #include "message_id.h"
 
-#include "bytes.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "key.h"
@@ -132,33 +131,6 @@ MessageIdUuid(const char *id, int idLength, pg_uuid_t *uuid)
 	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
 }
 
-/* True if a uuid is, or could be, one made of hashes. */
-static inline bool
-IsMadeOfHashes(const pg_uuid_t *uuid)
-{
-	return (uuid->data[6] & 0xf0) == 0x80;
-}
-
-/* What a uuid and a key of event.message_key of the same message have in common, but for some bits. */
-static inline int64
-UuidBits(const pg_uuid_t *uuid)
-{
-	uint64		bits;
-
-	/* the first of the two hashes, which is the key of an id that is no uuid */
-	if (IsMadeOfHashes(uuid))
-	{
-		memcpy(&bits, uuid->data, sizeof(bits));
-		return (int64) bits;
-	}
-	/* MurmurHash3's finalizer */
-	bits = BytesGet(uuid->data, 8) ^ (BytesGet(uuid->data + 8, 8) * UINT64CONST(0x9E3779B97F4A7C15));
-	bits ^= bits >> 33;
-	bits *= UINT64CONST(0xff51afd7ed558ccd);
-	bits ^= bits >> 33;
-	return (int64) bits;
-}
-
 /* A message id as a key, for event.message_key. */
 int64
 MessageIdKey(const char *id, int length)
@@ -166,30 +138,11 @@ MessageIdKey(const char *id, int length)
 	pg_uuid_t	uuid;
 
 	if (ParseUuid(id, length, &uuid))
-		return UuidBits(&uuid) | PG_INT64_MIN;
+		return MessageIdBits(&uuid) | PG_INT64_MIN;
 	return KeyFromBytes(id, length);
 }
 
-/* Without the bits that mark a key as a hash and a uuid as one of version 8. */
-static inline int64
-WithoutMarks(int64 bits)
-{
-	unsigned char bytes[sizeof(bits)];
-
-	memcpy(bytes, &bits, sizeof(bits));
-	bytes[6] &= 0x0f;
-	memcpy(&bits, bytes, sizeof(bits));
-	return bits & PG_INT64_MAX;
-}
-
-/* What finds the entry of a message in message_seen, from its uuid. */
-int64
-MessageIdProbe(const pg_uuid_t *uuid)
-{
-	return WithoutMarks(UuidBits(uuid));
-}
-
-/* The same from event.message_key. */
+/* What finds the entry of a message in message_seen, from event.message_key. */
 int64
 MessageIdProbeOfKey(int64 key)
 {
@@ -197,7 +150,7 @@ MessageIdProbeOfKey(int64 key)
 	pg_uuid_t	uuid;
 
 	if (!KeyIsNumber(key))
-		return WithoutMarks(key);
+		return MessageIdWithoutMarks(key);
 	snprintf(digits, sizeof(digits), INT64_FORMAT, key);
 	MessageIdUuid(digits, strlen(digits), &uuid);
 	return MessageIdProbe(&uuid);

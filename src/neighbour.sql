@@ -32,7 +32,7 @@ CREATE TABLE personalize.posting (
 ALTER TABLE personalize.posting ALTER data SET STORAGE EXTERNAL;
 SELECT pg_catalog.pg_extension_config_dump('personalize.posting', '');
 COMMENT ON TABLE personalize.posting IS
-	'per item its newest sessions (at least 256), each with the items around it, packed by 32; kept by the processor neighbour';
+	'per item its newest sessions (at least 256, and a surplus that erasures use up), each with the items around it, packed by 32; kept by the processor neighbour';
 COMMENT ON COLUMN personalize.posting.item_key IS 'item_key(item_id)';
 COMMENT ON COLUMN personalize.posting.chunk IS 'grows with time: the highest holds the newest sessions';
 COMMENT ON COLUMN personalize.posting.data IS 'packed, read it with _posting_entries()';

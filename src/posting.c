@@ -5,8 +5,9 @@
  * An item's list holds its newest sessions, newest first, cut into chunks of 32
  * whose numbers grow with time: a new session touches the newest chunk only, and
  * the oldest chunk is dropped whole once the others still hold POSTING_KEPT
- * entries.  So the newest POSTING_KEPT are exact, and what lies behind them is
- * a surplus that absorbs removals; PostingApply says so when it is used up.
+ * entries and POSTING_SURPLUS more.  So the newest POSTING_KEPT are exact, and what
+ * lies behind them is a surplus that absorbs removals and that new sessions fill
+ * up again; PostingApply says so when it is used up.
  *
  * An entry carries the items next to it, because the score needs them at once:
  * one index scan per query item is all a recommendation reads.
@@ -206,7 +207,7 @@ ListLoad(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 		Chunk	   *chunk = LoadChunk(list, slot);
 
 		loaded += chunk->entryCount;
-		if (list->stored + growth < POSTING_KEPT + POSTING_CHUNK_FULL &&
+		if (list->stored + growth < POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL &&
 			loaded > removeCount && !IsBehind(chunk, ts, session))
 			return list;
 	}
@@ -363,7 +364,7 @@ ListTrim(PostingList *list)
 	{
 		Chunk	   *chunk = &list->chunks[c];
 
-		if (list->stored - chunk->entryCount < POSTING_KEPT)
+		if (list->stored - chunk->entryCount < POSTING_KEPT + POSTING_SURPLUS)
 			return;
 		list->stored -= chunk->entryCount;
 		chunk->entryCount = 0;

@@ -24,6 +24,7 @@ typedef enum PostingColumn
 
 #define POSTING_VERSION 1
 #define POSTING_KEPT 256		/* sessions an item surely keeps, if it has so many */
+#define POSTING_SURPLUS 64		/* and so many behind these, for removals to use up */
 #define POSTING_CHUNK_FULL 32	/* entries in a chunk that is not begun anew */
 #define POSTING_CHUNK_LIMIT 64	/* entries it grows to when late ones arrive */
 #define POSTING_WINDOW 6		/* items before and after that an entry carries */

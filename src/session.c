@@ -177,26 +177,52 @@ SessionFormRow(const Session *session, Datum *values)
 	values[SESSION_ITEMS - 1] = PointerGetDatum(packed);
 }
 
-/* Unpack session.items. */
-void
-SessionUnpackItems(const bytea *packed, Session *session)
+/* Check session.items, and tell how many items are in it. */
+static int
+CountPacked(const bytea *packed)
 {
-	const uint8 *next = (const uint8 *) VARDATA_ANY(packed);
+	const uint8 *data = (const uint8 *) VARDATA_ANY(packed);
 	int			length = VARSIZE_ANY_EXHDR(packed);
 
-	if (length < 1 || next[0] != SESSION_VERSION)
+	if (length < 1 || data[0] != SESSION_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a row of \"session\" has format version %d, this library reads version %d",
-						length < 1 ? 0 : next[0], SESSION_VERSION),
+						length < 1 ? 0 : data[0], SESSION_VERSION),
 				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
-	session->itemCount = (length - 1) / PACKED_ITEM;
-	if (session->itemCount > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
+	if ((length - 1) / PACKED_ITEM > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row of \"session\" is damaged"),
 				 errhint("Run SELECT personalize.rebuild_processor('neighbour').")));
-	next++;
+	return (length - 1) / PACKED_ITEM;
+}
+
+/* True if a row's session has one of these items. */
+bool
+SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
+{
+	bool		isNull;
+	Datum		value = slot_getattr(slot, SESSION_ITEMS, &isNull);
+	bytea	   *packed = DatumGetByteaPP(value);
+	const uint8 *next = (const uint8 *) VARDATA_ANY(packed) + 1;
+	int			count = CountPacked(packed);
+	bool		found = false;
+
+	for (int i = 0; i < count && !found; i++, next += PACKED_ITEM)
+		found = KeySetHas(items, (int64) BytesGet(next, 8));
+	if ((Pointer) packed != DatumGetPointer(value))
+		pfree(packed);
+	return found;
+}
+
+/* Unpack session.items. */
+void
+SessionUnpackItems(const bytea *packed, Session *session)
+{
+	const uint8 *next = (const uint8 *) VARDATA_ANY(packed) + 1;
+
+	session->itemCount = CountPacked(packed);
 	for (int i = session->itemCount - 1; i >= 0; i--)
 	{
 		SessionItem *item = &session->items[i];

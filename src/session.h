@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "event.h"
 #include "executor/tuptable.h"
+#include "key_set.h"
 #include "storage/itemptr.h"
 
 /* Columns of session. */
@@ -98,6 +99,9 @@ SessionIsIndexed(const Session *session)
 extern void SessionFormRow(const Session *session, Datum *values);
 extern void SessionReadRow(TupleTableSlot *slot, Session *session);
 extern void SessionUnpackItems(const bytea *packed, Session *session);
+
+/* True if a row's session has one of these items; quicker to ask than to read it. */
+extern bool SessionRowHasAny(TupleTableSlot *slot, const KeySet *items);
 
 /* Only its key and end, which is all that is needed to pass it by. */
 extern void SessionReadTimes(TupleTableSlot *slot, int64 *sessionKey, TimestampTz *ended);

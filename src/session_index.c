@@ -16,17 +16,21 @@
 #include "session_index.h"
 
 #include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "key_set.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "posting.h"
+#include "relation.h"
 #include "spi_util.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* Entries gathered when a list is made anew: what is kept and a surplus. */
-#define REFILL_ENTRIES (POSTING_KEPT + POSTING_CHUNK_FULL - 1)
+#define REFILL_ENTRIES (POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL - 1)
 
 /* An item whose list is made anew. */
 typedef struct Refill
@@ -36,6 +40,7 @@ typedef struct Refill
 	int64		sessions;
 	PostingEntry *entries;
 	int			count;			/* up to twice REFILL_ENTRIES */
+	TimestampTz oldest;			/* there are REFILL_ENTRIES that are not older */
 } Refill;
 
 /* Changes to postings that have not been written yet. */
@@ -304,6 +309,8 @@ RefillFromSession(HTAB *refills, const Session *session)
 		if (refill == NULL)
 			continue;
 		refill->sessions++;
+		if (session->items[place].ts < refill->oldest)
+			continue;
 		packed = palloc(POSTING_ENTRY_MAX);
 		length = PostingPackEntry(items, session->itemCount, place, session->items[place].ts,
 								  SessionNumber(session), packed);
@@ -315,6 +322,7 @@ RefillFromSession(HTAB *refills, const Session *session)
 		for (int i = REFILL_ENTRIES; i < refill->count; i++)
 			pfree(unconstify(uint8 *, refill->entries[i].data));
 		refill->count = REFILL_ENTRIES;
+		refill->oldest = refill->entries[REFILL_ENTRIES - 1].ts;
 	}
 }
 
@@ -338,7 +346,8 @@ WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
 
 /*
  * Make lists anew whose surplus is used up, by one pass over all sessions.  This
- * is rare: it takes the removal of more sessions of a popular item than came.
+ * is rare: it takes the removal of POSTING_SURPLUS sessions of a popular item more
+ * than came.
  */
 static void
 RefillLists(SessionIndex *index)
@@ -348,27 +357,42 @@ RefillLists(SessionIndex *index)
 	.hcxt = CurrentMemoryContext};
 	HTAB	   *refills = hash_create("personalize refills", changes->refillCount, &control,
 									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	KeySet		items;
 	Session    *session = palloc(sizeof(Session));
+	Relation	table;
+	TableScanDesc scan;
 	TupleTableSlot *slot;
 
+	KeySetInit(&items, changes->refillCount);
 	for (int i = 0; i < changes->refillCount; i++)
 	{
 		Refill	   *refill = hash_search(refills, &changes->refills[i].itemKey, HASH_ENTER, NULL);
 
 		*refill = changes->refills[i];
 		refill->entries = palloc_array(PostingEntry, 2 * REFILL_ENTRIES);
+		refill->oldest = DT_NOBEGIN;
+		KeySetAdd(&items, refill->itemKey);
 	}
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	KeyedSeek(index->sessions, GetActiveSnapshot(), 0, NULL, InvalidStrategy);
-	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	table = RelationOpenTable("session", AccessShareLock);
+	slot = table_slot_create(table, NULL);
+	scan = table_beginscan(table, GetActiveSnapshot(), 0, NULL);
+	/* the newest are at the end, mostly; then older ones need not be packed */
+	while (table_scan_getnextslot(scan, BackwardScanDirection, slot))
 	{
-		SessionReadRow(slot, session);
-		if (SessionIsIndexed(session))
-			RefillFromSession(refills, session);
+		if (SessionRowHasAny(slot, &items))
+		{
+			SessionReadRow(slot, session);
+			if (SessionIsIndexed(session))
+				RefillFromSession(refills, session);
+		}
 		CHECK_FOR_INTERRUPTS();
 	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
 	/* changes are sorted, and so are the items here: rows are written in key order */
 	for (int i = 0; i < changes->refillCount; i++)
 		WriteRefill(changes, GetActiveSnapshot(),
