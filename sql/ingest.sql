@@ -109,6 +109,7 @@ SELECT * FROM personalize.ingest('{}'::text[], '{}');
 SELECT * FROM personalize.ingest(ARRAY[1]::bigint[], ARRAY['view'], ARRAY[1]::numeric[], session_ids => ARRAY['b5a0a2fe-5f3a-4c3b-8f0e-2b7e2a0b9a11']::uuid[]);
 SELECT * FROM personalize.ingest(ARRAY['7', '8', '9', '1'], ARRAY['view', 'view', 'view', 'view'],
 	consents => ARRAY['analytics, personalization', '', NULL, 'analytics,nonsense']);
+SELECT * FROM personalize.ingest(ARRAY['17', '18', '19'], ARRAY['view', 'view', 'view'], ARRAY[1, 1, 1], consents => ARRAY['{analytics, personalization}', '{}', '{']);
 SELECT user_key, event, item_key, consent, session, properties FROM stored ORDER BY 1, 2, 3, 4;
 TRUNCATE personalize.event, personalize.rejected_event;
 

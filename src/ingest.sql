@@ -63,7 +63,7 @@ CREATE FUNCTION personalize.ingest(
 	OUT rejected bigint) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
-	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, NULL where the event does not speak of consent';
+	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent';
 
 CREATE FUNCTION personalize.import_events(
 	user_ids personalize.entity_id[],

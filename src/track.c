@@ -76,14 +76,15 @@ ArgumentString(FunctionCallInfo fcinfo, int argument)
 	return DatumString(PG_GETARG_DATUM(argument));
 }
 
-/* The purposes in a comma-separated list. */
+/* The purposes in a comma-separated list, which may have the braces of a text[]. */
 static int32
 ListMask(IngestBatch *batch, IngestString list)
 {
-	const char *end = list.data + list.length;
+	bool		braces = list.length >= 2 && list.data[0] == '{' && list.data[list.length - 1] == '}';
+	const char *end = list.data + list.length - (braces ? 1 : 0);
 	int32		mask = 0;
 
-	for (const char *start = list.data; start < end;)
+	for (const char *start = list.data + (braces ? 1 : 0); start < end;)
 	{
 		const char *comma = memchr(start, ',', end - start);
 		const char *stop = comma ? comma : end;
