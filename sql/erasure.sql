@@ -164,11 +164,21 @@ SELECT count(*) FROM personalize.session;
 -- rejected events of nobody that name them, each read once however many are forgotten
 SELECT personalize.track_many('[{"user_id": ["1234567890123456789"], "event": "view_item"}, {"user_id": {"id": 1234567890123456789}, "event": "view_item"},
 	{"user_id": [-5]}, {"user_id": {"n": 1.50}}, {"user_id": {"a": {"b": "line\nbreak \"quoted\" ü"}}}, {"user_id": [7], "item_id": "one of 17"},
-	{"user_id": [true], "value": 17, "note": "17", "by": "-5"}, {"user_id": [null], "to": {"cc": ["ada"]}}]');
+	{"user_id": [true], "value": 17, "properties": {"note": "17", "by": "-5"}}, {"user_id": [null], "to": {"cc": ["ada"]}}]');
+-- by the name of a member, in arrays, as a number, in an event that is none
+SELECT personalize.track_many('[{"ada": 1}, ["ada"], "ada", {"user": [["x", {"ada": null}]]}, {"17": 1}, [17], 17, {"user": 17}, {"uid": ["17"]},
+	{"properties": {"user_id": 17}}, {"who": {"user_id": {"n": 17}, "value": 18}}, {"customer": -5},
+	{"user_id": [], "item_id": "17", "items": [{"item_id": 17}], "value": 17}, {"user_id": {"x": 1}, "value": 17, "session_id": 17},
+	{"adam": 1, "x": "ada lovelace", "y": 170, "z": "0017"}, {"who": {"user_id": {"n": 18}}, "value": 17}]');
 SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;
 BEGIN;
 SELECT count(*) FROM personalize.forget_many(ARRAY['1234567890123456789', '-5', '1.50', E'line\nbreak "quoted" ü', '17', 'ada', '007']);
 SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;
+ROLLBACK;
+-- the names of an event's own members name nobody
+BEGIN;
+SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['user_id', 'value', 'properties', 'item_id']) AS i (id);
+SELECT count(*) FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL;
 ROLLBACK;
 SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['1234567890123456789', '-5', '1.50', E'line\nbreak "quoted" ü', '17', 'ada', '007']) AS i (id);
 SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload IS NOT NULL ORDER BY payload::text;

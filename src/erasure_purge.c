@@ -166,9 +166,8 @@ PurgeMessages(Erasure *erasure)
 }
 
 /*
- * Delete the rejected events of nobody that name the people's ids: all payloads
- * are read once.  A number means something else nearly everywhere, but not under
- * user_id, where one is an id written in the same way.
+ * Delete the rejected events of nobody that name the people's ids, wherever in
+ * them: all payloads are read once (erasure_payload.c).
  */
 static void
 DeleteNaming(Erasure *erasure)
@@ -193,15 +192,13 @@ DeleteNaming(Erasure *erasure)
 			   "WITH person AS MATERIALIZED (SELECT p.id, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
 			   "  WHERE p.id IS NOT NULL),"
 			   " named AS MATERIALIZED (SELECT r.ctid AS row, min(p.place) AS place"
-			   "  FROM personalize.rejected_event AS r,"
-			   "   LATERAL jsonb_path_query(r.payload, '$.** ? (@.type() == \"string\" || @.type() == \"number\")') AS v"
-			   "  JOIN person AS p ON p.id = v #>> '{}'"
+			   "  FROM personalize.rejected_event AS r, LATERAL personalize._payload_names(r.payload) AS v"
+			   "  JOIN person AS p ON p.id = v.name"
 			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
 			   /* most payloads do not contain the text of a single id anywhere */
 			   "   AND coalesce(strpos(r.payload::text, (SELECT substr(j, 2, length(j) - 2) FROM to_json($1[1]) AS t,"
 			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1)) > 0, true)"
-			   "   AND (jsonb_typeof(v) = 'string' AND p.id !~ '^[0-9.]+$'"
-			   "    OR jsonb_path_exists(r.payload, '$.**.user_id.** ? (@ == $v)', jsonb_build_object('v', v)))"
+			   "   AND (v.certain OR p.id !~ '^-?[0-9.]+$')"
 			   "  GROUP BY r.ctid)"
 			   " DELETE FROM personalize.rejected_event AS r USING named AS n"
 			   "  WHERE r.ctid = n.row AND r.user_key IS NULL RETURNING n.place",
