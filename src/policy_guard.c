@@ -236,14 +236,14 @@ Datum
 personalize_may_read_support(PG_FUNCTION_ARGS)
 {
 	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	bool		mayRead;
 
-	if (IsA(request, SupportRequestSimplify) && PolicyBits(NULL) != 0)
-	{
-		if (!PolicyIsInternal())
-			CheckNotOnly(((SupportRequestSimplify *) request)->root);
-		PG_RETURN_POINTER(makeBoolConst(true, false));
-	}
-	PG_RETURN_POINTER(NULL);
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	mayRead = PolicyBits(NULL) != 0;
+	if (!PolicyIsInternal())
+		CheckNotOnly(((SupportRequestSimplify *) request)->root);
+	PG_RETURN_POINTER(mayRead ? makeBoolConst(true, false) : NULL);
 }
 
 /* _readable(mask): does the row's mask contain the purpose in force? */

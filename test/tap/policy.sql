@@ -150,6 +150,7 @@ SELECT is(attempt(who, p, q), '', format('on_denied = empty: nothing for %s aski
 	FROM (VALUES ('pol_a', NULL), ('pol_a', 'marketing'), ('pol_none', 'analytics'), ('pol_a', 'nonsense')) v (who, p),
 		unnest(ARRAY['SELECT 1 FROM personalize.event', 'SELECT 1 FROM personalize.profile_feature', 'SELECT 1 FROM personalize.features(''ab'')']) q;
 SELECT is(attempt('pol_a', 'analytics', 'SELECT user_id FROM personalize.subject'), 'a,ab', 'and what is held is as ever');
+SELECT alike(attempt('pol_a', 'marketing', 'SELECT 1 FROM ONLY personalize.event'), '42809%export_events(%', 'COPY of the parent, which is such a query, is an error all the same');
 RESET personalize.on_denied;
 
 -- two purposes held: one at a time, never a union
