@@ -182,6 +182,7 @@ SELECT * FROM pg_temp.verdict('{"consent_mode": {"functionality_storage": "grant
 UPDATE personalize.consent_mapping SET accepted = '{denied}' WHERE source = 'consent_mode' AND builtin;
 DELETE FROM personalize.consent_mapping WHERE source = 'gpc' AND builtin;
 UPDATE personalize.consent_mapping SET builtin = true WHERE source = 'banner';
+TRUNCATE personalize.consent_mapping;
 INSERT INTO personalize.consent_mapping VALUES ('x', 'analytics', '$.x', '{1}', NULL, true);
 INSERT INTO personalize.consent_mapping (source, purpose, path, accepted) VALUES ('', 'analytics', '$.x', '{1}');
 INSERT INTO personalize.consent_mapping (source, purpose, path, accepted) VALUES (repeat('x', 65), 'analytics', '$.x', '{1}');

@@ -216,6 +216,11 @@ DELETE FROM personalize.purpose WHERE name = 'letter';
 ROLLBACK TO decided;
 UPDATE personalize.purpose SET name = 'advertising' WHERE name = 'letter';
 ROLLBACK;
+-- the extension's own keep theirs, and the bits below 8
+UPDATE personalize.purpose SET bit = 11 WHERE name = 'analytics';
+UPDATE personalize.purpose SET name = 'statistics' WHERE name = 'analytics';
+DELETE FROM personalize.purpose WHERE name = 'analytics';
+INSERT INTO personalize.purpose (name, bit) VALUES ('fax', 7);
 -- for administrators
 SET ROLE personalize_app;
 SELECT personalize.consent_proof('ada');

@@ -5,7 +5,8 @@ CREATE TABLE personalize.purpose (
 	bit smallint NOT NULL UNIQUE CHECK (bit BETWEEN 0 AND 30),
 	legal_basis text NOT NULL DEFAULT 'consent',
 	description text,
-	builtin boolean NOT NULL DEFAULT false
+	builtin boolean NOT NULL DEFAULT false,
+	CONSTRAINT purpose_bit_of_your_own CHECK (builtin OR bit OPERATOR(pg_catalog.>=) 8)
 );
 COMMENT ON TABLE personalize.purpose IS
 	'what events may be used for; a purpose of your own takes a free bit from 8 on';

@@ -64,6 +64,11 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.consent_mapping', 'WHERE
 CREATE FUNCTION personalize._check_consent_mapping() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		RAISE EXCEPTION 'consent_mapping cannot be truncated: the shipped rows stay'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'DELETE FROM personalize.consent_mapping WHERE NOT builtin removes your own.';
+	END IF;
 	IF (TG_OP <> 'INSERT' AND OLD.builtin) OR (TG_OP <> 'DELETE' AND NEW.builtin) THEN
 		RAISE EXCEPTION 'the shipped rows of consent_mapping cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -75,6 +80,8 @@ $$;
 COMMENT ON FUNCTION personalize._check_consent_mapping() IS 'trigger of consent_mapping: guards the shipped rows';
 CREATE TRIGGER check_consent_mapping BEFORE INSERT OR UPDATE OR DELETE ON personalize.consent_mapping
 	FOR EACH ROW EXECUTE FUNCTION personalize._check_consent_mapping();
+CREATE TRIGGER check_truncate BEFORE TRUNCATE ON personalize.consent_mapping
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._check_consent_mapping();
 
 CREATE FUNCTION personalize._consent_mapping_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_consent_mapping_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;

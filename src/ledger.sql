@@ -66,6 +66,11 @@ BEGIN
 	IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.bit = OLD.bit THEN
 		RETURN NEW;
 	END IF;
+	IF OLD.builtin THEN
+		RAISE EXCEPTION 'purpose "%" comes with the extension, which knows it by name and bit', OLD.name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Add a purpose of your own with a free bit from 8 to 30.';
+	END IF;
 	IF EXISTS (SELECT FROM personalize.consent_ledger l WHERE (l.purposes >> OLD.bit) & 1 = 1) THEN
 		RAISE EXCEPTION 'people have decided about purpose "%"', OLD.name
 			USING ERRCODE = 'object_in_use',
@@ -75,7 +80,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize._purpose_decided() IS
-	'keeps the bit of a purpose that people have decided about from meaning another';
+	'keeps the bit of a purpose that people have decided about, or that is shipped, from meaning another';
 CREATE TRIGGER purpose_decided BEFORE DELETE OR UPDATE OF name, bit ON personalize.purpose
 	FOR EACH ROW EXECUTE FUNCTION personalize._purpose_decided();
 REVOKE ALL ON FUNCTION personalize._purpose_decided() FROM PUBLIC;
