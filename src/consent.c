@@ -169,7 +169,7 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 		if ((all & ~state->decided) != 0)
 		{
 			if (ledger == NULL)
-				ledger = LedgerOpen();
+				ledger = LedgerOpen(AccessShareLock);
 			ReadLedger(ledger, state, snapshot);
 		}
 		if (!state->hasSubject && !state->hasLedger)

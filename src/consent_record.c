@@ -13,8 +13,6 @@
 
 #include "consent_change.h"
 
-#include "access/heapam.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -22,12 +20,9 @@
 #include "key.h"
 #include "keyed.h"
 #include "ledger.h"
-#include "relation.h"
 #include "spi_util.h"
-#include "table_writer.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -76,9 +71,8 @@ SlotInt32(TupleTableSlot *slot, int column)
 
 /* Find the person's row and lock it; false: there is none. */
 static bool
-LockSubject(const ConsentDecision *decision, Subject *subject)
+LockSubject(KeyedTable *subjects, const ConsentDecision *decision, Subject *subject)
 {
-	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", RowShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Datum		key = Int64GetDatum(decision->userKey);
 	TupleTableSlot *slot;
@@ -95,42 +89,26 @@ LockSubject(const ConsentDecision *decision, Subject *subject)
 		subject->decided = SlotInt32(slot, SUBJECT_DECIDED);
 		subject->restricted = SlotInt32(slot, SUBJECT_RESTRICTED);
 	}
-	KeyedClose(subjects);
 	UnregisterSnapshot(snapshot);
 	return slot != NULL;
 }
 
 /* Insert the person's row as it shall be; false: somebody else has, or may have. */
 static bool
-TryInsertSubject(const ConsentDecision *decision, const ConsentOutcome *outcome)
+TryInsertSubject(KeyedTable *subjects, const ConsentDecision *decision, const ConsentOutcome *outcome)
 {
-	Relation	subjects = RelationOpenTable("subject", RowExclusiveLock);
-	TableWriter *writer = TableWriterBegin(subjects);
 	Datum		values[SUBJECT_COLUMNS] = {0};
 	bool		nulls[SUBJECT_COLUMNS] = {false};
-	const List *conflicts;
-	bool		inserted;
 
-	if (RelationGetDescr(subjects)->natts != SUBJECT_COLUMNS)
-		elog(ERROR, "subject has %d columns, not %d", RelationGetDescr(subjects)->natts, SUBJECT_COLUMNS);
+	if (KeyedDescriptor(subjects)->natts != SUBJECT_COLUMNS)
+		elog(ERROR, "subject has %d columns, not %d", KeyedDescriptor(subjects)->natts, SUBJECT_COLUMNS);
 	values[SUBJECT_USER_KEY - 1] = Int64GetDatum(decision->userKey);
 	values[SUBJECT_USER_ID - 1] = PointerGetDatum(decision->userId);
 	values[SUBJECT_GRANTED - 1] = Int32GetDatum(outcome->granted);
 	values[SUBJECT_DECIDED - 1] = Int32GetDatum(outcome->decided);
 	nulls[SUBJECT_SINCE - 1] = true;
 	values[SUBJECT_RESTRICTED - 1] = Int32GetDatum(0);
-	TableWriterAdd(writer, values, nulls);
-	conflicts = TableWriterConflicts(writer);
-	inserted = conflicts == NIL;
-	if (!inserted)
-	{
-		CommandCounterIncrement();
-		simple_heap_delete(subjects, &((WriterConflict *) linitial(conflicts))->tid);
-		CommandCounterIncrement();
-	}
-	TableWriterEnd(writer);
-	table_close(subjects, NoLock);
-	return inserted;
+	return KeyedTryInsert(subjects, values, nulls);
 }
 
 /* The same, after waiting for whoever is at it. */
@@ -190,15 +168,13 @@ UpdateSubject(const ConsentDecision *decision, const Subject *subject, const Con
  * back.
  */
 static void
-PrepareEntry(const ConsentDecision *decision, LedgerPerson *person, LedgerEntry *entry)
+PrepareEntry(KeyedTable *ledger, const ConsentDecision *decision, LedgerPerson *person, LedgerEntry *entry)
 {
-	KeyedTable *ledger = LedgerOpen();
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	person->userKey = decision->userKey;
 	LedgerReadPerson(ledger, person, snapshot);
 	UnregisterSnapshot(snapshot);
-	KeyedClose(ledger);
 
 	*entry = (LedgerEntry)
 	{
@@ -230,20 +206,12 @@ Foresee(const LedgerPerson *person, const LedgerEntry *entry, ConsentOutcome *ou
 	}
 }
 
-/* Append an entry to the ledger. */
-static void
-AppendEntry(const LedgerPerson *person, const LedgerEntry *entry)
-{
-	LedgerWriter *writer = LedgerWriterBegin();
-
-	LedgerWriterAdd(writer, person, entry);
-	LedgerWriterEnd(writer);
-}
-
 /* Record a decision. */
 void
 ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 {
+	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", RowExclusiveLock);
+	KeyedTable *ledger = LedgerOpen(RowExclusiveLock);
 	ConsentOutcome foreseen = {0};
 	LedgerPerson person;
 	LedgerEntry entry;
@@ -251,9 +219,9 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 	for (;;)
 	{
 		Subject		subject;
-		bool		exists = LockSubject(decision, &subject);
+		bool		exists = LockSubject(subjects, decision, &subject);
 
-		PrepareEntry(decision, &person, &entry);
+		PrepareEntry(ledger, decision, &person, &entry);
 		Foresee(&person, &entry, &foreseen);
 		if (exists)
 		{
@@ -261,10 +229,12 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 			UpdateSubject(decision, &subject, &foreseen);
 			break;
 		}
-		if (TryInsertSubject(decision, &foreseen) || InsertSubject(decision, &foreseen))
+		if (TryInsertSubject(subjects, decision, &foreseen) || InsertSubject(decision, &foreseen))
 			break;
 	}
-	AppendEntry(&person, &entry);
+	LedgerAppend(ledger, &person, &entry);
+	KeyedClose(ledger);
+	KeyedClose(subjects);
 	CommandCounterIncrement();
 	if (outcome)
 		*outcome = foreseen;

@@ -247,7 +247,6 @@ static void
 WriteGrants(const Flush *flush)
 {
 	KeyedTable *ledger = NULL;
-	LedgerWriter *writer = NULL;
 	LedgerEntry entry = {
 		.effectiveAt = flush->batch->now,
 		.recordedAt = flush->batch->now,
@@ -262,20 +261,17 @@ WriteGrants(const Flush *flush)
 		if (user->grant == 0)
 			continue;
 		ConsentCacheNoteChange(user->state.userKey);
-		if (writer == NULL)
+		if (ledger == NULL)
 		{
-			ledger = LedgerOpen();
-			writer = LedgerWriterBegin();
+			ledger = LedgerOpen(RowExclusiveLock);
 			entry.source = cstring_to_text("event");
 		}
 		LedgerReadPerson(ledger, &person, flush->snapshot);
 		entry.purposes = user->grant;
-		LedgerWriterAdd(writer, &person, &entry);
+		LedgerAppend(ledger, &person, &entry);
 	}
-	if (writer == NULL)
-		return;
-	LedgerWriterEnd(writer);
-	KeyedClose(ledger);
+	if (ledger != NULL)
+		KeyedClose(ledger);
 }
 
 /* Keep the rejected messages. */

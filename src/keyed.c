@@ -45,13 +45,13 @@ struct KeyedTable
 	MemoryContext context;		/* the scan's: it keeps pointers into it */
 	Relation	heap;
 	Relation	index;
-	IndexInfo  *indexInfo;
+	IndexInfo  *indexInfo;		/* NULL: nothing has been written */
 	List	   *others;			/* of KeyedIndex; only for writing */
 	IndexScanDesc scan;
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
 	TupleTableSlot *readSlot;
-	TupleTableSlot *writeSlot;
+	TupleTableSlot *writeSlot;	/* NULL: nothing has been written */
 	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
 };
 
@@ -98,13 +98,6 @@ KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
 	keyed->heap = RelationOpenTable(table, lockMode);
 	keyed->index = RelationOpenTable(index, lockMode);
 	keyed->readSlot = table_slot_create(keyed->heap, NULL);
-	if (lockMode >= RowExclusiveLock)
-	{
-		keyed->indexInfo = BuildIndexInfo(keyed->index);
-		keyed->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(keyed->heap),
-													&TTSOpsVirtual);
-		OpenOthers(keyed);
-	}
 	return keyed;
 }
 
@@ -222,9 +215,18 @@ KeyedNext(KeyedTable *table, ScanDirection direction)
 static void
 FillWriteSlot(KeyedTable *table, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = table->writeSlot;
-	int			columnCount = slot->tts_tupleDescriptor->natts;
+	TupleDesc	descriptor = RelationGetDescr(table->heap);
+	int			columnCount = descriptor->natts;
+	TupleTableSlot *slot;
 
+	if (table->writeSlot == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+		table->writeSlot = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+		MemoryContextSwitchTo(caller);
+	}
+	slot = table->writeSlot;
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, columnCount * sizeof(Datum));
 	if (nulls != NULL)
@@ -234,38 +236,59 @@ FillWriteSlot(KeyedTable *table, const Datum *values, const bool *nulls)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Point another index at the row version just written. */
+/* Open the indexes for the first row that is written. */
 static void
-InsertOtherEntry(KeyedTable *table, KeyedIndex *other, bool unchanged)
+OpenIndexes(KeyedTable *table)
 {
-	ExprContext *context = GetPerTupleExprContext(other->estate);
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	table->indexInfo = BuildIndexInfo(table->index);
+	OpenOthers(table);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Point an index at the row version just written; false if it is unique and another row may be equal. */
+static bool
+InsertIndexEntry(KeyedTable *table, Relation index, IndexInfo *info, EState *estate,
+				 IndexUniqueCheck unique, bool unchanged)
+{
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
+
+	FormIndexDatum(info, table->writeSlot, estate, values, nulls);
+	if (!index->rd_index->indisunique)
+		unique = UNIQUE_CHECK_NO;
+	return index_insert(index, values, nulls, &table->writeSlot->tts_tid, table->heap,
+						unique, unchanged, info) || unique == UNIQUE_CHECK_NO;
+}
+
+/* The same for another index than the primary key's, if the row belongs into it. */
+static bool
+InsertOtherEntry(KeyedTable *table, KeyedIndex *other, IndexUniqueCheck unique, bool unchanged)
+{
+	ExprContext *context = GetPerTupleExprContext(other->estate);
+	bool		fits = true;
 
 	context->ecxt_scantuple = table->writeSlot;
 	if (other->predicate == NULL || ExecQual(other->predicate, context))
-	{
-		FormIndexDatum(other->info, table->writeSlot, other->estate, values, nulls);
-		index_insert(other->relation, values, nulls, &table->writeSlot->tts_tid, table->heap,
-					 other->relation->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-					 unchanged, other->info);
-	}
+		fits = InsertIndexEntry(table, other->relation, other->info, other->estate, unique, unchanged);
 	ResetPerTupleExprContext(other->estate);
+	return fits;
 }
 
-/* Point the indexes at the row version just written. */
-static void
-InsertIndexEntries(KeyedTable *table, bool unchanged)
+/* Point the indexes at the row version just written; false: another row may be equal. */
+static bool
+InsertIndexEntries(KeyedTable *table, IndexUniqueCheck unique, bool unchanged)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
 	ListCell   *cell;
+	bool		fits;
 
-	FormIndexDatum(table->indexInfo, table->writeSlot, NULL, values, nulls);
-	index_insert(table->index, values, nulls, &table->writeSlot->tts_tid, table->heap,
-				 UNIQUE_CHECK_YES, unchanged, table->indexInfo);
+	if (table->indexInfo == NULL)
+		OpenIndexes(table);
+	fits = InsertIndexEntry(table, table->index, table->indexInfo, NULL, unique, unchanged);
 	foreach(cell, table->others)
-		InsertOtherEntry(table, lfirst(cell), unchanged);
+		fits &= InsertOtherEntry(table, lfirst(cell), unique, unchanged);
+	return fits;
 }
 
 /* Insert a row; a duplicate key is an error. */
@@ -274,7 +297,21 @@ KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
 	FillWriteSlot(table, values, nulls);
 	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	InsertIndexEntries(table, false);
+	InsertIndexEntries(table, UNIQUE_CHECK_YES, false);
+}
+
+/* Insert a row unless there is one of the key, or may be. */
+bool
+KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	FillWriteSlot(table, values, nulls);
+	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
+	if (InsertIndexEntries(table, UNIQUE_CHECK_PARTIAL, false))
+		return true;
+	CommandCounterIncrement();
+	simple_table_tuple_delete(table->heap, &table->writeSlot->tts_tid, GetActiveSnapshot());
+	CommandCounterIncrement();
+	return false;
 }
 
 /* Complain unless the row could be changed. */
@@ -304,7 +341,7 @@ KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool 
 									InvalidSnapshot, true, &failure, &lockMode,
 									&updateIndexes));
 	if (CompatUpdatesIndexes(updateIndexes))
-		InsertIndexEntries(table, true);
+		InsertIndexEntries(table, UNIQUE_CHECK_YES, true);
 }
 
 /* Delete a row. */

@@ -16,7 +16,7 @@
 /* The most key columns a scan can fix or bound. */
 #define KEYED_MAX_KEYS 5
 
-/* A table and the one index it has, its primary key. */
+/* A table and the one index that is searched. */
 typedef struct KeyedTable KeyedTable;
 
 /*
@@ -46,8 +46,14 @@ extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
  */
 extern TupleTableSlot *KeyedLockRow(KeyedTable *table, TupleTableSlot *row);
 
-/* Write under the current command id; nulls may be NULL.  tid is that of a row KeyedNext gave. */
+/*
+ * Write under the current command id; nulls may be NULL.  tid is that of a row
+ * KeyedNext gave.  A row of a key that is there already is an error, except for
+ * KeyedTryInsert: it does not wait for whoever may be inserting the same and gives
+ * false.
+ */
 extern void KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls);
+extern bool KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls);
 extern void KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool *nulls);
 extern void KeyedDelete(KeyedTable *table, ItemPointer tid);
 

@@ -47,8 +47,8 @@ typedef struct LedgerPerson
 	Datum	   *tips;			/* hashes (bytea) of entries that none follows, in byte order */
 } LedgerPerson;
 
-/* Open the ledger for looking people up; close it with KeyedClose. */
-extern KeyedTable *LedgerOpen(void);
+/* Open the ledger, for appending with RowExclusiveLock; close it with KeyedClose. */
+extern KeyedTable *LedgerOpen(LOCKMODE lockMode);
 
 /* What the ledger says now about purposes: per purpose the latest entry holds, of two at the same time the refusal. */
 extern void LedgerReadMask(KeyedTable *ledger, int64 userKey, Snapshot snapshot,
@@ -68,14 +68,11 @@ extern void LedgerDecide(const LedgerPerson *person, const LedgerEntry *entry,
 extern TimestampTz LedgerGrantedSince(const LedgerPerson *person, const LedgerEntry *entry, int32 bit);
 
 /*
- * Append entries.  Each one follows the tips of its person that the writing
+ * Append an entry.  It follows the tips of its person that the writing
  * transaction has read: those it cannot see stay tips, and the next entry joins
  * them.  ConsentCacheNoteChange has been called.
  */
-typedef struct LedgerWriter LedgerWriter;
-extern LedgerWriter *LedgerWriterBegin(void);
-extern void LedgerWriterAdd(LedgerWriter *writer, const LedgerPerson *person, const LedgerEntry *entry);
-extern void LedgerWriterEnd(LedgerWriter *writer);
+extern void LedgerAppend(KeyedTable *ledger, const LedgerPerson *person, const LedgerEntry *entry);
 
 /*
  * Let the entries of an erased person count for nobody: the pseudonym takes the

@@ -2,9 +2,9 @@
  * relation.c
  *		The one place where tables of the extension are found.
  *
- * Names are resolved through the system caches at each use, which costs about
- * 0.2 us and needs no invalidation of our own.  Everything that touches a table
- * from C gets it here, so that the same code can later run over local shards.
+ * Everything that touches a table from C gets it here, so that the same code can
+ * later run over local shards.  A call opens a dozen by name; what was found is
+ * remembered until some relation or schema changes in the catalogue.
  */
 #include "postgres.h"
 
@@ -21,16 +21,57 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
+
+/* What was found lately, by name. */
+#define FOUND_SLOTS 64
+typedef struct FoundRelation
+{
+	NameData	name;
+	Oid			id;				/* InvalidOid: empty */
+} FoundRelation;
+
+static FoundRelation foundRelations[FOUND_SLOTS];
+static bool watching = false;
+
+/* System cache callback: a relation or schema was made, renamed or dropped. */
+static void
+ForgetFound(Datum argument, int cacheId, uint32 hash)
+{
+	memset(foundRelations, 0, sizeof(foundRelations));
+}
+
+/* The slot of a name. */
+static FoundRelation *
+FoundSlot(const char *name)
+{
+	uint32		hash = 0;
+
+	for (const char *c = name; *c != '\0'; c++)
+		hash = hash * 31 + (unsigned char) *c;
+	return &foundRelations[hash % FOUND_SLOTS];
+}
 
 /* OID of a table, index or view in the extension's schema. */
 Oid
 RelationFind(const char *name, bool missingOk)
 {
-	Oid			schemaId = get_namespace_oid(PERSONALIZE_SCHEMA, true);
+	FoundRelation *slot = FoundSlot(name);
+	Oid			schemaId;
 	Oid			relationId = InvalidOid;
 
+	if (OidIsValid(slot->id) && strcmp(NameStr(slot->name), name) == 0)
+		return slot->id;
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(RELOID, ForgetFound, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetFound, (Datum) 0);
+		watching = true;
+	}
+	schemaId = get_namespace_oid(PERSONALIZE_SCHEMA, true);
 	if (OidIsValid(schemaId))
 		relationId = get_relname_relid(name, schemaId);
 	if (!OidIsValid(relationId) && !missingOk)
@@ -38,6 +79,11 @@ RelationFind(const char *name, bool missingOk)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s.%s\" does not exist", PERSONALIZE_SCHEMA, name),
 				 errhint("Run CREATE EXTENSION personalize in this database.")));
+	if (OidIsValid(relationId))
+	{
+		namestrcpy(&slot->name, name);
+		slot->id = relationId;
+	}
 	return relationId;
 }
 
