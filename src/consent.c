@@ -30,6 +30,7 @@
 #include "relation.h"
 #include "tombstone.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -102,6 +103,60 @@ ConsentReadPurposes(Snapshot snapshot)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(table, NoLock);
+	return purposes;
+}
+
+/* What ConsentPurposesNow has read, and whether it still holds. */
+static ConsentPurposes *known = NULL;
+static MemoryContext knownContext = NULL;
+static bool knownHolds = false;
+static Oid	purposeTable = InvalidOid;
+static Oid	defaultTable = InvalidOid;
+
+/* Relation cache callback, which the triggers of the tables bring about, too. */
+static void
+ForgetPurposes(Datum argument, Oid relationId)
+{
+	if (relationId == InvalidOid || relationId == purposeTable || relationId == defaultTable)
+		knownHolds = false;
+}
+
+/* Read the purpose catalogue to remember it; what changes meanwhile has it read again. */
+static void
+LearnPurposes(void)
+{
+	Snapshot	snapshot;
+	MemoryContext caller;
+
+	if (knownContext == NULL)
+	{
+		RelationWatch(ForgetPurposes);
+		knownContext = AllocSetContextCreate(TopMemoryContext, "personalize purposes", ALLOCSET_SMALL_SIZES);
+	}
+	known = NULL;
+	MemoryContextReset(knownContext);
+	purposeTable = RelationFind("purpose", false);
+	defaultTable = RelationFind("purpose_default", false);
+	knownHolds = true;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	caller = MemoryContextSwitchTo(knownContext);
+	known = ConsentReadPurposes(snapshot);
+	MemoryContextSwitchTo(caller);
+	UnregisterSnapshot(snapshot);
+}
+
+/* The purpose catalogue as it is now. */
+ConsentPurposes *
+ConsentPurposesNow(void)
+{
+	ConsentPurposes *purposes = palloc(sizeof(ConsentPurposes));
+
+	if (known == NULL || !knownHolds)
+		LearnPurposes();
+	*purposes = *known;
+	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
+		if (known->names[bit])
+			purposes->names[bit] = pstrdup(known->names[bit]);
 	return purposes;
 }
 

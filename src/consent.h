@@ -54,6 +54,9 @@ typedef struct ConsentState
 /* Read the purpose catalogue. */
 extern ConsentPurposes *ConsentReadPurposes(Snapshot snapshot);
 
+/* The purpose catalogue as it is now, remembered until it changes. */
+extern ConsentPurposes *ConsentPurposesNow(void);
+
 /* Bit of a purpose's name; 0 if there is none. */
 extern int32 ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length);
 

@@ -32,7 +32,6 @@
 #include "port/atomics.h"
 #include "relation.h"
 #include "shared_memory.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -175,7 +174,7 @@ ConsentCacheNoteChange(int64 userKey)
 void
 ConsentCacheInit(void)
 {
-	CacheRegisterRelcacheCallback(ForgetAll, (Datum) 0);
+	RelationWatch(ForgetAll);
 	SharedMemoryRegister("personalize consent changes", EVENT_SHARDS * sizeof(ChangeCounter),
 						 (void **) &changes, InitChanges);
 }

@@ -311,7 +311,7 @@ Datum
 personalize_grant_consent(PG_FUNCTION_ARGS)
 {
 	ConsentDecision decision = {.granted = true};
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	ConsentOutcome outcome;
 	Comeback	comeback;
 
@@ -397,7 +397,7 @@ Datum
 personalize_withdraw_consent(PG_FUNCTION_ARGS)
 {
 	ConsentDecision decision = {.granted = false};
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 
 	GetDecision(fcinfo, &decision);
 	decision.purposes = PG_ARGISNULL(1) ? purposes->all :

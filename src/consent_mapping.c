@@ -58,7 +58,7 @@ ForgetMapping(Datum argument, Oid relationId)
 void
 ConsentMappingInit(void)
 {
-	CacheRegisterRelcacheCallback(ForgetMapping, (Datum) 0);
+	RelationWatch(ForgetMapping);
 }
 
 /* Statement trigger: tell every backend that the mapping changed. */

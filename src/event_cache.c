@@ -22,8 +22,8 @@
 #include "access/xlog.h"
 #include "compat.h"
 #include "personalize.h"
+#include "relation.h"
 #include "storage/bufmgr.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -92,7 +92,7 @@ ForgetRelation(Datum argument, Oid relationId)
 void
 EventCacheInit(void)
 {
-	CacheRegisterRelcacheCallback(ForgetRelation, (Datum) 0);
+	RelationWatch(ForgetRelation);
 }
 
 /* The cache, made when first needed. */

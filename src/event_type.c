@@ -65,7 +65,7 @@ EventTypeInit(void)
 							"A name that is tracked for the first time is added to event_type; the limit catches applications that put ids into names.",
 							&personalize_max_event_types,
 							1000, 0, 30000, PGC_SUSET, 0, NULL, NULL, NULL);
-	CacheRegisterRelcacheCallback(ForgetTypes, (Datum) 0);
+	RelationWatch(ForgetTypes);
 }
 
 /* The cache, made if it is empty. */

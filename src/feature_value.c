@@ -457,5 +457,5 @@ personalize_value_key(PG_FUNCTION_ARGS)
 void
 FeatureValueInit(void)
 {
-	CacheRegisterRelcacheCallback(ForgetStored, (Datum) 0);
+	RelationWatch(ForgetStored);
 }

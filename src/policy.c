@@ -373,5 +373,5 @@ PolicyInit(void)
 							 PGC_SUSET, 0, NULL, OnDeniedAssigned, NULL);
 	CacheRegisterSyscacheCallback(AUTHOID, RolesChanged, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, RolesChanged, (Datum) 0);
-	CacheRegisterRelcacheCallback(PurposesChanged, (Datum) 0);
+	RelationWatch(PurposesChanged);
 }

@@ -12,8 +12,10 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_role', '');
 CREATE FUNCTION personalize._purpose_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_purpose_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._purpose_changed() IS
-	'has every session look up again who may read for which purpose';
+	'has every session read the table again: what purposes there are, what holds by default, who may read for which';
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_default
 	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_role
 	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();

@@ -87,6 +87,30 @@ RelationFind(const char *name, bool missingOk)
 	return relationId;
 }
 
+/* Who is told when a relation's entry in the relation cache is forgotten. */
+#define MAX_WATCHERS 16
+static RelcacheCallbackFunction watchers[MAX_WATCHERS];
+static int	watcherCount = 0;
+
+/* Relation cache callback: tell everybody. */
+static void
+TellWatchers(Datum argument, Oid relationId)
+{
+	for (int i = 0; i < watcherCount; i++)
+		watchers[i] (argument, relationId);
+}
+
+/* Be told when a relation, or (InvalidOid) any, may have changed. */
+void
+RelationWatch(RelcacheCallbackFunction watcher)
+{
+	if (watcherCount == MAX_WATCHERS)
+		elog(ERROR, "too many relation watchers");
+	if (watcherCount == 0)
+		CacheRegisterRelcacheCallback(TellWatchers, (Datum) 0);
+	watchers[watcherCount++] = watcher;
+}
+
 /* Open a table or index of the extension. */
 Relation
 RelationOpenTable(const char *name, LOCKMODE lockMode)

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "storage/lockdefs.h"
+#include "utils/inval.h"
 #include "utils/relcache.h"
 
 #define PERSONALIZE_SCHEMA "personalize"
@@ -18,6 +19,13 @@ extern Oid	RelationFind(const char *name, bool missingOk);
 
 /* Open a table (or index) of the extension. */
 extern Relation RelationOpenTable(const char *name, LOCKMODE lockMode);
+
+/*
+ * Call watcher, whose first argument means nothing, when a relation may have
+ * changed; InvalidOid: any may have.  A backend has ten slots for such callbacks,
+ * of all its extensions together: this takes one.
+ */
+extern void RelationWatch(RelcacheCallbackFunction watcher);
 
 /* True if the extension is installed in this database. */
 extern bool RelationExtensionExists(void);

@@ -24,7 +24,6 @@
 #include "relation.h"
 #include "storage/bufmgr.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -148,7 +147,7 @@ Forget(const SnapshotMark *mark)
 	static bool registered = false;
 
 	if (!registered)
-		CacheRegisterRelcacheCallback(ForgetKnown, (Datum) 0);
+		RelationWatch(ForgetKnown);
 	registered = true;
 	if (people)
 		hash_destroy(people);

@@ -159,7 +159,7 @@ IsForgotten(const ConsentDecision *decision)
 Datum
 personalize_restrict(PG_FUNCTION_ARGS)
 {
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	ConsentDecision decision = {.granted = false};
 	int32		before;
 	int32		added;
@@ -183,7 +183,7 @@ personalize_restrict(PG_FUNCTION_ARGS)
 Datum
 personalize_lift_restriction(PG_FUNCTION_ARGS)
 {
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	ConsentDecision decision = {.granted = true};
 	int32		before;
 
@@ -213,7 +213,7 @@ personalize_lift_restriction(PG_FUNCTION_ARGS)
 Datum
 personalize_object_to(PG_FUNCTION_ARGS)
 {
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	ConsentDecision decision = {.granted = false};
 
 	CheckMayWrite("object_to()");
@@ -271,7 +271,7 @@ UndecidedNow(int64 userKey, int32 bits, int32 all)
 Datum
 personalize_purge_undecided(PG_FUNCTION_ARGS)
 {
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	bool		stripes[EVENT_SHARDS] = {false};
 	int64		purged = 0;
 	uint64		count;

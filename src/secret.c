@@ -2,10 +2,11 @@
  * secret.c
  *		The database's secret: what makes pseudonyms of people out of keys.
  *
- * The table is read at each use, by a scan of its one page: a restore may bring
- * an older row, which then counts, at any time.  Whatever is committed or our own
- * is looked at, not what some snapshot sees, so that all users of a pseudonym
- * agree on it within a transaction, too.
+ * A restore may bring an older row, which then counts, at any time.  What has been
+ * read is therefore remembered only until the table changes: its trigger, or what
+ * switches that off and on again, invalidates its relation cache entry in every
+ * backend.  Whatever is committed or our own is looked at, not what some snapshot
+ * sees, so that all users of a pseudonym agree on it within a transaction, too.
  */
 #include "postgres.h"
 
@@ -13,18 +14,20 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
-#include "common/hmac.h"
-#include "common/sha2.h"
+#include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"
 #include "relation.h"
+#include "sha256.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_make_secret);
 PG_FUNCTION_INFO_V1(personalize_pseudonym);
+PG_FUNCTION_INFO_V1(personalize_secret_changed);
 
 #define SECRET_LENGTH 32
 
@@ -81,27 +84,73 @@ ReadSecret(Secret *secret)
 				 errhint("Restore the row from a backup.")));
 }
 
+/* The secret that was read, as HMAC begins with it (RFC 2104), and whether it still holds. */
+static Sha256State inner;
+static Sha256State outer;
+static bool secretHolds = false;
+static int64 changeCount = 0;
+static Oid	secretTable = InvalidOid;
+
+/* Relation cache callback: the table changed, or everything may have. */
+static void
+ForgetSecret(Datum argument, Oid relationId)
+{
+	if (relationId == InvalidOid || relationId == secretTable)
+	{
+		secretHolds = false;
+		changeCount++;
+	}
+}
+
+/* Begin a message with the secret, all of whose bytes are changed by a mask. */
+static void
+BeginKeyed(Sha256State *state, const Secret *secret, uint8 mask)
+{
+	uint8		block[SHA256_BLOCK];
+
+	memset(block, mask, sizeof(block));
+	for (int i = 0; i < SECRET_LENGTH; i++)
+		block[i] ^= secret->bytes[i];
+	Sha256Begin(state);
+	Sha256Block(state, block);
+	explicit_bzero(block, sizeof(block));
+}
+
+/* Read the secret, and remember it unless it changes meanwhile. */
+static void
+LearnSecret(void)
+{
+	static bool watching = false;
+	int64		before = changeCount;
+	Secret		secret;
+
+	if (!watching)
+		RelationWatch(ForgetSecret);
+	watching = true;
+	secretTable = RelationFind("_secret", false);
+	ReadSecret(&secret);
+	BeginKeyed(&inner, &secret, 0x36);
+	BeginKeyed(&outer, &secret, 0x5c);
+	secretHolds = changeCount == before;
+	explicit_bzero(&secret, sizeof(secret));
+}
+
 /* HMAC-SHA-256 under the secret of label, a zero byte and the data. */
 void
 SecretDigest(const char *label, const void *data, size_t length,
 			 uint8 digest[SECRET_DIGEST_LENGTH])
 {
-	Secret		secret;
-	pg_hmac_ctx *context;
+	size_t		prefix = strlen(label) + 1;
+	char	   *message = palloc(prefix + length);
+	uint8		digested[SHA256_LENGTH];
 
-	ReadSecret(&secret);
-	context = pg_hmac_create(PG_SHA256);
-	if (context == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	if (pg_hmac_init(context, secret.bytes, SECRET_LENGTH) < 0 ||
-		pg_hmac_update(context, (const uint8 *) label, strlen(label) + 1) < 0 ||
-		pg_hmac_update(context, data, length) < 0 ||
-		pg_hmac_final(context, digest, SECRET_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not compute HMAC: %s", pg_hmac_error(context));
-	pg_hmac_free(context);
-	explicit_bzero(&secret, sizeof(secret));
+	if (!secretHolds)
+		LearnSecret();
+	memcpy(message, label, prefix);
+	memcpy(message + prefix, data, length);
+	Sha256End(&inner, message, prefix + length, digested);
+	Sha256End(&outer, digested, sizeof(digested), digest);
+	pfree(message);
 }
 
 /* The pseudonym of a person. */
@@ -136,4 +185,16 @@ Datum
 personalize_pseudonym(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(SecretPseudonym(PG_GETARG_INT64(0)));
+}
+
+/* Trigger _secret_changed(): have every backend look again. */
+Datum
+personalize_secret_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("_secret_changed must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
 }

@@ -442,5 +442,5 @@ SignalSetEvent(const SignalSet **set, int16 event)
 void
 SignalInit(void)
 {
-	CacheRegisterRelcacheCallback(ForgetDefinitions, (Datum) 0);
+	RelationWatch(ForgetDefinitions);
 }
