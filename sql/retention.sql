@@ -184,6 +184,81 @@ DROP FUNCTION stay CASCADE;
 SELECT kind, what, removed, result FROM personalize.apply_retention(as_of => '2021-06-01') WHERE kind = 'raw';
 SELECT ok FROM personalize.health() WHERE "check" = 'retention';
 
+-- a kind of event that is kept for less goes out of a day in pieces of max_rows
+SELECT happened('p2', ARRAY['view_item_list', 'view_item', 'view_item_list', 'view_item_list', 'view_item_list', 'view_item_list'], '2021-08-01 12:00+00');
+SELECT roll();
+SELECT personalize.set_retention('raw', '10 days', event => 'view_item_list');
+SELECT what, removed, result FROM personalize.apply_retention(true, '2021-08-20', max_rows => 2) WHERE kind = 'raw';
+SELECT what, removed, result FROM personalize.apply_retention(as_of => '2021-08-20', max_rows => 2) WHERE kind = 'raw';
+SELECT event, count(*), bool_and(thinned = '{}') AS not_done, bool_and(expired <> '{}') AS noted FROM personalize.event, personalize._event_day WHERE day = '2021-08-01' GROUP BY 1 ORDER BY 1;
+SELECT what, removed, result FROM personalize.apply_retention(as_of => '2021-08-20', max_rows => 2) WHERE kind = 'raw';
+SELECT what, removed, result FROM personalize.apply_retention(as_of => '2021-08-20', max_rows => 2) WHERE kind = 'raw';
+SELECT what, removed, result FROM personalize.apply_retention(as_of => '2021-08-20', max_rows => 2) WHERE kind = 'raw';
+SELECT event, count(*), bool_and(thinned <> '{}') AS done FROM personalize.event, personalize._event_day WHERE day = '2021-08-01' GROUP BY 1;
+
+-- no day goes that a processor has not counted all of, and the answer says which and why:
+-- one is disabled, then one is behind, then a day is partly counted, then nobody has closed it
+SELECT happened('p3', ARRAY['view_item'], '2021-08-02 12:00+00');
+SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat']) AS p;
+SELECT processor, events FROM personalize.rollup_now();
+SELECT * FROM apply('2022-08-20', true);
+SELECT * FROM apply('2022-08-20');
+SELECT personalize.enable_processor('neighbour'), personalize.disable_processor('item_stat');
+SELECT * FROM apply('2022-08-20');
+SELECT happened('p3', ARRAY['purchase'], '2021-08-02 12:00+00');
+SELECT processor, events FROM personalize.rollup_now();
+SELECT * FROM apply('2022-08-20');
+SELECT personalize.enable_processor('item_stat');
+SELECT processor, events FROM personalize.rollup_now();
+-- what the disabled one had not counted then is counted
+SELECT event, sum(count) FROM personalize.item_stat WHERE pane_start >= '2021-08-02' AND pane_start < '2021-08-03' GROUP BY 1 ORDER BY 1;
+UPDATE personalize._event_day SET rolled = false WHERE day = '2021-08-02';
+SELECT * FROM apply('2022-08-20');
+SELECT processor, events FROM personalize.rollup_now();
+SELECT * FROM apply('2022-08-20');
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+
+-- days detached, moved and renamed by hand, and a partition that is no day of ours
+SELECT happened('p4', ARRAY['view_item'], ts) FROM unnest('{2021-09-01 12:00+00,2021-09-02 12:00+00,2021-09-03 12:00+00}'::timestamptz[]) AS ts;
+SELECT roll();
+ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210901;
+ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210902;
+ALTER TABLE personalize.event_p20210902 SET SCHEMA public;
+ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210903;
+ALTER TABLE personalize.event_p20210903 RENAME TO kept_by_hand;
+ALTER TABLE personalize.event ATTACH PARTITION personalize.kept_by_hand FOR VALUES FROM ('2021-09-03 00:00+00') TO ('2021-09-04 00:00+00');
+SELECT * FROM apply('2022-09-20', true);
+SELECT * FROM apply('2022-09-20');
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
+DROP TABLE personalize.kept_by_hand, public.event_p20210902;
+SELECT * FROM apply('2022-09-20');
+SELECT ok FROM personalize.health() WHERE "check" = 'retention';
+
+-- a policy edited by hand obeys the same rules; without rows the defaults hold
+UPDATE personalize.retention_policy SET keep = '0' WHERE kind = 'raw';
+UPDATE personalize.retention_policy SET keep = NULL WHERE kind = 'raw';
+UPDATE personalize.retention_policy SET kind = 'none' WHERE kind = 'raw';
+SELECT happened('p5', ARRAY['view_item'], '2021-09-05 12:00+00');
+SELECT roll();
+BEGIN;
+DELETE FROM personalize.retention_policy;
+SELECT * FROM apply('2022-10-05 23:59+00', true);
+SELECT * FROM apply('2022-10-06 00:00+00', true);
+ROLLBACK;
+
+-- arguments
+SELECT count(*) FROM personalize.apply_retention(as_of => 'infinity');
+SELECT count(*) FROM personalize.apply_retention(as_of => '-infinity');
+SELECT result, removed FROM personalize.apply_retention(as_of => '0001-01-01 00:00+00') WHERE result <> 'done' OR removed <> 0;
+SELECT count(*) FROM personalize.apply_retention(max_rows => 0);
+SELECT count(*) FROM personalize.apply_retention(max_rows => NULL);
+SELECT count(*) FROM personalize.apply_retention(pause => '-1 hour');
+SELECT personalize.set_retention('raw', '0');
+SELECT personalize.set_retention('session', '2 days -40 hours');
+SELECT personalize.set_retention('session', NULL);
+SELECT * FROM apply('2022-10-07');
+SELECT personalize.reset_retention('raw', 'view_item_list');
+
 -- overdue: a day that outlives its time
 SELECT happened('p1', ARRAY['view_item'], '2021-10-01 12:00+00');
 SELECT overdue, last_result FROM personalize.stat_retention WHERE task = 'raw';

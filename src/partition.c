@@ -9,9 +9,9 @@
  * application that then idles in its transaction holds nobody up; only where no
  * worker can be had does the caller's transaction do it.
  *
- * A past day is closed once every processor has seen all that is in it:
- * readers and processors then skip it.  Whoever writes into a past day (history
- * imports) holds its row of _event_day FOR SHARE to the end of the
+ * A past day is closed (partition_close.c) once every processor has seen all
+ * that is in it: readers and processors then skip it.  Whoever writes into a past
+ * day (history imports) holds its row of _event_day FOR SHARE to the end of the
  * transaction, which closing conflicts with.
  */
 #include "postgres.h"
@@ -20,11 +20,8 @@
 
 #include "access/genam.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "event.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -98,16 +95,6 @@ DayLiteral(int32 day)
 	return psprintf("%04d-%02d-%02d 00:00:00+00", year, month, dayOfMonth);
 }
 
-/* Run a command that must not fail silently. */
-static void
-RunCommand(const char *command)
-{
-	int			result = SPI_execute(command, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
-}
-
 /* Make and attach one day; the caller has connected as the owner. */
 static void
 MakePartition(int32 day)
@@ -115,18 +102,18 @@ MakePartition(int32 day)
 	char		name[PARTITION_NAME_LENGTH];
 
 	PartitionName(day, name);
-	RunCommand(psprintf("CREATE TABLE personalize.%s"
-						" (LIKE personalize.event INCLUDING DEFAULTS)", name));
-	RunCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
-	RunCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
-						" USING brin (txid) WITH (pages_per_range = 16)", name, name));
+	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
+							" (LIKE personalize.event INCLUDING DEFAULTS)", name));
+	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
+	SpiUtilCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
+							" USING brin (txid) WITH (pages_per_range = 16)", name, name));
 	PolicyClosePartition(psprintf("personalize.%s", name));
-	RunCommand(psprintf("ALTER TABLE personalize.event ATTACH PARTITION personalize.%s"
-						" FOR VALUES FROM ('%s') TO ('%s')",
-						name, DayLiteral(day), DayLiteral(day + 1)));
-	RunCommand(psprintf("INSERT INTO personalize._event_day (day)"
-						" VALUES (pg_catalog.date '2000-01-01' OPERATOR(pg_catalog.+) %d)"
-						" ON CONFLICT (day) DO NOTHING", day));
+	SpiUtilCommand(psprintf("ALTER TABLE personalize.event ATTACH PARTITION personalize.%s"
+							" FOR VALUES FROM ('%s') TO ('%s')",
+							name, DayLiteral(day), DayLiteral(day + 1)));
+	SpiUtilCommand(psprintf("INSERT INTO personalize._event_day (day)"
+							" VALUES (pg_catalog.date '2000-01-01' OPERATOR(pg_catalog.+) %d)"
+							" ON CONFLICT (day) DO NOTHING", day));
 }
 
 /* Make the partitions of these days in this transaction. */
@@ -138,7 +125,7 @@ PartitionMakeDays(const int32 *days, int count)
 
 	SpiUtilBegin(&scope);
 	/* one maker at a time; the loser of a race finds the day made */
-	RunCommand("LOCK TABLE personalize.event IN SHARE UPDATE EXCLUSIVE MODE");
+	SpiUtilCommand("LOCK TABLE personalize.event IN SHARE UPDATE EXCLUSIVE MODE");
 	for (int i = 0; i < count; i++)
 	{
 		char		name[PARTITION_NAME_LENGTH];
@@ -322,8 +309,8 @@ CompareDays(const ListCell *left, const ListCell *right)
 }
 
 /* The days that have a partition, sorted. */
-static List *
-ListDays(Snapshot snapshot, bool all)
+List *
+PartitionDays(Snapshot snapshot, bool all)
 {
 	Relation	table = RelationOpenTable("_event_day", AccessShareLock);
 	Oid			openIndex = RelationFind("_event_day_open", false);
@@ -350,7 +337,7 @@ ListDays(Snapshot snapshot, bool all)
 List *
 PartitionList(Snapshot snapshot, bool all, TimestampTz since)
 {
-	List	   *days = ListDays(snapshot, all);
+	List	   *days = PartitionDays(snapshot, all);
 	int32		firstDay = since ? PartitionDay(since) : PG_INT32_MIN;
 	int32		lastDay = PartitionDay(GetCurrentTimestamp()) + 1;
 	List	   *partitions = NIL;
@@ -371,124 +358,6 @@ PartitionList(Snapshot snapshot, bool all, TimestampTz since)
 	}
 	list_free(days);
 	return partitions;
-}
-
-/* The highest txid on any page of a partition, of transactions still running too. */
-static int64
-HighestTxid(Relation partition)
-{
-	TupleTableSlot *slot = table_slot_create(partition, NULL);
-	TableScanDesc scan = table_beginscan_strat(partition, SnapshotAny, 0, NULL, true, false);
-	int64		highest = 0;
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		bool		isNull;
-		int64		txid = DatumGetInt64(slot_getattr(slot, EVENT_TXID, &isNull));
-
-		CHECK_FOR_INTERRUPTS();
-		highest = Max(highest, txid);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	return highest;
-}
-
-/*
- * True if some event of a partition, as far as it can be seen, has a txid from
- * this one on: found by the BRIN index, so a day that must stay open for long is
- * not read again and again.
- */
-static bool
-HasTxidFrom(const char *name, int64 txid)
-{
-	RunCommand(psprintf("SELECT FROM personalize.%s WHERE txid OPERATOR(pg_catalog.>=) " INT64_FORMAT
-						" LIMIT 1", name, txid));
-	return SPI_processed > 0;
-}
-
-/* Close one day if everything in it has been seen; the caller has connected. */
-static bool
-CloseDay(int32 day, int64 allSeenBelow)
-{
-	static SPIPlanPtr lockPlan = NULL;
-	static SPIPlanPtr closePlan = NULL;
-	const Oid	types[] = {DATEOID};
-	Datum		values[] = {DateADTGetDatum(day)};
-	char		name[PARTITION_NAME_LENGTH];
-	Relation	partition;
-	int64		highest;
-	bool		indexed = false;
-	ListCell   *cell;
-
-	PartitionName(day, name);
-	if (!OidIsValid(RelationFind(name, true)) || HasTxidFrom(name, allSeenBelow))
-		return false;
-	if (SpiUtilRun(&lockPlan,
-				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled"
-				   " FOR UPDATE SKIP LOCKED",
-				   1, types, values, NULL, false) == 0)
-		return false;
-	partition = RelationOpenTable(name, AccessShareLock);
-	highest = HighestTxid(partition);
-	foreach(cell, RelationGetIndexList(partition))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		indexed |= index->rd_index->indkey.values[0] == EVENT_USER_KEY;
-		index_close(index, AccessShareLock);
-	}
-	table_close(partition, AccessShareLock);
-	if (highest >= allSeenBelow)
-		return false;
-	if (!indexed)
-		RunCommand(psprintf("CREATE INDEX %s_user ON personalize.%s (user_key, ts)", name, name));
-	SpiUtilRun(&closePlan, "UPDATE personalize._event_day SET rolled = true WHERE day = $1",
-			   1, types, values, NULL, false);
-	return true;
-}
-
-/* Mark past days as passed whose every event has a txid below allSeenBelow. */
-int
-PartitionCloseDays(int64 allSeenBelow, int most)
-{
-	int32		yesterday = PartitionDay(GetCurrentTimestamp()) - 1;
-	List	   *days = ListDays(GetActiveSnapshot(), false);
-	SpiUtilScope scope;
-	ListCell   *cell;
-	int			closed = 0;
-
-	SpiUtilBegin(&scope);
-	foreach(cell, days)
-	{
-		if (closed < most && lfirst_int(cell) < yesterday &&
-			CloseDay(lfirst_int(cell), allSeenBelow))
-			closed++;
-	}
-	SpiUtilEnd(&scope);
-	return closed;
-}
-
-/* Bring the BRIN indexes of open days up to date. */
-void
-PartitionSummarize(void)
-{
-	List	   *days = ListDays(GetActiveSnapshot(), false);
-	int32		today = PartitionDay(GetCurrentTimestamp());
-	SpiUtilScope scope;
-	ListCell   *cell;
-
-	SpiUtilBegin(&scope);
-	foreach(cell, days)
-	{
-		char		name[PARTITION_NAME_LENGTH];
-
-		PartitionName(lfirst_int(cell), name);
-		if (lfirst_int(cell) <= today && OidIsValid(RelationFind(name, true)))
-			RunCommand(psprintf("SELECT pg_catalog.brin_summarize_new_values('personalize.%s_txid')", name));
-	}
-	SpiUtilEnd(&scope);
-	list_free(days);
 }
 
 /* _make_partitions_ahead(days) */

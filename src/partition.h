@@ -37,6 +37,12 @@ extern int	PartitionMakeDays(const int32 *days, int count);
 /* OIDs of the partitions in the order of days; not those every processor has passed, unless all. */
 extern List *PartitionList(Snapshot snapshot, bool all, TimestampTz since);
 
+/* The days that have a partition, sorted; all, or those not every processor has passed. */
+extern List *PartitionDays(Snapshot snapshot, bool all);
+
+/* True if some event of a day, as far as it can be seen, has a txid from this one on. */
+extern bool PartitionHasTxidFrom(int32 day, int64 txid);
+
 /*
  * Mark days before yesterday as passed if every event in them, visible or not,
  * has a txid below allSeenBelow, and give them their btree(user_key, ts); the

@@ -126,14 +126,9 @@ PartitionDrop(int32 day)
 	partition = RelationFind(name, true);
 	if (OidIsValid(partition))
 	{
-		char	   *command = psprintf("DROP TABLE personalize.%s", name);
-		int			result;
-
 		if (!ConditionalLockRelationOid(partition, AccessExclusiveLock))
 			return false;
-		result = SPI_execute(command, false, 0);
-		if (result != SPI_OK_UTILITY)
-			elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
+		SpiUtilCommand(psprintf("DROP TABLE personalize.%s", name));
 	}
 	SpiUtilRun(&plan, "DELETE FROM personalize._event_day WHERE day = $1", 1, types, values, NULL, false);
 	return true;

@@ -15,10 +15,10 @@
 #include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "relation.h"
+#include "spi_util.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -26,24 +26,14 @@
 
 PG_FUNCTION_INFO_V1(personalize_close_partitions);
 
-/* Run a command that must not fail silently. */
-static void
-RunCommand(const char *command)
-{
-	int			result = SPI_execute(command, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
-}
-
 /* Let nobody read a partition, and keep persons out of its statistics. */
 static void
 EnableRowSecurity(const char *qualifiedName)
 {
-	RunCommand(psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY,"
-						" ALTER user_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0,"
-						" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0,"
-						" ALTER properties SET STATISTICS 0", qualifiedName));
+	SpiUtilCommand(psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY,"
+							" ALTER user_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0,"
+							" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0,"
+							" ALTER properties SET STATISTICS 0", qualifiedName));
 }
 
 /* Close a partition to direct access but of our own code. */
@@ -51,9 +41,9 @@ void
 PolicyClosePartition(const char *qualifiedName)
 {
 	EnableRowSecurity(qualifiedName);
-	RunCommand(psprintf("CREATE POLICY personalize_rows ON %s USING (true)", qualifiedName));
-	RunCommand(psprintf("CREATE POLICY personalize_closed ON %s AS RESTRICTIVE"
-						" USING (personalize._closed())", qualifiedName));
+	SpiUtilCommand(psprintf("CREATE POLICY personalize_rows ON %s USING (true)", qualifiedName));
+	SpiUtilCommand(psprintf("CREATE POLICY personalize_closed ON %s AS RESTRICTIVE"
+							" USING (personalize._closed())", qualifiedName));
 }
 
 /* True if a command may have given event a partition. */

@@ -126,16 +126,24 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 	return position ? position : TxidSnapshotNothing();
 }
 
-/* Every processor has seen all events with a txid below this. */
+/* A processor has seen all events with a txid below this. */
+int64
+ProcessorSeenBelow(ProcessorId id, Snapshot snapshot)
+{
+	int64		below = PG_INT64_MAX;
+
+	for (int shard = 0; processors[id] && shard < processors[id]->shards; shard++)
+		below = Min(below, TxidSnapshotMin(ProcessorPosition(id, shard, snapshot)));
+	return below;
+}
+
+/* Every processor, disabled ones too, has seen all events with a txid below this. */
 int64
 ProcessorAllSeenBelow(Snapshot snapshot)
 {
 	int64		below = PG_INT64_MAX;
 
 	for (int id = 1; id <= PROCESSOR_COUNT; id++)
-	{
-		for (int shard = 0; processors[id] && shard < processors[id]->shards; shard++)
-			below = Min(below, TxidSnapshotMin(ProcessorPosition(id, shard, snapshot)));
-	}
+		below = Min(below, ProcessorSeenBelow(id, snapshot));
 	return below;
 }

@@ -100,7 +100,8 @@ extern void ProcessorRecount(ProcessorId id, int64 userKey);
 extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
 								 void (*visit) (void *state, const EventRow *row), void *state);
 
-/* Every processor has seen all events with a txid below this. */
+/* A processor, or every one, disabled ones too, has seen all events with a txid below this. */
+extern int64 ProcessorSeenBelow(ProcessorId id, Snapshot snapshot);
 extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
 
 /* True if an error tells of the server's state rather than of an event. */

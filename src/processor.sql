@@ -77,7 +77,7 @@ BEGIN ATOMIC
 	SELECT personalize._switch_processor(name, false);
 END;
 COMMENT ON FUNCTION personalize.disable_processor(text) IS
-	'stops the processor profile, item_stat or neighbour; its events wait, readers go on over the tail';
+	'stops the processor profile, item_stat or neighbour; its events wait, and retention keeps their days until it has counted them; readers go on over the tail';
 REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
 

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "partition.h"
 #include "partition_drop.h"
@@ -121,6 +122,32 @@ HoldDay(int32 day, int *patience)
 	return state;
 }
 
+/* Why a day is not closed. */
+static const char *
+WaitingFor(int32 day)
+{
+	StringInfoData behind;
+	StringInfoData disabled;
+
+	initStringInfo(&behind);
+	initStringInfo(&disabled);
+	for (ProcessorId id = PROCESSOR_PROFILE; id <= PROCESSOR_COUNT; id++)
+	{
+		StringInfo	names = ProcessorIsEnabled(id) ? &behind : &disabled;
+
+		if (ProcessorGet(id) &&
+			PartitionHasTxidFrom(day, ProcessorSeenBelow(id, GetActiveSnapshot())))
+			appendStringInfo(names, "%s%s", names->len > 0 ? ", " : "", ProcessorGet(id)->name);
+	}
+	if (behind.len + disabled.len == 0)
+		return "all processors have counted it: a worker or rollup_now() closes it";
+	if (disabled.len == 0)
+		return psprintf("not counted yet by %s: see stat_processor", behind.data);
+	return psprintf("%s%s%snot counted by %s, disabled: enable_processor() lets it, and the day go",
+					behind.len > 0 ? "not counted yet by " : "", behind.data,
+					behind.len > 0 ? "; " : "", disabled.data);
+}
+
 /* See which of them may go, and hold those. */
 static int
 HoldDays(const RetentionRun *run, DueDay *days, int count)
@@ -132,15 +159,10 @@ HoldDays(const RetentionRun *run, DueDay *days, int count)
 	{
 		DueDay	   *day = &days[i];
 
-		day->result = "waits";
-		day->detail = "some processor has not passed it: see stat_processor";
-		if (run->dryRun)
+		if (run->dryRun && day->closed)
 		{
 			day->events = CountEvents(day->day);
-			if (!day->closed)
-				continue;
 			day->result = "would";
-			day->detail = NULL;
 			continue;
 		}
 		switch (day->closed ? HoldDay(day->day, &patience) : PARTITION_NOT_PASSED)
@@ -151,6 +173,8 @@ HoldDays(const RetentionRun *run, DueDay *days, int count)
 				held++;
 				break;
 			case PARTITION_NOT_PASSED:
+				day->result = "waits";
+				day->detail = WaitingFor(day->day);
 				break;
 			case PARTITION_WRITTEN:
 				day->result = "busy";
@@ -271,25 +295,50 @@ FindThinning(const RetentionRun *run)
 					  1, types, values, NULL, false);
 }
 
-/* Delete these kinds of event from a day, or count them; -1 if it is being written to. */
+/* Events of these kinds in a day. */
 static int64
-ThinDay(const RetentionRun *run, int32 day, Datum kinds)
+CountKinds(const char *name, Datum kinds)
+{
+	Oid			types[] = {INT2ARRAYOID};
+	bool		isNull;
+
+	SPI_execute_with_args(psprintf("SELECT count(*) FROM personalize.%s WHERE event = ANY ($1)", name),
+						  1, types, &kinds, NULL, false, 0);
+	return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+}
+
+/* Delete some events of these kinds from a day. */
+static int64
+DeleteKinds(const char *name, Datum kinds, int64 most)
+{
+	Oid			types[] = {INT2ARRAYOID, INT8OID};
+	Datum		values[] = {kinds, Int64GetDatum(most)};
+
+	SPI_execute_with_args(psprintf("DELETE FROM personalize.%s WHERE event = ANY ($1) AND ctid = ANY (ARRAY("
+								   "SELECT ctid FROM personalize.%s WHERE event = ANY ($1) LIMIT $2))",
+								   name, name),
+						  2, types, values, NULL, false, 0);
+	return (int64) SPI_processed;
+}
+
+/*
+ * Delete events of these kinds from a day, no more than so many, or count them; -1
+ * if it is being written to.
+ */
+static int64
+ThinDay(const RetentionRun *run, int32 day, Datum kinds, int64 most)
 {
 	static SPIPlanPtr notePlan = NULL;
-	Oid			types[] = {DATEOID, INT2ARRAYOID};
-	Datum		values[] = {DateADTGetDatum(day), kinds};
+	const Oid	types[] = {DATEOID, INT2ARRAYOID, BOOLOID};
+	Datum		values[] = {DateADTGetDatum(day), kinds, 0};
 	char		name[PARTITION_NAME_LENGTH];
-	bool		isNull;
+	int64		removed;
 
 	PartitionName(day, name);
 	if (!OidIsValid(RelationFind(name, true)))
 		return 0;
 	if (run->dryRun)
-	{
-		SPI_execute_with_args(psprintf("SELECT count(*), $1 FROM personalize.%s WHERE event = ANY ($2)", name),
-							  2, types, values, NULL, false, 0);
-		return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	}
+		return CountKinds(name, kinds);
 	switch (PartitionHoldForDrop(day))
 	{
 		case PARTITION_MAY_GO:
@@ -298,14 +347,13 @@ ThinDay(const RetentionRun *run, int32 day, Datum kinds)
 		default:
 			return -1;
 	}
+	removed = DeleteKinds(name, kinds, most);
+	values[2] = BoolGetDatum(removed < most);
 	SpiUtilRun(&notePlan,
-			   "UPDATE personalize._event_day SET thinned = thinned || $2,"
+			   "UPDATE personalize._event_day SET thinned = CASE WHEN $3 THEN thinned || $2 ELSE thinned END,"
 			   " expired = ARRAY(SELECT unnest(expired) UNION SELECT unnest($2)) WHERE day = $1",
-			   2, types, values, NULL, false);
-	SPI_execute_with_args(psprintf("WITH gone AS (DELETE FROM personalize.%s WHERE event = ANY ($2)"
-								   " RETURNING 1) SELECT count(*), $1 FROM gone", name),
-						  2, types, values, NULL, false, 0);
-	return DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+			   lengthof(types), types, values, NULL, false);
+	return removed;
 }
 
 /* Take kinds of event out of the days that stay. */
@@ -324,15 +372,9 @@ ThinDays(RetentionRun *run, RetentionTask *task)
 	}
 	for (int i = 0; i < count; i++)
 	{
-		int64		removed;
+		int64		removed = ThinDay(run, days[i], kinds[i], run->maxRows - task->removed);
 		char		name[PARTITION_NAME_LENGTH];
 
-		if (!run->dryRun && task->removed >= run->maxRows)
-		{
-			task->passed = false;
-			break;
-		}
-		removed = ThinDay(run, days[i], kinds[i]);
 		PartitionName(days[i], name);
 		if (removed >= 0)
 			task->removed += removed;
@@ -340,7 +382,35 @@ ThinDays(RetentionRun *run, RetentionTask *task)
 			RetentionReport(run, task->kind, psprintf("%s: kinds of event", name), Max(removed, 0),
 							removed < 0 ? "busy" : task->result,
 							removed < 0 ? "history is being imported into it" : NULL);
+		if (!run->dryRun && task->removed >= run->maxRows)
+		{
+			task->passed = false;
+			break;
+		}
 		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Tell of partitions that are nobody's day: nothing of ours looks into them. */
+static void
+ReportForeign(RetentionRun *run, RetentionTask *task)
+{
+	static SPIPlanPtr plan = NULL;
+	uint64		count = SpiUtilRun(&plan,
+								   "SELECT c.oid::regclass::text FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhrelid"
+								   " WHERE h.inhparent = 'personalize.event'::regclass AND NOT EXISTS ("
+								   "  SELECT FROM personalize._event_day AS d WHERE c.relnamespace = 'personalize'::regnamespace"
+								   "   AND c.relname = 'event_p' || to_char(d.day, 'YYYYMMDD')) ORDER BY 1",
+								   0, NULL, NULL, NULL, false);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		const char *detail = "attached by hand: processors, erasure and retention do not reach it; detach it, and bring history in by import_events()";
+
+		RetentionReport(run, task->kind, name, 0, "failed", detail);
+		task->result = "failed";
+		task->detail = MemoryContextStrdup(run->context, psprintf("%s: %s", name, detail));
 	}
 }
 
@@ -364,6 +434,7 @@ RetentionExpireDays(RetentionRun *run, RetentionTask *task)
 	if (HoldDays(run, days, count) > 0)
 		DropDays(run, days, count);
 	ReportDays(run, task, days, count);
+	ReportForeign(run, task);
 	if (count == 0 || !task->passed)
 		RetentionReportTask(run, task, "event: whole days", 0);
 	SpiUtilEnd(&scope);

@@ -73,6 +73,17 @@ SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
 	return SPI_processed;
 }
 
+/* Run a command that must not fail silently. */
+uint64
+SpiUtilCommand(const char *command)
+{
+	int			result = SPI_execute(command, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 /* One datum of a result row. */
 Datum
 SpiUtilValue(uint64 row, int column, bool *isNull)

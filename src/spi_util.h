@@ -37,6 +37,9 @@ extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const Oid *types, const Datum *values,
 						 const char *nulls, bool readOnly);
 
+/* Run a command that must not fail silently; returns SPI_processed. */
+extern uint64 SpiUtilCommand(const char *command);
+
 /* One datum of a result row. */
 extern Datum SpiUtilValue(uint64 row, int column, bool *isNull);
 

@@ -17,6 +17,8 @@ cron.database_name = 'postgres'
 cron.use_background_workers = on
 cron.timezone = 'UTC'
 CONF
+$node->append_conf('postgresql.conf', 'restart_after_crash = on');
+$node->reload;
 
 # --- pg_cron, which ticks once a minute while the year goes by
 my $quoted = q{it's "Ada's" shop};
@@ -156,6 +158,26 @@ $node->safe_psql('year', q{SELECT personalize.rebuild_processor('profile')});
 $node->safe_psql('year', 'SELECT personalize.rollup_now()');
 is($node->safe_psql('year', $same{profiles}), $node->safe_psql('month', $same{profiles}), 'a rebuild finds the last 30 days');
 is($node->safe_psql('year', q{SELECT bool_and(complete_since >= sim.today(360 - 36)) FROM personalize.signal_status}), 't', 'and says since when it is complete');
+
+# --- killed in the middle, nothing is half-done; what a dry run announces is what goes
+$node->safe_psql('month', qq{SELECT personalize.set_retention('$_->[0]', '$_->[1]')})
+  for (['raw', '10 days'], ['profile', '5 days'], ['session', '10 days'], ['basket', '20 days']);
+$node->safe_psql('month', q{SELECT personalize.set_retention('raw', '3 days', event => 'search')});
+my $report = q{SELECT string_agg(concat_ws(' ', kind, what, removed, detail), ', ') FROM personalize.apply_retention(%s, sim.today(360)) WHERE kind <> 'message'};
+my $announced = $node->safe_psql('month', sprintf $report, 'true');
+like($announced, qr/recent items [1-9].*_basket [1-9].*postings [1-9].*: kinds of event [1-9].*raw event_p\d+ [1-9]/, 'a dry run announces all kinds of things');
+my $state = q{SELECT string_agg(t || ' ' || personalize.state_hash(t, sim.today(360))::text, ', ')
+	FROM unnest('{event,profile,session,posting,item_stat,_basket,subject,consent_ledger}'::text[]) AS t};
+my $held = $node->safe_psql('month', $state);
+my $victim = $node->background_psql('month', on_error_stop => 0);
+is($victim->query('BEGIN; ' . sprintf $report, 'false'), $announced, 'a run removes what the dry run has announced');
+my $pid = $victim->query_safe('SELECT pg_backend_pid()');
+kill 'KILL', $pid;
+$victim->{run}->kill_kill;
+wait_for($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'the restart after the crash');
+is($node->safe_psql('month', $state), $held, 'killed, it has removed nothing');
+is($node->safe_psql('month', sprintf $report, 'false'), $announced, 'the next run does it');
+unlike($node->safe_psql('month', sprintf $report, 'true'), qr/ [1-9]\d*(?:,|$)/, 'and then nothing is left to do');
 
 # --- the policy is part of a dump, and takes the place of what is installed
 my $policy = q{SELECT string_agg(row(kind, event, keep, without_end, builtin)::text, ',' ORDER BY kind, event) FROM personalize.retention_policy};

@@ -1,0 +1,147 @@
+/*
+ * partition_close.c
+ *		Closing the days of event that every processor has passed.
+ *
+ * A closed day is not looked at any more by readers and processors, and may be
+ * dropped by retention once its time is over.  So nothing in it may be unseen by
+ * any processor, enabled or not, nor be on its way: rows of transactions that
+ * still run count as well.
+ */
+#include "postgres.h"
+
+#include "partition.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "event.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "relation.h"
+#include "spi_util.h"
+#include "utils/date.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The highest txid on any page of a partition, of transactions still running too. */
+static int64
+HighestTxid(Relation partition)
+{
+	TupleTableSlot *slot = table_slot_create(partition, NULL);
+	TableScanDesc scan = table_beginscan_strat(partition, SnapshotAny, 0, NULL, true, false);
+	int64		highest = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isNull;
+		int64		txid = DatumGetInt64(slot_getattr(slot, EVENT_TXID, &isNull));
+
+		CHECK_FOR_INTERRUPTS();
+		highest = Max(highest, txid);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return highest;
+}
+
+/*
+ * True if some event of a partition, as far as it can be seen, has a txid from
+ * this one on: found by the BRIN index, so a day that must stay open for long is
+ * not read again and again.
+ */
+bool
+PartitionHasTxidFrom(int32 day, int64 txid)
+{
+	char		name[PARTITION_NAME_LENGTH];
+
+	PartitionName(day, name);
+	return OidIsValid(RelationFind(name, true)) &&
+		SpiUtilCommand(psprintf("SELECT FROM personalize.%s WHERE txid OPERATOR(pg_catalog.>=) " INT64_FORMAT
+									" LIMIT 1", name, txid)) > 0;
+}
+
+/* Close one day if everything in it has been seen; the caller has connected. */
+static bool
+CloseDay(int32 day, int64 allSeenBelow)
+{
+	static SPIPlanPtr lockPlan = NULL;
+	static SPIPlanPtr closePlan = NULL;
+	const Oid	types[] = {DATEOID};
+	Datum		values[] = {DateADTGetDatum(day)};
+	char		name[PARTITION_NAME_LENGTH];
+	Relation	partition;
+	int64		highest;
+	bool		indexed = false;
+	ListCell   *cell;
+
+	PartitionName(day, name);
+	if (!OidIsValid(RelationFind(name, true)) || PartitionHasTxidFrom(day, allSeenBelow))
+		return false;
+	if (SpiUtilRun(&lockPlan,
+				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled"
+				   " FOR UPDATE SKIP LOCKED",
+				   1, types, values, NULL, false) == 0)
+		return false;
+	partition = RelationOpenTable(name, AccessShareLock);
+	highest = HighestTxid(partition);
+	foreach(cell, RelationGetIndexList(partition))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		indexed |= index->rd_index->indkey.values[0] == EVENT_USER_KEY;
+		index_close(index, AccessShareLock);
+	}
+	table_close(partition, AccessShareLock);
+	if (highest >= allSeenBelow)
+		return false;
+	if (!indexed)
+		SpiUtilCommand(psprintf("CREATE INDEX %s_user ON personalize.%s (user_key, ts)", name, name));
+	SpiUtilRun(&closePlan, "UPDATE personalize._event_day SET rolled = true WHERE day = $1",
+			   1, types, values, NULL, false);
+	return true;
+}
+
+/* Mark past days as passed whose every event has a txid below allSeenBelow. */
+int
+PartitionCloseDays(int64 allSeenBelow, int most)
+{
+	int32		yesterday = PartitionDay(GetCurrentTimestamp()) - 1;
+	List	   *days = PartitionDays(GetActiveSnapshot(), false);
+	SpiUtilScope scope;
+	ListCell   *cell;
+	int			closed = 0;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+	{
+		if (closed < most && lfirst_int(cell) < yesterday &&
+			CloseDay(lfirst_int(cell), allSeenBelow))
+			closed++;
+	}
+	SpiUtilEnd(&scope);
+	return closed;
+}
+
+/* Bring the BRIN indexes of open days up to date. */
+void
+PartitionSummarize(void)
+{
+	List	   *days = PartitionDays(GetActiveSnapshot(), false);
+	int32		today = PartitionDay(GetCurrentTimestamp());
+	SpiUtilScope scope;
+	ListCell   *cell;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+	{
+		char		name[PARTITION_NAME_LENGTH];
+
+		PartitionName(lfirst_int(cell), name);
+		if (lfirst_int(cell) <= today && OidIsValid(RelationFind(name, true)))
+			SpiUtilCommand(psprintf("SELECT pg_catalog.brin_summarize_new_values('personalize.%s_txid')", name));
+	}
+	SpiUtilEnd(&scope);
+	list_free(days);
+}
