@@ -98,6 +98,13 @@ SELECT * FROM difference;
 SELECT send(100, 'u4');
 SELECT * FROM roll();
 SELECT * FROM difference;
+-- one of many people, in batches of some shards each
+SELECT count(personalize.grant_consent('crowd' || i, '{personalization}')) AS people FROM generate_series(1, 200) AS i;
+SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
+SELECT count(send(1, 'crowd' || i)) AS events FROM generate_series(1, 200) AS i;
+SELECT * FROM roll();
+SELECT batches - :before BETWEEN 15 AND 64 AS several FROM personalize.processor WHERE name = 'profile';
+SELECT * FROM difference;
 RESET personalize.batch_events;
 
 -- an enabled processor goes on where it was; a rebuilt one counts everything again

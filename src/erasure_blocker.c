@@ -5,9 +5,7 @@
  * Old snapshots, replication slots and prepared transactions keep VACUUM from
  * removing row versions, and it does not look into indexes that were left invalid;
  * the planner keeps statistics; standbys may not have replayed the removal; WAL is
- * kept for standbys, slots and crash recovery.  What the server knows of other
- * sessions is read here without asking who asks: processes, roles and application
- * names are told, never what they run.
+ * kept for standbys, slots and crash recovery.
  */
 #include "postgres.h"
 
@@ -21,6 +19,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process_name.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "spi_util.h"
@@ -31,20 +30,6 @@
 #include "utils/pg_lsn.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-/* A process by what one can find it by. */
-static char *
-ProcessName(const PgBackendStatus *backend)
-{
-	char	   *role = OidIsValid(backend->st_userid) ? GetUserNameFromId(backend->st_userid, true) : NULL;
-	const char *type = GetBackendTypeDesc(backend->st_backendType);
-
-	if (backend->st_backendType == B_WAL_SENDER)
-		return psprintf("standby \"%s\" (hot_standby_feedback, process %d)",
-						backend->st_appname, backend->st_procpid);
-	return psprintf("process %d (%s, role \"%s\", application \"%s\")", backend->st_procpid,
-					type, role ? role : "", backend->st_appname);
-}
 
 /* True if one of a backend's ids is older than xid. */
 static bool

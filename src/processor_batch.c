@@ -16,7 +16,9 @@
  *
  * If more than personalize.batch_events are waiting, the snapshot is cut at a
  * transaction id: what a snapshot with a lower xmax sees is itself a possible
- * position.  One transaction larger than that is taken in several rounds.
+ * position.  Of one transaction that alone is larger only some shards are taken,
+ * so that whoever waits for the stripes (an erasure) waits for a batch and not for
+ * all of it; a single shard is taken in several rounds.
  */
 #include "postgres.h"
 
@@ -186,6 +188,31 @@ CompareTxids(const void *left, const void *right)
 }
 
 /*
+ * Leave shards to later batches that would make this one larger than
+ * personalize.batch_events.
+ */
+static void
+LeaveShards(Batch *batch)
+{
+	int64		events[EVENT_SHARDS] = {0};
+	int64		taken = 0;
+	EventScan  *scan = ProcessorBeginScan(batch);
+	EventRow	row;
+
+	while (EventScanNext(scan, &row))
+		if (ProcessorBelongsToBatch(batch, &row))
+			events[batch->methods->shardOf(&row)]++;
+	EventScanEnd(scan);
+	for (int shard = 0; shard < batch->methods->shards; shard++)
+	{
+		if (taken > 0 && taken + events[shard] > personalize_batch_events)
+			batch->claimed[shard] = false;
+		else if (batch->claimed[shard])
+			taken += events[shard];
+	}
+}
+
+/*
  * See whether anything is waiting and, if that is more than one batch, cut the
  * snapshot so that about personalize.batch_events (but at least one
  * transaction) stay below it.  Any cut is exact; where it lies only decides how
@@ -219,6 +246,8 @@ CutToSize(Batch *batch)
 		cut = txids[limit] > txids[0] ? txids[limit] : txids[0] + 1;
 		batch->upto = TxidSnapshotCut(batch->upto, cut);
 		batch->result.more = true;
+		if (txids[limit] == txids[0] && batch->methods->shards > 1)
+			LeaveShards(batch);
 	}
 	pfree(txids);
 }

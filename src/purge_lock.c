@@ -21,6 +21,7 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process_name.h"
 #include "spi_util.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -40,6 +41,17 @@
 
 /* So many transactions in the way are named. */
 #define MAX_NAMED 5
+
+/* So often a wait looks who is in the way. */
+#define NOTE_AFTER_MS 1000
+
+/* A wait. */
+typedef struct PurgeWait
+{
+	TimestampTz start;
+	TimestampTz noted;			/* when holders were looked up */
+	char	   *holders;		/* NULL: not yet, or none */
+} PurgeWait;
 
 /* Take the turn and the stripes, in order; false if they are not to be had at once. */
 static bool
@@ -106,9 +118,8 @@ DescribeHolders(const bool *stripes)
 	const Oid	types[] = {INT8ARRAYOID, INT4OID, INT4OID, INT4OID, INT4OID};
 	Datum		chosen[EVENT_SHARDS];
 	Datum		values[5];
-	MemoryContext context = CurrentMemoryContext;
 	int			count = 0;
-	char	   *holders = NULL;
+	StringInfoData holders;
 	bool		isNull;
 	SpiUtilScope scope;
 
@@ -121,31 +132,32 @@ DescribeHolders(const bool *stripes)
 	values[2] = Int32GetDatum(LOCK_PURGE);
 	values[3] = Int32GetDatum(LOCK_KIND);
 	values[4] = Int32GetDatum(MAX_NAMED);
+	initStringInfo(&holders);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
-			   "SELECT string_agg(holder, ', ') FROM ("
-			   " SELECT DISTINCT CASE WHEN l.pid IS NULL"
-			   "  THEN format('prepared transaction %L', p.gid)"
-			   "  ELSE format('process %s (%s)', l.pid, coalesce(a.state, a.backend_type)) END AS holder"
-			   " FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
-			   " LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid"
+			   "SELECT DISTINCT l.pid, CASE WHEN l.pid IS NULL THEN format('prepared transaction %L', p.gid) END"
+			   " FROM pg_locks l LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid"
 			   "   AND x.locktype = 'transactionid' AND x.pid IS NULL)"
 			   "  ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction"
 			   " WHERE l.locktype = 'advisory' AND l.objsubid = $4 AND l.granted"
 			   "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 			   "  AND l.pid IS DISTINCT FROM pg_backend_pid()"
 			   "  AND (l.classid::int8 = $2 AND l.objid::int8 = ANY ($1) OR l.classid::int8 = $3)"
-			   " ORDER BY 1 LIMIT $5) h",
+			   " ORDER BY 1, 2 LIMIT $5",
 			   lengthof(types), types, values, NULL, false);
-	if (SPI_processed > 0)
+	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		Datum		value = SpiUtilValue(0, 1, &isNull);
+		int			pid = DatumGetInt32(SpiUtilValue(row, 1, &isNull));
 
+		if (row > 0)
+			appendStringInfoString(&holders, "; ");
 		if (!isNull)
-			holders = MemoryContextStrdup(context, TextDatumGetCString(value));
+			appendStringInfoString(&holders, ProcessNameDoing(pid));
+		else
+			appendStringInfoString(&holders, TextDatumGetCString(SpiUtilValue(row, 2, &isNull)));
 	}
 	SpiUtilEnd(&scope);
-	return holders;
+	return holders.len > 0 ? holders.data : NULL;
 }
 
 /* Give up. */
@@ -159,14 +171,45 @@ ReportTimeout(const bool *stripes, const char *notDone, int limit)
 			 errmsg("%s: transactions that may be storing events of the person have not ended within %d ms",
 					notDone, limit),
 			 holders ? errdetail("Still open: %s.", holders) : 0,
-			 errhint("Try again, with a longer lock_timeout, or end what stays open: see pg_stat_activity and pg_prepared_xacts.")));
+			 errhint("Try again, with a longer lock_timeout, or end what stays open: pg_terminate_backend(process), ROLLBACK PREPARED 'name'. A processor's batch ends by itself.")));
+}
+
+/* While a wait that was cancelled: say what for. */
+static void
+AddContext(void *arg)
+{
+	const PurgeWait *wait = arg;
+
+	if (wait->holders)
+		errcontext("waiting for transactions that may be storing events of the person: %s",
+				   wait->holders);
+}
+
+/* From time to time see whom we wait for, and once tell the log. */
+static void
+NoteHolders(PurgeWait *wait, const bool *stripes, const char *notDone)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		first = wait->holders == NULL;
+
+	if (!TimestampDifferenceExceeds(first ? wait->start : wait->noted, now, NOTE_AFTER_MS))
+		return;
+	wait->noted = now;
+	wait->holders = DescribeHolders(stripes);
+	if (first && wait->holders)
+		ereport(LOG,
+				(errmsg("waiting for transactions that may be storing events of the person"),
+				 errdetail("Until they have ended %s: %s.", notDone, wait->holders),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 }
 
 /* Lock the chosen stripes exclusively. */
 void
 PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	PurgeWait	wait = {.start = GetCurrentTimestamp()};
+	ErrorContextCallback context = {error_context_stack, AddContext, &wait};
 	int			limit = LockTimeout > 0 ? LockTimeout : MAX_WAIT_MS;
 
 	if (TryAll(stripes, false))
@@ -177,15 +220,21 @@ PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
 		LockAll(stripes, true);
 		return;
 	}
+	error_context_stack = &context;
 	while (!TryAll(stripes, true))
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), limit))
+		if (TimestampDifferenceExceeds(wait.start, GetCurrentTimestamp(), limit))
+		{
+			error_context_stack = context.previous;
 			ReportTimeout(stripes, notDone, limit);
+		}
+		NoteHolders(&wait, stripes, notDone);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 PAUSE_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+	error_context_stack = context.previous;
 }
 
 /* Raise if statements of this transaction do not see what was committed before them. */
