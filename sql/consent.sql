@@ -14,6 +14,7 @@ SELECT name, bit, legal_basis FROM personalize.purpose ORDER BY bit;
 
 -- neither speaks: the default
 SELECT pg_temp.mask('nobody');
+INSERT INTO personalize.purpose_default VALUES ('analitics', 'allowed');
 INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed');
 SELECT pg_temp.mask('nobody');
 -- only the ledger

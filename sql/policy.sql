@@ -110,6 +110,7 @@ SELECT count(*) FROM personalize.event WHERE user_key = 1;
 SELECT * FROM personalize.features('ab', purpose => '');
 SELECT * FROM personalize.features('ab', purpose => 'it''s \ $$');
 RESET ROLE;
+INSERT INTO personalize.purpose_role VALUES ('marketting', 'regress of no "role"');
 INSERT INTO personalize.purpose_role VALUES ('marketing', 'regress of no "role"');
 SET ROLE regress_b;
 SET personalize.purpose = 'marketing';

@@ -20,7 +20,7 @@ INSERT INTO personalize.purpose VALUES
 SELECT pg_catalog.pg_extension_config_dump('personalize.purpose', 'WHERE NOT builtin');
 
 CREATE TABLE personalize.purpose_default (
-	purpose text PRIMARY KEY,
+	purpose text PRIMARY KEY REFERENCES personalize.purpose,
 	answer text NOT NULL CHECK (answer IN ('denied', 'allowed'))
 );
 COMMENT ON TABLE personalize.purpose_default IS

@@ -1,6 +1,6 @@
 -- policy: for which purpose a role may read, and who may write.
 CREATE TABLE personalize.purpose_role (
-	purpose text PRIMARY KEY,
+	purpose text PRIMARY KEY REFERENCES personalize.purpose,
 	role name NOT NULL
 );
 COMMENT ON TABLE personalize.purpose_role IS
