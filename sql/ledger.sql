@@ -216,6 +216,21 @@ DELETE FROM personalize.purpose WHERE name = 'letter';
 ROLLBACK TO decided;
 UPDATE personalize.purpose SET name = 'advertising' WHERE name = 'letter';
 ROLLBACK;
+-- nor once a default has let something in under it, whatever the default says by then
+INSERT INTO personalize.purpose (name, bit) VALUES ('letter', 8), ('call', 9);
+INSERT INTO personalize.purpose_default VALUES ('letter', 'allowed');
+UPDATE personalize.purpose SET name = 'advertising' WHERE name = 'letter';
+SELECT personalize.track('nobody asked', 'view_item', '1', ts => '2026-01-01 00:00+00');
+UPDATE personalize.purpose_default SET answer = 'denied' WHERE purpose = 'letter';
+SELECT consent, (SELECT count(*) FROM personalize.consent_ledger l WHERE l.user_key = e.user_key) AS decisions
+FROM personalize.event e WHERE user_key = personalize.user_key('nobody asked');
+UPDATE personalize.purpose SET name = 'advertising' WHERE name = 'letter';
+UPDATE personalize.purpose SET bit = 10 WHERE name = 'letter';
+DELETE FROM personalize.purpose WHERE name = 'letter';
+UPDATE personalize.purpose SET bit = 10, name = 'visit' WHERE name = 'call';
+SELECT personalize.forget('nobody asked') IS NOT NULL AS forgotten;
+DELETE FROM personalize.purpose_default WHERE purpose = 'letter';
+DELETE FROM personalize.purpose WHERE name IN ('letter', 'visit');
 -- the extension's own keep theirs, and the bits below 8
 UPDATE personalize.purpose SET bit = 11 WHERE name = 'analytics';
 UPDATE personalize.purpose SET name = 'statistics' WHERE name = 'analytics';

@@ -58,29 +58,10 @@ CREATE FUNCTION personalize._ledger_prune(superseded_before timestamptz) RETURNS
 COMMENT ON FUNCTION personalize._ledger_prune(timestamptz) IS
 	'removes decisions that others superseded before that time, and older ones of erased people, from the consent ledger; returns how many';
 
--- A bit means to everybody's data what its purpose meant when they decided: given
--- to another purpose, it would be a permission nobody has given.
 CREATE FUNCTION personalize._purpose_decided() RETURNS trigger
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.bit = OLD.bit THEN
-		RETURN NEW;
-	END IF;
-	IF OLD.builtin THEN
-		RAISE EXCEPTION 'purpose "%" comes with the extension, which knows it by name and bit', OLD.name
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				HINT = 'Add a purpose of your own with a free bit from 8 to 30.';
-	END IF;
-	IF EXISTS (SELECT FROM personalize.consent_ledger l WHERE (l.purposes >> OLD.bit) & 1 = 1) THEN
-		RAISE EXCEPTION 'people have decided about purpose "%"', OLD.name
-			USING ERRCODE = 'object_in_use',
-				HINT = 'Add a purpose with a free bit instead: a bit never changes its meaning.';
-	END IF;
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
+	AS 'MODULE_PATHNAME', 'personalize_purpose_decided' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._purpose_decided() IS
-	'keeps the bit of a purpose that people have decided about, or that is shipped, from meaning another';
+	'keeps the bit of a purpose that people have decided about, that data carries, or that is shipped, from meaning another';
 CREATE TRIGGER purpose_decided BEFORE DELETE OR UPDATE OF name, bit ON personalize.purpose
 	FOR EACH ROW EXECUTE FUNCTION personalize._purpose_decided();
 REVOKE ALL ON FUNCTION personalize._purpose_decided() FROM PUBLIC;
