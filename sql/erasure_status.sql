@@ -48,6 +48,23 @@ SELECT count(*) FROM personalize._dictionary_log;
 SELECT processor FROM personalize.rollup_now();
 SELECT * FROM dictionary ORDER BY 1, 2;
 
+-- a row that the shop has written stays, also if it says nothing but the id: inserted before or after the event, or upserted
+INSERT INTO personalize.item (item_id) VALUES ('written before');
+SELECT count(personalize.track('kim', 'view_item', i, consent => '{analytics,personalization,recommendations}'))
+	FROM unnest('{written before,written after,upserted,synchronised,by events}'::text[]) AS i;
+SELECT processor FROM personalize.rollup_now();
+SELECT item_id, updated_at IS NULL AS by_events FROM personalize.item WHERE item_id ~ '^(written|upserted|synch|by)' ORDER BY 1;
+INSERT INTO personalize.item (item_id) VALUES ('written after') ON CONFLICT (item_id) DO UPDATE SET updated_at = excluded.updated_at;
+SELECT personalize.upsert_items('[{"item_id": "upserted"}]');
+CREATE TABLE shop_item (id text);
+INSERT INTO shop_item VALUES ('synchronised');
+SELECT inserted, updated FROM personalize.sync_items('shop_item', '{"item_id": "id"}');
+SELECT personalize.forget('kim') IS NOT NULL AS forgotten;
+SELECT count(*) FROM personalize.scrub_erased(files => false);
+SELECT item_id FROM personalize.item WHERE item_id ~ '^(written|upserted|synch|by)' ORDER BY 1;
+DROP TABLE shop_item;
+DELETE FROM personalize.item WHERE item_id ~ '^(written|upserted|synch)';
+
 -- stages; test/t/097_residue.pl goes through all of them
 SELECT DISTINCT s.stage, s.done, s.blockers FROM personalize.erasure_receipt() e, personalize.erasure_status(e.id) s
 	WHERE s.stage IN ('logical', 'dictionary', 'backups') ORDER BY 1;

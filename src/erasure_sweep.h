@@ -7,9 +7,9 @@
 
 #include "postgres.h"
 
-/* An item's row i that says nothing but that there is such an item, in SQL. */
+/* An item's row i that an event made and nobody else has written to, in SQL. */
 #define ERASURE_BARE_ITEM \
-	"i.available AND NOT i.hidden AND i.category IS NULL AND i.brand IS NULL" \
+	"i.updated_at IS NULL AND i.available AND NOT i.hidden AND i.category IS NULL AND i.brand IS NULL" \
 	" AND i.price IS NULL AND i.currency IS NULL AND i.tags IS NULL AND i.attributes IS NULL" \
 	" AND i.source IS NULL AND i.vanished_at IS NULL"
 

@@ -8,7 +8,7 @@
 CREATE TABLE personalize.item (
 	item_key bigint NOT NULL GENERATED ALWAYS AS (personalize.item_key(item_id)) STORED,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	updated_at timestamptz DEFAULT pg_catalog.now(),
 	available boolean NOT NULL DEFAULT true,
 	hidden boolean NOT NULL DEFAULT false,
 	item_id text NOT NULL CHECK (pg_catalog.octet_length(item_id) BETWEEN 1 AND 512),
@@ -33,7 +33,7 @@ COMMENT ON TABLE personalize.item IS
 	'the catalogue: write it with INSERT, COPY, an ORM, upsert_items or sync_items; items that are not in it work too, as available ones';
 COMMENT ON COLUMN personalize.item.item_key IS 'item_key(item_id); a non-negative integer id is its own key, so it joins the shop''s primary key';
 COMMENT ON COLUMN personalize.item.created_at IS 'since when the item is offered';
-COMMENT ON COLUMN personalize.item.updated_at IS 'when sync_items or upsert_items last changed the row; a plain UPDATE may set it';
+COMMENT ON COLUMN personalize.item.updated_at IS 'when sync_items or upsert_items last changed the row, or it was inserted; a plain UPDATE may set it. NULL: nobody wrote it, an event that named the item did';
 COMMENT ON COLUMN personalize.item.available IS 'false: no engine returns it, from the next statement on';
 COMMENT ON COLUMN personalize.item.hidden IS 'true: no engine returns it, from the next statement on; sync_items leaves it alone unless it is mapped';
 COMMENT ON COLUMN personalize.item.item_id IS 'the shop''s id, 1 to 512 bytes';

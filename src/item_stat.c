@@ -443,8 +443,8 @@ FoldItems(const bool *shards)
 			   " f.id, i.item_id), pg_catalog.jsonb_build_object('item_key', f.key)"
 			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id),"
 			   " added AS ("
-			   " INSERT INTO personalize.item (item_id)"
-			   " SELECT DISTINCT id COLLATE \"C\" AS id FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
+			   " INSERT INTO personalize.item (item_id, updated_at)"
+			   " SELECT DISTINCT id COLLATE \"C\" AS id, NULL::timestamptz FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
 			   " SELECT f.id, i.item_id FROM folded f"
 			   " JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id LIMIT 1",
 			   1, types, values, NULL, false);
