@@ -56,6 +56,16 @@ typedef bool CompatUpdateIndexes;
 	 pg_extension_ownercheck(object, role))
 #endif
 
+/* As whom a query reads a table, if not as the current user: in a list of its own from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#define CompatCheckAsUser(query, entry) \
+	((entry)->perminfoindex == 0 ? InvalidOid : \
+	 getRTEPermissionInfo((query)->rteperminfos, entry)->checkAsUser)
+#else
+#define CompatCheckAsUser(query, entry) ((entry)->checkAsUser)
+#endif
+
 /* The physical name of a relation was renamed in 16. */
 #if PG_VERSION_NUM >= 160000
 #define CompatRelationLocator(relation) ((relation)->rd_locator)

@@ -24,6 +24,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
+#include "compat.h"
 #include "consent.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -211,9 +212,34 @@ personalize_may_read(PG_FUNCTION_ARGS)
  * empty: an error instead of an empty export.
  */
 static void
-CheckNotOnly(PlannerInfo *root)
+RefuseOnly(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"personalize.event\" itself is empty: its rows are in partitions"),
+			 errhint("Use COPY (SELECT * FROM personalize.export_events(...)) TO, or COPY (SELECT ... FROM personalize.event) TO; without ONLY.")));
+}
+
+/*
+ * A packed profile holds what was counted for all purposes of a person.  Our views
+ * unpack of it what belongs to the purpose in force; whoever may read the table
+ * itself, by a GRANT or pg_read_all_data, must use them.
+ */
+static void
+RefusePacked(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("table \"personalize.profile\" is read through its views and functions"),
+			 errhint("Use personalize.profile_feature, profile_pane or profile_person, or export_profiles().")));
+}
+
+/* Look at the tables that a query reads under our policies. */
+static void
+CheckTables(PlannerInfo *root)
 {
 	Oid			event = RelationFind("event", true);
+	Oid			profile = RelationFind("profile", true);
 	ListCell   *cell;
 
 	if (root == NULL)
@@ -222,12 +248,12 @@ CheckNotOnly(PlannerInfo *root)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
-		if (entry->rtekind == RTE_RELATION && entry->relid == event && !entry->inh &&
-			has_subclass(event))
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"personalize.event\" itself is empty: its rows are in partitions"),
-					 errhint("Use COPY (SELECT * FROM personalize.export_events(...)) TO, or COPY (SELECT ... FROM personalize.event) TO; without ONLY.")));
+		if (entry->rtekind != RTE_RELATION)
+			continue;
+		if (entry->relid == event && !entry->inh && has_subclass(event))
+			RefuseOnly();
+		if (entry->relid == profile && CompatCheckAsUser(root->parse, entry) != RelationOwner())
+			RefusePacked();
 	}
 }
 
@@ -242,7 +268,7 @@ personalize_may_read_support(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(NULL);
 	mayRead = PolicyBits(NULL) != 0;
 	if (!PolicyIsInternal())
-		CheckNotOnly(((SupportRequestSimplify *) request)->root);
+		CheckTables(((SupportRequestSimplify *) request)->root);
 	PG_RETURN_POINTER(mayRead ? makeBoolConst(true, false) : NULL);
 }
 

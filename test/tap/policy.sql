@@ -409,6 +409,12 @@ SELECT alike(attempt('pol_all', 'analytics', q), '42501 | foreign keys must not 
 		'DO $do$ BEGIN CREATE TABLE public.probe (k bigint); BEGIN ALTER TABLE public.probe ADD FOREIGN KEY (k) REFERENCES personalize.subject; END; END $do$']) q;
 SELECT is(attempt('pol_all', 'analytics', q), 'done', 'no harm: ' || q)
 	FROM unnest(ARRAY['CREATE TABLE public.mine (k bigint REFERENCES personalize.item)', 'CREATE TABLE public.mine (k bigint PRIMARY KEY, other bigint REFERENCES public.mine)']) q;
+SELECT alike(attempt('pol_all', 'analytics', q), '42501 | table "personalize.profile" is read through its views%', 'granted by mistake: ' || q)
+	FROM unnest(ARRAY['SELECT features FROM personalize.profile', 'SELECT count(*) FROM personalize.profile p', 'TABLE personalize.profile',
+		'SELECT 1 FROM personalize.subject s JOIN personalize.profile p USING (user_key)', 'SELECT (SELECT max(p::text) FROM personalize.profile p)',
+		'WITH p AS MATERIALIZED (SELECT * FROM personalize.profile) SELECT 1 FROM p', 'CREATE TABLE public.mine AS SELECT * FROM personalize.profile']) q;
+SELECT isnt(attempt('pol_all', 'analytics', 'SELECT user_id FROM ' || v), '', 'while the views are read: ' || v)
+	FROM unnest(ARRAY['personalize.profile_feature', 'personalize.profile_pane', 'personalize.profile_person', '(SELECT * FROM personalize.profile_feature OFFSET 0) q', 'personalize.export_profiles()']) v;
 REVOKE ALL ON ALL TABLES IN SCHEMA personalize FROM pol_all;
 
 SELECT ok(NOT pg_has_role('pol_all', 'personalize_owner', 'MEMBER'), 'nobody becomes the owner');
