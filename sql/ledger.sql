@@ -10,6 +10,7 @@ SELECT personalize._pseudonym(1) = personalize._pseudonym(1) AS stable, personal
 		FROM (SELECT string_agg(set_byte('\x00', 0, get_byte(k, i) # 54), '' ORDER BY i) AS ipad,
 				string_agg(set_byte('\x00', 0, get_byte(k, i) # 92), '' ORDER BY i) AS opad
 			FROM (SELECT secret || decode(repeat('00', 32), 'hex') AS k FROM personalize._secret) s, generate_series(0, 63) i) pads) h;
+SELECT personalize._pseudonym(1) AS own \gset
 BEGIN;
 SELECT personalize._pseudonym(1) AS before \gset
 -- a dump restored where nothing has been stored brings the one that counts
@@ -27,6 +28,20 @@ SELECT personalize._pseudonym(1) <> :before AS the_older_counts;
 DELETE FROM personalize._secret;
 SELECT personalize._pseudonym(1);
 ROLLBACK;
+SELECT personalize._pseudonym(1) = :own AS nothing_of_that_counts;
+BEGIN;
+SAVEPOINT restored;
+INSERT INTO personalize._secret VALUES (now(), sha256('restored'));
+SELECT personalize._pseudonym(1) <> :own AS the_restored_counts;
+ROLLBACK TO restored;
+SELECT personalize._pseudonym(1) = :own AS it_no_longer_does;
+COMMIT;
+-- hashes of messages of every length around the ends of blocks
+SELECT count(*) AS messages, count(*) FILTER (WHERE personalize._ledger_hash(
+		ROW(7, 'epoch', 'epoch', 5, 6, 1, true, true, repeat('x', n), NULL, NULL, NULL, '{}', '')::personalize.consent_ledger) =
+		sha256('\x01' || int4send(0) || int8send(7) || int8send(0) || int8send(0) || int8send(5) || int8send(6) || int4send(1) || '\x01' ||
+			int4send(n) || convert_to(repeat('x', n), 'UTF8') || int4send(-1) || int4send(-1) || int4send(-1))) AS as_documented
+	FROM generate_series(0, 260) n;
 
 -- decisions of three people, one of whom an event brought
 SELECT personalize.grant_consent('ada', '{analytics,personalization}', 'banner', 'notice 3', 'form 17');

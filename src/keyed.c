@@ -36,7 +36,7 @@ typedef struct KeyedIndex
 {
 	Relation	relation;
 	IndexInfo  *info;
-	EState	   *estate;			/* of its expressions and its predicate */
+	EState	   *estate;			/* of its expressions and its predicate; NULL: it has none */
 	ExprState  *predicate;		/* NULL: of all rows */
 } KeyedIndex;
 
@@ -80,9 +80,10 @@ OpenOthers(KeyedTable *table)
 		other = palloc0(sizeof(KeyedIndex));
 		other->relation = relation;
 		other->info = info;
-		other->estate = CreateExecutorState();
-		if (info->ii_Predicate != NIL)
-			other->predicate = ExecPrepareQual(info->ii_Predicate, other->estate);
+		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
+			other->estate = CreateExecutorState();
+		/* the relation cache gives it as the planner leaves it */
+		other->predicate = ExecInitQual(info->ii_Predicate, NULL);
 		table->others = lappend(table->others, other);
 	}
 	list_free(indexIds);
@@ -128,7 +129,8 @@ KeyedClose(KeyedTable *table)
 		KeyedIndex *other = lfirst(cell);
 
 		CompatIndexInsertCleanup(other->relation, other->info);
-		FreeExecutorState(other->estate);
+		if (other->estate != NULL)
+			FreeExecutorState(other->estate);
 		index_close(other->relation, NoLock);
 	}
 	list_free_deep(table->others);
@@ -266,9 +268,12 @@ InsertIndexEntry(KeyedTable *table, Relation index, IndexInfo *info, EState *est
 static bool
 InsertOtherEntry(KeyedTable *table, KeyedIndex *other, IndexUniqueCheck unique, bool unchanged)
 {
-	ExprContext *context = GetPerTupleExprContext(other->estate);
+	ExprContext *context;
 	bool		fits = true;
 
+	if (other->estate == NULL)
+		return InsertIndexEntry(table, other->relation, other->info, NULL, unique, unchanged);
+	context = GetPerTupleExprContext(other->estate);
 	context->ecxt_scantuple = table->writeSlot;
 	if (other->predicate == NULL || ExecQual(other->predicate, context))
 		fits = InsertIndexEntry(table, other->relation, other->info, other->estate, unique, unchanged);

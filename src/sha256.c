@@ -56,6 +56,16 @@ FillSchedule(uint32 schedule[64], const uint8 *block)
 	}
 }
 
+/* Section 6.2.2, step 3, but that the variables change places instead of values. */
+static inline void
+Round(uint32 a, uint32 b, uint32 c, uint32 *d, uint32 e, uint32 f, uint32 g, uint32 *h, uint32 word)
+{
+	uint32		t1 = *h + (Rotate(e, 6) ^ Rotate(e, 11) ^ Rotate(e, 25)) + (g ^ (e & (f ^ g))) + word;
+
+	*d += t1;
+	*h = t1 + (Rotate(a, 2) ^ Rotate(a, 13) ^ Rotate(a, 22)) + ((a & b) | (c & (a | b)));
+}
+
 /* Begin a message. */
 void
 Sha256Begin(Sha256State *state)
@@ -69,40 +79,23 @@ void
 Sha256Block(Sha256State *state, const uint8 block[SHA256_BLOCK])
 {
 	uint32		schedule[64];
-	uint32		a = state->words[0];
-	uint32		b = state->words[1];
-	uint32		c = state->words[2];
-	uint32		d = state->words[3];
-	uint32		e = state->words[4];
-	uint32		f = state->words[5];
-	uint32		g = state->words[6];
-	uint32		h = state->words[7];
+	uint32		v[8];
 
 	FillSchedule(schedule, block);
-	for (int i = 0; i < 64; i++)
+	memcpy(v, state->words, sizeof(v));
+	for (int i = 0; i < 64; i += 8)
 	{
-		uint32		t1 = h + (Rotate(e, 6) ^ Rotate(e, 11) ^ Rotate(e, 25)) +
-			((e & f) ^ (~e & g)) + constants[i] + schedule[i];
-		uint32		t2 = (Rotate(a, 2) ^ Rotate(a, 13) ^ Rotate(a, 22)) +
-			((a & b) ^ (a & c) ^ (b & c));
-
-		h = g;
-		g = f;
-		f = e;
-		e = d + t1;
-		d = c;
-		c = b;
-		b = a;
-		a = t1 + t2;
+		Round(v[0], v[1], v[2], &v[3], v[4], v[5], v[6], &v[7], constants[i] + schedule[i]);
+		Round(v[7], v[0], v[1], &v[2], v[3], v[4], v[5], &v[6], constants[i + 1] + schedule[i + 1]);
+		Round(v[6], v[7], v[0], &v[1], v[2], v[3], v[4], &v[5], constants[i + 2] + schedule[i + 2]);
+		Round(v[5], v[6], v[7], &v[0], v[1], v[2], v[3], &v[4], constants[i + 3] + schedule[i + 3]);
+		Round(v[4], v[5], v[6], &v[7], v[0], v[1], v[2], &v[3], constants[i + 4] + schedule[i + 4]);
+		Round(v[3], v[4], v[5], &v[6], v[7], v[0], v[1], &v[2], constants[i + 5] + schedule[i + 5]);
+		Round(v[2], v[3], v[4], &v[5], v[6], v[7], v[0], &v[1], constants[i + 6] + schedule[i + 6]);
+		Round(v[1], v[2], v[3], &v[4], v[5], v[6], v[7], &v[0], constants[i + 7] + schedule[i + 7]);
 	}
-	state->words[0] += a;
-	state->words[1] += b;
-	state->words[2] += c;
-	state->words[3] += d;
-	state->words[4] += e;
-	state->words[5] += f;
-	state->words[6] += g;
-	state->words[7] += h;
+	for (int i = 0; i < 8; i++)
+		state->words[i] += v[i];
 	state->length += SHA256_BLOCK;
 }
 
