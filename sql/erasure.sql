@@ -135,6 +135,20 @@ SELECT count(*) FROM personalize.event;
 ROLLBACK;
 SELECT count(*) > 0 AS still_there FROM personalize.event;
 CALL roll();
+-- nor is anybody forgotten by what a savepoint undoes, and life goes on in the same transaction
+CREATE TEMP TABLE before AS SELECT t.name, personalize.state_hash(t.name, '2027-01-01') AS state
+	FROM unnest(ARRAY['event', 'item_stat', '_basket', 'message_seen', 'profile', 'session', 'posting', '_session_total', 'subject', 'item', 'feature_value']) AS t (name);
+SELECT count(*) AS tombstones FROM personalize._tombstone \gset
+BEGIN;
+SAVEPOINT forgotten;
+SELECT count(*) FROM personalize.forget_many(ARRAY['ada', 'bo']);
+SELECT count(*) FROM personalize.subject WHERE user_id IN ('ada', 'bo');
+ROLLBACK TO forgotten;
+SELECT name FROM before WHERE state IS DISTINCT FROM personalize.state_hash(name, '2027-01-01');
+SELECT count(*) - :tombstones AS more FROM personalize._tombstone;
+SELECT count(*) FROM personalize.subject WHERE user_id IN ('ada', 'bo');
+SELECT personalize.track('bo', 'view_item', 'red shoes');
+ROLLBACK;
 SELECT user_id, receipt IS NOT NULL AS receipt FROM personalize.forget_many(ARRAY['bo', 'ada', 'bo', 'nobody', '42']) ORDER BY 1;
 SELECT count(*) FROM personalize.event;
 SELECT count(*) FROM personalize.item_stat;

@@ -117,6 +117,36 @@ RefuseDocument(const char *detail)
 			 errhint("Give the whole document, unchanged: psql -XAtc \"SELECT personalize.export_tombstones()\".")));
 }
 
+/*
+ * Refuse a tombstone that none of ours can be.  One of the future would keep a
+ * person from ever coming back; a day is for clocks that differ.
+ */
+static void
+CheckTombstones(Datum document)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {JSONBOID};
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT left(t::text, 200) FROM jsonb_array_elements($1 -> 'tombstones') AS t"
+			   " WHERE CASE WHEN t ->> 'pseudonym' !~ '^-?[0-9]{1,19}$'"
+			   "   OR t ->> 'forgotten_at' !~ '^[0-9]{4,6}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$' THEN true"
+			   "  ELSE (t ->> 'pseudonym')::numeric NOT BETWEEN -9223372036854775808 AND 9223372036854775807"
+			   "   OR (t ->> 'forgotten_at')::timestamptz > now() + interval '1 day' END LIMIT 1",
+			   lengthof(types), types, &document, NULL, true);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("tombstone %s is none",
+						TextDatumGetCString(SpiUtilValue(0, 1, &isNull))),
+				 errdetail("A pseudonym is an integer of 64 bits, forgotten_at a time that is not in the future."),
+				 errhint("Give the whole document, unchanged: psql -XAtc \"SELECT personalize.export_tombstones()\".")));
+	SpiUtilEnd(&scope);
+}
+
 /* Check a document's shape and secret. */
 static void
 CheckDocument(Datum document)
@@ -148,6 +178,7 @@ CheckDocument(Datum document)
 				 errmsg("tombstones were exported from a database with another secret"),
 				 errdetail("Their pseudonyms mean nothing here."),
 				 errhint("Use an export of the database that the backup is of; CREATE EXTENSION makes a new secret, a restore keeps the old one.")));
+	CheckTombstones(document);
 }
 
 /* Remember whom this database does not know to be forgotten, or to be so late. */

@@ -38,6 +38,10 @@ SELECT personalize.forget(:u);
 	many => q{\set u random(201, 390)
 SELECT count(*) FROM personalize.forget_many(ARRAY[:u, :u + 9, :u + 3, :u + 7]);
 },
+	same => q{\set u random(391, 393)
+SELECT personalize.forget(:u);
+SELECT count(*) FROM personalize.forget_many(ARRAY[393, 392, 391]);
+},
 	back => q{\set u random(301, 400)
 SELECT personalize.grant_consent(:u, ARRAY['analytics', 'personalization', 'recommendations']);
 },
@@ -77,7 +81,7 @@ sub wrong
 
 # together, to the end
 my $offset = -s $node->logfile;
-my @running = start_clients('ingest:3' => 60, 'track:3' => 250, 'forget:3' => 60, 'many:1' => 30, 'back:1' => 200, 'withdraw:1' => 60);
+my @running = start_clients('ingest:3' => 60, 'track:3' => 250, 'forget:3' => 60, 'many:1' => 30, 'same:4' => 10, 'back:1' => 200, 'withdraw:1' => 60);
 ok($_->finish, 'a client without failure') for @running;
 unlike(slurp_file("$dir/$_.err"), qr/error|aborted/i, "no error in $_") for sort keys %scripts;
 unlike(slurp_log($node, $offset), qr/deadlock detected/, 'no deadlock');
@@ -87,15 +91,15 @@ cmp_ok($node->safe_psql('shop', q{SELECT sum((counts ->> 'events')::int) FROM pe
 is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.event e JOIN personalize.subject s USING (user_key) WHERE e.ts < s.since}), '0', 'nothing came into a new life from before');
 
 # killed in the middle, with erasures that are not committed yet
-@running = start_clients('ingest:2' => 100000, 'track:2' => 100000, 'forget:3' => 100000, 'back:1' => 100000);
+@running = start_clients('ingest:2' => 100000, 'track:2' => 100000, 'forget:3' => 100000, 'many:1' => 100000, 'back:1' => 100000);
 my $held = $node->background_psql('shop', on_error_stop => 0);
 usleep(1_500_000);
-$held->query(q{BEGIN; SELECT personalize.forget(1)});
+$held->query(q{BEGIN; SELECT personalize.forget(1); SELECT count(*) FROM personalize.forget_many(ARRAY[2, 3, 4])});
 $node->stop('immediate');
 $_->finish for @running;
 eval { $held->quit };
 $node->start;
-is($node->safe_psql('shop', 'SELECT count(*) FROM personalize.subject WHERE user_key = 1'), '1', 'who was not forgotten for good is there');
+is($node->safe_psql('shop', 'SELECT count(*) FROM personalize.subject WHERE user_key IN (1, 2, 3, 4)'), '4', 'who was not forgotten for good is there');
 is(wrong(), '', 'after a crash what is left is what the raw events say');
 
 # now all of them, and nobody is left
