@@ -262,6 +262,10 @@ SELECT personalize.reset_retention('raw', 'view_item_list');
 -- overdue: a day that outlives its time
 SELECT happened('p1', ARRAY['view_item'], '2021-10-01 12:00+00');
 SELECT overdue, last_result FROM personalize.stat_retention WHERE task = 'raw';
+BEGIN;
+DELETE FROM personalize.retention_policy;
+SELECT overdue, keep FROM personalize.stat_retention WHERE task = 'raw';
+ROLLBACK;
 SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
 SELECT ok, detail ~ 'never scheduled; retention last applied' AS detail, fix FROM personalize.health() WHERE "check" = 'maintenance jobs';
 UPDATE personalize._retention_state SET well_at = now() - interval '3 days';

@@ -218,7 +218,10 @@ BEGIN ATOMIC
 		LEFT JOIN personalize._stat_maintenance() AS m ON m.job = 'retention',
 		(SELECT coalesce(min(e.day), 'infinity') AS day FROM personalize._event_day AS e) AS o,
 		(SELECT coalesce(CASE WHEN NOT bool_or(r.without_end) THEN min((now() AT TIME ZONE 'UTC') - r.keep) END, '-infinity')::date AS before
-			FROM personalize.retention_policy AS r WHERE r.kind = 'raw') AS d
+			FROM (SELECT w.keep, w.without_end FROM personalize.retention_policy AS w WHERE w.kind = 'raw'
+				UNION ALL
+				SELECT t.keep, false FROM personalize._retention_kind() AS t WHERE t.kind = 'raw'
+					AND NOT EXISTS (SELECT FROM personalize.retention_policy AS w WHERE w.kind = 'raw' AND w.event IS NULL)) AS r) AS d
 	ORDER BY k.place;
 END;
 
@@ -231,9 +234,7 @@ GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._note_main
 GRANT EXECUTE ON FUNCTION personalize._maintenance_job() TO personalize_owner;
 
 CREATE VIEW personalize.stat_retention AS
-	SELECT r.task, r.keep, r.last_run_at, r.last_result, r.last_detail, r.last_removed, r.removed, r.next_run_at, r.overdue,
-		r.failures, r.last_error, r.last_error_at
-	FROM personalize._stat_retention() AS r
+	SELECT r.* FROM personalize._stat_retention() AS r
 	UNION ALL
 	SELECT 'job ' || m.job, NULL, c.last_run_at, c.last_result, c.last_detail, NULL, NULL, m.next_run_at,
 		CASE WHEN c.registered THEN greatest(c.last_run_at, m.scheduled_at) < pg_catalog.now() - 2 * m.every - interval '1 hour'
