@@ -27,9 +27,13 @@
 #include "storage/spin.h"
 #include "txid.h"
 #include "utils/backend_status.h"
+#include "utils/guc.h"
 #include "utils/pg_lsn.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+char	   *personalize_expected_standbys = "";
 
 /* True if one of a backend's ids is older than xid. */
 static bool
@@ -165,6 +169,59 @@ ApplicationName(int pid)
 	return "";
 }
 
+/* Check a list of names, separated by commas. */
+bool
+ErasureCheckStandbys(char **value, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*value);
+	List	   *names;
+	bool		valid = SplitGUCList(copy, ',', &names);
+
+	if (!valid)
+		GUC_check_errdetail("It must be a list of names, separated by commas.");
+	pfree(copy);
+	list_free(names);
+	return valid;
+}
+
+/* True if a standby of this name is connected. */
+static bool
+IsConnected(const char *name)
+{
+	bool		connected = false;
+
+	for (int i = 0; i < max_wal_senders && !connected; i++)
+	{
+		WalSnd	   *sender = &WalSndCtl->walsnds[i];
+		WalSndState state;
+		int			pid;
+
+		SpinLockAcquire(&sender->mutex);
+		pid = sender->pid;
+		state = sender->state;
+		SpinLockRelease(&sender->mutex);
+		connected = pid != 0 && state != WALSNDSTATE_BACKUP &&
+			strcmp(ApplicationName(pid), name) == 0;
+	}
+	return connected;
+}
+
+/* Append the standbys that there should be, and that are not connected. */
+static List *
+AppendMissing(List *names)
+{
+	List	   *expected;
+	ListCell   *cell;
+
+	/* checked when it was set */
+	(void) SplitGUCList(pstrdup(personalize_expected_standbys), ',', &expected);
+	foreach(cell, expected)
+		if (!IsConnected(lfirst(cell)))
+			names = lappend(names, psprintf("standby \"%s\" of personalize.expected_standbys, which is not connected",
+											(char *) lfirst(cell)));
+	return names;
+}
+
 /* Replicas that have not replayed up to lsn. */
 List *
 ErasureReplicaBlockers(XLogRecPtr lsn)
@@ -193,6 +250,7 @@ ErasureReplicaBlockers(XLogRecPtr lsn)
 			names = lappend(names, psprintf("standby \"%s\" (process %d), which has replayed %X/%X",
 											ApplicationName(pid), pid, LSN_FORMAT_ARGS(applied)));
 	}
+	names = AppendMissing(names);
 	return AppendNames(names,
 						"SELECT format('replication slot \"%s\", to which nobody is connected', slot_name), restart_lsn"
 						" FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active"

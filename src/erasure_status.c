@@ -240,10 +240,10 @@ ReplicasStage(const Erasure *erasure)
 							  LSN_FORMAT_ARGS(replayed), LSN_FORMAT_ARGS(erasure->lsn));
 		return row;
 	}
-	row.detail = psprintf("%s %X/%X", row.done ? "no known standby is behind" : "some have not replayed",
+	row.detail = psprintf("%s %X/%X", row.done ? "no standby known or expected is behind" : "some have not replayed",
 						  LSN_FORMAT_ARGS(erasure->lsn));
 	if (!row.done)
-		row.fix = "Wait for them, or drop the slots of standbys that are gone. A standby that is not connected and has no slot is not known here.";
+		row.fix = "Wait for them, or drop the slots of standbys that are gone. A standby that is not connected, has no slot and is not named in personalize.expected_standbys is not known here.";
 	return row;
 }
 
@@ -483,6 +483,10 @@ ErasureStatusInit(void)
 							"How long backups and archived WAL are kept at most; -1: not stated.",
 							NULL, &personalize_backup_retention, -1, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomStringVariable("personalize.expected_standbys",
+							   "Names (application_name) of the standbys that erasure_status() waits for, connected or not.",
+							   NULL, &personalize_expected_standbys, "",
+							   PGC_SUSET, GUC_LIST_INPUT, ErasureCheckStandbys, NULL, NULL);
 	DefineCustomIntVariable("personalize.scrub_after",
 							"How long an erasure waits until a worker scrubs the files; -1: until scrub_erased() is called.",
 							NULL, &personalize_scrub_after, 24 * 60, -1, 366 * 24 * 60,

@@ -10,10 +10,13 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/guc.h"
 
 /* Settings; see the README. */
 extern int	personalize_backup_retention;
 extern int	personalize_scrub_after;
+extern char *personalize_expected_standbys;
+extern bool ErasureCheckStandbys(char **value, void **extra, GucSource source);
 
 /*
  * Who stands in the way, as palloc'd names.  What keeps row versions that were

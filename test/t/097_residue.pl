@@ -207,6 +207,11 @@ is(stage_done('statistics'), 't', 'stage statistics');
 is(stage_done('wal'), 'f', 'the WAL has it still');
 $node->wait_for_catchup($standby);
 is(stage_done('replicas'), 't', 'stage replicas');
+$node->safe_psql('shop', q{ALTER DATABASE shop SET personalize.expected_standbys = 'standby, "far away"'});
+is(stage_done('replicas'), 'f', 'not while one is expected that is not connected');
+is(blockers('replicas'), 'standby "far away" of personalize.expected_standbys, which is not connected', 'which is named');
+$node->safe_psql('shop', q{ALTER DATABASE shop SET personalize.expected_standbys = standby});
+is(stage_done('replicas'), 't', 'with those that are, stage replicas');
 is($standby->safe_psql('shop', q{SELECT s.done FROM personalize.erasure e, personalize.erasure_status(e.receipt) s WHERE s.stage = 'replicas'}),
 	't', 'which the standby itself can tell');
 $node->stop;
