@@ -63,27 +63,37 @@ TombstoneRead(KeyedTable *tombstones, int64 userKey, Snapshot snapshot, Tombston
 	return true;
 }
 
+/* Look a person up among the tombstones, and close them. */
+static bool
+StandsAmong(KeyedTable *tombstones, int64 userKey, Snapshot snapshot, Tombstone *tombstone)
+{
+	bool		stands = TombstoneRead(tombstones, userKey, snapshot, tombstone) && !tombstone->returned;
+
+	KeyedClose(tombstones);
+	return stands;
+}
+
 /* True if a person was forgotten and is not back. */
 bool
 TombstoneStands(int64 userKey, Snapshot snapshot, Tombstone *tombstone)
 {
 	KeyedTable *tombstones = TombstoneOpen();
-	bool		stands;
 
-	if (tombstones == NULL)
-		return false;
-	stands = TombstoneRead(tombstones, userKey, snapshot, tombstone) && !tombstone->returned;
-	KeyedClose(tombstones);
-	return stands;
+	return tombstones != NULL && StandsAmong(tombstones, userKey, snapshot, tombstone);
 }
 
 /* The same as of now. */
 bool
 TombstoneStandsNow(int64 userKey, Tombstone *tombstone)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		stands = TombstoneStands(userKey, snapshot, tombstone);
+	KeyedTable *tombstones = TombstoneOpen();
+	Snapshot	snapshot;
+	bool		stands;
 
+	if (tombstones == NULL)
+		return false;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	stands = StandsAmong(tombstones, userKey, snapshot, tombstone);
 	UnregisterSnapshot(snapshot);
 	return stands;
 }
