@@ -138,7 +138,7 @@ ErasureCandidatesAddEvent(ErasureCandidates *candidates, const EventRow *row)
 
 	full.consent = -1;
 	if (event != NULL)
-		(void) SignalEvaluate(event, &full, candidates->reader, CountValue, candidates);
+		SignalEvaluateAnyway(event, &full, candidates->reader, CountValue, candidates);
 	if (!row->hasItem)
 		return;
 	caller = MemoryContextSwitchTo(candidates->context);

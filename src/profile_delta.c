@@ -136,10 +136,7 @@ ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow
 	collector->delta = delta;
 	collector->row = row;
 	if (!SignalEvaluate(event, row, collector->items, AddFeature, collector))
-	{
-		delta->deltaCount = before;
 		return false;
-	}
 	counts = delta->deltaCount != before;
 	if (row->hasItem && !event->exposure && (row->consent & RECENT_PURPOSES) != 0)
 	{

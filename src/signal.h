@@ -124,10 +124,14 @@ typedef void (*SignalCount) (void *arg, uint64 featureKey, int64 sum,
 
 /*
  * What the event counts, for all signals that its consent allows.  False if a
- * number in it cannot be counted; some signals may have been called then.
+ * number in it is too large; then it counts nothing, and processors set it aside.
  */
 extern bool SignalEvaluate(const SignalEvent *event, const EventRow *row,
 						   ItemReader *items, SignalCount count, void *arg);
+
+/* The same, but a number that is too large counts as 0. */
+extern void SignalEvaluateAnyway(const SignalEvent *event, const EventRow *row,
+								 ItemReader *items, SignalCount count, void *arg);
 
 /* Parse paths; false if malformed.  The results point into the strings. */
 extern bool SignalParseKeyPath(const char *string, SignalPath *path);

@@ -435,10 +435,36 @@ GetFactor(const Signal *signal, const EventRow *row)
 	return NULL;
 }
 
-/* What the event counts, for all signals that its consent allows. */
-bool
-SignalEvaluate(const SignalEvent *event, const EventRow *row, ItemReader *items,
-			   SignalCount count, void *arg)
+/* True if a signal is about the event. */
+static inline bool
+IsAbout(const Signal *signal, const EventRow *row)
+{
+	return (row->consent & signal->purposes) == signal->purposes && PassesFilter(signal, row);
+}
+
+/* True if no number that a signal about the event sums is too large. */
+static bool
+IsCountable(const SignalEvent *event, const EventRow *row)
+{
+	for (int i = 0; i < event->useCount; i++)
+	{
+		const SignalUse *use = &event->uses[i];
+		Numeric		factor;
+		int64		sum;
+
+		if (use->signal->factor == SIGNAL_FACTOR_ONE || !IsAbout(use->signal, row))
+			continue;
+		factor = GetFactor(use->signal, row);
+		if (factor != NULL && !SignalMicro(use->weight, factor, &sum))
+			return false;
+	}
+	return true;
+}
+
+/* What the event counts; of a number that is too large, 0. */
+void
+SignalEvaluateAnyway(const SignalEvent *event, const EventRow *row, ItemReader *items,
+					 SignalCount count, void *arg)
 {
 	Evaluation	evaluation;
 
@@ -452,8 +478,7 @@ SignalEvaluate(const SignalEvent *event, const EventRow *row, ItemReader *items,
 	{
 		const SignalUse *use = &event->uses[i];
 
-		if ((row->consent & use->signal->purposes) != use->signal->purposes ||
-			!PassesFilter(use->signal, row))
+		if (!IsAbout(use->signal, row))
 			continue;
 		evaluation.signal = use->signal;
 		evaluation.valueCount = 0;
@@ -465,9 +490,19 @@ SignalEvaluate(const SignalEvent *event, const EventRow *row, ItemReader *items,
 			if (factor == NULL)
 				continue;
 			if (!SignalMicro(use->weight, factor, &evaluation.sum))
-				return false;
+				evaluation.sum = 0;
 		}
 		CountValues(&evaluation);
 	}
+}
+
+/* What the event counts, or nothing if one of its numbers is too large. */
+bool
+SignalEvaluate(const SignalEvent *event, const EventRow *row, ItemReader *items,
+			   SignalCount count, void *arg)
+{
+	if (!IsCountable(event, row))
+		return false;
+	SignalEvaluateAnyway(event, row, items, count, arg);
 	return true;
 }
