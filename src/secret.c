@@ -15,11 +15,12 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "commands/trigger.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"
 #include "relation.h"
-#include "sha256.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
@@ -84,9 +85,8 @@ ReadSecret(Secret *secret)
 				 errhint("Restore the row from a backup.")));
 }
 
-/* The secret that was read, as HMAC begins with it (RFC 2104), and whether it still holds. */
-static Sha256State inner;
-static Sha256State outer;
+/* The secret that was read, and whether it still holds. */
+static Secret known;
 static bool secretHolds = false;
 static int64 changeCount = 0;
 static Oid	secretTable = InvalidOid;
@@ -102,37 +102,19 @@ ForgetSecret(Datum argument, Oid relationId)
 	}
 }
 
-/* Begin a message with the secret, all of whose bytes are changed by a mask. */
-static void
-BeginKeyed(Sha256State *state, const Secret *secret, uint8 mask)
-{
-	uint8		block[SHA256_BLOCK];
-
-	memset(block, mask, sizeof(block));
-	for (int i = 0; i < SECRET_LENGTH; i++)
-		block[i] ^= secret->bytes[i];
-	Sha256Begin(state);
-	Sha256Block(state, block);
-	explicit_bzero(block, sizeof(block));
-}
-
 /* Read the secret, and remember it unless it changes meanwhile. */
 static void
 LearnSecret(void)
 {
 	static bool watching = false;
 	int64		before = changeCount;
-	Secret		secret;
 
 	if (!watching)
 		RelationWatch(ForgetSecret);
 	watching = true;
 	secretTable = RelationFind("_secret", false);
-	ReadSecret(&secret);
-	BeginKeyed(&inner, &secret, 0x36);
-	BeginKeyed(&outer, &secret, 0x5c);
+	ReadSecret(&known);
 	secretHolds = changeCount == before;
-	explicit_bzero(&secret, sizeof(secret));
 }
 
 /* HMAC-SHA-256 under the secret of label, a zero byte and the data. */
@@ -140,17 +122,21 @@ void
 SecretDigest(const char *label, const void *data, size_t length,
 			 uint8 digest[SECRET_DIGEST_LENGTH])
 {
-	size_t		prefix = strlen(label) + 1;
-	char	   *message = palloc(prefix + length);
-	uint8		digested[SHA256_LENGTH];
+	pg_hmac_ctx *context;
 
 	if (!secretHolds)
 		LearnSecret();
-	memcpy(message, label, prefix);
-	memcpy(message + prefix, data, length);
-	Sha256End(&inner, message, prefix + length, digested);
-	Sha256End(&outer, digested, sizeof(digested), digest);
-	pfree(message);
+	context = pg_hmac_create(PG_SHA256);
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	if (pg_hmac_init(context, known.bytes, SECRET_LENGTH) < 0 ||
+		pg_hmac_update(context, (const uint8 *) label, strlen(label) + 1) < 0 ||
+		pg_hmac_update(context, data, length) < 0 ||
+		pg_hmac_final(context, digest, SECRET_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute HMAC: %s", pg_hmac_error(context));
+	pg_hmac_free(context);
 }
 
 /* The pseudonym of a person. */
