@@ -279,6 +279,40 @@ SELECT result, count(*), sum(removed) FROM apply('2020-04-15', true) WHERE what 
 SELECT what = 'event: whole days' AS of_all, result, count(*), sum(removed) FROM apply('2020-04-15') GROUP BY 1, 2 ORDER BY 3;
 SELECT what = 'event: whole days' AS of_all, result, count(*) FROM apply('2020-04-15') GROUP BY 1, 2 ORDER BY 3;
 
+-- words go some time after what had them
+SET client_min_messages = warning;
+DROP EXTENSION personalize CASCADE;
+CREATE EXTENSION personalize;
+RESET client_min_messages;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.grant_consent(u, '{analytics,personalization}') FROM unnest('{seeker,other}'::text[]) u;
+SELECT personalize.import_events('{seeker,seeker,other}', '{search,view_item,search}', ARRAY[NULL, 'page', NULL],
+	array_fill(now() - interval '2 years', '{3}'), properties => ARRAY['{"query": "my illness"}', '{}', '{"query": "boots"}']::jsonb[]);
+SELECT personalize.track('other', 'search', properties => '{"query": "boots"}');
+INSERT INTO personalize.item (item_id) VALUES ('own');
+SELECT roll() IS NOT NULL AS rolled;
+SELECT count(*) FROM personalize.scrub_erased(files => false);
+SELECT value FROM personalize.feature_value UNION ALL SELECT item_id FROM personalize.item ORDER BY 1;
+SELECT * FROM personalize.apply_retention(dry_run => true) WHERE kind = 'dictionary';
+SELECT count(*) FROM personalize._erasure_candidate;
+-- in pieces, each once
+SELECT kind, what, removed, result, detail FROM personalize.apply_retention(max_rows => 2) WHERE kind = 'dictionary';
+SELECT kind, what, removed, result, detail FROM personalize.apply_retention(max_rows => 2) WHERE kind = 'dictionary';
+SELECT kind FROM personalize.apply_retention() WHERE kind = 'dictionary';
+-- what a profile or a raw event has stays
+SELECT count(*) FROM personalize.scrub_erased(files => false);
+SELECT value FROM personalize.feature_value UNION ALL SELECT item_id FROM personalize.item ORDER BY 1;
+DELETE FROM personalize.event WHERE ts < now() - interval '1 year';
+DELETE FROM personalize.item_stat WHERE pane_start < now() - interval '1 year';
+SELECT what FROM personalize.apply_retention() WHERE removed > 0;
+SELECT count(*) FROM personalize._erasure_candidate;
+SELECT personalize.set_retention('dictionary', '1 hour');
+SELECT personalize.set_retention('dictionary', '1 day');
+UPDATE personalize._retention_state SET passed_at = now() - interval '25 hours' WHERE kind = 'dictionary';
+SELECT result FROM personalize.apply_retention() WHERE kind = 'dictionary';
+SELECT count(*) FROM personalize.scrub_erased(files => false);
+SELECT value FROM personalize.feature_value UNION ALL SELECT item_id FROM personalize.item ORDER BY 1;
+
 -- who may
 CREATE ROLE regress_keeper;
 GRANT personalize_app TO regress_keeper;

@@ -45,7 +45,7 @@ CREATE TABLE personalize._erasure_candidate (
 	noted_at timestamptz NOT NULL
 );
 COMMENT ON TABLE personalize._erasure_candidate IS
-	'values of the dictionary (v: feature_value) and items without a catalogue entry (i: item) that people who were forgotten had: to be deleted where nobody else has them';
+	'values of the dictionary (v: feature_value) and items without a catalogue entry (i: item) that people who were forgotten had, or that retention asks for: to be deleted where nobody has them';
 CREATE INDEX _erasure_candidate_key_idx ON personalize._erasure_candidate (kind, signal, key);
 SELECT pg_catalog.pg_extension_config_dump('personalize._erasure_candidate', '');
 

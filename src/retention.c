@@ -46,6 +46,7 @@ typedef struct RetentionStep
 {
 	const char *kind;
 	bool		passes;			/* looks at a whole table: pause holds */
+	bool		seldom;			/* one pass in the time to keep */
 	void		(*run) (RetentionRun *run, RetentionTask *task);
 } RetentionStep;
 
@@ -280,17 +281,18 @@ ExpireMessages(RetentionRun *run, RetentionTask *task)
 
 /* In this order: what holds others up comes last. */
 static const RetentionStep steps[] = {
-	{"message", true, ExpireMessages},
-	{"rejected", true, ExpireRejected},
-	{"profile", true, ExpireProfiles},
-	{"preference", true, ExpirePreferences},
-	{"basket", true, ExpireBaskets},
-	{"item_stat_hour", true, FoldItemStat},
-	{"item_stat", true, ExpireItemStat},
-	{"session", true, ExpireSessions},
-	{"ledger", true, RetentionFindIdle},
-	{"raw", false, RetentionExpireDays},
-	{"ledger", true, RetentionForgetIdle}
+	{"message", true, false, ExpireMessages},
+	{"rejected", true, false, ExpireRejected},
+	{"profile", true, false, ExpireProfiles},
+	{"preference", true, false, ExpirePreferences},
+	{"basket", true, false, ExpireBaskets},
+	{"item_stat_hour", true, false, FoldItemStat},
+	{"item_stat", true, false, ExpireItemStat},
+	{"session", true, false, ExpireSessions},
+	{"dictionary", true, true, RetentionNoteDictionary},
+	{"ledger", true, false, RetentionFindIdle},
+	{"raw", false, false, RetentionExpireDays},
+	{"ledger", true, false, RetentionForgetIdle}
 };
 
 /* Read a kind's policy and how far it has got; false if it is not due. */
@@ -326,6 +328,9 @@ ReadTask(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 	SpiUtilEnd(&scope);
 	if (run->pause > 0 && passedAt != 0 && !task->hasNextKey &&
 		run->asOf >= passedAt && run->asOf - passedAt < run->pause)
+		return false;
+	if (step->seldom && passedAt != 0 && !task->hasNextKey && passedAt > task->cutoff &&
+		run->asOf >= passedAt)
 		return false;
 	return task->hasCutoff || strcmp(task->kind, "profile") == 0 ||
 		strcmp(task->kind, "raw") == 0 || strcmp(task->kind, "message") == 0;

@@ -64,8 +64,9 @@ RetentionPosition(int64 userKey)
 	return userKey & ~INT64CONST(255);
 }
 
-/* Steps: retention_day.c, retention_person.c */
+/* Steps: retention_day.c, retention_dictionary.c, retention_person.c */
 extern void RetentionExpireDays(RetentionRun *run, RetentionTask *task);
+extern void RetentionNoteDictionary(RetentionRun *run, RetentionTask *task);
 extern void RetentionFindIdle(RetentionRun *run, RetentionTask *task);
 extern void RetentionForgetIdle(RetentionRun *run, RetentionTask *task);
 
