@@ -26,6 +26,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* A text of a decision is no longer than this, in bytes. */
+#define LONGEST_TEXT 2000
+
 /* What a row of subject says, which is locked. */
 typedef struct Subject
 {
@@ -206,16 +209,35 @@ Foresee(const LedgerPerson *person, const LedgerEntry *entry, ConsentOutcome *ou
 	}
 }
 
+/* Raise for a text that belongs elsewhere. */
+static void
+CheckText(const char *what, const text *string)
+{
+	if (string != NULL && VARSIZE_ANY_EXHDR(string) > LONGEST_TEXT)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("%s must not be longer than %d bytes", what, LONGEST_TEXT),
+				 errdetail("It begins with \"%s\" and has %d bytes.",
+						   text_to_cstring(DatumGetTextPP(DirectFunctionCall2(text_left, PointerGetDatum(string), Int32GetDatum(40)))),
+						   (int) VARSIZE_ANY_EXHDR(string)),
+				 errhint("The ledger keeps it for years: keep the document elsewhere and give its name here, or give it to grant_consent() as evidence, of which only the SHA-256 is kept.")));
+}
+
 /* Record a decision. */
 void
 ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 {
-	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", RowExclusiveLock);
-	KeyedTable *ledger = LedgerOpen(RowExclusiveLock);
+	KeyedTable *subjects;
+	KeyedTable *ledger;
 	ConsentOutcome foreseen = {0};
 	LedgerPerson person;
 	LedgerEntry entry;
 
+	CheckText("source", decision->source);
+	CheckText("grounds", decision->basis);
+	CheckText("notice_version", decision->noticeVersion);
+	subjects = KeyedOpen("subject", "subject_pkey", RowExclusiveLock);
+	ledger = LedgerOpen(RowExclusiveLock);
 	for (;;)
 	{
 		Subject		subject;
