@@ -230,6 +230,13 @@ ALTER TABLE personalize.event ATTACH PARTITION personalize.kept_by_hand FOR VALU
 SELECT * FROM apply('2022-09-20', true);
 SELECT * FROM apply('2022-09-20');
 SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
+-- erasure reaches it
+SELECT count(*) FROM personalize.kept_by_hand;
+BEGIN;
+SELECT personalize.forget('p4') AS receipt \gset
+SELECT counts -> 'events' AS events FROM personalize.erasure_receipt(:'receipt');
+SELECT count(*) FROM personalize.kept_by_hand;
+ROLLBACK;
 DROP TABLE personalize.kept_by_hand, public.event_p20210902;
 SELECT * FROM apply('2022-09-20');
 SELECT ok FROM personalize.health() WHERE "check" = 'retention';

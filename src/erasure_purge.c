@@ -19,6 +19,7 @@
 #include "ledger.h"
 #include "message_id.h"
 #include "neighbour.h"
+#include "partition.h"
 #include "popular.h"
 #include "processor.h"
 #include "spi_util.h"
@@ -118,6 +119,23 @@ static void
 CountEvent(Erasure *erasure, ErasurePerson *person, const EventRow *row)
 {
 	person->counts[ERASED_EVENTS]++;
+}
+
+/* Partitions that are nobody's day: no processor has counted what is in them. */
+static void
+PurgeForeignDays(Erasure *erasure)
+{
+	ListCell   *cell;
+
+	foreach(cell, PartitionForeign())
+	{
+		SPIPlanPtr	plan = NULL;
+
+		DeleteRows(erasure, &plan,
+				   psprintf("DELETE FROM %s WHERE user_key = ANY ($1) RETURNING user_key", (char *) lfirst(cell)),
+				   ERASED_EVENTS);
+		SPI_freeplan(plan);
+	}
 }
 
 /* message_seen: what the events say of their messages finds these. */
@@ -368,7 +386,7 @@ FinishCandidates(Erasure *erasure)
 static const ErasureStep steps[] = {
 	{"item_stat", BeginItemCounts, UncountEvent, FinishItemCounts},
 	{"_basket", NULL, NULL, PurgeBaskets},
-	{"event", BeginEvents, CountEvent, NULL},
+	{"event", BeginEvents, CountEvent, PurgeForeignDays},
 	{"message_seen", NULL, CollectMessage, PurgeMessages},
 	{"rejected_event", NULL, NULL, PurgeRejected},
 	{"profile", NULL, CountProfiled, PurgeProfiles},

@@ -360,6 +360,35 @@ PartitionList(Snapshot snapshot, bool all, TimestampTz since)
 	return partitions;
 }
 
+/* Names of partitions that are nobody's day, as SQL. */
+List *
+PartitionForeign(void)
+{
+	static SPIPlanPtr plan = NULL;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *names = NIL;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_inherits AS h"
+			   " JOIN pg_class AS c ON c.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+			   " WHERE h.inhparent = 'personalize.event'::regclass AND NOT EXISTS ("
+			   "  SELECT FROM personalize._event_day AS d WHERE n.nspname = 'personalize'"
+			   "   AND c.relname = 'event_p' || to_char(d.day, 'YYYYMMDD')) ORDER BY 1",
+			   0, NULL, NULL, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		MemoryContext spiContext = MemoryContextSwitchTo(context);
+
+		names = lappend(names, pstrdup(name));
+		MemoryContextSwitchTo(spiContext);
+	}
+	SpiUtilEnd(&scope);
+	return names;
+}
+
 /* _make_partitions_ahead(days) */
 Datum
 personalize_make_partitions_ahead(PG_FUNCTION_ARGS)

@@ -37,6 +37,9 @@ extern int	PartitionMakeDays(const int32 *days, int count);
 /* OIDs of the partitions in the order of days; not those every processor has passed, unless all. */
 extern List *PartitionList(Snapshot snapshot, bool all, TimestampTz since);
 
+/* Partitions that were attached by hand under a name that is no day's, as SQL names them. */
+extern List *PartitionForeign(void);
+
 /* The days that have a partition, sorted; all, or those not every processor has passed. */
 extern List *PartitionDays(Snapshot snapshot, bool all);
 

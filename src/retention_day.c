@@ -391,22 +391,16 @@ ThinDays(RetentionRun *run, RetentionTask *task)
 	}
 }
 
-/* Tell of partitions that are nobody's day: nothing of ours looks into them. */
+/* Tell of partitions that are nobody's day: of us only erasure looks into them. */
 static void
 ReportForeign(RetentionRun *run, RetentionTask *task)
 {
-	static SPIPlanPtr plan = NULL;
-	uint64		count = SpiUtilRun(&plan,
-								   "SELECT c.oid::regclass::text FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhrelid"
-								   " WHERE h.inhparent = 'personalize.event'::regclass AND NOT EXISTS ("
-								   "  SELECT FROM personalize._event_day AS d WHERE c.relnamespace = 'personalize'::regnamespace"
-								   "   AND c.relname = 'event_p' || to_char(d.day, 'YYYYMMDD')) ORDER BY 1",
-								   0, NULL, NULL, NULL, false);
+	const char *detail = "attached by hand: processors and retention do not reach it, erasure does; detach it, and bring history in by import_events()";
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < count; i++)
+	foreach(cell, PartitionForeign())
 	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		const char *detail = "attached by hand: processors, erasure and retention do not reach it; detach it, and bring history in by import_events()";
+		char	   *name = lfirst(cell);
 
 		RetentionReport(run, task->kind, name, 0, "failed", detail);
 		task->result = "failed";
