@@ -17,7 +17,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $runs = $ENV{PERSONALIZE_RUNS} || 1000;
-my $first = $ENV{PERSONALIZE_SEED} || int(time()) % 1_000_000 * 1000;
+# the same streams each time: what breaks them is the change, not chance
+my $first = $ENV{PERSONALIZE_SEED} || 850_000_000;
 my $seconds = $ENV{PERSONALIZE_SECONDS} || 540;
 my $at_once = 20;
 my $began = time();
