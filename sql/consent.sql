@@ -119,6 +119,42 @@ SELECT personalize.grant_consent('own', ARRAY['research']), pg_temp.mask('own'),
 INSERT INTO personalize.purpose (name, bit) VALUES ('sign', 31);
 SELECT personalize.withdraw_consent('own'), pg_temp.mask('own');
 
+-- a whole choice: what is not accepted is declined, not just never asked
+CREATE FUNCTION pg_temp.standing(who text, OUT purpose text, OUT allowed boolean, OUT decided_by text, OUT reason text)
+	RETURNS SETOF record LANGUAGE sql AS $$
+	SELECT c.purpose, c.allowed, c.decided_by, regexp_replace(w.reason, ' on .* by', ' by')
+	FROM personalize.consent_of(who) c JOIN personalize.why_suppressed(who) w USING (purpose)
+$$;
+SELECT personalize.grant_consent('partly', '{analytics}', 'banner'), personalize.record_choice('choice', '{analytics}', 'banner', 'v4');
+SELECT * FROM pg_temp.standing('partly') WHERE purpose <> 'recommendations';
+SELECT * FROM pg_temp.standing('choice');
+SELECT purposes, granted, source, notice_version FROM personalize.consent_ledger
+	WHERE user_key = personalize.user_key('choice') ORDER BY granted;
+-- declined holds against defaults and against what an event says
+INSERT INTO personalize.purpose_default VALUES ('marketing', 'allowed');
+SELECT pg_temp.mask('partly'), pg_temp.mask('choice'), pg_temp.mask('choice', '{analytics,marketing}');
+-- all, none, and none of what was allowed before: that is a withdrawal
+SELECT personalize.record_choice('choice', '{marketing,personalization,recommendations,analytics}', 'banner'), pg_temp.mask('choice');
+SELECT count(*), min(consent), max(consent) FROM personalize.event WHERE user_key = personalize.user_key('choice');
+SELECT personalize.record_choice('choice', '{}', 'banner'), pg_temp.mask('choice');
+SELECT count(*), min(consent), max(consent) FROM personalize.event WHERE user_key = personalize.user_key('choice');
+SELECT * FROM pg_temp.standing('choice');
+-- one that arrives late, one of somebody who was erased, and the same by no choice
+SELECT personalize.record_choice('choice', '{marketing}', 'platform', effective_at => '2020-01-01'), pg_temp.mask('choice');
+SELECT personalize.record_choice('gone', '{analytics}'), pg_temp.mask('gone');
+SELECT count(*) FROM personalize.forget('gone');
+SELECT personalize.record_choice('gone', '{}'), pg_temp.mask('gone', '{analytics}');
+SELECT personalize.record_choice('gone', '{analytics}'), pg_temp.mask('gone');
+SELECT personalize.record_choice('choice', NULL);
+SELECT personalize.record_choice('choice', '{analytics,ads}');
+SELECT personalize.record_choice('choice', '{NULL}');
+SELECT personalize.record_choice(NULL, '{}');
+DELETE FROM personalize.purpose_default;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT personalize.record_choice('choice', '{analytics}');
+ROLLBACK;
+SELECT * FROM differing;
+
 -- reading needs no right on the tables, writing the ledger is for the extension
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;

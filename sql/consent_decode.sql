@@ -110,8 +110,18 @@ SELECT payload, v.* FROM (VALUES
 SELECT data, v.* FROM (VALUES
 	(1, '{}'::jsonb), (2, '{"signalStatus": "ready", "cmpStatus": "loaded", "applicableSections": [7]}'), (3, '{"signalStatus": "not ready"}'), (4, '{"cmpStatus": "loading"}'),
 	(5, '{"applicableSections": [2]}'), (6, '{"applicableSections": [-1]}'), (7, '{"applicableSections": []}'), (8, '{"applicableSections": ["7"]}'),
-	(9, '{"applicableSections": [7, 8]}'), (10, '{"applicableSections": 7}'), (11, '{"applicableSections": [7.0]}')) AS c(n, data),
+	(9, '{"applicableSections": [7, 8]}'), (10, '{"applicableSections": 7}'), (11, '{"applicableSections": [7.0]}'), (12, '{"applicableSections": [-1, 7]}'), (13, '{"applicableSections": [-1.0]}'),
+	(14, '{"applicableSections": [0]}'), (15, '{"applicableSections": ["-1"]}'), (16, '{"applicableSections": [-2]}')) AS c(n, data),
 	pg_temp.verdict(jsonb_build_object('gpp', data || '{"gppString": "DBABLA~BVQqAAAAAgA.QA"}')) AS v ORDER BY n;
+CREATE FUNCTION pg_temp.verdict_text(gpp_string text, sections jsonb) RETURNS text LANGUAGE sql AS $$
+	SELECT personalize.consent_from(jsonb_build_object('gpp', jsonb_build_object('gppString', gpp_string, 'applicableSections', sections)))::text
+$$;
+-- no section applies: as with none, whatever the string is
+SELECT string, pg_temp.verdict_text(string, '[-1]') = pg_temp.verdict_text(string, '[]') AS same
+	FROM unnest('{DBAA,DBABLA~BVQqAAAAAgA.QA,DBABT~1YNN,"",x,NULL}'::text[]) AS string;
+-- where the GDPR does not apply, an empty string is none
+SELECT data, v.* FROM (VALUES (1, '{"gdprApplies": false, "tcString": ""}'::jsonb), (2, '{"gdprApplies": false}'), (3, '{"gdprApplies": true, "tcString": ""}'), (4, '{"tcString": ""}')) AS c(n, data),
+	pg_temp.verdict(jsonb_build_object('tcf', data)) AS v ORDER BY n;
 -- only the section that applies counts: 6 does not
 SELECT * FROM pg_temp.verdict(jsonb_build_object('gpp', jsonb_build_object('applicableSections', '[2]'::jsonb,
 	'gppString', 'DBACNY~' || pg_temp.tc('{}', '{1}', :'all') || '~1YNN')));

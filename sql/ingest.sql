@@ -110,6 +110,17 @@ SELECT * FROM personalize.ingest(ARRAY[1]::bigint[], ARRAY['view'], ARRAY[1]::nu
 SELECT * FROM personalize.ingest(ARRAY['7', '8', '9', '1'], ARRAY['view', 'view', 'view', 'view'],
 	consents => ARRAY['analytics, personalization', '', NULL, 'analytics,nonsense']);
 SELECT * FROM personalize.ingest(ARRAY['17', '18', '19'], ARRAY['view', 'view', 'view'], ARRAY[1, 1, 1], consents => ARRAY['{analytics, personalization}', '{}', '{']);
+-- lists of purposes as text[], JSON and quoted, in each path
+SELECT list, (personalize.ingest(ARRAY['list ' || list], ARRAY['view'], consents => ARRAY[list])).suppressed
+	FROM unnest(ARRAY['{"analytics","personalization"}', '["analytics", "personalization"]', '"analytics" , "personalization"', ' {analytics, "personalization" } ',
+		'{"ana\lytics",personalization}', '{"analytics,personalization"}', '{"analytics', '{{analytics}}', '{"",}', ',,analytics,', '"', '{"analytics"x,personalization}',
+		'analytics;personalization', E'analytics\n,\tpersonalization']) AS list;
+SELECT said, (personalize.track_many(jsonb_build_array(jsonb_build_object('user_id', 'list ' || said::text, 'event', 'view', 'consent', said)))).suppressed
+	FROM unnest(ARRAY['"analytics,personalization"', '"{\"analytics\",\"personalization\"}"', '"[\"analytics\"]"', '["analytics"]',
+		'{"analytics": true, "personalization": "yes"}', '""', '7']::jsonb[]) AS said;
+SELECT s.user_id, s.consent FROM (SELECT e.consent, d.id AS user_id FROM personalize.event e JOIN personalize._dictionary_log d ON d.key = e.user_key AND d.kind = 'u') AS s
+	WHERE s.user_id LIKE 'list %' ORDER BY s.user_id COLLATE "C";
+DELETE FROM personalize.event e USING personalize._dictionary_log d WHERE d.key = e.user_key AND d.kind = 'u' AND d.id LIKE 'list %';
 SELECT user_key, event, item_key, consent, session, properties FROM stored ORDER BY 1, 2, 3, 4;
 TRUNCATE personalize.event, personalize.rejected_event;
 

@@ -171,6 +171,69 @@ ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length)
 	return 0;
 }
 
+/* True for what may stand around the names of a list. */
+static bool
+IsListSpace(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/*
+ * Take the next name off a list into name, which has room for the whole list:
+ * quoted, or up to the next comma.  Returns its length.
+ */
+static int
+NextListName(const char **list, const char *end, char *name)
+{
+	const char *at = *list;
+	int			length = 0;
+	int			quotedLength = 0;
+	bool		quoted = false;
+
+	while (at < end && IsListSpace(*at))
+		at++;
+	for (; at < end && (quoted || *at != ','); at++)
+	{
+		if (*at == '"')
+			quoted = !quoted;
+		else
+		{
+			if (quoted && *at == '\\' && at + 1 < end)
+				at++;
+			name[length++] = *at;
+		}
+		if (quoted || *at == '"')
+			quotedLength = length;
+	}
+	while (length > quotedLength && IsListSpace(name[length - 1]))
+		length--;
+	*list = at < end ? at + 1 : end;
+	return length;
+}
+
+/* Bits of the purposes in a list written as text. */
+int32
+ConsentPurposeList(const ConsentPurposes *purposes, const char *list, int length)
+{
+	const char *end = list + length;
+	char	   *name = palloc(length + 1);
+	int32		mask = 0;
+
+	while (list < end && IsListSpace(*list))
+		list++;
+	while (end > list && IsListSpace(end[-1]))
+		end--;
+	if (end - list >= 2 && ((list[0] == '{' && end[-1] == '}') || (list[0] == '[' && end[-1] == ']')))
+	{
+		list++;
+		end--;
+	}
+	while (list < end)
+		mask |= ConsentPurposeBit(purposes, name, NextListName(&list, end, name));
+	pfree(name);
+	return mask;
+}
+
 /* Order states by user. */
 static int
 CompareStates(const void *left, const void *right)

@@ -61,6 +61,12 @@ extern ConsentPurposes *ConsentPurposesNow(void);
 extern int32 ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length);
 
 /*
+ * Bits of the purposes in a list written as text: a, b or "a","b", with or without
+ * the braces of a text[] or the brackets of JSON; a name nobody knows adds none.
+ */
+extern int32 ConsentPurposeList(const ConsentPurposes *purposes, const char *list, int length);
+
+/*
  * Fill in the states of people.  Who has no row in subject, or one that does not
  * speak of every purpose in all, is looked up in the ledger too; who is known to
  * neither, among those who were forgotten.

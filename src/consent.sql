@@ -64,6 +64,17 @@ CREATE FUNCTION personalize.grant_consent(
 COMMENT ON FUNCTION personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz) IS
 	'records that a person allows purposes; returns all purposes now allowed. An effective_at before a later withdrawal does not undo it; of evidence only the SHA-256 is kept';
 
+CREATE FUNCTION personalize.record_choice(
+	user_id personalize.entity_id,
+	accepted text[],
+	source text DEFAULT 'application',
+	notice_version text DEFAULT NULL,
+	evidence text DEFAULT NULL,
+	effective_at timestamptz DEFAULT NULL) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_record_choice' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.record_choice(personalize.entity_id, text[], text, text, text, timestamptz) IS
+	'records a person''s whole choice, as a banner asks for it: accepted purposes are granted, all others declined, so that declined is told from never asked; {} declines all. What was allowed before and is declined goes as by withdraw_consent(). Returns the purposes now allowed';
+
 CREATE FUNCTION personalize.withdraw_consent(
 	user_id personalize.entity_id,
 	purposes text[] DEFAULT NULL,
@@ -99,12 +110,14 @@ COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
 REVOKE ALL ON FUNCTION
 	personalize._unrestricted(integer, bigint),
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
+	personalize.record_choice(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
+	personalize.record_choice(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)

@@ -26,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_grant_consent);
 PG_FUNCTION_INFO_V1(personalize_withdraw_consent);
+PG_FUNCTION_INFO_V1(personalize_record_choice);
 
 /* The most parts that can register a purge. */
 #define MAX_PURGES 8
@@ -254,12 +255,12 @@ ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
 	}
 }
 
-/* The arguments both calls have in common. */
+/* The arguments that the calls have in common. */
 static void
-GetDecision(FunctionCallInfo fcinfo, ConsentDecision *decision)
+GetDecision(FunctionCallInfo fcinfo, const char *function, ConsentDecision *decision)
 {
-	PreventCommandIfReadOnly(decision->granted ? "grant_consent()" : "withdraw_consent()");
-	PreventCommandIfParallelMode(decision->granted ? "grant_consent()" : "withdraw_consent()");
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
 	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
 	decision->userKey = KeyFromText(decision->userId);
 	if (PG_ARGISNULL(2))
@@ -299,33 +300,57 @@ AllowedNow(const ConsentOutcome *outcome, const ConsentPurposes *purposes)
 	return ConsentMaskToArray(ConsentAllowed(&state, purposes), purposes);
 }
 
+/* Raise for purposes that are not given. */
+static void
+CheckPurposesGiven(FunctionCallInfo fcinfo, const char *name, const ConsentPurposes *purposes)
+{
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name),
+				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
+}
+
+/* Grant, with the person's stripe locked; the purposes allowed then. */
+static Datum
+Grant(const ConsentDecision *decision, const ConsentPurposes *purposes)
+{
+	Comeback	comeback = JudgeComeback(decision);
+	ConsentOutcome outcome;
+
+	if (comeback == COMEBACK_REFUSED)
+		return ConsentMaskToArray(0, purposes);
+	ConsentCacheNoteChange(decision->userKey);
+	ConsentRecord(decision, &outcome);
+	if (comeback == COMEBACK_NOW)
+		ComeBack(decision);
+	return AllowedNow(&outcome, purposes);
+}
+
 /* grant_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
 Datum
 personalize_grant_consent(PG_FUNCTION_ARGS)
 {
 	ConsentDecision decision = {.granted = true};
 	ConsentPurposes *purposes = ConsentPurposesNow();
-	ConsentOutcome outcome;
-	Comeback	comeback;
 
-	GetDecision(fcinfo, &decision);
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("purposes must not be null"),
-				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
+	GetDecision(fcinfo, "grant_consent()", &decision);
+	CheckPurposesGiven(fcinfo, "purposes", purposes);
 	decision.purposes = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	GetEffectiveAt(fcinfo, 5, &decision);
-
 	StripeLock(EventShard(decision.userKey), false);
-	comeback = JudgeComeback(&decision);
-	if (comeback == COMEBACK_REFUSED)
-		return ConsentMaskToArray(0, purposes);
-	ConsentCacheNoteChange(decision.userKey);
-	ConsentRecord(&decision, &outcome);
-	if (comeback == COMEBACK_NOW)
-		ComeBack(&decision);
-	return AllowedNow(&outcome, purposes);
+	return Grant(&decision, purposes);
+}
+
+/* Wait until nothing of the person is in flight, and keep it so. */
+static void
+LockForWithdrawal(int64 userKey, const char *function)
+{
+	bool		stripes[EVENT_SHARDS] = {false};
+
+	PurgeCheckReadCommitted(function);
+	stripes[EventShard(userKey)] = true;
+	PurgeLockStripes(stripes, "consent is not withdrawn");
 }
 
 /*
@@ -338,15 +363,12 @@ Datum
 ConsentWithdraw(const ConsentDecision *decision, const ConsentPurposes *purposes,
 				const char *function)
 {
-	bool		stripes[EVENT_SHARDS] = {false};
 	Tombstone	tombstone;
 	ConsentOutcome outcome;
 	int32		cleared = 0;
 	int32		kept = 0;
 
-	PurgeCheckReadCommitted(function);
-	stripes[EventShard(decision->userKey)] = true;
-	PurgeLockStripes(stripes, "consent is not withdrawn");
+	LockForWithdrawal(decision->userKey, function);
 	/* of who was forgotten nothing is stored, and nothing is left to take away */
 	if (TombstoneStandsNow(decision->userKey, &tombstone))
 		return ConsentMaskToArray(0, purposes);
@@ -392,11 +414,47 @@ personalize_withdraw_consent(PG_FUNCTION_ARGS)
 	ConsentDecision decision = {.granted = false};
 	ConsentPurposes *purposes = ConsentPurposesNow();
 
-	GetDecision(fcinfo, &decision);
+	GetDecision(fcinfo, "withdraw_consent()", &decision);
 	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
 		ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	GetEffectiveAt(fcinfo, 5, &decision);
 	return ConsentWithdraw(&decision, purposes, "withdraw_consent()");
+}
+
+/*
+ * record_choice(user_id, accepted, source, notice_version, evidence, effective_at) →
+ * purposes allowed.  A choice is about all purposes: what is not accepted is
+ * declined, which is a withdrawal of what was granted before.
+ */
+Datum
+personalize_record_choice(PG_FUNCTION_ARGS)
+{
+	ConsentDecision accepted = {.granted = true};
+	ConsentDecision declined;
+	ConsentPurposes *purposes = ConsentPurposesNow();
+	ArrayType  *names;
+	Datum		allowed = (Datum) 0;
+
+	GetDecision(fcinfo, "record_choice()", &accepted);
+	CheckPurposesGiven(fcinfo, "accepted", purposes);
+	names = PG_GETARG_ARRAYTYPE_P(1);
+	if (ArrayGetNItems(ARR_NDIM(names), ARR_DIMS(names)) > 0)
+		accepted.purposes = ConsentGetPurposes(names, purposes);
+	GetEffectiveAt(fcinfo, 5, &accepted);
+	declined = accepted;
+	declined.granted = false;
+	declined.basis = cstring_to_text("choice");
+	declined.purposes = purposes->all & ~accepted.purposes;
+
+	if (declined.purposes != 0)
+		LockForWithdrawal(declined.userKey, "record_choice()");
+	else
+		StripeLock(EventShard(accepted.userKey), false);
+	if (accepted.purposes != 0)
+		allowed = Grant(&accepted, purposes);
+	if (declined.purposes != 0)
+		allowed = ConsentWithdraw(&declined, purposes, "record_choice()");
+	return allowed;
 }
 
 /*

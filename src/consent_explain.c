@@ -31,13 +31,14 @@ ReadStanding(int64 userKey)
 	SpiUtilRun(&plan,
 			   "SELECT p.name, coalesce(l.granted, d.answer = 'allowed', false),"
 			   " coalesce(l.source, 'default'), l.effective_at, l.notice_version,"
-			   " l.granted IS NOT NULL, r.restricted"
+			   " l.granted IS NOT NULL, r.restricted,"
+			   " coalesce(l.basis = 'choice', false)"
 			   " FROM personalize.purpose p"
 			   " LEFT JOIN personalize.purpose_default d ON d.purpose = p.name"
 			   " CROSS JOIN LATERAL (SELECT coalesce((SELECT s.restricted FROM personalize.subject s"
 			   "  WHERE s.user_key = $1), 0) >> p.bit & 1 = 1 AS restricted) r"
 			   " LEFT JOIN LATERAL ("
-			   "  SELECT c.granted, c.source, c.effective_at, c.notice_version"
+			   "  SELECT c.granted, c.source, c.effective_at, c.notice_version, c.basis"
 			   "  FROM personalize.consent_ledger c"
 			   "  WHERE c.user_key = $1 AND c.purposes & (1 << p.bit) <> 0"
 			   "  AND coalesce(starts_with(c.basis, 'restriction'), false) = r.restricted"
@@ -114,7 +115,8 @@ FormatReason(uint64 row, bool allowed, bool decided)
 					   "the person has not spoken, and the default is denied");
 	decidedAt = DatumGetTimestampTz(SpiUtilValue(row, 4, &isNull));
 	return psprintf("%s on %s by \"%s\"",
-					allowed ? "granted" : IsRestricted(row) ? "restricted" : "withdrawn",
+					allowed ? "granted" : IsRestricted(row) ? "restricted" :
+					DatumGetBool(SpiUtilValue(row, 8, &isNull)) ? "declined" : "withdrawn",
 					timestamptz_to_str(decidedAt), source);
 }
 

@@ -323,7 +323,7 @@ AddTcf(Decoding *decoding, const JsonbValue *value)
 		(MemberDiffers(data, "eventStatus", "tcloaded") &&
 		 MemberDiffers(data, "eventStatus", "useractioncomplete")))
 		AddRefusal(decoding, tcfSource, "pending", NULL);
-	else if (!GetMember(data, "tcString", &member))
+	else if (!GetMember(data, "tcString", &member) || IsString(&member, ""))
 	{
 		/* where the GDPR does not apply, the platform has nothing to say */
 		if (!GetMember(data, "gdprApplies", &member) || member.type != jbvBool || member.val.boolean)
@@ -389,6 +389,36 @@ AddSection(Decoding *decoding, const GppSection *section)
 				   psprintf("section %d", section->id))->everything = true;
 }
 
+/* In place of ids of sections: those that apply are not known yet; none applies. */
+#define GPP_SECTION_UNKNOWN 0
+#define GPP_SECTION_NONE (-1)
+
+/* A section that applies, as the platform says. */
+static void
+AddApplicable(Decoding *decoding, const GppString *gpp, const JsonbValue *id)
+{
+	bool		isNumber = id->type == jbvNumeric;
+
+	if (isNumber && EqualsInteger(id->val.numeric, GPP_SECTION_NONE))
+		return;
+	if (isNumber && EqualsInteger(id->val.numeric, GPP_SECTION_UNKNOWN))
+	{
+		AddRefusal(decoding, gppSource, "pending",
+				   "the platform does not know yet which sections apply")->everything = true;
+		return;
+	}
+	for (int i = 0; isNumber && i < gpp->sectionCount; i++)
+	{
+		if (EqualsInteger(id->val.numeric, gpp->sections[i].id))
+		{
+			AddSection(decoding, &gpp->sections[i]);
+			return;
+		}
+	}
+	AddRefusal(decoding, gppSource, "malformed",
+			   "a section that applies is not in the string")->everything = true;
+}
+
 /* The sections of a GPP string that apply, as the platform says; all if it does not. */
 static void
 AddSections(Decoding *decoding, const GppString *gpp, JsonbContainer *applicable)
@@ -403,23 +433,8 @@ AddSections(Decoding *decoding, const GppString *gpp, JsonbContainer *applicable
 		return;
 	iterator = JsonbIteratorInit(applicable);
 	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
-	{
-		const GppSection *found = NULL;
-
-		if (token != WJB_ELEM)
-			continue;
-		for (int i = 0; i < gpp->sectionCount && element.type == jbvNumeric; i++)
-			if (EqualsInteger(element.val.numeric, gpp->sections[i].id))
-				found = &gpp->sections[i];
-		if (found)
-			AddSection(decoding, found);
-		else
-		{
-			AddRefusal(decoding, gppSource, "malformed",
-					   "a section that applies is not in the string")->everything = true;
-			return;
-		}
-	}
+		if (token == WJB_ELEM)
+			AddApplicable(decoding, gpp, &element);
 }
 
 /* A GPP string. */

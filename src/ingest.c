@@ -125,6 +125,13 @@ IngestPurpose(IngestBatch *batch, const char *name, int length)
 	return ConsentPurposeBit(Purposes(batch), name, length);
 }
 
+/* Bits of the purposes in a list written as text. */
+int32
+IngestPurposeList(IngestBatch *batch, const char *list, int length)
+{
+	return ConsentPurposeList(Purposes(batch), list, length);
+}
+
 /* Bits of the purposes in an array of names; what is unknown or null is not counted. */
 int32
 IngestPurposes(IngestBatch *batch, ArrayType *names)

@@ -77,6 +77,9 @@ extern int32 IngestPurposes(IngestBatch *batch, ArrayType *names);
 /* Bit of a purpose; 0 for a name nobody knows. */
 extern int32 IngestPurpose(IngestBatch *batch, const char *name, int length);
 
+/* Bits of the purposes in a list written as text; see ConsentPurposeList. */
+extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length);
+
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
 

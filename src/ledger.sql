@@ -26,7 +26,7 @@ COMMENT ON COLUMN personalize.consent_ledger.purposes IS 'what was decided about
 COMMENT ON COLUMN personalize.consent_ledger.granted IS 'true: allowed; false: denied or withdrawn';
 COMMENT ON COLUMN personalize.consent_ledger.erased IS 'the person was erased: the entry counts for nobody';
 COMMENT ON COLUMN personalize.consent_ledger.source IS 'who says so; "event": an event that carried its consent';
-COMMENT ON COLUMN personalize.consent_ledger.basis IS 'on what right the decision rests, if it is not given or withdrawn consent: objection, restriction, ...';
+COMMENT ON COLUMN personalize.consent_ledger.basis IS 'on what right the decision rests, if it is not given or withdrawn consent: choice (declined among others that were accepted or declined with it), objection, restriction, ...';
 COMMENT ON COLUMN personalize.consent_ledger.notice_version IS 'the text the person was shown';
 COMMENT ON COLUMN personalize.consent_ledger.evidence_digest IS 'SHA-256 of the evidence, which is kept elsewhere';
 COMMENT ON COLUMN personalize.consent_ledger.previous IS

@@ -76,30 +76,6 @@ ArgumentString(FunctionCallInfo fcinfo, int argument)
 	return DatumString(PG_GETARG_DATUM(argument));
 }
 
-/* The purposes in a comma-separated list, which may have the braces of a text[]. */
-static int32
-ListMask(IngestBatch *batch, IngestString list)
-{
-	bool		braces = list.length >= 2 && list.data[0] == '{' && list.data[list.length - 1] == '}';
-	const char *end = list.data + list.length - (braces ? 1 : 0);
-	int32		mask = 0;
-
-	for (const char *start = list.data + (braces ? 1 : 0); start < end;)
-	{
-		const char *comma = memchr(start, ',', end - start);
-		const char *stop = comma ? comma : end;
-		const char *last = stop;
-
-		while (start < last && *start == ' ')
-			start++;
-		while (last > start && last[-1] == ' ')
-			last--;
-		mask |= IngestPurpose(batch, start, last - start);
-		start = stop + 1;
-	}
-	return mask;
-}
-
 /* OID of a label of ingest_status, which the function returns. */
 static Oid
 StatusLabel(FunctionCallInfo fcinfo, IngestStatus status)
@@ -225,7 +201,7 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 			message.properties = columns[COLUMN_PROPERTIES].values[row];
 		message.speaks = consent.data != NULL;
 		if (message.speaks)
-			message.spoken = ListMask(batch, consent);
+			message.spoken = IngestPurposeList(batch, consent.data, consent.length);
 		IngestAdd(batch, &message);
 		if ((row + 1) % FLUSH_MESSAGES == 0)
 			IngestFlush(batch, false);

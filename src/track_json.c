@@ -101,8 +101,9 @@ ReadTs(IngestMessage *message, JsonbContainer *object)
 }
 
 /*
- * Read what the event says about consent: an array of the purposes allowed, or
- * an object of purposes and true or false.  Anything else allows nothing.
+ * Read what the event says about consent: an array of the purposes allowed, a
+ * string that lists them, or an object of purposes and true or false.  Anything
+ * else allows nothing.
  */
 static void
 ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
@@ -116,6 +117,8 @@ ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	if (!GetField(object, "consent", &consent))
 		return;
 	message->speaks = true;
+	if (consent.type == jbvString)
+		message->spoken = IngestPurposeList(batch, consent.val.string.val, consent.val.string.len);
 	if (consent.type != jbvBinary)
 		return;
 	iterator = JsonbIteratorInit(consent.val.binary.data);
