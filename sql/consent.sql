@@ -143,7 +143,7 @@ SELECT * FROM pg_temp.standing('choice');
 SELECT personalize.record_choice('choice', '{marketing}', 'platform', effective_at => '2020-01-01'), pg_temp.mask('choice');
 SELECT personalize.record_choice('gone', '{analytics}'), pg_temp.mask('gone');
 SELECT count(*) FROM personalize.forget('gone');
-SELECT personalize.record_choice('gone', '{}'), pg_temp.mask('gone', '{analytics}');
+SELECT personalize.record_choice('gone', '{}');
 SELECT personalize.record_choice('gone', '{analytics}'), pg_temp.mask('gone');
 SELECT personalize.record_choice('choice', NULL);
 SELECT personalize.record_choice('choice', '{analytics,ads}');
