@@ -22,7 +22,8 @@ EXTRA_CLEAN = personalize--$(EXTVERSION).sql build
 
 PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wno-declaration-after-statement
+# Other libraries of the server may have functions of the same names.
+PG_CFLAGS = -Wno-declaration-after-statement -fvisibility=hidden
 # A fresh machine has no pg_config yet: quickstart and test install it.
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(PGXS),)

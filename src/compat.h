@@ -12,8 +12,10 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "fmgr.h"
 #include "nodes/tidbitmap.h"
 #include "storage/block.h"
+#include "storage/lock.h"
 
 #if PG_VERSION_NUM < 150000
 #error "personalize needs PostgreSQL 15 or newer"
@@ -30,6 +32,23 @@
 	PG_MODULE_MAGIC_EXT(.name = "personalize", .version = PERSONALIZE_VERSION)
 #else
 #define PERSONALIZE_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* The library hides what the server does not call; that says so of itself from 16 on. */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+extern PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_, funcname)(void); \
+const Pg_finfo_record * \
+CppConcat(pg_finfo_, funcname)(void) \
+{ \
+	static const Pg_finfo_record my_finfo = {1}; \
+	return &my_finfo; \
+} \
+extern int	no_such_variable
 #endif
 
 /* An index scan takes a place for its statistics from 18 on. */
@@ -71,6 +90,12 @@ typedef bool CompatUpdateIndexes;
 #define CompatRelationLocator(relation) ((relation)->rd_locator)
 #else
 #define CompatRelationLocator(relation) ((relation)->rd_node)
+#endif
+
+/* Whether a lock is held, or a stronger one, is one question from 17 on. */
+#if PG_VERSION_NUM < 170000
+#define LockHeldByMe(tag, mode, orStronger) \
+	((orStronger) ? LockOrStrongerHeldByMe(tag, mode) : LockHeldByMe(tag, mode))
 #endif
 
 /* Walking the pages of a bitmap. */

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /* The background process that does it. */
 #define ERASURE_SCRUB_TYPE "personalize scrub"
 extern PGDLLEXPORT void PersonalizeScrubMain(Datum argument);

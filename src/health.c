@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "compat.h"
 #include "event.h"
 #include "fmgr.h"
 #include "funcapi.h"

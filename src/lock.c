@@ -11,6 +11,7 @@
 
 #include "lock.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 
@@ -57,13 +58,9 @@ bool
 PurgeLockIsHeld(void)
 {
 	LOCKTAG		tag;
-	LockAcquireResult result;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_PURGE, 0, LOCK_KIND);
-	result = LockAcquire(&tag, ExclusiveLock, false, true);
-	if (result != LOCKACQUIRE_NOT_AVAIL)
-		LockRelease(&tag, ExclusiveLock, false);
-	return result == LOCKACQUIRE_ALREADY_HELD || result == LOCKACQUIRE_ALREADY_CLEAR;
+	return LockHeldByMe(&tag, ExclusiveLock, false);
 }
 
 /* Lock a processor's shard. */

@@ -16,6 +16,7 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "consent.h"
 #include "funcapi.h"
 #include "miscadmin.h"

@@ -24,6 +24,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_authid.h"
 #include "commands/trigger.h"
+#include "compat.h"
 #include "consent.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"

@@ -11,6 +11,7 @@
 #include "policy.h"
 
 #include "catalog/pg_type_d.h"
+#include "compat.h"
 #include "feature_state.h"
 #include "fmgr.h"
 #include "funcapi.h"

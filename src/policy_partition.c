@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "relation.h"

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "commands/event_trigger.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"

@@ -7,6 +7,7 @@
 #include "processor_private.h"
 
 #include "access/xact.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "partition.h"

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "utils/syscache.h"
 

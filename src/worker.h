@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /* Settings; see the README. */
 extern int	personalize_batch_interval;
 extern char *personalize_databases;
