@@ -213,6 +213,22 @@ SELECT personalize.track_many(jsonb_agg(jsonb_build_object('user_id', jsonb_buil
 SELECT count(*) FROM personalize.forget_many((SELECT array_agg('many ' || g) FROM generate_series(2, 3000) AS g));
 SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload::text LIKE '%many%';
 
+-- a forget() that fails leaves no memory behind, however often it is tried
+SELECT personalize.grant_consent('zoe', '{analytics}');
+SELECT personalize.track('zoe', 'purchase', 'zoe''s', '{"value": 1}', '2026-01-01 10:00+00', message_id => 'zoe 1');
+CALL roll();
+UPDATE personalize.item_stat SET count = -9223372036854775808 WHERE item_key = personalize.item_key('zoe''s');
+CREATE FUNCTION pg_temp.fail() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.forget('zoe');
+EXCEPTION WHEN numeric_value_out_of_range THEN
+	RETURN SQLERRM;
+END $$;
+SELECT pg_temp.fail(), count(*) FROM generate_series(1, 20) GROUP BY 1;
+SELECT count(*) FROM pg_backend_memory_contexts WHERE name LIKE 'personalize messages%' OR ident LIKE 'personalize messages%';
+UPDATE personalize.item_stat SET count = 1 WHERE item_key = personalize.item_key('zoe''s');
+SELECT personalize.forget('zoe') IS NOT NULL AS forgotten;
+
 -- who may
 SET ROLE personalize_app;
 SELECT personalize.forget('bo');

@@ -124,5 +124,15 @@ SELECT count(*) AS shards, bool_and(personalize._txid_seen(e.txid, p.asof)) AS s
 FROM personalize.processor_position p, (SELECT max(txid) AS txid FROM personalize.event) e
 WHERE p.processor = 1;
 
+-- what fails before the first event says nothing about the events: nothing is set aside
+SELECT send(1, 'u1');
+ALTER TABLE personalize.event_type RENAME weight TO heaviness;
+\set SHOW_CONTEXT never
+SELECT personalize.enable_processor('neighbour');
+SELECT * FROM personalize.rollup_now();
+SELECT personalize.disable_processor('neighbour');
+ALTER TABLE personalize.event_type RENAME heaviness TO weight;
+SELECT count(*) FROM personalize.rejected_event;
+
 DROP VIEW difference;
 DROP FUNCTION roll, send;

@@ -142,18 +142,19 @@ PurgeForeignDays(Erasure *erasure)
 static void
 CollectMessage(Erasure *erasure, ErasurePerson *person, const EventRow *row)
 {
-	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(MessageOwner)};
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(MessageOwner),
+	.hcxt = GetMemoryChunkContext(erasure)};
 	MemoryContext caller;
 	MessageOwner *owner;
 	int64		probe;
 
 	if (!row->hasMessage)
 		return;
-	caller = MemoryContextSwitchTo(GetMemoryChunkContext(erasure));
+	caller = MemoryContextSwitchTo(control.hcxt);
 	if (erasure->messages == NULL)
 	{
 		erasure->messages = hash_create("personalize messages", 256, &control,
-										HASH_ELEM | HASH_BLOBS);
+										HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		KeySetInit(&erasure->probes, 256);
 	}
 	probe = MessageIdProbeOfKey(row->messageKey);

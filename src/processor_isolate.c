@@ -4,9 +4,9 @@
  *
  * An event whose processing raises an error is found by halving the batch, each
  * half in a subtransaction, and goes to rejected_event; all others count.
- * Errors that say nothing about the event (deadlock, cancel, out of memory) are
- * passed on instead, and so is the error if so many events fail that the
- * processor must be at fault.
+ * Errors that say nothing about the event (deadlock, cancel, out of memory, or
+ * before the first event) are passed on instead, and so is the error if so many
+ * events fail that the processor must be at fault.
  */
 #include "postgres.h"
 
@@ -26,9 +26,18 @@
 /* More failing events than this in one batch mean that the processor is at fault. */
 #define MAX_REJECTED_PER_BATCH 100
 
-/* Count the events from..until-1 of the batch, numbered in the order of the scan. */
+/* Events from..until-1 of the batch, numbered in the order of the scan. */
+typedef struct Range
+{
+	int64		from;
+	int64		until;
+	bool		reached;		/* an event was begun with: */
+	EventRow	last;			/* this one was the last */
+} Range;
+
+/* Count the events of a range. */
 static void
-RunRange(Batch *batch, int64 from, int64 until, EventRow *last)
+RunRange(Batch *batch, Range *range)
 {
 	const ProcessorMethods *methods = batch->methods;
 	EventScan  *scan = ProcessorBeginScan(batch);
@@ -38,13 +47,14 @@ RunRange(Batch *batch, int64 from, int64 until, EventRow *last)
 
 	ProcessorPushSnapshot();
 	state = methods->begin();
-	while (number < until && EventScanNext(scan, &row))
+	while (number < range->until && EventScanNext(scan, &row))
 	{
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
-		if (number++ < from)
+		if (number++ < range->from)
 			continue;
-		*last = row;
+		range->last = row;
+		range->reached = true;
 		methods->add(state, &row);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -109,9 +119,9 @@ ProcessorErrorIsPassing(int sqlstate)
 	}
 }
 
-/* RunRange in a subtransaction; the error is returned, a passing one thrown. */
+/* RunRange in a subtransaction; the error is returned, one that no event can have caused thrown. */
 static ErrorData *
-TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
+TryRange(Batch *batch, Range *range)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -124,7 +134,7 @@ TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
 												ALLOCSET_DEFAULT_SIZES));
 	PG_TRY();
 	{
-		RunRange(batch, from, until, last);
+		RunRange(batch, range);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -134,7 +144,7 @@ TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error && ProcessorErrorIsPassing(error->sqlerrcode))
+	if (error && (!range->reached || ProcessorErrorIsPassing(error->sqlerrcode)))
 		ReThrowError(error);
 	return error;
 }
@@ -143,14 +153,14 @@ TryRange(Batch *batch, int64 from, int64 until, EventRow *last)
 static void
 RunIsolating(Batch *batch, int64 from, int64 until)
 {
-	EventRow	last;
-	ErrorData  *error = TryRange(batch, from, until, &last);
+	Range		range = {.from = from,.until = until};
+	ErrorData  *error = TryRange(batch, &range);
 	int64		middle = from + (until - from) / 2;
 
 	if (error == NULL)
 		batch->result.events += until - from;
 	else if (until - from == 1)
-		RejectEvent(batch, &last, error);
+		RejectEvent(batch, &range.last, error);
 	else
 	{
 		RunIsolating(batch, from, middle);
