@@ -38,15 +38,14 @@ struct ErasureCandidates
 	KeySet		items;
 };
 
-/* Note a value of the dictionary. */
+/* Note a value; whether the dictionary has it, as it has no items that the catalogue has, is asked later. */
 static void
 AddValue(ErasureCandidates *candidates, uint64 featureKey)
 {
 	int			id = FeatureKeySignal(featureKey);
 	const Signal *signal = id < candidates->signals->idLimit ? candidates->signals->byId[id] : NULL;
 
-	if (signal != NULL && signal->path.kind != SIGNAL_KEY_ITEM &&
-		(signal->purposes & candidates->bits) != 0 &&
+	if (signal != NULL && (signal->purposes & candidates->bits) != 0 &&
 		(FeatureKeyHash(featureKey) & FEATURE_VALUE_HASHED) != 0 &&
 		featureKey != FeatureKeyMake(id, FEATURE_VALUE_NONE))
 		KeySetAdd(&candidates->values, (int64) featureKey);

@@ -135,8 +135,7 @@ MeetFeature(Sweep *sweep, uint64 featureKey)
 	if (id < sweep->signals->idLimit && sweep->signals->byId[id] != NULL &&
 		sweep->signals->byId[id]->path.kind == SIGNAL_KEY_ITEM)
 		Meet(&sweep->items, FeatureKeyHash(featureKey));
-	else
-		Meet(&sweep->values, featureKey);
+	Meet(&sweep->values, featureKey);
 }
 
 /* True while there is something to look for. */

@@ -417,11 +417,11 @@ FeatureValueText(const Signal *signal, uint64 hash, Snapshot snapshot)
 		snprintf(digits, sizeof(digits), UINT64_FORMAT, hash);
 		return SetCachedText(entry, digits, strlen(digits));
 	}
-	if (signal->path.kind != SIGNAL_KEY_ITEM)
+	if (signal->path.kind != SIGNAL_KEY_ITEM ||
+		(!ReadItemId(entry, snapshot, "item", "item_pkey", "item_key", "item_id", false) &&
+		 !ReadItemId(entry, snapshot, "_dictionary_log", "_dictionary_log_key_idx",
+					 "key", "id", true)))
 		ReadDictionary(entry, signal, snapshot);
-	else if (!ReadItemId(entry, snapshot, "item", "item_pkey", "item_key", "item_id", false))
-		(void) ReadItemId(entry, snapshot, "_dictionary_log", "_dictionary_log_key_idx",
-						  "key", "id", true);
 	return entry->value;
 }
 

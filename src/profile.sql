@@ -30,7 +30,7 @@ CREATE TABLE personalize.feature_value (
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.feature_value', '');
 COMMENT ON TABLE personalize.feature_value IS
-	'the texts behind the value keys of features; a value that is a small number is its own key and not listed';
+	'the texts behind the value keys of features; not listed are numbers below 2^47, which are their own keys, and items whose id the catalogue or its log has';
 COMMENT ON COLUMN personalize.feature_value.value_key IS 'low 48 bits of the feature key';
 
 CREATE FUNCTION personalize._value_key(value text) RETURNS bigint

@@ -296,12 +296,22 @@ GetItem(Evaluation *evaluation)
 	return evaluation->item;
 }
 
-/* Count the event's item itself; its id is in the catalogue or its log. */
+/*
+ * Count the event's item itself.  The catalogue or its log has the id behind a
+ * hash; a number is its own id, of which the hash of a large one tells nothing.
+ */
 static void
 CountItem(Evaluation *evaluation)
 {
-	if (evaluation->row->hasItem)
-		CountHash(evaluation, FeatureValueHash(evaluation->row->itemKey), NULL, 0);
+	int64		key = evaluation->row->itemKey;
+	char		digits[MAXINT8LEN + 1];
+
+	if (!evaluation->row->hasItem)
+		return;
+	if (KeyIsNumber(key))
+		CountHash(evaluation, FeatureValueHash(key), digits, pg_lltoa(key, digits));
+	else
+		CountHash(evaluation, FeatureValueHash(key), NULL, 0);
 }
 
 /* Count a text attribute, of the catalogue or else the properties. */
