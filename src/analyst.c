@@ -30,6 +30,7 @@
 #include "relation.h"
 #include "restriction.h"
 #include "signal.h"
+#include "stored_row.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/numeric.h"
@@ -63,6 +64,7 @@ typedef struct ProfileScan
 	const Cohort *cohort;
 	FeatureState *features;		/* of the current row */
 	Pointer		copy;			/* its detoasted copy, to be freed */
+	StoredRow	row;			/* names the current row in errors */
 } ProfileScan;
 
 /* People who have one value of a signal, and what they did. */
@@ -82,7 +84,7 @@ SumDatum(int64 sum)
 	return NumericGetDatum(int64_div_fast_to_numeric(sum, 6));
 }
 
-/* _profile_features(features, signal, period, as_of). */
+/* _profile_features(features, signal, period, as_of, user_key). */
 Datum
 personalize_profile_features(PG_FUNCTION_ARGS)
 {
@@ -91,11 +93,14 @@ personalize_profile_features(PG_FUNCTION_ARGS)
 	Feature		feature;
 	TimestampTz since;
 	TimestampTz until;
+	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return (Datum) 0;
 	ProfileSpanArguments(fcinfo, 2, &since, &until);
+	if (!PG_ARGISNULL(4))
+		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(4)});
 	FeatureIteratorBegin(&iterator, PG_GETARG_FEATURE_STATE_P(0));
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
@@ -115,20 +120,24 @@ personalize_profile_features(PG_FUNCTION_ARGS)
 		values[3] = TimestampTzGetDatum(feature.last);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	StoredRowEnd(&row);
 	return (Datum) 0;
 }
 
-/* _profile_panes(features, signal). */
+/* _profile_panes(features, signal, user_key). */
 Datum
 personalize_profile_panes(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	FeatureIterator iterator;
 	Feature		feature;
+	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return (Datum) 0;
+	if (!PG_ARGISNULL(2))
+		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(2)});
 	FeatureIteratorBegin(&iterator, PG_GETARG_FEATURE_STATE_P(0));
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
@@ -152,6 +161,7 @@ personalize_profile_panes(PG_FUNCTION_ARGS)
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
 	}
+	StoredRowEnd(&row);
 	return (Datum) 0;
 }
 
@@ -223,6 +233,7 @@ NextProfile(ProfileScan *scan)
 {
 	int32		purposes = scan->cohort->signal->purposes;
 
+	StoredRowEnd(&scan->row);
 	if (scan->copy)
 		pfree(scan->copy);
 	scan->copy = NULL;
@@ -236,11 +247,13 @@ NextProfile(ProfileScan *scan)
 		if (isNull || (purposes & ~DatumGetInt32(mask)) != 0 ||
 			(purposes & RestrictionOf(ProfileKey(scan->slot))) != 0)
 			continue;
+		StoredRowBegin(&scan->row, STORED_PROFILE, (int64[]) {ProfileKey(scan->slot)});
 		scan->features = DatumGetFeatureStateP(features);
 		if ((Pointer) scan->features != DatumGetPointer(features))
 			scan->copy = (Pointer) scan->features;
 		if (FeatureStateNewest(scan->features) > scan->cohort->since)
 			return true;
+		StoredRowEnd(&scan->row);
 		if (scan->copy)
 			pfree(scan->copy);
 		scan->copy = NULL;

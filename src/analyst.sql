@@ -2,17 +2,18 @@
 -- analyst: profiles as rows, for whoever counts people.
 CREATE FUNCTION personalize._profile_features(
 	features personalize.feature_state, signal smallint, period interval, as_of timestamptz,
+	user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT count bigint, OUT sum numeric, OUT last_seen timestamptz) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 5 COST 5;
-COMMENT ON FUNCTION personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz) IS
-	'values of a signal in a state within (as_of - period, as_of], to the grain of the panes; NULL: all, now';
+COMMENT ON FUNCTION personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint) IS
+	'values of a signal in a state within (as_of - period, as_of], to the grain of the panes; NULL: all, now; user_key is for the error if it is damaged';
 CREATE FUNCTION personalize._profile_panes(
-	features personalize.feature_state, signal smallint,
+	features personalize.feature_state, signal smallint, user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
 	OUT count bigint, OUT sum numeric) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 5;
-COMMENT ON FUNCTION personalize._profile_panes(personalize.feature_state, smallint) IS
-	'panes of a signal in a state';
+COMMENT ON FUNCTION personalize._profile_panes(personalize.feature_state, smallint, bigint) IS
+	'panes of a signal in a state; user_key is for the error if it is damaged';
 
 -- the views are asked for one person by id
 CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
@@ -29,7 +30,7 @@ CREATE VIEW personalize.profile_feature AS
 			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
-		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL) f
+		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
 	WHERE coalesce(t.enabled AND NOT t.dropped, true);
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
@@ -51,7 +52,7 @@ CREATE VIEW personalize.profile_pane AS
 		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
 			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
-		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal) f
+		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f
 	WHERE coalesce(t.enabled AND NOT t.dropped, true);
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
@@ -121,14 +122,14 @@ COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text)
 	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights';
 
 REVOKE ALL ON FUNCTION
-	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
-	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
+	personalize._profile_panes(personalize.feature_state, smallint, bigint),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz),
-	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
+	personalize._profile_panes(personalize.feature_state, smallint, bigint),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	TO personalize_analyst, personalize_admin;
@@ -137,10 +138,11 @@ GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personali
 	TO personalize_analyst, personalize_admin;
 
 -- What COPY of a table cannot give under row policies.
-CREATE FUNCTION personalize._features_for(features personalize.feature_state, bits integer, mask integer)
+CREATE FUNCTION personalize._features_for(
+	features personalize.feature_state, bits integer, mask integer, user_key bigint)
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_features_for' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer) IS
+COMMENT ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer, bigint) IS
 	'the features of signals that need a purpose of bits, and none outside mask; NULL: none';
 CREATE FUNCTION personalize.export_events(
 	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
@@ -158,11 +160,11 @@ CREATE FUNCTION personalize.export_profiles(purpose text DEFAULT NULL)
 COMMENT ON FUNCTION personalize.export_profiles(text) IS
 	'the profiles, as far as the processor has got, with those features only that the purpose covers, NULL: personalize.purpose; first_seen, last_seen and events only for personalization. Error 42501 if the role does not hold the purpose';
 REVOKE ALL ON FUNCTION
-	personalize._features_for(personalize.feature_state, integer, integer),
+	personalize._features_for(personalize.feature_state, integer, integer, bigint),
 	personalize.export_events(timestamptz, timestamptz, text),
 	personalize.export_profiles(text)
 	FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer, bigint) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.export_events(timestamptz, timestamptz, text),
 	personalize.export_profiles(text)

@@ -24,6 +24,7 @@
 #include "personalize.h"
 #include "profile_delta.h"
 #include "spi_util.h"
+#include "stored_row.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -65,7 +66,10 @@ AddProfile(ErasureCandidates *candidates, TupleTableSlot *slot)
 {
 	Datum		value;
 	bool		isNull;
+	StoredRow	row;
 
+	StoredRowBegin(&row, STORED_PROFILE,
+				   (int64[]) {DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull))});
 	value = slot_getattr(slot, PROFILE_FEATURES, &isNull);
 	if (!isNull)
 	{
@@ -85,6 +89,7 @@ AddProfile(ErasureCandidates *candidates, TupleTableSlot *slot)
 		for (int i = 0; i < recent.count; i++)
 			AddItem(candidates, recent.items[i].itemKey);
 	}
+	StoredRowEnd(&row);
 }
 
 /* Begin with what is in the people's profiles. */

@@ -44,6 +44,7 @@
 #include "relation.h"
 #include "session.h"
 #include "spi_util.h"
+#include "stored_row.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
@@ -213,31 +214,51 @@ ReadTables(Sweep *sweep)
 	SpiUtilEnd(&scope);
 }
 
+/* The packed columns of a profile. */
+typedef struct ProfileBytes
+{
+	Sweep	   *sweep;
+	const FeatureState *features;	/* NULL: none */
+	const bytea *recent;		/* NULL: none */
+} ProfileBytes;
+
+/* What they name. */
+static void
+ReadProfileBytes(void *arg)
+{
+	ProfileBytes *bytes = arg;
+	FeatureIterator iterator;
+	Feature		feature;
+	ProfileRecent recent = {.count = 0};
+
+	FeatureIteratorBegin(&iterator, bytes->features);
+	while (FeatureIteratorNext(&iterator, &feature))
+		MeetFeature(bytes->sweep, feature.key);
+	if (bytes->recent != NULL && bytes->sweep->items.open > 0)
+		ProfileRecentUnpack(bytes->recent, &recent);
+	for (int i = 0; i < recent.count; i++)
+		MeetItem(bytes->sweep, recent.items[i].itemKey);
+}
+
 /* What a profile's row names. */
 static void
 ReadProfile(Sweep *sweep, TupleTableSlot *slot)
 {
-	FeatureIterator iterator;
-	Feature		feature;
+	ProfileBytes bytes = {.sweep = sweep};
+	StoredRow	row;
 	bool		isNull;
 	Datum		value;
 
+	StoredRowBegin(&row, STORED_PROFILE,
+				   (int64[]) {DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull))});
 	value = slot_getattr(slot, PROFILE_FEATURES, &isNull);
 	if (!isNull)
-	{
-		FeatureIteratorBegin(&iterator, DatumGetFeatureStateP(value));
-		while (FeatureIteratorNext(&iterator, &feature))
-			MeetFeature(sweep, feature.key);
-	}
+		bytes.features = DatumGetFeatureStateP(value);
 	value = slot_getattr(slot, PROFILE_RECENT, &isNull);
-	if (!isNull && sweep->items.open > 0)
-	{
-		ProfileRecent recent;
-
-		ProfileRecentUnpack(DatumGetByteaPP(value), &recent);
-		for (int i = 0; i < recent.count; i++)
-			MeetItem(sweep, recent.items[i].itemKey);
-	}
+	if (!isNull)
+		bytes.recent = DatumGetByteaPP(value);
+	(void) StoredRowTry(&row, ReadProfileBytes, &bytes, "what only it names is not kept");
+	StoredRowEnd(&row);
 }
 
 /* What a session's row names. */
@@ -246,7 +267,8 @@ ReadSession(Sweep *sweep, TupleTableSlot *slot)
 {
 	Session		session;
 
-	SessionReadRow(slot, &session);
+	if (!SessionTryReadRow(slot, &session, "what only it names is not kept"))
+		return;
 	for (int i = 0; i < session.itemCount; i++)
 		MeetItem(sweep, session.items[i].itemKey);
 }

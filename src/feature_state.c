@@ -38,11 +38,14 @@
 
 #include "compat.h"
 #include "feature_state_internal.h"
+#include "stored_row.h"
 
 /* Complain about a state that no version of this code has written. */
 void
 FeatureStateReportCorrupt(void)
 {
+	if (StoredRowIsOpen(STORED_PROFILE))
+		StoredRowReportDamage(STORED_PROFILE, "The features do not keep to their format.");
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("invalid feature state")));
@@ -73,7 +76,6 @@ ReadVarint(const uint8 **next, const uint8 *end)
 		}
 	}
 	FeatureStateReportCorrupt();
-	return 0;
 }
 
 /* The signed number behind one whose lowest bit is the sign. */
@@ -133,6 +135,7 @@ FeaturePaneIteratorBegin(FeaturePaneIterator *iterator, const Feature *feature)
 	iterator->next = feature->panes;
 	iterator->end = feature->end;
 	iterator->before = feature->last;
+	iterator->limit = DT_NOEND;
 }
 
 /* The next older pane of a feature. */
@@ -160,6 +163,9 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 	pane->grain = grain;
 	pane->start = index * featureGrainWidth[grain];
 	pane->end = pane->start + featureGrainWidth[grain];
+	/* the newest one holds the last event, each of the others lies before the one before */
+	if (unlikely(iterator->limit == DT_NOEND ? gap != 0 : pane->end > iterator->limit))
+		FeatureStateReportCorrupt();
 	pane->count = (int64) ReadVarint(&iterator->next, iterator->end);
 	if (unlikely(pane->count < 1))
 		FeatureStateReportCorrupt();
@@ -168,8 +174,8 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 									 featureSumScale[code], &pane->sum)))
 		FeatureStateReportCorrupt();
 
-	/* the next one ends at or before the start of this */
 	iterator->before = pane->start - 1;
+	iterator->limit = pane->start;
 	return true;
 }
 
@@ -186,6 +192,7 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 	*evicted = 0;
 	memset(iterator, 0, sizeof(FeatureIterator));
 	iterator->place = -1;
+	iterator->last = DT_NOEND;
 	if (state == NULL)
 		return 0;
 	iterator->next = (const uint8 *) VARDATA_ANY(state);
@@ -213,6 +220,8 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 	iterator->dead = (int) dead;
 	iterator->remaining = (int) (head + base - dead);
 
+	iterator->newest = *newest;
+
 	/* the gaps are read along with the features */
 	iterator->gaps = iterator->next;
 	for (uint64 i = 0; i < dead; i++)
@@ -232,11 +241,11 @@ FeatureIteratorBegin(FeatureIterator *iterator, const FeatureState *state)
 	FeatureStateBegin(iterator, state, &newest, &evicted);
 }
 
-/* Step to the next feature that is not dead; false at the end. */
+/* Step to the next feature that is not dead; false at the end, where only dead ones may be left. */
 static inline bool
 StepToLive(FeatureIterator *iterator)
 {
-	while (iterator->remaining > 0)
+	while (iterator->remaining > 0 || iterator->place + 1 < iterator->base)
 	{
 		uint64		length;
 
@@ -255,15 +264,21 @@ StepToLive(FeatureIterator *iterator)
 		if (unlikely(++iterator->place >= iterator->base))
 			FeatureStateReportCorrupt();
 		if (iterator->place == 0)
+		{
 			iterator->baseData = iterator->data;
+			iterator->last = DT_NOEND;
+		}
 		if (iterator->dead == 0 || iterator->gap-- > 0)
 		{
-			iterator->remaining--;
+			if (unlikely(iterator->remaining-- == 0))
+				FeatureStateReportCorrupt();
 			return true;
 		}
 		iterator->dead--;
 		iterator->gap = iterator->dead > 0 ? ReadVarint(&iterator->gaps, iterator->end) : 0;
 	}
+	if (unlikely(iterator->dead > 0 || iterator->next != iterator->end))
+		FeatureStateReportCorrupt();
 	return false;
 }
 
@@ -277,8 +292,15 @@ FeatureIteratorNext(FeatureIterator *iterator, Feature *feature)
 	feature->end = iterator->next;
 	feature->key = ReadKey(&feature->panes, feature->end);
 	feature->last = ReadTime(&feature->panes, feature->end);
-	if (unlikely(feature->last == DT_NOBEGIN))
+	if (unlikely(feature->last == DT_NOBEGIN || feature->last > iterator->newest ||
+				 feature->panes == feature->end))
 		FeatureStateReportCorrupt();
+	/* head and base are each in order */
+	if (unlikely(feature->last > iterator->last ||
+				 (feature->last == iterator->last && feature->key >= iterator->key)))
+		FeatureStateReportCorrupt();
+	iterator->last = feature->last;
+	iterator->key = feature->key;
 	return true;
 }
 

@@ -112,6 +112,9 @@ typedef struct FeatureIterator
 	const uint8 *data;			/* the feature last returned, from its length */
 	const uint8 *body;
 	uint64		gap;			/* live features before the next dead one */
+	TimestampTz newest;			/* of the state */
+	TimestampTz last;			/* of the feature last returned; DT_NOEND: none of its part */
+	uint64		key;			/* its key */
 	int			remaining;
 	int			head;			/* features of the head to come */
 	int			base;			/* all features of the base */
@@ -125,6 +128,7 @@ typedef struct FeaturePaneIterator
 	const uint8 *next;
 	const uint8 *end;
 	TimestampTz before;
+	TimestampTz limit;			/* start of the pane last returned; DT_NOEND: none */
 } FeaturePaneIterator;
 
 /*

@@ -8,6 +8,7 @@
 #include "feature_state.h"
 
 #include "common/int.h"
+#include "compat.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -137,7 +138,7 @@ FeaturePaneAdd(FeaturePane *pane, int64 count, int64 sum)
 /* Reading: feature_state.c */
 
 /* Complain about a state that no version of this code has written. */
-extern void FeatureStateReportCorrupt(void);
+pg_noreturn extern void FeatureStateReportCorrupt(void);
 
 /* Start at the first feature and read what stands before it; how many there are. */
 extern int	FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,

@@ -202,22 +202,22 @@ ReadPostings(Scoring *scoring, const KnnSource *source, int itemIndex)
 	source->seek(source->state, item->itemKey);
 	while (left > 0 && source->next(source->state, &chunk))
 	{
-		const uint8 *next = chunk.data + POSTING_CHUNK_HEADER;
-		PostingHeader header;
+		PostingReader reader;
+		PostingEntry entry;
+		StoredRow	row;
 
-		PostingReadHeader(chunk.data, chunk.length, &header);
+		StoredRowBegin(&row, STORED_POSTING, (int64[]) {item->itemKey, chunk.number});
+		PostingReaderBegin(&reader, chunk.data, chunk.length);
 		if (left == scoring->params.postings)
-			weight = ItemWeight(scoring, item, header.sessions);
-		for (int i = 0; i < header.entries && left > 0; i++)
+			weight = ItemWeight(scoring, item, reader.header.sessions);
+		while (left > 0 && PostingReaderNext(&reader, &entry))
 		{
-			PostingEntry entry;
-
-			PostingNextEntry(&next, chunk.data + chunk.length, &entry);
 			if (entry.ts > scoring->query->now)
 				continue;
 			MeetSession(scoring, itemIndex, weight, &entry);
 			left--;
 		}
+		StoredRowEnd(&row);
 	}
 }
 
@@ -432,7 +432,8 @@ TableNext(void *state, KnnChunk *chunk)
 
 	if (slot == NULL)
 		return false;
-	data = DatumGetByteaPP(slot_getattr(slot, POSTING_DATA, &isNull));
+	chunk->number = DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull));
+	data = StoredRowBytes(STORED_POSTING, slot, POSTING_DATA);
 	chunk->length = VARSIZE_ANY_EXHDR(data);
 	copy = palloc(chunk->length);
 	memcpy(copy, VARDATA_ANY(data), chunk->length);

@@ -71,6 +71,7 @@ typedef struct KnnChunk
 {
 	const uint8 *data;			/* lives until the end of the call */
 	int			length;
+	int32		number;
 } KnnChunk;
 
 /* Where postings come from: the table, or a trial's memory. */

@@ -445,26 +445,28 @@ WindowArray(const PostingEntry *entry, int from, int until)
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* _posting_entries(data): unpack a chunk. */
+/* _posting_entries(data, item_key, chunk): unpack a chunk. */
 Datum
 personalize_posting_entries(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
-	bytea	   *data = PG_GETARG_BYTEA_PP(0);
-	const uint8 *next = (const uint8 *) VARDATA_ANY(data);
-	const uint8 *end = next + VARSIZE_ANY_EXHDR(data);
-	PostingHeader header;
+	bytea	   *data;
+	PostingReader reader;
+	PostingEntry entry;
+	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, 0);
-	PostingReadHeader(next, end - next, &header);
-	next += POSTING_CHUNK_HEADER;
-	for (int i = 0; i < header.entries; i++)
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		StoredRowBegin(&row, STORED_POSTING, (int64[]) {PG_GETARG_INT64(1), PG_GETARG_INT32(2)});
+	data = PG_GETARG_BYTEA_PP(0);
+	PostingReaderBegin(&reader, (const uint8 *) VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+	while (PostingReaderNext(&reader, &entry))
 	{
-		PostingEntry entry;
 		Datum		values[5];
 		bool		nulls[5] = {false};
 
-		PostingNextEntry(&next, end, &entry);
 		values[0] = Int64GetDatum(entry.session);
 		values[1] = TimestampTzGetDatum(entry.ts);
 		values[2] = Int32GetDatum(entry.place);
@@ -472,18 +474,26 @@ personalize_posting_entries(PG_FUNCTION_ARGS)
 		values[4] = WindowArray(&entry, entry.before, entry.before + entry.after);
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
+	StoredRowEnd(&row);
 	return (Datum) 0;
 }
 
-/* _session_items(items): unpack a session. */
+/* _session_items(items, user_key, given, session_key): unpack a session. */
 Datum
 personalize_session_items(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	Session    *session = palloc(sizeof(Session));
+	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+		StoredRowBegin(&row, STORED_SESSION,
+					   (int64[]) {PG_GETARG_INT64(1), PG_GETARG_BOOL(2), PG_GETARG_INT64(3)});
 	SessionUnpackItems(PG_GETARG_BYTEA_PP(0), session);
+	StoredRowEnd(&row);
 	for (int i = 0; i < session->itemCount; i++)
 	{
 		Datum		values[4];

@@ -44,19 +44,20 @@ CREATE TABLE personalize._session_total (
 SELECT pg_catalog.pg_extension_config_dump('personalize._session_total', '');
 COMMENT ON TABLE personalize._session_total IS 'number of sessions that have postings';
 
-CREATE FUNCTION personalize._posting_entries(data bytea,
+CREATE FUNCTION personalize._posting_entries(data bytea, item_key bigint DEFAULT NULL, chunk integer DEFAULT NULL,
 	OUT session bigint, OUT ts timestamptz, OUT place integer,
 	OUT items_before bigint[], OUT items_after bigint[])
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_posting_entries' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._posting_entries(bytea) IS
-	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it';
+	AS 'MODULE_PATHNAME', 'personalize_posting_entries' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._posting_entries(bytea, bigint, integer) IS
+	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it; item_key and chunk are for the error if it is damaged';
 CREATE FUNCTION personalize._session_items(items bytea,
+	user_key bigint DEFAULT NULL, given boolean DEFAULT NULL, session_key bigint DEFAULT NULL,
 	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT ordinal smallint)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._session_items(bytea) IS
-	'unpacks session.items, oldest first';
+	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._session_items(bytea, bigint, boolean, bigint) IS
+	'unpacks session.items, oldest first; the row''s key is for the error if it is damaged';
 
 CREATE FUNCTION personalize.verify_index(
 	OUT part text, OUT expected bigint, OUT found bigint, OUT wrong bigint)
@@ -65,8 +66,10 @@ CREATE FUNCTION personalize.verify_index(
 COMMENT ON FUNCTION personalize.verify_index() IS
 	'rebuilds sessions and postings from the raw events in memory and on disk, compares, changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different';
 
-REVOKE ALL ON FUNCTION personalize._posting_entries(bytea), personalize._session_items(bytea),
+REVOKE ALL ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
+	personalize._session_items(bytea, bigint, boolean, bigint),
 	personalize.verify_index() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea), personalize._session_items(bytea),
+GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
+	personalize._session_items(bytea, bigint, boolean, bigint),
 	personalize.verify_index() TO personalize_admin;
 GRANT SELECT ON personalize.session, personalize.posting, personalize._session_total TO personalize_admin;

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "signal.h"
 #include "spi_util.h"
+#include "stored_row.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -48,13 +49,17 @@ KeepVisible(uint64 key, void *arg)
 		(signal->purposes & ~visible->mask) == 0;
 }
 
-/* _features_for(features, bits, mask): what may be seen for purposes; NULL: nothing. */
+/* _features_for(features, bits, mask, user_key): what may be seen for purposes; NULL: nothing. */
 Datum
 personalize_features_for(PG_FUNCTION_ARGS)
 {
 	Visible		visible = {.signals = SignalSetGet(),.bits = PG_GETARG_INT32(1),.mask = PG_GETARG_INT32(2)};
-	FeatureState *features = FeatureStateExtract(PG_GETARG_FEATURE_STATE_P(0), KeepVisible, &visible);
+	FeatureState *features;
+	StoredRow	row;
 
+	StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(3)});
+	features = FeatureStateExtract(PG_GETARG_FEATURE_STATE_P(0), KeepVisible, &visible);
+	StoredRowEnd(&row);
 	if (FeatureStateCount(features) == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(features);
@@ -124,7 +129,7 @@ personalize_export_profiles(PG_FUNCTION_ARGS)
 				   " CASE WHEN $1 & 2 <> 0 THEN p.first_seen END,"
 				   " CASE WHEN $1 & 2 <> 0 THEN p.last_seen END,"
 				   " CASE WHEN $1 & 2 <> 0 THEN p.events END,"
-				   " personalize._features_for(p.features, $1, m.mask)"
+				   " personalize._features_for(p.features, $1, m.mask, p.user_key)"
 				   " FROM personalize.profile p"
 				   " CROSS JOIN LATERAL (SELECT personalize._unrestricted(p.mask, p.user_key)) AS m (mask)"
 				   " LEFT JOIN personalize.subject s ON s.user_key = p.user_key"

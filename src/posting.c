@@ -40,27 +40,20 @@ typedef struct PostingList
 	int			chunkCount;
 	int			chunkCapacity;
 	bool		allLoaded;		/* no older chunk is left in the table */
+	bool		damaged;		/* some chunk is, and taken as empty */
 	bool		complete;		/* holds all sessions of the item */
 	int			stored;
 	int64		sessions;
 } PostingList;
 
-/* Complain about a chunk that does not keep to its format. */
+/* Read the header of a chunk and go to its first entry. */
 void
-PostingReportDamage(void)
+PostingReaderBegin(PostingReader *reader, const uint8 *data, int length)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("a chunk of \"posting\" is damaged"),
-			 errhint("Run SELECT personalize.rebuild_processor('neighbour').")));
-}
+	PostingHeader *header = &reader->header;
 
-/* Check a chunk and read its header. */
-void
-PostingReadHeader(const uint8 *data, int length, PostingHeader *header)
-{
 	if (length < POSTING_CHUNK_HEADER)
-		PostingReportDamage();
+		StoredRowReportDamage(STORED_POSTING, "The header ends beyond the bytes.");
 	if (data[0] != POSTING_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -70,6 +63,12 @@ PostingReadHeader(const uint8 *data, int length, PostingHeader *header)
 	header->entries = data[1];
 	header->stored = (int) BytesGet(data + 2, 2);
 	header->sessions = (int64) BytesGet(data + 4, 8);
+	if (header->entries < 1 || header->entries > POSTING_CHUNK_LIMIT ||
+		header->stored < header->entries || header->sessions < header->stored)
+		StoredRowReportDamage(STORED_POSTING, "The counts of the header cannot be.");
+	reader->next = data + POSTING_CHUNK_HEADER;
+	reader->end = data + length;
+	reader->left = header->entries;
 }
 
 /* Bytes that a key needs; a hash needs all. */
@@ -128,36 +127,64 @@ AddChunk(PostingList *list)
 	return chunk;
 }
 
-/* Take a row of the table in as the list's oldest chunk. */
+/* The bytes of a chunk, and what is in them. */
+typedef struct ChunkBytes
+{
+	const uint8 *data;
+	int			length;
+	PostingHeader header;
+	PostingEntry *entries;
+} ChunkBytes;
+
+/* Read all entries of a chunk. */
+static void
+ReadEntries(void *arg)
+{
+	ChunkBytes *bytes = arg;
+	PostingReader reader;
+	int			count = 0;
+
+	PostingReaderBegin(&reader, bytes->data, bytes->length);
+	bytes->entries = palloc_array(PostingEntry, reader.header.entries);
+	while (PostingReaderNext(&reader, &bytes->entries[count]))
+		count++;
+	bytes->header = reader.header;
+}
+
+/*
+ * Take a row of the table in as the list's oldest chunk.  One that is damaged is
+ * taken as empty, which the list knows.
+ */
 static Chunk *
-LoadChunk(PostingList *list, TupleTableSlot *slot)
+LoadChunk(PostingList *list, TupleTableSlot *slot, const char *remedy)
 {
 	Chunk	   *chunk = AddChunk(list);
-	bool		isNull;
+	ChunkBytes	bytes;
 	bytea	   *data;
-	const uint8 *next;
-	const uint8 *end;
-	PostingHeader header;
+	bool		isNull;
+	StoredRow	row;
 
 	chunk->exists = true;
 	chunk->tid = slot->tts_tid;
 	chunk->number = DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull));
-	data = DatumGetByteaPCopy(slot_getattr(slot, POSTING_DATA, &isNull));
-	next = (const uint8 *) VARDATA(data);
-	end = next + VARSIZE(data) - VARHDRSZ;
-	PostingReadHeader(next, end - next, &header);
-	next += POSTING_CHUNK_HEADER;
-
-	if (list->chunkCount == 1)
+	StoredRowBegin(&row, STORED_POSTING, (int64[]) {list->itemKey, chunk->number});
+	data = DatumGetByteaPCopy(PointerGetDatum(StoredRowBytes(STORED_POSTING, slot, POSTING_DATA)));
+	bytes.data = (const uint8 *) VARDATA(data);
+	bytes.length = VARSIZE(data) - VARHDRSZ;
+	if (!StoredRowTry(&row, ReadEntries, &bytes, remedy))
+		list->damaged = true;
+	else
 	{
-		list->stored = header.stored;
-		list->sessions = header.sessions;
-		list->complete = header.stored == header.sessions;
+		chunk->storedCount = chunk->entryCount = bytes.header.entries;
+		chunk->stored = chunk->entries = bytes.entries;
+		if (list->chunkCount == 1)
+		{
+			list->stored = bytes.header.stored;
+			list->sessions = bytes.header.sessions;
+			list->complete = bytes.header.stored == bytes.header.sessions;
+		}
 	}
-	chunk->storedCount = chunk->entryCount = header.entries;
-	chunk->stored = chunk->entries = palloc_array(PostingEntry, Max(header.entries, 1));
-	for (int i = 0; i < header.entries; i++)
-		PostingNextEntry(&next, end, &chunk->entries[i]);
+	StoredRowEnd(&row);
 	return chunk;
 }
 
@@ -190,11 +217,12 @@ IsBehind(const Chunk *chunk, TimestampTz ts, int64 session)
 /*
  * Load an item's chunks from the newest to the one (ts, session) falls into; all
  * if the list may grow so long that the oldest have to go.  However many are
- * removed, a chunk with entries has to be left: it will carry the counts.
+ * removed, a chunk with entries has to be left: it will carry the counts.  remedy
+ * is what becomes of damaged ones, if anybody is to be told.
  */
 static PostingList *
-ListLoad(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
-		 TimestampTz ts, int64 session, int growth, int removeCount)
+ListLoad(KeyedTable *posting, Snapshot snapshot, int64 itemKey, TimestampTz ts, int64 session,
+		 int growth, int removeCount, const char *remedy)
 {
 	PostingList *list = ListCreate(posting, itemKey);
 	Datum		key = Int64GetDatum(itemKey);
@@ -204,7 +232,7 @@ ListLoad(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 	KeyedSeek(posting, snapshot, 1, &key, BTEqualStrategyNumber);
 	while ((slot = KeyedNext(posting, BackwardScanDirection)) != NULL)
 	{
-		Chunk	   *chunk = LoadChunk(list, slot);
+		Chunk	   *chunk = LoadChunk(list, slot, remedy);
 
 		loaded += chunk->entryCount;
 		if (list->stored + growth < POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL &&
@@ -491,7 +519,9 @@ PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int
 	qsort(news, newCount, sizeof(PostingEntry), PostingCompareEntries);
 
 	list = ListLoad(posting, snapshot, changes[0].itemKey, oldestTs, oldestSession,
-					newCount - removeCount, removeCount);
+					newCount - removeCount, removeCount, NULL);
+	if (list->damaged)
+		return false;
 	storedBefore = list->stored;
 	for (int i = 0; i < changeCount; i++)
 		if (changes[i].removes &&
@@ -513,7 +543,7 @@ PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 			   const uint8 *const *entries, int entryCount, int64 sessions)
 {
 	PostingList *list = ListLoad(posting, snapshot, itemKey, DT_NOBEGIN, PG_INT64_MIN,
-								 POSTING_KEPT, 0);
+								 POSTING_KEPT, 0, "the item's list is made anew from the sessions");
 	PostingEntry *news = palloc_array(PostingEntry, Max(entryCount, 1));
 	int64		before = list->sessions;
 

@@ -12,6 +12,7 @@
 #include "datatype/timestamp.h"
 #include "keyed.h"
 #include "storage/itemptr.h"
+#include "stored_row.h"
 
 /* Columns of posting. */
 typedef enum PostingColumn
@@ -83,8 +84,16 @@ typedef struct PostingChange
 	const uint8 *entry;			/* packed entry that comes, or NULL */
 } PostingChange;
 
-/* Complain about a chunk that does not keep to its format. */
-pg_noreturn extern void PostingReportDamage(void);
+/* A walk over the entries of a chunk. */
+typedef struct PostingReader
+{
+	PostingHeader header;
+	const uint8 *next;
+	const uint8 *end;
+	int			left;			/* entries to come */
+	TimestampTz ts;				/* of the last one */
+	int64		session;
+} PostingReader;
 
 /* Read the entry at *next, and move on to the one after it. */
 static inline void
@@ -93,7 +102,7 @@ PostingNextEntry(const uint8 **next, const uint8 *end, PostingEntry *entry)
 	const uint8 *data = *next;
 
 	if (unlikely(end - data < POSTING_ENTRY_HEADER))
-		PostingReportDamage();
+		StoredRowReportDamage(STORED_POSTING, "An entry ends beyond the bytes.");
 	entry->ts = (TimestampTz) BytesGet(data, 8);
 	entry->session = (int64) BytesGet(data + 8, 8);
 	entry->place = (int) BytesGet(data + 16, 2);
@@ -103,8 +112,11 @@ PostingNextEntry(const uint8 **next, const uint8 *end, PostingEntry *entry)
 	entry->window = data + POSTING_ENTRY_HEADER;
 	entry->data = data;
 	entry->length = POSTING_ENTRY_HEADER + (entry->before + entry->after) * entry->width;
-	if (unlikely(entry->width < 1 || entry->width > 8 || end - data < entry->length))
-		PostingReportDamage();
+	if (unlikely(entry->before > POSTING_WINDOW || entry->after > POSTING_WINDOW ||
+				 entry->width < 1 || entry->width > 8 || !IS_VALID_TIMESTAMP(entry->ts)))
+		StoredRowReportDamage(STORED_POSTING, "An entry has a window, a width or a time that cannot be.");
+	if (unlikely(end - data < entry->length))
+		StoredRowReportDamage(STORED_POSTING, "A window ends beyond the bytes.");
 	*next = data + entry->length;
 }
 
@@ -122,8 +134,8 @@ PostingWindowPlace(const PostingEntry *entry, int index)
 	return index < entry->before ? index - entry->before : index - entry->before + 1;
 }
 
-/* Check a chunk and read its header. */
-extern void PostingReadHeader(const uint8 *data, int length, PostingHeader *header);
+/* Read the header of a chunk and go to its first entry. */
+extern void PostingReaderBegin(PostingReader *reader, const uint8 *data, int length);
 
 /*
  * Pack the entry of the item at a place of a session into out, which has room
@@ -134,7 +146,7 @@ extern int	PostingPackEntry(const int64 *items, int itemCount, int place,
 
 /*
  * Apply changes, all to the same item, to its list.  Returns false if the list
- * can no longer be kept exact from here and must be made anew: PostingReplace.
+ * can no longer be kept exact from here, or is damaged, and must be made anew: PostingReplace.
  */
 extern bool PostingApply(KeyedTable *posting, Snapshot snapshot,
 						 PostingChange *changes, int changeCount);
@@ -156,5 +168,25 @@ PostingCompare(TimestampTz tsA, int64 sessionA, TimestampTz tsB, int64 sessionB)
 
 /* qsort comparator of PostingEntry by that order. */
 extern int	PostingCompareEntries(const void *a, const void *b);
+
+/* The next entry of a chunk; false if that was the last. */
+static inline bool
+PostingReaderNext(PostingReader *reader, PostingEntry *entry)
+{
+	if (reader->left == 0)
+	{
+		if (unlikely(reader->next != reader->end))
+			StoredRowReportDamage(STORED_POSTING, "There are bytes behind the last entry.");
+		return false;
+	}
+	PostingNextEntry(&reader->next, reader->end, entry);
+	if (unlikely(reader->left < reader->header.entries &&
+				 PostingCompare(reader->ts, reader->session, entry->ts, entry->session) >= 0))
+		StoredRowReportDamage(STORED_POSTING, "Entries are not newest first.");
+	reader->ts = entry->ts;
+	reader->session = entry->session;
+	reader->left--;
+	return true;
+}
 
 #endif

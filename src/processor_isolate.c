@@ -23,7 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* More failing events than this in one batch mean that the processor is at fault. */
+/* More failing events than this in one batch, or people with damaged rows, mean that the processor is at fault. */
 #define MAX_REJECTED_PER_BATCH 100
 
 /* Events from..until-1 of the batch, numbered in the order of the scan. */
@@ -94,7 +94,17 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 			   "'txid', $5, 'event', $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
 			   10, types, values, nulls, false);
 	SpiUtilEnd(&scope);
-	if (++batch->result.rejected > MAX_REJECTED_PER_BATCH)
+	batch->result.rejected++;
+	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED)
+	{
+		/* one damaged row may fail all of a person's events */
+		if (batch->damaged.capacity == 0)
+			KeySetInit(&batch->damaged, MAX_REJECTED_PER_BATCH);
+		batch->failures += KeySetAdd(&batch->damaged, row->userKey);
+	}
+	else
+		batch->failures++;
+	if (batch->failures > MAX_REJECTED_PER_BATCH)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("processor \"%s\" fails for more than %d events of one batch: %s",

@@ -20,6 +20,8 @@ typedef struct Batch
 	int64		minTxid;
 	int64		scanned;		/* events read in the first pass */
 	bool		waiting;		/* some of these are still to be counted */
+	int			failures;		/* events set aside, of damaged people one each */
+	KeySet		damaged;		/* people with damaged rows */
 	ProcessorBatchResult result;
 } Batch;
 

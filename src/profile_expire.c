@@ -16,6 +16,7 @@
 #include "keyed.h"
 #include "miscadmin.h"
 #include "profile_delta.h"
+#include "stored_row.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -37,11 +38,20 @@ typedef struct ExpiringRow
 
 /* Take a row out of the slot; it lives as long as that. */
 static void
-ReadExpiring(TupleTableSlot *slot, ExpiringRow *row)
+CopyColumns(TupleTableSlot *slot, ExpiringRow *row)
 {
 	slot_getallattrs(slot);
 	memcpy(row->values, slot->tts_values, sizeof(row->values));
 	memcpy(row->nulls, slot->tts_isnull, sizeof(row->nulls));
+	for (int column = PROFILE_RECENT; column <= PROFILE_FEATURES; column++)
+		if (!COLUMN_NULL(row, column))
+			COLUMN(row, column) = PointerGetDatum(PG_DETOAST_DATUM_PACKED(COLUMN(row, column)));
+}
+
+/* Unpack it. */
+static void
+ReadExpiring(ExpiringRow *row)
+{
 	row->features = COLUMN_NULL(row, PROFILE_FEATURES) ? NULL :
 		DatumGetFeatureStateP(COLUMN(row, PROFILE_FEATURES));
 	row->recent.count = 0;
@@ -97,26 +107,52 @@ ExpireRow(ExpiringRow *row, ProfileExpiry *expiry, const SignalSet *signals)
 	return features > 0 || items < row->recent.count;
 }
 
-/* Look at one row; true if it was, or would be, written. */
+/* What is decided about a row from its bytes alone. */
+typedef struct Decision
+{
+	ExpiringRow row;
+	ProfileExpiry *expiry;
+	const SignalSet *signals;
+	bool		goes;
+	bool		changes;
+} Decision;
+
+/* Decide. */
+static void
+Decide(void *arg)
+{
+	Decision   *decision = arg;
+	ExpiringRow *row = &decision->row;
+
+	ReadExpiring(row);
+	if (LastActivity(row) < decision->expiry->before)
+		decision->goes = true;
+	else
+		decision->changes = ExpireRow(row, decision->expiry, decision->signals);
+}
+
+/* Look at one row; true if it was, or would be, written.  One that is damaged stays. */
 static bool
 LookAtRow(KeyedTable *table, TupleTableSlot *slot, ProfileExpiry *expiry, const SignalSet *signals)
 {
 	ItemPointerData tid = slot->tts_tid;
-	ExpiringRow row;
+	Decision	decision = {.expiry = expiry,.signals = signals};
+	StoredRow	stored;
 
-	ReadExpiring(slot, &row);
-	if (LastActivity(&row) < expiry->before)
-	{
+	CopyColumns(slot, &decision.row);
+	StoredRowBegin(&stored, STORED_PROFILE,
+				   (int64[]) {DatumGetInt64(COLUMN(&decision.row, PROFILE_USER_KEY))});
+	(void) StoredRowTry(&stored, Decide, &decision, "nothing in it expires");
+	StoredRowEnd(&stored);
+	if (decision.goes)
 		expiry->profiles++;
-		if (!expiry->dryRun)
-			KeyedDelete(table, &tid);
-		return true;
-	}
-	if (!ExpireRow(&row, expiry, signals))
-		return false;
-	if (!expiry->dryRun)
-		KeyedUpdate(table, &tid, row.values, row.nulls);
-	return true;
+	if (expiry->dryRun)
+		return decision.goes || decision.changes;
+	if (decision.goes)
+		KeyedDelete(table, &tid);
+	else if (decision.changes)
+		KeyedUpdate(table, &tid, decision.row.values, decision.row.nulls);
+	return decision.goes || decision.changes;
 }
 
 /* Take what is past its time out of profiles. */

@@ -25,6 +25,7 @@
 #include "processor.h"
 #include "relation.h"
 #include "restriction.h"
+#include "stored_row.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -240,6 +241,7 @@ ProfileLoad(int64 userKey, int32 purposes)
 	ProfileView *view = palloc0(sizeof(ProfileView));
 	ProfileRecent recent;
 	Tail		tail;
+	StoredRow	row;
 
 	recent.count = 0;
 	memset(&tail, 0, sizeof(tail));
@@ -254,9 +256,11 @@ ProfileLoad(int64 userKey, int32 purposes)
 		return view;
 	FeatureValueTrimCache();
 	ProfileDeltaInit(&tail.delta, userKey);
+	StoredRowBegin(&row, STORED_PROFILE, &userKey);
 	ReadStored(view, &recent);
 	CollectTail(&tail, view);
 	ApplyTail(view, &recent, &tail);
+	StoredRowEnd(&row);
 	ShowRecent(view, &recent);
 	view->mask &= ~view->restricted;
 	return view;
@@ -277,9 +281,15 @@ bool
 ProfileFindFeature(const ProfileView *view, int signalId, int64 valueKey, Feature *feature)
 {
 	uint64		key = FeatureKeyMake(signalId, FeatureValueHash(valueKey));
+	StoredRow	row;
+	bool		found;
 
-	return view->features != NULL && ProfileSignal(view, key) != NULL &&
-		FeatureStateFind(view->features, key, feature);
+	if (view->features == NULL || ProfileSignal(view, key) == NULL)
+		return false;
+	StoredRowBegin(&row, STORED_PROFILE, &view->userKey);
+	found = FeatureStateFind(view->features, key, feature);
+	StoredRowEnd(&row);
+	return found;
 }
 
 /* The text of a feature's value. */

@@ -12,6 +12,7 @@
 #include "profile_delta.h"
 
 #include "compat.h"
+#include "stored_row.h"
 
 #define RECENT_VERSION 1
 #define MAX_ENTRY_BYTES 32
@@ -96,30 +97,59 @@ WriteVarint(uint8 *to, uint64 value)
 }
 
 /* Complain about bytes that nobody has written. */
-static void
-ReportCorrupt(void)
+pg_noreturn static void
+ReportDamage(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("recent items of a profile are malformed or of a newer version"),
-			 errhint("If the bytes are damaged, run personalize.rebuild_processor('profile').")));
+	StoredRowReportDamage(STORED_PROFILE, "The recent items do not keep to their format.");
 }
 
-/* Read a varint. */
+/* Read a varint of a value up to a limit. */
 static const uint8 *
-ReadVarint(const uint8 *from, const uint8 *end, uint64 *value)
+ReadVarint(const uint8 *from, const uint8 *end, uint64 limit, uint64 *value)
 {
 	*value = 0;
-	for (int shift = 0; shift < 64; shift += 7)
+	for (int shift = 0; shift < 64 && from < end; shift += 7)
 	{
-		if (from == end)
-			ReportCorrupt();
-		*value |= (uint64) (*from & 0x7f) << shift;
-		if ((*from++ & 0x80) == 0)
+		uint8		byte = *from++;
+
+		/* the tenth byte has room for one bit */
+		if (shift == 63 && byte > 1)
+			break;
+		*value |= (uint64) (byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0)
+		{
+			if (*value > limit)
+				break;
 			return from;
+		}
 	}
-	ReportCorrupt();
-	return NULL;
+	ReportDamage();
+}
+
+/* Read the entry after the one of a time. */
+static const uint8 *
+ReadEntry(const uint8 *from, const uint8 *end, TimestampTz previous, ProfileItem *item)
+{
+	uint64		number;
+
+	memset(item, 0, sizeof(ProfileItem));
+	from = ReadVarint(from, end, (uint64) previous - (uint64) MIN_TIMESTAMP, &number);
+	item->ts = (TimestampTz) ((uint64) previous - number);
+	from = ReadVarint(from, end, PG_UINT16_MAX, &number);
+	item->event = (int16) number;
+	from = ReadVarint(from, end, PG_UINT32_MAX, &number);
+	item->mask = (int32) number;
+	from = ReadVarint(from, end, PG_UINT64_MAX, &number);
+	if ((number & 1) == 0)
+		item->itemKey = (int64) (number >> 1);
+	else
+	{
+		if (number != 1 || end - from < (int) sizeof(item->itemKey))
+			ReportDamage();
+		memcpy(&item->itemKey, from, sizeof(item->itemKey));
+		from += sizeof(item->itemKey);
+	}
+	return from;
 }
 
 /* Pack. */
@@ -164,33 +194,30 @@ ProfileRecentUnpack(const bytea *packed, ProfileRecent *recent)
 	TimestampTz previous;
 
 	recent->count = 0;
-	if (end - from < 1 + (int) sizeof(previous) || *from++ != RECENT_VERSION)
-		ReportCorrupt();
+	if (end - from < 1 + (int) sizeof(previous))
+		ReportDamage();
+	if (*from != RECENT_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("recent items of a profile have format version %d, this library reads version %d",
+						*from, RECENT_VERSION),
+				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
+	from++;
 	memcpy(&previous, from, sizeof(previous));
 	from += sizeof(previous);
+	if (!IS_VALID_TIMESTAMP(previous))
+		ReportDamage();
 	while (from < end)
 	{
 		ProfileItem *item = &recent->items[recent->count];
-		uint64		number;
 
-		if (recent->count++ == PROFILE_MAX_RECENT)
-			ReportCorrupt();
-		memset(item, 0, sizeof(ProfileItem));
-		from = ReadVarint(from, end, &number);
-		item->ts = previous = (TimestampTz) ((uint64) previous - number);
-		from = ReadVarint(from, end, &number);
-		item->event = (int16) number;
-		from = ReadVarint(from, end, &number);
-		item->mask = (int32) number;
-		from = ReadVarint(from, end, &number);
-		if ((number & 1) == 0)
-			item->itemKey = (int64) (number >> 1);
-		else
-		{
-			if (end - from < (int) sizeof(item->itemKey))
-				ReportCorrupt();
-			memcpy(&item->itemKey, from, sizeof(item->itemKey));
-			from += sizeof(item->itemKey);
-		}
+		if (recent->count == PROFILE_MAX_RECENT)
+			ReportDamage();
+		from = ReadEntry(from, end, previous, item);
+		if ((recent->count > 0 && CompareItems(item - 1, item) >= 0) ||
+			Contains(recent->items, recent->count, item))
+			ReportDamage();
+		recent->count++;
+		previous = item->ts;
 	}
 }

@@ -18,6 +18,7 @@
 #include "policy.h"
 #include "profile.h"
 #include "signal_internal.h"
+#include "stored_row.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -73,9 +74,11 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 	FeatureRows result = {0};
 	FeatureIterator iterator;
 	Feature		feature;
+	StoredRow	stored;
 
 	if (view->features == NULL)
 		return result;
+	StoredRowBegin(&stored, STORED_PROFILE, &view->userKey);
 	result.rows = palloc(sizeof(FeatureRow) * (FeatureStateCount(view->features) + 1));
 	FeatureIteratorBegin(&iterator, view->features);
 	while (FeatureIteratorNext(&iterator, &feature))
@@ -93,6 +96,7 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 		row->last = feature.last;
 		result.count++;
 	}
+	StoredRowEnd(&stored);
 	qsort(result.rows, result.count, sizeof(FeatureRow), CompareRows);
 	return result;
 }

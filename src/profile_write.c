@@ -23,6 +23,7 @@
 #include "personalize.h"
 #include "processor.h"
 #include "spi_util.h"
+#include "stored_row.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -130,6 +131,9 @@ ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stor
 		stored->values[column] = slot->tts_values[column - 1];
 		stored->nulls[column] = slot->tts_isnull[column - 1];
 	}
+	for (int column = PROFILE_RECENT; column <= PROFILE_FEATURES; column++)
+		if (!stored->nulls[column])
+			stored->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(stored->values[column]));
 	*tid = slot->tts_tid;
 	return true;
 }
@@ -181,10 +185,21 @@ SetRecent(StoredProfile *stored, const ProfileRecent *recent)
 		stored->values[PROFILE_RECENT] = PointerGetDatum(ProfileRecentPack(recent));
 }
 
+/* A row, and what comes to it. */
+typedef struct ProfileChange
+{
+	StoredProfile *stored;
+	ProfileDelta *delta;
+	const SignalSet *signals;
+} ProfileChange;
+
 /* Add a user's events to the row. */
 static void
-ApplyDelta(StoredProfile *stored, ProfileDelta *delta, const SignalSet *signals)
+ApplyDelta(void *arg)
 {
+	ProfileChange *change = arg;
+	StoredProfile *stored = change->stored;
+	ProfileDelta *delta = change->delta;
 	ProfileRecent recent;
 
 	stored->values[PROFILE_EVENTS] =
@@ -201,13 +216,53 @@ ApplyDelta(StoredProfile *stored, ProfileDelta *delta, const SignalSet *signals)
 			stored->values[PROFILE_LAST_SEEN] = TimestampTzGetDatum(delta->lastSeen);
 		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = false;
 	}
-	SetFeatures(stored, ProfileDeltaApply(delta, RowFeatures(stored), signals));
+	SetFeatures(stored, ProfileDeltaApply(delta, RowFeatures(stored), change->signals));
 	if (delta->recentCount > 0)
 	{
 		RowRecent(stored, &recent);
 		ProfileRecentAdd(&recent, delta->recent, delta->recentCount);
 		SetRecent(stored, &recent);
 	}
+}
+
+/* An event of a person whose profile is made anew. */
+typedef struct Recount
+{
+	ProfileBatch *batch;
+	ProfileDelta *delta;
+	TimestampTz oldest;			/* of the person's events */
+} Recount;
+
+/* Add an event; what could not be counted the first time is left out again. */
+static void
+RecountEvent(void *state, const EventRow *row)
+{
+	Recount    *recount = state;
+
+	recount->oldest = Min(recount->oldest, row->ts);
+	(void) ProfileDeltaAdd(&recount->batch->collector, recount->delta, row);
+}
+
+/*
+ * Add a user's events to the row; to one made anew from the raw events if it is
+ * damaged, so that nobody else has to wait until it is repaired.
+ */
+static void
+ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
+{
+	ProfileChange change = {stored, delta, batch->collector.signals};
+	Recount		recount = {batch, delta, DT_NOEND};
+	StoredRow	row;
+
+	StoredRowBegin(&row, STORED_PROFILE, &delta->userKey);
+	if (!StoredRowTry(&row, ApplyDelta, &change, "it is made anew from the raw events that exist"))
+	{
+		InitRow(stored, delta->userKey);
+		ProcessorVisitPassed(PROCESSOR_PROFILE, delta->userKey, RecountEvent, &recount);
+		change.signals = batch->collector.signals;
+		ApplyDelta(&change);
+	}
+	StoredRowEnd(&row);
 }
 
 /* Write what was collected and start anew. */
@@ -227,12 +282,13 @@ Flush(ProfileBatch *batch)
 	{
 		StoredProfile stored;
 		ItemPointerData tid;
-		bool		exists = ReadRow(table, snapshot, deltas[i]->userKey, &stored, &tid);
+		bool		exists;
 
+		MemoryContextSwitchTo(batch->row);
+		exists = ReadRow(table, snapshot, deltas[i]->userKey, &stored, &tid);
 		if (!exists)
 			InitRow(&stored, deltas[i]->userKey);
-		MemoryContextSwitchTo(batch->row);
-		ApplyDelta(&stored, deltas[i], batch->collector.signals);
+		ApplyOrRepair(batch, &stored, deltas[i]);
 		if (exists)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 		else
@@ -391,7 +447,13 @@ PurgeProfile(int64 userKey, int32 bits)
 	snapshot = GetActiveSnapshot();
 	if (ReadRow(table, snapshot, userKey, &stored, &tid))
 	{
-		if (PurgeRow(&stored, bits))
+		bool		remains;
+		StoredRow	row;
+
+		StoredRowBegin(&row, STORED_PROFILE, &userKey);
+		remains = PurgeRow(&stored, bits);
+		StoredRowEnd(&row);
+		if (remains)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 		else
 			KeyedDelete(table, &tid);
@@ -408,24 +470,6 @@ ProfileRemove(int64 userKey)
 	PurgeProfile(userKey, -1);
 }
 
-/* What is left of a person is counted once more. */
-typedef struct Recount
-{
-	ProfileBatch *batch;
-	ProfileDelta *delta;
-	TimestampTz oldest;			/* of the person's events */
-} Recount;
-
-/* Add an event; what could not be counted the first time is left out again. */
-static void
-RecountEvent(void *state, const EventRow *row)
-{
-	Recount    *recount = state;
-
-	recount->oldest = Min(recount->oldest, row->ts);
-	(void) ProfileDeltaAdd(&recount->batch->collector, recount->delta, row);
-}
-
 /* Forget the recent items that the events themselves tell about. */
 static void
 ForgetRecent(int64 userKey, TimestampTz oldest)
@@ -439,8 +483,11 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
 		ProfileRecent recent;
 		ProfileRecent older = {.count = 0};
 		int			count = 0;
+		StoredRow	row;
 
+		StoredRowBegin(&row, STORED_PROFILE, &userKey);
 		RowRecent(&stored, &recent);
+		StoredRowEnd(&row);
 		for (int i = 0; i < recent.count; i++)
 			if (recent.items[i].ts < oldest)
 				recent.items[count++] = recent.items[i];

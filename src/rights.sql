@@ -320,13 +320,13 @@ BEGIN
 					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key),
 						'event', coalesce(t.name, x.event::text), 'ts', x.ts,
 						'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.item_key, x.event), '[]')
-					FROM personalize._recent_items(p.recent) x LEFT JOIN personalize.event_type t ON t.event = x.event),
+					FROM personalize._recent_items(p.recent, p.user_key) x LEFT JOIN personalize.event_type t ON t.event = x.event),
 				'signals', (
 					SELECT coalesce(jsonb_agg(jsonb_build_object('signal', d.name,
 						'value', coalesce(personalize._feature_value(d.signal, f.value_key), f.value_key::text),
 						'pane_start', f.pane_start, 'pane_end', f.pane_end, 'count', f.count, 'sum', f.sum)
 						ORDER BY d.signal, f.value_key, f.pane_start), '[]')
-					FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal) f),
+					FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f),
 				'features', p.features::jsonb)
 			FROM personalize.profile p WHERE p.user_key = user_key),
 		'sessions', (
@@ -336,12 +336,12 @@ BEGIN
 				'items', (
 					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key), 'ts', x.ts)
 						ORDER BY x.ts, x.txid, x.ordinal), '[]')
-					FROM personalize._session_items(s.items) x),
+					FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x),
 				'neighbour_lists', (
 					SELECT coalesce(jsonb_agg(DISTINCT personalize._item_name(l.item_key)), '[]')
-					FROM personalize._session_items(s.items) x
+					FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x
 						JOIN personalize.posting l ON l.item_key = x.item_key,
-						LATERAL personalize._posting_entries(l.data) n
+						LATERAL personalize._posting_entries(l.data, l.item_key, l.chunk) n
 					WHERE n.session = personalize._session_number(s.user_key, s.given, s.session_key)))
 				ORDER BY s.ended, s.session_key), '[]')
 			FROM personalize.session s WHERE s.user_key = user_key),
@@ -438,9 +438,10 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_admin;
 -- what the export reads with
 GRANT EXECUTE ON FUNCTION
-	personalize._profile_panes(personalize.feature_state, smallint),
+	personalize._profile_panes(personalize.feature_state, smallint, bigint),
 	personalize._feature_value(smallint, bigint),
-	personalize._session_items(bytea), personalize._posting_entries(bytea), personalize._recent_items(bytea),
+	personalize._session_items(bytea, bigint, boolean, bigint), personalize._posting_entries(bytea, bigint, integer),
+	personalize._recent_items(bytea, bigint),
 	personalize.consent_proof(personalize.entity_id)
 	TO personalize_owner;
 

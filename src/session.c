@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "compat.h"
 #include "key.h"
+#include "stored_row.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -191,27 +192,38 @@ CountPacked(const bytea *packed)
 						length < 1 ? 0 : data[0], SESSION_VERSION),
 				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
 	if ((length - 1) / PACKED_ITEM > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row of \"session\" is damaged"),
-				 errhint("Run SELECT personalize.rebuild_processor('neighbour').")));
+		StoredRowReportDamage(STORED_SESSION, "The items do not fill the bytes, or are too many.");
 	return (length - 1) / PACKED_ITEM;
 }
 
-/* True if a row's session has one of these items. */
+/* Complain unless items are such as a session has: each once, in order. */
+static void
+CheckItems(const Session *session)
+{
+	for (int i = 0; i < session->itemCount; i++)
+	{
+		const SessionItem *item = &session->items[i];
+
+		if (!IS_VALID_TIMESTAMP(item->ts) || (i > 0 && IsEarlier(item, item - 1)))
+			StoredRowReportDamage(STORED_SESSION, "The items are not newest first.");
+		for (int j = 0; j < i; j++)
+			if (session->items[j].itemKey == item->itemKey)
+				StoredRowReportDamage(STORED_SESSION, "An item is there twice.");
+	}
+}
+
+/* True if a row's session has one of these items, or if what it has cannot be told. */
 bool
 SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
 {
-	bool		isNull;
-	Datum		value = slot_getattr(slot, SESSION_ITEMS, &isNull);
-	bytea	   *packed = DatumGetByteaPP(value);
+	bytea	   *packed = StoredRowBytes(STORED_SESSION, slot, SESSION_ITEMS);
 	const uint8 *next = (const uint8 *) VARDATA_ANY(packed) + 1;
-	int			count = CountPacked(packed);
-	bool		found = false;
+	int			length = VARSIZE_ANY_EXHDR(packed) - 1;
+	bool		found = length % PACKED_ITEM != 0;
 
-	for (int i = 0; i < count && !found; i++, next += PACKED_ITEM)
+	for (; length >= PACKED_ITEM && !found; length -= PACKED_ITEM, next += PACKED_ITEM)
 		found = KeySetHas(items, (int64) BytesGet(next, 8));
-	if ((Pointer) packed != DatumGetPointer(value))
+	if ((Pointer) packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
 		pfree(packed);
 	return found;
 }
@@ -233,6 +245,7 @@ SessionUnpackItems(const bytea *packed, Session *session)
 		item->ordinal = (int16) BytesGet(next + 24, 2);
 		next += PACKED_ITEM;
 	}
+	CheckItems(session);
 }
 
 /* Only a row's key and end. */
@@ -245,11 +258,29 @@ SessionReadTimes(TupleTableSlot *slot, int64 *sessionKey, TimestampTz *ended)
 	*ended = DatumGetTimestampTz(slot_getattr(slot, SESSION_ENDED, &isNull));
 }
 
-/* Read a whole row. */
-void
-SessionReadRow(TupleTableSlot *slot, Session *session)
+/* The packed items of a session, and where they go. */
+typedef struct SessionBytes
 {
-	bytea	   *packed;
+	const bytea *packed;
+	Session    *session;
+} SessionBytes;
+
+/* Unpack them. */
+static void
+UnpackBytes(void *arg)
+{
+	SessionBytes *bytes = arg;
+
+	SessionUnpackItems(bytes->packed, bytes->session);
+}
+
+/* Read a whole row; with a remedy, false after a warning if it is damaged. */
+static bool
+ReadRow(TupleTableSlot *slot, Session *session, const char *remedy)
+{
+	SessionBytes bytes = {.session = session};
+	StoredRow	row;
+	bool		whole = true;
 
 	slot_getallattrs(slot);
 	session->userKey = DatumGetInt64(slot->tts_values[SESSION_USER_KEY - 1]);
@@ -259,8 +290,29 @@ SessionReadRow(TupleTableSlot *slot, Session *session)
 	session->events = DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
 	session->consent = DatumGetInt32(slot->tts_values[SESSION_CONSENT - 1]);
 	session->tid = slot->tts_tid;
-	packed = DatumGetByteaPP(slot->tts_values[SESSION_ITEMS - 1]);
-	SessionUnpackItems(packed, session);
-	if ((Pointer) packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
-		pfree(packed);
+	StoredRowBegin(&row, STORED_SESSION,
+				   (int64[]) {session->userKey, session->given, session->sessionKey});
+	bytes.packed = StoredRowBytes(STORED_SESSION, slot, SESSION_ITEMS);
+	if (remedy == NULL)
+		UnpackBytes(&bytes);
+	else
+		whole = StoredRowTry(&row, UnpackBytes, &bytes, remedy);
+	StoredRowEnd(&row);
+	if ((Pointer) bytes.packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
+		pfree(unconstify(bytea *, bytes.packed));
+	return whole;
+}
+
+/* Read a whole row. */
+void
+SessionReadRow(TupleTableSlot *slot, Session *session)
+{
+	(void) ReadRow(slot, session, NULL);
+}
+
+/* Read a whole row unless it is damaged. */
+bool
+SessionTryReadRow(TupleTableSlot *slot, Session *session, const char *remedy)
+{
+	return ReadRow(slot, session, remedy);
 }

@@ -100,7 +100,10 @@ extern void SessionFormRow(const Session *session, Datum *values);
 extern void SessionReadRow(TupleTableSlot *slot, Session *session);
 extern void SessionUnpackItems(const bytea *packed, Session *session);
 
-/* True if a row's session has one of these items; quicker to ask than to read it. */
+/* The same, but if it is damaged, false and a warning that says what becomes of it. */
+extern bool SessionTryReadRow(TupleTableSlot *slot, Session *session, const char *remedy);
+
+/* True if a row's session may have one of these items; quicker to ask than to read it. */
 extern bool SessionRowHasAny(TupleTableSlot *slot, const KeySet *items);
 
 /* Only its key and end, which is all that is needed to pass it by. */

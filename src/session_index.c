@@ -345,9 +345,9 @@ WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
 }
 
 /*
- * Make lists anew whose surplus is used up, by one pass over all sessions.  This
- * is rare: it takes the removal of POSTING_SURPLUS sessions of a popular item more
- * than came.
+ * Make lists anew whose surplus is used up, or that are damaged, by one pass over
+ * all sessions.  This is rare: it takes the removal of POSTING_SURPLUS sessions of
+ * a popular item more than came.
  */
 static void
 RefillLists(SessionIndex *index)
@@ -384,8 +384,8 @@ RefillLists(SessionIndex *index)
 	{
 		if (SessionRowHasAny(slot, &items))
 		{
-			SessionReadRow(slot, session);
-			if (SessionIsIndexed(session))
+			if (SessionTryReadRow(slot, session, "it is left out of lists that are made anew") &&
+				SessionIsIndexed(session))
 				RefillFromSession(refills, session);
 		}
 		CHECK_FOR_INTERRUPTS();

@@ -39,6 +39,7 @@
 #include "profile_delta.h"
 #include "signal.h"
 #include "spi_util.h"
+#include "stored_row.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -98,10 +99,10 @@ static const StateTable stateTables[] = {
 		"SELECT jsonb_build_object('user', p.user_key, 'first', p.first_seen, 'last', p.last_seen,"
 		" 'events', p.events, 'mask', p.mask,"
 		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, n.name, i.consent) ORDER BY i.place)"
-		"  FROM personalize._recent_items(p.recent) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
+		"  FROM personalize._recent_items(p.recent, p.user_key) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
 		"  LEFT JOIN personalize.event_type n USING (event)),"
 		/* folding leaves the features in one order */
-		" 'features', personalize._state_folded(p.features, $1)::jsonb)"
+		" 'features', personalize._state_folded(p.features, $1, p.user_key)::jsonb)"
 		" FROM personalize.profile p"},
 	{"preference",
 		"SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p"},
@@ -131,7 +132,7 @@ static const StateTable stateTables[] = {
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
 		" 'ended', s.ended, 'events', s.events, 'consent', s.consent, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
-		"  FROM personalize._session_items(s.items) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
+		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
 		" FROM personalize.session s"},
 	{"posting",
 		/* the newest chunk of an item counts its sessions; the newest 256 are exact */
@@ -142,7 +143,7 @@ static const StateTable stateTables[] = {
 		"   row_number() OVER (PARTITION BY c.item_key ORDER BY e.ts DESC, e.session DESC) AS place,"
 		"   first_value((SELECT sum(get_byte(c.data, 4 + b)::bigint << (8 * b)) FROM generate_series(0, 7) AS b))"
 		"    OVER (PARTITION BY c.item_key ORDER BY c.chunk DESC) AS sessions"
-		"  FROM personalize.posting c, LATERAL personalize._posting_entries(c.data) AS e) p"
+		"  FROM personalize.posting c, LATERAL personalize._posting_entries(c.data, c.item_key, c.chunk) AS e) p"
 		" GROUP BY p.item_key"},
 	{"_session_total",
 		"SELECT to_jsonb(coalesce(sum(t.sessions), 0)) FROM personalize._session_total t"},
@@ -355,15 +356,21 @@ personalize_state_tables(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* _recent_items(recent) */
+/* _recent_items(recent, user_key) */
 Datum
 personalize_recent_items(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	ProfileRecent recent;
+	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1))
+		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(1)});
 	ProfileRecentUnpack(PG_GETARG_BYTEA_PP(0), &recent);
+	StoredRowEnd(&row);
 	for (int i = 0; i < recent.count; i++)
 	{
 		const ProfileItem *item = &recent.items[i];
@@ -378,15 +385,25 @@ personalize_recent_items(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* _state_folded(state, as_of) */
+/* _state_folded(state, as_of, user_key) */
 Datum
 personalize_state_folded(PG_FUNCTION_ARGS)
 {
-	TimestampTz asOf = PG_GETARG_TIMESTAMPTZ(1);
+	const SignalSet *signals = SignalSetGet();
+	TimestampTz asOf;
 	FeatureAddition all;
+	FeatureState *folded;
+	StoredRow	row;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (!PG_ARGISNULL(2))
+		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(2)});
+	asOf = PG_GETARG_TIMESTAMPTZ(1);
 	FeatureStateDecode(PG_GETARG_FEATURE_STATE_P(0), &all);
 	if (!TIMESTAMP_NOT_FINITE(asOf))
 		all.newest = Max(all.newest, asOf);
-	PG_RETURN_POINTER(FeatureStateCombine(NULL, &all, &SignalSetGet()->policies));
+	folded = FeatureStateCombine(NULL, &all, &signals->policies);
+	StoredRowEnd(&row);
+	PG_RETURN_POINTER(folded);
 }

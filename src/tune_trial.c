@@ -328,8 +328,10 @@ TrialNext(void *state, KnnChunk *chunk)
 	data = palloc0(POSTING_CHUNK_HEADER + count * POSTING_ENTRY_MAX);
 	data[0] = POSTING_VERSION;
 	data[1] = count;
+	BytesPut(data + 2, count, 2);
 	BytesPut(data + 4, (uint64) trial->itemSessions, 8);
 	chunk->data = data;
+	chunk->number = 0;
 	chunk->length = POSTING_CHUNK_HEADER;
 	for (int i = 0; i < count; i++)
 	{
