@@ -1,0 +1,69 @@
+-- One damaged row is told by table and key, and stops nobody else.
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+END $$;
+-- who looks at items 1 .. 3, in a session of its own; the ids are the keys
+CREATE FUNCTION look(who integer, visit text, at timestamptz) RETURNS bigint LANGUAGE sql AS $$
+	SELECT personalize.import_events(array_fill(who::text, ARRAY[3]), array_fill('view_item'::text, ARRAY[3]), '{1,2,3}',
+		ARRAY[at, at + interval '1 min', at + interval '2 min'], session_ids => array_fill(visit, ARRAY[3]),
+		consents => array_fill('personalization,recommendations'::text, ARRAY[3])) IS NOT NULL;
+	SELECT 3::bigint;
+$$;
+SELECT sum(look(u, 'first', '2026-01-01 10:00+00'::timestamptz + u * interval '1 hour')) AS events FROM generate_series(1, 5) u;
+CALL roll();
+CREATE TABLE profile_before AS SELECT user_key, events, recent, features FROM personalize.profile;
+SET personalize.purpose = 'personalization';
+
+-- a superuser, or a bad disk, writes what no version of the library would
+UPDATE personalize.profile SET features = NULL, recent = substr(recent, 1, 12) WHERE user_key = 3;
+UPDATE personalize.posting SET data = set_byte(data, 12 + 18, 255) WHERE item_key = 2;
+UPDATE personalize.session SET items = items || '\x00' WHERE user_key = 4;
+SELECT * FROM personalize.recent(3);
+SELECT * FROM personalize.profile(3);
+SELECT * FROM personalize.session_neighbours(ARRAY[2]);
+SELECT * FROM personalize.verify_index();
+SELECT personalize.state_hash('profile');
+SELECT personalize.state_hash('posting');
+SELECT personalize.state_hash('session');
+SELECT personalize.forget(3);
+SELECT personalize.forget(4);
+SELECT count(*) FROM personalize.recent(2);
+
+-- everybody goes on looking: the profile is made anew from the raw events, the list
+-- from the sessions, and what belongs to the damaged session is set aside
+SELECT sum(look(u, CASE u WHEN 4 THEN 'first' ELSE 'second' END, '2026-01-02 10:00+00'::timestamptz + u * interval '1 hour')) AS events
+FROM generate_series(1, 5) u;
+CALL roll();
+SELECT user_key, p.events - b.events AS more FROM personalize.profile p JOIN profile_before b USING (user_key) ORDER BY 1;
+SELECT count(*) FROM personalize.recent(3);
+SELECT sum(count) FROM personalize.features(3, NULL) WHERE signal = 'item_affinity';
+SELECT count(*) FROM personalize.session_neighbours(ARRAY[2]);
+SELECT source, user_key, reason, count(*) FROM personalize.rejected_event GROUP BY 1, 2, 3;
+SELECT * FROM personalize.verify_index();
+
+-- a rebuild mends everything that raw events tell of, also what was set aside
+SELECT personalize.rebuild_processor('neighbour');
+CALL roll();
+SELECT * FROM personalize.verify_index();
+SELECT personalize.forget(4) IS NOT NULL AS forgotten;
+SELECT * FROM personalize.verify_index();
+
+-- a damaged session of somebody with more events than may fail in a batch
+SELECT look(5, 'first', '2026-01-03 10:00+00'::timestamptz + i * interval '1 minute') > 0 AS told FROM generate_series(1, 60) i GROUP BY 1;
+UPDATE personalize.session SET items = '\x0101' WHERE user_key = 5;
+SELECT look(6, 'first', '2026-01-03 10:00+00');
+CALL roll();
+SELECT user_key, count(*) FROM personalize.rejected_event GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM personalize.session WHERE user_key = 6;
+DROP PROCEDURE roll;
+DROP FUNCTION look;
+DROP TABLE profile_before;
+SET client_min_messages = warning;
+DROP EXTENSION personalize CASCADE;
