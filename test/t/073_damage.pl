@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $states = $ENV{PERSONALIZE_FUZZ} || 1500;
-my $seed = $ENV{PERSONALIZE_SEED} || 0.5;
+my $seed = ($ENV{PERSONALIZE_SEED} // 500) % 1000 / 1000;
 my $damage = dirname(abs_path(__FILE__)) . '/../fuzz/damage.sql';
 
 my $node = new_node('main', preload => 0, conf => "log_min_messages = error\n");
