@@ -199,6 +199,8 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 	iterator->end = iterator->next + VARSIZE_ANY_EXHDR(state);
 	if (iterator->next >= iterator->end)
 		FeatureStateReportCorrupt();
+	if (*iterator->next != FEATURE_STATE_VERSION && StoredRowIsOpen(STORED_PROFILE))
+		StoredRowReportVersion(STORED_PROFILE, *iterator->next, FEATURE_STATE_VERSION);
 	if (*iterator->next != FEATURE_STATE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

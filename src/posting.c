@@ -55,11 +55,7 @@ PostingReaderBegin(PostingReader *reader, const uint8 *data, int length)
 	if (length < POSTING_CHUNK_HEADER)
 		StoredRowReportDamage(STORED_POSTING, "The header ends beyond the bytes.");
 	if (data[0] != POSTING_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a chunk of \"posting\" has format version %d, this library reads version %d",
-						data[0], POSTING_VERSION),
-				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
+		StoredRowReportVersion(STORED_POSTING, data[0], POSTING_VERSION);
 	header->entries = data[1];
 	header->stored = (int) BytesGet(data + 2, 2);
 	header->sessions = (int64) BytesGet(data + 4, 8);

@@ -152,6 +152,11 @@ ReadPositions(Batch *batch)
 		char	   *asof = TextDatumGetCString(SpiUtilValue(row, 2, &isNull));
 		MemoryContext spi = MemoryContextSwitchTo(context);
 
+		if (shard < 0 || shard >= EVENT_SHARDS)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("row of \"processor_position\" with processor %d, shard %d is damaged",
+							batch->methods->id, shard)));
 		batch->from[shard] = TxidSnapshotParse(asof);
 		MemoryContextSwitchTo(spi);
 	}

@@ -23,7 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* More failing events than this in one batch, or people with damaged rows, mean that the processor is at fault. */
+/* More failing events than this in one batch, or people with rows that cannot be read, mean that the processor is at fault. */
 #define MAX_REJECTED_PER_BATCH 100
 
 /* Events from..until-1 of the batch, numbered in the order of the scan. */
@@ -95,9 +95,9 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 			   10, types, values, nulls, false);
 	SpiUtilEnd(&scope);
 	batch->result.rejected++;
-	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED)
+	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED)
 	{
-		/* one damaged row may fail all of a person's events */
+		/* one row that is damaged, or of another version, may fail all of a person's events */
 		if (batch->damaged.capacity == 0)
 			KeySetInit(&batch->damaged, MAX_REJECTED_PER_BATCH);
 		batch->failures += KeySetAdd(&batch->damaged, row->userKey);

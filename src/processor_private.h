@@ -20,8 +20,8 @@ typedef struct Batch
 	int64		minTxid;
 	int64		scanned;		/* events read in the first pass */
 	bool		waiting;		/* some of these are still to be counted */
-	int			failures;		/* events set aside, of damaged people one each */
-	KeySet		damaged;		/* people with damaged rows */
+	int			failures;		/* events set aside, of these people one each */
+	KeySet		damaged;		/* people with rows that cannot be read */
 	ProcessorBatchResult result;
 } Batch;
 

@@ -197,11 +197,7 @@ ProfileRecentUnpack(const bytea *packed, ProfileRecent *recent)
 	if (end - from < 1 + (int) sizeof(previous))
 		ReportDamage();
 	if (*from != RECENT_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("recent items of a profile have format version %d, this library reads version %d",
-						*from, RECENT_VERSION),
-				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
+		StoredRowReportVersion(STORED_PROFILE, *from, RECENT_VERSION);
 	from++;
 	memcpy(&previous, from, sizeof(previous));
 	from += sizeof(previous);

@@ -185,12 +185,10 @@ CountPacked(const bytea *packed)
 	const uint8 *data = (const uint8 *) VARDATA_ANY(packed);
 	int			length = VARSIZE_ANY_EXHDR(packed);
 
-	if (length < 1 || data[0] != SESSION_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a row of \"session\" has format version %d, this library reads version %d",
-						length < 1 ? 0 : data[0], SESSION_VERSION),
-				 errhint("Install the version of the extension's library that the database was last used with, or a newer one.")));
+	if (length < 1)
+		StoredRowReportDamage(STORED_SESSION, "There are no bytes.");
+	if (data[0] != SESSION_VERSION)
+		StoredRowReportVersion(STORED_SESSION, data[0], SESSION_VERSION);
 	if ((length - 1) / PACKED_ITEM > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
 		StoredRowReportDamage(STORED_SESSION, "The items do not fill the bytes, or are too many.");
 	return (length - 1) / PACKED_ITEM;

@@ -100,20 +100,41 @@ StoredRowBytes(StoredTable table, TupleTableSlot *slot, int column)
 	return (bytea *) PG_DETOAST_DATUM_PACKED(value);
 }
 
+/* The row that an error is about, in words. */
+static char *
+DescribeCurrent(StoredTable table)
+{
+	StoredRow  *row = FindRow(table);
+
+	if (row == NULL)
+		return psprintf("packed column of a row of \"%s\"", storedTables[table].name);
+	row->named = true;
+	return Describe(row);
+}
+
 /* Complain about bytes that do not keep to their format. */
 void
 StoredRowReportDamage(StoredTable table, const char *detail)
 {
-	StoredRow  *row = FindRow(table);
-
-	if (row != NULL)
-		row->named = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 row != NULL ? errmsg("%s is damaged", Describe(row)) :
-			 errmsg("bytes that should be of a row of \"%s\" are damaged", storedTables[table].name),
+			 errmsg("%s is damaged", DescribeCurrent(table)),
 			 errdetail("%s", detail),
 			 errhint("SELECT personalize.rebuild_processor('%s') makes the table anew from raw events.",
+					 storedTables[table].processor)));
+}
+
+/* Complain about bytes of another format version. */
+void
+StoredRowReportVersion(StoredTable table, int version, int known)
+{
+	if (version < known)
+		StoredRowReportDamage(table, "There is no such format version.");
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s has format version %d, this library reads version %d",
+					DescribeCurrent(table), version, known),
+			 errhint("Install the version of the extension's library that the database was last used with, or a newer one. If there was none, the row is damaged: SELECT personalize.rebuild_processor('%s') makes the table anew from raw events.",
 					 storedTables[table].processor)));
 }
 

@@ -45,6 +45,9 @@ extern bytea *StoredRowBytes(StoredTable table, TupleTableSlot *slot, int column
 /* Complain about bytes that do not keep to their format. */
 pg_noreturn extern void StoredRowReportDamage(StoredTable table, const char *detail);
 
+/* Complain about bytes of another format version; one that never was is damage. */
+pg_noreturn extern void StoredRowReportVersion(StoredTable table, int version, int known);
+
 /*
  * Decode, and return false if the bytes are damaged, after a warning that says
  * what becomes of the row (NULL: none).  decode may do no more than allocate

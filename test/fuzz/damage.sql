@@ -156,20 +156,20 @@ DECLARE
 BEGIN
 	CASE kind
 		WHEN 'posting' THEN
-			SELECT p.ctid, format('row of "posting" with item_key %s, chunk %s is damaged', p.item_key, p.chunk), p.data, personalize._item_name(p.item_key)
+			SELECT p.ctid, format('row of "posting" with item_key %s, chunk %s', p.item_key, p.chunk), p.data, personalize._item_name(p.item_key)
 				INTO place, name, bytes, item FROM personalize.posting p ORDER BY random() LIMIT 1;
 			UPDATE personalize.posting SET data = damage.mutate(bytes, other) WHERE ctid = place;
 		WHEN 'session' THEN
-			SELECT p.ctid, format('row of "session" with user_key %s, given %s, session_key %s is damaged', p.user_key, p.given::integer, p.session_key),
+			SELECT p.ctid, format('row of "session" with user_key %s, given %s, session_key %s', p.user_key, p.given::integer, p.session_key),
 				p.items, s.user_id INTO place, name, bytes, who FROM personalize.session p JOIN personalize.subject s USING (user_key) ORDER BY random() LIMIT 1;
 			UPDATE personalize.session SET items = damage.mutate(bytes, other) WHERE ctid = place;
 		WHEN 'recent' THEN
-			SELECT p.ctid, format('row of "profile" with user_key %s is damaged', p.user_key), p.recent, s.user_id
+			SELECT p.ctid, format('row of "profile" with user_key %s', p.user_key), p.recent, s.user_id
 				INTO place, name, bytes, who FROM personalize.profile p JOIN personalize.subject s USING (user_key)
 				WHERE p.recent IS NOT NULL ORDER BY random() LIMIT 1;
 			UPDATE personalize.profile SET recent = damage.mutate(bytes, other) WHERE ctid = place;
 		ELSE
-			SELECT p.ctid, format('row of "profile" with user_key %s is damaged', p.user_key), p.features::bytea, s.user_id
+			SELECT p.ctid, format('row of "profile" with user_key %s', p.user_key), p.features::bytea, s.user_id
 				INTO place, name, bytes, who FROM personalize.profile p JOIN personalize.subject s USING (user_key)
 				WHERE p.features IS NOT NULL ORDER BY random() LIMIT 1;
 			UPDATE personalize.profile SET features = damage.mutate(bytes, other)::personalize.feature_state WHERE ctid = place;
@@ -191,7 +191,7 @@ BEGIN
 			RAISE EXCEPTION USING ERRCODE = 'UUUUU', MESSAGE = 'read';
 		EXCEPTION WHEN OTHERS THEN
 			state := SQLSTATE;
-			message := CASE WHEN SQLERRM = damaged.name THEN 'named' ELSE SQLERRM END;
+			message := CASE WHEN starts_with(SQLERRM, damaged.name) THEN 'named' ELSE SQLERRM END;
 		END;
 		RETURN NEXT;
 	END LOOP;
