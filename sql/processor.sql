@@ -134,5 +134,11 @@ SELECT personalize.disable_processor('neighbour');
 ALTER TABLE personalize.event_type RENAME heaviness TO weight;
 SELECT count(*) FROM personalize.rejected_event;
 
+-- nor can a position of a shard that there is not be read
+INSERT INTO personalize.processor_position VALUES (1, 9999, '0:1:1:');
+SELECT * FROM roll();
+DELETE FROM personalize.processor_position WHERE shard = 9999;
+SELECT * FROM roll();
+
 DROP VIEW difference;
 DROP FUNCTION roll, send;
