@@ -63,7 +63,7 @@ for my $kind (qw(posting session recent features))
 for my $kind (qw(posting session recent features))
 {
 	# each reader once in a transaction: more would only leave dead rows to read
-	my @ends = fuzz("read_all('$kind')", 2 + int($states / 10000));
+	my @ends = fuzz("read_all('$kind')", 1 + int($states / 10000));
 	my @bad = grep { !$clean{ $_->[1] } || ($_->[1] =~ /^(XX001|0A000)$/ && $_->[2] ne 'named') } @ends;
 	is_deeply(\@bad, [], "rows of $kind: nothing but errors that name them");
 	note join "\n", map { join ' | ', @$_ } @ends;
