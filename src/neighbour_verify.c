@@ -170,7 +170,7 @@ SortEvents(Verification *verification)
 static bool
 SameSession(const Session *a, const Session *b)
 {
-	if (a->ended != b->ended || a->events != b->events || a->consent != b->consent ||
+	if (a->ended != b->ended || a->secondAt != b->secondAt || a->events != b->events || a->consent != b->consent ||
 		a->itemCount != b->itemCount)
 		return false;
 	for (int i = 0; i < a->itemCount; i++)
@@ -429,6 +429,7 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	Verification verification = {0};
 	VerifyCount total;
+	TimestampTz newest;
 
 	InitMaterializedSRF(fcinfo, 0);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -446,7 +447,7 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	verification.itemCount.found = CountItems(verification.postings, verification.snapshot);
 	verification.itemCount.wrong += verification.itemCount.found - verification.itemsMatched;
 	total.expected = verification.indexed;
-	total.found = SessionIndexTotal(verification.snapshot);
+	total.found = SessionIndexTotal(verification.snapshot, &newest);
 	total.wrong = total.expected != total.found;
 
 	PutResult(output, "sessions", &verification.sessionCount);

@@ -129,7 +129,7 @@ static const StateTable stateTables[] = {
 		" FROM personalize._popular p"},
 	{"session",
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
-		" 'ended', s.ended, 'events', s.events, 'consent', s.consent, 'items',"
+		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
 		"  FROM personalize._session_items(s.items) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
 		" FROM personalize.session s"},
