@@ -68,7 +68,7 @@ CREATE FUNCTION personalize.verify_index(
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_verify_index' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.verify_index() IS
-	'rebuilds sessions and postings from the raw events in memory and on disk, compares, changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different';
+	'compares sessions with the raw events they are made of, and postings with the sessions; changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different. A session whose raw events retention has removed is taken as it is';
 
 REVOKE ALL ON FUNCTION personalize._posting_entries(bytea), personalize._session_items(bytea),
 	personalize.verify_index() FROM PUBLIC;

@@ -176,6 +176,7 @@ static const StateTable stateTables[] = {
 	{"erasure", NULL, "receipts of erasures"},
 	{"_shipped", NULL, "what security_check() compares the catalogue with"},
 	{"_event_day", NULL, "days that have a partition, which may be empty"},
+	{"_gone", NULL, "up to when retention has removed events and sessions"},
 	{"_incarnation", NULL, "transaction ids: the lives of this database"},
 	{"processor_position", NULL, "transaction ids: how far each processor has read"},
 	{"_item_stat_fold", NULL, "up to when item_stat has been folded"},
