@@ -34,6 +34,16 @@ SELECT * FROM personalize.upsert_items('3');
 SELECT * FROM personalize.upsert_items('[{"item_id": 1}, 5]');
 SELECT * FROM personalize.upsert_items('[{"item_id": ""}]');
 SELECT * FROM personalize.upsert_items('[{"item_id": 1, "price": "dear"}]');
+-- what cannot be read is named, the rest is taken; a number is a stock
+SELECT * FROM personalize.upsert_items('[{"item_id": "s3", "available": 3}, {"item_id": "s0", "available": 0}, {"item_id": "h", "hidden": 1},
+	{"item_id": "yes", "available": "yes", "price": "12.50", "created_at": "2026-02-03T04:05:06Z"},
+	{"item_id": "b1", "available": "soon"}, {"item_id": "b2", "hidden": [true]}, {"item_id": "b3", "price": "NaN"}, {"item_id": "b4", "price": true},
+	{"item_id": "b5", "created_at": "tomorrowish"}, {"item_id": "b6", "created_at": 5}, {"item_id": "b7", "tags": {"a": 1}}, {"item_id": "b8", "tags": ["a", ["b"]]},
+	{"item_id": "b9", "attributes": "red"}, {"item_id": "b10", "category": {"id": 1}}, {"item_id": "b11", "brand": ["x"]}, {"item_id": null}]');
+SELECT item_id, available, hidden, price, created_at AT TIME ZONE 'UTC' > '2026-03-01' AS new FROM personalize.item WHERE item_id !~ '^\d' ORDER BY 1;
+-- the last object of an id that can be read counts
+SELECT * FROM personalize.upsert_items('[{"item_id": "s0", "available": 5}, {"item_id": "s0", "available": "?"}]');
+SELECT available FROM personalize.item WHERE item_id = 's0';
 TRUNCATE personalize.item;
 
 -- sync_items: a shop's own table, whose names want quoting
@@ -115,6 +125,33 @@ SELECT item_id, tags, currency, available FROM personalize.item WHERE source = '
 CREATE VIEW number AS SELECT 12.50 AS id, 'n' AS category UNION ALL SELECT 42.00, 'm';
 SELECT * FROM personalize.sync_items('number');
 SELECT item_id, item_key >= 0 AS own_key FROM personalize.item WHERE source = 'public.number' ORDER BY item_id;
+
+-- a mapping that hides nearly all, seen before and after; corrected, it is undone
+CREATE TABLE stocked AS SELECT i AS id, 'c' AS category, i % 20 = 0 AS online, i AS sort FROM generate_series(1, 100) i;
+ALTER TABLE stocked ADD PRIMARY KEY (id);
+SELECT * FROM personalize.sync_items('stocked', '{"available": "online", "brand": "category"}', dry_run => true);
+SELECT count(*) FROM personalize.item WHERE source = 'public.stocked';
+SELECT count(*) FROM personalize.item_sync WHERE source = 'public.stocked';
+SELECT * FROM personalize.sync_items('stocked', '{"available": "online", "brand": "category"}');
+UPDATE personalize.item SET hidden = true WHERE item_id = '7' AND source = 'public.stocked';
+DELETE FROM stocked WHERE id = 100;
+SELECT * FROM personalize.sync_items('stocked', '{}', dry_run => true);
+SELECT * FROM personalize.sync_items('stocked', '{}', mode => 'incremental', changed_column => 'sort');
+SELECT available, hidden, category, brand, count(*) FROM personalize.item WHERE source = 'public.stocked' GROUP BY 1, 2, 3, 4 ORDER BY 5;
+SELECT * FROM personalize.sync_items('stocked', dry_run => true);
+SELECT * FROM personalize.sync_items('stocked');
+SELECT * FROM personalize.sync_items('stocked');
+SELECT * FROM personalize.sync_items('stocked', '{"hidden": {"value": true}}');
+-- also if the column itself goes, and another role corrects it
+ALTER TABLE stocked DROP COLUMN category;
+CREATE ROLE regress_item_second IN ROLE personalize_app;
+GRANT SELECT ON stocked TO regress_item_second;
+SET ROLE regress_item_second;
+SELECT * FROM personalize.sync_items('stocked', '{"item_id": "id"}');
+RESET ROLE;
+SELECT available, hidden, category, count(*) FROM personalize.item WHERE source = 'public.stocked' GROUP BY 1, 2, 3 ORDER BY 4;
+DROP TABLE stocked;
+DROP ROLE regress_item_second;
 
 -- mistakes are named
 SELECT * FROM personalize.sync_items(NULL);

@@ -21,7 +21,7 @@ RETURNS TABLE (item_key bigint, score float8) LANGUAGE sql AS $$
 	WITH visit AS (
 		SELECT s.user_key AS session, i.item_key, i.ts, i.place - 1 AS place
 		FROM personalize.session s, personalize._session_items(s.items) WITH ORDINALITY AS i(item_key, ts, txid, ordinal, place)
-		WHERE s.events >= 2),
+		WHERE s.second_at <= at AND i.ts <= at),
 	query AS (
 		SELECT key, row_number() OVER (ORDER BY max(n) DESC) - 1 AS j
 		FROM unnest(items) WITH ORDINALITY AS q(key, n) GROUP BY key),
@@ -31,7 +31,7 @@ RETURNS TABLE (item_key bigint, score float8) LANGUAGE sql AS $$
 		FROM query WHERE j < 8),
 	newest AS (
 		SELECT w.*, v.*, row_number() OVER (PARTITION BY key ORDER BY ts DESC) AS n
-		FROM weight w JOIN visit v ON v.item_key = w.key WHERE v.ts <= at),
+		FROM weight w JOIN visit v ON v.item_key = w.key),
 	similar_session AS (
 		SELECT session, min(j) AS j, (array_agg(place ORDER BY j))[1] AS place,
 			sum(w) ^ 2 * exp(-extract(epoch FROM at - max(ts))::float8 / 86400 / 90) * exp(-min(j) / 4.0) AS sim

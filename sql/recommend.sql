@@ -105,8 +105,10 @@ SELECT item_id, reason FROM personalize.similar_items('brand new', 3);
 SELECT item_id, reason FROM personalize.similar_items(2, 3, explain => true);
 SELECT personalize.similar_items(NULL);
 
--- the person's last visit as of a day ago
+-- the person's last visit as of a day ago: nobody had gone on to a second item, then some had
 SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds');
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '150 seconds');
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '10 minutes');
 
 -- explain
 SELECT jsonb_object_keys(explanation) FROM personalize.recommend('eve', 1, explain => true) ORDER BY 1;
@@ -135,7 +137,13 @@ SELECT personalize.grant_consent('often', ARRAY['recommendations']);
 SELECT count(personalize.track('often', 'view_item', 'x', session_id => 'old' || i, ts => now() - interval '1 day')) FROM generate_series(1, 300) i;
 SELECT count(personalize.track('often', 'view_item', item, session_id => 'new' || i)) FROM generate_series(1, 20) i, unnest(ARRAY['p', 'q']) item;
 SELECT roll();
-SELECT count(*) FROM personalize.recommend('often', candidates => ARRAY['p', 'q']);
+SELECT item_id, reason FROM personalize.recommend('often', candidates => ARRAY['p', 'q']) ORDER BY 1;
+
+-- all candidates come back, also what the person has just looked at or the call names
+SELECT item_id, reason FROM personalize.recommend('eve', candidates => ARRAY['1', '2', '5', 'gone', 'brand new']) ORDER BY item_id;
+SELECT count(*), count(DISTINCT item_id), bool_and(score > 0) FROM personalize.recommend(NULL, session_items => ARRAY[1, 2], candidates => ARRAY[1, 2, 3]);
+SELECT item_id FROM personalize.recommend('eve', candidates => ARRAY[1, 2, 5], exclude => ARRAY[2], exclude_seen => '1 day');
+SELECT item_id FROM personalize.similar_items(1, candidates => ARRAY[1, 2]);
 
 -- bounds and mistakes
 SELECT count(*) FROM personalize.recommend('eve', 1000);

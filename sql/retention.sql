@@ -96,6 +96,8 @@ SELECT user_id, signal, value, sum FROM generate_series(1, 2) AS n, LATERAL (SEL
 	LATERAL personalize.features(user_id, NULL, '2020-02-01') AS f WHERE signal IN ('item_affinity', 'search_term') ORDER BY 1, 2, 3;
 SELECT event, sum(count) FROM personalize.item_stat GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM personalize.session;
+-- and nothing is wrong with sessions whose raw events are gone
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 -- history for a day that was dropped makes it anew, and opens days that were thinned
 SELECT happened('ann', ARRAY['view_item'], '2020-01-02 08:00+00');
 SELECT happened('ann', ARRAY['view_item', 'view_item_list'], '2020-01-10 08:00+00');
@@ -103,6 +105,7 @@ SELECT day, rolled, thinned, expired FROM personalize._event_day WHERE day < '20
 SELECT * FROM apply('2020-03-20');
 SELECT roll();
 SELECT roll();
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 -- a rebuild counts what raw events there are, and says since when it is complete
 SELECT personalize.rebuild_processor('profile');
 SELECT roll();
@@ -139,6 +142,7 @@ SELECT count(*) FROM personalize.profile;
 -- sessions and their postings
 SELECT count(*) AS sessions, (SELECT count(*) FROM personalize.posting) AS postings, (SELECT sessions FROM personalize._session_total) AS total FROM personalize.session;
 SELECT * FROM apply('2020-05-20', kinds => '{session}');
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 SELECT count(*) AS sessions, (SELECT count(*) FROM personalize.posting) AS postings, (SELECT sessions FROM personalize._session_total) AS total FROM personalize.session;
 -- people of whom nothing else is known: their decisions go as a whole chain, a refusal stays while silence allows
 SELECT user_id FROM personalize.subject ORDER BY 1;
@@ -167,6 +171,24 @@ SELECT what, removed, result FROM personalize.apply_retention(as_of => '2020-09-
 SELECT what, removed, result FROM personalize.apply_retention(as_of => '2020-09-03', pause => '1 day') WHERE kind = 'session';
 
 SELECT count(*) AS sessions, (SELECT count(*) FROM personalize.posting) AS postings, (SELECT sessions FROM personalize._session_total) AS total FROM personalize.session;
+
+-- sessions that are gone are not missed, damage to what is there is seen
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
+SELECT happened('p' || n, ARRAY['view_item', 'view_item'], '2020-10-01 12:00+00') FROM generate_series(1, 5) AS n;
+SELECT roll();
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
+BEGIN;
+UPDATE personalize.session SET ended = ended + interval '1 second' WHERE user_key = personalize.user_key('p1') AND ended > '2020-09-10';
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
+ROLLBACK;
+BEGIN;
+DELETE FROM personalize.session WHERE user_key = personalize.user_key('p2') AND ended > '2020-09-10';
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
+ROLLBACK;
+BEGIN;
+DELETE FROM personalize.posting;
+SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
+ROLLBACK;
 
 -- a step that fails is undone and told of, the others go on
 SELECT happened('p1', ARRAY['view_item'], ts) FROM unnest('{2020-10-01 12:00+00,2020-10-02 12:00+00}'::timestamptz[]) AS ts;

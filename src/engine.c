@@ -15,6 +15,7 @@
 
 #include "engine.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "counter.h"
@@ -256,6 +257,7 @@ EngineBegin(FunctionCallInfo fcinfo, EngineId id, const EngineArguments *argumen
 	MakeSet(&engine->excluded, excluded, excludedCount);
 	engine->explain = HasArgument(fcinfo, arguments->explain) && PG_GETARG_BOOL(arguments->explain);
 	engine->now = GetNow(fcinfo, arguments->asOf, &engine->hasAsOf);
+	engine->past = engine->hasAsOf && engine->now < GetCurrentTransactionStartTimestamp();
 	engine->snapshot = GetActiveSnapshot();
 	engine->items = ItemReaderBegin(engine->snapshot);
 	engine->picks = palloc(sizeof(EnginePick) * engine->n);
@@ -465,7 +467,8 @@ EngineFill(Engine *engine, const int64 *items, int itemCount)
 
 	if (engine->pickCount >= engine->n)
 		return;
-	for (int i = 0; i < itemCount; i++)
+	/* what is offered comes back, whatever it is offered after */
+	for (int i = 0; i < itemCount && !engine->hasCandidates; i++)
 		KeySetAdd(&engine->excluded, items[i]);
 	categoryCount = CollectCategories(engine, items, itemCount, categories);
 	for (int i = 0; i < categoryCount && engine->pickCount < engine->n; i++)

@@ -96,6 +96,7 @@ typedef struct Engine
 	bool		explain;
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
+	bool		past;			/* as_of is in the past: what happened since does not count */
 	Snapshot	snapshot;
 	ItemReader *items;
 	int			givenCount;
@@ -127,7 +128,7 @@ extern bool EngineOfferAll(Engine *engine, EnginePick *picks, int count);
 /*
  * Fill up with what is popular in favourite categories and those of these items,
  * then overall, then with the candidates or else the newest of the catalogue;
- * not with these items.
+ * not with these items, unless they are candidates.
  */
 extern void EngineFill(Engine *engine, const int64 *items, int itemCount);
 

@@ -97,6 +97,14 @@ COMMENT ON TABLE personalize._event_day IS
 CREATE INDEX _event_day_open ON personalize._event_day (day) WHERE NOT rolled;
 SELECT pg_catalog.pg_extension_config_dump('personalize._event_day', '');
 
+CREATE TABLE personalize._gone (
+	what text PRIMARY KEY,
+	before timestamptz NOT NULL
+);
+COMMENT ON TABLE personalize._gone IS
+	'what retention may have removed: event: raw events that arrived before, session: sessions that ended before that time';
+SELECT pg_catalog.pg_extension_config_dump('personalize._gone', '');
+
 CREATE TABLE personalize.rejected_event (
 	rejected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	txid bigint NOT NULL DEFAULT personalize._event_txid(),

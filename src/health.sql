@@ -170,6 +170,8 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_tables() AS h
 	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_catalogue() AS h
+	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_retention() AS h
 	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,

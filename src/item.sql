@@ -59,12 +59,16 @@ CREATE TABLE personalize.item_sync (
 	updated bigint NOT NULL,
 	unavailable bigint NOT NULL,
 	run_by name NOT NULL DEFAULT current_user,
+	written text[] NOT NULL DEFAULT '{}',
 	CONSTRAINT item_sync_pkey PRIMARY KEY (source, run_by)
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.item_sync', '');
 COMMENT ON TABLE personalize.item_sync IS 'what sync_items last did with each source, for each role that ran it';
 COMMENT ON COLUMN personalize.item_sync.run_by IS
 	'the role that ran it: its mapping holds for this role alone, which is also the only one that may change the row';
+
+COMMENT ON COLUMN personalize.item_sync.written IS
+	'the columns of the catalogue that came from the source; one that no longer does goes back to its default';
 
 -- A mapping decides which columns are copied with the rights of who runs it, so
 -- nobody writes one that another role obeys.
@@ -193,11 +197,19 @@ CREATE FUNCTION personalize._text_array(list jsonb) RETURNS text[]
 $$;
 COMMENT ON FUNCTION personalize._text_array(jsonb) IS 'a JSON list of labels as text[]; a single one as a list of one';
 
+-- What a column of the catalogue holds if nobody says otherwise, as SQL.
+CREATE FUNCTION personalize._item_default(item_column text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE item_column WHEN 'available' THEN 'true' WHEN 'hidden' THEN 'false' ELSE 'NULL' END
+$$;
+COMMENT ON FUNCTION personalize._item_default(text) IS 'SQL of the default of a catalogue column that sync_items may write';
+
 -- Reads the source with the caller's rights and writes the catalogue with the
 -- caller's rights too: calling it gives nobody more than they have.  One call
 -- runs at a time, so that two never write the same rows in different orders.
 CREATE FUNCTION personalize.sync_items(source regclass, mapping jsonb DEFAULT NULL, mode text DEFAULT 'full',
-	changed_column name DEFAULT NULL, OUT inserted bigint, OUT updated bigint, OUT unavailable bigint)
+	changed_column name DEFAULT NULL, dry_run boolean DEFAULT false,
+	OUT inserted bigint, OUT updated bigint, OUT unavailable bigint, OUT sellable bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 	-- a source is remembered by its name
 	SET quote_all_identifiers = off
@@ -209,6 +221,8 @@ DECLARE
 	wanted jsonb;
 	id_expression text;
 	columns text[] := '{}';
+	reset text[];
+	rows_read bigint;
 	expressions text[] := '{}';
 	changed_type text;
 	since_clause text := 'true';
@@ -228,7 +242,9 @@ BEGIN
 		RAISE EXCEPTION 'mode "%" is unknown', mode
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use full or incremental.';
 	END IF;
-	LOCK TABLE personalize.item_sync IN SHARE ROW EXCLUSIVE MODE;
+	IF dry_run IS NOT true THEN
+		LOCK TABLE personalize.item_sync IN SHARE ROW EXCLUSIVE MODE;
+	END IF;
 	SELECT * INTO last_sync FROM personalize.item_sync i WHERE i.source = source_name AND i.run_by = current_user;
 	IF mapping IS NULL AND NOT FOUND THEN
 		SELECT i.run_by INTO problem FROM personalize.item_sync i
@@ -281,6 +297,13 @@ BEGIN
 		END IF;
 	END LOOP;
 
+	-- what the last run wrote, whoever ran it, and this one does not
+	reset := ARRAY(
+		SELECT w FROM (
+			SELECT i.written FROM personalize.item_sync i
+			WHERE i.source = source_name ORDER BY i.last_run_at DESC LIMIT 1) l, unnest(l.written) AS w
+		WHERE w <> ALL (columns || 'created_at'::text));
+
 	IF changed_column IS NOT NULL THEN
 		PERFORM personalize._check_source_column(source, changed_column);
 		SELECT format_type(a.atttypid, NULL) INTO changed_type
@@ -304,7 +327,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the column that says when a row last changed.';
 	END IF;
 	IF mode = 'incremental' AND last_sync.changed_until IS NOT NULL
-		AND last_sync.changed_column = changed_column AND last_sync.mapping = wanted THEN
+		AND last_sync.changed_column = changed_column AND last_sync.mapping = wanted AND reset = '{}' THEN
 		since_clause := format('(s.%1$I >= %2$L::%3$s OR s.%1$I IS NULL)',
 			changed_column, last_sync.changed_until, changed_type);
 	END IF;
@@ -319,28 +342,19 @@ BEGIN
 			FROM source_row
 			WHERE octet_length(item_id) BETWEEN 1 AND 512
 			ORDER BY item_id%6$s
-		), written AS (
-			INSERT INTO personalize.item AS i (item_id%6$s, source)
-			SELECT u.item_id%7$s, $1
+		), outcome AS MATERIALIZED (
+			SELECT u.*, i.item_id IS NULL AS is_new, %8$s AS is_available, %9$s AS is_hidden,
+				i.item_id IS NULL OR i.vanished_at IS NOT NULL OR i.source IS DISTINCT FROM $1%7$s AS differs
 			FROM usable u
 			LEFT JOIN personalize.item i ON i.item_id = u.item_id
-			WHERE i.item_id IS NULL OR i.vanished_at IS NOT NULL OR i.source IS DISTINCT FROM $1%8$s
-			ORDER BY u.item_id COLLATE "C"
-			ON CONFLICT (item_id) DO UPDATE SET
-				source = $1,
-				updated_at = now(),
-				vanished_at = NULL,
-				available = %9$s%10$s
-			RETURNING i.xmax = 0 AS is_new
-		), gone AS (
-			UPDATE personalize.item i SET available = false, vanished_at = now(), updated_at = now()
-			WHERE $2 AND i.source = $1 AND i.vanished_at IS NULL
-				AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)
-			RETURNING 1
-		)
+		), written AS (%10$s), gone AS (%11$s)
 		SELECT (SELECT count(*) FROM written WHERE is_new),
 			(SELECT count(*) FROM written WHERE NOT is_new),
 			(SELECT count(*) FROM gone),
+			(SELECT count(*) FROM outcome WHERE is_available AND NOT is_hidden)
+				+ (SELECT count(*) FROM personalize.item i WHERE NOT $2 AND i.source = $1 AND i.available AND NOT i.hidden
+					AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)),
+			(SELECT count(*) FROM usable),
 			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512 IS NOT TRUE),
 			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512) - (SELECT count(*) FROM usable),
 			(SELECT changed_until FROM reached)
@@ -351,22 +365,58 @@ BEGIN
 		since_clause,
 		until_expression,
 		coalesce((SELECT string_agg(', ' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
-		coalesce((SELECT string_agg(', u.' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
 		coalesce((SELECT string_agg(format(' OR i.%1$s IS DISTINCT FROM u.%1$s', x), '' ORDER BY o)
-			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'created_at'), ''),
-		CASE WHEN 'available' = ANY (columns) THEN 'EXCLUDED.available' ELSE 'i.available OR i.vanished_at IS NOT NULL' END,
-		coalesce((SELECT string_agg(format(', %1$s = EXCLUDED.%1$s', x), '' ORDER BY o)
-			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), ''))
-		INTO inserted, updated, unavailable, skipped, doubled, changed_until
+			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'created_at'), '')
+			|| coalesce((SELECT string_agg(format(' OR i.%I IS DISTINCT FROM %s', x, personalize._item_default(x)), '') FROM unnest(reset) AS x), ''),
+		CASE WHEN 'available' = ANY (columns) THEN 'u.available' WHEN 'available' = ANY (reset) THEN 'true'
+			ELSE '(i.item_id IS NULL OR i.available OR i.vanished_at IS NOT NULL)' END,
+		CASE WHEN 'hidden' = ANY (columns) THEN 'u.hidden' WHEN 'hidden' = ANY (reset) THEN 'false'
+			ELSE 'coalesce(i.hidden, false)' END,
+		CASE WHEN dry_run THEN 'SELECT is_new FROM outcome WHERE differs' ELSE format($sql$
+			INSERT INTO personalize.item AS i (item_id%1$s, source)
+			SELECT u.item_id%2$s, $1
+			FROM outcome u WHERE u.differs
+			ORDER BY u.item_id COLLATE "C"
+			ON CONFLICT (item_id) DO UPDATE SET
+				source = $1,
+				updated_at = now(),
+				vanished_at = NULL,
+				available = %3$s%4$s
+			RETURNING i.xmax = 0 AS is_new$sql$,
+			coalesce((SELECT string_agg(', ' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
+			coalesce((SELECT string_agg(', u.' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
+			CASE WHEN 'available' = ANY (columns) THEN 'EXCLUDED.available' WHEN 'available' = ANY (reset) THEN 'true'
+				ELSE 'i.available OR i.vanished_at IS NOT NULL' END,
+			coalesce((SELECT string_agg(format(', %1$s = EXCLUDED.%1$s', x), '' ORDER BY o)
+				FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), '')
+				|| coalesce((SELECT string_agg(format(', %I = %s', x, personalize._item_default(x)), '')
+					FROM unnest(reset) AS x WHERE x <> 'available'), '')) END,
+		CASE WHEN dry_run THEN $sql$
+			SELECT FROM personalize.item i
+			WHERE $2 AND i.source = $1 AND i.vanished_at IS NULL
+				AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)$sql$ ELSE $sql$
+			UPDATE personalize.item i SET available = false, vanished_at = now(), updated_at = now()
+			WHERE $2 AND i.source = $1 AND i.vanished_at IS NULL
+				AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)
+			RETURNING 1$sql$ END)
+		INTO inserted, updated, unavailable, sellable, rows_read, skipped, doubled, changed_until
 		USING source_name, mode = 'full';
 
-	INSERT INTO personalize.item_sync AS i
-		VALUES (source_name, wanted, changed_column, changed_until, mode, now(), inserted, updated, unavailable)
-		ON CONFLICT ON CONSTRAINT item_sync_pkey DO UPDATE SET
-			mapping = EXCLUDED.mapping, changed_column = EXCLUDED.changed_column,
-			changed_until = EXCLUDED.changed_until, last_mode = EXCLUDED.last_mode,
-			last_run_at = EXCLUDED.last_run_at, inserted = EXCLUDED.inserted,
-			updated = EXCLUDED.updated, unavailable = EXCLUDED.unavailable;
+	IF dry_run IS NOT true THEN
+		INSERT INTO personalize.item_sync AS i (source, mapping, changed_column, changed_until, last_mode, last_run_at,
+				inserted, updated, unavailable, written)
+			VALUES (source_name, wanted, changed_column, changed_until, mode, now(), inserted, updated, unavailable, columns)
+			ON CONFLICT ON CONSTRAINT item_sync_pkey DO UPDATE SET
+				mapping = EXCLUDED.mapping, changed_column = EXCLUDED.changed_column,
+				changed_until = EXCLUDED.changed_until, last_mode = EXCLUDED.last_mode,
+				last_run_at = EXCLUDED.last_run_at, inserted = EXCLUDED.inserted,
+				updated = EXCLUDED.updated, unavailable = EXCLUDED.unavailable, written = EXCLUDED.written;
+	END IF;
+	IF rows_read >= 10 AND sellable < rows_read / 5 THEN
+		RAISE WARNING 'only % of % items of "%" may be returned by engines', sellable, rows_read, source
+			USING DETAIL = 'The others are not available, or hidden.',
+				HINT = 'Look at what "available" and "hidden" are mapped to; try a mapping with dry_run => true.';
+	END IF;
 	IF skipped > 0 THEN
 		RAISE WARNING '% rows of "%" have no usable id and were left out', skipped, source
 			USING DETAIL = 'An id has 1 to 512 bytes.';
@@ -376,8 +426,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name) IS
-	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; returns how many rows it inserted, updated and made unavailable';
+COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name, boolean) IS
+	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written';
 
 CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -389,25 +439,83 @@ $$;
 COMMENT ON FUNCTION personalize._item_attributes(jsonb) IS
 	'the attributes of an object of upsert_items: those it names as such and every key the catalogue has no column for';
 
-CREATE FUNCTION personalize.upsert_items(items jsonb, OUT inserted bigint, OUT updated bigint)
+-- available and hidden are read as sync_items reads them: a number is a stock.
+CREATE FUNCTION personalize._item_flag(value jsonb) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE jsonb_typeof(value) WHEN 'number' THEN (value #>> '{}')::numeric > 0
+		WHEN 'null' THEN NULL ELSE (value #>> '{}')::boolean END
+$$;
+COMMENT ON FUNCTION personalize._item_flag(jsonb) IS 'available or hidden of an object of upsert_items; a number is true above 0';
+
+CREATE FUNCTION personalize._item_problem(object jsonb) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	field text;
+	content jsonb;
+	kind text;
+	fits boolean;
+BEGIN
+	IF (jsonb_typeof(object) = 'object' AND jsonb_typeof(object -> 'item_id') IN ('string', 'number')
+		AND octet_length(object ->> 'item_id') BETWEEN 1 AND 512) IS NOT TRUE THEN
+		RETURN format('no usable item_id, a string of 1 to 512 bytes or a number, in %s', left(object::text, 100));
+	END IF;
+	FOR field, content, kind IN
+		SELECT e.key, e.value, jsonb_typeof(e.value) FROM jsonb_each(object) AS e
+		WHERE e.key IN ('category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at')
+			AND jsonb_typeof(e.value) <> 'null'
+		ORDER BY e.key
+	LOOP
+		fits := CASE field
+			WHEN 'attributes' THEN kind = 'object'
+			WHEN 'tags' THEN kind <> 'object' AND NOT coalesce(content @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")', false)
+			ELSE kind NOT IN ('object', 'array') END;
+		IF fits AND kind = 'string' OR kind = 'boolean' OR field = 'created_at' THEN
+			BEGIN
+				CASE field
+					WHEN 'price' THEN fits := fits AND (content #>> '{}')::numeric NOT IN ('NaN', 'Infinity', '-Infinity');
+					WHEN 'available', 'hidden' THEN PERFORM personalize._item_flag(content);
+					WHEN 'created_at' THEN PERFORM (content #>> '{}')::timestamptz;
+					ELSE NULL;
+				END CASE;
+			EXCEPTION WHEN data_exception THEN
+				fits := false;
+			END;
+		END IF;
+		IF NOT fits THEN
+			RETURN format('%s of "%s" is not %s: %s', field, object ->> 'item_id', CASE field
+				WHEN 'attributes' THEN 'a JSON object' WHEN 'tags' THEN 'a list of labels' WHEN 'price' THEN 'a number'
+				WHEN 'created_at' THEN 'a time' WHEN 'available' THEN 'true, false or a stock'
+				WHEN 'hidden' THEN 'true or false' ELSE 'a text' END, left(content::text, 100));
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION personalize._item_problem(jsonb) IS 'why an object of upsert_items cannot be taken; NULL: it can';
+
+CREATE FUNCTION personalize.upsert_items(items jsonb, OUT inserted bigint, OUT updated bigint, OUT rejected bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	list jsonb := CASE jsonb_typeof(items) WHEN 'object' THEN jsonb_build_array(items) ELSE items END;
 	new_ids jsonb;
 	old_ids text[];
-	problem record;
+	problems text;
 BEGIN
 	IF items IS NULL OR jsonb_typeof(list) <> 'array' THEN
 		RAISE EXCEPTION 'items must be a JSON array of objects' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	SELECT number, object INTO problem
-		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
-		WHERE jsonb_typeof(object) <> 'object' OR (jsonb_typeof(object -> 'item_id') IN ('string', 'number')
-			AND octet_length(object ->> 'item_id') BETWEEN 1 AND 512) IS NOT TRUE
-		ORDER BY number LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'item % has no usable item_id: %', problem.number, left(problem.object::text, 100)
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'An id is a string of 1 to 512 bytes or a number.';
+	-- what cannot be taken is left out and said, as other calls about many do
+	SELECT coalesce(jsonb_agg(object ORDER BY number) FILTER (WHERE reason IS NULL), '[]'), count(reason),
+			string_agg(format('Item %s: %s.', number, reason), E'\n' ORDER BY number) FILTER (WHERE reason IS NOT NULL AND place <= 10)
+		INTO list, rejected, problems
+		FROM (
+			SELECT *, count(reason) OVER (ORDER BY number) AS place
+			FROM (
+				SELECT l.number, l.object, personalize._item_problem(l.object) AS reason
+				FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)) AS checked) AS counted;
+	IF rejected > 0 THEN
+		RAISE WARNING '% items were rejected, % were taken', rejected, jsonb_array_length(list)
+			USING DETAIL = problems || CASE WHEN rejected > 10 THEN E'\n…' ELSE '' END;
 	END IF;
 
 	-- the last object of an id counts
@@ -431,8 +539,8 @@ BEGIN
 		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', (object ->> 'price')::numeric,
 			object ->> 'currency', personalize._text_array(object -> 'tags'),
 			personalize._item_attributes(object),
-			coalesce((object ->> 'available')::boolean, true),
-			coalesce((object ->> 'hidden')::boolean, false),
+			coalesce(personalize._item_flag(object -> 'available'), true),
+			coalesce(personalize._item_flag(object -> 'hidden'), false),
 			coalesce((object ->> 'created_at')::timestamptz, now())
 		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
 		WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_id = object ->> 'item_id')
@@ -454,8 +562,8 @@ BEGIN
 		tags = CASE WHEN o ? 'tags' THEN personalize._text_array(o -> 'tags') ELSE i.tags END,
 		attributes = CASE WHEN o -> 'attributes' = 'null' THEN personalize._item_attributes(o)
 			ELSE nullif(coalesce(i.attributes, '{}') || coalesce(personalize._item_attributes(o), '{}'), '{}') END,
-		available = coalesce((o ->> 'available')::boolean, i.available),
-		hidden = coalesce((o ->> 'hidden')::boolean, i.hidden),
+		available = coalesce(personalize._item_flag(o -> 'available'), i.available),
+		hidden = coalesce(personalize._item_flag(o -> 'hidden'), i.hidden),
 		created_at = coalesce((o ->> 'created_at')::timestamptz, i.created_at),
 		updated_at = now()
 		FROM jsonb_array_elements(list) AS o
@@ -464,13 +572,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.upsert_items(jsonb) IS
-	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts; returns how many were inserted and updated';
+	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts. available as a number is a stock: true above 0. Returns how many were inserted and updated, and how many rejected because a field cannot be read: these are left out, and a WARNING names item and field of the first ten. Error 22023 if items is no array';
 
 REVOKE EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
 	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
-	personalize.sync_items(regclass, jsonb, text, name), personalize.upsert_items(jsonb) FROM PUBLIC;
+	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
+	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
 	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
-	personalize.sync_items(regclass, jsonb, text, name), personalize.upsert_items(jsonb)
+	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
+	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb)
 	TO personalize_app, personalize_admin;
 

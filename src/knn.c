@@ -20,7 +20,10 @@
  * item weighs longWeight idf^idfPower, and counts as if it came right after the
  * items of the session.
  *
- * One index scan per query item and no other reads: an entry of a posting list
+ * What is asked for a time in the past is answered as if nothing had happened
+ * since, from the sessions themselves (session_past.c).
+ *
+ * Otherwise one index scan per query item and no other reads: an entry of a posting list
  * carries the items around it.  Chunks are copied out of the buffers, at most
  * 32 lists of 256 entries of 116 bytes: 0.9 MB, and as much again for the tables
  * of sessions and items; with the parameters as shipped a tenth of that.
@@ -36,6 +39,7 @@
 #include "port/pg_bitutils.h"
 #include "posting.h"
 #include "session_index.h"
+#include "session_past.h"
 #include "topk.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -196,11 +200,12 @@ ReadPostings(Scoring *scoring, const KnnSource *source, int itemIndex)
 {
 	const QueryItem *item = &scoring->items[itemIndex];
 	int			left = scoring->params.postings;
+	int			kept = POSTING_KEPT;	/* what lies behind depends on the batches */
 	double		weight = 0;
 	KnnChunk	chunk;
 
 	source->seek(source->state, item->itemKey);
-	while (left > 0 && source->next(source->state, &chunk))
+	while (left > 0 && kept > 0 && source->next(source->state, &chunk))
 	{
 		PostingReader reader;
 		PostingEntry entry;
@@ -208,9 +213,9 @@ ReadPostings(Scoring *scoring, const KnnSource *source, int itemIndex)
 
 		StoredRowBegin(&row, STORED_POSTING, (int64[]) {item->itemKey, chunk.number});
 		PostingReaderBegin(&reader, chunk.data, chunk.length);
-		if (left == scoring->params.postings)
+		if (kept == POSTING_KEPT)
 			weight = ItemWeight(scoring, item, reader.header.sessions);
-		while (left > 0 && PostingReaderNext(&reader, &entry))
+		for (; left > 0 && kept > 0 && PostingReaderNext(&reader, &entry); kept--)
 		{
 			if (entry.ts > scoring->query->now)
 				continue;
@@ -346,11 +351,17 @@ static int
 Score(Scoring *scoring, const KnnSource *source, KnnItem *results)
 {
 	const KnnParams *params = &scoring->params;
+	int64		items[MAX_QUERY_ITEMS];
 	TopkEntry  *chosen;
 	int			chosenCount;
 	int			most;
 
 	CollectQueryItems(scoring);
+	for (int i = 0; i < scoring->itemCount; i++)
+		items[i] = scoring->items[i].itemKey;
+	scoring->sessionCount = (double) source->prepare(source->state, items, scoring->itemCount);
+	if (scoring->sessionCount <= 0)
+		return 0;
 	for (int d = 1; d <= POSTING_WINDOW; d++)
 	{
 		scoring->forward[d] = exp(-d / params->forwardDecay);
@@ -389,14 +400,11 @@ KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results)
 	int			count;
 
 	CheckQuery(query);
-	if (source->sessionCount <= 0)
-		return 0;
 	context = AllocSetContextCreate(caller, "personalize score", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	scoring = palloc0(sizeof(Scoring));
 	scoring->query = query;
 	scoring->params = *query->params;
-	scoring->sessionCount = (double) source->sessionCount;
 	count = Score(scoring, source, results);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -408,7 +416,15 @@ typedef struct TableSource
 {
 	KeyedTable *postings;
 	Snapshot	snapshot;
+	int64		sessions;
 } TableSource;
+
+/* Nothing needs to be done. */
+static int64
+TablePrepare(void *state, const int64 *items, int itemCount)
+{
+	return ((TableSource *) state)->sessions;
+}
 
 /* Go to an item's newest chunk. */
 static void
@@ -446,7 +462,8 @@ int
 KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results)
 {
 	TableSource table;
-	KnnSource	source = {.state = &table,.seek = TableSeek,.next = TableNext};
+	KnnSource	source = {.state = &table,.prepare = TablePrepare,.seek = TableSeek,.next = TableNext};
+	TimestampTz newest;
 	KnnQuery	complete = *query;
 	KnnParams	params;
 	int			count;
@@ -458,7 +475,10 @@ KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results)
 	}
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);
-	source.sessionCount = SessionIndexTotal(snapshot);
+	table.sessions = SessionIndexTotal(snapshot, &newest);
+	/* when everything had happened by then, the table says the same */
+	if (query->past && query->now < newest)
+		return KnnScoreFrom(SessionPastSource(query->now, snapshot), &complete, *results);
 	table.snapshot = snapshot;
 	table.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
 	count = KnnScoreFrom(&source, &complete, *results);

@@ -45,6 +45,7 @@ typedef struct KnnQuery
 	const int64 *excluded;		/* sessions that may not vote: the caller's own (NeighbourSession) */
 	int			excludedCount;
 	TimestampTz now;			/* sessions after it are not seen */
+	bool		past;			/* nor what happened since in those before */
 	bool		allowLast;		/* items[0] itself may come back */
 	int			maxResults;		/* the best so many, 1..KNN_MAX_RESULTS */
 	const KnnParams *params;	/* NULL: those of this database */
@@ -74,11 +75,11 @@ typedef struct KnnChunk
 	int32		number;
 } KnnChunk;
 
-/* Where postings come from: the table, or a trial's memory. */
+/* Where postings come from: the table, the sessions of then, or a trial's memory. */
 typedef struct KnnSource
 {
 	void	   *state;
-	int64		sessionCount;
+	int64		(*prepare) (void *state, const int64 *items, int itemCount); /* how many sessions there are */
 	void		(*seek) (void *state, int64 itemKey);
 	bool		(*next) (void *state, KnnChunk *chunk); /* newest first */
 } KnnSource;

@@ -136,6 +136,7 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	query.items = KeysFromArray(PG_GETARG_ARRAYTYPE_P(0), &query.itemCount);
 	query.maxResults = PG_GETARG_INT32(1);
 	query.now = PG_ARGISNULL(2) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
+	query.past = query.now < GetCurrentTransactionStartTimestamp();
 	query.allowLast = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	count = KnnScore(&query, GetActiveSnapshot(), &results);
 	for (int i = 0; i < count; i++)

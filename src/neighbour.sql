@@ -4,6 +4,7 @@ CREATE TABLE personalize.session (
 	given boolean NOT NULL,
 	session_key bigint NOT NULL,
 	ended timestamptz NOT NULL,
+	second_at timestamptz NOT NULL,
 	events integer NOT NULL,
 	consent integer NOT NULL,
 	items bytea NOT NULL,
@@ -18,6 +19,7 @@ COMMENT ON COLUMN personalize.session.given IS 'true: the application gave a ses
 COMMENT ON COLUMN personalize.session.session_key IS
 	'key of session_id; where none was given, the time of the first event in microseconds since 2000-01-01 UTC';
 COMMENT ON COLUMN personalize.session.ended IS 'time of the last event so far';
+COMMENT ON COLUMN personalize.session.second_at IS 'time of its second event, infinity: there is none';
 COMMENT ON COLUMN personalize.session.events IS 'number of events that count; from two on it has postings';
 COMMENT ON COLUMN personalize.session.consent IS 'purposes that all its events allow, the bits of purpose.bit';
 COMMENT ON COLUMN personalize.session.items IS
@@ -39,10 +41,13 @@ COMMENT ON COLUMN personalize.posting.data IS 'packed, read it with _posting_ent
 
 CREATE TABLE personalize._session_total (
 	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-	sessions bigint NOT NULL
+	sessions bigint NOT NULL,
+	newest timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('personalize._session_total', '');
 COMMENT ON TABLE personalize._session_total IS 'number of sessions that have postings';
+COMMENT ON COLUMN personalize._session_total.newest IS
+	'no session has an event later than that; one that has gone may have had';
 
 CREATE FUNCTION personalize._posting_entries(data bytea, item_key bigint DEFAULT NULL, chunk integer DEFAULT NULL,
 	OUT session bigint, OUT ts timestamptz, OUT place integer,
@@ -64,7 +69,7 @@ CREATE FUNCTION personalize.verify_index(
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_verify_index' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.verify_index() IS
-	'rebuilds sessions and postings from the raw events in memory and on disk, compares, changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different';
+	'compares sessions with the raw events they are made of, and postings with the sessions; changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different. A session whose raw events retention has removed is taken as it is';
 
 REVOKE ALL ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
 	personalize._session_items(bytea, bigint, boolean, bigint),

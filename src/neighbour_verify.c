@@ -2,10 +2,14 @@
  * neighbour_verify.c
  *		verify_index(): are sessions and postings what the raw events say?
  *
- * The raw events that the processor has seen are sorted into sessions, these
- * are compared with the table's rows and taken apart into postings, and these
- * are sorted and compared too.  Both sorts spill to disk, so memory stays within
+ * The raw events that the processor has seen are sorted into sessions and these
+ * compared with the table's rows; the rows are taken apart into postings, and
+ * these sorted and compared too.  Both sorts spill to disk, so memory stays within
  * maintenance_work_mem.  All is read under one snapshot and nothing is locked.
+ *
+ * Retention removes raw events and sessions, each in its own time.  A session that
+ * began before the raw events are complete, or ended before sessions are, is taken
+ * as it is.
  */
 #include "postgres.h"
 
@@ -16,6 +20,7 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "funcapi.h"
+#include "gone.h"
 #include "keyed.h"
 #include "miscadmin.h"
 #include "neighbour.h"
@@ -30,6 +35,9 @@
 #include "utils/tuplesort.h"
 
 PG_FUNCTION_INFO_V1(personalize_verify_index);
+
+/* How much later than it arrived an event may have happened, by its own clock. */
+#define MAX_AHEAD USECS_PER_DAY
 
 /* Entries compared per item: more than a list ever holds is not needed. */
 #define MAX_COMPARED (2 * POSTING_KEPT)
@@ -74,8 +82,11 @@ typedef struct Verification
 	VerifySort	entries;
 	KeyedTable *sessions;
 	KeyedTable *postings;
+	TimestampTz eventsSince;	/* raw events are complete from here on */
+	TimestampTz sessionsSince;	/* and sessions that ended from here on */
 	int64		indexed;		/* sessions that have postings */
 	int64		sessionsMatched;
+	int64		sessionsComparable;
 	int64		itemsMatched;
 	VerifyCount sessionCount;
 	VerifyCount itemCount;
@@ -170,7 +181,7 @@ SortEvents(Verification *verification)
 static bool
 SameSession(const Session *a, const Session *b)
 {
-	if (a->ended != b->ended || a->events != b->events || a->consent != b->consent ||
+	if (a->ended != b->ended || a->secondAt != b->secondAt || a->events != b->events || a->consent != b->consent ||
 		a->itemCount != b->itemCount)
 		return false;
 	for (int i = 0; i < a->itemCount; i++)
@@ -211,32 +222,56 @@ SortPostings(Verification *verification, const Session *session)
 	}
 }
 
+/* True if all that a session was made of must be there, and it too. */
+static bool
+IsComparable(const Verification *verification, const Session *session)
+{
+	return session->itemCount > 0 && session->items[0].ts >= verification->eventsSince &&
+		session->ended >= verification->sessionsSince;
+}
+
+/*
+ * Find the row of a session; that of one without an id may have begun earlier, in
+ * events that are gone.
+ */
+static bool
+FindSession(Verification *verification, const Session *expected, Session *found)
+{
+	Datum		keys[3] = {Int64GetDatum(expected->userKey), BoolGetDatum(expected->given),
+	Int64GetDatum(expected->sessionKey)};
+	TupleTableSlot *slot;
+
+	KeyedSeek(verification->sessions, verification->snapshot, 3, keys,
+			  expected->given ? BTEqualStrategyNumber : BTLessEqualStrategyNumber);
+	slot = KeyedNext(verification->sessions, BackwardScanDirection);
+	if (slot == NULL || !SessionTryReadRow(slot, found, "it counts as wrong"))
+		return false;
+	return found->sessionKey == expected->sessionKey ||
+		(!IsComparable(verification, found) && found->ended >= expected->ended);
+}
+
 /* Compare one expected session with the table. */
 static void
 CheckSession(Verification *verification, const Session *expected)
 {
-	Datum		keys[3] = {Int64GetDatum(expected->userKey), BoolGetDatum(expected->given),
-	Int64GetDatum(expected->sessionKey)};
-	MemoryContext caller = MemoryContextSwitchTo(verification->unitContext);
-	TupleTableSlot *slot;
+	MemoryContext caller;
+	Session    *found;
 
-	verification->sessionCount.expected++;
-	KeyedSeek(verification->sessions, verification->snapshot, 3, keys, BTEqualStrategyNumber);
-	slot = KeyedNext(verification->sessions, ForwardScanDirection);
-	if (slot == NULL)
+	if (!IsComparable(verification, expected))
+		return;
+	caller = MemoryContextSwitchTo(verification->unitContext);
+	found = palloc(sizeof(Session));
+	if (!FindSession(verification, expected, found))
+	{
+		verification->sessionCount.expected++;
 		verification->sessionCount.wrong++;
-	else
-	{
-		Session    *found = palloc(sizeof(Session));
-
-		verification->sessionsMatched++;
-		if (!SessionTryReadRow(slot, found, "it counts as wrong") || !SameSession(expected, found))
-			verification->sessionCount.wrong++;
 	}
-	if (SessionIsIndexed(expected))
+	else if (IsComparable(verification, found))
 	{
-		verification->indexed++;
-		SortPostings(verification, expected);
+		verification->sessionCount.expected++;
+		verification->sessionsMatched++;
+		if (!SameSession(expected, found))
+			verification->sessionCount.wrong++;
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(verification->unitContext);
@@ -246,13 +281,11 @@ CheckSession(Verification *verification, const Session *expected)
 static void
 CheckSessions(Verification *verification)
 {
-	static const Oid types[SORTED_ENTRY_COLUMNS] = {INT8OID, INT8OID, INT8OID, BYTEAOID};
 	Session    *session = palloc(sizeof(Session));
 	int64		givenKey = 0;
 	bool		begun = false;
 	const Datum *values;
 
-	SortBegin(&verification->entries, types, SORTED_ENTRY_COLUMNS, ENTRY_SORT_KEYS);
 	while ((values = SortNext(&verification->events)) != NULL)
 	{
 		int64		userKey = DatumGetInt64(values[SORTED_USER]);
@@ -279,6 +312,45 @@ CheckSessions(Verification *verification)
 	}
 	if (begun)
 		CheckSession(verification, session);
+}
+
+/* Count the sessions that are in use, and sort the postings they should have. */
+static void
+ReadSessions(Verification *verification)
+{
+	static const Oid types[SORTED_ENTRY_COLUMNS] = {INT8OID, INT8OID, INT8OID, BYTEAOID};
+	VerifyCount *count = &verification->sessionCount;
+	TupleTableSlot *slot;
+
+	SortBegin(&verification->entries, types, SORTED_ENTRY_COLUMNS, ENTRY_SORT_KEYS);
+	KeyedSeek(verification->sessions, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(verification->sessions, ForwardScanDirection)) != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(verification->unitContext);
+		Session    *session = palloc(sizeof(Session));
+		bool		whole = SessionTryReadRow(slot, session, "its places in lists count as wrong");
+
+		/* a restricted one is kept, though its events do not count */
+		if (!whole)
+			count->found++;
+		else if ((session->consent & CONSENT_RECOMMENDATIONS) != 0)
+		{
+			count->found++;
+			if (IsComparable(verification, session))
+				verification->sessionsComparable++;
+			else
+				count->expected++;
+		}
+		if (whole && SessionIsIndexed(session))
+		{
+			verification->indexed++;
+			SortPostings(verification, session);
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(verification->unitContext);
+		CHECK_FOR_INTERRUPTS();
+	}
+	count->wrong += verification->sessionsComparable - verification->sessionsMatched;
 	tuplesort_performsort(verification->entries.sort);
 }
 
@@ -382,26 +454,6 @@ CheckItems(Verification *verification)
 		CheckItem(verification, itemKey, expected, count);
 }
 
-/* Count the sessions that are in use. */
-static int64
-CountSessions(KeyedTable *table, Snapshot snapshot)
-{
-	int64		count = 0;
-	TupleTableSlot *slot;
-
-	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
-	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
-	{
-		bool		isNull;
-		int32		consent = DatumGetInt32(slot_getattr(slot, SESSION_CONSENT, &isNull));
-
-		/* a restricted one is kept, though its events do not count */
-		count += (consent & CONSENT_RECOMMENDATIONS) != 0;
-		CHECK_FOR_INTERRUPTS();
-	}
-	return count;
-}
-
 /* Count runs of rows with the same first key column. */
 static int64
 CountItems(KeyedTable *table, Snapshot snapshot)
@@ -446,6 +498,7 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	Verification verification = {0};
 	VerifyCount total;
+	TimestampTz newest;
 
 	InitMaterializedSRF(fcinfo, 0);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -455,15 +508,19 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	verification.sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
 	verification.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
 
+	verification.eventsSince = GoneEventsBefore();
+	if (verification.eventsSince != DT_NOBEGIN)
+		verification.eventsSince += MAX_AHEAD;
+	verification.sessionsSince = GoneSessionsBefore();
+
 	SortEvents(&verification);
 	CheckSessions(&verification);
+	ReadSessions(&verification);
 	CheckItems(&verification);
-	verification.sessionCount.found = CountSessions(verification.sessions, verification.snapshot);
-	verification.sessionCount.wrong += verification.sessionCount.found - verification.sessionsMatched;
 	verification.itemCount.found = CountItems(verification.postings, verification.snapshot);
 	verification.itemCount.wrong += verification.itemCount.found - verification.itemsMatched;
 	total.expected = verification.indexed;
-	total.found = SessionIndexTotal(verification.snapshot);
+	total.found = SessionIndexTotal(verification.snapshot, &newest);
 	total.wrong = total.expected != total.found;
 
 	PutResult(output, "sessions", &verification.sessionCount);

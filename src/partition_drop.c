@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "gone.h"
 #include "lock_try.h"
 #include "miscadmin.h"
 #include "partition.h"
@@ -131,5 +132,6 @@ PartitionDrop(int32 day)
 		SpiUtilCommand(psprintf("DROP TABLE personalize.%s", name));
 	}
 	SpiUtilRun(&plan, "DELETE FROM personalize._event_day WHERE day = $1", 1, types, values, NULL, false);
+	GoneNoteEvents((day + 1) * USECS_PER_DAY);
 	return true;
 }

@@ -104,7 +104,7 @@ CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
 	('item', 'the catalogue'), ('item_sync', 'the catalogue'),
 	('item_stat', 'counters of items'), ('_popular', 'counters of items'), ('_popular_state', 'counters of items'),
 	('_session_total', 'a counter'),
-	('_event_day', 'positions'), ('processor', 'positions'), ('processor_position', 'positions'),
+	('_event_day', 'positions'), ('_gone', 'positions'), ('processor', 'positions'), ('processor_position', 'positions'),
 	('_incarnation', 'positions'), ('_item_stat_fold', 'positions'), ('_retention_state', 'positions'),
 	('_maintenance', 'definitions');
 COMMENT ON VIEW personalize._impersonal_table IS

@@ -51,22 +51,23 @@ typedef enum PopularColumn
 } PopularColumn;
 
 /*
- * The decayed sums per item: from $1 to $2, half-life $3 in seconds.  Purchases
- * that were all refunded leave a sum that is not quite zero, and its sign is
- * chance; such an item has no score.
+ * The decayed sums per item: from $1 to $2, half-life $3 in seconds.  What is
+ * summed are whole parts of 10^-10, so the sum does not depend on the order of rows.
+ * Purchases that were all refunded may leave some, no more than are lost by
+ * rounding; such an item has no score.
  */
 #define TRENDING_SQL \
 	"SELECT s.item_key, s.score, i.category FROM (" \
-	" SELECT v.item_key, sum(v.value) AS score, sum(abs(v.value)) AS gross FROM (" \
-	"  SELECT t.item_key, t.count * e.weight::float8 * power(2::float8, -greatest(0," \
+	" SELECT v.item_key, sum(v.value)::float8 / 1e10 AS score, count(*) AS rows FROM (" \
+	"  SELECT t.item_key, greatest(-9e18, least(9e18, 1e10::float8 * t.count * e.weight::float8 * power(2::float8, -greatest(0," \
 	"    extract(epoch FROM $2 - t.pane_start)::float8 -" \
-	"    CASE WHEN t.pane_start < f.folded_before THEN 43200 ELSE 1800 END) / $3) AS value" \
+	"    CASE WHEN t.pane_start < f.folded_before THEN 43200 ELSE 1800 END) / $3)))::bigint AS value" \
 	"   FROM personalize.item_stat t JOIN personalize.event_type e USING (event)" \
 	"   LEFT JOIN personalize._item_stat_fold f ON true" \
 	"   WHERE t.pane_start > $1 AND t.pane_start <= $2 AND e.weight <> 0) v" \
 	"  GROUP BY v.item_key) s" \
 	" LEFT JOIN personalize.item i ON i.item_key = s.item_key" \
-	" WHERE s.score > 1e-12 * s.gross AND (i.available AND NOT i.hidden) IS NOT FALSE"
+	" WHERE s.score > 0.5e-10 * s.rows AND (i.available AND NOT i.hidden) IS NOT FALSE"
 
 /* Copy the (item_key, score) rows of SPI's result into a context. */
 static PopularList

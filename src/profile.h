@@ -53,6 +53,12 @@ typedef struct ProfileView
  */
 extern ProfileView *ProfileLoad(int64 userKey, int32 purposes);
 
+/*
+ * The recent items of a user at a time in the past, from the raw events that exist,
+ * and beyond them from what is remembered now; no features.
+ */
+extern ProfileView *ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf);
+
 /* The signal of a feature; NULL if the view must not show it. */
 extern const Signal *ProfileSignal(const ProfileView *view, uint64 featureKey);
 

@@ -21,6 +21,7 @@
 #include "counter.h"
 #include "key.h"
 #include "keyed.h"
+#include "miscadmin.h"
 #include "personalize.h"
 #include "processor.h"
 #include "relation.h"
@@ -234,17 +235,12 @@ ShowRecent(ProfileView *view, const ProfileRecent *recent)
 	}
 }
 
-/* Load what is known of a user now. */
-ProfileView *
-ProfileLoad(int64 userKey, int32 purposes)
+/* Begin a view of a user. */
+static ProfileView *
+CreateView(int64 userKey, int32 purposes)
 {
 	ProfileView *view = palloc0(sizeof(ProfileView));
-	ProfileRecent recent;
-	Tail		tail;
-	StoredRow	row;
 
-	recent.count = 0;
-	memset(&tail, 0, sizeof(tail));
 	view->userKey = userKey;
 	view->restricted = RestrictionOf(userKey);
 	view->purposes = purposes & ~view->restricted;
@@ -252,6 +248,18 @@ ProfileLoad(int64 userKey, int32 purposes)
 	view->lastSeen = DT_NOBEGIN;
 	view->snapshot = GetActiveSnapshot();
 	view->signals = SignalSetGet();
+	return view;
+}
+
+/* Load what is known of a user now. */
+ProfileView *
+ProfileLoad(int64 userKey, int32 purposes)
+{
+	ProfileView *view = CreateView(userKey, purposes);
+	ProfileRecent recent = {.count = 0};
+	Tail		tail = {0};
+	StoredRow	row;
+
 	if (view->purposes == 0)
 		return view;
 	FeatureValueTrimCache();
@@ -263,6 +271,55 @@ ProfileLoad(int64 userKey, int32 purposes)
 	StoredRowEnd(&row);
 	ShowRecent(view, &recent);
 	view->mask &= ~view->restricted;
+	return view;
+}
+
+/* Leave out what was later. */
+static void
+CutRecent(ProfileRecent *recent, TimestampTz asOf)
+{
+	int			first = 0;
+
+	while (first < recent->count && recent->items[first].ts > asOf)
+		first++;
+	recent->count -= first;
+	memmove(recent->items, recent->items + first, sizeof(ProfileItem) * recent->count);
+}
+
+/* Load the recent items of a user at a time in the past. */
+ProfileView *
+ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf)
+{
+	ProfileView *view = CreateView(userKey, purposes);
+	EventScanOptions options = {.snapshot = view->snapshot,.ofUser = true,.userKey = userKey,
+	.allDays = true};
+	ProfileRecent recent = {.count = 0};
+	Tail		tail = {0};
+	EventScan  *scan;
+	EventRow	row;
+	StoredRow	stored;
+
+	if (view->purposes == 0)
+		return view;
+	FeatureValueTrimCache();
+	ProfileDeltaInit(&tail.delta, userKey);
+	StoredRowBegin(&stored, STORED_PROFILE, &userKey);
+	ReadStored(view, &recent);
+	StoredRowEnd(&stored);
+	view->features = NULL;
+	CutRecent(&recent, asOf);
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.ts <= asOf)
+			AddToTail(&tail, view, &row);
+	}
+	EventScanEnd(scan);
+	if (tail.collector.items != NULL)
+		ItemReaderEnd(tail.collector.items);
+	ProfileRecentAdd(&recent, tail.delta.recent, tail.delta.recentCount);
+	ShowRecent(view, &recent);
 	return view;
 }
 

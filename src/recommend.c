@@ -130,12 +130,51 @@ LoadVisitor(Engine *engine, int userArgument, int sessionArgument, Visitor *visi
 	}
 	if (visitor->personal)
 	{
-		visitor->profile = ProfileLoad(visitor->userKey, CONSENT_RECOMMENDATIONS);
+		visitor->profile = engine->past ?
+			ProfileLoadPast(visitor->userKey, CONSENT_RECOMMENDATIONS, engine->now) :
+			ProfileLoad(visitor->userKey, CONSENT_RECOMMENDATIONS);
 		engine->stale = visitor->profile->stale;
 		SplitRecent(engine, visitor);
 	}
 	if (visitor->itemCount == 0)
 		engine->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
+}
+
+/* Add a session to a list of different ones. */
+static int
+AddSession(int64 *sessions, int count, int64 session)
+{
+	for (int i = 0; i < count; i++)
+		if (sessions[i] == session)
+			return count;
+	sessions[count] = session;
+	return count + 1;
+}
+
+/*
+ * The sessions with an id that the visitor was in at a time in the past.  Rows
+ * tell when one ended, but not whether there was anything between its items;
+ * the raw events do.
+ */
+static int
+CollectPastSessions(const Engine *engine, const Visitor *visitor, int64 *sessions, int count)
+{
+	EventScanOptions options = {.snapshot = engine->snapshot,.ofUser = true,
+	.userKey = visitor->userKey,.allDays = true,.since = engine->now - NEIGHBOUR_SESSION_GAP};
+	bool	   *counts = NeighbourEventTypes();
+	EventScan  *scan = EventScanBegin(&options);
+	EventRow	row;
+
+	while (count <= MAX_OWN_SESSIONS && EventScanNext(scan, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.hasSession && row.ts >= options.since && row.ts <= engine->now &&
+			row.event >= 0 && counts[row.event] && NeighbourShard(&row) >= 0)
+			count = AddSession(sessions, count, NeighbourSession(visitor->userKey, row.sessionKey));
+	}
+	EventScanEnd(scan);
+	pfree(counts);
+	return count;
 }
 
 /* The visitor's own sessions, whose votes would be for what they just saw. */
@@ -158,11 +197,11 @@ CollectOwnSessions(const Engine *engine, const Visitor *visitor, int64 *sessions
 		TimestampTz ended;
 
 		SessionReadTimes(slot, &sessionKey, &ended);
-		if (ended >= engine->now - NEIGHBOUR_SESSION_GAP)
+		if (ended >= engine->now - NEIGHBOUR_SESSION_GAP && !(engine->past && ended > engine->now))
 			sessions[count++] = NeighbourSession(visitor->userKey, sessionKey);
 	}
 	KeyedClose(table);
-	return count;
+	return engine->past ? CollectPastSessions(engine, visitor, sessions, count) : count;
 }
 
 /* Exclude what the visitor has had to do with in that time up to now, or as_of. */
@@ -204,10 +243,12 @@ ExcludeSeen(Engine *engine, const Visitor *visitor, const Interval *interval)
 static void
 OfferNeighbours(Engine *engine, KnnQuery *query, EngineReason reason)
 {
-	bool		selective = engine->filter || engine->hasCandidates ||
+	/* looking again is costly in the past */
+	bool		selective = engine->filter || engine->hasCandidates || engine->past ||
 		(engine->preferences && engine->preferences->count > 0);
 
 	query->now = engine->now;
+	query->past = engine->past;
 	query->maxResults = selective ? KNN_MAX_RESULTS :
 		Min(KNN_MAX_RESULTS, engine->n + engine->excluded.count + engine->n / 2 + 10);
 	for (;;)
@@ -275,6 +316,8 @@ personalize_similar_items(PG_FUNCTION_ARGS)
 	int64		itemKey = EngineGetKey(engine, 0);
 	KnnQuery	query = {.items = &itemKey,.itemCount = 1};
 
+	/* no item is like itself */
+	KeySetAdd(&engine->excluded, itemKey);
 	OfferNeighbours(engine, &query, REASON_SIMILAR_TO);
 	EngineFill(engine, &itemKey, 1);
 	return EngineEnd(engine);

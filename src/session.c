@@ -63,6 +63,7 @@ SessionInit(Session *session, int64 userKey, bool given, int64 sessionKey)
 	session->given = given;
 	session->sessionKey = given ? sessionKey : DT_NOEND;
 	session->ended = DT_NOBEGIN;
+	session->secondAt = DT_NOEND;
 	session->events = 0;
 	session->consent = -1;
 	ItemPointerSetInvalid(&session->tid);
@@ -111,10 +112,25 @@ KeepItem(Session *session, const SessionItem *item)
 		session->itemCount++;
 }
 
+/* The time of a session's first event: the first kept item's. */
+static inline TimestampTz
+FirstAt(const Session *session)
+{
+	return session->itemCount > 0 ? session->items[0].ts : DT_NOEND;
+}
+
+/* Take two more times of events in, the earlier one first. */
+static inline void
+KeepSecond(Session *session, TimestampTz first, TimestampTz second)
+{
+	session->secondAt = Min(Min(session->secondAt, second), Max(FirstAt(session), first));
+}
+
 /* Add one event. */
 void
 SessionAdd(Session *session, const SessionItem *item, int32 consent)
 {
+	KeepSecond(session, item->ts, DT_NOEND);
 	KeepItem(session, item);
 	session->ended = Max(session->ended, item->ts);
 	session->events = Min(session->events, PG_INT32_MAX - 1) + 1;
@@ -127,6 +143,7 @@ SessionAdd(Session *session, const SessionItem *item, int32 consent)
 void
 SessionMerge(Session *session, const Session *other)
 {
+	KeepSecond(session, FirstAt(other), other->secondAt);
 	for (int i = 0; i < other->itemCount; i++)
 		KeepItem(session, &other->items[i]);
 	session->ended = Max(session->ended, other->ended);
@@ -146,6 +163,24 @@ SessionNumber(const Session *session)
 	identity[8] = session->given;
 	BytesPut(identity + 9, (uint64) session->sessionKey, 8);
 	return (int64) KeyHash(identity, sizeof(identity));
+}
+
+/* Was a row's session indexed then? */
+bool
+SessionRowWasIndexed(TupleTableSlot *slot, TimestampTz asOf)
+{
+	bool		isNull;
+
+	return DatumGetTimestampTz(slot_getattr(slot, SESSION_SECOND_AT, &isNull)) <= asOf &&
+		(DatumGetInt32(slot_getattr(slot, SESSION_CONSENT, &isNull)) & CONSENT_RECOMMENDATIONS) != 0;
+}
+
+/* Leave out the items that it came to later. */
+void
+SessionCut(Session *session, TimestampTz asOf)
+{
+	while (session->itemCount > 0 && session->items[session->itemCount - 1].ts > asOf)
+		session->itemCount--;
 }
 
 /* Fill the columns of its row. */
@@ -173,6 +208,7 @@ SessionFormRow(const Session *session, Datum *values)
 	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
 	values[SESSION_SESSION_KEY - 1] = Int64GetDatum(session->sessionKey);
 	values[SESSION_ENDED - 1] = TimestampTzGetDatum(session->ended);
+	values[SESSION_SECOND_AT - 1] = TimestampTzGetDatum(session->secondAt);
 	values[SESSION_EVENTS - 1] = Int32GetDatum(session->events);
 	values[SESSION_CONSENT - 1] = Int32GetDatum(session->consent);
 	values[SESSION_ITEMS - 1] = PointerGetDatum(packed);
@@ -285,6 +321,7 @@ ReadRow(TupleTableSlot *slot, Session *session, const char *remedy)
 	session->given = DatumGetBool(slot->tts_values[SESSION_GIVEN - 1]);
 	session->sessionKey = DatumGetInt64(slot->tts_values[SESSION_SESSION_KEY - 1]);
 	session->ended = DatumGetTimestampTz(slot->tts_values[SESSION_ENDED - 1]);
+	session->secondAt = DatumGetTimestampTz(slot->tts_values[SESSION_SECOND_AT - 1]);
 	session->events = DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
 	session->consent = DatumGetInt32(slot->tts_values[SESSION_CONSENT - 1]);
 	session->tid = slot->tts_tid;

@@ -21,11 +21,12 @@ typedef enum SessionColumn
 	SESSION_GIVEN,
 	SESSION_SESSION_KEY,
 	SESSION_ENDED,
+	SESSION_SECOND_AT,
 	SESSION_EVENTS,
 	SESSION_CONSENT,
 	SESSION_ITEMS
 } SessionColumn;
-#define SESSION_COLUMN_COUNT 7
+#define SESSION_COLUMN_COUNT 8
 
 /* A session keeps its first so many items; what a robot visits after them is counted only. */
 #define SESSION_MAX_ITEMS 64
@@ -44,8 +45,9 @@ typedef struct SessionItem
 
 /*
  * A session.  Its items are a set: per item the first event, and of these the
- * first SESSION_MAX_ITEMS.  Both are minima, so sessions can be built from events
- * and merged in any order with the same result.
+ * first SESSION_MAX_ITEMS.  Both are minima, and so is the second smallest time,
+ * so sessions can be built from events and merged in any order with the same
+ * result; and what one was at an earlier time can be told from what it is now.
  */
 typedef struct Session
 {
@@ -53,6 +55,7 @@ typedef struct Session
 	bool		given;			/* sessionKey is the application's */
 	int64		sessionKey;		/* else the first event's ts */
 	TimestampTz ended;
+	TimestampTz secondAt;		/* of its second event; DT_NOEND: there is none */
 	int32		events;
 	int32		consent;		/* purposes that all events allow */
 	ItemPointerData tid;		/* of its row */
@@ -94,6 +97,10 @@ SessionIsIndexed(const Session *session)
 	return session->events >= SESSION_MIN_EVENTS && session->itemCount > 0 &&
 		(session->consent & CONSENT_RECOMMENDATIONS) != 0;
 }
+
+/* Was it indexed then, by the columns alone; and what it was: its items up to then. */
+extern bool SessionRowWasIndexed(TupleTableSlot *slot, TimestampTz asOf);
+extern void SessionCut(Session *session, TimestampTz asOf);
 
 /* To and from the columns of its row. */
 extern void SessionFormRow(const Session *session, Datum *values);

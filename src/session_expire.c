@@ -7,6 +7,7 @@
 #include "session_expire.h"
 
 #include "access/stratnum.h"
+#include "gone.h"
 #include "miscadmin.h"
 #include "session_index.h"
 #include "utils/snapmgr.h"
@@ -75,5 +76,7 @@ SessionExpire(SessionExpiry *expiry)
 
 		WalkSessions(index->sessions, index->snapshot, expiry, index);
 		SessionIndexEnd(index);
+		if (expiry->sessions > 0)
+			GoneNoteSessions(expiry->before);
 	}
 }

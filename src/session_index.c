@@ -23,11 +23,13 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "posting.h"
+#include "posting_gather.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* Entries gathered when a list is made anew: what is kept and a surplus. */
 #define REFILL_ENTRIES (POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL - 1)
@@ -35,12 +37,8 @@
 /* An item whose list is made anew. */
 typedef struct Refill
 {
-	int64		itemKey;		/* hash key, first */
+	PostingGather list;			/* first: it begins with the hash key */
 	int64		added;			/* sessions that came, less those that went */
-	int64		sessions;
-	PostingEntry *entries;
-	int			count;			/* up to twice REFILL_ENTRIES */
-	TimestampTz oldest;			/* there are REFILL_ENTRIES that are not older */
 } Refill;
 
 /* Changes to postings that have not been written yet. */
@@ -52,6 +50,7 @@ typedef struct SessionIndexChanges
 	int			count;
 	int			capacity;
 	int64		sessionsAdded;
+	TimestampTz newest;			/* end of the sessions that came */
 	Refill	   *refills;		/* items whose list must be made anew */
 	int			refillCount;
 	SessionIndexLosses losses;
@@ -73,6 +72,7 @@ SessionIndexBegin(void)
 	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
 											 ALLOCSET_DEFAULT_SIZES);
 	changes->postings = KeyedOpen("posting", "posting_pkey", RowExclusiveLock);
+	changes->newest = DT_NOBEGIN;
 	changes->capacity = 1024;
 	changes->changes = palloc_array(PostingChange, changes->capacity);
 	return index;
@@ -216,6 +216,8 @@ SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 		if (newSession && old[i].sessionKey == newSession->sessionKey)
 			same = &old[i];
 	WriteRows(index, old, oldCount, newSession, same);
+	if (newSession)
+		changes->newest = Max(changes->newest, newSession->ended);
 
 	if (newSession && SessionIsIndexed(newSession))
 	{
@@ -249,7 +251,7 @@ AddRefill(SessionIndexChanges *changes, int from, int until)
 	Refill	   *refill = &changes->refills[changes->refillCount++];
 
 	memset(refill, 0, sizeof(Refill));
-	refill->itemKey = changes->changes[from].itemKey;
+	refill->list.itemKey = changes->changes[from].itemKey;
 	for (int i = from; i < until; i++)
 	{
 		const PostingChange *change = &changes->changes[i];
@@ -291,57 +293,21 @@ ApplyChanges(SessionIndex *index)
 	MemoryContextDelete(itemContext);
 }
 
-/* Gather the entries of one session for the lists that are made anew. */
-static void
-RefillFromSession(HTAB *refills, const Session *session)
-{
-	int64		items[SESSION_MAX_ITEMS];
-
-	for (int place = 0; place < session->itemCount; place++)
-		items[place] = session->items[place].itemKey;
-	for (int place = 0; place < session->itemCount; place++)
-	{
-		Refill	   *refill = hash_search(refills, &items[place], HASH_FIND, NULL);
-		uint8	   *packed;
-		const uint8 *next;
-		int			length;
-
-		if (refill == NULL)
-			continue;
-		refill->sessions++;
-		if (session->items[place].ts < refill->oldest)
-			continue;
-		packed = palloc(POSTING_ENTRY_MAX);
-		length = PostingPackEntry(items, session->itemCount, place, session->items[place].ts,
-								  SessionNumber(session), packed);
-		next = packed;
-		PostingNextEntry(&next, packed + length, &refill->entries[refill->count++]);
-		if (refill->count < 2 * REFILL_ENTRIES)
-			continue;
-		qsort(refill->entries, refill->count, sizeof(PostingEntry), PostingCompareEntries);
-		for (int i = REFILL_ENTRIES; i < refill->count; i++)
-			pfree(unconstify(uint8 *, refill->entries[i].data));
-		refill->count = REFILL_ENTRIES;
-		refill->oldest = refill->entries[REFILL_ENTRIES - 1].ts;
-	}
-}
-
 /* Write a list anew. */
 static void
 WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
 {
-	const uint8 *packed[2 * REFILL_ENTRIES];
-	int			count;
+	PostingGather *list = &refill->list;
+	const uint8 *packed[REFILL_ENTRIES];
 	int64		before;
 
-	qsort(refill->entries, refill->count, sizeof(PostingEntry), PostingCompareEntries);
-	count = Min(refill->count, REFILL_ENTRIES);
-	for (int i = 0; i < count; i++)
-		packed[i] = refill->entries[i].data;
-	before = PostingReplace(changes->postings, snapshot, refill->itemKey, packed, count,
-							refill->sessions);
+	PostingGatherFinish(list);
+	for (int i = 0; i < list->count; i++)
+		packed[i] = list->entries[i].data;
+	before = PostingReplace(changes->postings, snapshot, list->itemKey, packed, list->count,
+							list->sessions);
 	changes->losses.refilled++;
-	changes->losses.missing += Max(0, Min(before + refill->added, POSTING_KEPT) - count);
+	changes->losses.missing += Max(0, Min(before + refill->added, POSTING_KEPT) - list->count);
 }
 
 /*
@@ -366,12 +332,12 @@ RefillLists(SessionIndex *index)
 	KeySetInit(&items, changes->refillCount);
 	for (int i = 0; i < changes->refillCount; i++)
 	{
-		Refill	   *refill = hash_search(refills, &changes->refills[i].itemKey, HASH_ENTER, NULL);
+		int64		itemKey = changes->refills[i].list.itemKey;
+		Refill	   *refill = hash_search(refills, &itemKey, HASH_ENTER, NULL);
 
-		*refill = changes->refills[i];
-		refill->entries = palloc_array(PostingEntry, 2 * REFILL_ENTRIES);
-		refill->oldest = DT_NOBEGIN;
-		KeySetAdd(&items, refill->itemKey);
+		PostingGatherInit(&refill->list, itemKey, REFILL_ENTRIES);
+		refill->added = changes->refills[i].added;
+		KeySetAdd(&items, itemKey);
 	}
 
 	CommandCounterIncrement();
@@ -386,7 +352,7 @@ RefillLists(SessionIndex *index)
 		{
 			if (SessionTryReadRow(slot, session, "it is left out of lists that are made anew") &&
 				SessionIsIndexed(session))
-				RefillFromSession(refills, session);
+				PostingGatherSession(refills, session);
 		}
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -396,18 +362,18 @@ RefillLists(SessionIndex *index)
 	/* changes are sorted, and so are the items here: rows are written in key order */
 	for (int i = 0; i < changes->refillCount; i++)
 		WriteRefill(changes, GetActiveSnapshot(),
-					hash_search(refills, &changes->refills[i].itemKey, HASH_FIND, NULL));
+					hash_search(refills, &changes->refills[i].list.itemKey, HASH_FIND, NULL));
 	PopActiveSnapshot();
 	hash_destroy(refills);
 }
 
-/* Add to the number of all sessions. */
+/* Add to the number of all sessions, and remember the end of the newest. */
 static void
-AddToTotal(Snapshot snapshot, int64 added)
+AddToTotal(Snapshot snapshot, int64 added, TimestampTz newest)
 {
 	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", RowExclusiveLock);
 	TupleTableSlot *slot;
-	Datum		values[2];
+	Datum		values[3];
 	bool		isNull;
 
 	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
@@ -416,13 +382,17 @@ AddToTotal(Snapshot snapshot, int64 added)
 	if (slot)
 	{
 		ItemPointerData tid = slot->tts_tid;
+		TimestampTz before = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
 
 		values[1] = Int64GetDatum(DatumGetInt64(slot_getattr(slot, 2, &isNull)) + added);
-		KeyedUpdate(total, &tid, values, NULL);
+		values[2] = TimestampTzGetDatum(Max(before, newest));
+		if (added != 0 || newest > before)
+			KeyedUpdate(total, &tid, values, NULL);
 	}
 	else
 	{
 		values[1] = Int64GetDatum(added);
+		values[2] = TimestampTzGetDatum(newest);
 		KeyedInsert(total, values, NULL);
 	}
 	KeyedClose(total);
@@ -438,8 +408,8 @@ SessionIndexEnd(SessionIndex *index)
 	ApplyChanges(index);
 	if (changes->refillCount > 0)
 		RefillLists(index);
-	if (changes->sessionsAdded != 0)
-		AddToTotal(index->snapshot, changes->sessionsAdded);
+	if (changes->sessionsAdded != 0 || changes->newest != DT_NOBEGIN)
+		AddToTotal(index->snapshot, changes->sessionsAdded, changes->newest);
 	KeyedClose(changes->postings);
 	KeyedClose(index->sessions);
 	losses = changes->losses;
@@ -451,7 +421,7 @@ SessionIndexEnd(SessionIndex *index)
 
 /* Number of sessions that have postings. */
 int64
-SessionIndexTotal(Snapshot snapshot)
+SessionIndexTotal(Snapshot snapshot, TimestampTz *newest)
 {
 	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", AccessShareLock);
 	TupleTableSlot *slot;
@@ -460,8 +430,12 @@ SessionIndexTotal(Snapshot snapshot)
 
 	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
 	slot = KeyedNext(total, ForwardScanDirection);
+	*newest = DT_NOBEGIN;
 	if (slot)
+	{
 		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
+		*newest = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
+	}
 	KeyedClose(total);
 	return sessions;
 }

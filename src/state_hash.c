@@ -130,7 +130,7 @@ static const StateTable stateTables[] = {
 		" FROM personalize._popular p"},
 	{"session",
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
-		" 'ended', s.ended, 'events', s.events, 'consent', s.consent, 'items',"
+		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
 		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
 		" FROM personalize.session s"},
@@ -177,6 +177,7 @@ static const StateTable stateTables[] = {
 	{"erasure", NULL, "receipts of erasures"},
 	{"_shipped", NULL, "what security_check() compares the catalogue with"},
 	{"_event_day", NULL, "days that have a partition, which may be empty"},
+	{"_gone", NULL, "up to when retention has removed events and sessions"},
 	{"_incarnation", NULL, "transaction ids: the lives of this database"},
 	{"processor_position", NULL, "transaction ids: how far each processor has read"},
 	{"_item_stat_fold", NULL, "up to when item_stat has been folded"},

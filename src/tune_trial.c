@@ -283,6 +283,13 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 	return trial;
 }
 
+/* Everything is there; a KnnSource. */
+static int64
+TrialPrepare(void *state, const int64 *items, int itemCount)
+{
+	return ((TuneTrial *) state)->indexed;
+}
+
 /* Find an item's entries; a KnnSource. */
 static void
 TrialSeek(void *state, int64 itemKey)
@@ -374,7 +381,7 @@ Foretell(TuneTrial *trial, const KnnSource *source, const KnnParams *params,
 TuneQuality
 TuneTrialEvaluate(TuneTrial *trial, const KnnParams *params, int half, int maxPredictions)
 {
-	KnnSource	source = {.state = trial,.sessionCount = trial->indexed,
+	KnnSource	source = {.state = trial,.prepare = TrialPrepare,
 	.seek = TrialSeek,.next = TrialNext};
 	TuneQuality quality = {0};
 

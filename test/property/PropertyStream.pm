@@ -11,7 +11,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(make_stream tell erased_of count_messages);
+our @EXPORT_OK = qw(make_stream tell erased_of count_messages asked_of);
 
 # A string as SQL and as JSON; neither has control characters in it.
 sub literal
@@ -429,6 +429,26 @@ sub count_messages
 	$count += @{ $_->{messages} // [] } + ($_->{what} eq 'transaction' ? @{ $_->{calls}[0]{messages} } + @{ $_->{calls}[1]{messages} } : 0)
 	  for @$operations;
 	return $count;
+}
+
+# A few people and items of a stream, as two arrays in SQL: whom and what readers are asked about.
+sub asked_of
+{
+	my ($operations, $most) = @_;
+	my (%users, %items);
+
+	for my $message (map { @{ $_->{messages} // [] } } @$operations)
+	{
+		next if $message->{bad};
+		$users{ $message->{id} } = 1;
+		$items{$_} = 1 for grep { defined } $message->{item}, map { $_->{item} } @{ $message->{items} // [] };
+	}
+	return map {
+		my @ids = sort keys %$_;
+		# not the first ones only, which are of one kind
+		my $step = @ids > $most ? int(@ids / $most) : 1;
+		array('text', map { $ids[ $_ * $step ] } 0 .. (@ids < $most ? $#ids : $most - 1));
+	} \%users, \%items;
 }
 
 # By person, the place in the stream from which on the world without the erased knows of them.

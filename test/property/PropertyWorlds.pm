@@ -4,7 +4,8 @@
 # Both are made once and emptied before each stream.  Each is told its part of
 # many streams by one psql, the two at the same time, and says after each stream
 # the hash of every table: every second time as it stands, with events that no
-# processor has counted yet, and always with all counted.  In the first round the dictionary of texts
+# processor has counted yet, and always with all counted.  Once in each stream
+# readers are asked about some people and items, now and as of some time.  In the first round the dictionary of texts
 # is left out: which texts it has depends on what has been counted.
 package PropertyWorlds;
 
@@ -15,7 +16,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use IPC::Run;
 use PostgreSQL::Test::Utils;
-use PropertyStream qw(make_stream tell erased_of count_messages);
+use PropertyStream qw(make_stream tell erased_of count_messages asked_of);
 use Time::HiRes qw(time);
 
 my $directory = dirname(abs_path(__FILE__));
@@ -61,17 +62,20 @@ sub stream
 # What comes at the end of a stream: tables not empty, and hashes, twice.
 sub closing
 {
-	my ($self, $seed) = @_;
+	my ($self, $seed, $operations) = @_;
+	my ($users, $items) = asked_of($operations, 4);
+	my $asked = "SELECT 'asked', $seed, name, hash FROM property.answers($users, $items);\n";
 	my $scrub = "SELECT FROM personalize.scrub_erased(files => false);\n";
 
 	return $scrub
 	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
 	  # of every second stream, for the time's sake
-	  . ($seed % 2 ? '' : "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n")
+	  . ($seed % 2 ? '' : "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n" . $asked)
 	  . "SELECT personalize.enable_processor(name) FROM unnest('{profile,item_stat,neighbour}'::text[]) AS name;\n"
 	  . "SELECT FROM personalize.rollup_now();\n"
 	  . $scrub
-	  . "SELECT 'rolled', $seed, name, hash FROM property.hashes('{}', date_trunc('day', now()));\n";
+	  . "SELECT 'rolled', $seed, name, hash FROM property.hashes('{}', date_trunc('day', now()));\n"
+	  . ($seed % 2 ? $asked : '');
 }
 
 # Let the psql of each world run its script; their output, by world.
@@ -98,20 +102,20 @@ sub play
 	return @run;
 }
 
-# Read what a world said of its streams into {seed}{round}{table}.
+# Read what a world said of its streams into {seed}{round}{table or reader}.
 sub read_answer
 {
 	my ($run) = @_;
 	my %answer;
 
-	while ($run->{out} =~ /^(filled|tail|rolled)\|(\d+)\|(\w+)\|(\w*)$/mg)
+	while ($run->{out} =~ /^(filled|tail|rolled|asked)\|(\d+)\|(\w+)\|(\w*)$/mg)
 	{
 		$answer{$2}{$1}{$3} = $4;
 	}
 	return \%answer;
 }
 
-# Tables in which the worlds differ after a stream, as "round table".
+# Tables and readers in which the worlds differ after a stream, as "round table".
 sub compare
 {
 	my ($left, $right, $operations) = @_;
@@ -120,12 +124,13 @@ sub compare
 	return ('nothing: a world did not get to its end') unless $left->{rolled} && $right->{rolled};
 	# the scores of those who came back, seconds ago, change by the second
 	my $returns = grep { $_->{what} eq 'return' } @$operations;
-	for my $round ('tail', 'rolled')
+	for my $round ('tail', 'rolled', 'asked')
 	{
-		for my $table (sort keys %{ $left->{$round} // {} })
+		my %tables = (%{ $left->{$round} // {} }, %{ $right->{$round} // {} });
+		for my $table (sort keys %tables)
 		{
 			next if $table eq '_popular' && $returns;
-			push @different, "$round $table" if $left->{$round}{$table} ne ($right->{$round}{$table} // '');
+			push @different, "$round $table" if ($left->{$round}{$table} // '') ne ($right->{$round}{$table} // '');
 		}
 	}
 	return @different;
@@ -144,7 +149,7 @@ sub try
 		for my $world (0, 1)
 		{
 			my $thorough = $scripts[$world] eq '' ? 'true' : 'false';
-			$scripts[$world] .= "SELECT FROM property.reset($thorough);\n" . join('', tell($streams->{$seed}, $world == 0)) . $self->closing($seed)
+			$scripts[$world] .= "SELECT FROM property.reset($thorough);\n" . join('', tell($streams->{$seed}, $world == 0)) . $self->closing($seed, $streams->{$seed})
 			  . ($option{append} // '');
 		}
 	}
@@ -158,7 +163,8 @@ sub try
 	my $errors = join('', map { $run[$_]{err} =~ s/^(?=.)/$self->{databases}[$_]: /mgr } 0, 1);
 	# what is popular changes with the hour
 	return $self->try($streams, %option) if int(time() / 3600) != $hour;
-	return { different => \%result, errors => $errors, filled => { map { $_ => $answer[0]{$_}{filled} } keys %$streams } };
+	return { different => \%result, errors => $errors, filled => { map { $_ => $answer[0]{$_}{filled} } keys %$streams },
+		answers => { map { $_ => $answer[0]{$_}{asked} } keys %$streams } };
 }
 
 # The same for one stream, with the server stopped and started in its middle.
@@ -177,7 +183,7 @@ sub try_with_restart
 		push @first, "SELECT FROM property.reset(true);\n" . join('', @sql[ 0 .. $middle - 1 ])
 		  # what was committed so far must survive the crash
 		  . "SET synchronous_commit = on;\nDROP TABLE IF EXISTS property.flushed;\nCREATE TABLE property.flushed ();\n";
-		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed);
+		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed, $operations);
 	}
 	my @before = $self->play(@first);
 	$self->{node}->stop($mode);
@@ -187,7 +193,7 @@ sub try_with_restart
 	my $errors = join('', map { $_->{err} } @before, @after);
 	return $self->try_with_restart($seed, $mode) if int(time() / 3600) != $hour;
 	return { different => { $seed => [ compare($answer[0]{$seed} // {}, $answer[1]{$seed} // {}, $operations) ] },
-		errors => $errors, filled => { $seed => $answer[0]{$seed}{filled} } };
+		errors => $errors, filled => { $seed => $answer[0]{$seed}{filled} }, answers => { $seed => $answer[0]{$seed}{asked} } };
 }
 
 # True if a stream still fails.
@@ -253,7 +259,7 @@ sub explain
 	my %tables = map { (split / /)[1] => 1 } @{ $result->{different}{2} };
 	$text .= 'shrunk to ' . @$operations . ' operations, ' . count_messages($operations) . " messages:\n"
 	  . join('', tell($operations, 1)) . "differs in: @{ $result->{different}{2} }\n";
-	for my $table (sort keys %tables)
+	for my $table (sort grep { !/^(now|past|later)_/ } keys %tables)
 	{
 		my @rows = map { { map { $_ => 1 } split /\n/, $self->{node}->safe_psql($_,
 			"SELECT personalize._canonical_rows('$table', date_trunc('day', now()))") } } @{ $self->{databases} };

@@ -31,6 +31,48 @@ CREATE FUNCTION property.hashes(left_out text[], as_of timestamptz) RETURNS TABL
 	WHERE t.exempt_because IS NULL AND t.table_name <> ALL (left_out)
 $$;
 
+-- What readers say of some people and items, in the past, now and later, by reader.
+-- Scores of now change by the second, and so may the order of items whose scores are
+-- equal: only which items there are is compared.  What is newest depends on when
+-- somebody first named it, and texts on what has been counted.
+CREATE FUNCTION property.engines(users text[], items text[], at timestamptz) RETURNS TABLE (reader text, answer text) LANGUAGE sql AS $$
+	SELECT 'recommend', concat_ws(' ', u, e.rank, e.item_key, e.score, e.reason)
+		FROM unnest(users) AS u, personalize.recommend(u, 15, as_of => at) AS e WHERE e.reason NOT LIKE 'newest%'
+	UNION ALL
+	SELECT 'similar_items', concat_ws(' ', i, e.rank, e.item_key, e.score, e.reason)
+		FROM unnest(items) AS i, personalize.similar_items(i, 10, as_of => at) AS e WHERE e.reason NOT LIKE 'newest%'
+	UNION ALL
+	SELECT 'session_neighbours', concat_ws(' ', e.item_key, e.score, e.because)
+		FROM personalize.session_neighbours(items::personalize.entity_id[], 30, at) AS e
+	UNION ALL
+	SELECT 'trending', concat_ws(' ', e.rank, e.item_key, e.score)
+		FROM personalize.trending(50, '2 days', as_of => at) AS e
+	UNION ALL
+	SELECT 'bought_together', concat_ws(' ', e.rank, e.item_key, e.score, e.reason)
+		FROM personalize.bought_together(items::personalize.entity_id[], as_of => at) AS e
+	UNION ALL
+	SELECT 'features', concat_ws(' ', u, f.signal, f.count, f.sum, f.decayed)
+		FROM unnest(users) AS u, personalize.features(u, NULL, at, 'personalization') AS f
+$$;
+CREATE FUNCTION property.answers(users text[], items text[]) RETURNS TABLE (name text, hash text) LANGUAGE sql AS $$
+	SELECT a.name, md5(string_agg(a.answer, ',' ORDER BY a.answer))
+	FROM (
+		SELECT t.name || '_' || e.reader AS name, e.answer
+		FROM (VALUES ('past', date_trunc('hour', now()) - interval '3 days 17 minutes'),
+				('later', date_trunc('day', now()) + interval '2 days')) AS t (name, at),
+			LATERAL property.engines(users, items, t.at) AS e
+		UNION ALL
+		SELECT 'now_recommend', concat_ws(' ', u, e.item_key)
+			FROM unnest(users) AS u, personalize.recommend(u, 1000) AS e
+		UNION ALL
+		SELECT 'now_recent', concat_ws(' ', u, r.place, r.item_key, r.event, r.ts)
+			FROM unnest(users) AS u, personalize.recent(u, purpose => 'recommendations') AS r
+		UNION ALL
+		SELECT 'now_profile', concat_ws(' ', u, p.events, p.first_seen, p.last_seen, p.purposes)
+			FROM unnest(users) AS u, personalize.profile(u, 'personalization') AS p) AS a
+	GROUP BY a.name
+$$;
+
 -- Tables that are not empty, of those a stream should fill.
 CREATE FUNCTION property.filled() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE

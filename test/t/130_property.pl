@@ -2,8 +2,8 @@
 #
 # PERSONALIZE_RUNS=1000 streams, from PERSONALIZE_SEED on, are told to two
 # databases: to one in full, forget() included, to the other without the people
-# who are forgotten.  After each the state_hash of every table is equal.  In some
-# the server is stopped, or killed, in the middle.
+# who are forgotten.  After each the state_hash of every table is equal, and so are
+# the answers of readers.  In some the server is stopped, or killed, in the middle.
 use strict;
 use warnings;
 
@@ -31,6 +31,7 @@ my $worlds = PropertyWorlds->new($node);
 note("seed $first, $runs runs");
 
 my %filled;
+my %answered;
 my %count = (runs => 0, restarts => 0, forgotten => 0, returned => 0, messages => 0, rolled => 0);
 my $failures = 0;
 
@@ -49,6 +50,7 @@ sub judge
 		$count{returned} += grep { $_ < 1e9 } values %$since;
 		$count{rolled}++ if 1 < grep { $_->{rollup} } @{ $streams->{$seed} };
 		$filled{$_}++ for keys %{ $result->{filled}{$seed} // {} };
+		$answered{$_}++ for keys %{ $result->{answers}{$seed} // {} };
 		next unless @different;
 		$failures++;
 		diag("seed $seed differs in: @different");
@@ -87,6 +89,10 @@ SKIP:
 {
 	skip "$count{runs} of $runs runs fitted into $seconds s (PERSONALIZE_SECONDS)", 1 if $failures == 0 && $count{runs} < $runs;
 	is($count{runs}, $runs, 'all runs were made');
+}
+for my $engine (qw(recommend similar_items session_neighbours trending bought_together features))
+{
+	cmp_ok(($answered{"${_}_$engine"} // 0), '>=', 0.2 * $count{runs}, "$engine answers in one run of five at least, as of the $_") for qw(past later);
 }
 for my $table (@{ $worlds->{data_tables} })
 {

@@ -1,0 +1,23 @@
+/*
+ * gone.h
+ *		What retention may have removed.
+ */
+#ifndef PERSONALIZE_GONE_H
+#define PERSONALIZE_GONE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+/* Note that raw events that arrived, or sessions that ended, before a time may be gone. */
+extern void GoneNoteEvents(TimestampTz before);
+extern void GoneNoteSessions(TimestampTz before);
+
+/*
+ * From when on those are there that count for sessions, as far as retention, or who
+ * dropped a day by hand, is concerned; DT_NOBEGIN: ever since.
+ */
+extern TimestampTz GoneEventsBefore(void);
+extern TimestampTz GoneSessionsBefore(void);
+
+#endif
