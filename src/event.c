@@ -31,6 +31,7 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -38,6 +39,7 @@ struct EventScan
 {
 	EventScanOptions options;
 	MemoryContext context;		/* everything below lives in it */
+	MemoryContext rowContext;	/* what the last row was unpacked into */
 	List	   *partitions;		/* OIDs still to come */
 	int64		read;			/* events looked at */
 	Relation	relation;		/* the one being read, or NULL */
@@ -414,11 +416,11 @@ ReadKey(TupleTableSlot *slot, EventColumn column, bool *exists)
 
 /* Decode a row. */
 void
-EventFillRow(TupleTableSlot *slot, EventRow *row)
+EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 {
 	Datum	   *values;
 
-	slot_getallattrs(slot);
+	slot_getsomeattrs(slot, keysOnly ? EVENT_SLOT : EVENT_PROPERTIES);
 	values = slot->tts_values;
 	row->receivedAt = DatumGetTimestampTz(values[EVENT_RECEIVED_AT - 1]);
 	row->ts = DatumGetTimestampTz(values[EVENT_TS - 1]);
@@ -433,9 +435,9 @@ EventFillRow(TupleTableSlot *slot, EventRow *row)
 	row->messageKey = ReadKey(slot, EVENT_MESSAGE_KEY, &row->hasMessage);
 	row->hasSlot = !slot->tts_isnull[EVENT_SLOT - 1];
 	row->slot = row->hasSlot ? DatumGetInt16(values[EVENT_SLOT - 1]) : 0;
-	row->value = slot->tts_isnull[EVENT_VALUE - 1] ? NULL :
+	row->value = keysOnly || slot->tts_isnull[EVENT_VALUE - 1] ? NULL :
 		DatumGetNumeric(values[EVENT_VALUE - 1]);
-	row->properties = slot->tts_isnull[EVENT_PROPERTIES - 1] ? NULL :
+	row->properties = keysOnly || slot->tts_isnull[EVENT_PROPERTIES - 1] ? NULL :
 		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
 }
 
@@ -447,6 +449,8 @@ EventScanBegin(const EventScanOptions *options)
 
 	scan->options = *options;
 	scan->context = CurrentMemoryContext;
+	scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row",
+											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
 	scan->partitions = PartitionList(options->snapshot, options->allDays, options->since);
 	return scan;
@@ -464,22 +468,36 @@ NextTuple(EventScan *scan)
 	return true;
 }
 
+/* The next event that may be asked for, unpacked into the row context. */
+static bool
+NextRow(EventScan *scan, EventRow *row)
+{
+	while (NextTuple(scan))
+	{
+		bool		isNull;
+
+		if (scan->options.minTxid > 0 &&
+			DatumGetInt64(slot_getattr(scan->slot, EVENT_TXID, &isNull)) < scan->options.minTxid)
+			continue;
+		MemoryContextSwitchTo(scan->rowContext);
+		EventFillRow(scan->slot, scan->options.keysOnly, row);
+		return true;
+	}
+	return false;
+}
+
 /* The next event, days in order and within a day in the order of the pages. */
 bool
 EventScanNext(EventScan *scan, EventRow *row)
 {
-	do
-	{
-		/* the caller may reset its context while the scan goes on */
-		MemoryContext caller = MemoryContextSwitchTo(scan->context);
-		bool		found = NextTuple(scan);
+	/* the caller may reset its context while the scan goes on */
+	MemoryContext caller = MemoryContextSwitchTo(scan->context);
+	bool		found;
 
-		MemoryContextSwitchTo(caller);
-		if (!found)
-			return false;
-		EventFillRow(scan->slot, row);
-	} while (row->txid < scan->options.minTxid);
-	return true;
+	MemoryContextReset(scan->rowContext);
+	found = NextRow(scan, row);
+	MemoryContextSwitchTo(caller);
+	return found;
 }
 
 /* End a scan, at its end or before. */
@@ -487,6 +505,7 @@ void
 EventScanEnd(EventScan *scan)
 {
 	EndPartition(scan);
+	MemoryContextDelete(scan->rowContext);
 	list_free(scan->partitions);
 	pfree(scan);
 }

@@ -68,7 +68,7 @@ VisitRow(DayVisit *day)
 	MemoryContext caller = MemoryContextSwitchTo(day->context);
 	EventRow	row;
 
-	EventFillRow(day->slot, &row);
+	EventFillRow(day->slot, false, &row);
 	day->visit(day->arg, &row);
 	if (day->deletes)
 		DeleteRow(day);

@@ -72,7 +72,7 @@ AddToLag(Lag *lag, const EventRow *row)
 static void
 ScanWaiting(Lag *lags, int count, Snapshot snapshot)
 {
-	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX};
+	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
 	int64		scanned = 0;

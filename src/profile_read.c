@@ -71,6 +71,13 @@ ProfileReadInit(void)
 							200000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+/* How many raw events a reader may look at. */
+int
+ProfileMaxTail(void)
+{
+	return Max(personalize_max_tail_events, 1);
+}
+
 /* Add an un-rolled event of the user. */
 static void
 AddToTail(Tail *tail, ProfileView *view, const EventRow *row)
@@ -119,7 +126,7 @@ CollectTail(Tail *tail, ProfileView *view)
 	options.minTxid = TxidSnapshotMin(position);
 	options.ofUser = true;
 	options.userKey = view->userKey;
-	options.maxRead = Max(personalize_max_tail_events, 1);
+	options.maxRead = ProfileMaxTail();
 	tail->stale = IsLongTail(&options);
 	if (tail->stale)
 		return;
