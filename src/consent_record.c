@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "key.h"
@@ -182,7 +183,7 @@ PrepareEntry(KeyedTable *ledger, const ConsentDecision *decision, LedgerPerson *
 	*entry = (LedgerEntry)
 	{
 		.effectiveAt = decision->effectiveAt,
-		.recordedAt = GetCurrentTimestamp(),
+		.recordedAt = ClockNow(),
 		.purposes = decision->purposes,
 		.granted = decision->granted,
 		.source = decision->source,

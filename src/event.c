@@ -17,11 +17,14 @@
 #include "event.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "event_cache.h"
@@ -31,6 +34,7 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -154,6 +158,27 @@ CollectRuns(EventScan *scan, Relation brin)
 		EventCachePutRuns(brin, scan->runs, scan->runCount);
 }
 
+/*
+ * True if an index finds every row of its table by its first column, a bigint, as
+ * the server's own operators compare it.  There may be others, made by hand: some
+ * hold part of the rows only, or an expression, or are not finished.
+ */
+static bool
+IndexFinds(Relation index, Oid accessMethod, AttrNumber column)
+{
+	const FormData_pg_index *form = index->rd_index;
+	bool		btree = accessMethod == BTREE_AM_OID;
+
+	return index->rd_rel->relam == accessMethod && form->indkey.values[0] == column &&
+		form->indisvalid && form->indisready && form->indislive &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+		(!form->indcheckxmin ||
+		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin)) &&
+		get_opcode(get_opfamily_member(index->rd_opfamily[0], INT8OID, INT8OID,
+									   btree ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber)) ==
+		(btree ? F_INT8EQ : F_INT8GE);
+}
+
 /* Find the partition's BRIN index on txid or its btree on user_key, opened. */
 Relation
 EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
@@ -164,9 +189,7 @@ EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_rel->relam == accessMethod &&
-			index->rd_index->indisvalid &&
-			index->rd_index->indkey.values[0] == column)
+		if (IndexFinds(index, accessMethod, column))
 			return index;
 		index_close(index, AccessShareLock);
 	}
@@ -441,6 +464,16 @@ EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
 }
 
+/* Since when what has happened since may have arrived; 0: ever. */
+static TimestampTz
+FirstArrival(const EventScanOptions *options)
+{
+	/* a client's clock may have been ahead of ours by so much */
+	int64		ahead = personalize_max_future * INT64CONST(1000);
+
+	return options->since > PG_INT64_MIN + ahead && options->since != 0 ? options->since - ahead : options->since;
+}
+
 /* Start a scan; everything lives in the current memory context. */
 EventScan *
 EventScanBegin(const EventScanOptions *options)
@@ -452,7 +485,7 @@ EventScanBegin(const EventScanOptions *options)
 	scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row",
 											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
-	scan->partitions = PartitionList(options->snapshot, options->allDays, options->since);
+	scan->partitions = PartitionList(options->snapshot, options->allDays, FirstArrival(options));
 	return scan;
 }
 

@@ -92,6 +92,9 @@ typedef struct EventScanOptions
 
 typedef struct EventScan EventScan;
 
+/* Furthest an event's time may lie ahead of its arrival, in milliseconds. */
+extern int	personalize_max_future;
+
 extern EventScan *EventScanBegin(const EventScanOptions *options);
 extern bool EventScanNext(EventScan *scan, EventRow *row);
 extern void EventScanEnd(EventScan *scan);
@@ -102,7 +105,10 @@ extern void EventScanEnd(EventScan *scan);
  */
 extern void EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row);
 
-/* A partition's valid index of this kind that begins with a column, opened; NULL if there is none. */
+/*
+ * An index of this kind that finds all rows of a partition by a column (bigint),
+ * opened; NULL if there is none.
+ */
 extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber column);
 
 /* True if the scan ended because of maxRead. */

@@ -9,14 +9,19 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "clock.h"
 #include "event.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "partition.h"
 #include "processor.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -24,6 +29,7 @@
 #include "worker_slot.h"
 
 PG_FUNCTION_INFO_V1(personalize_processor_lag);
+PG_FUNCTION_INFO_V1(personalize_days_ahead);
 PG_FUNCTION_INFO_V1(personalize_server_state);
 PG_FUNCTION_INFO_V1(personalize_table_state);
 PG_FUNCTION_INFO_V1(personalize_worker_state);
@@ -118,6 +124,36 @@ personalize_processor_lag(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* True if a day has events that the active snapshot sees. */
+static bool
+HasEvents(int32 day)
+{
+	char		name[PARTITION_NAME_LENGTH];
+
+	PartitionName(day, name);
+	return OidIsValid(RelationFind(name, true)) &&
+		SpiUtilCommand(psprintf("SELECT FROM personalize.%s LIMIT 1", name)) > 0;
+}
+
+/* _days_ahead(): days that have events although they are yet to come. */
+Datum
+personalize_days_ahead(PG_FUNCTION_ARGS)
+{
+	int32		today = PartitionDay(ClockNow());
+	ArrayBuildState *ahead = initArrayResult(DATEOID, CurrentMemoryContext, true);
+	List	   *days = PartitionDays(GetActiveSnapshot(), true);
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+	ListCell   *cell;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+		if (lfirst_int(cell) > today && HasEvents(lfirst_int(cell)))
+			ahead = accumArrayResult(ahead, DateADTGetDatum(lfirst_int(cell)), false, DATEOID, context);
+	SpiUtilEnd(&scope);
+	PG_RETURN_DATUM(makeArrayResult(ahead, CurrentMemoryContext));
+}
+
 /* _server_state(): whether workers can run at all, and the library's version. */
 Datum
 personalize_server_state(PG_FUNCTION_ARGS)
@@ -196,8 +232,8 @@ personalize_worker_state(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = Int32GetDatum(slots[i].number);
 		values[1] = Int32GetDatum(slots[i].pid);
-		values[2] = TimestampTzGetDatum(slots[i].since);
-		values[3] = TimestampTzGetDatum(slots[i].lastRound);
+		values[2] = TimestampTzGetDatum(ClockAtSteady(slots[i].since));
+		values[3] = TimestampTzGetDatum(ClockAtSteady(slots[i].lastRound));
 		nulls[3] = slots[i].lastRound == 0;
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}

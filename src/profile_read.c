@@ -98,7 +98,7 @@ static bool
 IsLongTail(const EventScanOptions *options)
 {
 	return longTail.minTxid == options->minTxid && longTail.maxRead >= options->maxRead &&
-		GetCurrentStatementStartTimestamp() - longTail.found < LONG_TAIL_BELIEVED &&
+		Abs(GetCurrentStatementStartTimestamp() - longTail.found) < LONG_TAIL_BELIEVED &&
 		longTail.table == RelationFind("event", false);
 }
 
