@@ -31,6 +31,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "relation.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/fmgroids.h"
@@ -301,6 +302,7 @@ NextPartition(EventScan *scan)
 			continue;
 		if (RelationGetNumberOfBlocks(scan->relation) > 0)
 		{
+			RelationCheckColumns(scan->relation);
 			BeginPartition(scan);
 			return true;
 		}

@@ -108,7 +108,8 @@ MakePartition(int32 day)
 
 	PartitionName(day, name);
 	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
-							" (LIKE personalize.event INCLUDING DEFAULTS)", name));
+							" (LIKE personalize.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+							" INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)", name));
 	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
 	SpiUtilCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 							" USING brin (txid) WITH (pages_per_range = 16)", name, name));
@@ -289,7 +290,7 @@ IsOpen(Relation partition, int32 day)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	table = RelationOpenTable("_event_day", AccessShareLock);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(day));
-	scan = systable_beginscan(table, RelationFind("_event_day_open", false), true, snapshot, 1, &key);
+	scan = systable_beginscan(table, RelationIndex(table, "_event_day_open"), true, snapshot, 1, &key);
 	if (HeapTupleIsValid(systable_getnext(scan)))
 		openPartition = RelationGetRelid(partition);
 	systable_endscan(scan);
@@ -356,7 +357,7 @@ List *
 PartitionDays(Snapshot snapshot, bool all)
 {
 	Relation	table = RelationOpenTable("_event_day", AccessShareLock);
-	Oid			openIndex = RelationFind("_event_day_open", false);
+	Oid			openIndex = RelationIndex(table, "_event_day_open");
 	List	   *days = NIL;
 	SysScanDesc scan;
 	HeapTuple	tuple;

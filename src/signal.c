@@ -432,7 +432,7 @@ EventTypeExists(int16 event)
 	bool		exists;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(event));
-	scan = systable_beginscan(relation, RelationFind("event_type_pkey", false), true, NULL, 1, &key);
+	scan = systable_beginscan(relation, RelationIndex(relation, "event_type_pkey"), true, NULL, 1, &key);
 	exists = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
