@@ -377,6 +377,29 @@ PartitionDays(Snapshot snapshot, bool all)
 	return days;
 }
 
+/* The partition of a day, or InvalidOid; readers ask for the same few again and again. */
+static Oid
+PartitionFind(int32 day)
+{
+	static struct
+	{
+		uint64		generation;
+		int32		day;
+		Oid			partition;
+	}			known[16];
+	int			slot = (uint32) day % lengthof(known);
+	char		name[PARTITION_NAME_LENGTH];
+
+	if (known[slot].generation == RelationGeneration() && known[slot].day == day)
+		return known[slot].partition;
+	PartitionName(day, name);
+	known[slot].day = day;
+	known[slot].partition = RelationFind(name, true);
+	/* what does not exist is not remembered: nothing may tell when it does */
+	known[slot].generation = OidIsValid(known[slot].partition) ? RelationGeneration() : 0;
+	return known[slot].partition;
+}
+
 /* OIDs of the partitions in the order of days. */
 List *
 PartitionList(Snapshot snapshot, bool all, TimestampTz since)
@@ -388,13 +411,11 @@ PartitionList(Snapshot snapshot, bool all, TimestampTz since)
 
 	foreach(cell, days)
 	{
-		char		name[PARTITION_NAME_LENGTH];
 		Oid			partition;
 
 		if (lfirst_int(cell) < firstDay)
 			continue;
-		PartitionName(lfirst_int(cell), name);
-		partition = RelationFind(name, true);
+		partition = PartitionFind(lfirst_int(cell));
 		if (OidIsValid(partition))
 			partitions = lappend_oid(partitions, partition);
 	}

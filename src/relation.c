@@ -38,12 +38,21 @@ typedef struct FoundRelation
 
 static FoundRelation foundRelations[FOUND_SLOTS];
 static bool watching = false;
+static uint64 generation = 1;
 
 /* System cache callback: a relation or schema was made, renamed or dropped. */
 static void
 ForgetFound(Datum argument, int cacheId, uint32 hash)
 {
 	memset(foundRelations, 0, sizeof(foundRelations));
+	generation++;
+}
+
+/* Changes whenever what was found may not hold any more. */
+uint64
+RelationGeneration(void)
+{
+	return generation;
 }
 
 /* The slot of a name. */

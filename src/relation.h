@@ -17,6 +17,9 @@
 /* OID of a table, index or view in the extension's schema; InvalidOid if missingOk. */
 extern Oid	RelationFind(const char *name, bool missingOk);
 
+/* Changes whenever what RelationFind said may not hold any more. */
+extern uint64 RelationGeneration(void);
+
 /* Open a table (or view) of the extension. */
 extern Relation RelationOpenTable(const char *name, LOCKMODE lockMode);
 
