@@ -12,4 +12,13 @@
 /* The clock's time, or what a test says. */
 extern TimestampTz ClockNow(void);
 
+/*
+ * A time that no setting of the clock moves, comparable between processes until the
+ * machine starts anew: for pauses and patience.
+ */
+extern TimestampTz ClockSteady(void);
+
+/* The clock's time at a steady time. */
+extern TimestampTz ClockAtSteady(TimestampTz steady);
+
 #endif

@@ -68,6 +68,16 @@ typedef bool CompatUpdateIndexes;
 #define CompatUpdatesIndexes(update) (update)
 #endif
 
+/* Point all indexes at a row: those that a new version needs, or (update NULL) a new row. */
+#if PG_VERSION_NUM >= 160000
+#define CompatInsertIndexTuples(result, slot, estate, mayBeEqual, update) \
+	ExecInsertIndexTuples(result, slot, estate, (update) != NULL, mayBeEqual, NULL, NIL, \
+						  (update) != NULL && *(update) == TU_Summarizing)
+#else
+#define CompatInsertIndexTuples(result, slot, estate, mayBeEqual, update) \
+	ExecInsertIndexTuples(result, slot, estate, (update) != NULL, mayBeEqual, NULL, NIL)
+#endif
+
 /* One function asks for the owner of any object from 16 on. */
 #if PG_VERSION_NUM < 160000
 #define object_ownercheck(catalog, object, role) \

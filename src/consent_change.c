@@ -281,7 +281,7 @@ GetEffectiveAt(FunctionCallInfo fcinfo, int argument, ConsentDecision *decision)
 		return;
 	decision->effectiveAt = PG_GETARG_TIMESTAMPTZ(argument);
 	if (TIMESTAMP_NOT_FINITE(decision->effectiveAt) ||
-		decision->effectiveAt > GetCurrentTimestamp())
+		decision->effectiveAt > ClockNow())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("effective_at \"%s\" is not in the past",

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "key.h"
@@ -103,8 +104,6 @@ TryInsertSubject(KeyedTable *subjects, const ConsentDecision *decision, const Co
 	Datum		values[SUBJECT_COLUMNS] = {0};
 	bool		nulls[SUBJECT_COLUMNS] = {false};
 
-	if (KeyedDescriptor(subjects)->natts != SUBJECT_COLUMNS)
-		elog(ERROR, "subject has %d columns, not %d", KeyedDescriptor(subjects)->natts, SUBJECT_COLUMNS);
 	values[SUBJECT_USER_KEY - 1] = Int64GetDatum(decision->userKey);
 	values[SUBJECT_USER_ID - 1] = PointerGetDatum(decision->userId);
 	values[SUBJECT_GRANTED - 1] = Int32GetDatum(outcome->granted);
@@ -182,7 +181,7 @@ PrepareEntry(KeyedTable *ledger, const ConsentDecision *decision, LedgerPerson *
 	*entry = (LedgerEntry)
 	{
 		.effectiveAt = decision->effectiveAt,
-		.recordedAt = GetCurrentTimestamp(),
+		.recordedAt = ClockNow(),
 		.purposes = decision->purposes,
 		.granted = decision->granted,
 		.source = decision->source,

@@ -39,6 +39,7 @@
 #include "spi_util.h"
 #include "storage/bufmgr.h"
 #include "storage/proc.h"
+#include "table_rules.h"
 #include "table_writer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -115,7 +116,7 @@ LookUp(Messages *messages, Relation table, Relation index, int step)
 static void
 WriteNew(Messages *messages, Relation table)
 {
-	TableWriter *writer = TableWriterBegin(table);
+	TableWriter *writer = TableWriterBeginUnsure(table);
 	int		   *written = palloc(messages->count * sizeof(int));
 	int			writtenCount = 0;
 	const List *conflicts;
@@ -195,7 +196,7 @@ DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz 
 {
 	Messages	messages = {.ids = ids, .count = count, .now = now, .since = since};
 	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
-	Relation	index = RelationOpenTable("message_seen_pkey", AccessShareLock);
+	Relation	index = RelationOpenIndex(table, "message_seen_pkey", AccessShareLock);
 	bool		contested = false;
 
 	if (count > 1)
@@ -266,6 +267,7 @@ DedupErase(const DedupChoice *choice)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ChosenEntry *found = palloc(sizeof(ChosenEntry) * (MaxHeapTuplesPerPage + 1));
 
+	TableRulesCheck(table, CMD_DELETE);
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		Buffer		buffer = ReadBuffer(table, block);

@@ -141,7 +141,7 @@ WriteReceipts(Erasure *erasure)
 		MakeReceipt(&person->receipt);
 		values[0] = UUIDPGetDatum(&person->receipt);
 		values[1] = Int64GetDatum(person->pseudonym);
-		values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+		values[2] = TimestampTzGetDatum(ClockNow());
 		values[3] = Int64GetDatum(erasure->cutoff);
 		values[4] = LSNGetDatum(GetXLogInsertRecPtr());
 		values[5] = CStringGetTextDatum(FormatCounts(person));

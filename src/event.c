@@ -17,20 +17,26 @@
 #include "event.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "event_cache.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "relation.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -38,6 +44,7 @@ struct EventScan
 {
 	EventScanOptions options;
 	MemoryContext context;		/* everything below lives in it */
+	MemoryContext rowContext;	/* what the last row was unpacked into */
 	List	   *partitions;		/* OIDs still to come */
 	int64		read;			/* events looked at */
 	Relation	relation;		/* the one being read, or NULL */
@@ -152,6 +159,27 @@ CollectRuns(EventScan *scan, Relation brin)
 		EventCachePutRuns(brin, scan->runs, scan->runCount);
 }
 
+/*
+ * True if an index finds every row of its table by its first column, a bigint, as
+ * the server's own operators compare it.  There may be others, made by hand: some
+ * hold part of the rows only, or an expression, or are not finished.
+ */
+static bool
+IndexFinds(Relation index, Oid accessMethod, AttrNumber column)
+{
+	const FormData_pg_index *form = index->rd_index;
+	bool		btree = accessMethod == BTREE_AM_OID;
+
+	return index->rd_rel->relam == accessMethod && form->indkey.values[0] == column &&
+		form->indisvalid && form->indisready && form->indislive &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+		(!form->indcheckxmin ||
+		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin)) &&
+		get_opcode(get_opfamily_member(index->rd_opfamily[0], INT8OID, INT8OID,
+									   btree ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber)) ==
+		(btree ? F_INT8EQ : F_INT8GE);
+}
+
 /* Find the partition's BRIN index on txid or its btree on user_key, opened. */
 Relation
 EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
@@ -162,9 +190,7 @@ EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_rel->relam == accessMethod &&
-			index->rd_index->indisvalid &&
-			index->rd_index->indkey.values[0] == column)
+		if (IndexFinds(index, accessMethod, column))
 			return index;
 		index_close(index, AccessShareLock);
 	}
@@ -276,6 +302,7 @@ NextPartition(EventScan *scan)
 			continue;
 		if (RelationGetNumberOfBlocks(scan->relation) > 0)
 		{
+			RelationCheckColumns(scan->relation);
 			BeginPartition(scan);
 			return true;
 		}
@@ -414,11 +441,11 @@ ReadKey(TupleTableSlot *slot, EventColumn column, bool *exists)
 
 /* Decode a row. */
 void
-EventFillRow(TupleTableSlot *slot, EventRow *row)
+EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 {
 	Datum	   *values;
 
-	slot_getallattrs(slot);
+	slot_getsomeattrs(slot, keysOnly ? EVENT_SLOT : EVENT_PROPERTIES);
 	values = slot->tts_values;
 	row->receivedAt = DatumGetTimestampTz(values[EVENT_RECEIVED_AT - 1]);
 	row->ts = DatumGetTimestampTz(values[EVENT_TS - 1]);
@@ -433,10 +460,20 @@ EventFillRow(TupleTableSlot *slot, EventRow *row)
 	row->messageKey = ReadKey(slot, EVENT_MESSAGE_KEY, &row->hasMessage);
 	row->hasSlot = !slot->tts_isnull[EVENT_SLOT - 1];
 	row->slot = row->hasSlot ? DatumGetInt16(values[EVENT_SLOT - 1]) : 0;
-	row->value = slot->tts_isnull[EVENT_VALUE - 1] ? NULL :
+	row->value = keysOnly || slot->tts_isnull[EVENT_VALUE - 1] ? NULL :
 		DatumGetNumeric(values[EVENT_VALUE - 1]);
-	row->properties = slot->tts_isnull[EVENT_PROPERTIES - 1] ? NULL :
+	row->properties = keysOnly || slot->tts_isnull[EVENT_PROPERTIES - 1] ? NULL :
 		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
+}
+
+/* Since when what has happened since may have arrived; 0: ever. */
+static TimestampTz
+FirstArrival(const EventScanOptions *options)
+{
+	/* a client's clock may have been ahead of ours by so much */
+	int64		ahead = personalize_max_future * INT64CONST(1000);
+
+	return options->since > PG_INT64_MIN + ahead && options->since != 0 ? options->since - ahead : options->since;
 }
 
 /* Start a scan; everything lives in the current memory context. */
@@ -447,8 +484,10 @@ EventScanBegin(const EventScanOptions *options)
 
 	scan->options = *options;
 	scan->context = CurrentMemoryContext;
+	scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row",
+											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
-	scan->partitions = PartitionList(options->snapshot, options->allDays, options->since);
+	scan->partitions = PartitionList(options->snapshot, options->allDays, FirstArrival(options));
 	return scan;
 }
 
@@ -464,22 +503,36 @@ NextTuple(EventScan *scan)
 	return true;
 }
 
+/* The next event that may be asked for, unpacked into the row context. */
+static bool
+NextRow(EventScan *scan, EventRow *row)
+{
+	while (NextTuple(scan))
+	{
+		bool		isNull;
+
+		if (scan->options.minTxid > 0 &&
+			DatumGetInt64(slot_getattr(scan->slot, EVENT_TXID, &isNull)) < scan->options.minTxid)
+			continue;
+		MemoryContextSwitchTo(scan->rowContext);
+		EventFillRow(scan->slot, scan->options.keysOnly, row);
+		return true;
+	}
+	return false;
+}
+
 /* The next event, days in order and within a day in the order of the pages. */
 bool
 EventScanNext(EventScan *scan, EventRow *row)
 {
-	do
-	{
-		/* the caller may reset its context while the scan goes on */
-		MemoryContext caller = MemoryContextSwitchTo(scan->context);
-		bool		found = NextTuple(scan);
+	/* the caller may reset its context while the scan goes on */
+	MemoryContext caller = MemoryContextSwitchTo(scan->context);
+	bool		found;
 
-		MemoryContextSwitchTo(caller);
-		if (!found)
-			return false;
-		EventFillRow(scan->slot, row);
-	} while (row->txid < scan->options.minTxid);
-	return true;
+	MemoryContextReset(scan->rowContext);
+	found = NextRow(scan, row);
+	MemoryContextSwitchTo(caller);
+	return found;
 }
 
 /* End a scan, at its end or before. */
@@ -487,6 +540,7 @@ void
 EventScanEnd(EventScan *scan)
 {
 	EndPartition(scan);
+	MemoryContextDelete(scan->rowContext);
 	list_free(scan->partitions);
 	pfree(scan);
 }

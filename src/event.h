@@ -52,7 +52,7 @@ enum
 	EVENT_TYPE_VIEW_PROMOTION = 12
 };
 
-/* One event.  value and properties point into the scan and live until its next row. */
+/* One event.  value and properties live in the scan's row context until its next row. */
 typedef struct EventRow
 {
 	TimestampTz receivedAt;
@@ -85,20 +85,30 @@ typedef struct EventScanOptions
 	bool		ofUser;			/* only those of userKey */
 	int64		userKey;
 	bool		allDays;		/* also days every processor has passed */
-	TimestampTz since;			/* days wholly before are skipped; 0: none */
+	bool		keysOnly;		/* without value and properties, which cost to be unpacked */
+	TimestampTz since;			/* days before which it all had happened are skipped; 0: none */
 	int64		maxRead;		/* give up when more events were looked at; 0: never */
 } EventScanOptions;
 
 typedef struct EventScan EventScan;
 
+/* Furthest an event's time may lie ahead of its arrival, in milliseconds. */
+extern int	personalize_max_future;
+
 extern EventScan *EventScanBegin(const EventScanOptions *options);
 extern bool EventScanNext(EventScan *scan, EventRow *row);
 extern void EventScanEnd(EventScan *scan);
 
-/* Decode a row of event; the result points into the slot. */
-extern void EventFillRow(TupleTableSlot *slot, EventRow *row);
+/*
+ * Decode a row of event.  Value and properties point into the slot or, if they had
+ * to be unpacked, into the current context; NULL if only the keys are asked for.
+ */
+extern void EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row);
 
-/* A partition's valid index of this kind that begins with a column, opened; NULL if there is none. */
+/*
+ * An index of this kind that finds all rows of a partition by a column (bigint),
+ * opened; NULL if there is none.
+ */
 extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber column);
 
 /* True if the scan ended because of maxRead. */

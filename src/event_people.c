@@ -21,7 +21,9 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "relation.h"
 #include "storage/bufmgr.h"
+#include "table_rules.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,7 +70,7 @@ VisitRow(DayVisit *day)
 	MemoryContext caller = MemoryContextSwitchTo(day->context);
 	EventRow	row;
 
-	EventFillRow(day->slot, &row);
+	EventFillRow(day->slot, false, &row);
 	day->visit(day->arg, &row);
 	if (day->deletes)
 		DeleteRow(day);
@@ -208,6 +210,9 @@ EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes
 		day.relation = try_table_open(lfirst_oid(cell), RowExclusiveLock);
 		if (day.relation == NULL)
 			continue;
+		RelationCheckColumns(day.relation);
+		if (deletes)
+			TableRulesCheck(day.relation, CMD_DELETE);
 		if (RelationGetNumberOfBlocks(day.relation) > 0)
 			VisitDay(&day);
 		table_close(day.relation, NoLock);

@@ -386,7 +386,7 @@ ReadItemId(CachedText *entry, Snapshot snapshot, const char *table, const char *
 				Int64GetDatum(first));
 	ScanKeyInit(&keys[keyCount++], keyColumn, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum(first + (INT64CONST(1) << ITEM_KEY_DROPPED_BITS) - 1));
-	scan = systable_beginscan(relation, RelationFind(index, false), true, snapshot,
+	scan = systable_beginscan(relation, RelationIndex(relation, index), true, snapshot,
 							  keyCount, keys);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))

@@ -9,15 +9,20 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "event.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "partition.h"
 #include "processor.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -25,6 +30,7 @@
 #include "worker_slot.h"
 
 PG_FUNCTION_INFO_V1(personalize_processor_lag);
+PG_FUNCTION_INFO_V1(personalize_days_ahead);
 PG_FUNCTION_INFO_V1(personalize_server_state);
 PG_FUNCTION_INFO_V1(personalize_table_state);
 PG_FUNCTION_INFO_V1(personalize_worker_state);
@@ -73,7 +79,7 @@ AddToLag(Lag *lag, const EventRow *row)
 static void
 ScanWaiting(Lag *lags, int count, Snapshot snapshot)
 {
-	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX};
+	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
 	int64		scanned = 0;
@@ -117,6 +123,36 @@ personalize_processor_lag(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* True if a day has events that the active snapshot sees. */
+static bool
+HasEvents(int32 day)
+{
+	char		name[PARTITION_NAME_LENGTH];
+
+	PartitionName(day, name);
+	return OidIsValid(RelationFind(name, true)) &&
+		SpiUtilCommand(psprintf("SELECT FROM personalize.%s LIMIT 1", name)) > 0;
+}
+
+/* _days_ahead(): days that have events although they are yet to come. */
+Datum
+personalize_days_ahead(PG_FUNCTION_ARGS)
+{
+	int32		today = PartitionDay(ClockNow());
+	ArrayBuildState *ahead = initArrayResult(DATEOID, CurrentMemoryContext, true);
+	List	   *days = PartitionDays(GetActiveSnapshot(), true);
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+	ListCell   *cell;
+
+	SpiUtilBegin(&scope);
+	foreach(cell, days)
+		if (lfirst_int(cell) > today && HasEvents(lfirst_int(cell)))
+			ahead = accumArrayResult(ahead, DateADTGetDatum(lfirst_int(cell)), false, DATEOID, context);
+	SpiUtilEnd(&scope);
+	PG_RETURN_DATUM(makeArrayResult(ahead, CurrentMemoryContext));
 }
 
 /* _server_state(): whether workers can run at all, and the library's version. */
@@ -197,8 +233,8 @@ personalize_worker_state(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = Int32GetDatum(slots[i].number);
 		values[1] = Int32GetDatum(slots[i].pid);
-		values[2] = TimestampTzGetDatum(slots[i].since);
-		values[3] = TimestampTzGetDatum(slots[i].lastRound);
+		values[2] = TimestampTzGetDatum(ClockAtSteady(slots[i].since));
+		values[3] = TimestampTzGetDatum(ClockAtSteady(slots[i].lastRound));
 		nulls[3] = slots[i].lastRound == 0;
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}

@@ -95,6 +95,13 @@ END;
 REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;
 
+CREATE FUNCTION personalize._days_ahead() RETURNS date[]
+	AS 'MODULE_PATHNAME', 'personalize_days_ahead' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._days_ahead() IS
+	'days (UTC) of event that have rows although they are yet to come by the server''s clock';
+REVOKE ALL ON FUNCTION personalize._days_ahead() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._days_ahead() TO personalize_owner, personalize_admin;
+
 CREATE FUNCTION personalize._health_tables(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
@@ -104,14 +111,22 @@ BEGIN ATOMIC
 		coalesce('event has partitions up to ' || p.last, 'event has no partitions yet'),
 		CASE WHEN p.days < 2 AND s.in_use THEN 'Run SELECT personalize._make_partitions_ahead(); see that a worker runs or rollup_now() is scheduled.' END
 	FROM (
-		SELECT count(*) FILTER (WHERE d.day >= (now() AT TIME ZONE 'UTC')::date) AS days, max(d.day) AS last
+		SELECT count(*) FILTER (WHERE d.day >= (personalize._now() AT TIME ZONE 'UTC')::date) AS days, max(d.day) AS last
 		FROM personalize._event_day AS d) AS p, personalize._server_state() AS s
 	UNION ALL
-	SELECT 'oldest unprocessed partition', coalesce(d.oldest >= (now() AT TIME ZONE 'UTC')::date - 3, true),
+	SELECT 'oldest unprocessed partition', coalesce(d.oldest >= (personalize._now() AT TIME ZONE 'UTC')::date - 3, true),
 		coalesce('not every processor has passed ' || d.oldest, 'none'),
-		CASE WHEN d.oldest < (now() AT TIME ZONE 'UTC')::date - 3 THEN
+		CASE WHEN d.oldest < (personalize._now() AT TIME ZONE 'UTC')::date - 3 THEN
 			'Retention cannot drop this day and readers still look at it: see stat_processor for the processor that is behind or disabled.' END
 	FROM (SELECT min(d.day) AS oldest FROM personalize._event_day AS d WHERE NOT d.rolled) AS d
+	UNION ALL
+	SELECT 'days yet to come', cardinality(a.days) = 0,
+		CASE WHEN cardinality(a.days) = 0 THEN 'no event has arrived after today'
+			ELSE 'events arrived on ' || (
+				SELECT string_agg(to_char(d.day, 'YYYY-MM-DD'), ', ' ORDER BY d.day) FROM unnest(a.days) AS d (day)) || ': the clock was ahead' END,
+		CASE WHEN cardinality(a.days) > 0 THEN
+			'See that the server keeps time (NTP). These events are counted, found and erased like others; retention keeps them so much longer.' END
+	FROM (SELECT personalize._days_ahead() AS days) AS a
 	UNION ALL
 	SELECT 'purposes', p.any_allowed,
 		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,

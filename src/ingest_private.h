@@ -94,9 +94,6 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
-/* Furthest an event's time may lie ahead, in milliseconds. */
-extern int	personalize_max_future;
-
 /* Append a row of the message being added; the caller sets event and itemId. */
 extern PendingRow *IngestAddRow(IngestBatch *batch);
 

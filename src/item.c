@@ -121,7 +121,7 @@ FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
 
 	if (index->scan == NULL)
 	{
-		index->relation = RelationOpenTable(index->name, AccessShareLock);
+		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
 		index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, 1, 0);
 	}
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
@@ -326,7 +326,7 @@ FindLoggedId(int64 key, Snapshot snapshot)
 				BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('i'));
 	ScanKeyInit(&keys[1], get_attnum(RelationGetRelid(table), "key"),
 				BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
-	scan = systable_beginscan(table, RelationFind("_dictionary_log_key_idx", false),
+	scan = systable_beginscan(table, RelationIndex(table, "_dictionary_log_key_idx"),
 							  true, snapshot, 2, keys);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))

@@ -4,9 +4,9 @@
  *
  * The processors keep one packed row per key.  Going through SPI costs two to
  * three times as much as the work itself, so they look rows up in the primary
- * key and write by TID.  What that leaves out: triggers, constraints other than
- * the key and row policies (the caller applies consent).  Every index is written:
- * there are two of the key while REINDEX CONCURRENTLY builds it anew.
+ * key and write by TID.  What that leaves out: row policies (the caller applies
+ * consent) and triggers, which are refused.  Whatever else somebody has added to
+ * the table is obeyed: table_rules.c.
  *
  * Callers exclude each other by locks of their own, so a row that somebody else
  * has changed meanwhile is an error, not something to wait for and re-check.
@@ -20,74 +20,30 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "executor/executor.h"
-#include "nodes/execnodes.h"
 #include "relation.h"
+#include "table_rules.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* Another index, as there is one while the primary key's is built anew beside its users. */
-typedef struct KeyedIndex
-{
-	Relation	relation;
-	IndexInfo  *info;
-	EState	   *estate;			/* of its expressions and its predicate; NULL: it has none */
-	ExprState  *predicate;		/* NULL: of all rows */
-} KeyedIndex;
 
 struct KeyedTable
 {
 	MemoryContext context;		/* the scan's: it keeps pointers into it */
 	Relation	heap;
 	Relation	index;
-	IndexInfo  *indexInfo;		/* NULL: nothing has been written */
-	List	   *others;			/* of KeyedIndex; only for writing */
+	TableRules *rules;			/* NULL: nothing has been written */
+	int			checked;		/* commands TableRulesCheck has allowed, by bit */
 	IndexScanDesc scan;
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
 	TupleTableSlot *readSlot;
 	TupleTableSlot *writeSlot;	/* NULL: nothing has been written */
 	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
+	TupleTableSlot *oldSlot;	/* of a row that is replaced; NULL: never needed */
 };
-
-/* Open the other indexes that rows have to be put into. */
-static void
-OpenOthers(KeyedTable *table)
-{
-	List	   *indexIds = RelationGetIndexList(table->heap);
-	ListCell   *cell;
-
-	foreach(cell, indexIds)
-	{
-		KeyedIndex *other;
-		IndexInfo  *info;
-		Relation	relation;
-
-		if (lfirst_oid(cell) == RelationGetRelid(table->index))
-			continue;
-		relation = index_open(lfirst_oid(cell), RowExclusiveLock);
-		info = BuildIndexInfo(relation);
-		if (!info->ii_ReadyForInserts)
-		{
-			index_close(relation, NoLock);
-			continue;
-		}
-		other = palloc0(sizeof(KeyedIndex));
-		other->relation = relation;
-		other->info = info;
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
-			other->estate = CreateExecutorState();
-		/* the relation cache gives it as the planner leaves it */
-		other->predicate = ExecInitQual(info->ii_Predicate, NULL);
-		table->others = lappend(table->others, other);
-	}
-	list_free(indexIds);
-}
 
 /* Open a table of the extension and its primary key. */
 KeyedTable *
@@ -97,7 +53,7 @@ KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
 
 	keyed->context = CurrentMemoryContext;
 	keyed->heap = RelationOpenTable(table, lockMode);
-	keyed->index = RelationOpenTable(index, lockMode);
+	keyed->index = RelationOpenIndex(keyed->heap, index, lockMode);
 	keyed->readSlot = table_slot_create(keyed->heap, NULL);
 	return keyed;
 }
@@ -116,34 +72,19 @@ EndScan(KeyedTable *table)
 void
 KeyedClose(KeyedTable *table)
 {
-	ListCell   *cell;
-
 	EndScan(table);
 	ExecDropSingleTupleTableSlot(table->readSlot);
 	if (table->writeSlot != NULL)
 		ExecDropSingleTupleTableSlot(table->writeSlot);
 	if (table->lockSlot != NULL)
 		ExecDropSingleTupleTableSlot(table->lockSlot);
-	foreach(cell, table->others)
-	{
-		KeyedIndex *other = lfirst(cell);
-
-		CompatIndexInsertCleanup(other->relation, other->info);
-		if (other->estate != NULL)
-			FreeExecutorState(other->estate);
-		index_close(other->relation, NoLock);
-	}
-	list_free_deep(table->others);
+	if (table->oldSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->oldSlot);
+	if (table->rules != NULL)
+		TableRulesClose(table->rules);
 	relation_close(table->index, NoLock);
 	relation_close(table->heap, NoLock);
 	pfree(table);
-}
-
-/* The table's row type. */
-TupleDesc
-KeyedDescriptor(const KeyedTable *table)
-{
-	return RelationGetDescr(table->heap);
 }
 
 /* The function that compares a key column of this type in this way. */
@@ -213,105 +154,87 @@ KeyedNext(KeyedTable *table, ScanDirection direction)
 	return found ? table->readSlot : NULL;
 }
 
-/* Put a row into the slot for writing. */
+/* See what holds for the table's rows before the first is written. */
 static void
-FillWriteSlot(KeyedTable *table, const Datum *values, const bool *nulls)
-{
-	TupleDesc	descriptor = RelationGetDescr(table->heap);
-	int			columnCount = descriptor->natts;
-	TupleTableSlot *slot;
-
-	if (table->writeSlot == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(table->context);
-
-		table->writeSlot = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
-		MemoryContextSwitchTo(caller);
-	}
-	slot = table->writeSlot;
-	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, columnCount * sizeof(Datum));
-	if (nulls != NULL)
-		memcpy(slot->tts_isnull, nulls, columnCount * sizeof(bool));
-	else
-		memset(slot->tts_isnull, false, columnCount * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-}
-
-/* Open the indexes for the first row that is written. */
-static void
-OpenIndexes(KeyedTable *table)
+OpenRules(KeyedTable *table)
 {
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
-	table->indexInfo = BuildIndexInfo(table->index);
-	OpenOthers(table);
+	table->rules = TableRulesOpen(table->heap);
+	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), &TTSOpsVirtual);
 	MemoryContextSwitchTo(caller);
 }
 
-/* Point an index at the row version just written; false if it is unique and another row may be equal. */
-static bool
-InsertIndexEntry(KeyedTable *table, Relation index, IndexInfo *info, EState *estate,
-				 IndexUniqueCheck unique, bool unchanged)
+/* Raise unless rows can be written by this command. */
+static void
+CheckCommand(KeyedTable *table, CmdType command)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-
-	FormIndexDatum(info, table->writeSlot, estate, values, nulls);
-	if (!index->rd_index->indisunique)
-		unique = UNIQUE_CHECK_NO;
-	return index_insert(index, values, nulls, &table->writeSlot->tts_tid, table->heap,
-						unique, unchanged, info) || unique == UNIQUE_CHECK_NO;
+	if ((table->checked & (1 << command)) != 0)
+		return;
+	TableRulesCheck(table->heap, command);
+	table->checked |= 1 << command;
 }
 
-/* The same for another index than the primary key's, if the row belongs into it. */
-static bool
-InsertOtherEntry(KeyedTable *table, KeyedIndex *other, IndexUniqueCheck unique, bool unchanged)
+/* The row that is replaced, if there is anything to be kept of it. */
+static TupleTableSlot *
+FetchReplaced(KeyedTable *table, ItemPointer tid)
 {
-	ExprContext *context;
-	bool		fits = true;
+	if (tid == NULL || !TableRulesNeedCompletion(table->rules))
+		return NULL;
+	if (table->oldSlot == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
 
-	if (other->estate == NULL)
-		return InsertIndexEntry(table, other->relation, other->info, NULL, unique, unchanged);
-	context = GetPerTupleExprContext(other->estate);
-	context->ecxt_scantuple = table->writeSlot;
-	if (other->predicate == NULL || ExecQual(other->predicate, context))
-		fits = InsertIndexEntry(table, other->relation, other->info, other->estate, unique, unchanged);
-	ResetPerTupleExprContext(other->estate);
-	return fits;
+		table->oldSlot = table_slot_create(table->heap, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	if (!table_tuple_fetch_row_version(table->heap, tid, SnapshotAny, table->oldSlot))
+		elog(ERROR, "row of \"%s\" is gone", RelationGetRelationName(table->heap));
+	return table->oldSlot;
 }
 
-/* Point the indexes at the row version just written; false: another row may be equal. */
-static bool
-InsertIndexEntries(KeyedTable *table, IndexUniqueCheck unique, bool unchanged)
+/* Put a row into the slot for writing, in place of another or (NULL) of none. */
+static void
+FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, const bool *nulls)
 {
-	ListCell   *cell;
-	bool		fits;
+	TupleTableSlot *slot;
+	int			columns;
 
-	if (table->indexInfo == NULL)
-		OpenIndexes(table);
-	fits = InsertIndexEntry(table, table->index, table->indexInfo, NULL, unique, unchanged);
-	foreach(cell, table->others)
-		fits &= InsertOtherEntry(table, lfirst(cell), unique, unchanged);
-	return fits;
+	if (table->rules == NULL)
+		OpenRules(table);
+	columns = TableRulesColumns(table->rules);
+	slot = ExecClearTuple(table->writeSlot);
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	if (nulls != NULL)
+		memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
+	else
+		memset(slot->tts_isnull, false, columns * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	if (!TableRulesNeedCompletion(table->rules))
+		return;
+	TableRulesComplete(table->rules, slot, FetchReplaced(table, replaced));
+	if (table->oldSlot != NULL)
+		ExecClearTuple(table->oldSlot);
 }
 
 /* Insert a row; a duplicate key is an error. */
 void
 KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
-	FillWriteSlot(table, values, nulls);
+	CheckCommand(table, CMD_INSERT);
+	FillWriteSlot(table, NULL, values, nulls);
 	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	InsertIndexEntries(table, UNIQUE_CHECK_YES, false);
+	TableRulesEnter(table->rules, table->writeSlot, false, NULL);
 }
 
 /* Insert a row unless there is one of the key, or may be. */
 bool
 KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
-	FillWriteSlot(table, values, nulls);
+	CheckCommand(table, CMD_INSERT);
+	FillWriteSlot(table, NULL, values, nulls);
 	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	if (InsertIndexEntries(table, UNIQUE_CHECK_PARTIAL, false))
+	if (TableRulesEnter(table->rules, table->writeSlot, true, NULL))
 		return true;
 	CommandCounterIncrement();
 	simple_table_tuple_delete(table->heap, &table->writeSlot->tts_tid, GetActiveSnapshot());
@@ -339,14 +262,15 @@ KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool 
 	LockTupleMode lockMode;
 	CompatUpdateIndexes updateIndexes;
 
-	FillWriteSlot(table, values, nulls);
+	CheckCommand(table, CMD_UPDATE);
+	FillWriteSlot(table, &oldTid, values, nulls);
 	CheckChanged(table,
 				 table_tuple_update(table->heap, &oldTid, table->writeSlot,
 									GetCurrentCommandId(true), GetActiveSnapshot(),
 									InvalidSnapshot, true, &failure, &lockMode,
 									&updateIndexes));
 	if (CompatUpdatesIndexes(updateIndexes))
-		InsertIndexEntries(table, UNIQUE_CHECK_YES, true);
+		TableRulesEnter(table->rules, table->writeSlot, false, &updateIndexes);
 }
 
 /* Delete a row. */
@@ -356,6 +280,7 @@ KeyedDelete(KeyedTable *table, ItemPointer tid)
 	ItemPointerData oldTid = *tid;
 	TM_FailureData failure;
 
+	CheckCommand(table, CMD_DELETE);
 	CheckChanged(table,
 				 table_tuple_delete(table->heap, &oldTid, GetCurrentCommandId(true),
 									GetActiveSnapshot(), InvalidSnapshot, true,

@@ -27,8 +27,6 @@ typedef struct KeyedTable KeyedTable;
 extern KeyedTable *KeyedOpen(const char *table, const char *index, LOCKMODE lockMode);
 extern void KeyedClose(KeyedTable *table);
 
-extern TupleDesc KeyedDescriptor(const KeyedTable *table);
-
 /*
  * Look rows up whose first keyCount key columns are as given; the last of them
  * may be bounded instead: strategy is a BT...StrategyNumber.  Key columns are

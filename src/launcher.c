@@ -25,6 +25,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "clock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -487,7 +488,7 @@ LauncherRound(Launcher *launcher)
 {
 	int			waiting;
 
-	launcher->now = GetCurrentTimestamp();
+	launcher->now = ClockSteady();
 	TakeRechecks(launcher);
 	ListDatabases(launcher);
 	ReapWorkers(launcher);

@@ -151,7 +151,7 @@ personalize_ledger_hash(PG_FUNCTION_ARGS)
 	bool		nulls[LEDGER_COLUMNS];
 	int64		pseudonym;
 
-	Assert(descriptor->natts == LEDGER_COLUMNS);
+	
 	heap_deform_tuple(&tuple, descriptor, values, nulls);
 	ReleaseTupleDesc(descriptor);
 	pseudonym = DatumGetInt64(values[LEDGER_USER_KEY]);

@@ -348,7 +348,7 @@ NeighbourPark(int64 userKey)
 static TimestampTz
 OldestEvent(int64 userKey)
 {
-	EventScanOptions options = {.ofUser = true,.userKey = userKey,.allDays = true};
+	EventScanOptions options = {.ofUser = true,.userKey = userKey,.allDays = true,.keysOnly = true};
 	TimestampTz oldest = DT_NOEND;
 	EventScan  *scan;
 	EventRow	row;

@@ -147,7 +147,7 @@ SortEvents(Verification *verification)
 	INT8OID, INT8OID, INT8OID, INT8OID};
 	TxidSnapshot *position = ProcessorPosition(PROCESSOR_NEIGHBOUR, 0, verification->snapshot);
 	bool	   *counts = NeighbourEventTypes();
-	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true};
+	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
 	int64		number = 0;

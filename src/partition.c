@@ -10,9 +10,11 @@
  * worker can be had does the caller's transaction do it.
  *
  * A past day is closed (partition_close.c) once every processor has seen all
- * that is in it: readers and processors then skip it.  Whoever writes into a past
- * day (history imports) holds its row of _event_day FOR SHARE to the end of the
- * transaction, which closing conflicts with.
+ * that is in it: readers and processors then skip it.  Whoever writes into a day
+ * opens its partition first, which waits for who is closing it, and then opens the
+ * day again if it is closed: a history import, or anybody where a clock that was
+ * ahead had today closed.  Nothing else depends on the clock: every day that is
+ * not closed is read, also one that a clock has brought about long before its time.
  */
 #include "postgres.h"
 
@@ -22,10 +24,12 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "personalize.h"
 #include "policy.h"
 #include "postmaster/bgworker.h"
 #include "relation.h"
@@ -34,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -104,7 +109,8 @@ MakePartition(int32 day)
 
 	PartitionName(day, name);
 	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
-							" (LIKE personalize.event INCLUDING DEFAULTS)", name));
+							" (LIKE personalize.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+							" INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)", name));
 	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
 	SpiUtilCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 							" USING brin (txid) WITH (pages_per_range = 16)", name, name));
@@ -159,7 +165,7 @@ MakeRange(int32 firstDay, int32 dayCount)
 int
 PartitionMakeAhead(int days)
 {
-	int32		today = PartitionDay(GetCurrentTimestamp());
+	int32		today = PartitionDay(ClockNow());
 	bool		missing = false;
 
 	for (int i = 0; i <= days && !missing; i++)
@@ -243,7 +249,7 @@ MakeMissing(int32 day)
 	char		name[PARTITION_NAME_LENGTH];
 
 	/* waiting for another process while holding the lock it needs would hang */
-	if (day >= PartitionDay(GetCurrentTimestamp()) && !HoldsMakersLock())
+	if (day >= PartitionDay(ClockNow()) && !HoldsMakersLock())
 	{
 		MakeElsewhere(day, DAYS_AHEAD + 1);
 		AcceptInvalidationMessages();
@@ -253,28 +259,64 @@ MakeMissing(int32 day)
 		PartitionMakeDays(&day, 1);
 }
 
-/*
- * Keep a past day from being closed until this transaction ends, and open it
- * again if it was closed.
- */
+/* The partition last found open, until anything about it changes. */
+static Oid	openPartition = InvalidOid;
+
+/* Relcache callback: it may have been closed. */
 static void
-HoldDayOpen(int32 day)
+ForgetOpen(Datum argument, Oid relationId)
 {
-	static SPIPlanPtr lockPlan = NULL;
-	static SPIPlanPtr reopenPlan = NULL;
+	if (!OidIsValid(relationId) || relationId == openPartition)
+		openPartition = InvalidOid;
+}
+
+/* Watch for days that are closed. */
+void
+PartitionInit(void)
+{
+	RelationWatch(ForgetOpen);
+}
+
+/* True if a day, whose partition is locked against closing, is open. */
+static bool
+IsOpen(Relation partition, int32 day)
+{
+	Snapshot	snapshot;
+	Relation	table;
+	ScanKeyData key;
+	SysScanDesc scan;
+
+	if (RelationGetRelid(partition) == openPartition)
+		return true;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	table = RelationOpenTable("_event_day", AccessShareLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(day));
+	scan = systable_beginscan(table, RelationIndex(table, "_event_day_open"), true, snapshot, 1, &key);
+	if (HeapTupleIsValid(systable_getnext(scan)))
+		openPartition = RelationGetRelid(partition);
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	UnregisterSnapshot(snapshot);
+	return RelationGetRelid(partition) == openPartition;
+}
+
+/* Open a day again. */
+static void
+Reopen(Relation partition, int32 day)
+{
+	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {DATEOID};
 	Datum		values[] = {DateADTGetDatum(day)};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&lockPlan,
-				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled FOR SHARE",
-				   1, types, values, NULL, false) == 0)
-		SpiUtilRun(&reopenPlan,
-				   "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
-				   " ON CONFLICT (day) DO UPDATE SET rolled = false, thinned = '{}'",
-				   1, types, values, NULL, false);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
+			   " ON CONFLICT (day) DO UPDATE SET rolled = false, thinned = '{}'",
+			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
+	/* also tells this backend if it is undone */
+	CacheInvalidateRelcache(partition);
 }
 
 /* The partition for an arrival time, opened for inserting. */
@@ -283,20 +325,22 @@ PartitionOpenForInsert(TimestampTz receivedAt)
 {
 	int32		day = PartitionDay(receivedAt);
 	char		name[PARTITION_NAME_LENGTH];
+	Relation	partition = NULL;
 
 	PartitionName(day, name);
-	if (!OidIsValid(RelationFind(name, true)))
-		MakeMissing(day);
-	/* a clock that is read just before midnight may insert just after */
-	if (day < PartitionDay(GetCurrentTimestamp()) - 1)
+	while (partition == NULL)
 	{
-		HoldDayOpen(day);
-		/* retention may have dropped it while we waited for its row */
-		AcceptInvalidationMessages();
-		if (!OidIsValid(RelationFind(name, true)))
-			PartitionMakeDays(&day, 1);
+		Oid			partitionId = RelationFind(name, true);
+
+		/* retention may drop it while its lock is waited for */
+		if (OidIsValid(partitionId))
+			partition = try_table_open(partitionId, RowExclusiveLock);
+		else
+			MakeMissing(day);
 	}
-	return RelationOpenTable(name, RowExclusiveLock);
+	if (!IsOpen(partition, day))
+		Reopen(partition, day);
+	return partition;
 }
 
 /* Compare two days. */
@@ -314,7 +358,7 @@ List *
 PartitionDays(Snapshot snapshot, bool all)
 {
 	Relation	table = RelationOpenTable("_event_day", AccessShareLock);
-	Oid			openIndex = RelationFind("_event_day_open", false);
+	Oid			openIndex = RelationIndex(table, "_event_day_open");
 	List	   *days = NIL;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -334,26 +378,45 @@ PartitionDays(Snapshot snapshot, bool all)
 	return days;
 }
 
+/* The partition of a day, or InvalidOid; readers ask for the same few again and again. */
+static Oid
+PartitionFind(int32 day)
+{
+	static struct
+	{
+		uint64		generation;
+		int32		day;
+		Oid			partition;
+	}			known[16];
+	int			slot = (uint32) day % lengthof(known);
+	char		name[PARTITION_NAME_LENGTH];
+
+	if (known[slot].generation == RelationGeneration() && known[slot].day == day)
+		return known[slot].partition;
+	PartitionName(day, name);
+	known[slot].day = day;
+	known[slot].partition = RelationFind(name, true);
+	/* what does not exist is not remembered: nothing may tell when it does */
+	known[slot].generation = OidIsValid(known[slot].partition) ? RelationGeneration() : 0;
+	return known[slot].partition;
+}
+
 /* OIDs of the partitions in the order of days. */
 List *
 PartitionList(Snapshot snapshot, bool all, TimestampTz since)
 {
 	List	   *days = PartitionDays(snapshot, all);
 	int32		firstDay = since ? PartitionDay(since) : PG_INT32_MIN;
-	int32		lastDay = PartitionDay(GetCurrentTimestamp()) + 1;
 	List	   *partitions = NIL;
 	ListCell   *cell;
 
 	foreach(cell, days)
 	{
-		char		name[PARTITION_NAME_LENGTH];
 		Oid			partition;
 
-		/* days ahead are still empty */
-		if (lfirst_int(cell) < firstDay || lfirst_int(cell) > lastDay)
+		if (lfirst_int(cell) < firstDay)
 			continue;
-		PartitionName(lfirst_int(cell), name);
-		partition = RelationFind(name, true);
+		partition = PartitionFind(lfirst_int(cell));
 		if (OidIsValid(partition))
 			partitions = lappend_oid(partitions, partition);
 	}

@@ -23,8 +23,8 @@ extern void PartitionName(int32 day, char *name);
 
 /*
  * The partition for an arrival time, opened RowExclusiveLock, made if it does
- * not exist yet.  A past day is locked against being closed, and opened again
- * if it was.
+ * not exist yet.  Its day stays open until the transaction ends, and is opened
+ * again if it was closed.
  */
 extern Relation PartitionOpenForInsert(TimestampTz receivedAt);
 
@@ -34,7 +34,10 @@ extern int	PartitionMakeAhead(int days);
 /* Make the partitions of these days in this transaction; returns how many were made. */
 extern int	PartitionMakeDays(const int32 *days, int count);
 
-/* OIDs of the partitions in the order of days; not those every processor has passed, unless all. */
+/*
+ * OIDs of the partitions in the order of days, from the day of since on; not those
+ * every processor has passed, unless all.
+ */
 extern List *PartitionList(Snapshot snapshot, bool all, TimestampTz since);
 
 /* Partitions that were attached by hand under a name that is no day's, as SQL names them. */

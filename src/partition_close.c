@@ -14,13 +14,17 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "event.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "storage/lmgr.h"
 #include "utils/date.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -62,44 +66,51 @@ PartitionHasTxidFrom(int32 day, int64 txid)
 									" LIMIT 1", name, txid)) > 0;
 }
 
-/* Close one day if everything in it has been seen; the caller has connected. */
+/* A name for an index of our own: this one, or what the server chooses if somebody has taken it. */
+static const char *
+UnusedName(const char *name)
+{
+	return OidIsValid(RelationFind(name, true)) ? "" : name;
+}
+
+/*
+ * Close one day if everything in it has been seen; the caller has connected.
+ * Nobody may write into it meanwhile, and who comes after finds it closed.
+ */
 static bool
 CloseDay(int32 day, int64 allSeenBelow)
 {
-	static SPIPlanPtr lockPlan = NULL;
 	static SPIPlanPtr closePlan = NULL;
 	const Oid	types[] = {DATEOID};
 	Datum		values[] = {DateADTGetDatum(day)};
 	char		name[PARTITION_NAME_LENGTH];
+	Oid			partitionId;
 	Relation	partition;
+	Relation	index;
 	int64		highest;
-	bool		indexed = false;
-	ListCell   *cell;
 
 	PartitionName(day, name);
-	if (!OidIsValid(RelationFind(name, true)) || PartitionHasTxidFrom(day, allSeenBelow))
+	partitionId = RelationFind(name, true);
+	if (!OidIsValid(partitionId) || PartitionHasTxidFrom(day, allSeenBelow) ||
+		!ConditionalLockRelationOid(partitionId, ShareLock))
 		return false;
-	if (SpiUtilRun(&lockPlan,
-				   "SELECT FROM personalize._event_day WHERE day = $1 AND NOT rolled"
-				   " FOR UPDATE SKIP LOCKED",
+	partition = try_table_open(partitionId, NoLock);
+	if (partition == NULL)
+		return false;
+	highest = HighestTxid(partition);
+	index = EventOpenIndex(partition, BTREE_AM_OID, EVENT_USER_KEY);
+	if (index)
+		index_close(index, AccessShareLock);
+	table_close(partition, NoLock);
+	if (highest >= allSeenBelow ||
+		SpiUtilRun(&closePlan, "UPDATE personalize._event_day SET rolled = true WHERE day = $1 AND NOT rolled",
 				   1, types, values, NULL, false) == 0)
 		return false;
-	partition = RelationOpenTable(name, AccessShareLock);
-	highest = HighestTxid(partition);
-	foreach(cell, RelationGetIndexList(partition))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		indexed |= index->rd_index->indkey.values[0] == EVENT_USER_KEY;
-		index_close(index, AccessShareLock);
-	}
-	table_close(partition, AccessShareLock);
-	if (highest >= allSeenBelow)
-		return false;
-	if (!indexed)
-		SpiUtilCommand(psprintf("CREATE INDEX %s_user ON personalize.%s (user_key, ts)", name, name));
-	SpiUtilRun(&closePlan, "UPDATE personalize._event_day SET rolled = true WHERE day = $1",
-			   1, types, values, NULL, false);
+	if (!index)
+		SpiUtilCommand(psprintf("CREATE INDEX %s ON personalize.%s (user_key, ts)",
+								UnusedName(psprintf("%s_user", name)), name));
+	/* whoever has found it open looks again */
+	CacheInvalidateRelcacheByRelid(partitionId);
 	return true;
 }
 
@@ -107,7 +118,7 @@ CloseDay(int32 day, int64 allSeenBelow)
 int
 PartitionCloseDays(int64 allSeenBelow, int most)
 {
-	int32		yesterday = PartitionDay(GetCurrentTimestamp()) - 1;
+	int32		yesterday = PartitionDay(ClockNow()) - 1;
 	List	   *days = PartitionDays(GetActiveSnapshot(), false);
 	SpiUtilScope scope;
 	ListCell   *cell;
@@ -124,24 +135,35 @@ PartitionCloseDays(int64 allSeenBelow, int most)
 	return closed;
 }
 
+/* Bring the BRIN index of a partition up to date. */
+static void
+SummarizeDay(Oid partitionId)
+{
+	Relation	partition = try_table_open(partitionId, AccessShareLock);
+	Relation	brin;
+
+	if (partition == NULL)
+		return;
+	brin = EventOpenIndex(partition, BRIN_AM_OID, EVENT_TXID);
+	if (brin != NULL)
+	{
+		SpiUtilCommand(psprintf("SELECT pg_catalog.brin_summarize_new_values(%u)", RelationGetRelid(brin)));
+		index_close(brin, AccessShareLock);
+	}
+	table_close(partition, AccessShareLock);
+}
+
 /* Bring the BRIN indexes of open days up to date. */
 void
 PartitionSummarize(void)
 {
-	List	   *days = PartitionDays(GetActiveSnapshot(), false);
-	int32		today = PartitionDay(GetCurrentTimestamp());
+	List	   *partitions = PartitionList(GetActiveSnapshot(), false, 0);
 	SpiUtilScope scope;
 	ListCell   *cell;
 
 	SpiUtilBegin(&scope);
-	foreach(cell, days)
-	{
-		char		name[PARTITION_NAME_LENGTH];
-
-		PartitionName(lfirst_int(cell), name);
-		if (lfirst_int(cell) <= today && OidIsValid(RelationFind(name, true)))
-			SpiUtilCommand(psprintf("SELECT pg_catalog.brin_summarize_new_values('personalize.%s_txid')", name));
-	}
+	foreach(cell, partitions)
+		SummarizeDay(lfirst_oid(cell));
 	SpiUtilEnd(&scope);
-	list_free(days);
+	list_free(partitions);
 }

@@ -52,7 +52,7 @@ ClosedBy(int32 day)
 	HeapTuple	tuple;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(day));
-	scan = systable_beginscan(table, RelationFind("_event_day_pkey", false), true,
+	scan = systable_beginscan(table, RelationIndex(table, "_event_day_pkey"), true,
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))

@@ -25,6 +25,7 @@ _PG_init(void)
 	PolicyExplainInit();
 	EventTypeInit();
 	EventCacheInit();
+	PartitionInit();
 	ConsentCacheInit();
 	ConsentMappingInit();
 	ConsentSourceInit();

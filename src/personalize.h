@@ -7,6 +7,7 @@
 
 extern void ClockInit(void);
 extern void EventCacheInit(void);
+extern void PartitionInit(void);
 extern void EventTypeInit(void);
 extern void FeatureValueInit(void);
 extern void ConsentCacheInit(void);

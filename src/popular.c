@@ -254,7 +254,7 @@ Refresh(bool ifBehind)
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&lockPlan,
 				   "SELECT FROM personalize._popular_state s"
-				   " WHERE ($1 OR clock_timestamp() - s.made_at > s.cost * 50)"
+				   " WHERE ($1 OR clock_timestamp() NOT BETWEEN s.made_at AND s.made_at + s.cost * 50)"
 				   " AND (NOT $2 OR s.events <> coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0))"
 				   " FOR UPDATE SKIP LOCKED",
 				   2, types, values, NULL, false) == 0)

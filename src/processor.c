@@ -119,7 +119,7 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 {
 	Relation	table = RelationOpenTable("processor_position", AccessShareLock);
 	TxidSnapshot *position = ReadPosition(table,
-										  RelationFind("processor_position_pkey", false),
+										  RelationIndex(table, "processor_position_pkey"),
 										  id, shard, snapshot);
 
 	table_close(table, AccessShareLock);

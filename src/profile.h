@@ -59,6 +59,9 @@ extern ProfileView *ProfileLoad(int64 userKey, int32 purposes);
  */
 extern ProfileView *ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf);
 
+/* How many raw events a reader may look at: personalize.max_tail_events. */
+extern int	ProfileMaxTail(void);
+
 /* The signal of a feature; NULL if the view must not show it. */
 extern const Signal *ProfileSignal(const ProfileView *view, uint64 featureKey);
 

@@ -73,6 +73,13 @@ ProfileReadInit(void)
 							200000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+/* How many raw events a reader may look at. */
+int
+ProfileMaxTail(void)
+{
+	return Max(personalize_max_tail_events, 1);
+}
+
 /* Add an un-rolled event of the user. */
 static void
 AddToTail(Tail *tail, ProfileView *view, const EventRow *row)
@@ -93,7 +100,7 @@ static bool
 IsLongTail(const EventScanOptions *options)
 {
 	return longTail.minTxid == options->minTxid && longTail.maxRead >= options->maxRead &&
-		GetCurrentStatementStartTimestamp() - longTail.found < LONG_TAIL_BELIEVED &&
+		Abs(GetCurrentStatementStartTimestamp() - longTail.found) < LONG_TAIL_BELIEVED &&
 		longTail.table == RelationFind("event", false);
 }
 
@@ -121,7 +128,7 @@ CollectTail(Tail *tail, ProfileView *view)
 	options.minTxid = TxidSnapshotMin(position);
 	options.ofUser = true;
 	options.userKey = view->userKey;
-	options.maxRead = Max(personalize_max_tail_events, 1);
+	options.maxRead = ProfileMaxTail();
 	tail->stale = IsLongTail(&options);
 	if (tail->stale)
 		return;

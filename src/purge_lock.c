@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -189,7 +190,7 @@ AddContext(void *arg)
 static void
 NoteHolders(PurgeWait *wait, const bool *stripes, const char *notDone)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = ClockSteady();
 	bool		first = wait->holders == NULL;
 
 	if (!TimestampDifferenceExceeds(first ? wait->start : wait->noted, now, NOTE_AFTER_MS))
@@ -208,7 +209,7 @@ NoteHolders(PurgeWait *wait, const bool *stripes, const char *notDone)
 void
 PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
 {
-	PurgeWait	wait = {.start = GetCurrentTimestamp()};
+	PurgeWait	wait = {.start = ClockSteady()};
 	ErrorContextCallback context = {error_context_stack, AddContext, &wait};
 	int			limit = LockTimeout > 0 ? LockTimeout : MAX_WAIT_MS;
 
@@ -223,7 +224,7 @@ PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
 	error_context_stack = &context;
 	while (!TryAll(stripes, true))
 	{
-		if (TimestampDifferenceExceeds(wait.start, GetCurrentTimestamp(), limit))
+		if (TimestampDifferenceExceeds(wait.start, ClockSteady(), limit))
 		{
 			error_context_stack = context.previous;
 			ReportTimeout(stripes, notDone, limit);

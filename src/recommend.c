@@ -212,7 +212,7 @@ ExcludeSeen(Engine *engine, const Visitor *visitor, const Interval *interval)
 																 TimestampTzGetDatum(engine->now),
 																 PointerGetDatum(interval)));
 	EventScanOptions options = {.snapshot = engine->snapshot,.ofUser = true,
-	.userKey = visitor->userKey,.allDays = true,.since = since};
+	.userKey = visitor->userKey,.allDays = true,.keysOnly = true,.since = since,.maxRead = ProfileMaxTail()};
 	const ProfileView *profile = visitor->profile;
 	EventScan  *scan;
 	EventRow	row;
@@ -236,6 +236,8 @@ ExcludeSeen(Engine *engine, const Visitor *visitor, const Interval *interval)
 			row.event != EVENT_TYPE_VIEW_ITEM_LIST && row.event != EVENT_TYPE_VIEW_PROMOTION)
 			KeySetAdd(&engine->excluded, row.itemKey);
 	}
+	/* days without an index on people come last: what is left out is of these */
+	engine->stale |= EventScanGaveUp(scan);
 	EventScanEnd(scan);
 }
 

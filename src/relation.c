@@ -17,6 +17,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
 #include "commands/extension.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -32,16 +33,26 @@ typedef struct FoundRelation
 {
 	NameData	name;
 	Oid			id;				/* InvalidOid: empty */
+	const RelationShape *shape; /* NULL: not known by the place of its columns */
 } FoundRelation;
 
 static FoundRelation foundRelations[FOUND_SLOTS];
 static bool watching = false;
+static uint64 generation = 1;
 
 /* System cache callback: a relation or schema was made, renamed or dropped. */
 static void
 ForgetFound(Datum argument, int cacheId, uint32 hash)
 {
 	memset(foundRelations, 0, sizeof(foundRelations));
+	generation++;
+}
+
+/* Changes whenever what was found may not hold any more. */
+uint64
+RelationGeneration(void)
+{
+	return generation;
 }
 
 /* The slot of a name. */
@@ -78,11 +89,14 @@ RelationFind(const char *name, bool missingOk)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s.%s\" does not exist", PERSONALIZE_SCHEMA, name),
+				 RelationExtensionExists() ?
+				 errhint("It was dropped or renamed: make it again as the extension had it.") :
 				 errhint("Run CREATE EXTENSION personalize in this database.")));
 	if (OidIsValid(relationId))
 	{
 		namestrcpy(&slot->name, name);
 		slot->id = relationId;
+		slot->shape = RelationShapeOf(name);
 	}
 	return relationId;
 }
@@ -111,11 +125,73 @@ RelationWatch(RelcacheCallbackFunction watcher)
 	watchers[watcherCount++] = watcher;
 }
 
-/* Open a table or index of the extension. */
+/* Open a table of the extension. */
 Relation
 RelationOpenTable(const char *name, LOCKMODE lockMode)
 {
-	return relation_open(RelationFind(name, false), lockMode);
+	Oid			relationId = RelationFind(name, false);
+	const RelationShape *shape = FoundSlot(name)->shape;
+	Relation	relation = relation_open(relationId, lockMode);
+
+	if (shape != NULL)
+		RelationCheckShape(relation, shape);
+	return relation;
+}
+
+/* Indexes of ours that hold some rows only. */
+static const char *const partialIndexes[] = {
+	"_event_day_open", "item_not_offered_idx", "subject_restricted_idx"
+};
+
+/* True if an index is one of these. */
+static bool
+IsPartial(const char *name)
+{
+	for (int i = 0; i < lengthof(partialIndexes); i++)
+		if (strcmp(partialIndexes[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* True if an index of this name finds what ours is made to find. */
+static bool
+IndexWorks(Relation index, Relation table, const char *name)
+{
+	const FormData_pg_index *form = index->rd_index;
+
+	if (index->rd_rel->relkind != RELKIND_INDEX || form->indrelid != RelationGetRelid(table) ||
+		!form->indisvalid || !form->indisready || !form->indislive)
+		return false;
+	for (int i = 0; i < form->indnkeyatts; i++)
+		if (form->indkey.values[i] == InvalidAttrNumber)
+			return false;
+	return IsPartial(name) || heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+/* Open an index of a table. */
+Relation
+RelationOpenIndex(Relation table, const char *name, LOCKMODE lockMode)
+{
+	Relation	index = relation_open(RelationFind(name, false), lockMode);
+
+	if (!IndexWorks(index, table, name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" does not find the rows of table \"%s\"",
+						name, RelationGetRelationName(table)),
+				 errhint("REINDEX it, or make it again as the extension had it.")));
+	return index;
+}
+
+/* The OID of such an index. */
+Oid
+RelationIndex(Relation table, const char *name)
+{
+	Relation	index = RelationOpenIndex(table, name, AccessShareLock);
+	Oid			indexId = RelationGetRelid(index);
+
+	relation_close(index, AccessShareLock);
+	return indexId;
 }
 
 /* True if the extension is installed in this database. */

@@ -17,8 +17,31 @@
 /* OID of a table, index or view in the extension's schema; InvalidOid if missingOk. */
 extern Oid	RelationFind(const char *name, bool missingOk);
 
-/* Open a table (or index) of the extension. */
+/* Changes whenever what RelationFind said may not hold any more. */
+extern uint64 RelationGeneration(void);
+
+/* Open a table (or view) of the extension. */
 extern Relation RelationOpenTable(const char *name, LOCKMODE lockMode);
+
+/*
+ * Open an index of a table, an error unless it finds every row of the table, or, if
+ * it is made so, every row that its predicate names.
+ */
+extern Relation RelationOpenIndex(Relation table, const char *name, LOCKMODE lockMode);
+
+/* The OID of such an index, not locked. */
+extern Oid	RelationIndex(Relation table, const char *name);
+
+/* The columns by whose place C code knows a table; NULL for others. */
+typedef struct RelationShape RelationShape;
+extern const RelationShape *RelationShapeOf(const char *name);
+
+/*
+ * Raise unless an open table, or partition of event, is what the code knows;
+ * returns how many columns it knows.  RelationOpenTable does it.
+ */
+extern int	RelationCheckShape(Relation relation, const RelationShape *shape);
+extern int	RelationCheckColumns(Relation relation);
 
 /*
  * Call watcher, whose first argument means nothing, when a relation may have

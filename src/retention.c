@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -271,7 +272,7 @@ ExpireMessages(RetentionRun *run, RetentionTask *task)
 	SpiUtilBegin(&scope);
 	if (run->dryRun)
 		SPI_execute("SELECT count(*) FROM personalize.message_seen WHERE received_at <"
-					" clock_timestamp() - current_setting('personalize.dedup_window')::interval", false, 0);
+					" personalize._now() - current_setting('personalize.dedup_window')::interval", false, 0);
 	else
 		SPI_execute("SELECT personalize._purge_message_seen()", false, 0);
 	task->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
@@ -459,12 +460,12 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not be null", names[i])));
 	run->dryRun = PG_GETARG_BOOL(0);
-	run->asOf = PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1);
+	run->asOf = PG_ARGISNULL(1) ? ClockNow() : PG_GETARG_TIMESTAMPTZ(1);
 	run->maxRows = PG_GETARG_INT64(2);
 	pause = PG_GETARG_INTERVAL_P(3);
 	run->pause = (int64) Max(Min(pause->time + (pause->day + pause->month * 30.0) * USECS_PER_DAY,
 								 LONGEST_PAUSE), -1.0);
-	if (run->asOf < YEAR_ONE || run->asOf > GetCurrentTimestamp())
+	if (run->asOf < YEAR_ONE || run->asOf > ClockNow())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("as_of \"%s\" is not between year 1 and now", timestamptz_to_str(run->asOf)),

@@ -61,7 +61,7 @@ typedef struct DueDay
 /* Days that end before everything in them is past its time; yesterday may still be written to. */
 #define DROP_BEFORE_SQL \
 	"(SELECT least(CASE WHEN bool_and(k.since IS NOT NULL) THEN min(k.since) END," \
-	"  CASE WHEN bool_and(k.since IS NOT NULL) THEN (clock_timestamp() AT TIME ZONE 'UTC')::date - 1 END)" \
+	"  CASE WHEN bool_and(k.since IS NOT NULL) THEN (personalize._now() AT TIME ZONE 'UTC')::date - 1 END)" \
 	" FROM (" KEPT_SINCE_SQL ") AS k)"
 
 /* The events of a day, counted. */
@@ -289,7 +289,7 @@ FindThinning(const RetentionRun *run)
 					  "SELECT d.day, array_agg(k.event) FROM personalize._event_day AS d"
 					  " JOIN (" KEPT_SINCE_SQL ") AS k ON d.day < k.since AND k.event <> ALL (d.thinned)"
 					  " WHERE d.rolled AND d.day >= coalesce(" DROP_BEFORE_SQL ", '-infinity')"
-					  "  AND d.day < (clock_timestamp() AT TIME ZONE 'UTC')::date - 1"
+					  "  AND d.day < (personalize._now() AT TIME ZONE 'UTC')::date - 1"
 					  "  AND EXISTS (SELECT FROM personalize.retention_policy AS p WHERE p.kind = 'raw' AND p.event IS NOT NULL)"
 					  " GROUP BY d.day ORDER BY d.day",
 					  1, types, values, NULL, false);

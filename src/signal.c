@@ -24,6 +24,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -421,21 +422,43 @@ SignalSetGetLocked(void)
 	return SignalSetGet();
 }
 
+/* True if there is such an event type by now. */
+static bool
+EventTypeExists(int16 event)
+{
+	Relation	relation = RelationOpenTable("event_type", AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		exists;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(event));
+	scan = systable_beginscan(relation, RelationIndex(relation, "event_type_pkey"), true, NULL, 1, &key);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return exists;
+}
+
+/* The entry of an event type; NULL if the set has none. */
+static const SignalEvent *
+FindEvent(const SignalSet *set, int16 event)
+{
+	return event >= 0 && event < set->eventLimit && set->events[event].name != NULL ?
+		&set->events[event] : NULL;
+}
+
 /* The set's entry of an event type; NULL if there is no such type. */
 const SignalEvent *
 SignalSetEvent(const SignalSet **set, int16 event)
 {
-	for (int attempt = 0; event >= 0; attempt++)
-	{
-		if (event < (*set)->eventLimit && (*set)->events[event].name != NULL)
-			return &(*set)->events[event];
-		if (attempt > 0)
-			break;
-		/* a type that was registered after the set was compiled */
-		currentIsValid = false;
-		*set = SignalSetGet();
-	}
-	return NULL;
+	const SignalEvent *found = FindEvent(*set, event);
+
+	/* a type may have been registered after the set was compiled, or be deleted */
+	if (found != NULL || event < 0 || !EventTypeExists(event))
+		return found;
+	currentIsValid = false;
+	*set = SignalSetGet();
+	return FindEvent(*set, event);
 }
 
 /* Watch for changed definitions. */

@@ -103,7 +103,7 @@ extern const SignalSet *SignalSetGet(void);
 /* The same, and no session changes them until this transaction ends. */
 extern const SignalSet *SignalSetGetLocked(void);
 
-/* The set's entry of an event type; NULL if there is no such type (reloads once). */
+/* The set's entry of an event type; NULL if there is no such type (compiles a new set for one that is newer). */
 extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
 
 /* An enabled signal; NULL if unknown, dropped or disabled. */

@@ -10,89 +10,47 @@
  * same in all rows of a call, as the transaction id is, one entry a block says
  * everything the others would.
  *
- * Row security, triggers and privileges are the caller's business: none of them
- * is looked at here.
+ * Row security and privileges are the caller's business: neither is looked at
+ * here.  What somebody has added to the table is obeyed (table_rules.c).
  */
 #include "postgres.h"
 
 #include "table_writer.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "catalog/pg_am.h"
-#include "compat.h"
-#include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "table_rules.h"
 #include "utils/rel.h"
 
 /* Rows per call of heap_multi_insert. */
 #define CHUNK_ROWS 256
 
-/* An index of the table. */
-typedef struct WriterIndex
-{
-	Relation	relation;
-	IndexInfo  *info;
-	bool		oncePerBlock;	/* a BRIN index over the constant column */
-	EState	   *predicateState;	/* NULL: not a partial index */
-} WriterIndex;
-
 struct TableWriter
 {
 	Relation	relation;
 	TupleDesc	descriptor;
-	int			indexCount;
-	WriterIndex *indexes;
+	TableRules *rules;
 	int64		written;		/* rows */
+	bool		unsure;			/* what breaks a unique index is a conflict, not an error */
 	List	   *conflicts;
 	int			slotCount;
 	int			rowCount;
 	TupleTableSlot *slots[CHUNK_ROWS];
 };
 
-/* Open the indexes of the table. */
-static void
-OpenIndexes(TableWriter *writer, int constantColumn)
-{
-	List	   *indexIds = RelationGetIndexList(writer->relation);
-	ListCell   *cell;
-
-	writer->indexes = palloc(sizeof(WriterIndex) * Max(list_length(indexIds), 1));
-	foreach(cell, indexIds)
-	{
-		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		IndexInfo  *info;
-
-		info = BuildIndexInfo(index);
-		if (!info->ii_ReadyForInserts)
-		{
-			index_close(index, RowExclusiveLock);
-			continue;
-		}
-		writer->indexes[writer->indexCount++] = (WriterIndex)
-		{
-			.relation = index,
-			.info = info,
-			.oncePerBlock = index->rd_rel->relam == BRIN_AM_OID &&
-			info->ii_NumIndexAttrs == 1 &&
-			info->ii_IndexAttrNumbers[0] == constantColumn,
-			.predicateState = info->ii_Predicate == NIL ? NULL : CreateExecutorState()
-		};
-	}
-	list_free(indexIds);
-}
-
 /* Begin writing, where all rows of this writer have one value in one column. */
 TableWriter *
-TableWriterBeginConstant(Relation relation, int constantColumn)
+TableWriterBeginConstant(Relation relation, AttrNumber constantColumn)
 {
 	TableWriter *writer = palloc0(sizeof(TableWriter));
 
 	writer->relation = relation;
 	writer->descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
-	OpenIndexes(writer, constantColumn);
+	TableRulesCheck(relation, CMD_INSERT);
+	writer->rules = TableRulesOpen(relation);
+	if (constantColumn != InvalidAttrNumber)
+		TableRulesTakeRepeated(writer->rules, constantColumn);
 	return writer;
 }
 
@@ -101,6 +59,16 @@ TableWriter *
 TableWriterBegin(Relation relation)
 {
 	return TableWriterBeginConstant(relation, InvalidAttrNumber);
+}
+
+/* Begin writing rows that may break a unique index. */
+TableWriter *
+TableWriterBeginUnsure(Relation relation)
+{
+	TableWriter *writer = TableWriterBegin(relation);
+
+	writer->unsure = true;
+	return writer;
 }
 
 /* Remember a row that may conflict. */
@@ -114,46 +82,22 @@ AddConflict(TableWriter *writer, int64 row, ItemPointer tid)
 	writer->conflicts = lappend(writer->conflicts, conflict);
 }
 
-/* True if a row belongs into the index. */
-static bool
-BelongsIntoIndex(WriterIndex *index, TupleTableSlot *slot)
-{
-	ExprContext *context;
-
-	if (index->predicateState == NULL)
-		return true;
-	context = GetPerTupleExprContext(index->predicateState);
-	context->ecxt_scantuple = slot;
-	if (index->info->ii_PredicateState == NULL)
-		index->info->ii_PredicateState = ExecPrepareQual(index->info->ii_Predicate,
-														 index->predicateState);
-	return ExecQual(index->info->ii_PredicateState, context);
-}
-
-/* Enter the rows just written into one index. */
+/* Enter the rows just written into the indexes. */
 static void
-InsertIntoIndex(TableWriter *writer, WriterIndex *index)
+EnterRows(TableWriter *writer)
 {
-	bool		unique = index->relation->rd_index->indisunique;
 	BlockNumber lastBlock = InvalidBlockNumber;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
 
 	for (int i = 0; i < writer->rowCount; i++)
 	{
 		TupleTableSlot *slot = writer->slots[i];
 		BlockNumber block = ItemPointerGetBlockNumber(&slot->tts_tid);
 
-		if (index->oncePerBlock && block == lastBlock)
-			continue;
-		lastBlock = block;
-		if (!BelongsIntoIndex(index, slot))
-			continue;
-		FormIndexDatum(index->info, slot, NULL, values, nulls);
-		if (!index_insert(index->relation, values, nulls, &slot->tts_tid, writer->relation,
-						  unique ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO, false, index->info) &&
-			unique)
+		if (!TableRulesEnter(writer->rules, slot, writer->unsure, NULL))
 			AddConflict(writer, writer->written + i, &slot->tts_tid);
+		if (block != lastBlock)
+			TableRulesEnterRepeated(writer->rules, slot);
+		lastBlock = block;
 	}
 }
 
@@ -174,19 +118,31 @@ FlushRows(TableWriter *writer)
 		writer->slots[0]->tts_tid =
 			ExecFetchSlotHeapTuple(writer->slots[0], false, NULL)->t_self;
 
-	for (int i = 0; i < writer->indexCount; i++)
-		InsertIntoIndex(writer, &writer->indexes[i]);
+	EnterRows(writer);
 	for (int i = 0; i < writer->rowCount; i++)
 		ExecClearTuple(writer->slots[i]);
 	writer->written += writer->rowCount;
 	writer->rowCount = 0;
 }
 
+/* Form a row, with the columns that have been added, in the slot. */
+static void
+CompleteRow(TableWriter *writer, TupleTableSlot *slot, const Datum *values, const bool *nulls)
+{
+	int			columns = TableRulesColumns(writer->rules);
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	TableRulesComplete(writer->rules, slot, NULL);
+}
+
 /* Add a row; what values point to must live until it is written. */
 void
 TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls)
 {
-	HeapTuple	tuple;
+	TupleTableSlot *slot;
 
 	if (writer->rowCount == CHUNK_ROWS)
 		FlushRows(writer);
@@ -194,9 +150,12 @@ TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls)
 		writer->slots[writer->slotCount++] =
 			MakeSingleTupleTableSlot(writer->descriptor, &TTSOpsHeapTuple);
 
-	tuple = heap_form_tuple(writer->descriptor, (Datum *) values, (bool *) nulls);
-	tuple->t_tableOid = RelationGetRelid(writer->relation);
-	ExecStoreHeapTuple(tuple, writer->slots[writer->rowCount++], true);
+	slot = writer->slots[writer->rowCount++];
+	if (TableRulesNeedCompletion(writer->rules))
+		CompleteRow(writer, slot, values, nulls);
+	else
+		ExecStoreHeapTuple(heap_form_tuple(writer->descriptor, (Datum *) values, (bool *) nulls), slot, true);
+	slot->tts_tableOid = RelationGetRelid(writer->relation);
 }
 
 /* Write what has been added and give the rows that may conflict so far. */
@@ -214,15 +173,8 @@ TableWriterEnd(TableWriter *writer)
 	FlushRows(writer);
 	for (int i = 0; i < writer->slotCount; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
-	for (int i = 0; i < writer->indexCount; i++)
-	{
-		CompatIndexInsertCleanup(writer->indexes[i].relation, writer->indexes[i].info);
-		if (writer->indexes[i].predicateState != NULL)
-			FreeExecutorState(writer->indexes[i].predicateState);
-		index_close(writer->indexes[i].relation, NoLock);
-	}
+	TableRulesClose(writer->rules);
 	list_free_deep(writer->conflicts);
-	pfree(writer->indexes);
 	pfree(writer->descriptor);
 	pfree(writer);
 }

@@ -13,15 +13,14 @@
 
 typedef struct TableWriter TableWriter;
 
-/*
- * Write to a table opened with RowExclusiveLock.  The table must have no
- * trigger, constraint or generated column, and no index on expressions.  If it
- * has a unique index, ask for conflicts before the end.
- */
+/* Write to a table opened with RowExclusiveLock; a row that breaks a unique index is an error. */
 extern TableWriter *TableWriterBegin(Relation relation);
 
 /* The same, where all rows of this writer have one value in one column. */
-extern TableWriter *TableWriterBeginConstant(Relation relation, int constantColumn);
+extern TableWriter *TableWriterBeginConstant(Relation relation, AttrNumber constantColumn);
+
+/* The same, where rows may break a unique index: ask for conflicts before the end. */
+extern TableWriter *TableWriterBeginUnsure(Relation relation);
 
 /* Add a row; what values point to must live until TableWriterEnd. */
 extern void TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls);

@@ -169,7 +169,7 @@ IndexSession(TuneTrial *trial, const Session *session)
 static void
 LoadEvents(TuneTrial *trial, Snapshot snapshot)
 {
-	EventScanOptions options = {.snapshot = snapshot,.allDays = true,.since = trial->split};
+	EventScanOptions options = {.snapshot = snapshot,.allDays = true,.keysOnly = true,.since = trial->split};
 	bool	   *counts = NeighbourEventTypes();
 	int64		capacity = 1024;
 	EventScan  *scan;

@@ -27,6 +27,7 @@
 #include "worker.h"
 
 #include "access/xact.h"
+#include "clock.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "personalize.h"
@@ -208,7 +209,7 @@ PlanRetry(Task *task, const ErrorData *error)
 	task->failures++;
 	task->sqlState = error->sqlerrcode;
 	task->isolate = task->failures >= 2 && !ProcessorErrorIsPassing(error->sqlerrcode);
-	task->dueAt = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+	task->dueAt = TimestampTzPlusMilliseconds(ClockSteady(), pause);
 }
 
 /* Write a failure into the processor's row, if that can be done. */
@@ -238,7 +239,7 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 	ProcessorBatchResult result = {0};
 	ErrorData  *error = NULL;
 
-	if (task->dueAt > GetCurrentTimestamp())
+	if (task->dueAt > ClockSteady())
 		return false;
 	WorkerSlotShare(&options.workerNumber, &options.workerCount);
 	doing = DOING_TASK;
@@ -300,7 +301,7 @@ RunMaintenance(Worker *worker)
 	int			count;
 
 	WorkerSlotShare(&rank, &count);
-	if (rank != 0 || task->dueAt > GetCurrentTimestamp())
+	if (rank != 0 || task->dueAt > ClockSteady())
 		return;
 	doing = DOING_TASK;
 	PG_TRY();
@@ -308,7 +309,7 @@ RunMaintenance(Worker *worker)
 		long		pause = MaintenanceRun();
 
 		memset(task, 0, sizeof(Task));
-		task->dueAt = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+		task->dueAt = TimestampTzPlusMilliseconds(ClockSteady(), pause);
 	}
 	PG_CATCH();
 	{

@@ -24,6 +24,7 @@
 #include "worker_slot.h"
 
 #include "access/xact.h"
+#include "clock.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
 #include "shared_memory.h"
@@ -221,7 +222,7 @@ WorkerSlotReserve(Oid database, int number, uint32 *generation)
 		slot->number = number;
 		slot->pid = 0;
 		slot->present = slot->stop = false;
-		slot->since = GetCurrentTimestamp();
+		slot->since = ClockSteady();
 		slot->lastRound = 0;
 		*generation = ++slot->generation;
 		found = i;
@@ -290,7 +291,7 @@ DetachWorker(int code, Datum arg)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	mySlot->state = WORKER_SLOT_ENDED;
-	mySlot->since = GetCurrentTimestamp();
+	mySlot->since = ClockSteady();
 	mySlot->pid = 0;
 	WakeLauncher();
 	LWLockRelease(shared->lock);
@@ -310,7 +311,7 @@ WorkerSlotAttach(int slot, uint32 generation, Oid *database)
 	{
 		mine->state = WORKER_SLOT_RUNNING;
 		mine->pid = MyProcPid;
-		mine->since = GetCurrentTimestamp();
+		mine->since = ClockSteady();
 		*database = mine->database;
 		mySlot = mine;
 	}
@@ -353,7 +354,7 @@ WorkerSlotMustStop(void)
 void
 WorkerSlotReportRound(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = ClockSteady();
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	mySlot->lastRound = now;
@@ -438,12 +439,12 @@ AddHold(Oid database)
 void
 WorkerSlotHold(Oid database)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz start = ClockSteady();
 
 	AddHold(database);
 	ConditionVariablePrepareToSleep(&shared->ended);
 	while (SignalWorkers(database) > 0 &&
-		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), HOLD_TIMEOUT))
+		   !TimestampDifferenceExceeds(start, ClockSteady(), HOLD_TIMEOUT))
 		(void) ConditionVariableTimedSleep(&shared->ended, 100, PG_WAIT_EXTENSION);
 	ConditionVariableCancelSleep();
 }

@@ -70,6 +70,29 @@ maintain();
 wait_for($node, 'shop', "SELECT bool_and(rolled) $past");
 $node->safe_psql('shop', "SELECT personalize.rebuild_processor('$_')") for qw(profile item_stat neighbour);
 exact($node, 'shop', 'closed days are read again for a rebuild');
+
+# The server's clock is set while people shop, batches run and days are closed.
+$node->safe_psql('postgres', "ALTER SYSTEM SET personalize.max_future = '20d'");
+for my $days (6, 0, -6, 6, 0)
+{
+	my $now = $node->safe_psql('postgres', "SELECT now() + interval '$days days'");
+
+	$session->query_safe('BEGIN');
+	$session->query_safe('SELECT recompute.traffic(50)');
+	$node->safe_psql('postgres', $days == 0 ? 'ALTER SYSTEM RESET personalize.test_now' : "ALTER SYSTEM SET personalize.test_now = '$now'");
+	$node->reload;
+	maintain();
+	traffic($node, 'shop', 3, 50);
+	$session->query_safe('SELECT recompute.traffic(50)');
+	$session->query_safe('COMMIT');
+	traffic($node, 'shop', 3, 50);
+	exact($node, 'shop', "clock at $days days: everything is counted");
+}
+my $forgotten = 'FROM personalize.event WHERE user_key BETWEEN 1 AND 20';
+is($node->safe_psql('shop', "SELECT max(received_at) > now() + interval '1 day' $forgotten"), 't', 'some have events of days to come');
+$node->safe_psql('shop', 'SELECT personalize.forget(u::text) FROM generate_series(1, 20) u');
+is($node->safe_psql('shop', "SELECT count(*) $forgotten"), 0, 'which are found when they are forgotten');
+is($node->safe_psql('shop', q{SELECT ok FROM personalize.health() WHERE "check" = 'days yet to come'}), 'f', 'health() tells of days that are yet to come');
 $session->quit;
 $node->stop;
 done_testing();
