@@ -13,6 +13,7 @@
 #include "pgstat.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -124,6 +125,63 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 
 	table_close(table, AccessShareLock);
 	return position ? position : TxidSnapshotNothing();
+}
+
+/* Tell which of the new positions loses something that the stored one contains. */
+static void
+ReportBackwards(const ProcessorMethods *methods, const Oid *types, const Datum *values)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		isNull;
+
+	if (SpiUtilRun(&plan,
+				   "SELECT p.shard, p.asof, t.asof FROM personalize.processor_position AS p"
+				   " JOIN unnest($2, $3) AS t (shard, asof) ON p.processor = $1 AND p.shard = t.shard"
+				   " WHERE NOT personalize._txid_contains(t.asof, p.asof) ORDER BY p.shard LIMIT 1",
+				   3, types, values, NULL, false) == 0)
+		elog(ERROR, "positions of processor \"%s\" were not stored", methods->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("position of processor \"%s\" in shard %d would run backwards",
+					methods->name, DatumGetInt16(SpiUtilValue(0, 1, &isNull))),
+			 errdetail("\"%s\" does not contain \"%s\", up to where its events are counted: some would count twice.",
+					   TextDatumGetCString(SpiUtilValue(0, 3, &isNull)),
+					   TextDatumGetCString(SpiUtilValue(0, 2, &isNull))),
+			 errhint("Nothing was counted. If it stays so, SELECT personalize.rebuild_processor('%s') counts anew.",
+					 methods->name)));
+}
+
+/* Move a processor's position on; it never loses what it contains. */
+void
+ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const positions[EVENT_SHARDS])
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT2ARRAYOID, TEXTARRAYOID};
+	Datum		shards[EVENT_SHARDS];
+	Datum		texts[EVENT_SHARDS];
+	Datum		values[3];
+	int			count = 0;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] == NULL)
+			continue;
+		shards[count] = Int16GetDatum(shard);
+		texts[count++] = CStringGetTextDatum(TxidSnapshotFormat(positions[shard]));
+	}
+	values[0] = Int16GetDatum(methods->id);
+	values[1] = PointerGetDatum(construct_array(shards, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	values[2] = PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&plan,
+				   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
+				   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
+				   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
+				   " WHERE personalize._txid_contains(excluded.asof, p.asof)",
+				   3, types, values, NULL, false) != (uint64) count)
+		ReportBackwards(methods, types, values);
+	SpiUtilEnd(&scope);
 }
 
 /* A processor has seen all events with a txid below this. */

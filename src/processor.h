@@ -100,6 +100,13 @@ extern void ProcessorRecount(ProcessorId id, int64 userKey);
 extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
 								 void (*visit) (void *state, const EventRow *row), void *state);
 
+/*
+ * Move a processor's position on in the shards that are not NULL; refused if one
+ * does not contain what it replaces.  The caller holds the shards.
+ */
+extern void ProcessorStorePosition(const ProcessorMethods *methods,
+								   TxidSnapshot *const positions[EVENT_SHARDS]);
+
 /* A processor, or every one, disabled ones too, has seen all events with a txid below this. */
 extern int64 ProcessorSeenBelow(ProcessorId id, Snapshot snapshot);
 extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
