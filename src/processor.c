@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 static const ProcessorMethods *processors[PROCESSOR_COUNT + 1];
 
@@ -127,26 +128,18 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 	return position ? position : TxidSnapshotNothing();
 }
 
-/* Tell which of the new positions loses something that the stored one contains. */
+/* Refuse a position that loses something the stored one contains. */
 static void
-ReportBackwards(const ProcessorMethods *methods, const Oid *types, const Datum *values)
+ReportBackwards(const ProcessorMethods *methods, int shard, const TxidSnapshot *position)
 {
-	static SPIPlanPtr plan = NULL;
-	bool		isNull;
+	TxidSnapshot *stored = ProcessorPosition(methods->id, shard, GetLatestSnapshot());
 
-	if (SpiUtilRun(&plan,
-				   "SELECT p.shard, p.asof, t.asof FROM personalize.processor_position AS p"
-				   " JOIN unnest($2, $3) AS t (shard, asof) ON p.processor = $1 AND p.shard = t.shard"
-				   " WHERE NOT personalize._txid_contains(t.asof, p.asof) ORDER BY p.shard LIMIT 1",
-				   3, types, values, NULL, false) == 0)
-		elog(ERROR, "positions of processor \"%s\" were not stored", methods->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("position of processor \"%s\" in shard %d would run backwards",
-					methods->name, DatumGetInt16(SpiUtilValue(0, 1, &isNull))),
-			 errdetail("\"%s\" does not contain \"%s\", up to where its events are counted: some would count twice.",
-					   TextDatumGetCString(SpiUtilValue(0, 3, &isNull)),
-					   TextDatumGetCString(SpiUtilValue(0, 2, &isNull))),
+					methods->name, shard),
+			 errdetail("\"%s\" does not contain \"%s\", up to where events are counted: some would count twice.",
+					   TxidSnapshotFormat(position), TxidSnapshotFormat(stored)),
 			 errhint("Nothing was counted. If it stays so, SELECT personalize.rebuild_processor('%s') counts anew.",
 					 methods->name)));
 }
@@ -160,6 +153,7 @@ ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const posi
 	Datum		shards[EVENT_SHARDS];
 	Datum		texts[EVENT_SHARDS];
 	Datum		values[3];
+	bool		stored[EVENT_SHARDS] = {false};
 	int			count = 0;
 	SpiUtilScope scope;
 
@@ -174,14 +168,25 @@ ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const posi
 	values[1] = PointerGetDatum(construct_array(shards, count, INT2OID, 2, true, TYPALIGN_SHORT));
 	values[2] = PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
 	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&plan,
-				   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
-				   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
-				   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
-				   " WHERE personalize._txid_contains(excluded.asof, p.asof)",
-				   3, types, values, NULL, false) != (uint64) count)
-		ReportBackwards(methods, types, values);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
+			   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
+			   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
+			   " WHERE personalize._txid_contains(excluded.asof, p.asof)"
+			   " RETURNING p.shard",
+			   3, types, values, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isNull;
+
+		stored[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
+	}
 	SpiUtilEnd(&scope);
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] != NULL && !stored[shard])
+			ReportBackwards(methods, shard, positions[shard]);
+	}
 }
 
 /* A processor has seen all events with a txid below this. */
