@@ -12,6 +12,8 @@
 #include "lock.h"
 #include "txid.h"
 
+struct Verification;
+
 /* processor.processor; the order in which they are run. */
 typedef enum ProcessorId
 {
@@ -43,6 +45,13 @@ typedef struct ProcessorMethods
 
 	/* Fold the dictionary log for these shards before the events; may be NULL. */
 	void		(*fold) (const bool *shards);
+
+	/*
+	 * What verify_counts() uses: addToCompare is add, but writes nothing; compare
+	 * takes the place of finish.  NULL: it cannot be compared.
+	 */
+	void		(*addToCompare) (void *state, const EventRow *row);
+	void		(*compare) (void *state, struct Verification *verification);
 
 	/* Throw away everything the processor has written (rebuild). */
 	void		(*reset) (void);
@@ -84,7 +93,7 @@ extern void ProcessorRecordFailure(const ProcessorMethods *methods, const char *
 extern TxidSnapshot *ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot);
 
 /*
- * Events of a person that a processor has set aside, and whether an event is one
+ * Events of people (NULL: of everybody) that a processor has set aside, and whether an event is one
  * of them; each is used up by one match.
  */
 extern uint64 ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected);

@@ -352,15 +352,14 @@ static void
 WriteCounts(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID, BOOLOID};
-	Datum		values[5];
+	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID};
+	Datum		values[4];
 	SpiUtilScope scope;
 
 	values[0] = Int16GetDatum(batch->methods->id);
 	values[1] = CStringGetTextDatum(batch->methods->name);
 	values[2] = Int64GetDatum(batch->result.events);
 	values[3] = Int64GetDatum(batch->result.rejected);
-	values[4] = BoolGetDatum(batch->result.more);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
 			   "INSERT INTO personalize.processor AS p"
@@ -369,9 +368,8 @@ WriteCounts(const Batch *batch)
 			   " ON CONFLICT (processor) DO UPDATE SET"
 			   " events = p.events + $3, batches = p.batches + 1, rejected = p.rejected + $4,"
 			   " last_batch_at = pg_catalog.clock_timestamp(),"
-			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END,"
-			   " rebuilding_since = CASE WHEN $5 THEN p.rebuilding_since END",
-			   5, types, values, NULL, false);
+			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END",
+			   4, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
 
