@@ -468,7 +468,7 @@ CounterName(TimestampTz pane, int64 itemKey, int16 event)
 
 /* Compare the stored counters with those of a batch; what is left of these has no row. */
 static void
-CompareCounterRows(StatBatch *batch, Verification *verification)
+CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 {
 	KeyedTable *table = KeyedOpen("item_stat", "item_stat_pkey", AccessShareLock);
 	TupleTableSlot *slot;
@@ -492,23 +492,23 @@ CompareCounterRows(StatBatch *batch, Verification *verification)
 			continue;
 		found = DatumGetInt64(slot->tts_values[STAT_COUNT]);
 		counter = hash_search(batch->counters, &row.key, HASH_REMOVE, NULL);
-		VerifyCount(verification, 0, counter ? counter->count : 0, found,
-					row.key.pane >= verification->since,
-					CounterName(row.key.pane, row.key.itemKey, row.key.event));
+		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
+						   row.key.pane >= verification->since,
+						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
 	}
 	KeyedClose(table);
 	hash_seq_init(&status, batch->counters);
 	while ((counter = hash_seq_search(&status)) != NULL)
 	{
 		if (counter->key.pane >= verification->keptSince)
-			VerifyCount(verification, 0, counter->count, 0, true,
-						CounterName(counter->key.pane, counter->key.itemKey, counter->key.event));
+			ProcessorVerifyKey(verification, 0, counter->count, 0, true,
+							   CounterName(counter->key.pane, counter->key.itemKey, counter->key.event));
 	}
 }
 
 /* Compare with the baskets that are in use. */
 static void
-CompareBaskets(StatBatch *batch, Verification *verification)
+CompareBaskets(StatBatch *batch, ProcessorVerification *verification)
 {
 	static SPIPlanPtr plan = NULL;
 	SpiUtilScope scope;
@@ -529,17 +529,17 @@ CompareBaskets(StatBatch *batch, Verification *verification)
 		if (!verification->shards[EventShard(row.key.itemKey)])
 			continue;
 		bought = hash_search(batch->baskets, &row.key, HASH_FIND, NULL);
-		VerifyCount(verification, 1, bought ? bought->count : 0,
-					DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
-					row.key.day * USECS_PER_DAY >= verification->since,
-					psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
+		ProcessorVerifyKey(verification, 1, bought ? bought->count : 0,
+						   DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
+						   row.key.day * USECS_PER_DAY >= verification->since,
+						   psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
 	}
 	SpiUtilEnd(&scope);
 }
 
 /* Compare a batch of all events with what is stored. */
 static void
-CompareBatch(void *state, Verification *verification)
+CompareBatch(void *state, ProcessorVerification *verification)
 {
 	verification->parts[0].what = "counters";
 	verification->parts[1].what = "baskets";

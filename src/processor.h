@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "txid.h"
 
-struct Verification;
+struct ProcessorVerification;
 
 /* processor.processor; the order in which they are run. */
 typedef enum ProcessorId
@@ -51,7 +51,7 @@ typedef struct ProcessorMethods
 	 * takes the place of finish.  NULL: it cannot be compared.
 	 */
 	void		(*addToCompare) (void *state, const EventRow *row);
-	void		(*compare) (void *state, struct Verification *verification);
+	void		(*compare) (void *state, struct ProcessorVerification *verification);
 
 	/* Throw away everything the processor has written (rebuild). */
 	void		(*reset) (void);

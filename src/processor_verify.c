@@ -39,20 +39,19 @@ PG_FUNCTION_INFO_V1(personalize_verify_counts);
 
 /* Compare one key's count. */
 void
-VerifyCount(Verification *verification, int number, int64 expected, int64 found,
-			bool exactly, const char *key)
+ProcessorVerifyKey(ProcessorVerification *verification, int number, int64 expected, int64 found,
+				   bool exactly, char *key)
 {
-	VerifyPart *part = &verification->parts[number];
+	ProcessorPart *part = &verification->parts[number];
 
 	part->compared++;
 	part->expected += expected;
 	part->found += found;
-	if (found >= expected && (found == expected || !exactly))
-		return;
-	if (part->wrong++ == 0)
+	if ((found < expected || (found != expected && exactly)) && part->wrong++ == 0)
 		part->first = MemoryContextStrdup(verification->context,
 										  psprintf("%s: " INT64_FORMAT " found, " INT64_FORMAT " expected",
 												   key, found, expected));
+	pfree(key);
 }
 
 /*
@@ -61,7 +60,7 @@ VerifyCount(Verification *verification, int number, int64 expected, int64 found,
  * after the last one that lost events is left out, too.
  */
 static void
-ReadBounds(Verification *verification, const ProcessorMethods *methods)
+ReadBounds(ProcessorVerification *verification, const ProcessorMethods *methods)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, TEXTOID};
@@ -100,7 +99,7 @@ CountPasses(const ProcessorMethods *methods)
 
 /* Give the events of the pass to the processor, and let it compare. */
 static void
-RunPass(Verification *verification, const ProcessorMethods *methods,
+RunPass(ProcessorVerification *verification, const ProcessorMethods *methods,
 		TxidSnapshot *const *positions, EventRow *rejected, uint64 rejectedCount)
 {
 	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true};
@@ -134,11 +133,11 @@ RunPass(Verification *verification, const ProcessorMethods *methods,
 
 /* Put the rows of one processor. */
 static void
-PutParts(ReturnSetInfo *output, const ProcessorMethods *methods, const Verification *verification)
+PutParts(ReturnSetInfo *output, const ProcessorMethods *methods, const ProcessorVerification *verification)
 {
-	for (int i = 0; i < VERIFY_MAX_PARTS; i++)
+	for (int i = 0; i < PROCESSOR_MAX_PARTS; i++)
 	{
-		const VerifyPart *part = &verification->parts[i];
+		const ProcessorPart *part = &verification->parts[i];
 		Datum		values[7];
 		bool		nulls[7] = {false};
 
@@ -166,7 +165,7 @@ personalize_verify_counts(PG_FUNCTION_ARGS)
 	for (ProcessorId id = PROCESSOR_PROFILE; id <= PROCESSOR_COUNT; id++)
 	{
 		const ProcessorMethods *methods = ProcessorGet(id);
-		Verification verification = {.snapshot = GetActiveSnapshot(),.context = CurrentMemoryContext};
+		ProcessorVerification verification = {.snapshot = GetActiveSnapshot(),.context = CurrentMemoryContext};
 		TxidSnapshot *positions[EVENT_SHARDS];
 		EventRow   *rejected;
 		uint64		rejectedCount;

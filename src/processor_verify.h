@@ -12,7 +12,7 @@
 #include "utils/snapshot.h"
 
 /* One kind of thing that a processor holds. */
-typedef struct VerifyPart
+typedef struct ProcessorPart
 {
 	const char *what;
 	int64		compared;		/* keys */
@@ -20,25 +20,25 @@ typedef struct VerifyPart
 	int64		expected;		/* of the keys compared, in all */
 	int64		found;
 	char	   *first;			/* the first that is wrong, in words; NULL: none */
-} VerifyPart;
-#define VERIFY_MAX_PARTS 2
+} ProcessorPart;
+#define PROCESSOR_MAX_PARTS 2
 
 /* A comparison under way. */
-typedef struct Verification
+typedef struct ProcessorVerification
 {
 	Snapshot	snapshot;
 	bool		shards[EVENT_SHARDS];	/* those of this pass */
 	TimestampTz since;			/* what happened before may have lost raw events */
 	TimestampTz keptSince;		/* retention may have removed what happened before */
-	VerifyPart	parts[VERIFY_MAX_PARTS];
+	ProcessorPart parts[PROCESSOR_MAX_PARTS];
 	MemoryContext context;		/* lives as long as the comparison */
-} Verification;
+} ProcessorVerification;
 
 /*
  * Compare one key's count: exactly, or if some of its raw events may be gone, that
- * nothing is missing of what is left.  key is palloc'd words for it.
+ * nothing is missing of what is left.  key, in words, is freed.
  */
-extern void VerifyCount(Verification *verification, int part, int64 expected, int64 found,
-						bool exactly, const char *key);
+extern void ProcessorVerifyKey(ProcessorVerification *verification, int part, int64 expected, int64 found,
+							   bool exactly, char *key);
 
 #endif

@@ -554,7 +554,7 @@ IsOfEvent(const Signal *signal)
 /* Compare the counts of features, as far as their events are complete. */
 static void
 CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
-				const FeatureState *found, Verification *verification)
+				const FeatureState *found, ProcessorVerification *verification)
 {
 	FeatureIterator iterator;
 	Feature		feature;
@@ -583,23 +583,23 @@ CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *exp
 		FeatureSum(&feature, since, DT_NOEND, &counts[0], &sum);
 		if (expected != NULL && FeatureStateFind(expected, feature.key, &other))
 			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
-		VerifyCount(verification, 1, counts[1], counts[0], true,
-					psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
+		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
+						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
 	}
 }
 
 /* Compare one user's row with what the events say; either may be missing. */
 static void
 CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *stored, int64 userKey,
-			Verification *verification)
+			ProcessorVerification *verification)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->row);
 	int64		held = stored ? DatumGetInt64(stored->values[PROFILE_EVENTS]) : 0;
 	bool		exactly = held == 0 ||
 	DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) >= verification->since;
 
-	VerifyCount(verification, 0, delta ? delta->events : 0, held, exactly,
-				psprintf("user_key " INT64_FORMAT, userKey));
+	ProcessorVerifyKey(verification, 0, delta ? delta->events : 0, held, exactly,
+					   psprintf("user_key " INT64_FORMAT, userKey));
 	if (stored)
 		CompareFeatures(batch->collector.signals, userKey,
 						delta ? ProfileDeltaApply(delta, NULL, batch->collector.signals) : NULL,
@@ -610,7 +610,7 @@ CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *store
 
 /* Compare all users of the batch with what is stored. */
 static void
-CompareBatch(void *state, Verification *verification)
+CompareBatch(void *state, ProcessorVerification *verification)
 {
 	ProfileBatch *batch = state;
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
