@@ -19,6 +19,20 @@ SELECT personalize.enable_processor('neighbour');
 SELECT processor FROM personalize.rollup_now();
 SELECT personalize.disable_processor('nobody');
 
+-- a rebuild is told from a lag, and is over when nothing of it waits
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.rebuild_processor('item_stat');
+SELECT personalize.track('ada', 'view_item', 'hat', consent => '{analytics,personalization,recommendations}');
+SELECT processor, waiting, rebuilding, imported, rebuilding_since IS NOT NULL AS rebuilds, lag > interval '0' AS lags FROM personalize.stat_processor;
+-- and so is imported history
+SELECT accepted FROM personalize.import_events(ARRAY['bob', 'bob'], ARRAY['view_item', 'view_item'], ARRAY['shoe', 'hat'],
+	ARRAY[now() - interval '300 days', now() - interval '3 days'], consents => ARRAY['analytics', 'analytics']);
+SELECT processor, waiting, rebuilding, imported, lag < interval '1 hour' AS lags_little FROM personalize.stat_processor;
+SELECT regexp_replace(regexp_replace(detail, 'since [^;]*', 'since'), '\d+ seconds', 'some seconds') AS detail FROM personalize.health() WHERE "check" = 'processor item_stat';
+SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT processor FROM personalize.rollup_now();
+SELECT processor, waiting, rebuilding, imported, lag, rebuilding_since FROM personalize.stat_processor;
+
 -- ids that have one key
 INSERT INTO personalize._dictionary_log SELECT 'i', s, personalize.item_key('shoe'), 'boot', 0 FROM generate_series(0, 63) AS s;
 INSERT INTO personalize._dictionary_log SELECT 'u', s, personalize.user_key('ada'), 'bob', 0 FROM generate_series(0, 63) AS s;
@@ -66,3 +80,8 @@ SELECT count(*) AS processors FROM personalize.stat_processor;
 RESET ROLE;
 REVOKE personalize_admin FROM regress_operator;
 DROP ROLE regress_operator;
+
+-- a rebuild of nothing is over at once
+SET client_min_messages = warning; DROP EXTENSION personalize; CREATE EXTENSION personalize; RESET client_min_messages;
+SELECT personalize.rebuild_processor('neighbour');
+SELECT processor, waiting, rebuilding_since FROM personalize.stat_processor;

@@ -140,5 +140,23 @@ SELECT * FROM roll();
 DELETE FROM personalize.processor_position WHERE shard = 9999;
 SELECT * FROM roll();
 
+-- one that would lose something it contains is refused, whoever gets it wrong
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.asof := '1:5:5:';
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER lose BEFORE INSERT ON personalize.processor_position FOR EACH ROW
+	WHEN (NEW.processor = 1 AND NEW.shard = personalize._event_shard(personalize.user_key('u2'))) EXECUTE FUNCTION lose();
+SELECT send(6, 'u2');
+\set VERBOSITY terse
+SELECT * FROM roll();
+\set VERBOSITY default
+DROP TRIGGER lose ON personalize.processor_position;
+DROP FUNCTION lose;
+SELECT * FROM roll();
+SELECT * FROM difference;
+
 DROP VIEW difference;
 DROP FUNCTION roll, send;

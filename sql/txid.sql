@@ -18,6 +18,22 @@ SELECT personalize._txid_seen(txid(1, 500), '2:100:200:100,150') AS earlier,
 	personalize._txid_seen(txid(3, 5), '2:100:200:100,150') AS later,
 	personalize._txid_seen(txid(1, 5), '0:0:0:') AS nothing;
 
+-- whether a position contains another
+SELECT o AS outer_position, i AS inner_position, personalize._txid_contains(o, i) AS contains
+FROM (VALUES
+	(1, '2:100:200:100,150', '2:100:200:100,150'),	-- itself
+	(2, '2:150:200:150', '2:100:200:100,150'),		-- one has ended
+	(3, '2:100:200:100,150', '2:150:200:150'),
+	(4, '2:300:300:', '2:100:200:100,150'),
+	(5, '2:100:150:100', '2:100:200:100,150'),		-- cut below what was seen
+	(6, '2:100:150:100', '2:100:151:100,150'),		-- nothing seen above
+	(7, '2:100:150:', '2:100:152:150'),
+	(8, '3:1:1:', '2:100:200:100'),					-- what is earlier is committed
+	(9, '2:100:200:', '3:1:1:'),
+	(10, '1:1:1:', '0:0:0:'),
+	(11, '0:0:0:', '0:0:0:')) AS p (n, o, i)
+ORDER BY n;
+
 -- positions that are none
 \set VERBOSITY terse
 SELECT personalize._txid_seen(1, '');

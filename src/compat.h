@@ -195,6 +195,14 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* The process of a transaction; NULL if it has ended or is a prepared one. */
+#if PG_VERSION_NUM >= 170000
+#define CompatVirtualTransactionProc(vxid) ProcNumberGetProc((vxid).procNumber)
+#else
+#include "storage/sinvaladt.h"
+#define CompatVirtualTransactionProc(vxid) BackendIdGetProc((vxid).backendId)
+#endif
+
 /* This backend's own number of its transaction. */
 #if PG_VERSION_NUM >= 170000
 #define MyLocalTransactionId() (MyProc->vxid.lxid)

@@ -17,6 +17,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "process_name.h"
 #include "processor.h"
 #include "relation.h"
 #include "spi_util.h"
@@ -29,6 +30,7 @@
 #include "utils/tuplestore.h"
 #include "worker_slot.h"
 
+PG_FUNCTION_INFO_V1(personalize_process_name);
 PG_FUNCTION_INFO_V1(personalize_processor_lag);
 PG_FUNCTION_INFO_V1(personalize_days_ahead);
 PG_FUNCTION_INFO_V1(personalize_server_state);
@@ -42,16 +44,53 @@ typedef struct Lag
 {
 	const ProcessorMethods *methods;
 	TxidSnapshot *seen[EVENT_SHARDS];
+	TxidSnapshot *rebuilding;	/* what there was when it was last rebuilt */
 	int64		minTxid;
 	int64		waiting;
-	TimestampTz oldest;			/* arrival of the oldest waiting event */
+	int64		ofRebuild;		/* of these, what it had counted before */
+	int64		imported;		/* of the others, history */
+	TimestampTz oldest;			/* arrival of the oldest of the rest */
 } Lag;
+
+/* What there was when a processor was last rebuilt; nothing if it never was. */
+static TxidSnapshot *
+ReadRebuilding(ProcessorId id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(id)};
+	MemoryContext context = CurrentMemoryContext;
+	TxidSnapshot *rebuilding;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&plan,
+				   "SELECT rebuilding_upto FROM personalize.processor"
+				   " WHERE processor = $1 AND rebuilding_upto IS NOT NULL",
+				   1, types, values, NULL, true) > 0)
+	{
+		char	   *upto = TextDatumGetCString(SpiUtilValue(0, 1, &isNull));
+
+		MemoryContextSwitchTo(context);
+		rebuilding = TxidSnapshotParse(upto);
+	}
+	else
+	{
+		MemoryContextSwitchTo(context);
+		rebuilding = TxidSnapshotNothing();
+	}
+	SpiUtilEnd(&scope);
+	return rebuilding;
+}
 
 /* Read the positions of a processor. */
 static void
 BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 {
 	lag->methods = methods;
+	lag->oldest = DT_NOEND;
+	lag->rebuilding = ReadRebuilding(methods->id);
 	lag->minTxid = PG_INT64_MAX;
 	for (int shard = 0; shard < methods->shards; shard++)
 	{
@@ -60,9 +99,16 @@ BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 	}
 }
 
+/* True if an event has been imported, which arrives with the time it happened, long ago. */
+static bool
+IsHistory(const EventRow *row, TimestampTz now)
+{
+	return row->receivedAt == row->ts && row->receivedAt < now - USECS_PER_DAY;
+}
+
 /* Count an event that a processor has still to count. */
 static void
-AddToLag(Lag *lag, const EventRow *row)
+AddToLag(Lag *lag, const EventRow *row, TimestampTz now)
 {
 	int			shard;
 
@@ -71,8 +117,13 @@ AddToLag(Lag *lag, const EventRow *row)
 	shard = lag->methods->shardOf(row);
 	if (shard < 0 || TxidIsSeen(row->txid, lag->seen[shard]))
 		return;
-	if (lag->waiting++ == 0 || row->receivedAt < lag->oldest)
-		lag->oldest = row->receivedAt;
+	lag->waiting++;
+	if (TxidIsSeen(row->txid, lag->rebuilding))
+		lag->ofRebuild++;
+	else if (IsHistory(row, now))
+		lag->imported++;
+	else
+		lag->oldest = Min(lag->oldest, row->receivedAt);
 }
 
 /* Read the events some processor may not have seen, until enough are counted. */
@@ -80,6 +131,7 @@ static void
 ScanWaiting(Lag *lags, int count, Snapshot snapshot)
 {
 	EventScanOptions options = {.snapshot = snapshot,.minTxid = PG_INT64_MAX,.keysOnly = true};
+	TimestampTz now = ClockNow();
 	EventScan  *scan;
 	EventRow	row;
 	int64		scanned = 0;
@@ -90,7 +142,7 @@ ScanWaiting(Lag *lags, int count, Snapshot snapshot)
 	while (scanned++ < MAX_COUNTED && EventScanNext(scan, &row))
 	{
 		for (int i = 0; i < count; i++)
-			AddToLag(&lags[i], &row);
+			AddToLag(&lags[i], &row, now);
 		CHECK_FOR_INTERRUPTS();
 	}
 	EventScanEnd(scan);
@@ -112,14 +164,16 @@ personalize_processor_lag(PG_FUNCTION_ARGS)
 	ScanWaiting(lags, count, snapshot);
 	for (int i = 0; i < count; i++)
 	{
-		Datum		values[4];
-		bool		nulls[4] = {false};
+		Datum		values[6];
+		bool		nulls[6] = {false};
 
 		values[0] = Int16GetDatum(lags[i].methods->id);
 		values[1] = CStringGetTextDatum(lags[i].methods->name);
 		values[2] = Int64GetDatum(lags[i].waiting);
-		values[3] = TimestampTzGetDatum(lags[i].oldest);
-		nulls[3] = lags[i].waiting == 0;
+		values[3] = Int64GetDatum(lags[i].ofRebuild);
+		values[4] = Int64GetDatum(lags[i].imported);
+		values[5] = TimestampTzGetDatum(lags[i].oldest);
+		nulls[5] = lags[i].oldest == DT_NOEND;
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -226,8 +280,9 @@ personalize_worker_state(PG_FUNCTION_ARGS)
 		WorkerSlotCopy(slots);
 	for (int i = 0; i < count; i++)
 	{
-		Datum		values[4];
-		bool		nulls[4] = {false};
+		Datum		values[5];
+		bool		nulls[5] = {false};
+		Datum		blockers[PROCESSOR_COUNT];
 
 		if (slots[i].state != WORKER_SLOT_RUNNING || slots[i].database != MyDatabaseId)
 			continue;
@@ -236,7 +291,18 @@ personalize_worker_state(PG_FUNCTION_ARGS)
 		values[2] = TimestampTzGetDatum(ClockAtSteady(slots[i].since));
 		values[3] = TimestampTzGetDatum(ClockAtSteady(slots[i].lastRound));
 		nulls[3] = slots[i].lastRound == 0;
+		for (int id = 1; id <= PROCESSOR_COUNT; id++)
+			blockers[id - 1] = Int32GetDatum(slots[i].blockers[id - 1]);
+		values[4] = PointerGetDatum(construct_array(blockers, PROCESSOR_COUNT, INT4OID, sizeof(int32),
+													true, TYPALIGN_INT));
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* _process_name(pid) */
+Datum
+personalize_process_name(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(ProcessNameDoing(PG_GETARG_INT32(0))));
 }

@@ -1,19 +1,70 @@
 -- health: is everything running, and if not, what to do.
 CREATE FUNCTION personalize._processor_lag(
-	OUT processor smallint, OUT name text, OUT waiting bigint, OUT oldest timestamptz) RETURNS SETOF record
+	OUT processor smallint, OUT name text, OUT waiting bigint, OUT rebuilding bigint, OUT imported bigint,
+	OUT oldest timestamptz) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_processor_lag' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
 COMMENT ON FUNCTION personalize._processor_lag() IS
-	'events each processor has not counted yet (counting stops at 1,000,000 events read) and when the oldest of them arrived';
+	'events each processor has not counted yet (counting stops at 1,000,000 events read), how many of these it had counted before it was rebuilt, how many of the others are history that was imported, and when the oldest of the rest arrived';
 REVOKE ALL ON FUNCTION personalize._processor_lag() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._processor_lag() TO personalize_owner, personalize_admin;
 
 CREATE FUNCTION personalize._worker_state(
-	OUT worker integer, OUT pid integer, OUT since timestamptz, OUT last_round timestamptz) RETURNS SETOF record
+	OUT worker integer, OUT pid integer, OUT since timestamptz, OUT last_round timestamptz, OUT blockers integer[])
+	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_worker_state' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
 COMMENT ON FUNCTION personalize._worker_state() IS
-	'the workers of this database: when they started and last went round all processors';
+	'the workers of this database: when they started and last went round all processors, and for each processor the process that has a lock it needs (0: none, -1: a prepared transaction)';
 REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize._process_name(pid integer) RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_process_name' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._process_name(integer) IS
+	'a process by its role and application, and whether it is idle in a transaction, but not what it runs';
+REVOKE ALL ON FUNCTION personalize._process_name(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._process_name(integer) TO personalize_owner, personalize_admin;
+
+-- A batch skips shards and stripes that others hold, so nobody is seen to wait
+-- for these; any other lock it waits for a while, and its slot says for whose.
+CREATE FUNCTION personalize._processor_blocker(OUT processor smallint, OUT blocker text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH worker AS MATERIALIZED (
+		SELECT w.pid, w.blockers FROM personalize._worker_state() AS w
+	), held AS MATERIALIZED (
+		SELECT l.pid, l.virtualtransaction, l.classid::int8 AS class, l.objid::int8 >> 16 AS processor
+		FROM pg_locks AS l
+		WHERE l.locktype = 'advisory' AND l.objsubid = 3 AND l.granted AND l.mode = 'ExclusiveLock'
+			AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+			AND l.classid::int8 IN (1, 2)
+	), blocking AS (
+		SELECT p.processor, h.pid, CASE WHEN h.pid IS NULL THEN h.virtualtransaction END AS prepared
+		FROM held AS h JOIN generate_series(1, 3) AS p (processor) ON h.class = 2 OR h.processor = p.processor
+		UNION
+		SELECT b.processor, nullif(b.pid, -1), NULL
+		FROM worker AS w, unnest(w.blockers) WITH ORDINALITY AS b (pid, processor)
+		WHERE b.pid <> 0
+	), named AS (
+		SELECT b.processor, b.pid, x.gid
+		FROM blocking AS b
+		LEFT JOIN pg_locks AS l ON l.virtualtransaction = b.prepared AND l.pid IS NULL AND l.locktype = 'transactionid'
+		LEFT JOIN pg_prepared_xacts AS x ON x.transaction = l.transactionid
+		WHERE b.pid IS NULL OR (b.pid IN (SELECT a.pid FROM pg_stat_activity AS a)
+			AND b.pid NOT IN (SELECT w.pid FROM worker AS w) AND b.pid <> pg_backend_pid())
+	)
+	SELECT n.processor::smallint,
+		string_agg(coalesce(personalize._process_name(n.pid), 'prepared transaction ' || quote_literal(n.gid), 'a prepared transaction'),
+			'; ' ORDER BY n.pid, n.gid),
+		string_agg(CASE WHEN n.pid IS NOT NULL THEN format('SELECT pg_terminate_backend(%s)', n.pid)
+			ELSE 'ROLLBACK PREPARED ' || coalesce(quote_literal(n.gid), 'what pg_prepared_xacts shows') END,
+			'; ' ORDER BY n.pid, n.gid)
+	FROM named AS n GROUP BY n.processor;
+END;
+COMMENT ON FUNCTION personalize._processor_blocker() IS
+	'the sessions and prepared transactions that have a lock a processor needs, and what ends them';
+REVOKE ALL ON FUNCTION personalize._processor_blocker() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._processor_blocker() TO personalize_admin;
 
 CREATE FUNCTION personalize._table_state(
 	OUT any_allowed boolean, OUT set_aside bigint, OUT last_set_aside text, OUT collisions bigint, OUT first_collision text)
@@ -27,7 +78,7 @@ CREATE FUNCTION personalize._stat_processor(
 	OUT processor text, OUT enabled boolean, OUT activity text, OUT waiting bigint, OUT lag interval,
 	OUT events bigint, OUT batches bigint, OUT rejected bigint, OUT last_batch_at timestamptz,
 	OUT failures bigint, OUT last_error text, OUT last_error_at timestamptz, OUT rebuilding_since timestamptz,
-	OUT stale_reads bigint)
+	OUT rebuilding bigint, OUT imported bigint, OUT stale_reads bigint)
 	RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -35,7 +86,8 @@ BEGIN ATOMIC
 	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
 		coalesce(greatest(clock_timestamp() - l.oldest, interval '0'), interval '0'),
 		coalesce(p.events, 0), coalesce(p.batches, 0), coalesce(p.rejected, 0), p.last_batch_at,
-		coalesce(p.failures, 0), p.last_error, p.last_error_at, p.rebuilding_since,
+		coalesce(p.failures, 0), p.last_error, p.last_error_at,
+		CASE WHEN l.rebuilding > 0 THEN p.rebuilding_since END, l.rebuilding, l.imported,
 		CASE l.name WHEN 'profile' THEN (
 			SELECT c.value FROM personalize._counters() AS c WHERE c.name = 'profile.stale') END
 	FROM personalize._processor_lag() AS l
@@ -58,7 +110,8 @@ COMMENT ON COLUMN personalize.stat_processor.enabled IS 'false after disable_pro
 COMMENT ON COLUMN personalize.stat_processor.activity IS 'what workers are doing for it just now, NULL: nothing';
 COMMENT ON COLUMN personalize.stat_processor.waiting IS
 	'events that it has not counted yet; the count stops after 1,000,000 events read; during a rebuild, what is left to do';
-COMMENT ON COLUMN personalize.stat_processor.lag IS 'how long ago the oldest waiting event arrived, 0 if none waits';
+COMMENT ON COLUMN personalize.stat_processor.lag IS
+	'how long ago the oldest waiting event arrived, 0 if none waits; those of a rebuild and imported history do not count';
 COMMENT ON COLUMN personalize.stat_processor.events IS 'events counted since it was installed or last rebuilt';
 COMMENT ON COLUMN personalize.stat_processor.batches IS 'batches run';
 COMMENT ON COLUMN personalize.stat_processor.rejected IS 'events set aside in rejected_event because they could not be counted';
@@ -67,6 +120,8 @@ COMMENT ON COLUMN personalize.stat_processor.failures IS 'batches that failed an
 COMMENT ON COLUMN personalize.stat_processor.last_error IS 'why the last batch failed, NULL once one has succeeded';
 COMMENT ON COLUMN personalize.stat_processor.last_error_at IS 'when a batch last failed';
 COMMENT ON COLUMN personalize.stat_processor.rebuilding_since IS 'when rebuild_processor() was called, NULL once it has caught up';
+COMMENT ON COLUMN personalize.stat_processor.rebuilding IS 'waiting events that it had counted before it was rebuilt';
+COMMENT ON COLUMN personalize.stat_processor.imported IS 'other waiting events that are history: they arrived with the time they happened, more than a day ago';
 COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
 	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
 GRANT SELECT ON personalize.stat_processor TO personalize_admin;
@@ -77,20 +132,29 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 6
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT 'processor ' || s.processor,
-		s.enabled AND s.failing IS NULL AND (s.lag < interval '1 minute' OR s.rebuilding_since IS NOT NULL),
+		s.enabled AND s.failing IS NULL AND s.lag < interval '1 minute' AND (s.at_work OR s.rebuilding + s.imported = 0),
 		format('%s events waiting, %s seconds behind', s.waiting, round(extract(epoch FROM s.lag)))
 			|| CASE WHEN s.enabled THEN '' ELSE '; disabled' END
-			|| CASE WHEN s.rebuilding_since IS NULL THEN '' ELSE '; rebuilding since ' || s.rebuilding_since END
+			|| CASE WHEN s.rebuilding > 0 THEN format('; %s to be counted anew, rebuilding since %s', s.rebuilding, s.rebuilding_since) ELSE '' END
+			|| CASE WHEN s.imported > 0 THEN format('; %s are imported history', s.imported) ELSE '' END
+			|| coalesce('; blocked by ' || s.blocker, '')
 			|| coalesce('; fails: ' || s.failing, ''),
 		CASE
 			WHEN NOT s.enabled THEN format('Run SELECT personalize.enable_processor(%L).', s.processor)
+			WHEN s.blocker IS NOT NULL THEN format('See what that session is for; this ends it: %s.', s.end_blocker)
 			WHEN s.failing IS NOT NULL THEN 'Correct what the error says; nothing is lost, the batch is tried again.'
 			WHEN s.lag >= interval '1 minute' THEN
 				'See whether workers run (above); raise personalize.workers, or call rollup_now().'
+			WHEN NOT s.at_work AND s.rebuilding + s.imported > 0 THEN 'No worker is at it: see above, or call rollup_now().'
 		END
 	FROM (
-		SELECT p.*, CASE WHEN p.last_error_at > coalesce(p.last_batch_at, '-infinity') THEN p.last_error END AS failing
-		FROM personalize._stat_processor() AS p) AS s;
+		SELECT p.*, b.blocker, b.fix AS end_blocker,
+			CASE WHEN p.last_error_at > coalesce(p.last_batch_at, '-infinity') THEN p.last_error END AS failing,
+			b.blocker IS NULL AND (EXISTS (SELECT FROM personalize._worker_state() AS w)
+				OR p.last_batch_at > clock_timestamp() - interval '1 minute') AS at_work
+		FROM personalize._stat_processor() AS p
+		LEFT JOIN personalize._processor_blocker() AS b
+			ON p.waiting > 0 AND b.processor = array_position(ARRAY['profile', 'item_stat', 'neighbour'], p.processor)) AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;

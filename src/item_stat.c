@@ -35,6 +35,7 @@
 #include "personalize.h"
 #include "popular.h"
 #include "processor.h"
+#include "processor_verify.h"
 #include "restriction.h"
 #include "spi_util.h"
 #include "utils/array.h"
@@ -457,6 +458,95 @@ FoldItems(const bool *shards)
 	SpiUtilEnd(&scope);
 }
 
+/* A counter of a batch, or of a row, in words. */
+static char *
+CounterName(TimestampTz pane, int64 itemKey, int16 event)
+{
+	return psprintf("item_key " INT64_FORMAT ", event %d, pane %s", itemKey, event,
+					timestamptz_to_str(pane));
+}
+
+/* Compare the stored counters with those of a batch; what is left of these has no row. */
+static void
+CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
+{
+	KeyedTable *table = KeyedOpen("item_stat", "item_stat_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+
+	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		Counter		row = {0};
+		int64		found;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		row.key.pane = DatumGetTimestampTz(slot->tts_values[STAT_PANE_START]);
+		row.key.itemKey = DatumGetInt64(slot->tts_values[STAT_ITEM_KEY]);
+		row.key.currency = DatumGetInt32(slot->tts_values[STAT_CURRENCY_CODE]);
+		row.key.event = DatumGetInt16(slot->tts_values[STAT_EVENT]);
+		row.key.bucket = DatumGetInt16(slot->tts_values[STAT_SLOT_BUCKET]);
+		if (!verification->shards[EventShard(row.key.itemKey)])
+			continue;
+		found = DatumGetInt64(slot->tts_values[STAT_COUNT]);
+		counter = hash_search(batch->counters, &row.key, HASH_REMOVE, NULL);
+		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
+						   row.key.pane >= verification->since,
+						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
+	}
+	KeyedClose(table);
+	hash_seq_init(&status, batch->counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		if (counter->key.pane >= verification->keptSince)
+			ProcessorVerifyKey(verification, 0, counter->count, 0, true,
+							   CounterName(counter->key.pane, counter->key.itemKey, counter->key.event));
+	}
+}
+
+/* Compare with the baskets that are in use. */
+static void
+CompareBaskets(StatBatch *batch, ProcessorVerification *verification)
+{
+	static SPIPlanPtr plan = NULL;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT item_key, basket, day - '2000-01-01'::date, count FROM personalize._basket WHERE count > 0",
+			   0, NULL, NULL, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		BasketItem	row = {0};
+		BasketItem *bought;
+
+		row.key.itemKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		row.key.basket = DatumGetInt64(SpiUtilValue(i, 2, &isNull));
+		row.key.day = DatumGetInt32(SpiUtilValue(i, 3, &isNull));
+		if (!verification->shards[EventShard(row.key.itemKey)])
+			continue;
+		bought = hash_search(batch->baskets, &row.key, HASH_FIND, NULL);
+		ProcessorVerifyKey(verification, 1, bought ? bought->count : 0,
+						   DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
+						   row.key.day * USECS_PER_DAY >= verification->since,
+						   psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* Compare a batch of all events with what is stored. */
+static void
+CompareBatch(void *state, ProcessorVerification *verification)
+{
+	verification->parts[0].what = "counters";
+	verification->parts[1].what = "baskets";
+	CompareCounterRows(state, verification);
+	CompareBaskets(state, verification);
+}
+
 /* What is done before each batch. */
 static void
 Fold(const bool *shards)
@@ -680,6 +770,8 @@ ItemStatInit(void)
 		.add = AddEvent,
 		.finish = FinishBatch,
 		.fold = Fold,
+		.addToCompare = AddEvent,
+		.compare = CompareBatch,
 		.reset = ResetStats
 	};
 

@@ -71,10 +71,26 @@ CREATE FUNCTION personalize.verify_index(
 COMMENT ON FUNCTION personalize.verify_index() IS
 	'compares sessions with the raw events they are made of, and postings with the sessions; changes nothing: one row for sessions, one for items with postings and one for the total; wrong counts what is missing, superfluous or different. A session whose raw events retention has removed is taken as it is';
 
+CREATE FUNCTION personalize.verify_counts(
+	OUT processor text, OUT what text, OUT compared bigint, OUT wrong bigint, OUT expected bigint, OUT found bigint,
+	OUT first_wrong text, OUT fix text)
+	RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 7
+BEGIN ATOMIC
+	SELECT v.processor, v.what, v.compared, v.wrong, v.expected, v.found, v.first_wrong,
+		CASE WHEN v.wrong > 0 THEN pg_catalog.format('SELECT personalize.rebuild_processor(%L)', v.processor) END
+	FROM (
+		SELECT c.* FROM personalize._verify_counts() AS c
+		UNION ALL
+		SELECT 'neighbour', i.part, i.expected, i.wrong, i.expected, i.found, NULL FROM personalize.verify_index() AS i) AS v;
+END;
+COMMENT ON FUNCTION personalize.verify_counts() IS
+	'counts the raw events that exist again, up to where each processor has got, compares with what it holds, changes nothing: one row for what a processor holds of a kind; compared: keys, wrong: those that differ, expected and found: their counts in all, fix: what puts it right. What happened before the last day that retention took is wrong only if less is held than the raw events left say';
+
 REVOKE ALL ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
 	personalize._session_items(bytea, bigint, boolean, bigint),
-	personalize.verify_index() FROM PUBLIC;
+	personalize.verify_index(), personalize.verify_counts() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
 	personalize._session_items(bytea, bigint, boolean, bigint),
-	personalize.verify_index() TO personalize_admin;
+	personalize.verify_index(), personalize.verify_counts() TO personalize_admin;
 GRANT SELECT ON personalize.session, personalize.posting, personalize._session_total TO personalize_admin;

@@ -113,6 +113,20 @@ PartitionTryLockParent(void)
 	return false;
 }
 
+/* Note that events of a day, which the processors have counted, are going. */
+void
+PartitionNoteGone(int32 day)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {DATEOID};
+	Datum		values[] = {DateADTGetDatum(day)};
+
+	SpiUtilRun(&plan,
+			   "UPDATE personalize.processor SET raw_gone_before = $1 + 1"
+			   " WHERE raw_gone_before IS NULL OR raw_gone_before <= $1",
+			   1, types, values, NULL, false);
+}
+
 /* Drop a day. */
 bool
 PartitionDrop(int32 day)
@@ -131,6 +145,7 @@ PartitionDrop(int32 day)
 			return false;
 		SpiUtilCommand(psprintf("DROP TABLE personalize.%s", name));
 	}
+	PartitionNoteGone(day);
 	SpiUtilRun(&plan, "DELETE FROM personalize._event_day WHERE day = $1", 1, types, values, NULL, false);
 	GoneNoteEvents((day + 1) * USECS_PER_DAY);
 	return true;

@@ -33,4 +33,7 @@ extern bool PartitionTryLockParent(void);
 /* Drop a day that is held, with the parent locked; false if somebody reads it. */
 extern bool PartitionDrop(int32 day);
 
+/* Note that events of a day, which the processors have counted, are going. */
+extern void PartitionNoteGone(int32 day);
+
 #endif

@@ -13,9 +13,11 @@
 #include "pgstat.h"
 #include "relation.h"
 #include "spi_util.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 static const ProcessorMethods *processors[PROCESSOR_COUNT + 1];
 
@@ -124,6 +126,67 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 
 	table_close(table, AccessShareLock);
 	return position ? position : TxidSnapshotNothing();
+}
+
+/* Refuse a position that loses something the stored one contains. */
+static void
+ReportBackwards(const ProcessorMethods *methods, int shard, const TxidSnapshot *position)
+{
+	TxidSnapshot *stored = ProcessorPosition(methods->id, shard, GetLatestSnapshot());
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("position of processor \"%s\" in shard %d would run backwards",
+					methods->name, shard),
+			 errdetail("\"%s\" does not contain \"%s\", up to where events are counted: some would count twice.",
+					   TxidSnapshotFormat(position), TxidSnapshotFormat(stored)),
+			 errhint("Nothing was counted. If it stays so, SELECT personalize.rebuild_processor('%s') counts anew.",
+					 methods->name)));
+}
+
+/* Move a processor's position on; it never loses what it contains. */
+void
+ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const positions[EVENT_SHARDS])
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT2ARRAYOID, TEXTARRAYOID};
+	Datum		shards[EVENT_SHARDS];
+	Datum		texts[EVENT_SHARDS];
+	Datum		values[3];
+	bool		stored[EVENT_SHARDS] = {false};
+	int			count = 0;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] == NULL)
+			continue;
+		shards[count] = Int16GetDatum(shard);
+		texts[count++] = CStringGetTextDatum(TxidSnapshotFormat(positions[shard]));
+	}
+	values[0] = Int16GetDatum(methods->id);
+	values[1] = PointerGetDatum(construct_array(shards, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	values[2] = PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
+			   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
+			   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
+			   " WHERE personalize._txid_contains(excluded.asof, p.asof)"
+			   " RETURNING p.shard",
+			   3, types, values, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isNull;
+
+		stored[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
+	}
+	SpiUtilEnd(&scope);
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] != NULL && !stored[shard])
+			ReportBackwards(methods, shard, positions[shard]);
+	}
 }
 
 /* A processor has seen all events with a txid below this. */

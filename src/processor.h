@@ -12,6 +12,8 @@
 #include "lock.h"
 #include "txid.h"
 
+struct ProcessorVerification;
+
 /* processor.processor; the order in which they are run. */
 typedef enum ProcessorId
 {
@@ -43,6 +45,13 @@ typedef struct ProcessorMethods
 
 	/* Fold the dictionary log for these shards before the events; may be NULL. */
 	void		(*fold) (const bool *shards);
+
+	/*
+	 * What verify_counts() uses: addToCompare is add, but writes nothing; compare
+	 * takes the place of finish.  NULL: it cannot be compared.
+	 */
+	void		(*addToCompare) (void *state, const EventRow *row);
+	void		(*compare) (void *state, struct ProcessorVerification *verification);
 
 	/* Throw away everything the processor has written (rebuild). */
 	void		(*reset) (void);
@@ -84,7 +93,7 @@ extern void ProcessorRecordFailure(const ProcessorMethods *methods, const char *
 extern TxidSnapshot *ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot);
 
 /*
- * Events of a person that a processor has set aside, and whether an event is one
+ * Events of people (NULL: of everybody) that a processor has set aside, and whether an event is one
  * of them; each is used up by one match.
  */
 extern uint64 ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected);
@@ -99,6 +108,13 @@ extern void ProcessorRecount(ProcessorId id, int64 userKey);
 /* Visit these events, under the active snapshot. */
 extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
 								 void (*visit) (void *state, const EventRow *row), void *state);
+
+/*
+ * Move a processor's position on in the shards that are not NULL; refused if one
+ * does not contain what it replaces.  The caller holds the shards.
+ */
+extern void ProcessorStorePosition(const ProcessorMethods *methods,
+								   TxidSnapshot *const positions[EVENT_SHARDS]);
 
 /* A processor, or every one, disabled ones too, has seen all events with a txid below this. */
 extern int64 ProcessorSeenBelow(ProcessorId id, Snapshot snapshot);

@@ -4,16 +4,23 @@ CREATE TABLE personalize.processor (
 	name text NOT NULL UNIQUE,
 	enabled boolean NOT NULL DEFAULT true,
 	rebuilding_since timestamptz,
+	rebuilding_upto text,
 	events bigint NOT NULL DEFAULT 0,
 	batches bigint NOT NULL DEFAULT 0,
 	rejected bigint NOT NULL DEFAULT 0,
 	last_batch_at timestamptz,
 	failures bigint NOT NULL DEFAULT 0,
 	last_error text,
-	last_error_at timestamptz
+	last_error_at timestamptz,
+	raw_gone_before date
 );
 COMMENT ON TABLE personalize.processor IS
 	'the stream processors: what they have done and whether they may run';
+COMMENT ON COLUMN personalize.processor.raw_gone_before IS
+	'the day after the last one (UTC, of arrival) of which it has counted events that are gone; NULL: none';
+COMMENT ON COLUMN personalize.processor.rebuilding_since IS 'when it was last rebuilt';
+COMMENT ON COLUMN personalize.processor.rebuilding_upto IS
+	'the events that were there by then, as processor_position.asof: the rebuild goes on while it has not counted these';
 SELECT pg_catalog.pg_extension_config_dump('personalize.processor', '');
 
 CREATE TABLE personalize.processor_position (
@@ -41,6 +48,14 @@ COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
 	'throws away what the processor has written and counts every raw event that exists again, in the background (or by rollup_now)';
 REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
+
+CREATE FUNCTION personalize._verify_counts(
+	OUT processor text, OUT what text, OUT compared bigint, OUT wrong bigint, OUT expected bigint, OUT found bigint,
+	OUT first_wrong text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_verify_counts' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 1000000;
+COMMENT ON FUNCTION personalize._verify_counts() IS 'verify_counts() of profile and item_stat';
+REVOKE ALL ON FUNCTION personalize._verify_counts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._verify_counts() TO personalize_admin;
 
 CREATE FUNCTION personalize._switch_processor(name text, on_or_off boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

@@ -15,8 +15,10 @@
  *	4. read, aggregate, write, move the position.
  *
  * If more than personalize.batch_events are waiting, the snapshot is cut at a
- * transaction id: what a snapshot with a lower xmax sees is itself a possible
- * position.  Of one transaction that alone is larger only some shards are taken,
+ * transaction id: the batch is what a snapshot with a lower xmax sees and the
+ * position does not, and the new position is what either of them sees.  So it
+ * never loses what it contains, although shards get on at different speed and
+ * transactions commit in another order than they began.  Of one transaction that alone is larger only some shards are taken,
  * so that whoever waits for the stripes (an erasure) waits for a batch and not for
  * all of it; a single shard is taken in several rounds.
  */
@@ -326,32 +328,23 @@ RunAll(Batch *batch)
 	MemoryContextDelete(roundContext);
 }
 
-/* Move the positions of the claimed shards. */
+/*
+ * Move the positions of the claimed shards on.  A shard may be past the cut, or
+ * contain some of what comes after it: what it has counted stays counted.
+ */
 static void
-WritePositions(Batch *batch)
+WritePositions(const Batch *batch)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, INT2ARRAYOID, TEXTOID};
-	Datum		shards[EVENT_SHARDS];
-	Datum		values[3];
-	int			count = 0;
-	SpiUtilScope scope;
+	TxidSnapshot *positions[EVENT_SHARDS] = {NULL};
 
 	for (int shard = 0; shard < batch->methods->shards; shard++)
 	{
-		if (batch->claimed[shard])
-			shards[count++] = Int16GetDatum(shard);
+		if (!batch->claimed[shard] || TxidSnapshotContains(batch->from[shard], batch->upto))
+			continue;
+		positions[shard] = TxidSnapshotJoin(batch->from[shard], batch->upto);
+		Assert(TxidSnapshotContains(positions[shard], batch->from[shard]));
 	}
-	values[0] = Int16GetDatum(batch->methods->id);
-	values[1] = PointerGetDatum(construct_array(shards, count, INT2OID, 2, true, TYPALIGN_SHORT));
-	values[2] = CStringGetTextDatum(TxidSnapshotFormat(batch->upto));
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.processor_position (processor, shard, asof)"
-			   " SELECT $1, s, $3 FROM pg_catalog.unnest($2) AS s"
-			   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof",
-			   3, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	ProcessorStorePosition(batch->methods, positions);
 }
 
 /* Add the batch to the processor's counts. */
@@ -359,15 +352,14 @@ static void
 WriteCounts(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID, BOOLOID};
-	Datum		values[5];
+	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID};
+	Datum		values[4];
 	SpiUtilScope scope;
 
 	values[0] = Int16GetDatum(batch->methods->id);
 	values[1] = CStringGetTextDatum(batch->methods->name);
 	values[2] = Int64GetDatum(batch->result.events);
 	values[3] = Int64GetDatum(batch->result.rejected);
-	values[4] = BoolGetDatum(batch->result.more);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
 			   "INSERT INTO personalize.processor AS p"
@@ -376,9 +368,8 @@ WriteCounts(const Batch *batch)
 			   " ON CONFLICT (processor) DO UPDATE SET"
 			   " events = p.events + $3, batches = p.batches + 1, rejected = p.rejected + $4,"
 			   " last_batch_at = pg_catalog.clock_timestamp(),"
-			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END,"
-			   " rebuilding_since = CASE WHEN $5 THEN p.rebuilding_since END",
-			   5, types, values, NULL, false);
+			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END",
+			   4, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
 

@@ -21,13 +21,14 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Events of people that a processor has set aside. */
+/* Events of people, or of everybody, that a processor has set aside. */
 uint64
 ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID, TEXTOID};
-	Datum		values[] = {KeySetArray(people), CStringGetTextDatum(processor)};
+	Datum		values[] = {people ? KeySetArray(people) : (Datum) 0, CStringGetTextDatum(processor)};
+	const char	nulls[] = {people ? ' ' : 'n', ' '};
 	MemoryContext context = CurrentMemoryContext;
 	uint64		count;
 	SpiUtilScope scope;
@@ -37,8 +38,8 @@ ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **re
 					   "SELECT txid, (payload ->> 'item_key')::int8, (payload ->> 'event')::int2,"
 					   " (payload ->> 'ordinal')::int2, (payload ->> 'ts')::timestamptz, user_key"
 					   " FROM personalize.rejected_event"
-					   " WHERE source = $2 AND user_key = ANY ($1) AND payload ? 'event'",
-					   lengthof(types), types, values, NULL, false);
+					   " WHERE source = $2 AND ($1 IS NULL OR user_key = ANY ($1)) AND payload ? 'event'",
+					   lengthof(types), types, values, nulls, false);
 	*rejected = MemoryContextAllocZero(context, sizeof(EventRow) * Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
 	{

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "personalize.h"
 #include "processor.h"
+#include "processor_verify.h"
 #include "spi_util.h"
 #include "stored_row.h"
 #include "utils/hsearch.h"
@@ -113,6 +114,18 @@ SortUsers(ProfileBatch *batch, int *count)
 	return deltas;
 }
 
+/* The columns of a row that was read. */
+static void
+TakeSlot(TupleTableSlot *slot, StoredProfile *stored)
+{
+	slot_getallattrs(slot);
+	for (int column = 1; column <= PROFILE_COLUMN_COUNT; column++)
+	{
+		stored->values[column] = slot->tts_values[column - 1];
+		stored->nulls[column] = slot->tts_isnull[column - 1];
+	}
+}
+
 /* Find a user's row; false if there is none. */
 static bool
 ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored,
@@ -125,12 +138,7 @@ ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stor
 	slot = KeyedNext(table, ForwardScanDirection);
 	if (slot == NULL)
 		return false;
-	slot_getallattrs(slot);
-	for (int column = 1; column <= PROFILE_COLUMN_COUNT; column++)
-	{
-		stored->values[column] = slot->tts_values[column - 1];
-		stored->nulls[column] = slot->tts_isnull[column - 1];
-	}
+	TakeSlot(slot, stored);
 	for (int column = PROFILE_RECENT; column <= PROFILE_FEATURES; column++)
 		if (!stored->nulls[column])
 			stored->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(stored->values[column]));
@@ -519,6 +527,125 @@ RecountProfile(int64 userKey, int32 bits)
 	CommandCounterIncrement();
 }
 
+/* Add an event to a batch that is compared: nothing is written. */
+static void
+AddToCompare(void *state, const EventRow *row)
+{
+	ProfileBatch *batch = state;
+	ProfileDelta *delta;
+	bool		found;
+
+	if (row->consent == 0)
+		return;
+	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
+	if (!found)
+		ProfileDeltaInit(delta, row->userKey);
+	(void) ProfileDeltaAdd(&batch->collector, delta, row);
+}
+
+/* True if a signal counts by the event alone: what the catalogue says of an item may have changed. */
+static bool
+IsOfEvent(const Signal *signal)
+{
+	return signal->path.kind == SIGNAL_KEY_NONE || signal->path.kind == SIGNAL_KEY_ITEM ||
+		signal->path.kind == SIGNAL_KEY_PROPERTY;
+}
+
+/* Compare the counts of features, as far as their events are complete. */
+static void
+CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
+				const FeatureState *found, ProcessorVerification *verification)
+{
+	FeatureIterator iterator;
+	Feature		feature;
+
+	if (found == NULL || FeatureStateEvicted(found) > 0 ||
+		(expected != NULL && FeatureStateEvicted(expected) > 0))
+		return;
+	FeatureIteratorBegin(&iterator, found);
+	while (FeatureIteratorNext(&iterator, &feature))
+	{
+		int			id = FeatureKeySignal(feature.key);
+		const Signal *signal = SignalFind(signals, id);
+		TimestampTz since = verification->since;
+		Feature		other;
+		int64		counts[2] = {0, 0};
+		int64		sum;
+
+		if (signal == NULL || !IsOfEvent(signal))
+			continue;
+		if (!TIMESTAMP_IS_NOBEGIN(signal->completeSince))
+			since = Max(since, signal->completeSince + USECS_PER_DAY);
+		since = Max(since, verification->keptSince);
+		/* whole days only, because panes are folded to days some time */
+		if (since > 0)
+			since = (since / USECS_PER_DAY + 1) * USECS_PER_DAY - 1;
+		FeatureSum(&feature, since, DT_NOEND, &counts[0], &sum);
+		if (expected != NULL && FeatureStateFind(expected, feature.key, &other))
+			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
+		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
+						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
+	}
+}
+
+/* Compare one user's row with what the events say; either may be missing. */
+static void
+CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *stored, int64 userKey,
+			ProcessorVerification *verification)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->row);
+	int64		held = stored ? DatumGetInt64(stored->values[PROFILE_EVENTS]) : 0;
+	bool		exactly = held == 0 ||
+	DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) >= verification->since;
+
+	ProcessorVerifyKey(verification, 0, delta ? delta->events : 0, held, exactly,
+					   psprintf("user_key " INT64_FORMAT, userKey));
+	if (stored)
+		CompareFeatures(batch->collector.signals, userKey,
+						delta ? ProfileDeltaApply(delta, NULL, batch->collector.signals) : NULL,
+						RowFeatures(stored), verification);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(batch->row);
+}
+
+/* Compare all users of the batch with what is stored. */
+static void
+CompareBatch(void *state, ProcessorVerification *verification)
+{
+	ProfileBatch *batch = state;
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	HASH_SEQ_STATUS status;
+	ProfileDelta *delta;
+
+	verification->parts[0].what = "events";
+	verification->parts[1].what = "features";
+	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		StoredProfile stored;
+		int64		userKey;
+
+		CHECK_FOR_INTERRUPTS();
+		TakeSlot(slot, &stored);
+		userKey = DatumGetInt64(stored.values[PROFILE_USER_KEY]);
+		if (!verification->shards[EventShard(userKey)])
+			continue;
+		delta = hash_search(batch->users, &userKey, HASH_FIND, NULL);
+		CompareUser(batch, delta, &stored, userKey, verification);
+		if (delta)
+			delta->mask = 0;
+	}
+	KeyedClose(table);
+	hash_seq_init(&status, batch->users);
+	while ((delta = hash_seq_search(&status)) != NULL)
+	{
+		if (delta->mask != 0 && delta->events > 0 && delta->lastSeen >= verification->keptSince)
+			CompareUser(batch, delta, NULL, delta->userKey, verification);
+	}
+	ItemReaderEnd(batch->collector.items);
+}
+
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",
@@ -529,6 +656,8 @@ static const ProcessorMethods profileMethods = {
 	.add = AddEvent,
 	.finish = FinishBatch,
 	.fold = ConsentFoldSubjects,
+	.addToCompare = AddToCompare,
+	.compare = CompareBatch,
 	.reset = Reset
 };
 

@@ -348,6 +348,8 @@ ThinDay(const RetentionRun *run, int32 day, Datum kinds, int64 most)
 			return -1;
 	}
 	removed = DeleteKinds(name, kinds, most);
+	if (removed > 0)
+		PartitionNoteGone(day);
 	values[2] = BoolGetDatum(removed < most);
 	SpiUtilRun(&notePlan,
 			   "UPDATE personalize._event_day SET thinned = CASE WHEN $3 THEN thinned || $2 ELSE thinned END,"

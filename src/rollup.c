@@ -139,11 +139,11 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 	command = psprintf("DELETE FROM personalize.processor_position WHERE processor = %d", methods->id);
 	SPI_execute(command, false, 0);
 	SPI_execute("UPDATE personalize._event_day SET rolled = false WHERE rolled", false, 0);
-	command = psprintf("INSERT INTO personalize.processor AS p (processor, name, rebuilding_since)"
-					   " VALUES (%d, '%s', pg_catalog.clock_timestamp())"
-					   " ON CONFLICT (processor) DO UPDATE SET"
-					   " events = 0, rejected = 0, rebuilding_since = pg_catalog.clock_timestamp()",
-					   methods->id, methods->name);
+	command = psprintf("INSERT INTO personalize.processor AS p (processor, name, rebuilding_since, rebuilding_upto)"
+					   " VALUES (%d, '%s', pg_catalog.clock_timestamp(), '%s')"
+					   " ON CONFLICT (processor) DO UPDATE SET events = 0, rejected = 0, raw_gone_before = NULL,"
+					   " rebuilding_since = excluded.rebuilding_since, rebuilding_upto = excluded.rebuilding_upto",
+					   methods->id, methods->name, TxidSnapshotFormat(TxidSnapshotTake()));
 	SPI_execute(command, false, 0);
 	SpiUtilEnd(&scope);
 	PopActiveSnapshot();

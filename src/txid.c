@@ -12,7 +12,7 @@
  * incarnation is bumped when the system identifier or the database's OID no
  * longer are what they were.  Whatever an earlier incarnation wrote is
  * committed by definition (a dump holds nothing else); ids are compared inside
- * one incarnation only, and only in this file.
+ * one incarnation only, and only here and in txid_snapshot.c.
  */
 #include "postgres.h"
 
@@ -31,11 +31,9 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_event_txid);
+PG_FUNCTION_INFO_V1(personalize_txid_contains);
 PG_FUNCTION_INFO_V1(personalize_txid_seen);
 PG_FUNCTION_INFO_V1(personalize_txid_snapshot);
-
-#define TXID_BITS 48
-#define TXID_MASK ((UINT64CONST(1) << TXID_BITS) - 1)
 
 /*
  * The incarnation this backend found, valid while the table is the same; one
@@ -135,13 +133,6 @@ CurrentIncarnation(void)
 	return knownIncarnation;
 }
 
-/* Put an incarnation before a full transaction id. */
-static int64
-MakeTxid(int32 incarnation, uint64 transactionId)
-{
-	return (int64) (((uint64) incarnation << TXID_BITS) | (transactionId & TXID_MASK));
-}
-
 /* The txid of entries of the ledger written now. */
 int64
 TxidForDecisions(void)
@@ -207,16 +198,6 @@ TxidTransactionId(int64 txid)
 	return (uint32) txid;
 }
 
-/* Order two full transaction ids. */
-static int
-CompareTransactionIds(const void *left, const void *right)
-{
-	uint64		a = *(const uint64 *) left;
-	uint64		b = *(const uint64 *) right;
-
-	return (a > b) - (a < b);
-}
-
 /*
  * The active snapshot over txids.  A snapshot does not list its own
  * transaction as in progress; it is added, because this transaction may still
@@ -244,76 +225,8 @@ TxidSnapshotTake(void)
 			snapshot->inProgress[snapshot->inProgressCount++] = own;
 		snapshot->xmin = Min(snapshot->xmin, own);
 	}
-	qsort(snapshot->inProgress, snapshot->inProgressCount, sizeof(uint64),
-		  CompareTransactionIds);
+	TxidSnapshotSort(snapshot);
 	return snapshot;
-}
-
-/* A snapshot that sees nothing. */
-TxidSnapshot *
-TxidSnapshotNothing(void)
-{
-	return palloc0(sizeof(TxidSnapshot));
-}
-
-/*
- * The same snapshot as if it had been taken when txid was still to come: what
- * it sees is a subset that is itself a possible position.
- */
-TxidSnapshot *
-TxidSnapshotCut(const TxidSnapshot *snapshot, int64 txid)
-{
-	TxidSnapshot *cut = palloc0(sizeof(TxidSnapshot));
-	uint64		limit = (uint64) txid & TXID_MASK;
-
-	cut->incarnation = (int32) ((uint64) txid >> TXID_BITS);
-	if (cut->incarnation < snapshot->incarnation)
-	{
-		/* an earlier incarnation has nothing in progress */
-		cut->xmin = cut->xmax = limit;
-		return cut;
-	}
-	Assert(cut->incarnation == snapshot->incarnation);
-	cut->xmax = Min(limit, snapshot->xmax);
-	cut->xmin = Min(cut->xmax, snapshot->xmin);
-	cut->inProgress = palloc(sizeof(uint64) * (snapshot->inProgressCount + 1));
-	for (int i = 0; i < snapshot->inProgressCount; i++)
-	{
-		if (snapshot->inProgress[i] < cut->xmax)
-			cut->inProgress[cut->inProgressCount++] = snapshot->inProgress[i];
-	}
-	return cut;
-}
-
-/* No event whose txid is below this is unseen. */
-int64
-TxidSnapshotMin(const TxidSnapshot *snapshot)
-{
-	return MakeTxid(snapshot->incarnation, snapshot->xmin);
-}
-
-/* No event whose txid is this or above is seen. */
-int64
-TxidSnapshotMax(const TxidSnapshot *snapshot)
-{
-	return MakeTxid(snapshot->incarnation, snapshot->xmax);
-}
-
-/* True if an event with this txid is seen by the snapshot. */
-bool
-TxidIsSeen(int64 txid, const TxidSnapshot *snapshot)
-{
-	int32		incarnation = (int32) ((uint64) txid >> TXID_BITS);
-	uint64		transactionId = (uint64) txid & TXID_MASK;
-
-	if (incarnation != snapshot->incarnation)
-		return incarnation < snapshot->incarnation;
-	if (transactionId < snapshot->xmin)
-		return true;
-	if (transactionId >= snapshot->xmax)
-		return false;
-	return bsearch(&transactionId, snapshot->inProgress, snapshot->inProgressCount,
-				   sizeof(uint64), CompareTransactionIds) == NULL;
 }
 
 /* Text form: incarnation:xmin:xmax:xid,xid,... */
@@ -382,6 +295,16 @@ personalize_txid_seen(PG_FUNCTION_ARGS)
 	TxidSnapshot *snapshot = TxidSnapshotParse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	PG_RETURN_BOOL(TxidIsSeen(PG_GETARG_INT64(0), snapshot));
+}
+
+/* _txid_contains(outer, inner) */
+Datum
+personalize_txid_contains(PG_FUNCTION_ARGS)
+{
+	TxidSnapshot *outer = TxidSnapshotParse(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	TxidSnapshot *inner = TxidSnapshotParse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+
+	PG_RETURN_BOOL(TxidSnapshotContains(outer, inner));
 }
 
 /* _txid_snapshot() */

@@ -18,6 +18,10 @@
  * when a processor begins to fail, when its error changes and when it works
  * again, the processor table each time.
  *
+ * A lock that somebody else has is not waited for longer than LOCK_TIMEOUT, and
+ * while that goes on not longer than LOCK_TIMEOUT_AGAIN: one processor that is
+ * blocked does not stall the others.  Who has it can be seen in the slot.
+ *
  * SIGTERM ends a sleep at once and a batch by its next interrupt check, as a
  * cancelled statement is ended, so a command that waits for the workers to
  * leave waits for milliseconds and the log stays quiet.
@@ -29,6 +33,7 @@
 #include "access/xact.h"
 #include "clock.h"
 #include "commands/dbcommands.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "personalize.h"
 #include "pgstat.h"
@@ -38,6 +43,8 @@
 #include "relation.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "txid.h"
 #include "utils/guc.h"
@@ -48,8 +55,13 @@
 #include "utils/wait_event.h"
 #include "worker_slot.h"
 
-/* Longest pause after failures, in milliseconds. */
+/* Longest pause after failures, and while a lock is not to be had, in milliseconds. */
 #define MAX_PAUSE 60000
+#define MAX_LOCK_PAUSE 8000
+
+/* How long a lock is waited for: another worker's batch should end meanwhile. */
+#define LOCK_TIMEOUT "5s"
+#define LOCK_TIMEOUT_AGAIN "500ms"
 
 int			personalize_batch_interval = 1000;
 char	   *personalize_databases = NULL;
@@ -82,6 +94,10 @@ typedef enum Doing
 
 static volatile Doing doing = DOING_OTHER;
 
+/* The lock that was waited for when a wait was ended; none if its mode is NoLock. */
+static LOCKTAG awaitedLock;
+static volatile LOCKMODE awaitedMode = NoLock;
+
 /* SIGTERM: leave, at once if a batch is under way. */
 static void
 HandleStop(SIGNAL_ARGS)
@@ -96,6 +112,20 @@ HandleStop(SIGNAL_ARGS)
 		InterruptPending = QueryCancelPending = true;
 	SetLatch(MyLatch);
 	errno = saved;
+}
+
+/* SIGINT: a wait for a lock ends, or somebody cancels; what we queue for cannot go meanwhile. */
+static void
+HandleCancel(SIGNAL_ARGS)
+{
+	const LOCK *lock = MyProc ? MyProc->waitLock : NULL;
+
+	if (lock != NULL)
+	{
+		awaitedLock = lock->tag;
+		awaitedMode = MyProc->waitLockMode;
+	}
+	StatementCancelHandler(postgres_signal_arg);
 }
 
 /* Settings that must not depend on what roles and databases were given. */
@@ -128,6 +158,16 @@ BeginTransaction(void)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* The same, but locks are not waited for for long. */
+static void
+BeginImpatient(const Task *task)
+{
+	BeginTransaction();
+	(void) set_config_option("lock_timeout", task->sqlState == ERRCODE_LOCK_NOT_AVAILABLE ?
+							 LOCK_TIMEOUT_AGAIN : LOCK_TIMEOUT, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /* Commit it, and let the statistics know. */
@@ -185,6 +225,26 @@ CatchError(Worker *worker)
 	return error;
 }
 
+/* Who has the lock that was waited for in vain; 0 if nobody any more, -1 for a prepared transaction. */
+static int
+FindBlocker(const ErrorData *error)
+{
+	int			count = 0;
+	VirtualTransactionId *holders;
+
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE || awaitedMode == NoLock)
+		return 0;
+	holders = GetLockConflicts(&awaitedLock, awaitedMode, &count);
+	for (int i = 0; i < count; i++)
+	{
+		PGPROC	   *holder = CompatVirtualTransactionProc(holders[i]);
+
+		if (holder != NULL && holder->pid != 0)
+			return holder->pid;
+	}
+	return count > 0 ? -1 : 0;
+}
+
 /* Tell the log that a task fails, unless it knows this failure already. */
 static void
 LogFailure(const Worker *worker, const Task *task, const char *name, const ErrorData *error)
@@ -204,7 +264,8 @@ LogFailure(const Worker *worker, const Task *task, const char *name, const Error
 static void
 PlanRetry(Task *task, const ErrorData *error)
 {
-	long		pause = task->failures < 2 ? 0 : Min(1000L << Min(task->failures - 2, 6), MAX_PAUSE);
+	long		most = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? MAX_LOCK_PAUSE : MAX_PAUSE;
+	long		pause = task->failures < 2 ? 0 : Min(1000L << Min(task->failures - 2, 6), most);
 
 	task->failures++;
 	task->sqlState = error->sqlerrcode;
@@ -218,7 +279,7 @@ TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorDat
 {
 	PG_TRY();
 	{
-		BeginTransaction();
+		BeginImpatient(&worker->processors[methods->id - 1]);
 		ProcessorRecordFailure(methods, error->message);
 		EndTransaction();
 	}
@@ -241,11 +302,12 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 
 	if (task->dueAt > ClockSteady())
 		return false;
+	awaitedMode = NoLock;
 	WorkerSlotShare(&options.workerNumber, &options.workerCount);
 	doing = DOING_TASK;
 	PG_TRY();
 	{
-		BeginTransaction();
+		BeginImpatient(task);
 		if (ProcessorIsEnabled(methods->id))
 			result = ProcessorRunBatch(methods, &options);
 		EndTransaction();
@@ -257,6 +319,7 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 	PG_END_TRY();
 	doing = DOING_OTHER;
 	QueryCancelPending = false;
+	WorkerSlotReportBlocker(methods->id, error ? FindBlocker(error) : 0);
 	if (ShutdownRequestPending)
 		return false;
 	if (error)
@@ -397,6 +460,7 @@ WorkerMain(Datum arg)
 	if (!WorkerSlotAttach(DatumGetInt32(arg), start.generation, &database))
 		return;
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, HandleCancel);
 	pqsignal(SIGTERM, HandleStop);
 	BackgroundWorkerUnblockSignals();
 	if (WorkerSlotMustStop())

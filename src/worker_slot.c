@@ -224,6 +224,7 @@ WorkerSlotReserve(Oid database, int number, uint32 *generation)
 		slot->present = slot->stop = false;
 		slot->since = ClockSteady();
 		slot->lastRound = 0;
+		memset(slot->blockers, 0, sizeof(slot->blockers));
 		*generation = ++slot->generation;
 		found = i;
 	}
@@ -358,6 +359,15 @@ WorkerSlotReportRound(void)
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	mySlot->lastRound = now;
+	LWLockRelease(shared->lock);
+}
+
+/* Note which process has kept a processor from its work, 0: none. */
+void
+WorkerSlotReportBlocker(ProcessorId id, int pid)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mySlot->blockers[id - 1] = pid;
 	LWLockRelease(shared->lock);
 }
 

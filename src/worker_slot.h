@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "processor.h"
 
 /* Life of a slot; only the launcher frees one. */
 typedef enum WorkerSlotState
@@ -40,6 +41,7 @@ typedef struct WorkerSlot
 	bool		stop;			/* leave after the current batch */
 	TimestampTz since;			/* of the present state */
 	TimestampTz lastRound;		/* end of the last round over the processors */
+	int			blockers[PROCESSOR_COUNT];	/* see WorkerSlotReportBlocker */
 } WorkerSlot;
 
 /* Asks for shared memory and installs its hooks; nothing without preload. */
@@ -74,6 +76,9 @@ extern void WorkerSlotSetOutcome(WorkerOutcome outcome);
 extern void WorkerSlotSetPresent(void);
 extern bool WorkerSlotMustStop(void);
 extern void WorkerSlotReportRound(void);
+
+/* Worker: a process has a lock that this processor needs; 0: none, -1: a prepared transaction has. */
+extern void WorkerSlotReportBlocker(ProcessorId id, int pid);
 
 /* Worker: which of how many workers of this database it is just now. */
 extern void WorkerSlotShare(int *rank, int *count);

@@ -1,0 +1,89 @@
+-- verify_counts: what the processors hold against the raw events
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+RESET client_min_messages;
+-- one transaction, so that no worker sees them enabled
+CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	counted bigint;
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	SELECT sum(events) INTO counted FROM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	RETURN counted;
+END
+$$;
+-- nothing is right, too
+SELECT * FROM personalize.verify_counts();
+
+-- history of 40 days and events of now
+SELECT accepted FROM personalize.import_events(
+	ARRAY(SELECT 'u' || i % 5 FROM generate_series(1, 400) AS i),
+	ARRAY(SELECT (ARRAY['view_item', 'add_to_cart', 'purchase', 'search'])[1 + i % 4] FROM generate_series(1, 400) AS i),
+	ARRAY(SELECT CASE WHEN i % 4 < 3 THEN 'sku' || i % 7 END FROM generate_series(1, 400) AS i),
+	ARRAY(SELECT date_trunc('day', now(), 'UTC') - i * interval '144 minutes' FROM generate_series(1, 400) AS i),
+	properties => ARRAY(SELECT CASE WHEN i % 4 = 3 THEN '{"query": "shoe"}'::jsonb END FROM generate_series(1, 400) AS i),
+	consents => ARRAY(SELECT 'analytics,personalization,recommendations' FROM generate_series(1, 400) AS i));
+SELECT personalize.track('u' || i % 5, 'view_item', 'sku' || i, consent => '{analytics,personalization,recommendations}') AS tracked
+FROM generate_series(1, 3) AS i;
+SELECT roll();
+SELECT processor, what, wrong, expected = found AS same, first_wrong, fix FROM personalize.verify_counts();
+-- what waits is not missing
+SELECT personalize.track('u1', 'purchase', 'sku1', consent => '{analytics,personalization,recommendations}');
+SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
+SELECT roll();
+SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
+-- nor what was withdrawn, restricted or forgotten
+SET client_min_messages = warning;
+SELECT personalize.withdraw_consent('u2', '{personalization}');
+SELECT personalize.withdraw_consent('u3', '{analytics}');
+RESET client_min_messages;
+SELECT personalize.track('u2', 'view_item', 'sku1', consent => '{analytics,recommendations}');
+SELECT roll();
+SELECT processor, what, wrong, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+
+-- a fault of 0.1.0 counted events twice: the positions of some shards ran backwards
+UPDATE personalize.processor_position SET asof = '1:3:3:' WHERE processor <> 3 AND shard < 32;
+SELECT roll() > 0 AS again;
+SELECT processor, what, wrong > 0 AS wrong, found > expected AS more, first_wrong ~ '^(user|item)_key -?\d+.*: \d+ found, \d+ expected$' AS named, fix
+FROM personalize.verify_counts() ORDER BY 1, 2;
+SELECT personalize.rebuild_processor('profile'), personalize.rebuild_processor('item_stat');
+SELECT roll() > 0 AS rebuilt;
+SELECT processor, what, wrong, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+-- something is missing
+DELETE FROM personalize.item_stat WHERE event = 10;
+DELETE FROM personalize.profile WHERE user_key = personalize.user_key('u4');
+SELECT processor, what, wrong > 0 AS wrong, found < expected AS less FROM personalize.verify_counts() WHERE wrong > 0 ORDER BY 1, 2;
+SELECT personalize.rebuild_processor('profile'), personalize.rebuild_processor('item_stat');
+SELECT roll() > 0 AS rebuilt;
+
+-- retention takes raw events, not their counts: what is left is still explained
+SELECT personalize.set_retention('raw', '20 days');
+SELECT count(*) > 10 AS dropped FROM personalize.apply_retention() WHERE kind = 'raw' AND result = 'done';
+SELECT count(*) < 300 AS fewer FROM personalize.event;
+SELECT processor, what, wrong, found > expected AS more FROM personalize.verify_counts() WHERE processor <> 'neighbour' ORDER BY 1, 2;
+-- also if it is kept longer from now on
+SELECT personalize.set_retention('raw', '395 days');
+SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0 AND processor <> 'neighbour';
+-- and what is counted twice since is still found
+UPDATE personalize.item_stat SET count = 2 * count WHERE pane_start > now() - interval '5 days';
+UPDATE personalize.item_stat SET count = 0 WHERE pane_start < now() - interval '30 days' AND event = 4;
+SELECT processor, what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE wrong > 0 AND processor = 'item_stat';
+SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT roll() > 0 AS rebuilt;
+SELECT processor, what, wrong, expected = found AS same FROM personalize.verify_counts();
+
+-- who may ask
+CREATE ROLE regress_reader;
+GRANT personalize_analyst TO regress_reader;
+SET ROLE regress_reader;
+SELECT * FROM personalize.verify_counts();
+RESET ROLE;
+REVOKE personalize_analyst FROM regress_reader;
+GRANT personalize_admin TO regress_reader;
+SET ROLE regress_reader;
+SELECT count(*) AS rows, sum(wrong) AS wrong FROM personalize.verify_counts();
+RESET ROLE;
+REVOKE personalize_admin FROM regress_reader;
+DROP ROLE regress_reader;
+DROP FUNCTION roll();
