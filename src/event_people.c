@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partition.h"
@@ -208,6 +209,8 @@ EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes
 		day.relation = try_table_open(lfirst_oid(cell), RowExclusiveLock);
 		if (day.relation == NULL)
 			continue;
+		if (day.deletes)
+			CheckCmdReplicaIdentity(day.relation, CMD_DELETE);
 		if (RelationGetNumberOfBlocks(day.relation) > 0)
 			VisitDay(&day);
 		table_close(day.relation, NoLock);

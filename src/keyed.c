@@ -26,6 +26,7 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "relation.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -305,18 +306,24 @@ KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 	InsertIndexEntries(table, UNIQUE_CHECK_YES, false);
 }
 
-/* Insert a row unless there is one of the key, or may be. */
+/*
+ * Insert a row unless there is one of the key, or may be.  It is inserted
+ * speculatively, as by ON CONFLICT: logical decoding never sees one that is not kept.
+ */
 bool
 KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
+	TransactionId xid = GetCurrentTransactionId();
+	uint32		token = SpeculativeInsertionLockAcquire(xid);
+	bool		fits;
+
 	FillWriteSlot(table, values, nulls);
-	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	if (InsertIndexEntries(table, UNIQUE_CHECK_PARTIAL, false))
-		return true;
-	CommandCounterIncrement();
-	simple_table_tuple_delete(table->heap, &table->writeSlot->tts_tid, GetActiveSnapshot());
-	CommandCounterIncrement();
-	return false;
+	table_tuple_insert_speculative(table->heap, table->writeSlot, GetCurrentCommandId(true), 0,
+								   NULL, token);
+	fits = InsertIndexEntries(table, UNIQUE_CHECK_PARTIAL, false);
+	table_tuple_complete_speculative(table->heap, table->writeSlot, token, fits);
+	SpeculativeInsertionLockRelease(xid);
+	return fits;
 }
 
 /* Complain unless the row could be changed. */
@@ -339,6 +346,7 @@ KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool 
 	LockTupleMode lockMode;
 	CompatUpdateIndexes updateIndexes;
 
+	CheckCmdReplicaIdentity(table->heap, CMD_UPDATE);
 	FillWriteSlot(table, values, nulls);
 	CheckChanged(table,
 				 table_tuple_update(table->heap, &oldTid, table->writeSlot,
@@ -356,6 +364,7 @@ KeyedDelete(KeyedTable *table, ItemPointer tid)
 	ItemPointerData oldTid = *tid;
 	TM_FailureData failure;
 
+	CheckCmdReplicaIdentity(table->heap, CMD_DELETE);
 	CheckChanged(table,
 				 table_tuple_delete(table->heap, &oldTid, GetCurrentCommandId(true),
 									GetActiveSnapshot(), InvalidSnapshot, true,
