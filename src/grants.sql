@@ -53,6 +53,11 @@ CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	EXECUTE FUNCTION personalize._refuse_triggers();
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
+CREATE EVENT TRIGGER personalize_leave_cron ON ddl_command_start
+	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA')
+	EXECUTE FUNCTION personalize._leave_cron();
+COMMENT ON EVENT TRIGGER personalize_leave_cron IS
+	'jobs of schedule_maintenance() do not outlive the extension';
 CREATE EVENT TRIGGER personalize_check_publication ON ddl_command_end
 	WHEN TAG IN ('CREATE PUBLICATION', 'ALTER PUBLICATION')
 	EXECUTE FUNCTION personalize._check_publication();
