@@ -63,7 +63,10 @@ CREATE EVENT TRIGGER personalize_check_publication ON ddl_command_end
 	EXECUTE FUNCTION personalize._check_publication();
 COMMENT ON EVENT TRIGGER personalize_check_publication IS
 	'publications that would keep rows of personalize from being changed are refused';
-GRANT SELECT ON personalize.event, personalize.subject TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.event TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.subject TO personalize_admin;
+-- who is restricted, and for what, is not for analysts
+GRANT SELECT (user_key, user_id, granted, decided, since) ON personalize.subject TO personalize_analyst;
 GRANT SELECT ON personalize.purpose_role TO personalize_admin;
 GRANT SELECT ON personalize._person_table, personalize._impersonal_table TO personalize_admin;
 
