@@ -57,8 +57,16 @@ sub contents
 sub same
 {
 	my ($database, $which, $name) = @_;
-	$node->wait_for_catchup($database);
-	return is(contents($subscriber, $database, $which), contents($node, 'shop', $which), $name);
+	my ($there, $here);
+	# workers go on between the two looks
+	for (1 .. 20)
+	{
+		$node->wait_for_catchup($database);
+		$there = contents($subscriber, $database, $which);
+		$here = contents($node, 'shop', $which);
+		last if $there eq $here;
+	}
+	return is($there, $here, $name);
 }
 
 # Everything that writes: each way in, processors, each right of a person, retention, erasure.
