@@ -18,6 +18,7 @@
 #include "catalog/pg_type_d.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utility.h"

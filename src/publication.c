@@ -19,6 +19,7 @@
 #include "catalog/pg_publication.h"
 #include "catalog/pg_type_d.h"
 #include "commands/event_trigger.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
