@@ -152,6 +152,20 @@ SELECT count(*) > 0 AS entries FROM personalize.consent_ledger;
 UPDATE personalize.consent_ledger SET (recorded_at, effective_at) = ('2020-01-01', '2020-01-01') WHERE user_key <> personalize.user_key('cid');
 INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed');
 SELECT personalize.set_retention('item_stat', '32 days'), personalize.set_retention('rejected', '1 day');
+-- a dry run writes nothing: it runs where nothing may be written, and takes no transaction id
+BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM personalize.apply_retention(true, '2020-06-20');
+SELECT pg_current_xact_id_if_assigned() AS xid;
+COMMIT;
+-- and counts what a run then removes
+BEGIN;
+SELECT personalize.withdraw_consent('dan', '{marketing}'), personalize.grant_consent('dan', '{marketing}');
+UPDATE personalize.consent_ledger SET (recorded_at, effective_at) = ROW (t, t)
+FROM (VALUES (false, timestamptz '2020-01-01'), (true, '2020-01-02')) AS v (answer, t)
+WHERE user_key = personalize.user_key('dan') AND granted = answer;
+SELECT what, removed, result FROM apply('2020-06-20', true, '{ledger}') WHERE what ~ 'superseded';
+SELECT what, removed, result FROM apply('2020-06-20', kinds => '{ledger}') WHERE what ~ 'superseded';
+ROLLBACK;
 SELECT what, removed, result FROM apply('2020-06-20', kinds => '{raw,basket,item_stat,rejected,ledger}');
 SELECT what, removed, result FROM apply('2020-06-20', kinds => '{ledger}');
 SELECT user_id FROM personalize.subject ORDER BY 1;

@@ -48,10 +48,14 @@ COMMENT ON COLUMN personalize.subject.restricted IS
 CREATE INDEX subject_restricted_idx ON personalize.subject (user_key) WHERE restricted OPERATOR(pg_catalog.<>) 0;
 SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
 
+CREATE FUNCTION personalize._unrestricted_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_unrestricted_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize._unrestricted_support(internal) FROM PUBLIC;
 CREATE FUNCTION personalize._unrestricted(mask integer, user_key bigint) RETURNS integer
-	AS 'MODULE_PATHNAME', 'personalize_unrestricted' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'personalize_unrestricted' LANGUAGE C STABLE PARALLEL SAFE
+	SUPPORT personalize._unrestricted_support;
 COMMENT ON FUNCTION personalize._unrestricted(integer, bigint) IS
-	'the purposes of a mask for which the person''s data is not restricted just now';
+	'the purposes of a mask for which the person''s data is not restricted just now; for views of the extension, else error 42501';
 
 CREATE FUNCTION personalize.grant_consent(
 	user_id personalize.entity_id,
@@ -123,4 +127,4 @@ GRANT EXECUTE ON FUNCTION
 	personalize.why_suppressed(personalize.entity_id)
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize._unrestricted(integer, bigint)
-	TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;
+	TO personalize_owner, personalize_analyst, personalize_admin;

@@ -29,9 +29,11 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
+#include "keyed.h"
 #include "lock.h"
 #include "message_id.h"
 #include "miscadmin.h"
@@ -147,6 +149,29 @@ WriteNew(Messages *messages, Relation table)
 	TableWriterEnd(writer);
 }
 
+/*
+ * The same where logical decoding may be reading: it must not see a row of ours
+ * beside an equal one of somebody else's, be it for a moment, or a subscriber
+ * that has the key stops there.
+ */
+static void
+WriteEach(Messages *messages)
+{
+	KeyedTable *table = KeyedOpen("message_seen", "message_seen_pkey", RowExclusiveLock);
+
+	for (int i = 0; i < messages->count; i++)
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(messages->ids[i]), TimestampTzGetDatum(messages->now)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (messages->outcomes[i] == OUTCOME_NEW && !KeyedTryInsert(table, values, nulls))
+			messages->outcomes[i] = OUTCOME_CONTESTED;
+	}
+	KeyedClose(table);
+}
+
 /* Enter contested messages one by one, waiting for whoever is entering them too. */
 static void
 EnterContested(Messages *messages)
@@ -205,7 +230,10 @@ DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz 
 	if (LookUp(&messages, table, index, Max(1, count / SAMPLE)) && count > SAMPLE)
 		LookUp(&messages, table, index, 1);
 	index_close(index, NoLock);
-	WriteNew(&messages, table);
+	if (RelationIsLogicallyLogged(table))
+		WriteEach(&messages);
+	else
+		WriteNew(&messages, table);
 	table_close(table, NoLock);
 	for (int i = 0; i < count; i++)
 		contested = contested || messages.outcomes[i] == OUTCOME_CONTESTED;

@@ -252,8 +252,9 @@ ErasureReplicaBlockers(XLogRecPtr lsn)
 	}
 	names = AppendMissing(names);
 	return AppendNames(names,
-						"SELECT format('replication slot \"%s\", to which nobody is connected', slot_name), restart_lsn"
-						" FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active"
+						"SELECT format('replication slot \"%s\", to which nobody is connected', slot_name),"
+						" coalesce(confirmed_flush_lsn, restart_lsn) FROM pg_replication_slots"
+						" WHERE (slot_type = 'physical' OR database = current_database()) AND NOT active"
 						" AND restart_lsn IS NOT NULL ORDER BY slot_name", IsBehind, lsn);
 }
 

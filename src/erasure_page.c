@@ -8,8 +8,8 @@
  * which leaves free space out, goes into the WAL.
  *
  * In the upper levels of a b-tree, and as upper bounds of its leaves, stand copies
- * of keys whose rows may be gone.  Only the pseudonyms of the erased are known:
- * the pseudonym of every such key is made and compared.
+ * of keys whose rows may be gone: of people, messages, sessions, orders, words.  Any
+ * that no row has any more may be of somebody who was forgotten.
  */
 #include "postgres.h"
 
@@ -20,31 +20,27 @@
 #include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/relation.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
 #include "access/xloginsert.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_am_d.h"
-#include "catalog/pg_type_d.h"
 #include "compat.h"
-#include "key.h"
 #include "miscadmin.h"
-#include "secret.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
-/* What a column of an index says of people. */
-typedef enum PersonKind
-{
-	NOT_A_PERSON,
-	PERSON_KEY,
-	PERSON_ID
-} PersonKind;
-
-/* Keys of people that separate pages of an index. */
+/* Looking for keys that separate pages of an index and that no row has any more. */
 typedef struct Separators
 {
-	bool		wanted;			/* there may be some, and somebody was forgotten */
-	PersonKind	kinds[INDEX_MAX_KEYS];
-	KeySet		keys;
+	Relation	table;
+	Relation	index;
+	MemoryContext context;		/* of the entries of one page */
+	bool		found;
 } Separators;
 
 /* True if the bytes are all zero. */
@@ -110,131 +106,182 @@ WipePage(Relation relation, Buffer buffer)
 	END_CRIT_SECTION();
 }
 
-/* Add the keys of people in an entry that separates pages. */
-static void
-AddSeparator(Relation index, IndexTuple entry, Separators *separators)
-{
-	int			keys = Min(BTreeTupleGetNAtts(entry, index), RelationGetDescr(index)->natts);
-
-	for (int i = 0; i < keys; i++)
-	{
-		Datum		value;
-		bool		isNull;
-
-		if (separators->kinds[i] == NOT_A_PERSON)
-			continue;
-		value = index_getattr(entry, i + 1, RelationGetDescr(index), &isNull);
-		if (!isNull)
-			KeySetAdd(&separators->keys, separators->kinds[i] == PERSON_KEY ? DatumGetInt64(value) :
-					  KeyFromText(DatumGetTextPP(value)));
-	}
-}
-
-/* Collect the keys that separate a page of a b-tree from others. */
-static void
-CollectSeparators(Relation index, Buffer buffer, Separators *separators)
+/* The entries of a page of a b-tree that separate pages, copied. */
+static List *
+CopySeparators(Buffer buffer)
 {
 	Page		page = BufferGetPage(buffer);
 	BTPageOpaque opaque;
 	OffsetNumber last;
+	List	   *entries = NIL;
 
-	if (!separators->wanted || PageIsNew(page))
-		return;
+	if (PageIsNew(page))
+		return NIL;
 	opaque = BTPageGetOpaque(page);
 	if (P_IGNORE(opaque))
-		return;
+		return NIL;
 	/* of a leaf only the upper bound, of a page above every entry */
 	last = P_ISLEAF(opaque) ? (P_RIGHTMOST(opaque) ? 0 : P_HIKEY) : PageGetMaxOffsetNumber(page);
 	for (OffsetNumber offset = P_HIKEY; offset <= last; offset++)
-		AddSeparator(index, (IndexTuple) PageGetItem(page, PageGetItemId(page, offset)), separators);
+		entries = lappend(entries, CopyIndexTuple((IndexTuple) PageGetItem(page, PageGetItemId(page, offset))));
+	return entries;
 }
 
-/* Overwrite the free space of a relation; count what VACUUM has left, collect separators. */
+/* What finds the rows that have the key of an entry; the number of its columns. */
+static int
+MakeScanKeys(Relation index, IndexTuple entry, ScanKeyData *keys)
+{
+	int			count = Min(BTreeTupleGetNAtts(entry, index), IndexRelationGetNumberOfKeyAttributes(index));
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		isNull;
+		Datum		value = index_getattr(entry, i + 1, RelationGetDescr(index), &isNull);
+		Oid			equality = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
+												   index->rd_opcintype[i], BTEqualStrategyNumber);
+
+		if (isNull)
+			ScanKeyEntryInitialize(&keys[i], SK_ISNULL | SK_SEARCHNULL, i + 1, InvalidStrategy,
+								   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+		else
+			ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
+								   index->rd_indcollation[i], get_opcode(equality), value);
+	}
+	return count;
+}
+
+/* True if a row has the key of an entry, or somebody is writing one. */
+static bool
+HasRow(const Separators *separators, IndexTuple entry)
+{
+	ScanKeyData keys[INDEX_MAX_KEYS];
+	int			count = MakeScanKeys(separators->index, entry, keys);
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	bool		found;
+
+	/* the leftmost entry of a page stands for minus infinity */
+	if (count == 0)
+		return true;
+	InitDirtySnapshot(dirty);
+	slot = table_slot_create(separators->table, NULL);
+	scan = index_beginscan(separators->table, separators->index, &dirty, NULL, count, 0);
+	index_rescan(scan, keys, count, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+/* See whether the entries of a page are keys of rows. */
+static void
+CheckSeparators(Separators *separators, const List *entries)
+{
+	const ListCell *cell;
+
+	foreach(cell, entries)
+	{
+		if (separators->found)
+			return;
+		separators->found = !HasRow(separators, lfirst(cell));
+	}
+}
+
+/* Overwrite the free space of one page, which is pinned; what is found goes where it is counted. */
+static List *
+VisitPage(ErasurePages *work, Relation relation, Buffer buffer, const Separators *separators)
+{
+	List	   *entries = NIL;
+	Size		length;
+	char	   *space;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (relation->rd_rel->relkind != RELKIND_INDEX)
+		work->dead += CountDead(relation, buffer, work->oldest);
+	else if (separators != NULL && !separators->found)
+		entries = CopySeparators(buffer);
+	space = FreeSpace(BufferGetPage(buffer), &length);
+	if (space != NULL && !IsZero(space, length))
+	{
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		WipePage(relation, buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+	return entries;
+}
+
+/* Overwrite the free space of a relation; count what VACUUM has left, look at separators. */
 static void
 WipePages(ErasurePages *work, Relation relation, Separators *separators)
 {
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_VACUUM);
 	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-	bool		isHeap = relation->rd_rel->relkind != RELKIND_INDEX;
 
 	/* the first page of a b-tree holds no keys */
-	for (BlockNumber block = isHeap ? 0 : 1; block < blocks; block++)
+	for (BlockNumber block = relation->rd_rel->relkind == RELKIND_INDEX ? 1 : 0; block < blocks; block++)
 	{
 		Buffer		buffer = ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
-		Size		length;
-		char	   *space;
+		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (isHeap)
-			work->dead += CountDead(relation, buffer, work->oldest);
-		else
-			CollectSeparators(relation, buffer, separators);
-		space = FreeSpace(BufferGetPage(buffer), &length);
-		if (space != NULL && !IsZero(space, length))
+		if (separators == NULL)
 		{
-			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-			WipePage(relation, buffer);
+			(void) VisitPage(work, relation, buffer, NULL);
+			continue;
 		}
-		UnlockReleaseBuffer(buffer);
+		caller = MemoryContextSwitchTo(separators->context);
+		CheckSeparators(separators, VisitPage(work, relation, buffer, separators));
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(separators->context);
 	}
 	FreeAccessStrategy(strategy);
 }
 
-/* What the columns of an index say of people, by their names. */
+/* Note that an index has to be built anew. */
 static void
-InitSeparators(Separators *separators, Relation index, const ErasurePages *work)
+NoteIndex(ErasurePages *work, Relation index)
 {
-	memset(separators, 0, sizeof(Separators));
-	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), i);
-		const char *name = NameStr(column->attname);
+	MemoryContext caller = MemoryContextSwitchTo(work->context);
 
-		if (column->atttypid == INT8OID && (strcmp(name, "user_key") == 0 || strcmp(name, "key") == 0))
-			separators->kinds[i] = PERSON_KEY;
-		else if (column->atttypid == TEXTOID && strcmp(name, "user_id") == 0)
-			separators->kinds[i] = PERSON_ID;
-		separators->wanted |= separators->kinds[i] != NOT_A_PERSON && work->forgotten.count > 0;
-	}
-	if (separators->wanted)
-		KeySetInit(&separators->keys, 64);
+	work->indexes = lappend(work->indexes, pstrdup(RelationGetRelationName(index)));
+	MemoryContextSwitchTo(caller);
 }
 
-/* True if one of the keys is of somebody who was forgotten. */
+/* True if the index is of transaction ids alone. */
 static bool
-NamesForgotten(const Separators *separators, const ErasurePages *work)
+IsOfTxid(Relation index)
 {
-	if (!separators->wanted)
-		return false;
-	for (int i = 0; i < separators->keys.capacity; i++)
-	{
-		if (separators->keys.used[i] &&
-			KeySetHas(&work->forgotten, SecretPseudonym(separators->keys.keys[i])))
-			return true;
-	}
-	return false;
+	return index->rd_rel->relam == BRIN_AM_OID && RelationGetDescr(index)->natts == 1 &&
+		strcmp(NameStr(TupleDescAttr(RelationGetDescr(index), 0)->attname), "txid") == 0;
 }
 
-/* Overwrite the free space of a b-tree, and note it if it has to be built anew. */
+/*
+ * Overwrite the free space of a b-tree, and note it if it has to be built anew.
+ * What other kinds of index keep of rows that are gone is not known here.
+ */
 static void
-WipeIndex(ErasurePages *work, Oid indexId)
+WipeIndex(ErasurePages *work, Relation table, Oid indexId)
 {
 	Relation	index = index_open(indexId, AccessShareLock);
-	Separators	separators;
+	Separators	separators = {.table = table,.index = index};
 
-	if (index->rd_rel->relam == BTREE_AM_OID)
+	if (index->rd_rel->relam != BTREE_AM_OID)
 	{
-		InitSeparators(&separators, index, work);
+		if (!IsOfTxid(index))
+			NoteIndex(work, index);
+	}
+	else if (IsToastRelation(table) || !index->rd_index->indisvalid)
+		WipePages(work, index, NULL);
+	else
+	{
+		separators.context = AllocSetContextCreate(CurrentMemoryContext, "personalize separators",
+												   ALLOCSET_DEFAULT_SIZES);
 		WipePages(work, index, &separators);
-		if (NamesForgotten(&separators, work))
-		{
-			MemoryContext oldContext = MemoryContextSwitchTo(work->context);
-
-			work->indexes = lappend(work->indexes, pstrdup(RelationGetRelationName(index)));
-			MemoryContextSwitchTo(oldContext);
-		}
+		MemoryContextDelete(separators.context);
+		if (separators.found)
+			NoteIndex(work, index);
 	}
 	index_close(index, AccessShareLock);
 }
@@ -250,7 +297,7 @@ ErasureWipeTable(ErasurePages *work, Oid tableId)
 		return;
 	WipePages(work, table, NULL);
 	foreach(cell, RelationGetIndexList(table))
-		WipeIndex(work, lfirst_oid(cell));
+		WipeIndex(work, table, lfirst_oid(cell));
 	if (OidIsValid(table->rd_rel->reltoastrelid))
 		ErasureWipeTable(work, table->rd_rel->reltoastrelid);
 	relation_close(table, AccessShareLock);

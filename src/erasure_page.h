@@ -7,17 +7,15 @@
 
 #include "postgres.h"
 
-#include "key_set.h"
 #include "nodes/pg_list.h"
 
 /* What is looked for, and what was found. */
 typedef struct ErasurePages
 {
 	TransactionId oldest;		/* row versions dead to it should have gone */
-	KeySet		forgotten;		/* pseudonyms of people */
 	MemoryContext context;		/* of the list below */
 	int64		dead;			/* row versions that have not gone */
-	List	   *indexes;		/* names of those in which one of them separates pages */
+	List	   *indexes;		/* names of those to be built anew */
 } ErasurePages;
 
 /* Overwrite the free space of a table, its b-trees and its TOAST. */

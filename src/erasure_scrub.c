@@ -14,7 +14,7 @@
  * it has then reached the stage vacuumed.  VACUUM passes over a page that
  * somebody pins; the overwriting looks at every page anyway, so it counts what
  * should have gone, and the table is vacuumed again.  It also finds indexes in
- * which a key of somebody who was forgotten still separates pages; these are built
+ * which a key that no row has any more still separates pages; these are built
  * anew, beside their users.  Where that is interrupted an invalid index is left,
  * which VACUUM passes over; it is dropped first of all the next time, and as long
  * as there is one nothing counts as vacuumed.
@@ -34,7 +34,6 @@
 #include "erasure_page.h"
 #include "erasure_status.h"
 #include "erasure_sweep.h"
-#include "key_set.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
@@ -78,7 +77,6 @@ typedef struct Scrub
 	int64		horizon;		/* txid: what was deleted below it goes */
 	TransactionId oldest;		/* the same as VACUUM counts */
 	List	   *tables;			/* their OIDs */
-	KeySet		forgotten;		/* pseudonyms */
 } Scrub;
 
 /* Begin a transaction with a snapshot. */
@@ -210,7 +208,7 @@ DropAllLeftOver(const Scrub *scrub)
 		DropLeftOver(scrub, lfirst_oid(table), lfirst(name));
 }
 
-/* Build indexes anew in which a key of somebody who was forgotten separates pages. */
+/* Build indexes anew in which a key that is gone separates pages, or may. */
 static void
 RebuildIndexes(const ErasurePages *work)
 {
@@ -229,7 +227,7 @@ ScrubTable(const Scrub *scrub, Oid tableId)
 {
 	MemoryContext context = AllocSetContextCreate(scrub->context, "personalize scrub table",
 												  ALLOCSET_DEFAULT_SIZES);
-	ErasurePages work = {.oldest = scrub->oldest,.context = context,.forgotten = scrub->forgotten};
+	ErasurePages work = {.oldest = scrub->oldest,.context = context};
 	int64		dead = 0;
 
 	for (int i = 0; i < MOST_VACUUMS && (i == 0 || dead > 0); i++)
@@ -317,22 +315,6 @@ ListTables(MemoryContext context)
 	return tables;
 }
 
-/* The pseudonyms of people who are forgotten and have not come back. */
-static void
-ReadForgotten(Scrub *scrub)
-{
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("SELECT pseudonym FROM personalize._tombstone WHERE returned_at IS NULL", true, 0);
-	MemoryContextSwitchTo(scrub->context);
-	KeySetInit(&scrub->forgotten, (int) Min(SPI_processed, INT_MAX / 4));
-	for (uint64 row = 0; row < SPI_processed; row++)
-		KeySetAdd(&scrub->forgotten, DatumGetInt64(SpiUtilValue(row, 1, &isNull)));
-	SpiUtilEnd(&scope);
-}
-
 /* Write down which erasures have come how far. */
 static void
 RecordVacuumed(const Scrub *scrub)
@@ -359,10 +341,7 @@ WaitForHorizon(Scrub *scrub)
 		waiting = IsWaiting();
 		due = waiting && TakeHorizon(scrub);
 		if (due)
-		{
 			scrub->tables = ListTables(scrub->context);
-			ReadForgotten(scrub);
-		}
 		EndStep();
 		if (due || !waiting || waited >= PATIENCE_MS)
 			return due;

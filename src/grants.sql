@@ -24,6 +24,21 @@ BEGIN
 	END LOOP;
 END
 $$;
+-- Publications need to tell rows apart: by the primary key, or by all there is.
+DO $$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT c.oid::pg_catalog.regclass AS name
+		FROM pg_catalog.pg_class c
+		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p')
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND i.indisprimary)
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', o.name);
+	END LOOP;
+END
+$$;
 -- row policies
 SELECT personalize._apply_policies(p.name, p.mask, p.unanalyzed)
 FROM personalize._person_table p
@@ -38,7 +53,20 @@ CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	EXECUTE FUNCTION personalize._refuse_triggers();
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
-GRANT SELECT ON personalize.event, personalize.subject TO personalize_analyst, personalize_admin;
+CREATE EVENT TRIGGER personalize_leave_cron ON ddl_command_start
+	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA')
+	EXECUTE FUNCTION personalize._leave_cron();
+COMMENT ON EVENT TRIGGER personalize_leave_cron IS
+	'jobs of schedule_maintenance() do not outlive the extension';
+CREATE EVENT TRIGGER personalize_check_publication ON ddl_command_end
+	WHEN TAG IN ('CREATE PUBLICATION', 'ALTER PUBLICATION')
+	EXECUTE FUNCTION personalize._check_publication();
+COMMENT ON EVENT TRIGGER personalize_check_publication IS
+	'publications that would keep rows of personalize from being changed are refused';
+GRANT SELECT ON personalize.event TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.subject TO personalize_admin;
+-- who is restricted, and for what, is not for analysts
+GRANT SELECT (user_key, user_id, granted, decided, since) ON personalize.subject TO personalize_analyst;
 GRANT SELECT ON personalize.purpose_role TO personalize_admin;
 GRANT SELECT ON personalize._person_table, personalize._impersonal_table TO personalize_admin;
 

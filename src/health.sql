@@ -166,6 +166,46 @@ COMMENT ON FUNCTION personalize._days_ahead() IS
 REVOKE ALL ON FUNCTION personalize._days_ahead() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._days_ahead() TO personalize_owner, personalize_admin;
 
+-- Days of event that are not as they were made.
+CREATE FUNCTION personalize._day_faults(OUT day date, OUT fault text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH event AS (
+		SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'personalize' AND c.relname = 'event'),
+	attached AS (
+		SELECT c.oid, c.oid::regclass::text AS name, n.nspname = 'personalize' AS ours, c.relname
+		FROM event AS e JOIN pg_inherits AS h ON h.inhparent = e.oid
+			JOIN pg_class AS c ON c.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace),
+	made AS (
+		SELECT d.day, d.rolled, t.oid AS partition, a.oid IS NOT NULL AS attached, t.name
+		FROM (SELECT m.day, m.rolled, format('event_p%s', to_char(m.day, 'YYYYMMDD')) AS relname FROM personalize._event_day AS m) AS d,
+			LATERAL (SELECT 'personalize.' || d.relname AS name, to_regclass('personalize.' || d.relname)::oid AS oid) AS t
+			LEFT JOIN attached AS a ON a.oid = t.oid)
+	SELECT m.day, format('%s was dropped, moved or renamed%s', m.name, CASE WHEN m.rolled THEN '' ELSE ' before all processors had counted it' END),
+		format('Bring it back, or take note: DELETE FROM personalize._event_day WHERE day = %L; what was counted stays, rebuild_processor() counts what there is.', to_char(m.day, 'YYYY-MM-DD'))
+	FROM made AS m WHERE m.partition IS NULL
+	UNION ALL
+	SELECT m.day, format('%s is detached: queries of event do not see it', m.name),
+		format('ALTER TABLE personalize.event ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L), or DROP TABLE %1$s.',
+			m.name, to_char(m.day, 'YYYY-MM-DD"T00:00:00Z"'), to_char(m.day + 1, 'YYYY-MM-DD"T00:00:00Z"'))
+	FROM made AS m WHERE m.partition IS NOT NULL AND NOT m.attached
+	UNION ALL
+	SELECT m.day, format('%s is empty although events were stored in it and not deleted: truncated', m.name),
+		format('Restore it, or take note: SELECT pg_stat_reset_single_table_counters(%L::regclass); what was counted stays, rebuild_processor() counts what there is.', m.name)
+	FROM made AS m WHERE m.attached AND pg_relation_size(m.partition) = 0
+		AND pg_stat_get_tuples_inserted(m.partition) > pg_stat_get_tuples_deleted(m.partition)
+	UNION ALL
+	SELECT NULL, format('%s was attached by hand: processors and retention do not reach it', a.name),
+		format('ALTER TABLE personalize.event DETACH PARTITION %s, and bring history in by import_events().', a.name)
+	FROM attached AS a WHERE NOT EXISTS (SELECT FROM made AS m WHERE m.partition = a.oid);
+END;
+COMMENT ON FUNCTION personalize._day_faults() IS
+	'partitions of event that somebody has dropped, detached, truncated or attached, and how to put that right';
+REVOKE ALL ON FUNCTION personalize._day_faults() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._day_faults() TO personalize_admin;
+
 CREATE FUNCTION personalize._health_tables(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
@@ -191,6 +231,10 @@ BEGIN ATOMIC
 		CASE WHEN cardinality(a.days) > 0 THEN
 			'See that the server keeps time (NTP). These events are counted, found and erased like others; retention keeps them so much longer.' END
 	FROM (SELECT personalize._days_ahead() AS days) AS a
+	UNION ALL
+	SELECT 'days of event', count(*) = 0, coalesce(string_agg(f.fault, '; ' ORDER BY f.day, f.fault), 'all are as they were made'),
+		string_agg(f.fix, ' ' ORDER BY f.day, f.fault)
+	FROM personalize._day_faults() AS f
 	UNION ALL
 	SELECT 'purposes', p.any_allowed,
 		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,
@@ -252,6 +296,8 @@ BEGIN ATOMIC
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_catalogue() AS h
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_retention() AS h
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_publications() AS h
 	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'

@@ -22,6 +22,8 @@ CREATE TABLE personalize.item (
 	vanished_at timestamptz
 );
 ALTER TABLE personalize.item ADD CONSTRAINT item_item_id_key UNIQUE (item_id);
+-- generated columns are not published
+ALTER TABLE personalize.item REPLICA IDENTITY USING INDEX item_item_id_key;
 ALTER TABLE personalize.item ADD CONSTRAINT item_pkey PRIMARY KEY (item_key);
 -- Engines ask for each item whether they may return it; most items are in no
 -- entry of this index, so that the answer needs no look at the table.

@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "relation.h"
+#include "storage/lmgr.h"
 #include "table_rules.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -227,19 +228,25 @@ KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 	TableRulesEnter(table->rules, table->writeSlot, false, NULL);
 }
 
-/* Insert a row unless there is one of the key, or may be. */
+/*
+ * Insert a row unless there is one of the key, or may be.  It is inserted
+ * speculatively, as by ON CONFLICT: logical decoding never sees one that is not kept.
+ */
 bool
 KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 {
+	TransactionId xid = GetCurrentTransactionId();
+	uint32		token = SpeculativeInsertionLockAcquire(xid);
+	bool		fits;
+
 	CheckCommand(table, CMD_INSERT);
 	FillWriteSlot(table, NULL, values, nulls);
-	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
-	if (TableRulesEnter(table->rules, table->writeSlot, true, NULL))
-		return true;
-	CommandCounterIncrement();
-	simple_table_tuple_delete(table->heap, &table->writeSlot->tts_tid, GetActiveSnapshot());
-	CommandCounterIncrement();
-	return false;
+	table_tuple_insert_speculative(table->heap, table->writeSlot, GetCurrentCommandId(true), 0,
+								   NULL, token);
+	fits = TableRulesEnter(table->rules, table->writeSlot, true, NULL);
+	table_tuple_complete_speculative(table->heap, table->writeSlot, token, fits);
+	SpeculativeInsertionLockRelease(xid);
+	return fits;
 }
 
 /* Complain unless the row could be changed. */

@@ -80,4 +80,7 @@ extern void LedgerAppend(KeyedTable *ledger, const LedgerPerson *person, const L
  */
 extern int64 LedgerErase(int64 userKey);
 
+/* Take out of the ledger what was superseded before a time, or only count it; how many entries. */
+extern int64 LedgerPrune(TimestampTz before, bool dryRun);
+
 #endif

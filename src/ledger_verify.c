@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "key.h"
+#include "ledger.h"
 #include "secret.h"
 #include "spi_util.h"
 #include "txid.h"
@@ -60,22 +61,24 @@ PG_FUNCTION_INFO_V1(personalize_ledger_prune);
 	"  FROM personalize.consent_ledger l WHERE l.user_key = $1 AND NOT l.erased), '[]'))"
 
 /*
- * Take out of the ledger what was superseded before $1: for each of its purposes
+ * What of the ledger was superseded before $1: for each of its purposes
  * there is a later withdrawal or, if it is a withdrawal, a later decision.  So
  * neither what holds today nor since when it is granted changes.  Restrictions
  * are superseded by restrictions, and consent by consent.
  */
-#define PRUNE_SQL \
-	"WITH pruned AS (" \
-	"  DELETE FROM personalize.consent_ledger l" \
+#define SUPERSEDED_SQL \
+	" FROM personalize.consent_ledger l" \
 	"  WHERE l.recorded_at < $1 AND l.effective_at < $1 AND (l.erased OR NOT EXISTS (" \
 	"   SELECT FROM generate_series(0, 30) AS b (bit)" \
 	"   WHERE l.purposes & (1 << b.bit) <> 0 AND NOT EXISTS (" \
 	"    SELECT FROM personalize.consent_ledger n" \
 	"    WHERE n.user_key = l.user_key AND NOT n.erased AND n.purposes & (1 << b.bit) <> 0" \
 	"    AND n.effective_at > l.effective_at AND n.effective_at < $1 AND NOT (n.granted AND l.granted)" \
-	"    AND coalesce(starts_with(n.basis, 'restriction'), false) = coalesce(starts_with(l.basis, 'restriction'), false))))" \
-	"  RETURNING l.hash, l.txid)" \
+	"    AND coalesce(starts_with(n.basis, 'restriction'), false) = coalesce(starts_with(l.basis, 'restriction'), false))))"
+
+/* Take it out. */
+#define PRUNE_SQL \
+	"WITH pruned AS (DELETE" SUPERSEDED_SQL " RETURNING l.hash, l.txid)" \
 	" INSERT INTO personalize._ledger_pruned SELECT hash, txid, clock_timestamp() FROM pruned"
 
 /* What the ledger held at some time. */
@@ -306,23 +309,37 @@ personalize_consent_proof(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(proof);
 }
 
+/* Take out of the ledger what was superseded before a time, or count it. */
+int64
+LedgerPrune(TimestampTz before, bool dryRun)
+{
+	static SPIPlanPtr prunePlan;
+	static SPIPlanPtr countPlan;
+	const Oid	types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(before)};
+	int64		pruned;
+	bool		isNull;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	if (dryRun)
+	{
+		SpiUtilRun(&countPlan, "SELECT count(*)" SUPERSEDED_SQL, lengthof(types), types, values, NULL, true);
+		pruned = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	}
+	else
+		pruned = (int64) SpiUtilRun(&prunePlan, PRUNE_SQL, lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+	return pruned;
+}
+
 /* _ledger_prune(superseded_before) → entries removed. */
 Datum
 personalize_ledger_prune(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plan;
-	const Oid	types[] = {TIMESTAMPTZOID};
-	Datum		values[1];
-	uint64		pruned;
-	SpiUtilScope scope;
-
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("superseded_before must not be null")));
-	values[0] = PG_GETARG_DATUM(0);
-	SpiUtilBegin(&scope);
-	pruned = SpiUtilRun(&plan, PRUNE_SQL, lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
-	PG_RETURN_INT64((int64) pruned);
+	PG_RETURN_INT64(LedgerPrune(PG_GETARG_TIMESTAMPTZ(0), false));
 }

@@ -163,6 +163,47 @@ $$;
 COMMENT ON FUNCTION personalize.unschedule_maintenance() IS
 	'takes the jobs of schedule_maintenance() away again, or returns the statements that do where pg_cron lives; calling it again does nothing';
 
+-- Before the extension is dropped: its jobs would fail for ever.
+CREATE FUNCTION personalize._drop_jobs() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	place text := personalize._cron_place();
+	names text[] := ARRAY(SELECT j.job_name FROM personalize._maintenance_job() AS j UNION SELECT m.job_name FROM personalize._maintenance AS m);
+	dropped bigint := 0;
+	others text;
+BEGIN
+	IF place IS NULL THEN
+		EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c WHERE c.database = current_database() AND c.jobname = ANY ($1)'
+			INTO dropped USING names;
+		EXECUTE 'SELECT string_agg(format(''%s: %s'', c.jobid, c.command), ''; '' ORDER BY c.jobid) FROM cron.job AS c'
+			|| ' WHERE c.database = current_database() AND strpos(c.command, ''personalize.'') > 0' INTO others;
+	ELSIF EXISTS (SELECT FROM personalize._maintenance) THEN
+		RAISE WARNING 'the jobs of personalize stay in pg_cron%, and will fail', CASE WHEN place <> '' THEN format(', in database "%s"', place) ELSE '' END
+			USING HINT = format('Run there: SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname IN (%s);',
+				(SELECT string_agg(quote_literal(n), ', ' ORDER BY n) FROM unnest(names) AS n));
+	END IF;
+	IF dropped > 0 THEN
+		RAISE NOTICE '% jobs of personalize are taken out of pg_cron', dropped;
+	END IF;
+	IF others IS NOT NULL THEN
+		RAISE WARNING 'jobs of pg_cron call functions of personalize, and will fail: %', others
+			USING HINT = 'Take them away with SELECT cron.unschedule(jobid).';
+	END IF;
+EXCEPTION WHEN OTHERS THEN
+	RAISE WARNING 'the jobs of personalize cannot be taken out of pg_cron: %', SQLERRM
+		USING HINT = 'See table cron.job and SELECT cron.unschedule(jobid).';
+END
+$$;
+COMMENT ON FUNCTION personalize._drop_jobs() IS
+	'takes the jobs of schedule_maintenance() out of pg_cron, or warns that they stay';
+CREATE FUNCTION personalize._leave_cron() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'personalize_leave_cron' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._leave_cron() IS
+	'before the extension is dropped, its jobs are taken out of pg_cron';
+REVOKE ALL ON FUNCTION personalize._drop_jobs(), personalize._leave_cron() FROM PUBLIC;
+
 -- The runs pg_cron tells of: of this database's jobs, where it is here and the caller may see them.
 CREATE FUNCTION personalize._maintenance_runs(
 	OUT job text, OUT last_run_at timestamptz, OUT last_result text, OUT last_detail text, OUT failures bigint,

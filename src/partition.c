@@ -63,6 +63,9 @@ typedef struct PartitionRequest
 	" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0, ALTER value SET STATISTICS 0," \
 	" ALTER properties SET STATISTICS 0"
 
+/* So are subscribers told which row is meant: LIKE does not copy this either. */
+#define IDENTITY "REPLICA IDENTITY FULL"
+
 /* How many days are made along with a missing one. */
 #define DAYS_AHEAD 3
 
@@ -111,7 +114,7 @@ MakePartition(int32 day)
 	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
 							" (LIKE personalize.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
 							" INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)", name));
-	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s", name, WITHOUT_STATISTICS));
+	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s, %s", name, WITHOUT_STATISTICS, IDENTITY));
 	SpiUtilCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 							" USING brin (txid) WITH (pages_per_range = 16)", name, name));
 	PolicyClosePartition(psprintf("personalize.%s", name));

@@ -40,10 +40,14 @@ CREATE FUNCTION personalize._readable(granted integer, decided integer) RETURNS 
 	AS 'MODULE_PATHNAME', 'personalize_readable_decided' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize._readable(integer, integer) IS
 	'true if a person allows the purpose in force, by decision or by default; errors as _may_read()';
+CREATE FUNCTION personalize._readable_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_readable_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize._readable_support(internal) FROM PUBLIC;
 CREATE FUNCTION personalize._readable(mask integer, user_key bigint) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_readable_unrestricted' LANGUAGE C STABLE PARALLEL SAFE COST 1;
+	AS 'MODULE_PATHNAME', 'personalize_readable_unrestricted' LANGUAGE C STABLE PARALLEL SAFE COST 1
+	SUPPORT personalize._readable_support;
 COMMENT ON FUNCTION personalize._readable(integer, bigint) IS
-	'true if the mask contains the purpose in force and the person''s data is not restricted for it; errors as _may_read()';
+	'true if the mask contains the purpose in force and the person''s data is not restricted for it; of rows of the extension, else error 42501; errors as _may_read()';
 CREATE FUNCTION personalize._purpose_bits(otherwise integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_purpose_bits' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize._purpose_bits(integer) IS

@@ -293,6 +293,8 @@ personalize_readable_unrestricted(PG_FUNCTION_ARGS)
 
 	if (PolicyIsInternal())
 		PG_RETURN_BOOL(true);
+	if (unlikely(fcinfo->flinfo->fn_extra == NULL))
+		RestrictionCheckCall(fcinfo->flinfo);
 	reader = ReaderOf(fcinfo, false);
 	if (reader->bits == POLICY_EVERYTHING)
 		PG_RETURN_BOOL(true);

@@ -77,6 +77,18 @@ IsClosed(Oid partition)
 								 false, 0) == SPI_OK_SELECT && SPI_processed > 0;
 }
 
+/* Have subscribers know its rows apart, if nobody has said how. */
+static void
+GiveIdentity(Oid partition, const char *qualifiedName)
+{
+	Relation	relation = table_open(partition, NoLock);
+	char		identity = relation->rd_rel->relreplident;
+
+	table_close(relation, NoLock);
+	if (identity == REPLICA_IDENTITY_DEFAULT || identity == REPLICA_IDENTITY_NOTHING)
+		SpiUtilCommand(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", qualifiedName));
+}
+
 /* Close a partition; pg_restore, which sets row_security = off, brings the policies itself. */
 static void
 ClosePartition(const char *qualifiedName)
@@ -107,10 +119,15 @@ personalize_close_partitions(PG_FUNCTION_ARGS)
 	foreach(cell, find_all_inheritors(event, AccessShareLock, NULL))
 	{
 		Oid			partition = lfirst_oid(cell);
+		char	   *name;
 
-		if (partition != event && !IsClosed(partition))
-			ClosePartition(quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
-													  get_rel_name(partition)));
+		if (partition == event)
+			continue;
+		name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
+										  get_rel_name(partition));
+		if (!IsClosed(partition))
+			ClosePartition(name);
+		GiveIdentity(partition, name);
 	}
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");

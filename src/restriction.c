@@ -8,8 +8,9 @@
  *
  * Few people are restricted, and they alone are in the index
  * subject_restricted_idx; most of the time it is empty.  A reader of one person
- * looks there, unless the index never had an entry.  Who asks for one person after the other under one snapshot has
- * all of them read at once, which is then a look into memory.
+ * looks there, unless the index never had an entry.  Who asks for one person after
+ * the other under one snapshot has all of them read at once, which is then a look
+ * into memory.
  */
 #include "postgres.h"
 
@@ -19,7 +20,6 @@
 #include "access/stratnum.h"
 #include "compat.h"
 #include "consent.h"
-#include "fmgr.h"
 #include "keyed.h"
 #include "relation.h"
 #include "storage/bufmgr.h"
@@ -193,6 +193,13 @@ personalize_unrestricted(PG_FUNCTION_ARGS)
 {
 	int32		mask;
 
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		static char checked;
+
+		RestrictionCheckCall(fcinfo->flinfo);
+		fcinfo->flinfo->fn_extra = &checked;
+	}
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	mask = PG_GETARG_INT32(0);

@@ -20,16 +20,14 @@
 #include "retention.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "consent_cache.h"
 #include "event.h"
+#include "ledger.h"
 #include "lock.h"
-#include "miscadmin.h"
 #include "spi_util.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -52,35 +50,6 @@
 	" AND NOT EXISTS (SELECT FROM personalize.rejected_event AS t WHERE t.user_key = k.user_key)" \
 	" AND NOT EXISTS (SELECT FROM personalize._dictionary_log AS t WHERE t.kind = 'u' AND t.key = k.user_key)" \
 	" AND NOT EXISTS (SELECT FROM personalize.event AS t WHERE t.user_key = k.user_key)"
-
-/* Take superseded decisions out of the ledger; a dry run puts them back. */
-static int64
-PruneLedger(const RetentionRun *run, const RetentionTask *task)
-{
-	Oid			types[] = {TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(task->cutoff)};
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	SpiUtilScope scope;
-	bool		isNull;
-	int64		pruned;
-
-	if (run->dryRun && RecoveryInProgress())
-		return 0;
-	BeginInternalSubTransaction(NULL);
-	SpiUtilBegin(&scope);
-	SPI_execute_with_args("SELECT personalize._ledger_prune($1)", lengthof(types), types, values,
-						  NULL, false, 0);
-	pruned = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SpiUtilEnd(&scope);
-	if (run->dryRun)
-		RollbackAndReleaseCurrentSubTransaction();
-	else
-		ReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return pruned;
-}
 
 /* Prune the ledger, and look for the idle. */
 void
@@ -111,7 +80,7 @@ RetentionFindIdle(RetentionRun *run, RetentionTask *task)
 	if (run->idleMore)
 		run->idleCount--;
 	run->idleFound = true;
-	run->pruned = PruneLedger(run, task);
+	run->pruned = LedgerPrune(task->cutoff, run->dryRun);
 	RetentionReport(run, task->kind, "consent_ledger: superseded decisions", run->pruned, task->result, NULL);
 }
 

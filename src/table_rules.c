@@ -67,13 +67,15 @@ IsFiredBy(const Trigger *trigger, CmdType command)
 		command == CMD_UPDATE ? TRIGGER_FOR_UPDATE(trigger->tgtype) : TRIGGER_FOR_DELETE(trigger->tgtype);
 }
 
-/* Raise if something would have to be fired by this command. */
+/* Raise if something would have to be fired by this command, or a publication would stop. */
 void
 TableRulesCheck(Relation relation, CmdType command)
 {
 	const TriggerDesc *triggers = relation->trigdesc;
 	const RuleLock *rules = relation->rd_rules;
 
+	if (command != CMD_INSERT)
+		CheckCmdReplicaIdentity(relation, command);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];

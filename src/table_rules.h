@@ -21,7 +21,10 @@ typedef struct TableRules TableRules;
 extern TableRules *TableRulesOpen(Relation relation);
 extern void TableRulesClose(TableRules *rules);
 
-/* Raise if something would have to be fired by this command that is not: a trigger, key or rule. */
+/*
+ * Raise if something would have to be fired by this command that is not (a trigger,
+ * key or rule), or if a publication needs a replica identity that the table has not.
+ */
 extern void TableRulesCheck(Relation relation, CmdType command);
 
 /* How many columns the extension gives values for; others have been added. */

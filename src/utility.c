@@ -26,6 +26,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "erasure_scrub.h"
+#include "maintenance_job.h"
 #include "miscadmin.h"
 #include "personalize.h"
 #include "relation.h"
@@ -143,6 +144,17 @@ UtilityDatabaseOf(Node *statement)
 	}
 }
 
+/* The name that jobs know a database by, if a command takes it away; NULL: it does not. */
+static const char *
+LostName(Node *statement)
+{
+	if (IsA(statement, DropdbStmt))
+		return castNode(DropdbStmt, statement)->dbname;
+	if (IsA(statement, RenameStmt) && castNode(RenameStmt, statement)->renameType == OBJECT_DATABASE)
+		return castNode(RenameStmt, statement)->subname;
+	return NULL;
+}
+
 /* ProcessUtility_hook. */
 static void
 HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
@@ -155,6 +167,8 @@ HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
 
 		if (OidIsValid(database))
 		{
+			if (LostName(statement->utilityStmt))
+				MaintenanceJobsLeft(database, LostName(statement->utilityStmt));
 			WorkerSlotHold(database);
 			ErasureScrubStop(database);
 		}

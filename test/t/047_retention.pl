@@ -53,6 +53,28 @@ if ($cron)
 		'5|1', 'and the statements make the jobs, once, that of the log where pg_cron is');
 	is($node->safe_psql($quoted, q{SELECT ok, detail FROM personalize.health() WHERE "check" = 'maintenance jobs'}), 't|scheduled', 'health() believes it');
 
+	# dropping the extension takes them along where pg_cron is, and says so elsewhere; made again they are what they were
+	($result, $statements, $errors) = $node->psql($quoted, 'BEGIN; DROP EXTENSION personalize; ROLLBACK');
+	like($errors, qr/WARNING:  the jobs of personalize stay in pg_cron, in database "postgres"/, 'elsewhere, DROP EXTENSION says that they stay');
+	like($errors, qr/HINT:  Run there: (SELECT cron\.unschedule\(jobid\) FROM cron\.job WHERE jobname IN \(.*\);)/, 'and what to run');
+	my ($unschedule) = $errors =~ /Run there: (.*;)/;
+	is($node->safe_psql('postgres', "BEGIN; $unschedule SELECT count(*) FROM cron.job WHERE jobname LIKE '%Ada''s%'; ROLLBACK") =~ /^0$/m, 1, 'which takes them away');
+	my $count = q{SELECT count(*) FROM cron.job WHERE jobname LIKE 'personalize % of postgres'};
+	$node->safe_psql('postgres', q{SELECT cron.schedule('own', '0 0 1 1 *', 'SELECT personalize.health()')});
+	for my $drop ('DROP EXTENSION personalize', 'DROP EXTENSION IF EXISTS pgcrypto, personalize CASCADE', 'DROP SCHEMA personalize CASCADE')
+	{
+		($result, $statements, $errors) = $node->psql('postgres', "BEGIN; $drop; $count; ROLLBACK; $count");
+		is($statements, "0\n5", "$drop takes the jobs along, and its ROLLBACK gives them back") if $drop !~ /SCHEMA/;
+		like($errors, qr/NOTICE:  5 jobs of personalize are taken out of pg_cron/, 'and says so');
+		like($errors, qr/WARNING:  jobs of pg_cron call functions of personalize, and will fail: \d+: SELECT personalize\.health\(\)/, 'jobs of others are named');
+	}
+	($result, $statements, $errors) = $node->psql('postgres', 'DROP EXTENSION IF EXISTS pgcrypto');
+	unlike($errors, qr/cron/, 'other extensions go as ever');
+	$node->safe_psql('postgres', q{SELECT cron.unschedule('own'); DROP EXTENSION personalize; CREATE EXTENSION personalize});
+	is($node->safe_psql('postgres', "$count; $schedule; $schedule; $count"), "0\nlog scheduled, partitions scheduled, retention scheduled, rollup scheduled, scrub scheduled\n"
+		. "log unchanged, partitions unchanged, retention unchanged, rollup unchanged, scrub unchanged\n5", 'made again, nothing is left over');
+	$node->safe_psql('postgres', q{SELECT personalize.track('ada', 'view_item', 'shoe', consent => '{analytics,personalization}')});
+
 	# a job that fails
 	$node->safe_psql('postgres', 'ALTER FUNCTION personalize.rollup_now() RENAME TO rollup_later');
 }

@@ -44,12 +44,28 @@ $node->safe_psql('shop', qq{
 			session_id => 'Quixotry-session', message_id => 'Quixotry-message-' || e || i)
 		FROM unnest('{view_item,add_to_cart,purchase}'::text[]) AS e, unnest('{known-1,shared-bare,Quixotry-bare}'::text[]) AS i;
 	SELECT personalize.track('$person', 'view_item', 'known-1', jsonb_build_object('long', 'Quixotry-toast ' || (SELECT string_agg(md5(g::text), '') FROM generate_series(1, 300) AS g)));
+	-- enough among those of others that they bound pages of the indexes; sessions, requests and orders, too
+	SELECT count(personalize.track(CASE WHEN g % 4 = 0 THEN '$person' ELSE 'other-' || g % 60 END, CASE WHEN g % 3 = 0 THEN 'purchase' ELSE 'view_item' END,
+			'known-' || 1 + g % 2, jsonb_build_object('price', 10, 'currency', 'EUR', 'order_id', CASE WHEN g % 4 = 0 THEN 'Quixotry-order-' ELSE 'order-' END || g),
+			session_id => 'many-' || g, request_id => 'request-' || g,
+			message_id => CASE WHEN g % 8 < 4 THEN md5('message ' || g)::uuid::text ELSE 'text ' || g END, consent => $all))
+		FROM generate_series(1, 3000) AS g;
 	SELECT personalize.set_preference('$person', 'favourite_brand', 'Quixotry-preference');
 	SELECT personalize.track_many('[{"user_id": "$person", "event": "view_item", "item_id": "Quixotry-rejected", "ts": "2999-01-01"}]');
 	SELECT * FROM personalize.rollup_now();
 	SELECT personalize.track('$person', 'view_item', 'Quixotry-tail', session_id => 'Quixotry-session');
 	ANALYZE;
 });
+
+# Indexes of the operator's own keep what is gone each in its way.
+$node->safe_psql('shop', q{DO $$
+DECLARE
+	day text := 'personalize.event_p' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD');
+BEGIN
+	EXECUTE format('CREATE INDEX own_gin ON %s USING gin (properties)', day);
+	EXECUTE format('CREATE INDEX own_brin ON %s USING brin (session_key, user_key)', day);
+	CREATE INDEX own_hash ON personalize.message_seen USING hash (message);
+END $$});
 
 # Every form under which the files may know the person.
 my %form;
@@ -62,16 +78,25 @@ my $keys = $node->safe_psql('shop', qq{
 	UNION SELECT 'session key', session_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND session_key IS NOT NULL
 	UNION SELECT 'request key', request_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND request_key IS NOT NULL
 	UNION SELECT 'posting', p.session FROM personalize.posting i, personalize._posting_entries(i.data) p WHERE i.item_key = personalize.item_key('Quixotry-bare')
-	UNION (SELECT 'message key', message_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND message_key IS NOT NULL ORDER BY 2 LIMIT 1)
+	UNION SELECT 'message key', message_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND message_key IS NOT NULL
 	UNION SELECT 'basket', basket FROM personalize._basket WHERE user_key = personalize.user_key('$person')});
+my %known;
 for my $line (split /\n/, $keys)
 {
 	my ($what, $key) = split /\|/, $line;
-	$form{"$what, stored"} = pack('q<', $key);
-	$form{"$what, text"} = $key if length($key) > 10;
+	push @{ $known{"$what, stored"} }, pack('q<', $key);
+	push @{ $known{"$what, text"} }, $key if length($key) > 10;
 }
+# message ids as message_seen has them, of uuids and of other texts
+push @{ $known{'message seen'} }, map { pack('H*', $_) } split /\n/, $node->safe_psql('shop', qq{
+	SELECT replace(m.message::text, '-', '') FROM personalize.message_seen m WHERE personalize._message_probe(m.message) IN (
+		SELECT personalize._message_probe(e.message_key) FROM personalize.event e WHERE e.user_key = personalize.user_key('$person'))});
 my $value = $node->safe_psql('shop', "SELECT value_key FROM personalize.feature_value WHERE value = 'quixotryterm'");
 $form{'value key'} = substr(pack('q<', $value), 0, 6);
+push @{ $known{$_} }, $form{$_} for keys %form;
+%form = %known;
+# one expression for all forms of a kind, and one for all of them
+my %pattern = map { my $kind = $_; my $any = join '|', map { quotemeta } @{ $form{$kind} }; $kind => qr/$any/ } keys %form;
 ok(keys %form >= 14, 'the person is known by ' . join(', ', sort keys %form));
 
 # Names of the relations behind the files of the database.
@@ -95,23 +120,24 @@ sub search
 	my ($server) = @_;
 	my %found;
 	my $directory = $server->data_dir;
-	my $any = join '|', map { quotemeta } values %form;
+	my $any = join '|', map { quotemeta } map { @$_ } values %form;
+	$any = qr/$any/;
 	find({ no_chdir => 1, wanted => sub {
 		return unless -f $_ && -s $_;
 		my $name = substr($_, length($directory) + 1);
 		my $content = slurp_file($_);
-		return unless $content =~ /$any/;
+		return unless $content =~ $any;
 		(my $plain = $name) =~ s/(?:_fsm|_vm)?(?:\.\d+)?$//;
 		my $place = $relation{$plain} // ($name =~ m{^(pg_\w+|base)/} ? $1 : $name);
 		for (keys %form)
 		{
-			$found{$place}{$_} = 1 if index($content, $form{$_}) >= 0;
+			$found{$place}{$_} = 1 if $content =~ $pattern{$_};
 		}
 	} }, $directory);
 	my $log = slurp_file($server->logfile);
 	for (keys %form)
 	{
-		$found{log}{$_} = 1 if index($log, $form{$_}) >= 0;
+		$found{log}{$_} = 1 if $log =~ $pattern{$_};
 	}
 	return \%found;
 }
@@ -142,7 +168,7 @@ note("$_: " . join(', ', sort keys %{ $found->{$_} })) for sort keys %$found;
 my %seen = map { map { $_ => 1 } keys %{ $found->{$_} } } keys %$found;
 is(join(', ', grep { !$seen{$_} && !/, text/ } sort keys %form), '', 'before, every form is found somewhere');
 for my $place ('event day', 'event day (toast)', 'subject', 'subject_pkey', 'subject_user_id_idx', 'consent_ledger', 'profile', 'profile_pkey', 'preference',
-	'session', 'posting', '_basket', 'feature_value', 'item', 'item_item_id_key', 'message_seen', 'rejected_event', 'pg_wal')
+	'session', 'posting', '_basket', 'own_gin', 'feature_value', 'item', 'item_item_id_key', 'message_seen', 'rejected_event', 'pg_wal')
 {
 	ok($found->{$place}, "before, the person is in $place");
 }

@@ -278,7 +278,7 @@ DROP MATERIALIZED VIEW pol_mat;
 \set query 'SET personalize.purpose = \'analytics\'; COPY personalize.event TO STDOUT;'
 \set got `printf %s :'query' | psql -XAtq -U pol_a 2>&1`
 SELECT alike(:'got'::text, 'ERROR:%export_events(%', 'COPY of the parent is an error that names the way');
-\set query 'COPY personalize.subject TO STDOUT;'
+\set query 'COPY personalize.subject (user_id) TO STDOUT;'
 \set got `printf %s :'query' | psql -XAtq -U pol_a 2>&1`
 SELECT alike(:'got'::text, '%no purpose is in force%', 'COPY of a table without a purpose is an error');
 \set query 'SET personalize.purpose = \'analytics\'; COPY personalize.subject (user_id) TO STDOUT; COPY (SELECT DISTINCT consent FROM personalize.event ORDER BY 1) TO STDOUT;'
