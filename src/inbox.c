@@ -29,7 +29,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_inbox_begin);
 PG_FUNCTION_INFO_V1(personalize_inbox_row);
@@ -213,9 +212,8 @@ AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 		MessageIdIsLast(message.messageId.data, message.messageId.length);
 	message.hasProperties = !nulls[INBOX_PROPERTIES];
 	message.properties = values[INBOX_PROPERTIES];
-	message.hasTs = !nulls[INBOX_TS];
-	if (message.hasTs)
-		message.ts = DatumGetTimestampTz(values[INBOX_TS]);
+	if (!nulls[INBOX_TS])
+		IngestSetTs(&message, values[INBOX_TS]);
 	message.speaks = !nulls[INBOX_CONSENT];
 	if (message.speaks)
 		message.spoken = IngestPurposes(level->batch, DatumGetArrayTypeP(values[INBOX_CONSENT]));

@@ -5,7 +5,7 @@ CREATE VIEW personalize.inbox AS
 		NULL::text AS event,
 		NULL::personalize.entity_id AS item_id,
 		NULL::jsonb AS properties,
-		NULL::timestamptz AS ts,
+		NULL::personalize.event_time AS ts,
 		NULL::personalize.entity_id AS session_id,
 		NULL::personalize.entity_id AS request_id,
 		NULL::personalize.entity_id AS message_id,

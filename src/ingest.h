@@ -34,6 +34,7 @@ typedef struct IngestMessage
 	bool		hasProperties;
 	bool		hasTs;
 	TimestampTz ts;
+	IngestString unreadTs;		/* what was given instead of a time, or NULL */
 	bool		surelyNew;		/* nobody else can know its message id */
 	bool		speaks;			/* says what it may be used for */
 	int32		spoken;			/* if so: these purposes */
@@ -66,6 +67,9 @@ typedef struct IngestBatch IngestBatch;
  */
 extern IngestBatch *IngestBegin(const char *source, bool history);
 
+/* Note the time of a message, an event_time. */
+extern void IngestSetTs(IngestMessage *message, Datum value);
+
 /*
  * Add a message.  What it points to must live until the next IngestFlush.
  */
@@ -82,6 +86,9 @@ extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length)
 
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
+
+/* The bytes of a JSON string or number; false if the value is neither. */
+extern bool IngestGetScalar(const JsonbValue *value, IngestString *string);
 
 /* Worth and place of an event, from what is said about it. */
 extern void IngestSetDetails(EventRow *row, JsonbContainer *properties);

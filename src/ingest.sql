@@ -28,13 +28,13 @@ CREATE FUNCTION personalize.track(
 	event text,
 	item_id personalize.entity_id DEFAULT NULL,
 	properties jsonb DEFAULT NULL,
-	ts timestamptz DEFAULT NULL,
+	ts personalize.event_time DEFAULT NULL,
 	session_id personalize.entity_id DEFAULT NULL,
 	request_id personalize.entity_id DEFAULT NULL,
 	message_id personalize.entity_id DEFAULT NULL,
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
 	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it';
 
 CREATE FUNCTION personalize.track_many(
@@ -51,7 +51,7 @@ CREATE FUNCTION personalize.ingest(
 	user_ids personalize.entity_id[],
 	events text[],
 	item_ids personalize.entity_id[] DEFAULT NULL,
-	ts timestamptz[] DEFAULT NULL,
+	ts personalize.event_time[] DEFAULT NULL,
 	properties jsonb[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
@@ -62,14 +62,14 @@ CREATE FUNCTION personalize.ingest(
 	OUT suppressed bigint,
 	OUT rejected bigint) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent';
 
 CREATE FUNCTION personalize.import_events(
 	user_ids personalize.entity_id[],
 	events text[],
 	item_ids personalize.entity_id[],
-	ts timestamptz[],
+	ts personalize.event_time[],
 	properties jsonb[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
@@ -80,7 +80,7 @@ CREATE FUNCTION personalize.import_events(
 	OUT suppressed bigint,
 	OUT rejected bigint) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_import_events' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'ingest() for history: an event counts as received at its own time, and its day gets a partition';
 
 CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
@@ -106,18 +106,18 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 
 REVOKE ALL ON FUNCTION
 	personalize._purge_message_seen(),
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_admin;
 GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.rejected_event TO personalize_admin;

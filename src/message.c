@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_time.h"
 #include "ingest_private.h"
 #include "key.h"
 #include "mb/pg_wchar.h"
@@ -89,16 +90,19 @@ CheckOptional(IngestString string, const char *name)
 static char *
 CheckTs(const IngestBatch *batch, const IngestMessage *message)
 {
+	if (message->unreadTs.data)
+		return psprintf("ts \"%s\" is neither ISO 8601 nor unix seconds or milliseconds",
+						Quote(message->unreadTs));
 	if (!message->hasTs)
 		return batch->history ? pstrdup("ts must not be null for history") : NULL;
 	if (TIMESTAMP_NOT_FINITE(message->ts))
-		return psprintf("ts \"%s\" is not a point in time", timestamptz_to_str(message->ts));
+		return psprintf("ts \"%s\" is not a point in time", EventTimeFormat(message->ts));
 	if (batch->history && PartitionDay(message->ts) < FIRST_HISTORY_DAY)
 		return psprintf("ts \"%s\" is before 1900, where history begins",
-						timestamptz_to_str(message->ts));
+						EventTimeFormat(message->ts));
 	if (message->ts > TimestampTzPlusMilliseconds(batch->now, personalize_max_future))
 		return psprintf("ts \"%s\" is further ahead than personalize.max_future allows",
-						timestamptz_to_str(message->ts));
+						EventTimeFormat(message->ts));
 	return NULL;
 }
 
@@ -254,8 +258,8 @@ IngestSetDetails(EventRow *row, JsonbContainer *properties)
 }
 
 /* The bytes of a JSON string or number. */
-static bool
-GetScalar(const JsonbValue *value, IngestString *string)
+bool
+IngestGetScalar(const JsonbValue *value, IngestString *string)
 {
 	if (value->type == jbvString)
 		*string = (IngestString) {value->val.string.val, value->val.string.len};
@@ -276,7 +280,7 @@ GetItemId(JsonbValue *item, IngestString *itemId, const char **name)
 	JsonbValue	value;
 
 	*name = NULL;
-	if (GetScalar(item, itemId))
+	if (IngestGetScalar(item, itemId))
 		return itemId->length > 0;
 	if (item->type != jbvBinary)
 		return false;
@@ -284,7 +288,7 @@ GetItemId(JsonbValue *item, IngestString *itemId, const char **name)
 	{
 		*name = itemIdNames[i];
 		if (GetMember(item->val.binary.data, *name, &value))
-			return GetScalar(&value, itemId) && itemId->length > 0;
+			return IngestGetScalar(&value, itemId) && itemId->length > 0;
 	}
 	return false;
 }
@@ -549,10 +553,11 @@ BuildPayload(const IngestMessage *message)
 	PushText(&state, "message_id", message->messageId);
 	if (message->hasTs)
 	{
-		char	   *ts = pstrdup(timestamptz_to_str(message->ts));
+		char	   *ts = EventTimeFormat(message->ts);
 
 		PushText(&state, "ts", (IngestString) {ts, strlen(ts)});
 	}
+	PushText(&state, "ts", message->unreadTs);
 	if (message->hasProperties &&
 		toast_raw_datum_size(message->properties) <= MAX_PROPERTIES_BYTES)
 	{
@@ -564,6 +569,18 @@ BuildPayload(const IngestMessage *message)
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* Note the time of a message. */
+void
+IngestSetTs(IngestMessage *message, Datum value)
+{
+	const char *text;
+	int			length;
+
+	message->hasTs = EventTimeGet(value, &message->ts, &text, &length);
+	if (!message->hasTs)
+		message->unreadTs = (IngestString) {text, length};
 }
 
 /* Make room for one more message. */

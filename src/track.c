@@ -14,7 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_track);
 PG_FUNCTION_INFO_V1(personalize_ingest);
@@ -103,8 +102,8 @@ personalize_track(PG_FUNCTION_ARGS)
 	message.itemId = ArgumentString(fcinfo, 2);
 	message.hasProperties = !PG_ARGISNULL(3);
 	message.properties = PG_GETARG_DATUM(3);
-	message.hasTs = !PG_ARGISNULL(4);
-	message.ts = message.hasTs ? PG_GETARG_TIMESTAMPTZ(4) : 0;
+	if (!PG_ARGISNULL(4))
+		IngestSetTs(&message, PG_GETARG_DATUM(4));
 	message.sessionId = ArgumentString(fcinfo, 5);
 	message.requestId = ArgumentString(fcinfo, 6);
 	message.messageId = ArgumentString(fcinfo, 7);
@@ -193,9 +192,8 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 		message.sessionId = ElementString(&columns[COLUMN_SESSION_IDS], row);
 		message.requestId = ElementString(&columns[COLUMN_REQUEST_IDS], row);
 		message.messageId = ElementString(&columns[COLUMN_MESSAGE_IDS], row);
-		message.hasTs = columns[COLUMN_TS].given && !columns[COLUMN_TS].nulls[row];
-		if (message.hasTs)
-			message.ts = DatumGetTimestampTz(columns[COLUMN_TS].values[row]);
+		if (columns[COLUMN_TS].given && !columns[COLUMN_TS].nulls[row])
+			IngestSetTs(&message, columns[COLUMN_TS].values[row]);
 		message.hasProperties = columns[COLUMN_PROPERTIES].given && !columns[COLUMN_PROPERTIES].nulls[row];
 		if (message.hasProperties)
 			message.properties = columns[COLUMN_PROPERTIES].values[row];

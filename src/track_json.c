@@ -8,15 +8,11 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "ingest.h"
-#include "mb/pg_wchar.h"
-#include "pgtime.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_track_many);
 
@@ -37,67 +33,25 @@ ReadString(IngestMessage *message, JsonbContainer *object, const char *name, Ing
 {
 	JsonbValue	value;
 
-	if (!GetField(object, name, &value))
-		return;
-	if (value.type == jbvString)
-		*string = (IngestString)
-	{
-		value.val.string.val, value.val.string.len
-	};
-	else if (value.type == jbvNumeric)
-	{
-		string->data = numeric_normalize(value.val.numeric);
-		string->length = strlen(string->data);
-	}
-	else
+	if (GetField(object, name, &value) && !IngestGetScalar(&value, string))
 		message->malformed = psprintf("%s is neither a string nor a number", name);
 }
 
-/*
- * Read a time as in ISO 8601 without raising; false if the string is none.
- * Names of zones are not taken: an unknown one would raise.
- */
-static bool
-ParseTs(const char *string, int length, TimestampTz *ts)
-{
-	char		buffer[MAXDATELEN + 1];
-	char		work[MAXDATELEN + MAXDATEFIELDS];
-	char	   *fields[MAXDATEFIELDS];
-	int			types[MAXDATEFIELDS];
-	int			fieldCount;
-	int			kind;
-	int			zone;
-	fsec_t		fraction;
-	struct pg_tm tm;
-
-	if (length > MAXDATELEN)
-		return false;
-	memcpy(buffer, string, length);
-	buffer[length] = '\0';
-	return strspn(buffer, "0123456789TtZz+-:. ") == length &&
-		ParseDateTime(buffer, work, sizeof(work), fields, types,
-						 MAXDATEFIELDS, &fieldCount) == 0 &&
-		CompatDecodeDateTime(fields, types, fieldCount, &kind, &tm, &fraction, &zone) == 0 &&
-		kind == DTK_DATE && tm2timestamp(&tm, fraction, &zone, ts) == 0;
-}
-
-/* Read the event's time, named ts or timestamp. */
+/* Read the event's time, named ts or timestamp: a string, or a number. */
 static void
 ReadTs(IngestMessage *message, JsonbContainer *object)
 {
 	JsonbValue	value;
+	IngestString string;
 
 	if (!GetField(object, "ts", &value) && !GetField(object, "timestamp", &value))
 		return;
-	if (value.type != jbvString)
-		message->malformed = "ts is not a string";
-	else if (ParseTs(value.val.string.val, value.val.string.len, &message->ts))
+	if (!IngestGetScalar(&value, &string))
+		message->malformed = "ts is neither a string nor a number";
+	else if (EventTimeRead(string.data, string.length, &message->ts))
 		message->hasTs = true;
 	else
-		message->malformed = psprintf("ts \"%.*s\" is not a point in time",
-									  pg_mbcliplen(value.val.string.val, value.val.string.len,
-												   MAXDATELEN),
-									  value.val.string.val);
+		message->unreadTs = string;
 }
 
 /*
