@@ -214,8 +214,9 @@ DeleteNaming(Erasure *erasure)
 			   "  JOIN person AS p ON p.id = v.name"
 			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
 			   /* most payloads do not contain the text of a single id anywhere */
-			   "   AND coalesce(strpos(r.payload::text, (SELECT substr(j, 2, length(j) - 2) FROM to_json($1[1]) AS t,"
+			   "   AND (coalesce(strpos(r.payload::text, (SELECT substr(j, 2, length(j) - 2) FROM to_json($1[1]) AS t,"
 			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1)) > 0, true)"
+			   "   OR r.payload ? 'unreadable')"
 			   "   AND (v.certain OR p.id !~ '^-?[0-9.]+$')"
 			   "  GROUP BY r.ctid)"
 			   " DELETE FROM personalize.rejected_event AS r USING named AS n"

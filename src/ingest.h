@@ -32,6 +32,8 @@ typedef struct IngestMessage
 	IngestString messageId;
 	Datum		properties;		/* jsonb, if hasProperties */
 	bool		hasProperties;
+	IngestString unreadProperties;	/* what was given instead of JSON, or NULL */
+	const char *whyUnread;		/* and what is wrong with it */
 	bool		hasTs;
 	TimestampTz ts;
 	IngestString unreadTs;		/* what was given instead of a time, or NULL */
@@ -40,6 +42,7 @@ typedef struct IngestMessage
 	int32		spoken;			/* if so: these purposes */
 	JsonbContainer *items;		/* items beside properties, or NULL */
 	JsonbValue *original;		/* what was sent, if it was JSON */
+	IngestString originalText;	/* the same, if it could not be read as such */
 	const char *malformed;		/* why it cannot be read at all, or NULL */
 } IngestMessage;
 
@@ -67,8 +70,9 @@ typedef struct IngestBatch IngestBatch;
  */
 extern IngestBatch *IngestBegin(const char *source, bool history);
 
-/* Note the time of a message, an event_time. */
+/* Note the time of a message, an event_time, and its properties, an event_json. */
 extern void IngestSetTs(IngestMessage *message, Datum value);
+extern void IngestSetProperties(IngestMessage *message, Datum value);
 
 /*
  * Add a message.  What it points to must live until the next IngestFlush.

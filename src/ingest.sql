@@ -47,12 +47,22 @@ CREATE FUNCTION personalize.track_many(
 COMMENT ON FUNCTION personalize.track_many(jsonb) IS
 	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages';
 
+CREATE FUNCTION personalize.track_many(
+	events text,
+	OUT accepted bigint,
+	OUT duplicate bigint,
+	OUT suppressed bigint,
+	OUT rejected bigint) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_track_many_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track_many(text) IS
+	'track_many() of a text: a JSON array, or one object a line. Never fails for what is in it: a message that is no JSON, or holds what jsonb cannot, such as \u0000, goes to rejected_event, the others are stored';
+
 CREATE FUNCTION personalize.ingest(
 	user_ids personalize.entity_id[],
 	events text[],
 	item_ids personalize.entity_id[] DEFAULT NULL,
 	ts personalize.event_time[] DEFAULT NULL,
-	properties jsonb[] DEFAULT NULL,
+	properties personalize.event_json[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
 	message_ids personalize.entity_id[] DEFAULT NULL,
@@ -62,7 +72,7 @@ CREATE FUNCTION personalize.ingest(
 	OUT suppressed bigint,
 	OUT rejected bigint) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent';
 
 CREATE FUNCTION personalize.import_events(
@@ -70,7 +80,7 @@ CREATE FUNCTION personalize.import_events(
 	events text[],
 	item_ids personalize.entity_id[],
 	ts personalize.event_time[],
-	properties jsonb[] DEFAULT NULL,
+	properties personalize.event_json[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
 	message_ids personalize.entity_id[] DEFAULT NULL,
@@ -80,7 +90,7 @@ CREATE FUNCTION personalize.import_events(
 	OUT suppressed bigint,
 	OUT rejected bigint) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_import_events' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'ingest() for history: an event counts as received at its own time, and its day gets a partition';
 
 CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
@@ -107,17 +117,17 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 REVOKE ALL ON FUNCTION
 	personalize._purge_message_seen(),
 	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_admin;
 GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.rejected_event TO personalize_admin;

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_json.h"
 #include "event_time.h"
 #include "ingest_private.h"
 #include "key.h"
@@ -114,6 +115,8 @@ CheckProperties(const IngestMessage *message)
 	Jsonb	   *properties;
 	char	   *shown;
 
+	if (message->whyUnread)
+		return psprintf("properties are %s", message->whyUnread);
 	if (!message->hasProperties)
 		return NULL;
 	size = toast_raw_datum_size(message->properties);
@@ -532,6 +535,19 @@ PushText(JsonbParseState **state, const char *name, IngestString string)
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* Append a text member that may be long, unless it is null or too long to keep. */
+static void
+PushWhole(JsonbParseState **state, const char *name, IngestString string)
+{
+	JsonbValue	key = {.type = jbvString, .val.string = {strlen(name), (char *) name}};
+	JsonbValue	value = {.type = jbvString, .val.string = {string.length, (char *) string.data}};
+
+	if (string.data == NULL || string.length > MAX_PAYLOAD_BYTES)
+		return;
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
 /* A rejected message as JSON. */
 static Jsonb *
 BuildPayload(const IngestMessage *message)
@@ -545,6 +561,11 @@ BuildPayload(const IngestMessage *message)
 		return VARSIZE(original) <= MAX_PAYLOAD_BYTES ? original : NULL;
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (message->originalText.data)
+	{
+		PushWhole(&state, "unreadable", message->originalText);
+		return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	}
 	PushText(&state, "user_id", message->userId);
 	PushText(&state, "event", message->event);
 	PushText(&state, "item_id", message->itemId);
@@ -558,6 +579,7 @@ BuildPayload(const IngestMessage *message)
 		PushText(&state, "ts", (IngestString) {ts, strlen(ts)});
 	}
 	PushText(&state, "ts", message->unreadTs);
+	PushWhole(&state, "properties", message->unreadProperties);
 	if (message->hasProperties &&
 		toast_raw_datum_size(message->properties) <= MAX_PROPERTIES_BYTES)
 	{
@@ -581,6 +603,22 @@ IngestSetTs(IngestMessage *message, Datum value)
 	message->hasTs = EventTimeGet(value, &message->ts, &text, &length);
 	if (!message->hasTs)
 		message->unreadTs = (IngestString) {text, length};
+}
+
+/* Note the properties of a message. */
+void
+IngestSetProperties(IngestMessage *message, Datum value)
+{
+	char	   *reason = NULL;
+	Jsonb	   *properties = EventJsonGet(value, &message->unreadProperties, &reason);
+
+	message->hasProperties = properties != NULL;
+	message->whyUnread = reason;
+	if (properties)
+	{
+		message->properties = JsonbPGetDatum(properties);
+		message->unreadProperties.data = NULL;
+	}
 }
 
 /* Make room for one more message. */

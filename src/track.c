@@ -194,9 +194,8 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 		message.messageId = ElementString(&columns[COLUMN_MESSAGE_IDS], row);
 		if (columns[COLUMN_TS].given && !columns[COLUMN_TS].nulls[row])
 			IngestSetTs(&message, columns[COLUMN_TS].values[row]);
-		message.hasProperties = columns[COLUMN_PROPERTIES].given && !columns[COLUMN_PROPERTIES].nulls[row];
-		if (message.hasProperties)
-			message.properties = columns[COLUMN_PROPERTIES].values[row];
+		if (columns[COLUMN_PROPERTIES].given && !columns[COLUMN_PROPERTIES].nulls[row])
+			IngestSetProperties(&message, columns[COLUMN_PROPERTIES].values[row]);
 		message.speaks = consent.data != NULL;
 		if (message.speaks)
 			message.spoken = IngestPurposeList(batch, consent.data, consent.length);
