@@ -10,6 +10,7 @@
 #include "datatype/timestamp.h"
 #include "event.h"
 #include "fmgr.h"
+#include "ingest_stat.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -46,20 +47,11 @@ typedef struct IngestMessage
 	const char *malformed;		/* why it cannot be read at all, or NULL */
 } IngestMessage;
 
-/* personalize.ingest_status, in its order. */
-typedef enum IngestStatus
-{
-	INGEST_ACCEPTED,
-	INGEST_DUPLICATE,
-	INGEST_SUPPRESSED,
-	INGEST_REJECTED
-} IngestStatus;
-#define INGEST_STATUS_COUNT 4
-
 /* Messages by what became of them. */
 typedef struct IngestCounts
 {
 	int64		of[INGEST_STATUS_COUNT];
+	int64		reasons[INGEST_REASON_COUNT];
 } IngestCounts;
 
 typedef struct IngestBatch IngestBatch;

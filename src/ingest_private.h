@@ -94,6 +94,9 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
+/* Tell what was not stored of several messages, and what was rejected. */
+extern void IngestTellSummary(const IngestBatch *batch);
+
 /* Furthest an event's time may lie ahead, in milliseconds. */
 extern int	personalize_max_future;
 
