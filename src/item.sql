@@ -310,14 +310,18 @@ BEGIN
 	END IF;
 
 	EXECUTE format($sql$
-		WITH source_row AS MATERIALIZED (
+		WITH given AS MATERIALIZED (
 			SELECT %1$s AS item_id%2$s FROM %3$s s WHERE %4$s
+		), source_row AS MATERIALIZED (
+			-- an item that is there keeps the spelling of its id
+			SELECT coalesce(k.item_id, personalize._usable_id(g.item_id)) AS item_id%11$s
+			FROM given g LEFT JOIN personalize.item k ON k.item_key = personalize.item_key(g.item_id)
 		), reached AS (
 			SELECT %5$s AS changed_until FROM %3$s s
 		), usable AS MATERIALIZED (
 			SELECT DISTINCT ON (item_id) *
 			FROM source_row
-			WHERE octet_length(item_id) BETWEEN 1 AND 512
+			WHERE item_id IS NOT NULL
 			ORDER BY item_id%6$s
 		), written AS (
 			INSERT INTO personalize.item AS i (item_id%6$s, source)
@@ -341,8 +345,8 @@ BEGIN
 		SELECT (SELECT count(*) FROM written WHERE is_new),
 			(SELECT count(*) FROM written WHERE NOT is_new),
 			(SELECT count(*) FROM gone),
-			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512 IS NOT TRUE),
-			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512) - (SELECT count(*) FROM usable),
+			(SELECT count(*) FROM source_row WHERE item_id IS NULL),
+			(SELECT count(item_id) FROM source_row) - (SELECT count(*) FROM usable),
 			(SELECT changed_until FROM reached)
 		$sql$,
 		id_expression,
@@ -356,7 +360,8 @@ BEGIN
 			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'created_at'), ''),
 		CASE WHEN 'available' = ANY (columns) THEN 'EXCLUDED.available' ELSE 'i.available OR i.vanished_at IS NOT NULL' END,
 		coalesce((SELECT string_agg(format(', %1$s = EXCLUDED.%1$s', x), '' ORDER BY o)
-			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), ''))
+			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), ''),
+		coalesce((SELECT string_agg(', g.' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''))
 		INTO inserted, updated, unavailable, skipped, doubled, changed_until
 		USING source_name, mode = 'full';
 
@@ -369,7 +374,7 @@ BEGIN
 			updated = EXCLUDED.updated, unavailable = EXCLUDED.unavailable;
 	IF skipped > 0 THEN
 		RAISE WARNING '% rows of "%" have no usable id and were left out', skipped, source
-			USING DETAIL = 'An id has 1 to 512 bytes.';
+			USING DETAIL = 'An id has 1 to 512 bytes and is not in personalize.refused_id.';
 	END IF;
 	IF doubled > 0 THEN
 		RAISE WARNING '% rows of "%" repeat the id of another row and were left out', doubled, source;
@@ -403,24 +408,26 @@ BEGIN
 	SELECT number, object INTO problem
 		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
 		WHERE jsonb_typeof(object) <> 'object' OR (jsonb_typeof(object -> 'item_id') IN ('string', 'number')
-			AND octet_length(object ->> 'item_id') BETWEEN 1 AND 512) IS NOT TRUE
+			AND personalize._usable_id(object ->> 'item_id') IS NOT NULL) IS NOT TRUE
 		ORDER BY number LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'item % has no usable item_id: %', problem.number, left(problem.object::text, 100)
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'An id is a string of 1 to 512 bytes or a number.';
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'An id is a string of 1 to 512 bytes or a number, and not in personalize.refused_id.';
 	END IF;
 
 	-- the last object of an id counts
 	list := (
 		SELECT coalesce(jsonb_agg(object ORDER BY object ->> 'item_id' COLLATE "C"), '[]')
 		FROM (
-			SELECT DISTINCT ON (id) CASE jsonb_typeof(object -> 'item_id')
-				WHEN 'number' THEN object || jsonb_build_object('item_id', id) ELSE object END AS object
-			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number),
-				LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
-					WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
-					ELSE object ->> 'item_id' END AS id) AS canonical
-			ORDER BY id, number DESC) AS last_object);
+			SELECT DISTINCT ON (key) object || jsonb_build_object('item_id', coalesce(k.item_id, personalize._usable_id(id))) AS object
+			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
+			CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
+				WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
+				ELSE object ->> 'item_id' END AS id) AS written
+			CROSS JOIN LATERAL (SELECT personalize.item_key(id) AS key) AS keyed
+			-- an item that is there keeps the spelling of its id
+			LEFT JOIN personalize.item k ON k.item_key = key
+			ORDER BY key, number DESC) AS last_object);
 
 	-- New rows whole; what exists, or has come into being meanwhile, is changed
 	-- only where its object says so.  Both in one order, so that two calls at

@@ -22,6 +22,7 @@
 #include "message_id.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "refused_id.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -75,13 +76,41 @@ CheckRequired(IngestString string, const char *name, int maxBytes)
 	return NULL;
 }
 
-/* The same for what may be left out: empty counts as left out. */
+/* Why a tidy id that may be left out is not usable: empty counts as left out. */
 static char *
-CheckOptional(IngestString string, const char *name)
+CheckOptional(IngestString id, const char *name)
 {
-	if (string.data == NULL || string.length == 0)
+	char	   *reason;
+
+	if (id.data == NULL || id.length == 0)
 		return NULL;
-	return CheckRequired(string, name, KEY_MAX_ID_BYTES);
+	reason = CheckRequired(id, name, KEY_MAX_ID_BYTES);
+	if (reason == NULL && RefusedIdIsListed((IdBytes) {id.data, id.length}, false))
+		reason = psprintf("%s \"%s\" is no id: personalize.refused_id lists it", name, Quote(id));
+	return reason;
+}
+
+/* Why a tidy id is not usable as a person's; NULL if it is. */
+static char *
+CheckPerson(IngestString id)
+{
+	char	   *reason = CheckRequired(id, "user_id", KEY_MAX_ID_BYTES);
+
+	if (reason == NULL && RefusedIdIsListed((IdBytes) {id.data, id.length}, true))
+		reason = psprintf("user_id \"%s\" is the id of nobody: personalize.refused_id lists it", Quote(id));
+	return reason;
+}
+
+/* Make an id tidy. */
+static void
+Tidy(IngestString *id)
+{
+	IdBytes		tidy;
+
+	if (id->data == NULL)
+		return;
+	tidy = IdTidy((IdBytes) {id->data, id->length});
+	*id = (IngestString) {tidy.data, tidy.length};
 }
 
 /* History begins on 1900-01-01: a day has a partition, named by a year of four digits. */
@@ -141,7 +170,7 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReaso
 	*cause = REASON_MALFORMED;
 	if (message->malformed)
 		return pstrdup(message->malformed);
-	if ((*cause = REASON_USER_ID, reason = CheckRequired(message->userId, "user_id", KEY_MAX_ID_BYTES)) ||
+	if ((*cause = REASON_USER_ID, reason = CheckPerson(message->userId)) ||
 		(*cause = REASON_EVENT, reason = CheckRequired(message->event, "event", MAX_EVENT_BYTES)) ||
 		(*cause = REASON_ITEM_ID, reason = CheckOptional(message->itemId, "item_id")) ||
 		(*cause = REASON_SESSION_ID, reason = CheckOptional(message->sessionId, "session_id")) ||
@@ -379,7 +408,11 @@ AddItems(IngestBatch *batch, const EventRow *common, JsonbContainer *properties,
 		bool		isObject = item->type == jbvBinary;
 		Numeric		value;
 
-		if (!GetItemId(item, &itemId, &idName))
+		if (GetItemId(item, &itemId, &idName))
+			Tidy(&itemId);
+		else
+			itemId.length = 0;
+		if (itemId.length == 0)
 			return psprintf("items[%d] has no item_id", i);
 		if ((reason = CheckOptional(itemId, "item_id")) != NULL)
 			return reason;
@@ -636,17 +669,24 @@ NextMessage(IngestBatch *batch)
 
 /* Add a message to the batch. */
 void
-IngestAdd(IngestBatch *batch, const IngestMessage *message)
+IngestAdd(IngestBatch *batch, const IngestMessage *given)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->scratch);
 	PendingMessage *pending = NextMessage(batch);
+	IngestMessage tidy = *given;
+	const IngestMessage *message = &tidy;
 
+	Tidy(&tidy.userId);
+	Tidy(&tidy.itemId);
+	Tidy(&tidy.sessionId);
+	Tidy(&tidy.requestId);
+	Tidy(&tidy.messageId);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;
 	pending->ts = message->hasTs ? message->ts : batch->now;
 	pending->firstRow = batch->rowCount;
-	if (CheckRequired(message->userId, "user_id", KEY_MAX_ID_BYTES) == NULL)
+	if (CheckPerson(message->userId) == NULL)
 	{
 		pending->hasUser = true;
 		pending->userId = message->userId;
@@ -661,7 +701,7 @@ IngestAdd(IngestBatch *batch, const IngestMessage *message)
 		if (pending->sqlState == 0)
 			pending->sqlState = message->userId.data == NULL || message->event.data == NULL ?
 				ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE;
-		pending->payload = BuildPayload(message);
+		pending->payload = BuildPayload(given);
 		batch->rowCount = pending->firstRow;
 	}
 	else if (message->messageId.data && message->messageId.length > 0 && !message->surelyNew)
