@@ -37,7 +37,9 @@ typedef struct RefusedId
 } RefusedId;
 
 static HTAB *list = NULL;
-static int	longest = 0;		/* bytes of the longest id on it */
+
+/* By length, which first characters ids on it have: most ids need no hash. */
+static uint32 shapes[KEY_MAX_ID_BYTES + 1];
 static Oid	listTable = InvalidOid;
 
 /* Relcache callback: read the list anew when the table changes. */
@@ -48,6 +50,13 @@ ForgetList(Datum argument, Oid relationId)
 		return;
 	hash_destroy(list);
 	list = NULL;
+}
+
+/* The bit of an id in shapes; upper and lower case have the same. */
+static inline uint32
+FirstBit(IdBytes id)
+{
+	return (uint32) 1 << (id.data[0] & 31);
 }
 
 /* The hash of an id in lower case. */
@@ -72,13 +81,13 @@ AddRow(uint64 row)
 	RefusedId  *entry;
 	uint64		hash;
 
-	if (id.length > KEY_MAX_ID_BYTES)
+	if (id.length == 0 || id.length > KEY_MAX_ID_BYTES)
 		return;
 	hash = HashFolded(id);
 	entry = hash_search(list, &hash, HASH_ENTER, NULL);
 	entry->ofOther = strcmp(refusedFor, "everything") == 0;
 	entry->ofPerson = entry->ofOther || strcmp(refusedFor, "people") == 0;
-	longest = Max(longest, id.length);
+	shapes[id.length] |= FirstBit(id);
 }
 
 /* Read the list. */
@@ -98,7 +107,7 @@ ReadList(void)
 	count = SpiUtilRun(&plan, "SELECT id, refused_for FROM personalize.refused_id ORDER BY builtin DESC",
 					   0, NULL, NULL, NULL, true);
 	list = hash_create("personalize refused ids", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	longest = 0;
+	memset(shapes, 0, sizeof(shapes));
 	for (uint64 i = 0; i < count; i++)
 		AddRow(i);
 	SpiUtilEnd(&scope);
@@ -114,7 +123,7 @@ RefusedIdIsListed(IdBytes id, bool ofPerson)
 
 	if (list == NULL)
 		ReadList();
-	if (id.length > longest)
+	if (id.length == 0 || id.length > KEY_MAX_ID_BYTES || (shapes[id.length] & FirstBit(id)) == 0)
 		return false;
 	hash = HashFolded(id);
 	entry = hash_search(list, &hash, HASH_FIND, NULL);
