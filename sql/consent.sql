@@ -26,7 +26,7 @@ SELECT pg_temp.mask('ledger', ARRAY['personalization']), pg_temp.mask('ledger', 
 DELETE FROM personalize.purpose_default;
 -- only the event: as it says, and the ledger remembers
 SELECT pg_temp.mask('event', ARRAY['analytics', 'recommendations']), pg_temp.mask('event'), pg_temp.mask('event', ARRAY['analytics']);
-SELECT pg_temp.mask('unknown', ARRAY['everything', NULL, 'Analytics', '']), pg_temp.mask('unknown');
+SELECT pg_temp.mask('stranger', ARRAY['everything', NULL, 'Analytics', '']), pg_temp.mask('stranger');
 SELECT purposes, granted, source, notice_version, evidence_digest = sha256('signed form 17') AS digest
 	FROM personalize.consent_ledger ORDER BY recorded_at;
 SELECT purpose, allowed, decided_by, decided_at IS NOT NULL AS decided, notice_version FROM personalize.consent_of('ledger');

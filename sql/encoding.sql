@@ -7,23 +7,26 @@ CREATE DATABASE regress_personalize_latin1 TEMPLATE template0 ENCODING 'LATIN1' 
 CREATE DATABASE regress_personalize_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
 DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 \set database :DBNAME
-SELECT personalize.user_key('ä');
+SELECT personalize.user_key('ä'), personalize.user_key('ä') = personalize.user_key(E' ä\n') AS blanks;
 SELECT personalize.track('ä', 'view_item', message_id => 'ä', consent => '{analytics}');
 SELECT message FROM personalize.message_seen;
 
 \c regress_personalize_latin1
 SET client_encoding = 'UTF8';
 CREATE EXTENSION personalize;
-SELECT personalize.user_key('ä');
+SELECT personalize.user_key('ä'), personalize.user_key('ä') = personalize.user_key(E' ä\n') AS blanks;
 SELECT personalize.track('ä', 'view_item', message_id => 'ä', consent => '{analytics}');
 SELECT message FROM personalize.message_seen;
 
+-- blanks of the encoding's own, and composed as in UTF-8 where the bytes are that
+SELECT personalize.user_key('ä') = personalize.user_key(chr(160) || 'ä') AS blanks;
 -- bytes that are no UTF-8 are an id like any other where the database asks for none
 \c regress_personalize_ascii
 CREATE EXTENSION personalize;
-SELECT personalize.user_key('ä');
+SELECT personalize.user_key('ä'), personalize.user_key('ä') = personalize.user_key(E' ä\n') AS blanks;
 SELECT accepted, rejected FROM personalize.ingest(ARRAY['ä', E'\xe4'], '{view_item,view_item}', message_ids => ARRAY['ä', E'\xe4'],
 	consents => '{analytics,analytics}');
+SELECT personalize.user_key('ä') = personalize.user_key(E'\xc2\xa0a\xcc\x88') AS composed, personalize.user_key(E'\xe4') = personalize.user_key(E' \xe4 ') AS blanks;
 SELECT count(DISTINCT user_key), bool_or(user_key = personalize.user_key('ä')) AS same FROM personalize.event;
 SELECT message FROM personalize.message_seen ORDER BY message;
 

@@ -40,10 +40,10 @@ COPY personalize.inbox (user_id, event, message_id) FROM stdin (FORMAT csv);
 \.
 SELECT * FROM stored ORDER BY user_key, item_key;
 TRUNCATE personalize.event;
--- an error in the middle leaves nothing, neither stored nor gathered
+-- an error of COPY's own in the middle leaves nothing, neither stored nor gathered
 COPY personalize.inbox (user_id, event, properties) FROM stdin;
 1	view	{}
-1	view	not json
+1	view
 \.
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);
 SELECT item_key FROM stored;
@@ -59,6 +59,8 @@ INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
 INSERT INTO personalize.inbox (user_id, event) VALUES (1, repeat('e', 65));
 INSERT INTO personalize.inbox (user_id, event, ts) VALUES (1, 'view', '2999-01-01 00:00:00+00');
 INSERT INTO personalize.inbox (user_id, event, properties) VALUES (1, 'view', '3');
+INSERT INTO personalize.inbox (user_id, event, properties) VALUES (1, 'view', '{"a": "\u0000"}');
+INSERT INTO personalize.inbox (user_id, event, ts) VALUES (1, 'view', '31.01.2026');
 UPDATE personalize.inbox SET user_id = 1;
 DELETE FROM personalize.inbox;
 \set VERBOSITY default

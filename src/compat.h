@@ -174,15 +174,6 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #define CompatIndexInsertCleanup(index, info) ((void) (info))
 #endif
 
-/* Decoding a time says more about an error from 16 on. */
-#if PG_VERSION_NUM >= 160000
-#define CompatDecodeDateTime(fields, types, count, kind, tm, fraction, zone) \
-	DecodeDateTime(fields, types, count, kind, tm, fraction, zone, &(DateTimeErrorExtra) {0})
-#else
-#define CompatDecodeDateTime(fields, types, count, kind, tm, fraction, zone) \
-	DecodeDateTime(fields, types, count, kind, tm, fraction, zone)
-#endif
-
 /* What a backend is doing is asked for by another name from 16 on. */
 #if PG_VERSION_NUM >= 160000
 #define CompatLocalBackend(index) pgstat_get_local_beentry_by_index(index)

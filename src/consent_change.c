@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "purge_lock.h"
+#include "refused_id.h"
 #include "spi_util.h"
 #include "tombstone.h"
 #include "utils/builtins.h"
@@ -335,6 +336,7 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	ConsentPurposes *purposes = ConsentPurposesNow();
 
 	GetDecision(fcinfo, "grant_consent()", &decision);
+	RefusedIdCheckPerson(decision.userId);
 	CheckPurposesGiven(fcinfo, "purposes", purposes);
 	decision.purposes = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	GetEffectiveAt(fcinfo, 5, &decision);
@@ -436,6 +438,7 @@ personalize_record_choice(PG_FUNCTION_ARGS)
 	Datum		allowed = (Datum) 0;
 
 	GetDecision(fcinfo, "record_choice()", &accepted);
+	RefusedIdCheckPerson(accepted.userId);
 	CheckPurposesGiven(fcinfo, "accepted", purposes);
 	names = PG_GETARG_ARRAYTYPE_P(1);
 	if (ArrayGetNItems(ARR_NDIM(names), ARR_DIMS(names)) > 0)
@@ -485,7 +488,7 @@ ConsentFoldSubjects(const bool *shards)
 			   " colliding AS (SELECT DISTINCT f.key, f.id, COALESCE(s.user_id, n.id) AS other"
 			   "  FROM folded f JOIN seen n ON n.key = f.key"
 			   "  LEFT JOIN personalize.subject s ON s.user_key = f.key"
-			   "  WHERE f.id <> COALESCE(s.user_id, n.id)),"
+			   "  WHERE NOT personalize._same_id(f.id, COALESCE(s.user_id, n.id))),"
 			   " noted AS (INSERT INTO personalize.rejected_event (txid, source, reason, user_key)"
 			   "  SELECT 0, 'dictionary', pg_catalog.format('user \"%s\" has the same key as user \"%s\"',"
 			   "   c.id, c.other), c.key FROM colliding c)"

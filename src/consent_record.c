@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "id.h"
 #include "key.h"
 #include "keyed.h"
 #include "ledger.h"
@@ -56,8 +57,7 @@ DigestText(const text *string)
 static void
 CheckSameId(const ConsentDecision *decision, const text *known)
 {
-	if (VARSIZE_ANY_EXHDR(known) != VARSIZE_ANY_EXHDR(decision->userId) ||
-		memcmp(VARDATA_ANY(known), VARDATA_ANY(decision->userId), VARSIZE_ANY_EXHDR(known)) != 0)
+	if (!IdIsSame(known, decision->userId))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("user_id \"%s\" has the same key as \"%s\"",

@@ -75,7 +75,7 @@ CREATE FUNCTION personalize._payload_names(
 	payload jsonb,
 	OUT name text,
 	OUT certain boolean) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_payload_names' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+	AS 'MODULE_PATHNAME', 'personalize_payload_names' LANGUAGE C IMMUTABLE STRICT PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION personalize._payload_names(jsonb) IS
 	'what in a rejected event can be the id of a person: its strings, numbers and names of members; certain is false in members like item_id and properties, where a number is something else';
 GRANT EXECUTE ON FUNCTION personalize._payload_names(jsonb) TO personalize_owner;

@@ -4,12 +4,13 @@
  *
  * What could not be taken is kept as it came, and often it was not taken because
  * it came in the wrong shape: the id is a member's name, or stands in an array, or
- * is a number.  So that the events of somebody who is forgotten are found among
+ * is a number, or in a text that is no JSON at all (the member "unreadable").  So that the events of somebody who is forgotten are found among
  * those of nobody, everything in them that can be an id is listed.
  */
 #include "postgres.h"
 
 #include "compat.h"
+#include "event_json.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -59,6 +60,61 @@ BeginMember(PayloadPlace *place, const JsonbValue *key)
 	return !isPerson && !isOther;
 }
 
+/* Add a name to the result. */
+static void
+AddName(ReturnSetInfo *result, const char *name, int length, bool certain)
+{
+	Datum		values[] = {
+		PointerGetDatum(cstring_to_text_with_len(name, length)), BoolGetDatum(certain)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* Add a piece between quotation marks of a text that is no JSON, with its escapes resolved. */
+static void
+AddQuoted(ReturnSetInfo *result, const char *piece, int length)
+{
+	char	   *quoted = psprintf("\"%.*s\"", length, piece);
+	char	   *reason;
+	Jsonb	   *json;
+	JsonbValue	string;
+
+	AddName(result, piece, length, true);
+	if (memchr(piece, '\\', length) == NULL)
+		return;
+	json = EventJsonRead((IngestString) {quoted, strlen(quoted)}, &reason);
+	if (json != NULL && JsonbExtractScalar(&json->root, &string) && string.type == jbvString)
+		AddName(result, string.val.string.val, string.val.string.len, true);
+}
+
+/* Add what can be an id in a text that is no JSON: what is quoted, and what stands alone. */
+static void
+AddUnreadable(ReturnSetInfo *result, const char *text, int length)
+{
+	const char *end = text + length;
+
+	while (text < end)
+	{
+		const char *quote = memchr(text, '"', end - text);
+		const char *stop = quote ? quote : end;
+
+		AddQuoted(result, text, stop - text);
+		while (text < stop)
+		{
+			size_t		word = 0;
+
+			while (text + word < stop && strchr("{}[]:, \t\r\n", text[word]) == NULL)
+				word++;
+			if (word > 0)
+				AddName(result, text, word, true);
+			text += word + 1;
+		}
+		text = stop + 1;
+	}
+}
+
 /* _payload_names(payload): what can be an id in it. */
 Datum
 personalize_payload_names(PG_FUNCTION_ARGS)
@@ -68,13 +124,13 @@ personalize_payload_names(PG_FUNCTION_ARGS)
 	PayloadPlace place = {0};
 	JsonbIteratorToken token;
 	JsonbValue	value;
+	bool		unreadable = false;
 
 	InitMaterializedSRF(fcinfo, 0);
 	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
 	{
+		bool		certain;
 		bool		isName = token == WJB_VALUE || token == WJB_ELEM;
-		Datum		values[2];
-		bool		nulls[lengthof(values)] = {false};
 
 		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
 			place.depth++;
@@ -84,17 +140,23 @@ personalize_payload_names(PG_FUNCTION_ARGS)
 				place.personDepth = 0;
 		}
 		else if (token == WJB_KEY)
+		{
 			isName = BeginMember(&place, &value);
+			unreadable = place.depth == 1 && IsString(&value, "unreadable");
+		}
 		if (!isName || (value.type != jbvString && value.type != jbvNumeric))
 			continue;
+		certain = !place.inOther || place.personDepth > 0;
 		if (value.type == jbvString)
-			values[0] = PointerGetDatum(cstring_to_text_with_len(value.val.string.val,
-																 value.val.string.len));
+			AddName(result, value.val.string.val, value.val.string.len, certain);
 		else
-			values[0] = PointerGetDatum(cstring_to_text(
-				DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)))));
-		values[1] = BoolGetDatum(!place.inOther || place.personDepth > 0);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		{
+			char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+
+			AddName(result, digits, strlen(digits), certain);
+		}
+		if (unreadable && token == WJB_VALUE && value.type == jbvString)
+			AddUnreadable(result, value.val.string.val, value.val.string.len);
 	}
 	return (Datum) 0;
 }

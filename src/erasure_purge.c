@@ -208,15 +208,16 @@ DeleteNaming(Erasure *erasure)
 												   TEXTOID, -1, false, TYPALIGN_INT));
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
-			   "WITH person AS MATERIALIZED (SELECT p.id, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
+			   "WITH person AS MATERIALIZED (SELECT p.id, personalize.user_key(p.id) AS key, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
 			   "  WHERE p.id IS NOT NULL),"
 			   " named AS MATERIALIZED (SELECT r.ctid AS row, min(p.place) AS place"
 			   "  FROM personalize.rejected_event AS r, LATERAL personalize._payload_names(r.payload) AS v"
-			   "  JOIN person AS p ON p.id = v.name"
+			   "  JOIN person AS p ON p.key = personalize.user_key(v.name)"
 			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
 			   /* most payloads do not contain the text of a single id anywhere */
-			   "   AND coalesce(strpos(r.payload::text, (SELECT substr(j, 2, length(j) - 2) FROM to_json($1[1]) AS t,"
-			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1)) > 0, true)"
+			   "   AND (coalesce(strpos(lower(r.payload::text), (SELECT lower(substr(j, 2, length(j) - 2)) FROM to_json($1[1]) AS t,"
+			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1 AND octet_length(j) = length(j))) > 0, true)"
+			   "   OR r.payload ? 'unreadable')"
 			   "   AND (v.certain OR p.id !~ '^-?[0-9.]+$')"
 			   "  GROUP BY r.ctid)"
 			   " DELETE FROM personalize.rejected_event AS r USING named AS n"

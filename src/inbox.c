@@ -29,7 +29,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_inbox_begin);
 PG_FUNCTION_INFO_V1(personalize_inbox_row);
@@ -195,6 +194,7 @@ static void
 AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 {
 	IngestMessage message = {0};
+	IngestString consent;
 	Datum		values[INBOX_COLUMN_COUNT];
 	bool		nulls[INBOX_COLUMN_COUNT];
 
@@ -209,16 +209,16 @@ AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 	message.sessionId = ColumnString(values, nulls, INBOX_SESSION_ID);
 	message.requestId = ColumnString(values, nulls, INBOX_REQUEST_ID);
 	message.messageId = ColumnString(values, nulls, INBOX_MESSAGE_ID);
+	consent = ColumnString(values, nulls, INBOX_CONSENT);
 	message.surelyNew = level->isCopy && message.messageId.data &&
 		MessageIdIsLast(message.messageId.data, message.messageId.length);
-	message.hasProperties = !nulls[INBOX_PROPERTIES];
-	message.properties = values[INBOX_PROPERTIES];
-	message.hasTs = !nulls[INBOX_TS];
-	if (message.hasTs)
-		message.ts = DatumGetTimestampTz(values[INBOX_TS]);
-	message.speaks = !nulls[INBOX_CONSENT];
+	if (!nulls[INBOX_PROPERTIES])
+		IngestSetProperties(&message, values[INBOX_PROPERTIES]);
+	if (!nulls[INBOX_TS])
+		IngestSetTs(&message, values[INBOX_TS]);
+	message.speaks = consent.data != NULL;
 	if (message.speaks)
-		message.spoken = IngestPurposes(level->batch, DatumGetArrayTypeP(values[INBOX_CONSENT]));
+		message.spoken = IngestPurposeList(level->batch, consent.data, consent.length);
 	IngestAdd(level->batch, &message);
 	level->gathered++;
 }

@@ -4,12 +4,12 @@ CREATE VIEW personalize.inbox AS
 		NULL::personalize.entity_id AS user_id,
 		NULL::text AS event,
 		NULL::personalize.entity_id AS item_id,
-		NULL::jsonb AS properties,
-		NULL::timestamptz AS ts,
+		NULL::personalize.event_json AS properties,
+		NULL::personalize.event_time AS ts,
 		NULL::personalize.entity_id AS session_id,
 		NULL::personalize.entity_id AS request_id,
 		NULL::personalize.entity_id AS message_id,
-		NULL::text[] AS consent
+		NULL::text AS consent
 	WHERE false;
 COMMENT ON VIEW personalize.inbox IS
 	'track() as a table: INSERT and COPY into it; always empty when read. A single row that is not acceptable raises, of several the bad ones go to rejected_event';

@@ -28,7 +28,6 @@
 #include "clock.h"
 #include "compat.h"
 #include "dedup.h"
-#include "funcapi.h"
 #include "ingest_private.h"
 #include "lock.h"
 #include "miscadmin.h"
@@ -405,6 +404,8 @@ CountMessages(IngestBatch *batch)
 		else
 			reasons[message->cause]++;
 	}
+	for (int reason = 0; reason < INGEST_REASON_COUNT; reason++)
+		batch->counts.reasons[reason] += reasons[reason];
 	IngestStatAdd(reasons);
 }
 
@@ -474,31 +475,9 @@ IngestEnd(IngestBatch *batch)
 {
 	IngestCounts counts = batch->counts;
 
-	if (counts.of[INGEST_REJECTED] > 0)
-		ereport(WARNING,
-				(errmsg("%lld of %lld events were rejected",
-						(long long) counts.of[INGEST_REJECTED],
-						(long long) (counts.of[INGEST_ACCEPTED] + counts.of[INGEST_DUPLICATE] +
-									 counts.of[INGEST_SUPPRESSED] + counts.of[INGEST_REJECTED])),
-				 errhint("SELECT * FROM personalize.rejected_event WHERE source = '%s' tells which and why.",
-						 batch->source)));
+	IngestTellSummary(batch);
 	MemoryContextDelete(batch->context);
 	return counts;
-}
-
-/* Counts as the row that the batch functions return. */
-Datum
-IngestCountsDatum(FunctionCallInfo fcinfo, IngestCounts counts)
-{
-	TupleDesc	descriptor;
-	Datum		values[INGEST_STATUS_COUNT];
-	bool		nulls[INGEST_STATUS_COUNT] = {false};
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	for (int i = 0; i < INGEST_STATUS_COUNT; i++)
-		values[i] = Int64GetDatum(counts.of[i]);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
 /* _purge_message_seen() → rows removed. */

@@ -10,6 +10,7 @@
 #include "datatype/timestamp.h"
 #include "event.h"
 #include "fmgr.h"
+#include "ingest_stat.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -32,30 +33,25 @@ typedef struct IngestMessage
 	IngestString messageId;
 	Datum		properties;		/* jsonb, if hasProperties */
 	bool		hasProperties;
+	IngestString unreadProperties;	/* what was given instead of JSON, or NULL */
+	const char *whyUnread;		/* and what is wrong with it */
 	bool		hasTs;
 	TimestampTz ts;
+	IngestString unreadTs;		/* what was given instead of a time, or NULL */
 	bool		surelyNew;		/* nobody else can know its message id */
 	bool		speaks;			/* says what it may be used for */
 	int32		spoken;			/* if so: these purposes */
 	JsonbContainer *items;		/* items beside properties, or NULL */
 	JsonbValue *original;		/* what was sent, if it was JSON */
+	IngestString originalText;	/* the same, if it could not be read as such */
 	const char *malformed;		/* why it cannot be read at all, or NULL */
 } IngestMessage;
-
-/* personalize.ingest_status, in its order. */
-typedef enum IngestStatus
-{
-	INGEST_ACCEPTED,
-	INGEST_DUPLICATE,
-	INGEST_SUPPRESSED,
-	INGEST_REJECTED
-} IngestStatus;
-#define INGEST_STATUS_COUNT 4
 
 /* Messages by what became of them. */
 typedef struct IngestCounts
 {
 	int64		of[INGEST_STATUS_COUNT];
+	int64		reasons[INGEST_REASON_COUNT];
 } IngestCounts;
 
 typedef struct IngestBatch IngestBatch;
@@ -65,6 +61,10 @@ typedef struct IngestBatch IngestBatch;
  * received at their own time.
  */
 extern IngestBatch *IngestBegin(const char *source, bool history);
+
+/* Note the time of a message, an event_time, and its properties, an event_json. */
+extern void IngestSetTs(IngestMessage *message, Datum value);
+extern void IngestSetProperties(IngestMessage *message, Datum value);
 
 /*
  * Add a message.  What it points to must live until the next IngestFlush.
@@ -82,6 +82,9 @@ extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length)
 
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
+
+/* The bytes of a JSON string or number; false if the value is neither. */
+extern bool IngestGetScalar(const JsonbValue *value, IngestString *string);
 
 /* Worth and place of an event, from what is said about it. */
 extern void IngestSetDetails(EventRow *row, JsonbContainer *properties);

@@ -28,31 +28,57 @@ CREATE FUNCTION personalize.track(
 	event text,
 	item_id personalize.entity_id DEFAULT NULL,
 	properties jsonb DEFAULT NULL,
-	ts timestamptz DEFAULT NULL,
+	ts personalize.event_time DEFAULT NULL,
 	session_id personalize.entity_id DEFAULT NULL,
 	request_id personalize.entity_id DEFAULT NULL,
 	message_id personalize.entity_id DEFAULT NULL,
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
 	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it';
+
+CREATE FUNCTION personalize.try_track(
+	user_id personalize.entity_id,
+	event text,
+	item_id personalize.entity_id DEFAULT NULL,
+	properties personalize.event_json DEFAULT NULL,
+	ts personalize.event_time DEFAULT NULL,
+	session_id personalize.entity_id DEFAULT NULL,
+	request_id personalize.entity_id DEFAULT NULL,
+	message_id personalize.entity_id DEFAULT NULL,
+	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
+	AS 'MODULE_PATHNAME', 'personalize_try_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+	'track() for a transaction that must not fail for what a client sent, such as an order''s: what is not acceptable goes to rejected_event and gives rejected';
 
 CREATE FUNCTION personalize.track_many(
 	events jsonb,
 	OUT accepted bigint,
 	OUT duplicate bigint,
 	OUT suppressed bigint,
-	OUT rejected bigint) RETURNS record
+	OUT rejected bigint,
+	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(jsonb) IS
-	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages';
+	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was';
+
+CREATE FUNCTION personalize.track_many(
+	events text,
+	OUT accepted bigint,
+	OUT duplicate bigint,
+	OUT suppressed bigint,
+	OUT rejected bigint,
+	OUT reasons jsonb) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_track_many_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track_many(text) IS
+	'track_many() of a text: a JSON array, or one object a line. Never fails for what is in it: a message that is no JSON, or holds what jsonb cannot, such as \u0000, goes to rejected_event, the others are stored';
 
 CREATE FUNCTION personalize.ingest(
 	user_ids personalize.entity_id[],
 	events text[],
 	item_ids personalize.entity_id[] DEFAULT NULL,
-	ts timestamptz[] DEFAULT NULL,
-	properties jsonb[] DEFAULT NULL,
+	ts personalize.event_time[] DEFAULT NULL,
+	properties personalize.event_json[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
 	message_ids personalize.entity_id[] DEFAULT NULL,
@@ -60,17 +86,18 @@ CREATE FUNCTION personalize.ingest(
 	OUT accepted bigint,
 	OUT duplicate bigint,
 	OUT suppressed bigint,
-	OUT rejected bigint) RETURNS record
+	OUT rejected bigint,
+	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent';
 
 CREATE FUNCTION personalize.import_events(
 	user_ids personalize.entity_id[],
 	events text[],
 	item_ids personalize.entity_id[],
-	ts timestamptz[],
-	properties jsonb[] DEFAULT NULL,
+	ts personalize.event_time[],
+	properties personalize.event_json[] DEFAULT NULL,
 	session_ids personalize.entity_id[] DEFAULT NULL,
 	request_ids personalize.entity_id[] DEFAULT NULL,
 	message_ids personalize.entity_id[] DEFAULT NULL,
@@ -78,9 +105,10 @@ CREATE FUNCTION personalize.import_events(
 	OUT accepted bigint,
 	OUT duplicate bigint,
 	OUT suppressed bigint,
-	OUT rejected bigint) RETURNS record
+	OUT rejected bigint,
+	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_import_events' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
+COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'ingest() for history: an event counts as received at its own time, and its day gets a partition';
 
 CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
@@ -106,18 +134,20 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 
 REVOKE ALL ON FUNCTION
 	personalize._purge_message_seen(),
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, timestamptz, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb),
-	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION
-	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], timestamptz[], jsonb[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
+	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_admin;
 GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.rejected_event TO personalize_admin;

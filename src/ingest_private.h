@@ -94,6 +94,9 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
+/* Tell what was not stored of several messages, and what was rejected. */
+extern void IngestTellSummary(const IngestBatch *batch);
+
 /* Append a row of the message being added; the caller sets event and itemId. */
 extern PendingRow *IngestAddRow(IngestBatch *batch);
 

@@ -33,6 +33,24 @@ static const char *const counterNames[INGEST_REASON_COUNT] = {
 	[REASON_ITEMS] = "ingest.rejected.items",
 };
 
+/* What became of a message for which this is the reason. */
+IngestStatus
+IngestReasonStatus(IngestReason reason)
+{
+	if (reason == REASON_STORED)
+		return INGEST_ACCEPTED;
+	if (reason == REASON_SEEN_BEFORE)
+		return INGEST_DUPLICATE;
+	return reason < REASON_MALFORMED ? INGEST_SUPPRESSED : INGEST_REJECTED;
+}
+
+/* The reason as stat_ingest shows it. */
+const char *
+IngestReasonName(IngestReason reason)
+{
+	return strrchr(counterNames[reason], '.') + 1;
+}
+
 /* Number of the first counter. */
 static int	firstCounter;
 

@@ -7,6 +7,16 @@
 
 #include "postgres.h"
 
+/* personalize.ingest_status, in its order. */
+typedef enum IngestStatus
+{
+	INGEST_ACCEPTED,
+	INGEST_DUPLICATE,
+	INGEST_SUPPRESSED,
+	INGEST_REJECTED
+} IngestStatus;
+#define INGEST_STATUS_COUNT 4
+
 /* What became of a message, and why; the rows of stat_ingest. */
 typedef enum IngestReason
 {
@@ -29,6 +39,10 @@ typedef enum IngestReason
 	REASON_ITEMS
 } IngestReason;
 #define INGEST_REASON_COUNT (REASON_ITEMS + 1)
+
+/* What became of a message for which this is the reason, and the reason as stat_ingest shows it. */
+extern IngestStatus IngestReasonStatus(IngestReason reason);
+extern const char *IngestReasonName(IngestReason reason);
 
 /* Add to the counts of this database. */
 extern void IngestStatAdd(const int64 *counts);

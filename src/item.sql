@@ -335,14 +335,18 @@ BEGIN
 	END IF;
 
 	EXECUTE format($sql$
-		WITH source_row AS MATERIALIZED (
+		WITH given AS MATERIALIZED (
 			SELECT %1$s AS item_id%2$s FROM %3$s s WHERE %4$s
+		), source_row AS MATERIALIZED (
+			-- an item that is there keeps the spelling of its id
+			SELECT coalesce(k.item_id, personalize._usable_id(g.item_id)) AS item_id%12$s
+			FROM given g LEFT JOIN personalize.item k ON k.item_key = personalize.item_key(g.item_id)
 		), reached AS (
 			SELECT %5$s AS changed_until FROM %3$s s
 		), usable AS MATERIALIZED (
 			SELECT DISTINCT ON (item_id) *
 			FROM source_row
-			WHERE octet_length(item_id) BETWEEN 1 AND 512
+			WHERE item_id IS NOT NULL
 			ORDER BY item_id%6$s
 		), outcome AS MATERIALIZED (
 			SELECT u.*, i.item_id IS NULL AS is_new, %8$s AS is_available, %9$s AS is_hidden,
@@ -357,8 +361,8 @@ BEGIN
 				+ (SELECT count(*) FROM personalize.item i WHERE NOT $2 AND i.source = $1 AND i.available AND NOT i.hidden
 					AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)),
 			(SELECT count(*) FROM usable),
-			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512 IS NOT TRUE),
-			(SELECT count(*) FROM source_row WHERE octet_length(item_id) BETWEEN 1 AND 512) - (SELECT count(*) FROM usable),
+			(SELECT count(*) FROM source_row WHERE item_id IS NULL),
+			(SELECT count(item_id) FROM source_row) - (SELECT count(*) FROM usable),
 			(SELECT changed_until FROM reached)
 		$sql$,
 		id_expression,
@@ -400,7 +404,8 @@ BEGIN
 			UPDATE personalize.item i SET available = false, vanished_at = now(), updated_at = now()
 			WHERE $2 AND i.source = $1 AND i.vanished_at IS NULL
 				AND NOT EXISTS (SELECT FROM usable u WHERE u.item_id = i.item_id)
-			RETURNING 1$sql$ END)
+			RETURNING 1$sql$ END,
+		coalesce((SELECT string_agg(', g.' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''))
 		INTO inserted, updated, unavailable, sellable, rows_read, skipped, doubled, changed_until
 		USING source_name, mode = 'full';
 
@@ -421,7 +426,7 @@ BEGIN
 	END IF;
 	IF skipped > 0 THEN
 		RAISE WARNING '% rows of "%" have no usable id and were left out', skipped, source
-			USING DETAIL = 'An id has 1 to 512 bytes.';
+			USING DETAIL = 'An id has 1 to 512 bytes and is not in personalize.refused_id.';
 	END IF;
 	IF doubled > 0 THEN
 		RAISE WARNING '% rows of "%" repeat the id of another row and were left out', doubled, source;
@@ -458,8 +463,8 @@ DECLARE
 	fits boolean;
 BEGIN
 	IF (jsonb_typeof(object) = 'object' AND jsonb_typeof(object -> 'item_id') IN ('string', 'number')
-		AND octet_length(object ->> 'item_id') BETWEEN 1 AND 512) IS NOT TRUE THEN
-		RETURN format('no usable item_id, a string of 1 to 512 bytes or a number, in %s', left(object::text, 100));
+		AND personalize._usable_id(object ->> 'item_id') IS NOT NULL) IS NOT TRUE THEN
+		RETURN format('no usable item_id, a string of 1 to 512 bytes or a number that is not in refused_id, in %s', left(object::text, 100));
 	END IF;
 	FOR field, content, kind IN
 		SELECT e.key, e.value, jsonb_typeof(e.value) FROM jsonb_each(object) AS e
@@ -524,13 +529,15 @@ BEGIN
 	list := (
 		SELECT coalesce(jsonb_agg(object ORDER BY object ->> 'item_id' COLLATE "C"), '[]')
 		FROM (
-			SELECT DISTINCT ON (id) CASE jsonb_typeof(object -> 'item_id')
-				WHEN 'number' THEN object || jsonb_build_object('item_id', id) ELSE object END AS object
-			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number),
-				LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
-					WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
-					ELSE object ->> 'item_id' END AS id) AS canonical
-			ORDER BY id, number DESC) AS last_object);
+			SELECT DISTINCT ON (key) object || jsonb_build_object('item_id', coalesce(k.item_id, personalize._usable_id(id))) AS object
+			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
+			CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
+				WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
+				ELSE object ->> 'item_id' END AS id) AS written
+			CROSS JOIN LATERAL (SELECT personalize.item_key(id) AS key) AS keyed
+			-- an item that is there keeps the spelling of its id
+			LEFT JOIN personalize.item k ON k.item_key = key
+			ORDER BY key, number DESC) AS last_object);
 
 	-- New rows whole; what exists, or has come into being meanwhile, is changed
 	-- only where its object says so.  Both in one order, so that two calls at

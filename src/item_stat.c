@@ -442,12 +442,12 @@ FoldItems(const bool *shards)
 			   " INSERT INTO personalize.rejected_event (txid, source, reason, payload)"
 			   " SELECT DISTINCT 0, 'dictionary', pg_catalog.format('item \"%s\" has the same key as item \"%s\"',"
 			   " f.id, i.item_id), pg_catalog.jsonb_build_object('item_key', f.key)"
-			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id),"
+			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id)),"
 			   " added AS ("
 			   " INSERT INTO personalize.item (item_id, updated_at)"
 			   " SELECT DISTINCT id COLLATE \"C\" AS id, NULL::timestamptz FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
 			   " SELECT f.id, i.item_id FROM folded f"
-			   " JOIN personalize.item i ON i.item_key = f.key AND i.item_id <> f.id LIMIT 1",
+			   " JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id) LIMIT 1",
 			   1, types, values, NULL, false);
 	if (SPI_processed > 0)
 		ereport(WARNING,

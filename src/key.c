@@ -11,6 +11,8 @@
  *	- anything else is the SipHash-2-4 of its UTF-8 bytes with the sign bit set,
  *	  the same on every platform, version and server encoding.
  *
+ * What the several ways to write one id have in common is in id.c.
+ *
  * The two spaces never meet, because only the second has negative keys.
  *
  * SipHash: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF",
@@ -23,6 +25,7 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "id.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
@@ -152,19 +155,17 @@ KeyToUtf8(const char *data, int length, int *utf8Length)
 int64
 KeyFromBytes(const char *data, int length)
 {
-	int64		number;
-	const char *utf8;
-	int			utf8Length;
-	uint64		hash;
+	int64		key;
+	IdBytes		id;
 
-	if (ParseCanonicalNumber(data, length, &number))
-		return number;
-
-	utf8 = KeyToUtf8(data, length, &utf8Length);
-	hash = KeyHash(utf8, utf8Length);
-	if (utf8 != data)
-		pfree((char *) utf8);
-	return (int64) (hash | UINT64CONST(0x8000000000000000));
+	if (ParseCanonicalNumber(data, length, &key))
+		return key;
+	id = IdCanonical((IdBytes) {data, length});
+	if (!ParseCanonicalNumber(id.data, id.length, &key))
+		key = (int64) (KeyHash(id.data, id.length) | UINT64CONST(0x8000000000000000));
+	if (id.made)
+		pfree(id.made);
+	return key;
 }
 
 /* The stable key of an id given as a text datum. */
@@ -258,27 +259,28 @@ personalize_entity_id_from_uuid(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out, uuid))));
 }
 
-/* An id that may be NULL; an error that calls it by name if it is none. */
+/* An id that may be NULL, tidy; an error that calls it by name if it is none. */
 text *
 KeyCheckId(Datum value, bool isNull, const char *name)
 {
-	text	   *id;
+	text	   *given;
+	IdBytes		id;
 
 	if (isNull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", name)));
-	id = DatumGetTextPP(value);
-	if (VARSIZE_ANY_EXHDR(id) == 0)
+	given = DatumGetTextPP(value);
+	id = IdTidy((IdBytes) {VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)});
+	if (id.length == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be empty", name)));
-	if (VARSIZE_ANY_EXHDR(id) > KEY_MAX_ID_BYTES)
+	if (id.length > KEY_MAX_ID_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has %d bytes, more than %d",
-						name, (int) VARSIZE_ANY_EXHDR(id), KEY_MAX_ID_BYTES)));
-	return id;
+				 errmsg("%s has %d bytes, more than %d", name, id.length, KEY_MAX_ID_BYTES)));
+	return cstring_to_text_with_len(id.data, id.length);
 }
 
 /* An id given as an argument. */

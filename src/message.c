@@ -14,12 +14,15 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_json.h"
+#include "event_time.h"
 #include "ingest_private.h"
 #include "key.h"
 #include "mb/pg_wchar.h"
 #include "message_id.h"
 #include "miscadmin.h"
 #include "partition.h"
+#include "refused_id.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -73,13 +76,41 @@ CheckRequired(IngestString string, const char *name, int maxBytes)
 	return NULL;
 }
 
-/* The same for what may be left out: empty counts as left out. */
+/* Why a tidy id that may be left out is not usable: empty counts as left out. */
 static char *
-CheckOptional(IngestString string, const char *name)
+CheckOptional(IngestString id, const char *name)
 {
-	if (string.data == NULL || string.length == 0)
+	char	   *reason;
+
+	if (id.data == NULL || id.length == 0)
 		return NULL;
-	return CheckRequired(string, name, KEY_MAX_ID_BYTES);
+	reason = CheckRequired(id, name, KEY_MAX_ID_BYTES);
+	if (reason == NULL && RefusedIdIsListed((IdBytes) {id.data, id.length}, false))
+		reason = psprintf("%s \"%s\" is no id: personalize.refused_id lists it", name, Quote(id));
+	return reason;
+}
+
+/* Why a tidy id is not usable as a person's; NULL if it is. */
+static char *
+CheckPerson(IngestString id)
+{
+	char	   *reason = CheckRequired(id, "user_id", KEY_MAX_ID_BYTES);
+
+	if (reason == NULL && RefusedIdIsListed((IdBytes) {id.data, id.length}, true))
+		reason = psprintf("user_id \"%s\" is the id of nobody: personalize.refused_id lists it", Quote(id));
+	return reason;
+}
+
+/* Make an id tidy. */
+static void
+Tidy(IngestString *id)
+{
+	IdBytes		tidy;
+
+	if (id->data == NULL)
+		return;
+	tidy = IdTidy((IdBytes) {id->data, id->length});
+	*id = (IngestString) {tidy.data, tidy.length};
 }
 
 /* History begins on 1900-01-01: a day has a partition, named by a year of four digits. */
@@ -89,16 +120,19 @@ CheckOptional(IngestString string, const char *name)
 static char *
 CheckTs(const IngestBatch *batch, const IngestMessage *message)
 {
+	if (message->unreadTs.data)
+		return psprintf("ts \"%s\" is neither ISO 8601 nor unix seconds or milliseconds",
+						Quote(message->unreadTs));
 	if (!message->hasTs)
 		return batch->history ? pstrdup("ts must not be null for history") : NULL;
 	if (TIMESTAMP_NOT_FINITE(message->ts))
-		return psprintf("ts \"%s\" is not a point in time", timestamptz_to_str(message->ts));
+		return psprintf("ts \"%s\" is not a point in time", EventTimeFormat(message->ts));
 	if (batch->history && PartitionDay(message->ts) < FIRST_HISTORY_DAY)
 		return psprintf("ts \"%s\" is before 1900, where history begins",
-						timestamptz_to_str(message->ts));
+						EventTimeFormat(message->ts));
 	if (message->ts > TimestampTzPlusMilliseconds(batch->now, personalize_max_future))
 		return psprintf("ts \"%s\" is further ahead than personalize.max_future allows",
-						timestamptz_to_str(message->ts));
+						EventTimeFormat(message->ts));
 	return NULL;
 }
 
@@ -110,6 +144,8 @@ CheckProperties(const IngestMessage *message)
 	Jsonb	   *properties;
 	char	   *shown;
 
+	if (message->whyUnread)
+		return psprintf("properties are %s", message->whyUnread);
 	if (!message->hasProperties)
 		return NULL;
 	size = toast_raw_datum_size(message->properties);
@@ -134,7 +170,7 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReaso
 	*cause = REASON_MALFORMED;
 	if (message->malformed)
 		return pstrdup(message->malformed);
-	if ((*cause = REASON_USER_ID, reason = CheckRequired(message->userId, "user_id", KEY_MAX_ID_BYTES)) ||
+	if ((*cause = REASON_USER_ID, reason = CheckPerson(message->userId)) ||
 		(*cause = REASON_EVENT, reason = CheckRequired(message->event, "event", MAX_EVENT_BYTES)) ||
 		(*cause = REASON_ITEM_ID, reason = CheckOptional(message->itemId, "item_id")) ||
 		(*cause = REASON_SESSION_ID, reason = CheckOptional(message->sessionId, "session_id")) ||
@@ -254,8 +290,8 @@ IngestSetDetails(EventRow *row, JsonbContainer *properties)
 }
 
 /* The bytes of a JSON string or number. */
-static bool
-GetScalar(const JsonbValue *value, IngestString *string)
+bool
+IngestGetScalar(const JsonbValue *value, IngestString *string)
 {
 	if (value->type == jbvString)
 		*string = (IngestString) {value->val.string.val, value->val.string.len};
@@ -276,7 +312,7 @@ GetItemId(JsonbValue *item, IngestString *itemId, const char **name)
 	JsonbValue	value;
 
 	*name = NULL;
-	if (GetScalar(item, itemId))
+	if (IngestGetScalar(item, itemId))
 		return itemId->length > 0;
 	if (item->type != jbvBinary)
 		return false;
@@ -284,7 +320,7 @@ GetItemId(JsonbValue *item, IngestString *itemId, const char **name)
 	{
 		*name = itemIdNames[i];
 		if (GetMember(item->val.binary.data, *name, &value))
-			return GetScalar(&value, itemId) && itemId->length > 0;
+			return IngestGetScalar(&value, itemId) && itemId->length > 0;
 	}
 	return false;
 }
@@ -372,7 +408,11 @@ AddItems(IngestBatch *batch, const EventRow *common, JsonbContainer *properties,
 		bool		isObject = item->type == jbvBinary;
 		Numeric		value;
 
-		if (!GetItemId(item, &itemId, &idName))
+		if (GetItemId(item, &itemId, &idName))
+			Tidy(&itemId);
+		else
+			itemId.length = 0;
+		if (itemId.length == 0)
 			return psprintf("items[%d] has no item_id", i);
 		if ((reason = CheckOptional(itemId, "item_id")) != NULL)
 			return reason;
@@ -528,6 +568,19 @@ PushText(JsonbParseState **state, const char *name, IngestString string)
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* Append a text member that may be long, unless it is null or too long to keep. */
+static void
+PushWhole(JsonbParseState **state, const char *name, IngestString string)
+{
+	JsonbValue	key = {.type = jbvString, .val.string = {strlen(name), (char *) name}};
+	JsonbValue	value = {.type = jbvString, .val.string = {string.length, (char *) string.data}};
+
+	if (string.data == NULL || string.length > MAX_PAYLOAD_BYTES)
+		return;
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
 /* A rejected message as JSON. */
 static Jsonb *
 BuildPayload(const IngestMessage *message)
@@ -541,6 +594,11 @@ BuildPayload(const IngestMessage *message)
 		return VARSIZE(original) <= MAX_PAYLOAD_BYTES ? original : NULL;
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (message->originalText.data)
+	{
+		PushWhole(&state, "unreadable", message->originalText);
+		return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	}
 	PushText(&state, "user_id", message->userId);
 	PushText(&state, "event", message->event);
 	PushText(&state, "item_id", message->itemId);
@@ -549,10 +607,12 @@ BuildPayload(const IngestMessage *message)
 	PushText(&state, "message_id", message->messageId);
 	if (message->hasTs)
 	{
-		char	   *ts = pstrdup(timestamptz_to_str(message->ts));
+		char	   *ts = EventTimeFormat(message->ts);
 
 		PushText(&state, "ts", (IngestString) {ts, strlen(ts)});
 	}
+	PushText(&state, "ts", message->unreadTs);
+	PushWhole(&state, "properties", message->unreadProperties);
 	if (message->hasProperties &&
 		toast_raw_datum_size(message->properties) <= MAX_PROPERTIES_BYTES)
 	{
@@ -564,6 +624,34 @@ BuildPayload(const IngestMessage *message)
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* Note the time of a message. */
+void
+IngestSetTs(IngestMessage *message, Datum value)
+{
+	const char *text;
+	int			length;
+
+	message->hasTs = EventTimeGet(value, &message->ts, &text, &length);
+	if (!message->hasTs)
+		message->unreadTs = (IngestString) {text, length};
+}
+
+/* Note the properties of a message. */
+void
+IngestSetProperties(IngestMessage *message, Datum value)
+{
+	char	   *reason = NULL;
+	Jsonb	   *properties = EventJsonGet(value, &message->unreadProperties, &reason);
+
+	message->hasProperties = properties != NULL;
+	message->whyUnread = reason;
+	if (properties)
+	{
+		message->properties = JsonbPGetDatum(properties);
+		message->unreadProperties.data = NULL;
+	}
 }
 
 /* Make room for one more message. */
@@ -581,17 +669,24 @@ NextMessage(IngestBatch *batch)
 
 /* Add a message to the batch. */
 void
-IngestAdd(IngestBatch *batch, const IngestMessage *message)
+IngestAdd(IngestBatch *batch, const IngestMessage *given)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->scratch);
 	PendingMessage *pending = NextMessage(batch);
+	IngestMessage tidy = *given;
+	const IngestMessage *message = &tidy;
 
+	Tidy(&tidy.userId);
+	Tidy(&tidy.itemId);
+	Tidy(&tidy.sessionId);
+	Tidy(&tidy.requestId);
+	Tidy(&tidy.messageId);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;
 	pending->ts = message->hasTs ? message->ts : batch->now;
 	pending->firstRow = batch->rowCount;
-	if (CheckRequired(message->userId, "user_id", KEY_MAX_ID_BYTES) == NULL)
+	if (CheckPerson(message->userId) == NULL)
 	{
 		pending->hasUser = true;
 		pending->userId = message->userId;
@@ -606,7 +701,7 @@ IngestAdd(IngestBatch *batch, const IngestMessage *message)
 		if (pending->sqlState == 0)
 			pending->sqlState = message->userId.data == NULL || message->event.data == NULL ?
 				ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE;
-		pending->payload = BuildPayload(message);
+		pending->payload = BuildPayload(given);
 		batch->rowCount = pending->firstRow;
 	}
 	else if (message->messageId.data && message->messageId.length > 0 && !message->surelyNew)

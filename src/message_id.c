@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "id.h"
 #include "key.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -113,13 +114,16 @@ void
 MessageIdUuid(const char *id, int idLength, pg_uuid_t *uuid)
 {
 	uint64		hash[2];
+	IdBytes		canonical;
 	const char *utf8;
 	int			length;
 	char	   *salted;
 
-	if (ParseUuid(id, idLength, uuid))
+	canonical = IdCanonical((IdBytes) {id, idLength});
+	if (ParseUuid(canonical.data, canonical.length, uuid))
 		return;
-	utf8 = KeyToUtf8(id, idLength, &length);
+	utf8 = canonical.data;
+	length = canonical.length;
 	salted = palloc(sizeof(uint64) + length);
 	hash[0] = KeyHash(utf8, length);
 	memcpy(salted, &hash[0], sizeof(uint64));
@@ -136,10 +140,11 @@ int64
 MessageIdKey(const char *id, int length)
 {
 	pg_uuid_t	uuid;
+	IdBytes		canonical = IdCanonical((IdBytes) {id, length});
 
-	if (ParseUuid(id, length, &uuid))
+	if (ParseUuid(canonical.data, canonical.length, &uuid))
 		return MessageIdBits(&uuid) | PG_INT64_MIN;
-	return KeyFromBytes(id, length);
+	return KeyFromBytes(canonical.data, canonical.length);
 }
 
 /* What finds the entry of a message in message_seen, from event.message_key. */

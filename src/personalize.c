@@ -24,6 +24,7 @@ _PG_init(void)
 	PolicyGuardInit();
 	PolicyExplainInit();
 	EventTypeInit();
+	RefusedIdInit();
 	EventCacheInit();
 	PartitionInit();
 	ConsentCacheInit();

@@ -9,6 +9,7 @@ extern void ClockInit(void);
 extern void EventCacheInit(void);
 extern void PartitionInit(void);
 extern void EventTypeInit(void);
+extern void RefusedIdInit(void);
 extern void FeatureValueInit(void);
 extern void ConsentCacheInit(void);
 extern void ConsentMappingInit(void);

@@ -102,7 +102,7 @@ COMMENT ON VIEW personalize._person_table IS
 	'tables that hold a person''s data: policies are made from this list';
 CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
 	('purpose', 'definitions'), ('purpose_default', 'definitions'), ('purpose_role', 'definitions'),
-	('consent_mapping', 'definitions'), ('event_type', 'definitions'), ('event_alias', 'definitions'),
+	('consent_mapping', 'definitions'), ('event_type', 'definitions'), ('event_alias', 'definitions'), ('refused_id', 'definitions'),
 	('signal', 'definitions'), ('signal_state', 'definitions'), ('neighbour_parameter', 'definitions'),
 	('retention_policy', 'definitions'), ('_shipped', 'what security_check() compares with'),
 	('item', 'the catalogue'), ('item_sync', 'the catalogue'),

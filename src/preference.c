@@ -24,6 +24,7 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "personalize.h"
+#include "refused_id.h"
 #include "restriction.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
@@ -230,6 +231,7 @@ personalize_set_preference(PG_FUNCTION_ARGS)
 	PreferenceSubject subject;
 	bool		hidden;
 
+	RefusedIdCheckPerson(userId);
 	PreventCommandIfReadOnly("set_preference()");
 	PreventCommandIfParallelMode("set_preference()");
 	GetName(fcinfo, &subject, &hidden);

@@ -312,7 +312,7 @@ BEGIN
 			SELECT coalesce(jsonb_agg(jsonb_build_object('rejected_at', r.rejected_at, 'source', r.source, 'reason', r.reason,
 				'purposes', personalize._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')
 			FROM personalize.rejected_event r
-			WHERE r.user_key = user_key OR r.payload ->> 'user_id' = user_id),
+			WHERE r.user_key = user_key OR personalize.user_key(r.payload ->> 'user_id') = user_key),
 		'profile', (
 			SELECT jsonb_build_object('first_seen', p.first_seen, 'last_seen', p.last_seen, 'events', p.events,
 				'purposes', personalize._purpose_names(p.mask),

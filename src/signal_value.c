@@ -13,19 +13,17 @@
 
 #include <math.h>
 
-#include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "feature_value.h"
 #include "fmgr.h"
 #include "key.h"
-#include "mb/pg_wchar.h"
 #include "signal_internal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(personalize_price_band);
 
@@ -206,24 +204,11 @@ CountText(Evaluation *evaluation, const char *text, int length)
 		CountHash(evaluation, FeatureValueHash(KeyFromBytes(text, length)), text, length);
 }
 
-/* Count the words of a text: what stands between ASCII spaces and punctuation, in lower case. */
+/* Count a word. */
 static void
-CountWords(Evaluation *evaluation, const char *text, int length)
+CountWord(void *evaluation, const char *word, int length)
 {
-	char	   *lower = str_tolower(text, pg_mbcliplen(text, length, SIGNAL_MAX_VALUE_BYTES),
-									DEFAULT_COLLATION_OID);
-	char	   *start = lower;
-
-	for (char *p = lower;; p++)
-	{
-		if (IS_HIGHBIT_SET(*p) || isalnum((unsigned char) *p))
-			continue;
-		CountText(evaluation, start, p - start);
-		start = p + 1;
-		if (*p == '\0')
-			break;
-	}
-	pfree(lower);
+	CountText(evaluation, word, length);
 }
 
 /* Count a JSON scalar. */
@@ -234,7 +219,8 @@ CountScalar(Evaluation *evaluation, const JsonbValue *value)
 	{
 		case jbvString:
 			if (evaluation->signal->path.words)
-				CountWords(evaluation, value->val.string.val, value->val.string.len);
+				WordsEach(value->val.string.val, value->val.string.len, SIGNAL_MAX_VALUE_BYTES,
+						  CountWord, evaluation);
 			else
 				CountText(evaluation, value->val.string.val, value->val.string.len);
 			break;

@@ -151,6 +151,7 @@ static const StateTable stateTables[] = {
 	{"purpose_default", PLAIN("purpose_default")},
 	{"purpose_role", PLAIN("purpose_role")},
 	{"consent_mapping", PLAIN("consent_mapping")},
+	{"refused_id", PLAIN("refused_id")},
 	{"event_type",
 		"SELECT to_jsonb(t) - 'event' FROM personalize.event_type t"},
 	{"event_alias",

@@ -14,9 +14,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_track);
+PG_FUNCTION_INFO_V1(personalize_try_track);
 PG_FUNCTION_INFO_V1(personalize_ingest);
 PG_FUNCTION_INFO_V1(personalize_import_events);
 
@@ -89,34 +89,52 @@ StatusLabel(FunctionCallInfo fcinfo, IngestStatus status)
 						   CStringGetDatum(labels[status]));
 }
 
-/* track(user_id, event, item_id, properties, ts, session_id, request_id, message_id, consent). */
-Datum
-personalize_track(PG_FUNCTION_ARGS)
+/* Take in the event that the arguments describe, except its properties. */
+static Datum
+TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bool raise)
 {
-	IngestBatch *batch = IngestBegin("track", false);
-	IngestMessage message = {.rowNumber = 1};
 	IngestCounts counts;
 	int			status = 0;
 
-	message.userId = ArgumentString(fcinfo, 0);
-	message.event = ArgumentString(fcinfo, 1);
-	message.itemId = ArgumentString(fcinfo, 2);
-	message.hasProperties = !PG_ARGISNULL(3);
-	message.properties = PG_GETARG_DATUM(3);
-	message.hasTs = !PG_ARGISNULL(4);
-	message.ts = message.hasTs ? PG_GETARG_TIMESTAMPTZ(4) : 0;
-	message.sessionId = ArgumentString(fcinfo, 5);
-	message.requestId = ArgumentString(fcinfo, 6);
-	message.messageId = ArgumentString(fcinfo, 7);
-	message.speaks = !PG_ARGISNULL(8);
-	if (message.speaks)
-		message.spoken = IngestPurposes(batch, PG_GETARG_ARRAYTYPE_P(8));
-	IngestAdd(batch, &message);
-	IngestFlush(batch, true);
+	message->rowNumber = 1;
+	message->userId = ArgumentString(fcinfo, 0);
+	message->event = ArgumentString(fcinfo, 1);
+	message->itemId = ArgumentString(fcinfo, 2);
+	if (!PG_ARGISNULL(4))
+		IngestSetTs(message, PG_GETARG_DATUM(4));
+	message->sessionId = ArgumentString(fcinfo, 5);
+	message->requestId = ArgumentString(fcinfo, 6);
+	message->messageId = ArgumentString(fcinfo, 7);
+	message->speaks = !PG_ARGISNULL(8);
+	if (message->speaks)
+		message->spoken = IngestPurposes(batch, PG_GETARG_ARRAYTYPE_P(8));
+	IngestAdd(batch, message);
+	IngestFlush(batch, raise);
 	counts = IngestEnd(batch);
 	while (counts.of[status] == 0)
 		status++;
 	PG_RETURN_OID(StatusLabel(fcinfo, status));
+}
+
+/* track(user_id, event, item_id, properties, ts, session_id, request_id, message_id, consent). */
+Datum
+personalize_track(PG_FUNCTION_ARGS)
+{
+	IngestMessage message = {.hasProperties = !PG_ARGISNULL(3), .properties = PG_GETARG_DATUM(3)};
+
+	return TrackOne(fcinfo, IngestBegin("track", false), &message, true);
+}
+
+/* try_track(...): the same, but what is not acceptable is kept, and nothing raised. */
+Datum
+personalize_try_track(PG_FUNCTION_ARGS)
+{
+	IngestBatch *batch = IngestBegin("try_track", false);
+	IngestMessage message = {0};
+
+	if (!PG_ARGISNULL(3))
+		IngestSetProperties(&message, PG_GETARG_DATUM(3));
+	return TrackOne(fcinfo, batch, &message, false);
 }
 
 /* Read one column of a call. */
@@ -193,12 +211,10 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 		message.sessionId = ElementString(&columns[COLUMN_SESSION_IDS], row);
 		message.requestId = ElementString(&columns[COLUMN_REQUEST_IDS], row);
 		message.messageId = ElementString(&columns[COLUMN_MESSAGE_IDS], row);
-		message.hasTs = columns[COLUMN_TS].given && !columns[COLUMN_TS].nulls[row];
-		if (message.hasTs)
-			message.ts = DatumGetTimestampTz(columns[COLUMN_TS].values[row]);
-		message.hasProperties = columns[COLUMN_PROPERTIES].given && !columns[COLUMN_PROPERTIES].nulls[row];
-		if (message.hasProperties)
-			message.properties = columns[COLUMN_PROPERTIES].values[row];
+		if (columns[COLUMN_TS].given && !columns[COLUMN_TS].nulls[row])
+			IngestSetTs(&message, columns[COLUMN_TS].values[row]);
+		if (columns[COLUMN_PROPERTIES].given && !columns[COLUMN_PROPERTIES].nulls[row])
+			IngestSetProperties(&message, columns[COLUMN_PROPERTIES].values[row]);
 		message.speaks = consent.data != NULL;
 		if (message.speaks)
 			message.spoken = IngestPurposeList(batch, consent.data, consent.length);

@@ -8,17 +8,15 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "event_json.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "ingest.h"
-#include "mb/pg_wchar.h"
-#include "pgtime.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_track_many);
+PG_FUNCTION_INFO_V1(personalize_track_many_text);
 
 /* The most messages that are written at once. */
 #define FLUSH_MESSAGES 10000
@@ -37,67 +35,25 @@ ReadString(IngestMessage *message, JsonbContainer *object, const char *name, Ing
 {
 	JsonbValue	value;
 
-	if (!GetField(object, name, &value))
-		return;
-	if (value.type == jbvString)
-		*string = (IngestString)
-	{
-		value.val.string.val, value.val.string.len
-	};
-	else if (value.type == jbvNumeric)
-	{
-		string->data = numeric_normalize(value.val.numeric);
-		string->length = strlen(string->data);
-	}
-	else
+	if (GetField(object, name, &value) && !IngestGetScalar(&value, string))
 		message->malformed = psprintf("%s is neither a string nor a number", name);
 }
 
-/*
- * Read a time as in ISO 8601 without raising; false if the string is none.
- * Names of zones are not taken: an unknown one would raise.
- */
-static bool
-ParseTs(const char *string, int length, TimestampTz *ts)
-{
-	char		buffer[MAXDATELEN + 1];
-	char		work[MAXDATELEN + MAXDATEFIELDS];
-	char	   *fields[MAXDATEFIELDS];
-	int			types[MAXDATEFIELDS];
-	int			fieldCount;
-	int			kind;
-	int			zone;
-	fsec_t		fraction;
-	struct pg_tm tm;
-
-	if (length > MAXDATELEN)
-		return false;
-	memcpy(buffer, string, length);
-	buffer[length] = '\0';
-	return strspn(buffer, "0123456789TtZz+-:. ") == length &&
-		ParseDateTime(buffer, work, sizeof(work), fields, types,
-						 MAXDATEFIELDS, &fieldCount) == 0 &&
-		CompatDecodeDateTime(fields, types, fieldCount, &kind, &tm, &fraction, &zone) == 0 &&
-		kind == DTK_DATE && tm2timestamp(&tm, fraction, &zone, ts) == 0;
-}
-
-/* Read the event's time, named ts or timestamp. */
+/* Read the event's time, named ts or timestamp: a string, or a number. */
 static void
 ReadTs(IngestMessage *message, JsonbContainer *object)
 {
 	JsonbValue	value;
+	IngestString string;
 
 	if (!GetField(object, "ts", &value) && !GetField(object, "timestamp", &value))
 		return;
-	if (value.type != jbvString)
-		message->malformed = "ts is not a string";
-	else if (ParseTs(value.val.string.val, value.val.string.len, &message->ts))
+	if (!IngestGetScalar(&value, &string))
+		message->malformed = "ts is neither a string nor a number";
+	else if (EventTimeRead(string.data, string.length, &message->ts))
 		message->hasTs = true;
 	else
-		message->malformed = psprintf("ts \"%.*s\" is not a point in time",
-									  pg_mbcliplen(value.val.string.val, value.val.string.len,
-												   MAXDATELEN),
-									  value.val.string.val);
+		message->unreadTs = string;
 }
 
 /*
@@ -132,20 +88,12 @@ ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	}
 }
 
-/* Read one element of the array. */
+/* Read the members of an object. */
 static void
-ReadMessage(IngestBatch *batch, IngestMessage *message, JsonbValue *element)
+ReadObject(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 {
-	JsonbContainer *object;
 	JsonbValue	value;
 
-	message->original = element;
-	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-	{
-		message->malformed = "the element is not a JSON object";
-		return;
-	}
-	object = element->val.binary.data;
 	ReadString(message, object, "user_id", &message->userId);
 	ReadString(message, object, "event", &message->event);
 	ReadString(message, object, "item_id", &message->itemId);
@@ -169,35 +117,123 @@ ReadMessage(IngestBatch *batch, IngestMessage *message, JsonbValue *element)
 	}
 }
 
-/* track_many(events) → (accepted, duplicate, suppressed, rejected). */
-Datum
-personalize_track_many(PG_FUNCTION_ARGS)
+/* Add a message to the batch, which is written when it is full. */
+static void
+AddMessage(IngestBatch *batch, const IngestMessage *message)
 {
-	Jsonb	   *events;
-	IngestBatch *batch;
-	int			count;
+	IngestAdd(batch, message);
+	if (message->rowNumber % FLUSH_MESSAGES == 0)
+		IngestFlush(batch, false);
+}
 
+/* Read one element of the array. */
+static void
+AddElement(IngestBatch *batch, int64 number, JsonbValue *element)
+{
+	IngestMessage message = {.rowNumber = number, .original = element};
+
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		message.malformed = "the element is not a JSON object";
+	else
+		ReadObject(batch, &message, element->val.binary.data);
+	AddMessage(batch, &message);
+}
+
+/* Read one message that is a text. */
+static void
+AddText(IngestBatch *batch, int64 number, IngestString text)
+{
+	char	   *reason;
+	Jsonb	   *json = EventJsonRead(text, &reason);
+	IngestMessage message = {.rowNumber = number, .originalText = text};
+	JsonbValue *element = palloc(sizeof(JsonbValue));
+
+	if (json != NULL)
+	{
+		if (!JB_ROOT_IS_SCALAR(json) || !JsonbExtractScalar(&json->root, element))
+			JsonbToJsonbValue(json, element);
+		AddElement(batch, number, element);
+		return;
+	}
+	message.malformed = reason;
+	/* whose it is decides what may be kept of it, and who can have it erased */
+	(void) EventJsonFind(text, "user_id", &message.userId);
+	AddMessage(batch, &message);
+}
+
+/* Write what is left, and answer. */
+static Datum
+Finish(FunctionCallInfo fcinfo, IngestBatch *batch)
+{
+	IngestFlush(batch, false);
+	return IngestCountsDatum(fcinfo, IngestEnd(batch));
+}
+
+/* Take in a jsonb array. */
+static Datum
+TrackArray(FunctionCallInfo fcinfo, Jsonb *events)
+{
+	IngestBatch *batch = IngestBegin("track_many", false);
+	int			count = JB_ROOT_COUNT(events);
+
+	for (int i = 0; i < count; i++)
+		AddElement(batch, i + 1, getIthJsonbValueFromContainer(&events->root, i));
+	return Finish(fcinfo, batch);
+}
+
+/* Raise if there are no events to take in. */
+static void
+CheckGiven(FunctionCallInfo fcinfo)
+{
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("events must not be null")));
+}
+
+/* track_many(jsonb) → (accepted, duplicate, suppressed, rejected). */
+Datum
+personalize_track_many(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *events;
+
+	CheckGiven(fcinfo);
 	events = PG_GETARG_JSONB_P(0);
 	if (!JB_ROOT_IS_ARRAY(events) || JB_ROOT_IS_SCALAR(events))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("events is not a JSON array"),
 				 errhint("Give an array of objects, also for one event.")));
-	count = JB_ROOT_COUNT(events);
-	batch = IngestBegin("track_many", false);
-	for (int i = 0; i < count; i++)
-	{
-		IngestMessage message = {.rowNumber = i + 1};
+	return TrackArray(fcinfo, events);
+}
 
-		ReadMessage(batch, &message, getIthJsonbValueFromContainer(&events->root, i));
-		IngestAdd(batch, &message);
-		if ((i + 1) % FLUSH_MESSAGES == 0)
-			IngestFlush(batch, false);
-	}
-	IngestFlush(batch, false);
-	return IngestCountsDatum(fcinfo, IngestEnd(batch));
+/*
+ * track_many(text) → (accepted, duplicate, suppressed, rejected).  Usually the
+ * whole is good and read at once.
+ */
+Datum
+personalize_track_many_text(PG_FUNCTION_ARGS)
+{
+	text	   *events;
+	IngestString whole;
+	IngestString message;
+	IngestBatch *batch;
+	EventJsonList list;
+	Jsonb	   *json;
+	char	   *reason;
+	int64		number = 0;
+
+	CheckGiven(fcinfo);
+	events = PG_GETARG_TEXT_PP(0);
+	whole = (IngestString) {VARDATA_ANY(events), VARSIZE_ANY_EXHDR(events)};
+	json = EventJsonRead(whole, &reason);
+	if (json != NULL && JB_ROOT_IS_ARRAY(json) && !JB_ROOT_IS_SCALAR(json))
+		return TrackArray(fcinfo, json);
+	batch = IngestBegin("track_many", false);
+	if (json != NULL)
+		AddText(batch, 1, whole);
+	else
+		for (EventJsonListBegin(&list, whole); EventJsonListNext(&list, &message);)
+			AddText(batch, ++number, message);
+	return Finish(fcinfo, batch);
 }
