@@ -340,7 +340,7 @@ ReadState(ConsentState *state, int32 all, Snapshot snapshot)
 int32
 ConsentMaskOf(int64 userKey)
 {
-	ConsentPurposes *purposes = ConsentReadPurposes(GetActiveSnapshot());
+	ConsentPurposes *purposes = ConsentPurposesNow();
 	ConsentState state = {.userKey = userKey};
 
 	ReadState(&state, purposes->all, GetActiveSnapshot());

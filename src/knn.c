@@ -403,29 +403,52 @@ KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results)
 	return count;
 }
 
-/* The postings of the table. */
-typedef struct TableSource
+/* The neighbours under a snapshot. */
+struct Knn
 {
-	KeyedTable *postings;
 	Snapshot	snapshot;
-} TableSource;
+	KeyedTable *postings;
+	int64		sessionCount;
+	KnnParams	params;
+};
+
+/* Open them. */
+Knn *
+KnnOpen(Snapshot snapshot)
+{
+	Knn		   *knn = palloc(sizeof(Knn));
+
+	knn->snapshot = snapshot;
+	knn->sessionCount = SessionIndexTotal(snapshot);
+	KnnParamsCurrent(&knn->params, snapshot);
+	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+	return knn;
+}
+
+/* Close them. */
+void
+KnnClose(Knn *knn)
+{
+	KeyedClose(knn->postings);
+	pfree(knn);
+}
 
 /* Go to an item's newest chunk. */
 static void
 TableSeek(void *state, int64 itemKey)
 {
-	TableSource *source = state;
+	Knn		   *knn = state;
 	Datum		key = Int64GetDatum(itemKey);
 
-	KeyedSeek(source->postings, source->snapshot, 1, &key, BTEqualStrategyNumber);
+	KeyedSeek(knn->postings, knn->snapshot, 1, &key, BTEqualStrategyNumber);
 }
 
 /* Copy the next chunk, as the buffer is left with the row. */
 static bool
 TableNext(void *state, KnnChunk *chunk)
 {
-	TableSource *source = state;
-	TupleTableSlot *slot = KeyedNext(source->postings, BackwardScanDirection);
+	Knn		   *knn = state;
+	TupleTableSlot *slot = KeyedNext(knn->postings, BackwardScanDirection);
 	bool		isNull;
 	bytea	   *data;
 	uint8	   *copy;
@@ -442,25 +465,14 @@ TableNext(void *state, KnnChunk *chunk)
 
 /* Score what fits next to the items of the query. */
 int
-KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results)
+KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
-	TableSource table;
-	KnnSource	source = {.state = &table,.seek = TableSeek,.next = TableNext};
+	KnnSource	source = {.state = knn,.sessionCount = knn->sessionCount,.seek = TableSeek,.next = TableNext};
 	KnnQuery	complete = *query;
-	KnnParams	params;
-	int			count;
 
 	if (query->params == NULL)
-	{
-		KnnParamsCurrent(&params, snapshot);
-		complete.params = &params;
-	}
+		complete.params = &knn->params;
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);
-	source.sessionCount = SessionIndexTotal(snapshot);
-	table.snapshot = snapshot;
-	table.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
-	count = KnnScoreFrom(&source, &complete, *results);
-	KeyedClose(table.postings);
-	return count;
+	return KnnScoreFrom(&source, &complete, *results);
 }

@@ -41,6 +41,8 @@ _PG_init(void)
 	PreferenceInit();
 	ErasureCandidateInit();
 	ErasureStatusInit();
+	SourcesInit();
+	RecommendInit();
 	EngineInit();
 	UtilityInit();
 	WorkerInit();

@@ -28,6 +28,8 @@ extern void UtilityInit(void);
 extern void WorkerInit(void);
 extern void ItemStatInit(void);
 extern void EngineInit(void);
+extern void SourcesInit(void);
+extern void RecommendInit(void);
 extern void ErasureCandidateInit(void);
 extern void ErasureStatusInit(void);
 
