@@ -19,9 +19,9 @@ void
 _PG_init(void)
 {
 	ClockInit();
+	PassInit();
 	CounterInit();
 	PolicyInit();
-	PolicyGuardInit();
 	PolicyExplainInit();
 	EventTypeInit();
 	EventCacheInit();

@@ -17,7 +17,7 @@ extern void IngestStatInit(void);
 extern void InboxInit(void);
 extern void NeighbourInit(void);
 extern void PolicyExplainInit(void);
-extern void PolicyGuardInit(void);
+extern void PassInit(void);
 extern void PolicyInit(void);
 extern void ProcessorInit(void);
 extern void ProfileReadInit(void);
