@@ -10,7 +10,6 @@
 #include "clock.h"
 
 #include "fmgr.h"
-#include "personalize.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"

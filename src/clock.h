@@ -12,4 +12,7 @@
 /* The clock's time, or what a test says. */
 extern TimestampTz ClockNow(void);
 
+/* Called once when the library is loaded. */
+extern void ClockInit(void);
+
 #endif

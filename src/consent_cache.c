@@ -27,7 +27,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "port/atomics.h"
 #include "relation.h"
 #include "shard.h"

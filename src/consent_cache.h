@@ -34,4 +34,7 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  */
 extern void ConsentCacheNoteChange(int64 userKey);
 
+/* Called once when the library is loaded. */
+extern void ConsentCacheInit(void);
+
 #endif

@@ -40,4 +40,7 @@ extern bool ConsentSourceIsKnown(const char *name);
 /* Point in time of the tenths of seconds in TC strings. */
 extern TimestampTz ConsentTcfTime(uint64 deciseconds);
 
+/* Called once when the library is loaded. */
+extern void ConsentSourceInit(void);
+
 #endif

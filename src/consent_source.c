@@ -13,7 +13,6 @@
 
 #include "gpp.h"
 #include "json_build.h"
-#include "personalize.h"
 #include "tcf.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"

@@ -29,7 +29,6 @@
 #include "funcapi.h"
 #include "lock.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "storage/procarray.h"

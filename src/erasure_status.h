@@ -33,4 +33,7 @@ extern List *ErasureWalBlockers(XLogRecPtr lsn);
 /* Files of pg_wal that may hold what was written before lsn and at; *oldest is a copy of a name. */
 extern int	ErasureOldWal(XLogRecPtr lsn, TimestampTz at, char **oldest);
 
+/* Called once when the library is loaded. */
+extern void ErasureStatusInit(void);
+
 #endif

@@ -111,4 +111,7 @@ extern int	EventTypeLookup(const char *name, int length, bool create);
 /* Name of an event type, palloc'd; NULL if unknown. */
 extern char *EventTypeName(int16 event);
 
+/* Called once when the library is loaded. */
+extern void EventTypeInit(void);
+
 #endif

@@ -33,4 +33,7 @@ typedef enum IngestReason
 /* Add to the counts of this database. */
 extern void IngestStatAdd(const int64 *counts);
 
+/* Called once when the library is loaded. */
+extern void IngestStatInit(void);
+
 #endif

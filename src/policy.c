@@ -29,7 +29,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pass.h"
-#include "personalize.h"
 #include "port/pg_bitutils.h"
 #include "relation.h"
 #include "utils/acl.h"

@@ -37,4 +37,8 @@ extern bool PolicyIsSilent(void);
 /* Close a partition, a table of event's days, to direct access; SPI is connected. */
 extern void PolicyClosePartition(const char *qualifiedName);
 
+/* Called once when the library is loaded. */
+extern void PolicyExplainInit(void);
+extern void PolicyInit(void);
+
 #endif

@@ -27,7 +27,6 @@
 #include "compat.h"
 #include "erasure_scrub.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "relation.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"

@@ -32,4 +32,7 @@ extern void LauncherInit(void);
  */
 extern long MaintenanceRun(void);
 
+/* Called once when the library is loaded. */
+extern void WorkerInit(void);
+
 #endif
