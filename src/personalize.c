@@ -12,6 +12,7 @@
 #include "counter.h"
 #include "engine.h"
 #include "erasure_candidate.h"
+#include "erasure_scrub.h"
 #include "erasure_status.h"
 #include "event.h"
 #include "event_cache.h"
@@ -21,6 +22,7 @@
 #include "ingest.h"
 #include "ingest_stat.h"
 #include "item_stat.h"
+#include "maintenance.h"
 #include "neighbour.h"
 #include "pass.h"
 #include "policy.h"
@@ -65,6 +67,8 @@ _PG_init(void)
 	PreferenceInit();
 	ErasureCandidateInit();
 	ErasureStatusInit();
+	MaintenanceInit();
+	ErasureScrubInit();
 	SourcesInit();
 	RecommendInit();
 	EngineInit();

@@ -25,13 +25,13 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
-#include "erasure_scrub.h"
 #include "miscadmin.h"
 #include "relation.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 #include "worker_slot.h"
+#include "worker_task.h"
 
 static ProcessUtility_hook_type previousHook = NULL;
 
@@ -155,7 +155,7 @@ HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
 		if (OidIsValid(database))
 		{
 			WorkerSlotHold(database);
-			ErasureScrubStop(database);
+			WorkerTasksLeave(database);
 		}
 	}
 	(previousHook ? previousHook : standard_ProcessUtility)

@@ -45,6 +45,7 @@
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 #include "worker_slot.h"
+#include "worker_task.h"
 
 /* Longest pause after failures, in milliseconds. */
 #define MAX_PAUSE 60000
@@ -304,7 +305,7 @@ RunMaintenance(Worker *worker)
 	doing = DOING_TASK;
 	PG_TRY();
 	{
-		long		pause = MaintenanceRun();
+		long		pause = WorkerTasksRun();
 
 		memset(task, 0, sizeof(Task));
 		task->dueAt = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
