@@ -188,5 +188,7 @@ SELECT item_id FROM personalize.trending(1000) WHERE item_id LIKE 'returned%';
 SELECT item_id FROM personalize._popular p, unnest(p.items) AS u (item_key) JOIN personalize.item USING (item_key) WHERE item_id LIKE 'returned%';
 
 -- calls are counted
-SELECT engine, calls > 0 AS called, new_user > 0 AS new_user, because_viewed > 0 AS because_viewed FROM personalize.stat_engine ORDER BY engine;
+SELECT engine, bool_or(value > 0) FILTER (WHERE measure = 'calls') AS called, bool_or(value > 0) FILTER (WHERE measure = 'new_user') AS new_user,
+	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine GROUP BY engine ORDER BY engine;
+SELECT string_agg(measure, ' ' ORDER BY measure) FROM personalize.stat_engine WHERE engine = 'recommend';
 DROP FUNCTION roll;

@@ -11,7 +11,6 @@
 
 #include "compat.h"
 #include "fmgr.h"
-#include "personalize.h"
 #include "portability/instr_time.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"

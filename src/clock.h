@@ -21,4 +21,7 @@ extern TimestampTz ClockSteady(void);
 /* The clock's time at a steady time. */
 extern TimestampTz ClockAtSteady(TimestampTz steady);
 
+/* Called once when the library is loaded. */
+extern void ClockInit(void);
+
 #endif

@@ -7,17 +7,10 @@
 
 #include "postgres.h"
 
+#include "consent_cache.h"
 #include "datatype/timestamp.h"
+#include "purpose.h"
 #include "utils/snapshot.h"
-
-/* Bits of the seeded purposes; purpose.bit. */
-#define CONSENT_ANALYTICS		1
-#define CONSENT_PERSONALIZATION	2
-#define CONSENT_RECOMMENDATIONS	4
-#define CONSENT_MARKETING		8
-
-/* The most purposes there can be. */
-#define CONSENT_MAX_PURPOSES	31
 
 /* Columns of subject, in order; src/consent.sql. */
 typedef enum SubjectColumn
@@ -30,41 +23,6 @@ typedef enum SubjectColumn
 	SUBJECT_RESTRICTED
 } SubjectColumn;
 #define SUBJECT_COLUMNS 6
-
-/* The purpose catalogue as a snapshot sees it. */
-typedef struct ConsentPurposes
-{
-	int32		all;			/* bits of every purpose */
-	int32		allowed;		/* bits allowed when nobody has spoken */
-	char	   *names[CONSENT_MAX_PURPOSES];	/* by bit; NULL: none */
-} ConsentPurposes;
-
-/* What is known of one person. */
-typedef struct ConsentState
-{
-	int64		userKey;
-	int32		granted;		/* purposes the ledger allows */
-	int32		decided;		/* purposes the ledger has spoken about */
-	bool		hasSubject;		/* has a row in subject */
-	bool		hasLedger;		/* the ledger was asked and knows the person */
-	bool		forgotten;		/* was forgotten, and has not come back by a grant */
-	TimestampTz since;			/* came back then: nothing before counts; else DT_NOBEGIN */
-} ConsentState;
-
-/* Read the purpose catalogue. */
-extern ConsentPurposes *ConsentReadPurposes(Snapshot snapshot);
-
-/* The purpose catalogue as it is now, remembered until it changes. */
-extern ConsentPurposes *ConsentPurposesNow(void);
-
-/* Bit of a purpose's name; 0 if there is none. */
-extern int32 ConsentPurposeBit(const ConsentPurposes *purposes, const char *name, int length);
-
-/*
- * Bits of the purposes in a list written as text: a, b or "a","b", with or without
- * the braces of a text[] or the brackets of JSON; a name nobody knows adds none.
- */
-extern int32 ConsentPurposeList(const ConsentPurposes *purposes, const char *list, int length);
 
 /*
  * Fill in the states of people.  Who has no row in subject, or one that does not
@@ -84,9 +42,6 @@ ConsentAllowed(const ConsentState *state, const ConsentPurposes *purposes)
 
 /* The purposes a person allows now, under the active snapshot. */
 extern int32 ConsentMaskOf(int64 userKey);
-
-/* Names of the purposes in a mask, comma separated, palloc'd. */
-extern char *ConsentFormatMask(int32 mask, const ConsentPurposes *purposes);
 
 /*
  * Called on withdrawal, in its transaction, with the person's stripe locked

@@ -26,11 +26,10 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "event.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "port/atomics.h"
 #include "relation.h"
+#include "shard.h"
 #include "shared_memory.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -69,7 +68,7 @@ InitChanges(void *memory)
 {
 	ChangeCounter *counters = memory;
 
-	for (int i = 0; i < EVENT_SHARDS; i++)
+	for (int i = 0; i < SHARD_COUNT; i++)
 		pg_atomic_init_u64(&counters[i].transactionId, 0);
 }
 
@@ -116,7 +115,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 	{
 		if (set[i].userKey != state->userKey || set[i].xmin == 0)
 			continue;
-		if (pg_atomic_read_u64(&changes[EventShard(state->userKey)].transactionId) >= set[i].xmin)
+		if (pg_atomic_read_u64(&changes[ShardOfKey(state->userKey)].transactionId) >= set[i].xmin)
 			return false;
 		state->granted = set[i].granted;
 		state->decided = set[i].decided;
@@ -163,7 +162,7 @@ ConsentCacheNoteChange(int64 userKey)
 
 	if (changes == NULL)
 		return;
-	counter = &changes[EventShard(userKey)].transactionId;
+	counter = &changes[ShardOfKey(userKey)].transactionId;
 	known = pg_atomic_read_u64(counter);
 	while (known < transactionId &&
 		   !pg_atomic_compare_exchange_u64(counter, &known, transactionId))
@@ -175,6 +174,6 @@ void
 ConsentCacheInit(void)
 {
 	RelationWatch(ForgetAll);
-	SharedMemoryRegister("personalize consent changes", EVENT_SHARDS * sizeof(ChangeCounter),
+	SharedMemoryRegister("personalize consent changes", SHARD_COUNT * sizeof(ChangeCounter),
 						 (void **) &changes, InitChanges);
 }

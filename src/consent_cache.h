@@ -7,7 +7,20 @@
 
 #include "postgres.h"
 
-#include "consent.h"
+#include "datatype/timestamp.h"
+#include "utils/snapshot.h"
+
+/* What is known of one person. */
+typedef struct ConsentState
+{
+	int64		userKey;
+	int32		granted;		/* purposes the ledger allows */
+	int32		decided;		/* purposes the ledger has spoken about */
+	bool		hasSubject;		/* has a row in subject */
+	bool		hasLedger;		/* the ledger was asked and knows the person */
+	bool		forgotten;		/* was forgotten, and has not come back by a grant */
+	TimestampTz since;			/* came back then: nothing before counts; else DT_NOBEGIN */
+} ConsentState;
 
 /* Fill in the state of a person if it is remembered and still holds under the snapshot. */
 extern bool ConsentCacheFind(ConsentState *state, Snapshot snapshot);
@@ -20,5 +33,8 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  * before subject or consent_ledger is written, with the person's stripe locked.
  */
 extern void ConsentCacheNoteChange(int64 userKey);
+
+/* Called once when the library is loaded. */
+extern void ConsentCacheInit(void);
 
 #endif

@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "compat.h"
 #include "consent_cache.h"
-#include "event.h"
 #include "fmgr.h"
 #include "key.h"
 #include "lock.h"
@@ -19,6 +18,7 @@
 #include "port/pg_bitutils.h"
 #include "purge_lock.h"
 #include "refused_id.h"
+#include "shard.h"
 #include "spi_util.h"
 #include "tombstone.h"
 #include "utils/builtins.h"
@@ -98,55 +98,6 @@ RunPurges(const PurgeList *list, int64 userKey, int32 bits)
 		list->purges[i] (userKey, bits);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
-}
-
-/* The bits of named purposes; raises for a name that is not in the catalogue. */
-int32
-ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purposes)
-{
-	Datum	   *names;
-	bool	   *nulls;
-	int			count;
-	int32		mask = 0;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		text	   *name;
-		int32		bit;
-
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("purposes must not contain null")));
-		name = DatumGetTextPP(names[i]);
-		bit = ConsentPurposeBit(purposes, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-		if (bit == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("purpose \"%s\" does not exist", text_to_cstring(name)),
-					 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
-		mask |= bit;
-	}
-	if (mask == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("no purpose is given"),
-				 errhint("Purposes are: %s.", ConsentFormatMask(purposes->all, purposes))));
-	return mask;
-}
-
-/* A mask as an array of names. */
-Datum
-ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes)
-{
-	Datum		names[CONSENT_MAX_PURPOSES];
-	int			count = 0;
-
-	for (int bit = 0; bit < CONSENT_MAX_PURPOSES; bit++)
-		if ((mask & (1 << bit)) && purposes->names[bit])
-			names[count++] = CStringGetTextDatum(purposes->names[bit]);
-	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
@@ -340,7 +291,7 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	CheckPurposesGiven(fcinfo, "purposes", purposes);
 	decision.purposes = ConsentGetPurposes(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	GetEffectiveAt(fcinfo, 5, &decision);
-	StripeLock(EventShard(decision.userKey), false);
+	StripeLock(ShardOfKey(decision.userKey), false);
 	return Grant(&decision, purposes);
 }
 
@@ -348,10 +299,10 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 static void
 LockForWithdrawal(int64 userKey, const char *function)
 {
-	bool		stripes[EVENT_SHARDS] = {false};
+	bool		stripes[SHARD_COUNT] = {false};
 
 	PurgeCheckReadCommitted(function);
-	stripes[EventShard(userKey)] = true;
+	stripes[ShardOfKey(userKey)] = true;
 	PurgeLockStripes(stripes, "consent is not withdrawn");
 }
 
@@ -452,7 +403,7 @@ personalize_record_choice(PG_FUNCTION_ARGS)
 	if (declined.purposes != 0)
 		LockForWithdrawal(declined.userKey, "record_choice()");
 	else
-		StripeLock(EventShard(accepted.userKey), false);
+		StripeLock(ShardOfKey(accepted.userKey), false);
 	if (accepted.purposes != 0)
 		allowed = Grant(&accepted, purposes);
 	if (declined.purposes != 0)
@@ -469,12 +420,12 @@ ConsentFoldSubjects(const bool *shards)
 {
 	static SPIPlanPtr plan;
 	Oid			types[] = {INT2ARRAYOID};
-	Datum		chosen[EVENT_SHARDS];
+	Datum		chosen[SHARD_COUNT];
 	Datum		values[1];
 	int			count = 0;
 	SpiUtilScope scope;
 
-	for (int shard = 0; shard < EVENT_SHARDS; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		if (shards[shard])
 			chosen[count++] = Int16GetDatum(shard);
 	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));

@@ -7,7 +7,6 @@
 
 #include "consent.h"
 #include "datatype/timestamp.h"
-#include "utils/array.h"
 
 /* A decision of a person, to be written to the ledger. */
 typedef struct ConsentDecision
@@ -35,12 +34,6 @@ typedef struct ConsentOutcome
 	TimestampTz sinceBefore[CONSENT_MAX_PURPOSES];
 	TimestampTz since[CONSENT_MAX_PURPOSES];	/* DT_NOEND: it is refused */
 } ConsentOutcome;
-
-/* The bits of named purposes; raises for a name that is not in the catalogue. */
-extern int32 ConsentGetPurposes(ArrayType *array, const ConsentPurposes *purposes);
-
-/* A mask as an array of names. */
-extern Datum ConsentMaskToArray(int32 mask, const ConsentPurposes *purposes);
 
 /*
  * Lock the person's row in subject, making it if needed, append a decision to the

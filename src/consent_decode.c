@@ -19,6 +19,7 @@
 #include "consent_mapping.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "json_build.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -156,14 +157,14 @@ FormatVerdicts(const Verdict *verdicts, const ConsentPurposes *purposes, Datum *
 			continue;
 		if (allowed)
 			names[count++] = CStringGetTextDatum(purposes->names[bit]);
-		ConsentPushKey(&state, purposes->names[bit]);
+		JsonPushKey(&state, purposes->names[bit]);
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		ConsentPushBool(&state, "allowed", allowed);
-		ConsentPushString(&state, "reason", verdict->reason ? verdict->reason : "not_mentioned");
+		JsonPushBool(&state, "allowed", allowed);
+		JsonPushString(&state, "reason", verdict->reason ? verdict->reason : "not_mentioned");
 		if (verdict->source)
-			ConsentPushString(&state, "source", verdict->source);
+			JsonPushString(&state, "source", verdict->source);
 		if (verdict->detail)
-			ConsentPushString(&state, "detail", verdict->detail);
+			JsonPushString(&state, "detail", verdict->detail);
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	values[0] = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));

@@ -40,10 +40,7 @@ extern bool ConsentSourceIsKnown(const char *name);
 /* Point in time of the tenths of seconds in TC strings. */
 extern TimestampTz ConsentTcfTime(uint64 deciseconds);
 
-/* Append to the JSON object being built. */
-extern void ConsentPushKey(JsonbParseState **state, const char *key);
-extern void ConsentPushString(JsonbParseState **state, const char *key, const char *value);
-extern void ConsentPushNumber(JsonbParseState **state, const char *key, int64 value);
-extern void ConsentPushBool(JsonbParseState **state, const char *key, bool value);
+/* Called once when the library is loaded. */
+extern void ConsentSourceInit(void);
 
 #endif

@@ -16,7 +16,6 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "port/pg_bitutils.h"
 #include "relation.h"
 #include "utils/array.h"

@@ -47,4 +47,7 @@ extern bool ConsentMappingHas(const ConsentMapping *mapping, const char *source,
 /* Ask a row about a document. */
 extern ConsentFinding ConsentMappingAsk(const ConsentMappingRow *row, Jsonb *document);
 
+/* Called once when the library is loaded. */
+extern void ConsentMappingInit(void);
+
 #endif

@@ -12,7 +12,7 @@
 #include "consent_decode.h"
 
 #include "gpp.h"
-#include "personalize.h"
+#include "json_build.h"
 #include "tcf.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -69,51 +69,6 @@ ConsentSourceInit(void)
 							&personalize_tcf_vendor_id,
 							0, 0, TCF_MAX_VENDOR,
 							PGC_SUSET, 0, NULL, NULL, NULL);
-}
-
-/* Append a key to the JSON object being built. */
-void
-ConsentPushKey(JsonbParseState **state, const char *key)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, key);
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-}
-
-/* Append a string. */
-void
-ConsentPushString(JsonbParseState **state, const char *key, const char *string)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
-	ConsentPushKey(state, key);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-/* Append a whole number. */
-void
-ConsentPushNumber(JsonbParseState **state, const char *key, int64 number)
-{
-	JsonbValue	value = {.type = jbvNumeric};
-
-	value.val.numeric = int64_to_numeric(number);
-	ConsentPushKey(state, key);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-/* Append a boolean. */
-void
-ConsentPushBool(JsonbParseState **state, const char *key, bool boolean)
-{
-	JsonbValue	value = {.type = jbvBool};
-
-	value.val.boolean = boolean;
-	ConsentPushKey(state, key);
-	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 /* Point in time of the tenths of seconds in TC strings. */
@@ -271,14 +226,14 @@ BuildTcfDocument(const TcfString *tcf)
 	for (int i = 0; i < TCF_PURPOSES; i++)
 	{
 		snprintf(key, sizeof(key), "%d", i + 1);
-		ConsentPushString(&state, pstrdup(key), AnswerWord(answers[i]));
+		JsonPushString(&state, pstrdup(key), AnswerWord(answers[i]));
 	}
 	for (int i = 0; i < tcf->customCount; i++)
 	{
 		uint64		bit = UINT64CONST(1) << i;
 
 		snprintf(key, sizeof(key), "custom_%d", i + 1);
-		ConsentPushString(&state, pstrdup(key),
+		JsonPushString(&state, pstrdup(key),
 						  AnswerWord((tcf->customConsent & bit) ? TCF_CONSENTED :
 									 (tcf->customInterest & bit) ? TCF_LEGITIMATE_INTEREST : TCF_DENIED));
 	}
@@ -369,9 +324,9 @@ AddUsNational(Decoding *decoding, const GppSection *text)
 		return;
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	ConsentPushString(&state, "sale", UseWord(&section, GPP_SALE));
-	ConsentPushString(&state, "sharing", UseWord(&section, GPP_SHARING));
-	ConsentPushString(&state, "targeted_advertising", UseWord(&section, GPP_TARGETED_ADVERTISING));
+	JsonPushString(&state, "sale", UseWord(&section, GPP_SALE));
+	JsonPushString(&state, "sharing", UseWord(&section, GPP_SHARING));
+	JsonPushString(&state, "targeted_advertising", UseWord(&section, GPP_TARGETED_ADVERTISING));
 	AddSource(decoding, usNationalSource)->document =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -533,9 +488,9 @@ AddConsentMode(Decoding *decoding, const JsonbValue *value)
 	for (int i = 0; i < lengthof(parameters); i++)
 	{
 		if (update && GetMember(update, parameters[i], &member))
-			ConsentPushString(&state, parameters[i], ParameterWord(&member, granted));
+			JsonPushString(&state, parameters[i], ParameterWord(&member, granted));
 		else if (defaults && GetMember(defaults, parameters[i], &member))
-			ConsentPushString(&state, parameters[i], ParameterWord(&member, "implicit"));
+			JsonPushString(&state, parameters[i], ParameterWord(&member, "implicit"));
 	}
 	AddSource(decoding, consentModeSource)->document =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
@@ -561,7 +516,7 @@ AddGpc(Decoding *decoding, const JsonbValue *value)
 		return;
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	ConsentPushString(&state, "gpc", on ? "opted_out" : "not_opted_out");
+	JsonPushString(&state, "gpc", on ? "opted_out" : "not_opted_out");
 	source = AddSource(decoding, gpcSource);
 	source->document = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	source->onlyRefuses = true;

@@ -12,6 +12,7 @@
 #include "consent_decode.h"
 #include "fmgr.h"
 #include "gpp.h"
+#include "json_build.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "tcf.h"
@@ -28,7 +29,7 @@ PushNumbers(JsonbParseState **state, const char *key, const int *numbers, int co
 {
 	JsonbValue	value = {.type = jbvNumeric};
 
-	ConsentPushKey(state, key);
+	JsonPushKey(state, key);
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < count; i++)
 	{
@@ -60,7 +61,7 @@ PushTime(JsonbParseState **state, const char *key, uint64 deciseconds)
 	char	   *string = palloc(MAXDATELEN + 1);
 
 	JsonEncodeDateTime(string, TimestampTzGetDatum(time), TIMESTAMPTZOID, &zone);
-	ConsentPushString(state, key, string);
+	JsonPushString(state, key, string);
 }
 
 /* The vendors of a list as "1-4,7"; as short as the list, unlike an array of them. */
@@ -96,11 +97,11 @@ PushVendors(JsonbParseState **state, const char *key, const TcfVendors *vendors)
 {
 	if (!vendors->present)
 		return;
-	ConsentPushKey(state, key);
+	JsonPushKey(state, key);
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	ConsentPushNumber(state, "max", vendors->max);
-	ConsentPushBool(state, "range_encoded", vendors->isRange);
-	ConsentPushString(state, "ids", FormatVendors(vendors));
+	JsonPushNumber(state, "max", vendors->max);
+	JsonPushBool(state, "range_encoded", vendors->isRange);
+	JsonPushString(state, "ids", FormatVendors(vendors));
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
@@ -110,7 +111,7 @@ PushRestrictions(JsonbParseState **state, const TcfString *tcf)
 {
 	BitReader	reader = tcf->restrictions;
 
-	ConsentPushKey(state, "pub_restrictions");
+	JsonPushKey(state, "pub_restrictions");
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < tcf->restrictionCount; i++)
 	{
@@ -118,9 +119,9 @@ PushRestrictions(JsonbParseState **state, const TcfString *tcf)
 
 		TcfNextRestriction(&reader, &restriction);
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-		ConsentPushNumber(state, "purpose", restriction.purpose);
-		ConsentPushNumber(state, "type", restriction.type);
-		ConsentPushString(state, "ids", FormatVendors(&restriction.vendors));
+		JsonPushNumber(state, "purpose", restriction.purpose);
+		JsonPushNumber(state, "type", restriction.type);
+		JsonPushString(state, "ids", FormatVendors(&restriction.vendors));
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
@@ -132,11 +133,11 @@ PushPublisher(JsonbParseState **state, const TcfString *tcf)
 {
 	if (!tcf->hasPublisher)
 		return;
-	ConsentPushKey(state, "publisher_tc");
+	JsonPushKey(state, "publisher_tc");
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	PushMask(state, "purposes_consent", tcf->publisherConsent);
 	PushMask(state, "purposes_li", tcf->publisherInterest);
-	ConsentPushNumber(state, "custom_purposes", tcf->customCount);
+	JsonPushNumber(state, "custom_purposes", tcf->customCount);
 	PushMask(state, "custom_consent", tcf->customConsent);
 	PushMask(state, "custom_li", tcf->customInterest);
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
@@ -152,27 +153,27 @@ PushTcf(JsonbParseState **state, const char *data, size_t length)
 
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	if (status != TCF_VALID)
-		ConsentPushString(state, "error", error);
+		JsonPushString(state, "error", error);
 	if (status == TCF_UNSUPPORTED)
-		ConsentPushNumber(state, "version", tcf.version);
+		JsonPushNumber(state, "version", tcf.version);
 	if (status == TCF_VALID)
 	{
-		ConsentPushNumber(state, "version", tcf.version);
+		JsonPushNumber(state, "version", tcf.version);
 		PushTime(state, "created", tcf.created);
 		PushTime(state, "last_updated", tcf.lastUpdated);
-		ConsentPushNumber(state, "cmp_id", tcf.cmpId);
-		ConsentPushNumber(state, "cmp_version", tcf.cmpVersion);
-		ConsentPushNumber(state, "consent_screen", tcf.consentScreen);
-		ConsentPushString(state, "lang", pstrdup(tcf.language));
-		ConsentPushNumber(state, "vendor_list_version", tcf.vendorListVersion);
-		ConsentPushNumber(state, "policy_version", tcf.policyVersion);
-		ConsentPushBool(state, "is_service_specific", tcf.serviceSpecific);
-		ConsentPushBool(state, "use_non_standard_texts", tcf.nonStandardTexts);
+		JsonPushNumber(state, "cmp_id", tcf.cmpId);
+		JsonPushNumber(state, "cmp_version", tcf.cmpVersion);
+		JsonPushNumber(state, "consent_screen", tcf.consentScreen);
+		JsonPushString(state, "lang", pstrdup(tcf.language));
+		JsonPushNumber(state, "vendor_list_version", tcf.vendorListVersion);
+		JsonPushNumber(state, "policy_version", tcf.policyVersion);
+		JsonPushBool(state, "is_service_specific", tcf.serviceSpecific);
+		JsonPushBool(state, "use_non_standard_texts", tcf.nonStandardTexts);
 		PushMask(state, "special_features", tcf.specialFeatures);
 		PushMask(state, "purposes_consent", tcf.purposesConsent);
 		PushMask(state, "purposes_li", tcf.purposesInterest);
-		ConsentPushBool(state, "purpose_one_treatment", tcf.purposeOneTreatment);
-		ConsentPushString(state, "publisher_cc", pstrdup(tcf.publisherCountry));
+		JsonPushBool(state, "purpose_one_treatment", tcf.purposeOneTreatment);
+		JsonPushString(state, "publisher_cc", pstrdup(tcf.publisherCountry));
 		PushVendors(state, "vendor_consent", &tcf.vendorConsent);
 		PushVendors(state, "vendor_li", &tcf.vendorInterest);
 		PushRestrictions(state, &tcf);
@@ -193,27 +194,27 @@ PushUsNational(JsonbParseState **state, const char *data, size_t length)
 
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	if (status != GPP_VALID)
-		ConsentPushString(state, "error", error);
+		JsonPushString(state, "error", error);
 	else
 	{
-		ConsentPushNumber(state, "Version", section.version);
-		ConsentPushNumber(state, "SharingNotice", section.sharingNotice);
-		ConsentPushNumber(state, "SaleOptOutNotice", section.optOutNotice[GPP_SALE]);
-		ConsentPushNumber(state, "SharingOptOutNotice", section.optOutNotice[GPP_SHARING]);
-		ConsentPushNumber(state, "TargetedAdvertisingOptOutNotice", section.optOutNotice[GPP_TARGETED_ADVERTISING]);
-		ConsentPushNumber(state, "SensitiveDataProcessingOptOutNotice", section.sensitiveOptOutNotice);
-		ConsentPushNumber(state, "SensitiveDataLimitUseNotice", section.sensitiveLimitNotice);
-		ConsentPushNumber(state, "SaleOptOut", section.optOut[GPP_SALE]);
-		ConsentPushNumber(state, "SharingOptOut", section.optOut[GPP_SHARING]);
-		ConsentPushNumber(state, "TargetedAdvertisingOptOut", section.optOut[GPP_TARGETED_ADVERTISING]);
+		JsonPushNumber(state, "Version", section.version);
+		JsonPushNumber(state, "SharingNotice", section.sharingNotice);
+		JsonPushNumber(state, "SaleOptOutNotice", section.optOutNotice[GPP_SALE]);
+		JsonPushNumber(state, "SharingOptOutNotice", section.optOutNotice[GPP_SHARING]);
+		JsonPushNumber(state, "TargetedAdvertisingOptOutNotice", section.optOutNotice[GPP_TARGETED_ADVERTISING]);
+		JsonPushNumber(state, "SensitiveDataProcessingOptOutNotice", section.sensitiveOptOutNotice);
+		JsonPushNumber(state, "SensitiveDataLimitUseNotice", section.sensitiveLimitNotice);
+		JsonPushNumber(state, "SaleOptOut", section.optOut[GPP_SALE]);
+		JsonPushNumber(state, "SharingOptOut", section.optOut[GPP_SHARING]);
+		JsonPushNumber(state, "TargetedAdvertisingOptOut", section.optOut[GPP_TARGETED_ADVERTISING]);
 		PushNumbers(state, "SensitiveDataProcessing", section.sensitive, section.sensitiveCount);
 		PushNumbers(state, "KnownChildSensitiveDataConsents", section.child, section.childCount);
-		ConsentPushNumber(state, "PersonalDataConsents", section.personalDataConsent);
-		ConsentPushNumber(state, "MspaCoveredTransaction", section.mspaCovered);
-		ConsentPushNumber(state, "MspaOptOutOptionMode", section.mspaOptOutOption);
-		ConsentPushNumber(state, "MspaServiceProviderMode", section.mspaServiceProvider);
+		JsonPushNumber(state, "PersonalDataConsents", section.personalDataConsent);
+		JsonPushNumber(state, "MspaCoveredTransaction", section.mspaCovered);
+		JsonPushNumber(state, "MspaOptOutOptionMode", section.mspaOptOutOption);
+		JsonPushNumber(state, "MspaServiceProviderMode", section.mspaServiceProvider);
 		if (section.hasGpc)
-			ConsentPushBool(state, "Gpc", section.gpc);
+			JsonPushBool(state, "Gpc", section.gpc);
 	}
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
@@ -222,7 +223,7 @@ PushUsNational(JsonbParseState **state, const char *data, size_t length)
 static void
 PushSections(JsonbParseState **state, const GppString *gpp)
 {
-	ConsentPushKey(state, "sections");
+	JsonPushKey(state, "sections");
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < gpp->sectionCount; i++)
 	{
@@ -230,13 +231,13 @@ PushSections(JsonbParseState **state, const GppString *gpp)
 		char	   *key = psprintf("%d", section->id);
 
 		if (section->id == GPP_TCF_EU || section->id == GPP_US_NATIONAL)
-			ConsentPushKey(state, key);
+			JsonPushKey(state, key);
 		if (section->id == GPP_TCF_EU)
 			(void) PushTcf(state, section->data, section->length);
 		else if (section->id == GPP_US_NATIONAL)
 			PushUsNational(state, section->data, section->length);
 		else
-			ConsentPushString(state, key, pnstrdup(section->data, section->length));
+			JsonPushString(state, key, pnstrdup(section->data, section->length));
 	}
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
@@ -266,8 +267,8 @@ personalize_decode_gpp(PG_FUNCTION_ARGS)
 		ids[i] = gpp.sections[i].id;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (status != GPP_VALID)
-		ConsentPushString(&state, "error", error);
-	ConsentPushNumber(&state, "version", gpp.version);
+		JsonPushString(&state, "error", error);
+	JsonPushNumber(&state, "version", gpp.version);
 	PushNumbers(&state, "section_ids", ids, gpp.sectionCount);
 	if (status == GPP_VALID)
 		PushSections(&state, &gpp);

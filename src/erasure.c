@@ -47,6 +47,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
+#include "uuid.h"
 
 PG_FUNCTION_INFO_V1(personalize_forget);
 PG_FUNCTION_INFO_V1(personalize_forget_many);
@@ -94,18 +95,6 @@ FormatCounts(const ErasurePerson *person)
 	return json.data;
 }
 
-/* A random uuid: version 4. */
-static void
-MakeReceipt(pg_uuid_t *receipt)
-{
-	if (!pg_strong_random(receipt->data, UUID_LEN))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
-	receipt->data[6] = (receipt->data[6] & 0x0f) | 0x40;
-	receipt->data[8] = (receipt->data[8] & 0x3f) | 0x80;
-}
-
 /* Set the tombstones. */
 static void
 SetTombstones(Erasure *erasure)
@@ -138,7 +127,7 @@ WriteReceipts(Erasure *erasure)
 		ErasurePerson *person = &erasure->people[i];
 		Datum		values[6];
 
-		MakeReceipt(&person->receipt);
+		person->receipt = *UuidRandom();
 		values[0] = UUIDPGetDatum(&person->receipt);
 		values[1] = Int64GetDatum(person->pseudonym);
 		values[2] = TimestampTzGetDatum(ClockNow());

@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "erasure_status.h"
+#include "erasure_blocker.h"
 
 #include <sys/stat.h>
 

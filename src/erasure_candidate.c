@@ -21,7 +21,6 @@
 #include "event_people.h"
 #include "key.h"
 #include "keyed.h"
-#include "personalize.h"
 #include "profile_delta.h"
 #include "spi_util.h"
 #include "stored_row.h"

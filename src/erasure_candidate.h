@@ -21,4 +21,7 @@ extern void ErasureCandidatesAddEvent(ErasureCandidates *candidates, const Event
 extern void ErasureCandidatesAddSession(ErasureCandidates *candidates, const Session *session);
 extern int64 ErasureCandidatesEnd(ErasureCandidates *candidates);
 
+/* Called once when the library is loaded. */
+extern void ErasureCandidateInit(void);
+
 #endif

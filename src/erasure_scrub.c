@@ -29,10 +29,11 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "background.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "erasure_blocker.h"
 #include "erasure_page.h"
-#include "erasure_status.h"
 #include "erasure_sweep.h"
 #include "lock.h"
 #include "miscadmin.h"
@@ -50,12 +51,16 @@
 #include "txid.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "worker_task.h"
+
+int			personalize_scrub_after = 24 * 60;
 
 /* So long it waits for old snapshots to end, and so often it vacuums a table again. */
 #define PATIENCE_MS 20000
@@ -424,21 +429,13 @@ ErasureScrubStart(void)
 	request.ownerId = RelationOwner();
 	request.after = GetTopTransactionIdIfAny();
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, "PersonalizeScrubMain");
-	snprintf(worker.bgw_name, BGW_MAXLEN, ERASURE_SCRUB_TYPE);
-	snprintf(worker.bgw_type, BGW_MAXLEN, ERASURE_SCRUB_TYPE);
-	memcpy(worker.bgw_extra, &request, sizeof(request));
+	BackgroundDescribe(&worker, "PersonalizeScrubMain", ERASURE_SCRUB_TYPE, &request, sizeof(request));
 	return RegisterDynamicBackgroundWorker(&worker, &handle);
 }
 
-/* Start the process if an erasure has been waiting for long. */
-void
-ErasureScrubStartIfDue(void)
+/* Start the process if an erasure has been waiting for longer than personalize.scrub_after. */
+static bool
+StartIfDue(void)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(personalize_scrub_after)};
@@ -448,11 +445,12 @@ ErasureScrubStartIfDue(void)
 					 " AND requested_at <= now() - $1 * interval '1 minute' LIMIT 1",
 					 1, types, values) > 0)
 		(void) ErasureScrubStart();
+	return false;
 }
 
 /* End the process where it works in this database. */
-void
-ErasureScrubStop(Oid database)
+static void
+Stop(Oid database)
 {
 	for (int i = 1; i <= pgstat_fetch_stat_numbackends(); i++)
 	{
@@ -465,4 +463,18 @@ ErasureScrubStop(Oid database)
 		if (type != NULL && strcmp(type, ERASURE_SCRUB_TYPE) == 0)
 			kill(backend->backendStatus.st_procpid, SIGTERM);
 	}
+}
+
+static const WorkerTask startTask = {"maintenance: looking for erasures to scrub", StartIfDue, 1};
+
+/* Called once when the library is loaded. */
+void
+ErasureScrubInit(void)
+{
+	DefineCustomIntVariable("personalize.scrub_after",
+							"How long an erasure waits until a worker scrubs the files; -1: until scrub_erased() is called.",
+							NULL, &personalize_scrub_after, 24 * 60, -1, 366 * 24 * 60,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	WorkerTaskRegister(&startTask);
+	WorkerTaskRegisterLeave(Stop);
 }

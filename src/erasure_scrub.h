@@ -22,10 +22,10 @@ extern bool ErasureScrubIsNeeded(void);
  */
 extern bool ErasureScrubStart(void);
 
-/* Start it if an erasure has been waiting for longer than personalize.scrub_after. */
-extern void ErasureScrubStartIfDue(void);
+/* A setting; see the README. */
+extern int	personalize_scrub_after;
 
-/* End it where it works in this database. */
-extern void ErasureScrubStop(Oid database);
+/* Called once when the library is loaded. */
+extern void ErasureScrubInit(void);
 
 #endif

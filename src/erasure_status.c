@@ -23,13 +23,13 @@
 #include "access/xlogrecovery.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "erasure_blocker.h"
 #include "erasure_scrub.h"
 #include "erasure_sweep.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lock.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "storage/procarray.h"
@@ -47,7 +47,6 @@ PG_FUNCTION_INFO_V1(personalize_erasure_status);
 PG_FUNCTION_INFO_V1(personalize_scrub_erased);
 
 int			personalize_backup_retention = -1;
-int			personalize_scrub_after = 24 * 60;
 
 /* What a row of erasure tells. */
 typedef struct Erasure
@@ -487,8 +486,4 @@ ErasureStatusInit(void)
 							   "Names (application_name) of the standbys that erasure_status() waits for, connected or not.",
 							   NULL, &personalize_expected_standbys, "",
 							   PGC_SUSET, GUC_LIST_INPUT, ErasureCheckStandbys, NULL, NULL);
-	DefineCustomIntVariable("personalize.scrub_after",
-							"How long an erasure waits until a worker scrubs the files; -1: until scrub_erased() is called.",
-							NULL, &personalize_scrub_after, 24 * 60, -1, 366 * 24 * 60,
-							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 }

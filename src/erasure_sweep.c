@@ -38,7 +38,6 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "partition.h"
-#include "personalize.h"
 #include "processor.h"
 #include "profile_delta.h"
 #include "relation.h"

@@ -68,14 +68,6 @@ struct EventScan
 	Buffer		buffer;
 };
 
-/* The shard (and lock stripe) a user's or item's key falls into. */
-int
-EventShard(int64 key)
-{
-	/* Fibonacci hashing: the high bits of a product with 2^64 / phi */
-	return (int) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 58);
-}
-
 /* Append a page to the runs, joining it to the last one if it follows. */
 static void
 AddBlock(EventScan *scan, BlockNumber block, int *capacity)

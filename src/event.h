@@ -9,6 +9,7 @@
 
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "shard.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 #include "utils/relcache.h"
@@ -37,8 +38,8 @@ typedef enum EventColumn
 /* Where user_key stands in a tuple's data: after three 8-byte columns. */
 #define EVENT_USER_KEY_OFFSET 24
 
-/* Users, and items, fall into this many shards and lock stripes. */
-#define EVENT_SHARDS 64
+#define EVENT_SHARDS SHARD_COUNT
+#define EventShard ShardOfKey
 
 /* Seeded event types that mean something to the code; event_type.event. */
 enum
@@ -114,13 +115,13 @@ extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber 
 /* True if the scan ended because of maxRead. */
 extern bool EventScanGaveUp(const EventScan *scan);
 
-/* The shard (and lock stripe) a user's or item's key falls into: 0..63. */
-extern int	EventShard(int64 key);
-
 /* Number of an event type by name or alias; registers a new name if create. -1: unknown. */
 extern int	EventTypeLookup(const char *name, int length, bool create);
 
 /* Name of an event type, palloc'd; NULL if unknown. */
 extern char *EventTypeName(int16 event);
+
+/* Called once when the library is loaded. */
+extern void EventTypeInit(void);
 
 #endif

@@ -21,7 +21,6 @@
 #include "access/htup_details.h"
 #include "access/xlog.h"
 #include "compat.h"
-#include "personalize.h"
 #include "relation.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"

@@ -15,7 +15,6 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "lock.h"
 #include "relation.h"
 #include "spi_util.h"

@@ -26,7 +26,6 @@
 #include "key.h"
 #include "keyed.h"
 #include "lock.h"
-#include "personalize.h"
 #include "policy.h"
 #include "relation.h"
 #include "spi_util.h"

@@ -48,4 +48,7 @@ extern void FeatureValueRemember(uint64 featureKey, const char *text, int length
 /* The text of a signal's value; NULL if nobody knows it. */
 extern text *FeatureValueText(const Signal *signal, uint64 hash, Snapshot snapshot);
 
+/* Called once when the library is loaded. */
+extern void FeatureValueInit(void);
+
 #endif

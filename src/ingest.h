@@ -95,4 +95,7 @@ extern IngestCounts IngestEnd(IngestBatch *batch);
 /* Counts as the row that the batch functions return. */
 extern Datum IngestCountsDatum(FunctionCallInfo fcinfo, IngestCounts counts);
 
+/* Called once when the library is loaded. */
+extern void IngestInit(void);
+
 #endif

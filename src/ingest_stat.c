@@ -10,7 +10,6 @@
 #include "ingest_stat.h"
 
 #include "counter.h"
-#include "personalize.h"
 
 /* The counters' names: ingest, status and reason as stat_ingest shows them. */
 static const char *const counterNames[INGEST_REASON_COUNT] = {

@@ -47,4 +47,7 @@ extern const char *IngestReasonName(IngestReason reason);
 /* Add to the counts of this database. */
 extern void IngestStatAdd(const int64 *counts);
 
+/* Called once when the library is loaded. */
+extern void IngestStatInit(void);
+
 #endif

@@ -32,7 +32,6 @@
 #include "key.h"
 #include "keyed.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "popular.h"
 #include "processor.h"
 #include "processor_verify.h"

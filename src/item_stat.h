@@ -28,4 +28,7 @@ extern ItemStatUncount *ItemStatUncountBegin(const KeySet *people);
 extern bool ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row);
 extern void ItemStatUncountEnd(ItemStatUncount *uncount);
 
+/* Called once when the library is loaded. */
+extern void ItemStatInit(void);
+
 #endif

@@ -411,37 +411,60 @@ KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results)
 	return count;
 }
 
-/* The postings of the table. */
-typedef struct TableSource
+/* The neighbours under a snapshot. */
+struct Knn
 {
-	KeyedTable *postings;
 	Snapshot	snapshot;
+	KeyedTable *postings;
 	int64		sessions;
-} TableSource;
+	TimestampTz newest;			/* when the last thing happened that sessions know of */
+	KnnParams	params;
+};
+
+/* Open them. */
+Knn *
+KnnOpen(Snapshot snapshot)
+{
+	Knn		   *knn = palloc(sizeof(Knn));
+
+	knn->snapshot = snapshot;
+	knn->sessions = SessionIndexTotal(snapshot, &knn->newest);
+	KnnParamsCurrent(&knn->params, snapshot);
+	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+	return knn;
+}
+
+/* Close them. */
+void
+KnnClose(Knn *knn)
+{
+	KeyedClose(knn->postings);
+	pfree(knn);
+}
 
 /* Nothing needs to be done. */
 static int64
 TablePrepare(void *state, const int64 *items, int itemCount)
 {
-	return ((TableSource *) state)->sessions;
+	return ((Knn *) state)->sessions;
 }
 
 /* Go to an item's newest chunk. */
 static void
 TableSeek(void *state, int64 itemKey)
 {
-	TableSource *source = state;
+	Knn		   *knn = state;
 	Datum		key = Int64GetDatum(itemKey);
 
-	KeyedSeek(source->postings, source->snapshot, 1, &key, BTEqualStrategyNumber);
+	KeyedSeek(knn->postings, knn->snapshot, 1, &key, BTEqualStrategyNumber);
 }
 
 /* Copy the next chunk, as the buffer is left with the row. */
 static bool
 TableNext(void *state, KnnChunk *chunk)
 {
-	TableSource *source = state;
-	TupleTableSlot *slot = KeyedNext(source->postings, BackwardScanDirection);
+	Knn		   *knn = state;
+	TupleTableSlot *slot = KeyedNext(knn->postings, BackwardScanDirection);
 	bool		isNull;
 	bytea	   *data;
 	uint8	   *copy;
@@ -459,29 +482,17 @@ TableNext(void *state, KnnChunk *chunk)
 
 /* Score what fits next to the items of the query. */
 int
-KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results)
+KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
-	TableSource table;
-	KnnSource	source = {.state = &table,.prepare = TablePrepare,.seek = TableSeek,.next = TableNext};
-	TimestampTz newest;
+	KnnSource	source = {.state = knn,.prepare = TablePrepare,.seek = TableSeek,.next = TableNext};
 	KnnQuery	complete = *query;
-	KnnParams	params;
-	int			count;
 
 	if (query->params == NULL)
-	{
-		KnnParamsCurrent(&params, snapshot);
-		complete.params = &params;
-	}
+		complete.params = &knn->params;
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);
-	table.sessions = SessionIndexTotal(snapshot, &newest);
 	/* when everything had happened by then, the table says the same */
-	if (query->past && query->now < newest)
-		return KnnScoreFrom(SessionPastSource(query->now, snapshot), &complete, *results);
-	table.snapshot = snapshot;
-	table.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
-	count = KnnScoreFrom(&source, &complete, *results);
-	KeyedClose(table.postings);
-	return count;
+	if (query->past && query->now < knn->newest)
+		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot), &complete, *results);
+	return KnnScoreFrom(&source, &complete, *results);
 }

@@ -59,13 +59,17 @@ typedef struct KnnItem
 	int64		because;		/* the query item that contributed most */
 } KnnItem;
 
+/* The neighbours under a snapshot, which must stay registered or active. */
+typedef struct Knn Knn;
+extern Knn *KnnOpen(Snapshot snapshot);
+extern void KnnClose(Knn *knn);
+
 /*
  * Score; returns how many items, best first (ties by key), palloc'd in
- * *results.  Writes nothing, works on a standby; the snapshot must be
- * registered or active.  Neither consent nor availability of the items is
- * looked at: that is the engines' part.
+ * *results.  Writes nothing, works on a standby.  Neither consent nor availability
+ * of the items is looked at: that is the engines' part.
  */
-extern int	KnnScore(const KnnQuery *query, Snapshot snapshot, KnnItem **results);
+extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
 
 /* A chunk of an item's postings, in the format of posting.h. */
 typedef struct KnnChunk

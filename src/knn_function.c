@@ -126,6 +126,7 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	KnnQuery	query = {0};
 	KnnItem    *results;
+	Knn		   *knn;
 	int			count;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -138,7 +139,9 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	query.now = PG_ARGISNULL(2) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
 	query.past = query.now < GetCurrentTransactionStartTimestamp();
 	query.allowLast = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
-	count = KnnScore(&query, GetActiveSnapshot(), &results);
+	knn = KnnOpen(GetActiveSnapshot());
+	count = KnnScore(knn, &query, &results);
+	KnnClose(knn);
 	for (int i = 0; i < count; i++)
 	{
 		Datum		values[3] = {

@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "background.h"
 #include "catalog/pg_database.h"
 #include "clock.h"
 #include "miscadmin.h"
@@ -294,18 +295,11 @@ StartWorker(Launcher *launcher, Database *database, int number)
 	if (slot < 0)
 		return WorkerSlotIsHeld(database->oid);
 	start.owner = launcher->owner;
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	BackgroundDescribe(&worker, "WorkerMain", "personalize worker", &start, sizeof(start));
 	worker.bgw_main_arg = Int32GetDatum(slot);
 	worker.bgw_notify_pid = MyProcPid;
-	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, "WorkerMain");
-	snprintf(worker.bgw_type, BGW_MAXLEN, "personalize worker");
 	snprintf(worker.bgw_name, BGW_MAXLEN, "personalize worker %d of %s",
 			 number, NameStr(database->name));
-	memcpy(worker.bgw_extra, &start, sizeof(start));
 
 	oldContext = MemoryContextSwitchTo(launcher->context);
 	registered = RegisterDynamicBackgroundWorker(&worker, &launcher->handles[slot]);
@@ -567,13 +561,7 @@ LauncherInit(void)
 
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	BackgroundDescribe(&worker, "LauncherMain", "personalize launcher", NULL, 0);
 	worker.bgw_restart_time = 5;
-	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, "LauncherMain");
-	snprintf(worker.bgw_name, BGW_MAXLEN, "personalize launcher");
-	snprintf(worker.bgw_type, BGW_MAXLEN, "personalize launcher");
 	RegisterBackgroundWorker(&worker);
 }

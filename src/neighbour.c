@@ -20,7 +20,6 @@
 #include "consent.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "posting.h"
 #include "processor.h"
 #include "restriction.h"

@@ -47,4 +47,7 @@ extern SessionIndexLosses NeighbourErase(const KeySet *people, NeighbourErased e
 extern int	NeighbourShard(const EventRow *row);
 extern bool *NeighbourEventTypes(void);
 
+/* Called once when the library is loaded. */
+extern void NeighbourInit(void);
+
 #endif

@@ -23,13 +23,13 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "background.h"
 #include "catalog/pg_type.h"
 #include "clock.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "personalize.h"
 #include "policy.h"
 #include "postmaster/bgworker.h"
 #include "relation.h"
@@ -216,17 +216,8 @@ MakeElsewhere(int32 firstDay, int32 dayCount)
 	request.firstDay = firstDay;
 	request.dayCount = dayCount;
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	BackgroundDescribe(&worker, "PersonalizePartitionMain", "personalize partition maker", &request, sizeof(request));
 	worker.bgw_notify_pid = MyProcPid;
-	snprintf(worker.bgw_library_name, BGW_MAXLEN, "personalize");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, "PersonalizePartitionMain");
-	snprintf(worker.bgw_name, BGW_MAXLEN, "personalize partition maker");
-	snprintf(worker.bgw_type, BGW_MAXLEN, "personalize partition maker");
-	memcpy(worker.bgw_extra, &request, sizeof(request));
-
 	return RegisterDynamicBackgroundWorker(&worker, &handle) &&
 		WaitForBackgroundWorkerShutdown(handle) == BGWH_STOPPED;
 }

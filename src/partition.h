@@ -59,4 +59,7 @@ extern int	PartitionCloseDays(int64 allSeenBelow, int most);
 /* Bring the BRIN indexes of open days up to date. */
 extern void PartitionSummarize(void);
 
+/* Called once when the library is loaded. */
+extern void PartitionInit(void);
+
 #endif

@@ -29,7 +29,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "personalize.h"
+#include "pass.h"
 #include "port/pg_bitutils.h"
 #include "relation.h"
 #include "utils/acl.h"
@@ -328,20 +328,20 @@ PolicyBits(text *argument)
 	char		request[PURPOSE_NAME_LENGTH + 1];
 	Size		length;
 
-	if (argument == NULL && PolicyIsInternal())
+	if (argument == NULL && PassIsUp())
 		return POLICY_EVERYTHING;
 	/* a transaction that holds its locks already would hear of no change */
 	AcceptInvalidationMessages();
 	if (argument == NULL)
 		return Resolve(personalize_purpose ? personalize_purpose : "", &settingAnswer);
 	length = VARSIZE_ANY_EXHDR(argument);
-	if (length == 0 || length > PURPOSE_NAME_LENGTH || PolicyIsInternal())
+	if (length == 0 || length > PURPOSE_NAME_LENGTH || PassIsUp())
 	{
 		char	   *name = text_to_cstring(argument);
 		int32		bits;
 
 		/* an empty argument names no purpose, it does not leave the choice open */
-		bits = Decide(name, PolicyIsInternal() ? BOOTSTRAP_SUPERUSERID : GetUserId());
+		bits = Decide(name, PassIsUp() ? BOOTSTRAP_SUPERUSERID : GetUserId());
 		pfree(name);
 		return bits;
 	}

@@ -1,6 +1,6 @@
 /*
  * policy.h
- *		For which purpose somebody may read, and what our own code may pass.
+ *		For which purpose somebody may read.
  *
  * A request says which purpose: the reader's argument, else the setting
  * personalize.purpose.  Membership in the purpose's role is the authority, and
@@ -25,17 +25,6 @@ extern int32 PolicyPurpose(text *argument);
 /* The same, but such a role has POLICY_EVERYTHING. */
 extern int32 PolicyBits(text *argument);
 
-/*
- * Between these two the row policies let pass whatever this backend does.
- * SpiUtilBegin and SpiUtilEnd call them; the end of the (sub)transaction in
- * which PolicyEnter was called undoes it.  No code of a user's may run between.
- */
-extern void PolicyEnter(void);
-extern void PolicyLeave(void);
-
-/* True between PolicyEnter and PolicyLeave. */
-extern bool PolicyIsInternal(void);
-
 /* Grows whenever a purpose in force may have changed. */
 extern uint64 PolicyGeneration(void);
 
@@ -47,5 +36,9 @@ extern bool PolicyIsSilent(void);
 
 /* Close a partition, a table of event's days, to direct access; SPI is connected. */
 extern void PolicyClosePartition(const char *qualifiedName);
+
+/* Called once when the library is loaded. */
+extern void PolicyExplainInit(void);
+extern void PolicyInit(void);
 
 #endif

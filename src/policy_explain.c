@@ -18,7 +18,6 @@
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "personalize.h"
 #include "relation.h"
 #include "utils/acl.h"
 #include "utils/rel.h"

@@ -1,17 +1,9 @@
 /*
  * policy_guard.c
- *		What row policies call, and the pass of our own code.
+ *		What row policies call.
  *
- * Row security holds for the tables' owner too, and our SPI statements run as
- * that owner.  They pass because a flag of this backend is up, which only C code
- * can raise.  It is a depth: functions call each other.  An error in between
- * leaves it raised; the abort of the (sub)transaction lowers it to what it was
- * when that began.  It does not hold within a trigger that one of our statements
- * fires: that is somebody else's code, running as the owner.
- *
- * Parallel workers do not have the flag.  The plans of SpiUtilRun are never
- * parallel, and the functions that do nothing but ask for the flag are
- * PARALLEL RESTRICTED.
+ * Our own code passes (pass.c); the functions that do nothing but ask for the pass
+ * are PARALLEL RESTRICTED, as parallel workers do not have it.
  *
  * Functions that the policies call: _may_read(), when a statement is planned, so
  * that somebody who may not ask is told so even if no row would be looked at;
@@ -22,7 +14,6 @@
 
 #include "policy.h"
 
-#include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "compat.h"
 #include "consent.h"
@@ -31,13 +22,12 @@
 #include "nodes/makefuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
-#include "personalize.h"
+#include "pass.h"
 #include "relation.h"
 #include "restriction.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_may_read);
@@ -50,20 +40,6 @@ PG_FUNCTION_INFO_V1(personalize_closed);
 PG_FUNCTION_INFO_V1(personalize_may_read_support);
 PG_FUNCTION_INFO_V1(personalize_internal_support);
 
-/* How deep we were in our own code when a subtransaction began. */
-typedef struct SavedDepth
-{
-	SubTransactionId subtransaction;
-	int			depth;
-} SavedDepth;
-
-static int	depth = 0;
-static int *triggers = NULL;	/* by depth: how many triggers deep we were */
-static int	triggerCapacity = 0;
-static SavedDepth *saved = NULL;
-static int	savedCount = 0;
-static int	savedCapacity = 0;
-
 /* What a policy remembers for the time of a query. */
 typedef struct Reader
 {
@@ -72,86 +48,6 @@ typedef struct Reader
 	int32		bits;
 	int32		defaults;		/* purposes allowed by who has not spoken */
 } Reader;
-
-/* How many triggers deep this backend is. */
-static inline int
-TriggerDepth(void)
-{
-	return DatumGetInt32(pg_trigger_depth(NULL));
-}
-
-/* From here on the policies let this backend pass. */
-void
-PolicyEnter(void)
-{
-	if (depth == triggerCapacity)
-	{
-		int			capacity = Max(8, triggerCapacity * 2);
-
-		triggers = triggers ? repalloc(triggers, sizeof(int) * capacity) :
-			MemoryContextAlloc(TopMemoryContext, sizeof(int) * capacity);
-		triggerCapacity = capacity;
-	}
-	triggers[depth++] = TriggerDepth();
-}
-
-/* And from here on as before PolicyEnter. */
-void
-PolicyLeave(void)
-{
-	Assert(depth > 0);
-	depth--;
-}
-
-/* True between the two, but not in a trigger that our statement fired. */
-bool
-PolicyIsInternal(void)
-{
-	return depth > 0 && triggers[depth - 1] == TriggerDepth();
-}
-
-/* Note the depth at which a subtransaction begins; 0 goes without saying. */
-static void
-SaveDepth(SubTransactionId subtransaction)
-{
-	if (depth == 0)
-		return;
-	if (savedCount == savedCapacity)
-	{
-		savedCapacity = savedCapacity == 0 ? 8 : savedCapacity * 2;
-		saved = saved ? repalloc(saved, sizeof(SavedDepth) * savedCapacity) :
-			MemoryContextAlloc(TopMemoryContext, sizeof(SavedDepth) * savedCapacity);
-	}
-	saved[savedCount++] = (SavedDepth)
-	{
-		.subtransaction = subtransaction,.depth = depth
-	};
-}
-
-/* Subtransaction callback: an abort gives the depth back. */
-static void
-SubtransactionEnds(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	bool		known = savedCount > 0 && saved[savedCount - 1].subtransaction == mine;
-
-	if (event == SUBXACT_EVENT_START_SUB)
-		SaveDepth(mine);
-	else if (event == SUBXACT_EVENT_ABORT_SUB)
-		depth = known ? saved[savedCount - 1].depth : 0;
-	if (known && (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB))
-		savedCount--;
-}
-
-/* Transaction callback: nothing of ours runs outside one. */
-static void
-TransactionEnds(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
-		event == XACT_EVENT_PRE_PREPARE)
-		return;
-	depth = 0;
-	savedCount = 0;
-}
 
 /* The purposes that hold for who has not spoken. */
 static int32
@@ -267,7 +163,7 @@ personalize_may_read_support(PG_FUNCTION_ARGS)
 	if (!IsA(request, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
 	mayRead = PolicyBits(NULL) != 0;
-	if (!PolicyIsInternal())
+	if (!PassIsUp())
 		CheckTables(((SupportRequestSimplify *) request)->root);
 	PG_RETURN_POINTER(mayRead ? makeBoolConst(true, false) : NULL);
 }
@@ -278,7 +174,7 @@ personalize_readable(PG_FUNCTION_ARGS)
 {
 	const Reader *reader;
 
-	if (PolicyIsInternal())
+	if (PassIsUp())
 		PG_RETURN_BOOL(true);
 	reader = ReaderOf(fcinfo, false);
 	PG_RETURN_BOOL(reader->bits == POLICY_EVERYTHING ||
@@ -291,7 +187,7 @@ personalize_readable_unrestricted(PG_FUNCTION_ARGS)
 {
 	const Reader *reader;
 
-	if (PolicyIsInternal())
+	if (PassIsUp())
 		PG_RETURN_BOOL(true);
 	if (unlikely(fcinfo->flinfo->fn_extra == NULL))
 		RestrictionCheckCall(fcinfo->flinfo);
@@ -311,7 +207,7 @@ personalize_readable_decided(PG_FUNCTION_ARGS)
 	int32		granted = PG_GETARG_INT32(0);
 	int32		decided = PG_GETARG_INT32(1);
 
-	if (PolicyIsInternal())
+	if (PassIsUp())
 		PG_RETURN_BOOL(true);
 	reader = ReaderOf(fcinfo, true);
 	PG_RETURN_BOOL(reader->bits == POLICY_EVERYTHING ||
@@ -331,7 +227,7 @@ personalize_purpose_bits(PG_FUNCTION_ARGS)
 static bool
 CheckInternal(const char *table, bool writing)
 {
-	if (PolicyIsInternal() || PolicyBypasses(GetUserId()))
+	if (PassIsUp() || PolicyBypasses(GetUserId()))
 		return true;
 	if (!writing && PolicyIsSilent())
 		return false;
@@ -347,7 +243,7 @@ CheckInternal(const char *table, bool writing)
 static bool
 CheckClosed(void)
 {
-	if (PolicyIsInternal() || PolicyBypasses(GetUserId()))
+	if (PassIsUp() || PolicyBypasses(GetUserId()))
 		return true;
 	if (PolicyIsSilent())
 		return false;
@@ -364,7 +260,7 @@ personalize_internal(PG_FUNCTION_ARGS)
 {
 	char	   *table;
 
-	if (PolicyIsInternal())
+	if (PassIsUp())
 		PG_RETURN_BOOL(true);
 	table = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_BOOL(CheckInternal(table, PG_GETARG_BOOL(1)));
@@ -410,12 +306,4 @@ personalize_internal_support(PG_FUNCTION_ARGS)
 		}
 	}
 	PG_RETURN_POINTER(NULL);
-}
-
-/* Watch transactions. */
-void
-PolicyGuardInit(void)
-{
-	RegisterXactCallback(TransactionEnds, NULL);
-	RegisterSubXactCallback(SubtransactionEnds, NULL);
 }

@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
+#include "pass.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
@@ -111,7 +112,7 @@ personalize_close_partitions(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("_close_partitions must be called by an event trigger")));
 	/* our own code closes what it makes */
-	if (PolicyIsInternal() || !OidIsValid(event) ||
+	if (PassIsUp() || !OidIsValid(event) ||
 		!MayAddPartition(((EventTriggerData *) fcinfo->context)->parsetree))
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)

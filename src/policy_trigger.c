@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pass.h"
 #include "policy.h"
 #include "relation.h"
 
@@ -47,7 +48,7 @@ personalize_refuse_triggers(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("_refuse_triggers must be called by an event trigger")));
-	if (superuser() || PolicyIsInternal())
+	if (superuser() || PassIsUp())
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

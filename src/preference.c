@@ -23,7 +23,6 @@
 #include "keyed.h"
 #include "lock.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "refused_id.h"
 #include "restriction.h"
 #include "spi_util.h"

@@ -126,4 +126,7 @@ extern bool ProcessorErrorIsPassing(int sqlState);
 /* Tell where a batch has got, for pg_stat_activity. */
 extern void ProcessorReportPhase(const ProcessorMethods *methods, const char *phase);
 
+/* Called once when the library is loaded. */
+extern void ProcessorInit(void);
+
 #endif

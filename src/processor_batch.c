@@ -30,7 +30,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "personalize.h"
+#include "processor.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/array.h"

@@ -83,4 +83,8 @@ extern text *ProfileValueText(const ProfileView *view, const Signal *signal, uin
 extern void ProfileSpanArguments(FunctionCallInfo fcinfo, int period,
 								 TimestampTz *since, TimestampTz *until);
 
+/* Called once when the library is loaded. */
+extern void ProfileReadInit(void);
+extern void ProfileWriteInit(void);
+
 #endif

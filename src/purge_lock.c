@@ -62,7 +62,7 @@ LockAll(const bool *stripes, bool wait)
 		PurgeLock();
 	else if (!PurgeTryLock())
 		return false;
-	for (int stripe = 0; stripe < EVENT_SHARDS; stripe++)
+	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
 	{
 		if (!stripes[stripe])
 			continue;
@@ -117,14 +117,14 @@ DescribeHolders(const bool *stripes)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID, INT4OID, INT4OID, INT4OID, INT4OID};
-	Datum		chosen[EVENT_SHARDS];
+	Datum		chosen[SHARD_COUNT];
 	Datum		values[5];
 	int			count = 0;
 	StringInfoData holders;
 	bool		isNull;
 	SpiUtilScope scope;
 
-	for (int stripe = 0; stripe < EVENT_SHARDS; stripe++)
+	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
 		if (stripes[stripe])
 			chosen[count++] = Int64GetDatum(stripe);
 	values[0] = PointerGetDatum(construct_array(chosen, count, INT8OID, sizeof(int64),
@@ -207,7 +207,7 @@ NoteHolders(PurgeWait *wait, const bool *stripes, const char *notDone)
 
 /* Lock the chosen stripes exclusively. */
 void
-PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone)
+PurgeLockStripes(const bool stripes[SHARD_COUNT], const char *notDone)
 {
 	PurgeWait	wait = {.start = ClockSteady()};
 	ErrorContextCallback context = {error_context_stack, AddContext, &wait};

@@ -5,7 +5,7 @@
 #ifndef PERSONALIZE_PURGE_LOCK_H
 #define PERSONALIZE_PURGE_LOCK_H
 
-#include "event.h"
+#include "shard.h"
 
 /*
  * Lock the chosen stripes exclusively, to the end of the transaction: every event
@@ -13,7 +13,7 @@
  * them.  Waits until lock_timeout or, if there is none, 30 seconds are over;
  * the error then begins with notDone ("nobody was forgotten").
  */
-extern void PurgeLockStripes(const bool stripes[EVENT_SHARDS], const char *notDone);
+extern void PurgeLockStripes(const bool stripes[SHARD_COUNT], const char *notDone);
 
 /* Raise if statements of this transaction do not see what was committed before them. */
 extern void PurgeCheckReadCommitted(const char *function);

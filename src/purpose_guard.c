@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "purge_lock.h"
+#include "shard.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -37,7 +38,7 @@ FindUse(Datum name, Datum bit)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, INT2OID};
 	Datum		values[] = {name, bit};
-	bool		stripes[EVENT_SHARDS];
+	bool		stripes[SHARD_COUNT];
 	MemoryContext context = CurrentMemoryContext;
 	char	   *use = NULL;
 	bool		isNull;

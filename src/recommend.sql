@@ -71,39 +71,14 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_app, personalize_admin;
 
 CREATE VIEW personalize.stat_engine AS
-	SELECT e.engine,
-		max(c.value) FILTER (WHERE e.measure = 'calls') AS calls,
-		max(c.value) FILTER (WHERE e.measure = 'empty') AS empty,
-		max(c.value) FILTER (WHERE e.measure = 'stale') AS stale,
-		max(c.value) FILTER (WHERE e.measure = 'new_user') AS new_user,
-		max(c.value) FILTER (WHERE e.measure = 'no_consent') AS no_consent,
-		max(c.value) FILTER (WHERE e.measure = 'because_viewed') AS because_viewed,
-		max(c.value) FILTER (WHERE e.measure = 'viewed_before') AS viewed_before,
-		max(c.value) FILTER (WHERE e.measure = 'similar_to') AS similar_to,
-		max(c.value) FILTER (WHERE e.measure = 'bought_with') AS bought_with,
-		max(c.value) FILTER (WHERE e.measure = 'popular_in') AS popular_in,
-		max(c.value) FILTER (WHERE e.measure = 'trending') AS trending,
-		max(c.value) FILTER (WHERE e.measure = 'newest') AS newest,
-		max(c.value) FILTER (WHERE e.measure = 'candidate') AS candidate
-	FROM personalize._counters() c,
-		LATERAL (SELECT split_part(c.name, '.', 2) AS engine, split_part(c.name, '.', 3) AS measure) e
-	WHERE c.name LIKE 'engine.%'
-	GROUP BY e.engine;
+	SELECT pg_catalog.split_part(c.name, '.', 2) AS engine, pg_catalog.split_part(c.name, '.', 3) AS measure, c.value
+	FROM personalize._counters() c
+	WHERE pg_catalog.split_part(c.name, '.', 1) OPERATOR(pg_catalog.=) 'engine';
 COMMENT ON VIEW personalize.stat_engine IS
-	'calls of each engine since the server started (without shared_preload_libraries: of this session)';
-COMMENT ON COLUMN personalize.stat_engine.engine IS 'recommend, similar_items, trending or bought_together';
-COMMENT ON COLUMN personalize.stat_engine.calls IS 'answers given';
-COMMENT ON COLUMN personalize.stat_engine.empty IS 'of these without any item';
-COMMENT ON COLUMN personalize.stat_engine.stale IS 'of these without the person''s newest events: more than personalize.max_tail_events were waiting';
-COMMENT ON COLUMN personalize.stat_engine.new_user IS 'of these for somebody of whom nothing is known';
-COMMENT ON COLUMN personalize.stat_engine.no_consent IS 'of these for somebody who does not allow recommendations';
-COMMENT ON COLUMN personalize.stat_engine.because_viewed IS 'items returned for reason because_viewed';
-COMMENT ON COLUMN personalize.stat_engine.viewed_before IS 'items returned for reason viewed_before';
-COMMENT ON COLUMN personalize.stat_engine.similar_to IS 'items returned for reason similar_to';
-COMMENT ON COLUMN personalize.stat_engine.bought_with IS 'items returned for reason bought_with';
-COMMENT ON COLUMN personalize.stat_engine.popular_in IS 'items returned for reason popular_in';
-COMMENT ON COLUMN personalize.stat_engine.trending IS 'items returned for reason trending';
-COMMENT ON COLUMN personalize.stat_engine.newest IS 'items returned for reason newest';
-COMMENT ON COLUMN personalize.stat_engine.candidate IS 'items returned for reason candidate';
+	'what each engine has done since the server started (without shared_preload_libraries: in this session), one row a measure';
+COMMENT ON COLUMN personalize.stat_engine.engine IS 'the SQL function: recommend, similar_items, trending, bought_together';
+COMMENT ON COLUMN personalize.stat_engine.measure IS
+	'calls: answers given; of these empty: without an item, stale: without the person''s newest events, of which more than personalize.max_tail_events were waiting, new_user: nothing is known of the person, no_consent: recommendations are not allowed. A reason: items returned for it';
+COMMENT ON COLUMN personalize.stat_engine.value IS 'how often';
 GRANT SELECT ON personalize.stat_engine TO personalize_analyst, personalize_admin;
 

@@ -15,7 +15,6 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "key.h"
-#include "personalize.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/builtins.h"

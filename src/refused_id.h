@@ -18,4 +18,7 @@ extern void RefusedIdCheckPerson(const text *userId);
 /* What to do about it, for a hint. */
 #define REFUSED_ID_HINT "Such words stand where a program has no id; personalize.refused_id lists them and can be changed."
 
+/* Called once when the library is loaded. */
+extern void RefusedIdInit(void);
+
 #endif

@@ -21,6 +21,7 @@
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
 #include "parser/parsetree.h"
+#include "pass.h"
 #include "policy.h"
 #include "relation.h"
 #include "utils/lsyscache.h"
@@ -43,7 +44,7 @@ Refuse(void)
 static bool
 MayAskAnything(void)
 {
-	return PolicyIsInternal() || PolicyBypasses(GetUserId());
+	return PassIsUp() || PolicyBypasses(GetUserId());
 }
 
 /* The owner of a relation. */

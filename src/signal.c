@@ -19,7 +19,6 @@
 #include "common/int.h"
 #include "compat.h"
 #include "fmgr.h"
-#include "personalize.h"
 #include "relation.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"

@@ -140,4 +140,7 @@ extern bool SignalParseFactor(const char *string, SignalFactor *factor, char **p
 /* The band of a price as text in buffer (at least 64 bytes); false if it has none. */
 extern bool SignalPriceBand(Numeric price, char *buffer);
 
+/* Called once when the library is loaded. */
+extern void SignalInit(void);
+
 #endif

@@ -13,7 +13,7 @@
 #include "spi_util.h"
 
 #include "miscadmin.h"
-#include "policy.h"
+#include "pass.h"
 #include "relation.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
@@ -35,14 +35,14 @@ SpiUtilBegin(SpiUtilScope *scope)
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	PolicyEnter();
+	PassEnter();
 }
 
 /* Disconnect and become the caller again. */
 void
 SpiUtilEnd(SpiUtilScope *scope)
 {
-	PolicyLeave();
+	PassLeave();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(true, scope->gucLevel);

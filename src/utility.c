@@ -25,15 +25,14 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
-#include "erasure_scrub.h"
 #include "maintenance_job.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "relation.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 #include "worker_slot.h"
+#include "worker_task.h"
 
 static ProcessUtility_hook_type previousHook = NULL;
 
@@ -170,7 +169,7 @@ HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
 			if (LostName(statement->utilityStmt))
 				MaintenanceJobsLeft(database, LostName(statement->utilityStmt));
 			WorkerSlotHold(database);
-			ErasureScrubStop(database);
+			WorkerTasksLeave(database);
 		}
 	}
 	(previousHook ? previousHook : standard_ProcessUtility)

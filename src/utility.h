@@ -12,4 +12,7 @@
 /* The database a command needs for itself; InvalidOid if none. */
 extern Oid	UtilityDatabaseOf(Node *statement);
 
+/* Called once when the library is loaded. */
+extern void UtilityInit(void);
+
 #endif

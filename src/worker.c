@@ -35,7 +35,6 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "personalize.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -54,6 +53,7 @@
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 #include "worker_slot.h"
+#include "worker_task.h"
 
 /* Longest pause after failures, and while a lock is not to be had, in milliseconds. */
 #define MAX_PAUSE 60000
@@ -369,7 +369,7 @@ RunMaintenance(Worker *worker)
 	doing = DOING_TASK;
 	PG_TRY();
 	{
-		long		pause = MaintenanceRun();
+		long		pause = WorkerTasksRun();
 
 		memset(task, 0, sizeof(Task));
 		task->dueAt = TimestampTzPlusMilliseconds(ClockSteady(), pause);

@@ -28,10 +28,7 @@ typedef struct WorkerStart
 /* Registers the launcher; called by WorkerInit. */
 extern void LauncherInit(void);
 
-/*
- * What is due beside the batches, in transactions of its own; returns after how
- * many milliseconds to come back.
- */
-extern long MaintenanceRun(void);
+/* Called once when the library is loaded. */
+extern void WorkerInit(void);
 
 #endif

@@ -1,0 +1,11 @@
+/*
+ * inbox.h
+ *		The view inbox: events by INSERT and COPY.
+ */
+#ifndef PERSONALIZE_INBOX_H
+#define PERSONALIZE_INBOX_H
+
+/* Called once when the library is loaded. */
+extern void InboxInit(void);
+
+#endif
