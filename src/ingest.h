@@ -37,7 +37,6 @@ typedef struct IngestMessage
 	bool		surelyNew;		/* nobody else can know its message id */
 	bool		speaks;			/* says what it may be used for */
 	int32		spoken;			/* if so: these purposes */
-	JsonbContainer *items;		/* items beside properties, or NULL */
 	JsonbValue *original;		/* what was sent, if it was JSON */
 	const char *malformed;		/* why it cannot be read at all, or NULL */
 } IngestMessage;
@@ -82,9 +81,6 @@ extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length)
 
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
-
-/* Worth and place of an event, from what is said about it. */
-extern void IngestSetDetails(EventRow *row, JsonbContainer *properties);
 
 /* What became of the messages flushed so far; tells of rejected ones. */
 extern IngestCounts IngestEnd(IngestBatch *batch);

@@ -94,6 +94,9 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
+/* Why an id that may be left out is not usable; NULL if it is. */
+extern char *IngestCheckId(IngestString string, const char *name);
+
 /* Append a row of the message being added; the caller sets event and itemId. */
 extern PendingRow *IngestAddRow(IngestBatch *batch);
 
