@@ -80,9 +80,11 @@ SELECT personalize.track('ann', 'purchase', 1, '{"price": null, "quantity": "", 
 -- item prices
 SELECT text, personalize._item_number(text, 'price', 'x') IS NOT DISTINCT FROM number AS same FROM written WHERE number IS NOT NULL AND personalize._item_number(text, 'price', 'x') IS DISTINCT FROM number;
 SELECT * FROM personalize.upsert_items('[{"item_id": "p1", "price": "1.299,00"}, {"item_id": "p2", "price": 5}, {"item_id": "p3", "price": ""}]');
-SELECT * FROM personalize.upsert_items('[{"item_id": "p1", "price": "1,299"}]');
-SELECT * FROM personalize.upsert_items('[{"item_id": "p9", "price": "NaN"}]');
-SELECT * FROM personalize.upsert_items('[{"item_id": "p2", "price": true}]');
+SET client_min_messages = warning;
+\set VERBOSITY default
+SELECT * FROM personalize.upsert_items('[{"item_id": "p1", "price": "1,299"}, {"item_id": "p9", "price": "NaN"}, {"item_id": "p2", "price": true}, {"item_id": "p2", "price": 1e30}, {"item_id": "p2", "price": [5]}, {"item_id": "p4", "price": "4,50"}]');
+\set VERBOSITY terse
+SET client_min_messages = error;
 CREATE TABLE shop (id text PRIMARY KEY, price text, cost jsonb, worth float8);
 INSERT INTO shop VALUES ('s1', '1 299,50', '"89,90"', 0.1), ('s2', ' 5 ', '7', 2), ('s3', NULL, NULL, NULL);
 SELECT * FROM personalize.sync_items('shop');

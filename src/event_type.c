@@ -17,6 +17,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "lock.h"
 #include "miscadmin.h"
