@@ -47,6 +47,7 @@ SELECT personalize.grant_consent('ada', ARRAY['analytics', 'personalization', 'r
 SELECT count(personalize.track('ada', 'wave', i)) FROM generate_series(1, 2000) i;
 SELECT personalize.track('ada', 'smile', 1);
 SELECT personalize.track('ada', 'view_item', 1, '{"category": "Lighting"}');
+UPDATE personalize.event_type SET weight = 1 WHERE name = 'smile';
 DELETE FROM personalize.event_type WHERE name = 'wave';
 \c -
 SELECT signal, value, count FROM personalize.features('ada') WHERE value IN ('Lighting', 'Seats', '1', '2');
@@ -59,6 +60,7 @@ COMMIT;
 BEGIN;
 SELECT count(*) FROM personalize.features('ada');
 SELECT personalize.track('ada', 'nod', 2, '{"category": "Seats"}');
+UPDATE personalize.event_type SET weight = 1 WHERE name = 'nod';
 SELECT signal, value, count FROM personalize.features('ada') WHERE value IN ('Lighting', 'Seats', '1', '2');
 ROLLBACK;
 

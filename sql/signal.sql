@@ -74,7 +74,7 @@ VALUES ('lamp', 'Lighting', 'Lumen', 30, '{led,led,metal}'), ('bare', NULL, NULL
 SELECT personalize.track('ada', 'view_item', 'lamp', p)
 FROM unnest('{"{\"colour\": \"red\", \"price\": 101}",
 	"{\"colour\": [\"red\", \"blue\", \"red\", null, 7, true, {\"a\": 1}]}",
-	"{\"colour\": {\"not\": \"a scalar\"}, \"price\": \"expensive\", \"sale\": true}",
+	"{\"colour\": {\"not\": \"a scalar\"}, \"cost\": \"expensive\", \"sale\": true}",
 	"{\"colour\": 1.50, \"sale\": false, \"price\": 100}"}'::jsonb[]) AS p;
 SELECT personalize.track('ada', 'view_item', 'lamp', jsonb_build_object('colour', repeat('x', 257))),
 	personalize.track('ada', 'view_item', 'lamp', jsonb_build_object('colour', array_agg(n))),
@@ -82,7 +82,7 @@ SELECT personalize.track('ada', 'view_item', 'lamp', jsonb_build_object('colour'
 FROM generate_series(1000, 1100) AS n;
 SELECT personalize.track('ada', 'purchase', 'lamp', '{"colour": "red", "amount": 12.345678, "value": 250}'),
 	personalize.track('ada', 'purchase', 'bare', '{"category": "Gifts", "amount": 2}'),
-	personalize.track('ada', 'purchase', 'unknown', '{"category": "Gifts", "amount": "three"}');
+	personalize.track('ada', 'purchase', 'unknown', '{"category": "Gifts", "amount": null}');
 SELECT signal, value, count, sum FROM personalize.features('ada') WHERE signal <> 'colour' OR value !~ '^10\d\d$';
 SELECT count(*) AS at_most_32_values FROM personalize.features('ada') WHERE value ~ '^10\d\d$';
 CREATE TEMP TABLE before AS SELECT signal, value, count, sum, last_seen, complete_since, stale FROM personalize.features('ada');

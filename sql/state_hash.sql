@@ -10,7 +10,7 @@ CREATE FUNCTION pg_temp.hashes() RETURNS TABLE (name text, hash bytea) LANGUAGE 
 $$;
 CREATE TEMP TABLE event_in (number integer, body jsonb);
 INSERT INTO event_in
-	SELECT n, jsonb_build_object('user_id', 'u' || n % 3, 'event', (ARRAY['view_item', 'purchase', 'wave'])[1 + n % 3],
+	SELECT n, jsonb_build_object('user_id', 'u' || n % 3, 'event', (ARRAY['view_item', 'purchase', 'wave'])[1 + n / 2 % 3],
 		'item_id', 'i' || n % 5, 'session_id', 's' || n / 9, 'message_id', 'm' || n, 'ts', '2026-01-01 00:00+00'::timestamptz + n * interval '3 minutes',
 		'properties', jsonb_build_object('query', 'red shoes', 'value', 5),
 		'consent', '["analytics", "personalization", "recommendations"]'::jsonb)

@@ -44,13 +44,18 @@ typedef enum EventColumn
 /* Seeded event types that mean something to the code; event_type.event. */
 enum
 {
+	EVENT_TYPE_SEARCH = 1,
 	EVENT_TYPE_VIEW_ITEM_LIST = 2,
+	EVENT_TYPE_SELECT_ITEM = 3,
+	EVENT_TYPE_VIEW_ITEM = 4,
+	EVENT_TYPE_ADD_TO_WISHLIST = 5,
 	EVENT_TYPE_ADD_TO_CART = 6,
 	EVENT_TYPE_REMOVE_FROM_CART = 7,
 	EVENT_TYPE_BEGIN_CHECKOUT = 9,
 	EVENT_TYPE_PURCHASE = 10,
 	EVENT_TYPE_REFUND = 11,
-	EVENT_TYPE_VIEW_PROMOTION = 12
+	EVENT_TYPE_VIEW_PROMOTION = 12,
+	EVENT_TYPE_SELECT_PROMOTION = 13
 };
 
 /* One event.  value and properties live in the scan's row context until its next row. */
@@ -115,8 +120,14 @@ extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber 
 /* True if the scan ended because of maxRead. */
 extern bool EventScanGaveUp(const EventScan *scan);
 
-/* Number of an event type by name or alias; registers a new name if create. -1: unknown. */
-extern int	EventTypeLookup(const char *name, int length, bool create);
+/*
+ * Number of an event type by name or alias; -1: unknown, empty or too long.  A
+ * new name is registered by Meet, without a weight, and by Define, with that of
+ * a view.
+ */
+extern int	EventTypeLookup(const char *name, int length);
+extern int	EventTypeMeet(const char *name, int length);
+extern int	EventTypeDefine(const char *name, int length);
 
 /* Name of an event type, palloc'd; NULL if unknown. */
 extern char *EventTypeName(int16 event);

@@ -2,15 +2,18 @@
 CREATE TABLE personalize.event_type (
 	event smallint PRIMARY KEY,
 	name text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 64),
-	weight numeric NOT NULL DEFAULT 1,
+	weight numeric DEFAULT 1,
 	description text,
 	builtin boolean NOT NULL DEFAULT false
 );
+-- Names differ in more than case and the blanks around them.
+CREATE UNIQUE INDEX event_type_lower_name_idx ON personalize.event_type (pg_catalog.lower(name));
+ALTER TABLE personalize.event_type ADD CONSTRAINT event_type_name_trimmed CHECK (name OPERATOR(pg_catalog.=) pg_catalog.btrim(name));
 COMMENT ON TABLE personalize.event_type IS
-	'kinds of event; names follow Google Analytics 4, others are added when they are first tracked';
+	'kinds of event; names follow Google Analytics 4, others are added when they are first tracked. Case and blanks around a name are no matter';
 COMMENT ON COLUMN personalize.event_type.event IS 'number stored in event.event';
 COMMENT ON COLUMN personalize.event_type.weight IS
-	'how much interest one such event expresses, in views; signals start from it';
+	'how much interest one such event expresses, in views; signals start from it. NULL: a name that was tracked and that nobody has given a weight yet; it counts nothing, except for signals that name it. See data_quality';
 INSERT INTO personalize.event_type VALUES
 	(1, 'search', 0.5, 'a search was made; properties.query holds the words', true),
 	(2, 'view_item_list', 0, 'items were shown: an exposure, not interest', true),
@@ -32,23 +35,31 @@ CREATE TABLE personalize.event_alias (
 	event smallint NOT NULL,
 	builtin boolean NOT NULL DEFAULT false
 );
+CREATE UNIQUE INDEX event_alias_lower_alias_idx ON personalize.event_alias (pg_catalog.lower(alias));
+ALTER TABLE personalize.event_alias ADD CONSTRAINT event_alias_alias_trimmed CHECK (alias OPERATOR(pg_catalog.=) pg_catalog.btrim(alias));
 COMMENT ON TABLE personalize.event_alias IS
-	'other names of event types: Segment v2, Snowplow, Google Retail';
+	'other names of event types: Segment v2, Snowplow, Google Retail, and yours. An alias counts before a name that is the same, so it also corrects names that have been tracked';
 INSERT INTO personalize.event_alias VALUES
-	('Products Searched', 1, true),
-	('Product List Viewed', 2, true), ('list_view', 2, true), ('category-page-view', 2, true), ('impression', 2, true),
-	('Product Clicked', 3, true), ('list_click', 3, true), ('click', 3, true),
-	('Product Viewed', 4, true), ('product_view', 4, true), ('detail-page-view', 4, true), ('view', 4, true),
-	('Product Added to Wishlist', 5, true),
-	('Product Added', 6, true), ('add-to-cart', 6, true),
-	('Product Removed', 7, true), ('remove-from-cart', 7, true),
-	('Cart Viewed', 8, true), ('shopping-cart-page-view', 8, true),
-	('Checkout Started', 9, true), ('checkout_step', 9, true),
-	('Order Completed', 10, true), ('transaction', 10, true), ('purchase-complete', 10, true),
-	('Order Refunded', 11, true),
-	('Promotion Viewed', 12, true), ('promo_view', 12, true),
-	('Promotion Clicked', 13, true), ('promo_click', 13, true);
+	('Products Searched', 1, true), ('products_searched', 1, true), ('view_search_results', 1, true),
+	('Product List Viewed', 2, true), ('product_list_viewed', 2, true), ('list_view', 2, true), ('category-page-view', 2, true), ('impression', 2, true),
+	('Product Clicked', 3, true), ('product_clicked', 3, true), ('list_click', 3, true), ('click', 3, true),
+	('Product Viewed', 4, true), ('product_viewed', 4, true), ('product_view', 4, true), ('detail-page-view', 4, true), ('view', 4, true),
+	('Product Added to Wishlist', 5, true), ('product_added_to_wishlist', 5, true),
+	('Product Added', 6, true), ('product_added', 6, true), ('add-to-cart', 6, true),
+	('Product Removed', 7, true), ('product_removed', 7, true), ('remove-from-cart', 7, true),
+	('Cart Viewed', 8, true), ('cart_viewed', 8, true), ('shopping-cart-page-view', 8, true),
+	('Checkout Started', 9, true), ('checkout_started', 9, true), ('checkout_step', 9, true),
+	('Order Completed', 10, true), ('order_completed', 10, true), ('transaction', 10, true), ('purchase-complete', 10, true),
+	('Order Refunded', 11, true), ('order_refunded', 11, true),
+	('Promotion Viewed', 12, true), ('promotion_viewed', 12, true), ('promo_view', 12, true),
+	('Promotion Clicked', 13, true), ('promotion_clicked', 13, true), ('promo_click', 13, true);
 SELECT pg_catalog.pg_extension_config_dump('personalize.event_alias', 'WHERE NOT builtin');
+
+CREATE FUNCTION personalize._event_number(name text) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_event_number' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._event_number(text) IS 'event_type.event of a name or alias; NULL if there is none';
+REVOKE EXECUTE ON FUNCTION personalize._event_number(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._event_number(text) TO personalize_owner;
 
 -- The parent has neither primary key nor index: those live on the partitions,
 -- or a dump would not restore.

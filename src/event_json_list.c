@@ -12,6 +12,7 @@
 #include "event_json.h"
 
 #include "compat.h"
+#include "event_field.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
@@ -195,5 +196,5 @@ EventJsonFind(IngestString text, const char *name, IngestString *value)
 	if (!FindMember(text, name, &found) || (json = EventJsonRead(found, &reason)) == NULL)
 		return false;
 	return JB_ROOT_IS_SCALAR(json) && JsonbExtractScalar(&json->root, &scalar) &&
-		IngestGetScalar(&scalar, value);
+		EventFieldScalar(&scalar, value);
 }

@@ -3,10 +3,13 @@
  *		Names of event types and the numbers that stand for them in event.
  *
  * Each backend keeps the names it has met; a change of event_type or
- * event_alias anywhere empties that cache.  A name that is met for the first
- * time is registered at once, because its number goes into the row: registrants
+ * event_alias anywhere empties that cache.  Names are the same whatever their
+ * case and the blanks around them; of an alias and a name that are the same, the
+ * alias counts, so that a slip of the pen that has been tracked can be given its
+ * meaning.  A name that is met for the first time is registered at once, because its number goes into the row: registrants
  * take turns on one lock held to the end of their transaction, so two of them
- * cannot wait for each other.
+ * cannot wait for each other.  It has no weight, and therefore counts nothing,
+ * until somebody gives it one.
  */
 #include "postgres.h"
 
@@ -14,8 +17,11 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "miscadmin.h"
+#include "compat.h"
+#include "fmgr.h"
 #include "lock.h"
+#include "miscadmin.h"
+#include "number.h"
 #include "relation.h"
 #include "spi_util.h"
 #include "utils/builtins.h"
@@ -24,6 +30,8 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_event_number);
 
 /* event_type.name is no longer than this. */
 #define MAX_NAME_BYTES 64
@@ -101,8 +109,8 @@ ReadType(const char *name)
 	PushActiveSnapshot(GetLatestSnapshot());
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&plan,
-				   "SELECT event FROM personalize.event_type WHERE name = $1"
-				   " UNION ALL SELECT event FROM personalize.event_alias WHERE alias = $1"
+				   "SELECT event FROM personalize.event_alias WHERE lower(alias) = lower($1)"
+				   " UNION ALL SELECT event FROM personalize.event_type WHERE lower(name) = lower($1)"
 				   " LIMIT 1",
 				   1, types, values, NULL, true) > 0)
 		event = DatumGetInt16(SpiUtilValue(0, 1, &isNull));
@@ -111,14 +119,14 @@ ReadType(const char *name)
 	return event;
 }
 
-/* Give a new name a number. */
+/* Give a new name a number; it has no weight unless it was defined. */
 static int
-RegisterType(const char *name)
+RegisterType(const char *name, bool defined)
 {
 	static SPIPlanPtr numberPlan = NULL;
 	static SPIPlanPtr insertPlan = NULL;
-	const Oid	types[] = {INT4OID, TEXTOID};
-	Datum		values[2];
+	const Oid	types[] = {INT4OID, TEXTOID, BOOLOID};
+	Datum		values[3];
 	SpiUtilScope scope;
 	int			event;
 	bool		isNull;
@@ -130,6 +138,7 @@ RegisterType(const char *name)
 
 	values[0] = Int32GetDatum(FIRST_OWN_TYPE);
 	values[1] = CStringGetTextDatum(name);
+	values[2] = BoolGetDatum(defined);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&numberPlan,
@@ -145,7 +154,8 @@ RegisterType(const char *name)
 				 errhint("Put ids and other values into properties, not into the event's name, or raise the setting.")));
 	event = DatumGetInt32(SpiUtilValue(0, 1, &isNull));
 	values[0] = Int32GetDatum(event);
-	SpiUtilRun(&insertPlan, "INSERT INTO personalize.event_type (event, name) VALUES ($1, $2)",
+	SpiUtilRun(&insertPlan, "INSERT INTO personalize.event_type (event, name, weight)"
+			   " VALUES ($1, $2, CASE WHEN $3 THEN 1 END)",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
 	PopActiveSnapshot();
@@ -154,27 +164,71 @@ RegisterType(const char *name)
 	return event;
 }
 
-/* Number of an event type by name or alias; -1 if unknown and not to be created. */
-int
-EventTypeLookup(const char *name, int length, bool create)
+/* The name without the blanks around it, NUL-padded; false if nothing or too much is left. */
+static bool
+GetKey(const char *name, int length, char *key)
 {
-	char		key[MAX_NAME_BYTES + 1] = {0};
+	NumberTrim(&name, &length);
+	if (length == 0 || length > MAX_NAME_BYTES)
+		return false;
+	memset(key, 0, MAX_NAME_BYTES + 1);
+	memcpy(key, name, length);
+	return true;
+}
+
+/* Number of an event type by name or alias. */
+static int
+LookUp(const char *name, int length, bool create, bool defined)
+{
+	char		key[MAX_NAME_BYTES + 1];
 	CachedType *entry;
 	int			event;
 
-	if (length < 1 || length > MAX_NAME_BYTES)
+	if (!GetKey(name, length, key))
 		return -1;
-	memcpy(key, name, length);
 	entry = hash_search(TypeCache(), key, HASH_FIND, NULL);
 	if (entry)
 		return entry->event;
 
 	event = ReadType(key);
 	if (event < 0)
-		return create ? RegisterType(key) : -1;
+		return create ? RegisterType(key, defined) : -1;
 	entry = hash_search(TypeCache(), key, HASH_ENTER, NULL);
 	entry->event = (int16) event;
 	return event;
+}
+
+/* Number of an event type by name or alias; -1 if unknown. */
+int
+EventTypeLookup(const char *name, int length)
+{
+	return LookUp(name, length, false, false);
+}
+
+/* The same; a name that is tracked for the first time is registered. */
+int
+EventTypeMeet(const char *name, int length)
+{
+	return LookUp(name, length, true, false);
+}
+
+/* The same; a name that somebody defines counts like a view. */
+int
+EventTypeDefine(const char *name, int length)
+{
+	return LookUp(name, length, true, true);
+}
+
+/* _event_number(name) → event_type.event. */
+Datum
+personalize_event_number(PG_FUNCTION_ARGS)
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	int			event = EventTypeLookup(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+	if (event < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT16((int16) event);
 }
 
 /* Name of an event type, palloc'd in the caller's context; NULL if unknown. */

@@ -299,6 +299,8 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_publications() AS h
 	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_data_quality() AS h
+	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
 			ELSE 'left by a REINDEX or CREATE INDEX that was ended: ' || pg_catalog.string_agg(x.index_name, ', ' ORDER BY x.index_name) END,

@@ -41,7 +41,6 @@ typedef struct IngestMessage
 	bool		surelyNew;		/* nobody else can know its message id */
 	bool		speaks;			/* says what it may be used for */
 	int32		spoken;			/* if so: these purposes */
-	JsonbContainer *items;		/* items beside properties, or NULL */
 	JsonbValue *original;		/* what was sent, if it was JSON */
 	IngestString originalText;	/* the same, if it could not be read as such */
 	const char *malformed;		/* why it cannot be read at all, or NULL */
@@ -82,12 +81,6 @@ extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length)
 
 /* Write what was added; raise: a rejected message is an error. */
 extern void IngestFlush(IngestBatch *batch, bool raise);
-
-/* The bytes of a JSON string or number; false if the value is neither. */
-extern bool IngestGetScalar(const JsonbValue *value, IngestString *string);
-
-/* Worth and place of an event, from what is said about it. */
-extern void IngestSetDetails(EventRow *row, JsonbContainer *properties);
 
 /* What became of the messages flushed so far; tells of rejected ones. */
 extern IngestCounts IngestEnd(IngestBatch *batch);

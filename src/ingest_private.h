@@ -97,6 +97,12 @@ extern void IngestWrite(const Flush *flush);
 /* Tell what was not stored of several messages, and what was rejected. */
 extern void IngestTellSummary(const IngestBatch *batch);
 
+/* Take from an id what does not tell it from others. */
+extern void IngestTidyId(IngestString *id);
+
+/* Why a tidy id that may be left out is not usable; NULL if it is. */
+extern char *IngestCheckId(IngestString string, const char *name);
+
 /* Append a row of the message being added; the caller sets event and itemId. */
 extern PendingRow *IngestAddRow(IngestBatch *batch);
 

@@ -97,10 +97,16 @@ COMMENT ON COLUMN personalize.item_sync.changed_until IS 'the next incremental r
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item_sync TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.item_sync TO personalize_analyst;
 
+CREATE FUNCTION personalize._item_number(value text, field text, item_id text) RETURNS numeric
+	AS 'MODULE_PATHNAME', 'personalize_item_number' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._item_number(text, text, text) IS
+	'a number of an item as numbers of events are read; blank: NULL. Error 22023 that names field, value and item if it is none or may be two';
+
 -- The expression that reads one column of the catalogue from a source row "s";
 -- NULL if it is neither mapped nor there under its own name.  Only names and
 -- constants get into it, each quoted.
-CREATE FUNCTION personalize._item_source_expression(source regclass, mapping jsonb, item_column text) RETURNS text
+CREATE FUNCTION personalize._item_source_expression(source regclass, mapping jsonb, item_column text, id_expression text DEFAULT NULL)
+	RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	wanted jsonb := mapping -> item_column;
@@ -161,7 +167,11 @@ BEGIN
 		WHEN item_column IN ('available', 'hidden') AND single.typcategory = 'N'
 			THEN format('coalesce(s.%I > 0, false)', single.attname)
 		WHEN item_column IN ('available', 'hidden') THEN format('coalesce(s.%I::boolean, false)', single.attname)
-		WHEN item_column = 'price' THEN format('s.%I::numeric', single.attname)
+		WHEN item_column = 'price' THEN format('personalize._item_number(%s, %L, %s)',
+			CASE WHEN single.typcategory = 'N' THEN format('s.%I::numeric::text', single.attname)
+				WHEN single.type IN ('json', 'jsonb') THEN format('s.%I #>> ''{}''', single.attname)
+				ELSE format('s.%I::text', single.attname) END,
+			single.attname, coalesce(id_expression, 'NULL'))
 		WHEN item_column = 'created_at' THEN format('coalesce(s.%I::timestamptz, now())', single.attname)
 		WHEN item_column = 'attributes' THEN format('s.%I::jsonb', single.attname)
 		WHEN item_column = 'tags' AND single.type IN ('json', 'jsonb')
@@ -171,8 +181,8 @@ BEGIN
 		ELSE format('s.%I::text', single.attname) END;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_source_expression(regclass, jsonb, text) IS
-	'SQL that reads a catalogue column from a row s of a source of sync_items';
+COMMENT ON FUNCTION personalize._item_source_expression(regclass, jsonb, text, text) IS
+	'SQL that reads a catalogue column from a row s of a source of sync_items; id_expression: that of the item_id, to name the item in errors';
 
 CREATE FUNCTION personalize._check_source_column(source regclass, name text) RETURNS boolean
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -292,7 +302,7 @@ BEGIN
 			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "…"}''.';
 	END IF;
 	FOREACH c IN ARRAY ARRAY['category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at'] LOOP
-		e := personalize._item_source_expression(source, wanted, c);
+		e := personalize._item_source_expression(source, wanted, c, id_expression);
 		IF e IS NOT NULL THEN
 			columns := columns || c;
 			expressions := expressions || (e || ' AS ' || c);
@@ -476,21 +486,24 @@ BEGIN
 			WHEN 'attributes' THEN kind = 'object'
 			WHEN 'tags' THEN kind <> 'object' AND NOT coalesce(content @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")', false)
 			ELSE kind NOT IN ('object', 'array') END;
-		IF fits AND kind = 'string' OR kind = 'boolean' OR field = 'created_at' THEN
+		IF fits AND kind = 'string' OR kind = 'boolean' OR field IN ('created_at', 'price') THEN
 			BEGIN
 				CASE field
-					WHEN 'price' THEN fits := fits AND (content #>> '{}')::numeric NOT IN ('NaN', 'Infinity', '-Infinity');
+					WHEN 'price' THEN PERFORM personalize._item_number(content #>> '{}', field, object ->> 'item_id');
 					WHEN 'available', 'hidden' THEN PERFORM personalize._item_flag(content);
 					WHEN 'created_at' THEN PERFORM (content #>> '{}')::timestamptz;
 					ELSE NULL;
 				END CASE;
 			EXCEPTION WHEN data_exception THEN
+				IF field = 'price' THEN
+					RETURN SQLERRM;
+				END IF;
 				fits := false;
 			END;
 		END IF;
 		IF NOT fits THEN
 			RETURN format('%s of "%s" is not %s: %s', field, object ->> 'item_id', CASE field
-				WHEN 'attributes' THEN 'a JSON object' WHEN 'tags' THEN 'a list of labels' WHEN 'price' THEN 'a number'
+				WHEN 'attributes' THEN 'a JSON object' WHEN 'tags' THEN 'a list of labels'
 				WHEN 'created_at' THEN 'a time' WHEN 'available' THEN 'true, false or a stock'
 				WHEN 'hidden' THEN 'true or false' ELSE 'a text' END, left(content::text, 100));
 		END IF;
@@ -545,7 +558,7 @@ BEGIN
 	WITH added AS (
 		INSERT INTO personalize.item AS i
 			(item_id, category, brand, price, currency, tags, attributes, available, hidden, created_at)
-		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', (object ->> 'price')::numeric,
+		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', personalize._item_number(object ->> 'price', 'price', object ->> 'item_id'),
 			object ->> 'currency', personalize._text_array(object -> 'tags'),
 			personalize._item_attributes(object),
 			coalesce(personalize._item_flag(object -> 'available'), true),
@@ -566,7 +579,7 @@ BEGIN
 	UPDATE personalize.item i SET
 		category = CASE WHEN o ? 'category' THEN o ->> 'category' ELSE i.category END,
 		brand = CASE WHEN o ? 'brand' THEN o ->> 'brand' ELSE i.brand END,
-		price = CASE WHEN o ? 'price' THEN (o ->> 'price')::numeric ELSE i.price END,
+		price = CASE WHEN o ? 'price' THEN personalize._item_number(o ->> 'price', 'price', i.item_id) ELSE i.price END,
 		currency = CASE WHEN o ? 'currency' THEN o ->> 'currency' ELSE i.currency END,
 		tags = CASE WHEN o ? 'tags' THEN personalize._text_array(o -> 'tags') ELSE i.tags END,
 		attributes = CASE WHEN o -> 'attributes' = 'null' THEN personalize._item_attributes(o)
@@ -583,11 +596,11 @@ $$;
 COMMENT ON FUNCTION personalize.upsert_items(jsonb) IS
 	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts. available as a number is a stock: true above 0. Returns how many were inserted and updated, and how many rejected because a field cannot be read: these are left out, and a WARNING names item and field of the first ten. Error 22023 if items is no array';
 
-REVOKE EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
+REVOKE EXECUTE ON FUNCTION personalize._item_number(text, text, text), personalize._item_source_expression(regclass, jsonb, text, text),
 	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
 	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._item_source_expression(regclass, jsonb, text),
+GRANT EXECUTE ON FUNCTION personalize._item_number(text, text, text), personalize._item_source_expression(regclass, jsonb, text, text),
 	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
 	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb)

@@ -32,6 +32,7 @@
 #include "key.h"
 #include "keyed.h"
 #include "miscadmin.h"
+#include "order_id.h"
 #include "popular.h"
 #include "processor.h"
 #include "processor_verify.h"
@@ -187,21 +188,13 @@ AddTo(int64 *sum, int64 value)
 static int64
 EventBasket(const EventRow *row, int64 day)
 {
-	JsonbValue *order = FindProperty(row, "order_id");
+	IngestString order;
 	uint64		parts[3] = {(uint64) row->userKey, 0, 0};
 
-	if (order && order->type == jbvString)
+	if (OrderIdRead(row, &order))
 	{
 		parts[1] = 1;
-		parts[2] = KeyHash(order->val.string.val, order->val.string.len);
-	}
-	else if (order && order->type == jbvNumeric)
-	{
-		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
-																 NumericGetDatum(order->val.numeric)));
-
-		parts[1] = 1;
-		parts[2] = KeyHash(digits, strlen(digits));
+		parts[2] = KeyHash(order.data, order.length);
 	}
 	else if (row->hasSession)
 	{

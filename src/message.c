@@ -2,11 +2,7 @@
  * message.c
  *		Checks a message and turns it into rows of event.
  *
- * A message about several items (properties.items, or items beside properties
- * in track_many) becomes one row an item.  Its first row keeps what was said
- * about the message as a whole, so that a search is counted once and not once an
- * item it found; every row keeps what was said about its item, the currency,
- * without which a price says nothing, and the order it belongs to.
+ * A message about several items becomes one row an item (item_list.c).
  */
 #include "postgres.h"
 
@@ -14,9 +10,12 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_detail.h"
+#include "event_field.h"
 #include "event_json.h"
 #include "event_time.h"
 #include "ingest_private.h"
+#include "item_list.h"
 #include "key.h"
 #include "mb/pg_wchar.h"
 #include "message_id.h"
@@ -35,20 +34,14 @@
 /* The most bytes of properties. */
 #define MAX_PROPERTIES_BYTES (64 * 1024)
 
+/* A JSON null has no more. */
+#define MAX_NULL_BYTES 32
+
 /* The most bytes that are kept of a rejected message. */
 #define MAX_PAYLOAD_BYTES (128 * 1024)
 
-/* The most items of one message. */
-#define MAX_ITEMS 1000
-
 /* Longer values are cut in messages. */
 #define MAX_QUOTED_BYTES 64
-
-/* Where an item's id may stand. */
-static const char *const itemIdNames[] = {"item_id", "product_id", "sku", "id"};
-
-/* What every row of a message with items keeps of the whole. */
-static const char *const sharedNames[] = {"currency", "order_id"};
 
 /* A value as it may be shown: cut if it is long. */
 static char *
@@ -77,8 +70,8 @@ CheckRequired(IngestString string, const char *name, int maxBytes)
 }
 
 /* Why a tidy id that may be left out is not usable: empty counts as left out. */
-static char *
-CheckOptional(IngestString id, const char *name)
+char *
+IngestCheckId(IngestString id, const char *name)
 {
 	char	   *reason;
 
@@ -102,8 +95,8 @@ CheckPerson(IngestString id)
 }
 
 /* Make an id tidy. */
-static void
-Tidy(IngestString *id)
+void
+IngestTidyId(IngestString *id)
 {
 	IdBytes		tidy;
 
@@ -172,263 +165,13 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReaso
 		return pstrdup(message->malformed);
 	if ((*cause = REASON_USER_ID, reason = CheckPerson(message->userId)) ||
 		(*cause = REASON_EVENT, reason = CheckRequired(message->event, "event", MAX_EVENT_BYTES)) ||
-		(*cause = REASON_ITEM_ID, reason = CheckOptional(message->itemId, "item_id")) ||
-		(*cause = REASON_SESSION_ID, reason = CheckOptional(message->sessionId, "session_id")) ||
-		(*cause = REASON_REQUEST_ID, reason = CheckOptional(message->requestId, "request_id")) ||
-		(*cause = REASON_MESSAGE_ID, reason = CheckOptional(message->messageId, "message_id")) ||
+		(*cause = REASON_ITEM_ID, reason = IngestCheckId(message->itemId, "item_id")) ||
+		(*cause = REASON_SESSION_ID, reason = IngestCheckId(message->sessionId, "session_id")) ||
+		(*cause = REASON_REQUEST_ID, reason = IngestCheckId(message->requestId, "request_id")) ||
+		(*cause = REASON_MESSAGE_ID, reason = IngestCheckId(message->messageId, "message_id")) ||
 		(*cause = REASON_TS, reason = CheckTs(batch, message)) ||
 		(*cause = REASON_PROPERTIES, reason = CheckProperties(message)))
 		return reason;
-	return NULL;
-}
-
-/* A member of a JSON object, if it is there. */
-static bool
-GetMember(JsonbContainer *object, const char *name, JsonbValue *value)
-{
-	return object && JsonContainerIsObject(object) &&
-		getKeyJsonValueFromContainer(object, name, (int) strlen(name), value) != NULL;
-}
-
-/* True if the string is a plain decimal number, so that numeric_in takes it. */
-static bool
-IsDecimal(const char *string, int length)
-{
-	int			digits = 0;
-	int			points = 0;
-
-	if (length > 18)
-		return false;
-	for (int i = 0; i < length; i++)
-	{
-		if (string[i] >= '0' && string[i] <= '9')
-			digits++;
-		else if (string[i] == '.')
-			points++;
-		else if (i > 0 || string[i] != '-')
-			return false;
-	}
-	return digits > 0 && points <= 1;
-}
-
-/* True if the number is so large that reckoning with it could fail. */
-static bool
-IsHuge(Numeric number)
-{
-	Datum		bound = NumericGetDatum(int64_to_numeric(PG_INT64_MAX));
-
-	return DatumGetBool(DirectFunctionCall2(numeric_gt,
-											DirectFunctionCall1(numeric_abs, NumericGetDatum(number)), bound));
-}
-
-/* A member that is a number, or a string that holds one; NULL if there is none of use. */
-static Numeric
-GetNumber(JsonbContainer *object, const char *name)
-{
-	JsonbValue	value;
-
-	if (!GetMember(object, name, &value))
-		return NULL;
-	if (value.type == jbvNumeric)
-		return IsHuge(value.val.numeric) ? NULL : value.val.numeric;
-	if (value.type == jbvString && IsDecimal(value.val.string.val, value.val.string.len))
-		return DatumGetNumeric(DirectFunctionCall3(numeric_in,
-												   CStringGetDatum(pnstrdup(value.val.string.val, value.val.string.len)),
-												   ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
-	return NULL;
-}
-
-/* True if what such an event is worth is the price of its item. */
-static bool
-IsPriced(int16 event)
-{
-	switch (event)
-	{
-		case EVENT_TYPE_ADD_TO_CART:
-		case EVENT_TYPE_REMOVE_FROM_CART:
-		case EVENT_TYPE_BEGIN_CHECKOUT:
-		case EVENT_TYPE_PURCHASE:
-		case EVENT_TYPE_REFUND:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* Worth and place of a row, from what is said about it. */
-void
-IngestSetDetails(EventRow *row, JsonbContainer *properties)
-{
-	Numeric		slot;
-	Numeric		price;
-	Numeric		quantity;
-
-	row->value = GetNumber(properties, "value");
-	if (row->value == NULL && IsPriced(row->event) &&
-		(price = GetNumber(properties, "price")) != NULL)
-	{
-		quantity = GetNumber(properties, "quantity");
-		row->value = quantity == NULL ? price :
-			DatumGetNumeric(DirectFunctionCall2(numeric_mul, NumericGetDatum(price),
-												NumericGetDatum(quantity)));
-	}
-	slot = GetNumber(properties, "slot");
-	if (slot == NULL)
-		slot = GetNumber(properties, "position");
-	if (slot != NULL)
-	{
-		Datum		rounded = DirectFunctionCall2(numeric_round, NumericGetDatum(slot), Int32GetDatum(0));
-
-		row->hasSlot =
-			DatumGetBool(DirectFunctionCall2(numeric_eq, rounded, NumericGetDatum(slot))) &&
-			DatumGetBool(DirectFunctionCall2(numeric_ge, rounded, NumericGetDatum(int64_to_numeric(1)))) &&
-			DatumGetBool(DirectFunctionCall2(numeric_le, rounded, NumericGetDatum(int64_to_numeric(PG_INT16_MAX))));
-		if (row->hasSlot)
-			row->slot = DatumGetInt16(DirectFunctionCall1(numeric_int2, rounded));
-	}
-}
-
-/* The bytes of a JSON string or number. */
-bool
-IngestGetScalar(const JsonbValue *value, IngestString *string)
-{
-	if (value->type == jbvString)
-		*string = (IngestString) {value->val.string.val, value->val.string.len};
-	else if (value->type == jbvNumeric)
-	{
-		string->data = numeric_normalize(value->val.numeric);
-		string->length = strlen(string->data);
-	}
-	else
-		return false;
-	return true;
-}
-
-/* The id of an item of a message, and the name under which it was found. */
-static bool
-GetItemId(JsonbValue *item, IngestString *itemId, const char **name)
-{
-	JsonbValue	value;
-
-	*name = NULL;
-	if (IngestGetScalar(item, itemId))
-		return itemId->length > 0;
-	if (item->type != jbvBinary)
-		return false;
-	for (int i = 0; i < lengthof(itemIdNames); i++)
-	{
-		*name = itemIdNames[i];
-		if (GetMember(item->val.binary.data, *name, &value))
-			return IngestGetScalar(&value, itemId) && itemId->length > 0;
-	}
-	return false;
-}
-
-/* Append the members of an object, except one; returns how many. */
-static int
-PushMembers(JsonbParseState **state, JsonbContainer *object, const char *except)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	value;
-	int			count = 0;
-
-	if (object == NULL || !JsonContainerIsObject(object))
-		return 0;
-	iterator = JsonbIteratorInit(object);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		bool		skip;
-
-		if (token != WJB_KEY)
-			continue;
-		skip = except && value.val.string.len == strlen(except) &&
-			memcmp(value.val.string.val, except, value.val.string.len) == 0;
-		if (!skip)
-		{
-			pushJsonbValue(state, WJB_KEY, &value);
-			count++;
-		}
-		token = JsonbIteratorNext(&iterator, &value, true);
-		if (!skip)
-			pushJsonbValue(state, WJB_VALUE, &value);
-	}
-	return count;
-}
-
-/* Append one member of an object, if it is there; returns how many. */
-static int
-PushMember(JsonbParseState **state, JsonbContainer *object, const char *name)
-{
-	JsonbValue	key = {.type = jbvString, .val.string = {(int) strlen(name), (char *) name}};
-	JsonbValue	value;
-
-	if (!GetMember(object, name, &value))
-		return 0;
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, &value);
-	return 1;
-}
-
-/* The properties of one row of a message with several items; NULL if there are none. */
-static Jsonb *
-ItemProperties(JsonbContainer *message, JsonbValue *item, const char *idName, bool first)
-{
-	JsonbParseState *state = NULL;
-	int			count = 0;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (first)
-		count += PushMembers(&state, message, "items");
-	for (int i = 0; i < lengthof(sharedNames) && !first; i++)
-		count += PushMember(&state, message, sharedNames[i]);
-	if (item->type == jbvBinary)
-		count += PushMembers(&state, item->val.binary.data, idName);
-	item = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return count == 0 ? NULL : JsonbValueToJsonb(item);
-}
-
-/* Turn a message with items into rows; returns why it cannot be taken, or NULL. */
-static char *
-AddItems(IngestBatch *batch, const EventRow *common, JsonbContainer *properties,
-		 JsonbContainer *items)
-{
-	int			count = JsonContainerSize(items);
-
-	if (count > MAX_ITEMS)
-		return psprintf("items has %d elements, more than %d", count, MAX_ITEMS);
-	for (int i = 0; i < count; i++)
-	{
-		JsonbValue *item = getIthJsonbValueFromContainer(items, i);
-		const char *idName;
-		IngestString itemId;
-		PendingRow *row;
-		char	   *reason;
-		bool		isObject = item->type == jbvBinary;
-		Numeric		value;
-
-		if (GetItemId(item, &itemId, &idName))
-			Tidy(&itemId);
-		else
-			itemId.length = 0;
-		if (itemId.length == 0)
-			return psprintf("items[%d] has no item_id", i);
-		if ((reason = CheckOptional(itemId, "item_id")) != NULL)
-			return reason;
-		row = IngestAddRow(batch);
-		row->event = *common;
-		row->event.ordinal = i;
-		row->event.hasItem = true;
-		row->event.itemKey = KeyFromBytes(itemId.data, itemId.length);
-		row->itemId = itemId;
-		row->event.properties = ItemProperties(properties, item, idName, i == 0);
-		IngestSetDetails(&row->event, isObject ? item->val.binary.data : NULL);
-		/* the worth of the whole goes to its first row, unless items have prices */
-		if (i == 0 && row->event.value == NULL &&
-			(value = GetNumber(properties, "value")) != NULL)
-			row->event.value = value;
-	}
 	return NULL;
 }
 
@@ -456,8 +199,10 @@ RegisterEvent(IngestString name, char **reason, int *sqlState)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		event = EventTypeLookup(name.data, name.length, true);
+		event = EventTypeMeet(name.data, name.length);
 		ReleaseCurrentSubTransaction();
+		if (event < 0)
+			*reason = pstrdup("event must not be blank");
 	}
 	PG_CATCH();
 	{
@@ -488,7 +233,7 @@ LookUpEvent(IngestBatch *batch, IngestString name, char **reason, int *sqlState)
 			memcmp(known->name.data, name.data, name.length) == 0)
 			return known->event;
 	}
-	event = EventTypeLookup(name.data, name.length, false);
+	event = EventTypeLookup(name.data, name.length);
 	if (event < 0)
 		event = RegisterEvent(name, reason, sqlState);
 	if (event >= 0)
@@ -500,15 +245,42 @@ LookUpEvent(IngestBatch *batch, IngestString name, char **reason, int *sqlState)
 	return event;
 }
 
+/* Turn a message about at most one item into a row; returns why it cannot be taken, or NULL. */
+static char *
+AddRow(IngestBatch *batch, const ItemListMessage *message, PendingMessage *pending)
+{
+	IngestString itemId = message->itemId;
+	EventRow	row = *message->row;
+	EventField	found;
+	PendingRow *single;
+	char	   *reason;
+
+	pending->cause = REASON_ITEM_ID;
+	if ((itemId.data == NULL || itemId.length == 0) &&
+		((reason = ItemListGetId(message->fields, false, &itemId, &found)) != NULL ||
+		 (reason = IngestCheckId(itemId, eventFieldNames[found])) != NULL))
+		return reason;
+	pending->cause = REASON_PROPERTIES;
+	if ((reason = EventDetailApply(&row, message->detail, message->properties)) != NULL)
+		return reason;
+	row.itemKey = OptionalKey(itemId, &row.hasItem);
+	single = IngestAddRow(batch);
+	single->event = row;
+	single->itemId = itemId;
+	return NULL;
+}
+
 /* Turn a checked message into rows; returns why it cannot be taken, or NULL. */
 static char *
 AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pending)
 {
 	EventRow	row = {0};
-	JsonbContainer *properties = NULL;
-	JsonbContainer *items = message->items;
-	PendingRow *single;
-	bool		severalItems;
+	EventFields fields;
+	EventDetail detail;
+	ItemListMessage whole = {
+		.row = &row,.itemId = message->itemId,.fields = &fields,.detail = &detail
+	};
+	ItemList	list;
 	char	   *reason = NULL;
 	int			event;
 
@@ -524,32 +296,28 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	row.requestKey = OptionalKey(message->requestId, &row.hasRequest);
 	if (message->hasProperties)
 	{
-		JsonbValue	value;
-
 		row.properties = DatumGetJsonbP(message->properties);
-		properties = &row.properties->root;
-		if (items == NULL && GetMember(properties, "items", &value) &&
-			value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
-			items = value.val.binary.data;
+		whole.properties = &row.properties->root;
 	}
-	severalItems = items && JsonContainerSize(items) > 0 &&
-		(message->itemId.data == NULL || message->itemId.length == 0);
+	EventFieldsRead(whole.properties, &fields);
+	pending->cause = REASON_PROPERTIES;
+	if ((reason = EventDetailRead(&fields, row.event, false, &detail)) != NULL)
+		return reason;
+	pending->cause = REASON_ITEMS;
+	if ((reason = ItemListFind(&fields, &list)) != NULL)
+		return reason;
 	/* an id that nobody knows is of use only where it joins several rows */
-	row.hasMessage = (severalItems || !message->surelyNew) &&
+	row.hasMessage = (list.count > 0 || !message->surelyNew) &&
 		message->messageId.data != NULL && message->messageId.length > 0;
 	if (row.hasMessage)
 		row.messageKey = MessageIdKey(message->messageId.data, message->messageId.length);
-	pending->cause = REASON_ITEMS;
-	if (severalItems)
-		return AddItems(batch, &row, properties, items);
-
-	row.itemKey = OptionalKey(message->itemId, &row.hasItem);
-	if (properties)
-		IngestSetDetails(&row, properties);
-	single = IngestAddRow(batch);
-	single->event = row;
-	single->itemId = message->itemId;
-	return NULL;
+	reason = list.count == 0 ? AddRow(batch, &whole, pending) : ItemListAddRows(batch, &whole, &list);
+	for (int i = pending->firstRow; i < batch->rowCount && reason == NULL; i++)
+	{
+		pending->cause = REASON_PROPERTIES;
+		reason = EventDetailCheck(&batch->rows[i].event);
+	}
+	return reason;
 }
 
 /* Append a text member, unless it is null. */
@@ -667,6 +435,19 @@ NextMessage(IngestBatch *batch)
 	return memset(&batch->messages[batch->messageCount++], 0, sizeof(PendingMessage));
 }
 
+/* True if properties say nothing: a JSON null, which is as if they were left out. */
+static bool
+IsJsonNull(Datum properties)
+{
+	JsonbValue	value;
+	Jsonb	   *jsonb;
+
+	if (toast_raw_datum_size(properties) > MAX_NULL_BYTES)
+		return false;
+	jsonb = DatumGetJsonbP(properties);
+	return JB_ROOT_IS_SCALAR(jsonb) && JsonbExtractScalar(&jsonb->root, &value) && value.type == jbvNull;
+}
+
 /* Add a message to the batch. */
 void
 IngestAdd(IngestBatch *batch, const IngestMessage *given)
@@ -676,11 +457,12 @@ IngestAdd(IngestBatch *batch, const IngestMessage *given)
 	IngestMessage tidy = *given;
 	const IngestMessage *message = &tidy;
 
-	Tidy(&tidy.userId);
-	Tidy(&tidy.itemId);
-	Tidy(&tidy.sessionId);
-	Tidy(&tidy.requestId);
-	Tidy(&tidy.messageId);
+	IngestTidyId(&tidy.userId);
+	IngestTidyId(&tidy.itemId);
+	IngestTidyId(&tidy.sessionId);
+	IngestTidyId(&tidy.requestId);
+	IngestTidyId(&tidy.messageId);
+	tidy.hasProperties = given->hasProperties && !IsJsonNull(given->properties);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;

@@ -140,8 +140,8 @@ BEGIN
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	IF event IS NOT NULL THEN
-		event := coalesce((SELECT t.name FROM personalize.event_alias a JOIN personalize.event_type t ON t.event = a.event
-			WHERE a.alias = set_retention.event), event);
+		event := coalesce((SELECT t.name FROM personalize.event_type t
+			WHERE t.event = personalize._event_number(set_retention.event)), event);
 	END IF;
 	IF kind = 'raw' AND event IS NOT NULL AND NOT EXISTS (
 		SELECT FROM personalize.event_type t WHERE t.name = set_retention.event) THEN

@@ -19,9 +19,9 @@
 #include "consent_cache.h"
 #include "consent_change.h"
 #include "event.h"
+#include "event_detail.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "ingest.h"
 #include "item_stat.h"
 #include "key.h"
 #include "ledger.h"
@@ -307,23 +307,24 @@ personalize_purge_undecided(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(purged);
 }
 
-/* _event_details(event, properties) → (value, slot) as ingestion reads them. */
+/* _event_details(event, properties) → (value, slot, properties) as ingestion stores them. */
 Datum
 personalize_event_details(PG_FUNCTION_ARGS)
 {
-	EventRow	row = {.event = PG_GETARG_INT16(0)};
-	Jsonb	   *properties = PG_GETARG_JSONB_P(1);
+	EventRow	row = {.event = PG_GETARG_INT16(0),.properties = PG_GETARG_JSONB_P(1)};
 	TupleDesc	descriptor;
-	Datum		values[2];
-	bool		nulls[2];
+	Datum		values[3];
+	bool		nulls[3];
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	IngestSetDetails(&row, &properties->root);
+	EventDetailSet(&row);
 	nulls[0] = row.value == NULL;
 	nulls[1] = !row.hasSlot;
 	values[0] = nulls[0] ? (Datum) 0 : NumericGetDatum(row.value);
 	values[1] = Int16GetDatum(row.slot);
+	values[2] = JsonbPGetDatum(row.properties);
+	nulls[2] = JB_ROOT_COUNT(row.properties) == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 

@@ -32,10 +32,10 @@ REVOKE ALL ON FUNCTION personalize.purge_undecided(text[], integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.purge_undecided(text[], integer) TO personalize_admin;
 
 -- correction
-CREATE FUNCTION personalize._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint)
+CREATE FUNCTION personalize._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint, OUT stored_properties jsonb)
 	AS 'MODULE_PATHNAME', 'personalize_event_details' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._event_details(smallint, jsonb) IS
-	'worth and place on the page of an event, as ingestion reads them from its properties';
+	'worth and place on the page of an event, as ingestion reads them from its properties, and these as it stores them; NULL: none';
 
 CREATE FUNCTION personalize._check_correction(
 	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
@@ -117,12 +117,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION personalize._event_number(name text) RETURNS smallint
-	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT t.event FROM personalize.event_type t WHERE t.name = $1
-	UNION ALL SELECT a.event FROM personalize.event_alias a WHERE a.alias = $1 LIMIT 1
-$$;
-COMMENT ON FUNCTION personalize._event_number(text) IS 'event_type.event of a name or alias; NULL if there is none';
 CREATE FUNCTION personalize._event_shard(user_key bigint) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_event_shard' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._event_shard(bigint) IS 'the shard and lock stripe of a key, 0 to 63';
@@ -169,8 +163,8 @@ BEGIN
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 	END IF;
-	IF correction ? 'event' OR change ?| ARRAY['value', 'price', 'quantity', 'slot', 'position'] THEN
-		SELECT d.value, d.slot INTO row.value, row.slot
+	IF correction ? 'event' OR change <> '{}' THEN
+		SELECT d.value, d.slot, d.stored_properties INTO row.value, row.slot, row.properties
 			FROM personalize._event_details(row.event, coalesce(row.properties, '{}')) d;
 	END IF;
 	UPDATE personalize.event e SET event = row.event, item_key = row.item_key, ts = row.ts,
@@ -409,7 +403,7 @@ REVOKE ALL ON FUNCTION
 	personalize.object_to(personalize.entity_id, text[], text, text),
 	personalize._event_details(smallint, jsonb),
 	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._event_number(text), personalize._event_shard(bigint),
+	personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
@@ -420,7 +414,7 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize._event_details(smallint, jsonb),
 	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._event_number(text), personalize._event_shard(bigint),
+	personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),

@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "common/int.h"
 #include "compat.h"
+#include "event_detail.h"
 #include "fmgr.h"
 #include "relation.h"
 #include "storage/lmgr.h"
@@ -204,7 +205,10 @@ ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
 			signal->factorPropertyLength = strlen(signal->factorProperty);
 	}
 	if (!nulls[SIGNAL_FILTER])
+	{
 		signal->filter = DatumGetJsonPathPCopy(values[SIGNAL_FILTER]);
+		SignalFindFilterNumbers(signal);
+	}
 	definition->policy = ChoosePolicy(DatumGetArrayTypeP(values[SIGNAL_PERIODS]),
 									  signal->halfLife);
 }
@@ -278,11 +282,16 @@ AddUse(SignalEvent *event, const Signal *signal, int64 weight)
 	event->uses[event->useCount++].weight = weight;
 }
 
-/* Find out which signals an event type feeds. */
+/*
+ * Find out which signals an event type feeds.  One without a weight feeds those
+ * that name it, as a view would.
+ */
 static void
-ConnectEvent(SignalSet *set, const Definition *definitions, int number, int64 typeWeight)
+ConnectEvent(SignalSet *set, const Definition *definitions, int number, Datum weight, bool hasWeight)
 {
 	SignalEvent *event = &set->events[number];
+	int64		typeWeight = hasWeight ? ReadWeight(weight) : 0;
+	int64		namedWeight = hasWeight ? typeWeight : FEATURE_SUM_UNIT;
 
 	event->exposure = typeWeight == 0;
 	for (int i = 0; i < set->count; i++)
@@ -297,7 +306,7 @@ ConnectEvent(SignalSet *set, const Definition *definitions, int number, int64 ty
 		{
 			if (definition->events[j] == number)
 				AddUse(event, &set->signals[i],
-					   definition->weights[j] == PG_INT64_MIN ? typeWeight : definition->weights[j]);
+					   definition->weights[j] == PG_INT64_MIN ? namedWeight : definition->weights[j]);
 		}
 	}
 }
@@ -315,7 +324,8 @@ ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
 	{
 		bool		isNull;
 		int			number = DatumGetInt16(heap_getattr(tuple, 1, RelationGetDescr(relation), &isNull));
-		Datum		weight = heap_getattr(tuple, 3, RelationGetDescr(relation), &isNull);
+		bool		hasNoWeight;
+		Datum		weight = heap_getattr(tuple, 3, RelationGetDescr(relation), &hasNoWeight);
 
 		if (number < 0)
 			continue;
@@ -329,7 +339,7 @@ ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
 		set->events[number].name = TextDatumGetCString(heap_getattr(tuple, 2,
 																	RelationGetDescr(relation),
 																	&isNull));
-		ConnectEvent(set, definitions, number, ReadWeight(weight));
+		ConnectEvent(set, definitions, number, weight, !hasNoWeight);
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
@@ -465,4 +475,5 @@ void
 SignalInit(void)
 {
 	RelationWatch(ForgetDefinitions);
+	EventDetailRegisterCheck(SignalCheckEvent);
 }

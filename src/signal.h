@@ -24,6 +24,9 @@
 #define SIGNAL_MAX_VALUES 32
 #define SIGNAL_MAX_VALUE_BYTES 256
 
+/* Properties that a filter compares with numbers; of more, strings are no numbers. */
+#define SIGNAL_MAX_FILTER_NUMBERS 16
+
 /* Where the value that is counted comes from. */
 typedef enum SignalKeyKind
 {
@@ -62,6 +65,8 @@ typedef struct Signal
 	char	   *factorProperty;
 	int			factorPropertyLength;
 	JsonPath   *filter;			/* NULL: none */
+	int			filterNumberCount;	/* properties that it compares with numbers */
+	char	   *filterNumbers[SIGNAL_MAX_FILTER_NUMBERS];
 	int32		purposes;		/* all of them must be allowed */
 	int64		halfLife;		/* microseconds */
 	TimestampTz completeSince;	/* DT_NOBEGIN: from the first event on */

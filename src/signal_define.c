@@ -133,12 +133,14 @@ ResolvePurposes(Datum names)
 static int16
 ResolveEvent(const char *name, int length)
 {
-	if (length < 1 || length > 64)
+	int			event = length > 64 ? -1 : EventTypeDefine(name, length);
+
+	if (event < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("event name \"%.*s\" is empty or longer than 64 bytes",
 						pg_mbcliplen(name, length, 100), name)));
-	return EventTypeLookup(name, length, true);
+	return (int16) event;
 }
 
 /* Events with their weights, while a row is put together. */

@@ -13,6 +13,15 @@
 /* factor * value, rounded to a whole number; false if it overflows or is NaN. */
 extern bool SignalMicro(int64 factor, Numeric value, int64 *result);
 
+/* Find the properties that a signal's filter compares with numbers. */
+extern void SignalFindFilterNumbers(Signal *signal);
+
+/* True if the event passes the signal's filter. */
+extern bool SignalPassesFilter(const Signal *signal, const EventRow *row);
+
+/* Why a number that a signal sums cannot be read out of an event; NULL if it can. */
+extern char *SignalCheckEvent(const EventRow *row);
+
 /* Length of an interval in microseconds; a month counts 30 days. */
 extern int64 SignalIntervalLength(const Interval *interval);
 

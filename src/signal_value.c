@@ -15,9 +15,11 @@
 
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "event_detail.h"
 #include "feature_value.h"
 #include "fmgr.h"
 #include "key.h"
+#include "number.h"
 #include "signal_internal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -228,8 +230,8 @@ CountScalar(Evaluation *evaluation, const JsonbValue *value)
 			/* its digits would exceed the longest value anyway */
 			if (VARSIZE_ANY(value->val.numeric) <= SIGNAL_MAX_VALUE_BYTES)
 			{
-				char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
-																		 NumericGetDatum(value->val.numeric)));
+				/* 4711.0 is 4711 */
+				char	   *digits = numeric_normalize(value->val.numeric);
 
 				CountText(evaluation, digits, strlen(digits));
 				pfree(digits);
@@ -341,10 +343,12 @@ CountPriceBand(Evaluation *evaluation, Numeric price)
 {
 	char		band[64];
 	JsonbValue	value;
+	Numeric		number;
+	const char *problem;
 
 	if (price == NULL && GetProperty(evaluation->row, "price", 5, &value) &&
-		value.type == jbvNumeric)
-		price = value.val.numeric;
+		NumberFromJson(&value, &number, &problem) == NUMBER_READ)
+		price = number;
 	if (price != NULL && SignalPriceBand(price, band))
 		CountText(evaluation, band, strlen(band));
 }
@@ -386,48 +390,49 @@ CountValues(Evaluation *evaluation)
 	}
 }
 
-/*
- * True if the event passes the signal's filter: the first result of the
- * jsonpath is there and is neither false nor null.  Errors inside are no.
- */
-static bool
-PassesFilter(const Signal *signal, const EventRow *row)
-{
-	LOCAL_FCINFO(fcinfo, 4);
-	Datum		result;
-	JsonbValue	scalar;
-	Jsonb	   *vars;
-
-	if (signal->filter == NULL)
-		return true;
-	if (row->properties == NULL)
-		return false;
-	vars = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
-	fcinfo->args[0] = (NullableDatum) {.value = JsonbPGetDatum(row->properties)};
-	fcinfo->args[1] = (NullableDatum) {.value = PointerGetDatum(signal->filter)};
-	fcinfo->args[2] = (NullableDatum) {.value = JsonbPGetDatum(vars)};
-	fcinfo->args[3] = (NullableDatum) {.value = BoolGetDatum(true)};
-	result = jsonb_path_query_first(fcinfo);
-	if (fcinfo->isnull)
-		return false;
-	if (!JB_ROOT_IS_SCALAR(DatumGetJsonbP(result)) ||
-		!JsonbExtractScalar(&DatumGetJsonbP(result)->root, &scalar))
-		return true;
-	return scalar.type != jbvNull && !(scalar.type == jbvBool && !scalar.val.boolean);
-}
-
 /* The number the weight is multiplied with; NULL if the event has none. */
 static Numeric
 GetFactor(const Signal *signal, const EventRow *row)
 {
 	JsonbValue	value;
+	Numeric		number;
+	const char *problem;
 
 	if (signal->factor == SIGNAL_FACTOR_VALUE)
 		return row->value;
-	if (GetProperty(row, signal->factorProperty, signal->factorPropertyLength, &value) &&
-		value.type == jbvNumeric)
+	if (!GetProperty(row, signal->factorProperty, signal->factorPropertyLength, &value))
+		return NULL;
+	/* also one that is too large, so that the event is set aside */
+	if (value.type == jbvNumeric)
 		return value.val.numeric;
+	return NumberFromJson(&value, &number, &problem) == NUMBER_READ ? number : NULL;
+}
+
+/* Why a number that a signal sums cannot be read out of an event; NULL if it can. */
+char *
+SignalCheckEvent(const EventRow *row)
+{
+	const SignalSet *set;
+	const SignalEvent *event;
+
+	if (row->properties == NULL)
+		return NULL;
+	set = SignalSetGet();
+	event = row->event < set->eventLimit ? &set->events[row->event] : NULL;
+	for (int i = 0; event && i < event->useCount; i++)
+	{
+		const Signal *signal = event->uses[i].signal;
+		JsonbValue	value;
+		Numeric		number;
+		const char *problem;
+
+		if (signal->factor == SIGNAL_FACTOR_PROPERTY &&
+			GetProperty(row, signal->factorProperty, signal->factorPropertyLength, &value) &&
+			value.type != jbvNumeric && NumberFromJson(&value, &number, &problem) == NUMBER_REFUSED &&
+			SignalPassesFilter(signal, row))
+			return psprintf("%s \"%s\" %s: signal \"%s\" sums it", signal->factorProperty,
+							EventDetailShow(&value), problem, signal->name);
+	}
 	return NULL;
 }
 
@@ -435,7 +440,7 @@ GetFactor(const Signal *signal, const EventRow *row)
 static inline bool
 IsAbout(const Signal *signal, const EventRow *row)
 {
-	return (row->consent & signal->purposes) == signal->purposes && PassesFilter(signal, row);
+	return (row->consent & signal->purposes) == signal->purposes && SignalPassesFilter(signal, row);
 }
 
 /* True if no number that a signal about the event sums is too large. */

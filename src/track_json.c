@@ -8,10 +8,12 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "event_field.h"
 #include "event_json.h"
 #include "event_time.h"
 #include "fmgr.h"
 #include "ingest.h"
+#include "item_list.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -35,7 +37,7 @@ ReadString(IngestMessage *message, JsonbContainer *object, const char *name, Ing
 {
 	JsonbValue	value;
 
-	if (GetField(object, name, &value) && !IngestGetScalar(&value, string))
+	if (GetField(object, name, &value) && !EventFieldScalar(&value, string))
 		message->malformed = psprintf("%s is neither a string nor a number", name);
 }
 
@@ -48,7 +50,7 @@ ReadTs(IngestMessage *message, JsonbContainer *object)
 
 	if (!GetField(object, "ts", &value) && !GetField(object, "timestamp", &value))
 		return;
-	if (!IngestGetScalar(&value, &string))
+	if (!EventFieldScalar(&value, &string))
 		message->malformed = "ts is neither a string nor a number";
 	else if (EventTimeRead(string.data, string.length, &message->ts))
 		message->hasTs = true;
@@ -88,11 +90,67 @@ ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	}
 }
 
+/* Fields of properties that may also stand beside them. */
+static const EventField besideNames[] = {
+	FIELD_VALUE, FIELD_REVENUE, FIELD_TOTAL, FIELD_PRICE, FIELD_QUANTITY, FIELD_SLOT, FIELD_POSITION,
+	FIELD_CURRENCY, FIELD_ORDER_ID, FIELD_TRANSACTION_ID, FIELD_QUERY, FIELD_SEARCH_TERM,
+	FIELD_SEARCH_QUERY, FIELD_CATEGORY, FIELD_BRAND, FIELD_PRODUCT_ID, FIELD_SKU, FIELD_ITEMS,
+	FIELD_PRODUCTS, FIELD_LINE_ITEMS, FIELD_PRODUCT_DETAILS
+};
+
+/* Put known fields that stand beside properties into them; one may not contradict the other. */
+static void
+AddBeside(IngestMessage *message, const EventFields *beside, JsonbContainer *properties)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	value;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	EventFieldsPush(&state, properties, 0);
+	for (int i = 0; i < lengthof(besideNames); i++)
+	{
+		const char *name = eventFieldNames[besideNames[i]];
+		const JsonbValue *field = &beside->of[besideNames[i]];
+
+		if ((beside->present & FIELD_BIT(besideNames[i])) == 0)
+			continue;
+		if (properties && GetField(properties, name, &value) && !ItemListIsSame(&value, field))
+			message->malformed = psprintf("%s beside properties is not what %s in properties is", name, name);
+		EventFieldPush(&state, name, field);
+	}
+	message->hasProperties = true;
+	message->properties = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+/* Read properties, and what stands beside them though it belongs there. */
+static void
+ReadProperties(IngestMessage *message, JsonbContainer *object)
+{
+	EventFields beside;
+	JsonbContainer *properties = NULL;
+	JsonbValue	value;
+
+	if (GetField(object, "properties", &value))
+	{
+		message->hasProperties = true;
+		message->properties = JsonbPGetDatum(JsonbValueToJsonb(&value));
+		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+			return;
+		properties = value.val.binary.data;
+	}
+	EventFieldsRead(object, &beside);
+	for (int i = 0; i < lengthof(besideNames); i++)
+		if (beside.present & FIELD_BIT(besideNames[i]))
+		{
+			AddBeside(message, &beside, properties);
+			return;
+		}
+}
+
 /* Read the members of an object. */
 static void
 ReadObject(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 {
-	JsonbValue	value;
 
 	ReadString(message, object, "user_id", &message->userId);
 	ReadString(message, object, "event", &message->event);
@@ -102,19 +160,7 @@ ReadObject(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	ReadString(message, object, "message_id", &message->messageId);
 	ReadTs(message, object);
 	ReadConsent(batch, message, object);
-	if (GetField(object, "properties", &value))
-	{
-		message->hasProperties = true;
-		message->properties = JsonbPGetDatum(JsonbValueToJsonb(&value));
-	}
-	if (GetField(object, "items", &value))
-	{
-		if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data) &&
-			!JsonContainerIsScalar(value.val.binary.data))
-			message->items = value.val.binary.data;
-		else
-			message->malformed = "items is not an array";
-	}
+	ReadProperties(message, object);
 }
 
 /* Add a message to the batch, which is written when it is full. */

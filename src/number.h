@@ -1,0 +1,38 @@
+/*
+ * number.h
+ *		The one reader of numbers that people and programs write.
+ */
+#ifndef PERSONALIZE_NUMBER_H
+#define PERSONALIZE_NUMBER_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+typedef enum NumberStatus
+{
+	NUMBER_READ,
+	NUMBER_ABSENT,				/* JSON null or blanks only: nothing was said */
+	NUMBER_REFUSED
+} NumberStatus;
+
+/*
+ * Read a number.  If it is refused, *problem says why, to be put behind the
+ * quoted value: "is not a number".  Never raises.
+ */
+extern NumberStatus NumberRead(const char *string, int length, Numeric *number, const char **problem);
+
+/* The same for a JSON value, which may be a number or a string. */
+extern NumberStatus NumberFromJson(const JsonbValue *value, Numeric *number, const char **problem);
+
+/* Compare a number with a whole one: negative, 0 or positive. */
+extern int	NumberCompare(Numeric number, int64 other);
+
+/* Bytes of the blank character at a place: 0 if there is none. */
+extern int	NumberBlank(const char *at, const char *end);
+
+/* Leave out the blanks around a string. */
+extern void NumberTrim(const char **string, int *length);
+
+#endif
