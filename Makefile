@@ -12,7 +12,7 @@ DATA = $(wildcard personalize--*--*.sql)
 
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
-SQL_PARTS = role clock key refused_id event_time event_json txid secret counter event consent policy ledger consent_decode ingest inbox processor feature_state signal \
+SQL_PARTS = role setting clock key refused_id event_time event_json txid secret counter event consent policy ledger consent_decode ingest inbox processor feature_state signal \
 	profile preference item item_stat analyst neighbour knn tune recommend retention erasure erasure_status state_hash rights maintenance_job publication item_health health security_check grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

@@ -10,7 +10,7 @@ CREATE TABLE personalize.consent_mapping (
 	builtin boolean NOT NULL DEFAULT false,
 	CONSTRAINT consent_mapping_path_without_variables CHECK (
 		-- a variable, written $"name", would never have a value
-		pg_catalog.strpos(pg_catalog.regexp_replace(path::text, '"(\\.|[^"\\])*"', '""', 'g'), '$""') OPERATOR(pg_catalog.=) 0)
+		pg_catalog.strpos(pg_catalog.regexp_replace(path::text, E'"(\\\\.|[^"\\\\])*"', '""', 'g'), '$""') OPERATOR(pg_catalog.=) 0)
 );
 CREATE UNIQUE INDEX consent_mapping_key ON personalize.consent_mapping (source, purpose, (path::text), builtin);
 COMMENT ON TABLE personalize.consent_mapping IS

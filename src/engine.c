@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "counter.h"
+#include "event_time.h"
 #include "funcapi.h"
 #include "key.h"
 #include "miscadmin.h"
@@ -546,7 +547,7 @@ FormatExplanation(Engine *engine, const EnginePick *pick)
 	{
 		appendStringInfo(&json, ", \"score\": %.17g, \"boost\": %.17g", pick->score / pick->boost, pick->boost);
 		appendStringInfo(&json, ", \"as_of\": ");
-		escape_json(&json, timestamptz_to_str(engine->now));
+		escape_json(&json, EventTimeFormat(engine->now));
 		if (pick->reason <= REASON_BOUGHT_WITH)
 		{
 			text	   *because = FindId(engine, pick->because);

@@ -213,8 +213,6 @@ CREATE FUNCTION personalize.sync_items(source regclass, mapping jsonb DEFAULT NU
 	changed_column name DEFAULT NULL, dry_run boolean DEFAULT false,
 	OUT inserted bigint, OUT updated bigint, OUT unavailable bigint, OUT sellable bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-	-- a source is remembered by its name
-	SET quote_all_identifiers = off
 	-- nothing is known of the size of what the source returns: a nested loop
 	-- over it could take hours
 	SET enable_nestloop = off AS $$
