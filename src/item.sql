@@ -113,7 +113,7 @@ BEGIN
 	END IF;
 	IF kind = 'object' AND item_column <> 'attributes' THEN
 		IF NOT wanted ? 'value' OR wanted - 'value' <> '{}' THEN
-			RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+			RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": ...}', item_column
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		RETURN CASE item_column
@@ -123,7 +123,7 @@ BEGIN
 				WHERE attrelid = 'personalize.item'::regclass AND attname = item_column)) END;
 	END IF;
 	IF kind IN ('number', 'boolean') OR (kind = 'array' AND item_column NOT IN ('tags', 'attributes')) THEN
-		RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+		RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": ...}', item_column
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 
@@ -287,7 +287,7 @@ BEGIN
 	END IF;
 	IF id_expression IS NULL THEN
 		RAISE EXCEPTION 'no column of "%" is known to hold the id of items', source
-			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "…"}''.';
+			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "..."}''.';
 	END IF;
 	FOREACH c IN ARRAY ARRAY['category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at'] LOOP
 		e := personalize._item_source_expression(source, wanted, c);
@@ -432,7 +432,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name, boolean) IS
-	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written';
+	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": ...} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written';
 
 CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -40,7 +40,7 @@ BEGIN ATOMIC
 		JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'f', 'p', 'm')
 		JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid,
-		LATERAL (SELECT CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD') END) AS d (day)
+		LATERAL (SELECT CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN right(c.relname, 8)::date END) AS d (day)
 	WHERE s.nspname = 'personalize' AND c.oid <> p.oid;
 END;
 COMMENT ON FUNCTION personalize._event_days() IS
