@@ -24,13 +24,14 @@ PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
 # Other libraries of the server may have functions of the same names.
 PG_CFLAGS = -Wno-declaration-after-statement -fvisibility=hidden
-# A fresh machine has no pg_config yet: quickstart and test install it.
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(PGXS),)
+# A fresh machine has no pg_config yet, and one that comes with a client's
+# library knows no server: quickstart and test install what is missing.
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(and $(PGXS),$(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)),)
 include $(PGXS)
 else
-all install:
-	@echo "$(PG_CONFIG) was not found: install postgresql-server-dev-15 or name another with PG_CONFIG=..."; exit 1
+all install uninstall installcheck clean:
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' bash -c '. ./test/server; no_server'
 endif
 
 $(OBJS): $(wildcard src/*.h)
