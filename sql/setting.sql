@@ -112,7 +112,7 @@ SELECT a.export = u.export AS export, a.record = u.record AS record, a.state = u
 CREATE FUNCTION pg_temp.traces() RETURNS TABLE (name name, row_text text) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1 LOOP
-		RETURN QUERY EXECUTE format('SELECT %L::name, t::text FROM personalize.%I t WHERE t::text ~ %L', name, name, '[+]05:?30| IST|[0-9]/[0-9]+/[0-9]|e[+]0');
+		RETURN QUERY EXECUTE format('SELECT %L::name, t::text FROM personalize.%I t WHERE t::text ~ %L', name, name, '[+]05:?30| IST|[0-9]/[0-9]+/[0-9]');
 	END LOOP;
 END
 $$;

@@ -520,7 +520,7 @@ BEGIN
 				FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)) AS checked) AS counted;
 	IF rejected > 0 THEN
 		RAISE WARNING '% items were rejected, % were taken', rejected, jsonb_array_length(list)
-			USING DETAIL = problems || CASE WHEN rejected > 10 THEN E'\n…' ELSE '' END;
+			USING DETAIL = problems || CASE WHEN rejected > 10 THEN E'\n...' ELSE '' END;
 	END IF;
 
 	-- the last object of an id counts

@@ -10,6 +10,7 @@
 
 #include "setting.h"
 
+#include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
