@@ -12,7 +12,7 @@ DATA = $(wildcard personalize--*--*.sql)
 
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
-SQL_PARTS = role clock key refused_id event_time event_json txid secret counter event consent policy ledger consent_decode ingest inbox processor feature_state signal \
+SQL_PARTS = role setting clock key refused_id event_time event_json txid secret counter event consent policy ledger consent_decode ingest inbox processor feature_state signal \
 	profile preference item item_stat analyst neighbour knn tune recommend retention erasure erasure_status state_hash rights maintenance_job publication data_quality item_health health security_check grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -24,13 +24,14 @@ PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
 # Other libraries of the server may have functions of the same names.
 PG_CFLAGS = -Wno-declaration-after-statement -fvisibility=hidden
-# A fresh machine has no pg_config yet: quickstart and test install it.
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(PGXS),)
+# A fresh machine has no pg_config yet, and one that comes with a client's
+# library knows no server: quickstart and test install what is missing.
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(and $(PGXS),$(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)),)
 include $(PGXS)
 else
-all install:
-	@echo "$(PG_CONFIG) was not found: install postgresql-server-dev-15 or name another with PG_CONFIG=..."; exit 1
+all install uninstall installcheck clean:
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' bash -c '. ./test/server; no_server'
 endif
 
 $(OBJS): $(wildcard src/*.h)

@@ -290,5 +290,5 @@ FROM (
 	FROM (SELECT _feature_state_send(f) FROM state WHERE name = 'ada') s(b),
 		LATERAL (SELECT n, floor(random() * length(b))::int AS place FROM generate_series(1, 900) n) p) r;
 SELECT 'rm ' || quote_literal(:'file') AS remove \gset
-COPY (SELECT) TO PROGRAM :'remove';
+COPY (SELECT WHERE false) TO PROGRAM :'remove';
 DROP FUNCTION pg_temp.receive;

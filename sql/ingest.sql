@@ -98,7 +98,7 @@ SELECT * FROM personalize.ingest(ARRAY[1, 1, 2], ARRAY['view', 'purchase', 'view
 SELECT * FROM personalize.ingest(ARRAY['1', NULL, '', '1', '1', '1', '1'],
 	ARRAY['view', 'view', 'view', NULL, 'view', 'view', 'view'],
 	item_ids => ARRAY['a', 'b', 'c', 'd', repeat('i', 600), 'f', 'g'],
-	ts => ARRAY[NULL, NULL, NULL, NULL, NULL, '2999-01-01'::timestamptz, NULL],
+	ts => ARRAY[NULL, NULL, NULL, NULL, NULL, '2999-01-01 00:00:00+00'::timestamptz, NULL],
 	properties => ARRAY['{"a": 1}', NULL, NULL, NULL, NULL, NULL, '[]']::jsonb[]);
 SELECT * FROM rejected ORDER BY row_number;
 SELECT * FROM personalize.ingest(ARRAY[1], ARRAY['view', 'view']);
@@ -251,7 +251,7 @@ RESET client_min_messages;
 -- also what is raised, and rolled back with its transaction
 SELECT personalize.track(1, '');
 BEGIN;
-SELECT personalize.track(1, 'view', ts => '2999-01-01');
+SELECT personalize.track(1, 'view', ts => '2999-01-01 00:00:00+00');
 ROLLBACK;
 SELECT status, reason, a.messages - b.messages AS messages, a.since <= clock_timestamp() AS since
 	FROM personalize.stat_ingest a JOIN before b USING (status, reason) ORDER BY status, reason;

@@ -52,7 +52,7 @@ BEGIN
 		'SELECT personalize.cohort_count(''for_a'', NULL)',
 		'SELECT personalize.cohort_count(''for_b'', NULL)',
 		'SELECT users FROM personalize.cohort_counts(''for_both'')',
-		'SELECT string_agg(personalize._feature_value(signal, personalize._value_key(''shoe'')), '','') FROM signal_name',
+		'SELECT string_agg(DISTINCT personalize._feature_value(signal, personalize._value_key(''shoe'')), '','') FROM signal_name',
 		'SELECT count(*) FROM personalize.event',
 		'SELECT string_agg(user_id, '','' ORDER BY user_id) FROM personalize.subject']
 	LOOP

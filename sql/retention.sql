@@ -119,7 +119,7 @@ SELECT personalize.set_preference('bob', 'favourite_brand', 'Acme');
 INSERT INTO personalize.rejected_event (rejected_at, source, reason, user_key, payload) VALUES
 	('2020-01-10', 'track_many', 'old', personalize.user_key('bob'), '{}'), ('2020-03-10', 'track_many', 'new', personalize.user_key('bob'), '{}'),
 	('2020-01-10', 'item_stat', 'raw event gone', 1, '{"received_at": "2019-01-10T00:00:00+00:00"}'),
-	('2020-01-10', 'item_stat', 'raw event there', 1, format('{"received_at": "%s"}', (SELECT max(day) FROM personalize._event_day))::jsonb);
+	('2020-01-10', 'item_stat', 'raw event there', 1, jsonb_build_object('received_at', (SELECT max(day) FROM personalize._event_day)));
 SELECT personalize.set_retention('profile', '60 days'), personalize.set_retention('item_stat_hour', '40 days');
 SELECT * FROM apply('2020-03-05', kinds => '{rejected,profile,session,basket,item_stat,item_stat_hour,ledger}');
 SELECT reason FROM personalize.rejected_event ORDER BY 1;

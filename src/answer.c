@@ -11,12 +11,12 @@
 
 #include "compat.h"
 #include "counter.h"
+#include "event_time.h"
 #include "funcapi.h"
 #include "json_build.h"
-#include "uuid.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
+#include "uuid.h"
 
 /* As many reasons there can be. */
 #define MAX_REASONS 32
@@ -121,7 +121,7 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 	{
 		JsonPushFloat(&state, "score", candidate->score / candidate->boost);
 		JsonPushFloat(&state, "boost", candidate->boost);
-		JsonPushString(&state, "as_of", pstrdup(timestamptz_to_str(context->now)));
+		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)
 			JsonPushText(&state, "because", ContextFindId(context, candidate->because));
 		if (candidate->category != NULL)

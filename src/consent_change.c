@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "compat.h"
 #include "consent_cache.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "key.h"
 #include "lock.h"
@@ -153,8 +154,8 @@ JudgeComeback(const ConsentDecision *decision)
 		ereport(WARNING,
 				(errmsg("nothing is granted: user \"%s\" was erased after that", text_to_cstring(decision->userId)),
 				 errdetail("The grant took effect on %s, the erasure on %s.",
-						   pstrdup(timestamptz_to_str(decision->effectiveAt)),
-						   pstrdup(timestamptz_to_str(tombstone.forgottenAt))),
+						   EventTimeFormat(decision->effectiveAt),
+						   EventTimeFormat(tombstone.forgottenAt)),
 				 errhint("Only a grant of a later time brings the person back.")));
 		return COMEBACK_REFUSED;
 	}
@@ -237,7 +238,7 @@ GetEffectiveAt(FunctionCallInfo fcinfo, int argument, ConsentDecision *decision)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("effective_at \"%s\" is not in the past",
-						timestamptz_to_str(decision->effectiveAt))));
+						EventTimeFormat(decision->effectiveAt))));
 }
 
 /* What the person allows after a decision, as an array of names. */

@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "consent.h"
 #include "consent_mapping.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "json_build.h"
@@ -184,7 +185,7 @@ personalize_consent_from(PG_FUNCTION_ARGS)
 	if (TIMESTAMP_NOT_FINITE(asOf))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of \"%s\" is not a point in time", timestamptz_to_str(asOf))));
+				 errmsg("as_of \"%s\" is not a point in time", EventTimeFormat(asOf))));
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	if (!PG_ARGISNULL(0))

@@ -10,7 +10,7 @@ CREATE TABLE personalize.consent_mapping (
 	builtin boolean NOT NULL DEFAULT false,
 	CONSTRAINT consent_mapping_path_without_variables CHECK (
 		-- a variable, written $"name", would never have a value
-		pg_catalog.strpos(pg_catalog.regexp_replace(path::text, '"(\\.|[^"\\])*"', '""', 'g'), '$""') OPERATOR(pg_catalog.=) 0)
+		pg_catalog.strpos(pg_catalog.regexp_replace(path::text, E'"(\\\\.|[^"\\\\])*"', '""', 'g'), '$""') OPERATOR(pg_catalog.=) 0)
 );
 CREATE UNIQUE INDEX consent_mapping_key ON personalize.consent_mapping (source, purpose, (path::text), builtin);
 COMMENT ON TABLE personalize.consent_mapping IS
@@ -19,7 +19,7 @@ COMMENT ON COLUMN personalize.consent_mapping.source IS
 	'tcf, usnat, consent_mode and gpc: what consent_from decodes; any other name: a platform of your own, whose payload is looked at as it is';
 COMMENT ON COLUMN personalize.consent_mapping.purpose IS 'the purpose that is allowed';
 COMMENT ON COLUMN personalize.consent_mapping.path IS
-	'where the value is: in the payload, or in what consent_from made of tcf ({"1": …, "24": …, "custom_1": …} by purpose), usnat (sale, sharing, targeted_advertising), consent_mode (its parameters), gpc (gpc)';
+	'where the value is: in the payload, or in what consent_from made of tcf ({"1": ..., "24": ..., "custom_1": ...} by purpose), usnat (sale, sharing, targeted_advertising), consent_mode (its parameters), gpc (gpc)';
 COMMENT ON COLUMN personalize.consent_mapping.accepted IS
 	'values that are a yes, compared as text (true, 1, granted); everything else is no. With {} nothing is. Of a list, or of several values that a path finds, one is enough';
 COMMENT ON COLUMN personalize.consent_mapping.builtin IS 'shipped: cannot be changed, but replaced';
@@ -103,12 +103,12 @@ COMMENT ON FUNCTION personalize.consent_from(jsonb, timestamptz) IS
 CREATE FUNCTION personalize.decode_tcf(tc_string text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_decode_tcf' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize.decode_tcf(text) IS
-	'every field of an IAB TCF v2 string, vendors as ranges like 1-4,7; of an invalid one {"error": …}';
+	'every field of an IAB TCF v2 string, vendors as ranges like 1-4,7; of an invalid one {"error": ...}';
 
 CREATE FUNCTION personalize.decode_gpp(gpp_string text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_decode_gpp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize.decode_gpp(text) IS
-	'the sections of an IAB GPP string, decoded if they are 2 (TCF EU) or 7 (US national), else as text; of an invalid one {"error": …} and what the header lists';
+	'the sections of an IAB GPP string, decoded if they are 2 (TCF EU) or 7 (US national), else as text; of an invalid one {"error": ...} and what the header lists';
 
 REVOKE ALL ON FUNCTION
 	personalize._check_consent_mapping(),

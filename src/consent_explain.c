@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "key.h"
@@ -117,7 +118,7 @@ FormatReason(uint64 row, bool allowed, bool decided)
 	return psprintf("%s on %s by \"%s\"",
 					allowed ? "granted" : IsRestricted(row) ? "restricted" :
 					DatumGetBool(SpiUtilValue(row, 8, &isNull)) ? "declined" : "withdrawn",
-					timestamptz_to_str(decidedAt), source);
+					EventTimeFormat(decidedAt), source);
 }
 
 /* why_suppressed(user_id) → (purpose, allowed, reason, fix). */
@@ -146,7 +147,7 @@ personalize_why_suppressed(PG_FUNCTION_ARGS)
 		values[1] = erased ? BoolGetDatum(false) : SpiUtilValue(row, 2, &isNull);
 		values[2] = CStringGetTextDatum(erased ?
 										psprintf("the person was erased on %s; a grant brings the person back, without what was before",
-												 timestamptz_to_str(tombstone.forgottenAt)) :
+												 EventTimeFormat(tombstone.forgottenAt)) :
 										FormatReason(row, DatumGetBool(values[1]), decided));
 		nulls[3] = DatumGetBool(values[1]);
 		if (!nulls[3])

@@ -111,7 +111,7 @@ static ConsentMapping *
 ReadMapping(Relation table)
 {
 	ConsentMapping *mapping = palloc0(sizeof(ConsentMapping));
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(table)));
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
 

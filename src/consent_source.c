@@ -11,6 +11,7 @@
 
 #include "consent_decode.h"
 
+#include "event_time.h"
 #include "gpp.h"
 #include "json_build.h"
 #include "tcf.h"
@@ -186,12 +187,12 @@ FindTcfProblem(const TcfString *tcf, TimestampTz asOf, const char **detail)
 	}
 	if (created > asOf + CLOCK_TOLERANCE || updated > asOf + CLOCK_TOLERANCE)
 	{
-		*detail = psprintf("last updated %s", timestamptz_to_str(updated));
+		*detail = psprintf("last updated %s", EventTimeFormat(updated));
 		return "in_the_future";
 	}
 	if (updated < asOf - personalize_tcf_max_age * USECS_PER_MINUTE)
 	{
-		*detail = psprintf("last updated %s", timestamptz_to_str(updated));
+		*detail = psprintf("last updated %s", EventTimeFormat(updated));
 		return "expired";
 	}
 	if (!tcf->disclosed.present && (tcf->policyVersion >= TCF_POLICY_2_3 || updated >= TCF_2_3_DEMANDED))

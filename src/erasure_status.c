@@ -26,6 +26,7 @@
 #include "erasure_blocker.h"
 #include "erasure_scrub.h"
 #include "erasure_sweep.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lock.h"
@@ -295,8 +296,8 @@ BackupsStage(const Erasure *erasure)
 	due = TimestampTzPlusMilliseconds(erasure->vacuumed, personalize_backup_retention * INT64CONST(60000));
 	row.done = GetCurrentTimestamp() >= due;
 	row.detail = psprintf("backups and archived WAL from before %s are %s by %s (personalize.backup_retention)",
-						  pstrdup(timestamptz_to_str(erasure->vacuumed)),
-						  row.done ? "deleted" : "to be deleted", pstrdup(timestamptz_to_str(due)));
+						  EventTimeFormat(erasure->vacuumed),
+						  row.done ? "deleted" : "to be deleted", EventTimeFormat(due));
 	if (!row.done)
 		row.fix = "Delete older ones now, or wait; after restoring one, run personalize.reapply_erasures().";
 	return row;

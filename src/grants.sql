@@ -39,6 +39,30 @@ BEGIN
 	END LOOP;
 END
 $$;
+-- What functions store and compare does not depend on the session that calls
+-- them; an immutable one cannot, and one without a search_path is made to be
+-- inlined into a query of the session.
+DO $$
+DECLARE
+	f record;
+BEGIN
+	FOR f IN
+		SELECT pg_catalog.format('ALTER FUNCTION %s SET %I = %s', p.oid::pg_catalog.regprocedure, s.name,
+			CASE s.name WHEN 'DateStyle' THEN s.value ELSE pg_catalog.quote_literal(s.value) END) AS command
+		FROM pg_catalog.pg_proc p
+			JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang,
+			personalize._pinned_setting() s
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
+			AND l.lanname IN ('sql', 'plpgsql') AND p.prokind OPERATOR(pg_catalog.=) 'f' AND p.provolatile OPERATOR(pg_catalog.<>) 'i'
+			AND EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (line)
+				WHERE pg_catalog.starts_with(c.line, 'search_path='))
+			AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (line)
+				WHERE pg_catalog.starts_with(c.line, s.name OPERATOR(pg_catalog.||) '='))
+	LOOP
+		EXECUTE f.command;
+	END LOOP;
+END
+$$;
 -- row policies
 SELECT personalize._apply_policies(p.name, p.mask, p.unanalyzed)
 FROM personalize._person_table p

@@ -260,7 +260,7 @@ GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin;
 
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 15
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 15 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT 'preload', s.preloaded,
 		CASE WHEN s.preloaded THEN 'the library is preloaded'

@@ -71,7 +71,7 @@ CREATE FUNCTION personalize.track_many(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(text) IS
-	'track_many() of a text: a JSON array, or one object a line. Never fails for what is in it: a message that is no JSON, or holds what jsonb cannot, such as \u0000, goes to rejected_event, the others are stored';
+	E'track_many() of a text: a JSON array, or one object a line. Never fails for what is in it: a message that is no JSON, or holds what jsonb cannot, such as \\u0000, goes to rejected_event, the others are stored';
 
 CREATE FUNCTION personalize.ingest(
 	user_ids personalize.entity_id[],

@@ -119,7 +119,7 @@ BEGIN
 	END IF;
 	IF kind = 'object' AND item_column <> 'attributes' THEN
 		IF NOT wanted ? 'value' OR wanted - 'value' <> '{}' THEN
-			RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+			RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": ...}', item_column
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		RETURN CASE item_column
@@ -129,7 +129,7 @@ BEGIN
 				WHERE attrelid = 'personalize.item'::regclass AND attname = item_column)) END;
 	END IF;
 	IF kind IN ('number', 'boolean') OR (kind = 'array' AND item_column NOT IN ('tags', 'attributes')) THEN
-		RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": …}', item_column
+		RAISE EXCEPTION 'mapping of "%" is neither a column name nor {"value": ...}', item_column
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 
@@ -223,8 +223,6 @@ CREATE FUNCTION personalize.sync_items(source regclass, mapping jsonb DEFAULT NU
 	changed_column name DEFAULT NULL, dry_run boolean DEFAULT false,
 	OUT inserted bigint, OUT updated bigint, OUT unavailable bigint, OUT sellable bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-	-- a source is remembered by its name
-	SET quote_all_identifiers = off
 	-- nothing is known of the size of what the source returns: a nested loop
 	-- over it could take hours
 	SET enable_nestloop = off AS $$
@@ -299,7 +297,7 @@ BEGIN
 	END IF;
 	IF id_expression IS NULL THEN
 		RAISE EXCEPTION 'no column of "%" is known to hold the id of items', source
-			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "…"}''.';
+			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "..."}''.';
 	END IF;
 	FOREACH c IN ARRAY ARRAY['category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at'] LOOP
 		e := personalize._item_source_expression(source, wanted, c, id_expression);
@@ -444,7 +442,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name, boolean) IS
-	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": …} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written';
+	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": ...} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written';
 
 CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -535,7 +533,7 @@ BEGIN
 				FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)) AS checked) AS counted;
 	IF rejected > 0 THEN
 		RAISE WARNING '% items were rejected, % were taken', rejected, jsonb_array_length(list)
-			USING DETAIL = problems || CASE WHEN rejected > 10 THEN E'\n…' ELSE '' END;
+			USING DETAIL = problems || CASE WHEN rejected > 10 THEN E'\n...' ELSE '' END;
 	END IF;
 
 	-- the last object of an id counts

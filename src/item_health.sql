@@ -11,7 +11,7 @@ BEGIN ATOMIC
 			ELSE format('of %s items tracked in the last 7 days %s are in the catalogue', k.tracked, k.known)
 				|| CASE WHEN f.well THEN '' ELSE format('; "%s" is not, "%s" is', coalesce((SELECT i.item_id FROM personalize.item AS i WHERE i.item_key = k.stranger), k.stranger::text), c.id) END END,
 		CASE WHEN NOT f.well THEN
-			'Track the ids that the catalogue has, or map item_id to the column that has the tracked ones: sync_items(…, ''{"item_id": "…"}'', dry_run => true).' END
+			'Track the ids that the catalogue has, or map item_id to the column that has the tracked ones: sync_items(..., ''{"item_id": "..."}'', dry_run => true).' END
 	FROM (
 		SELECT count(*) AS tracked, count(i.item_key) AS known, min(t.item_key) FILTER (WHERE i.item_key IS NULL) AS stranger
 		FROM (
@@ -24,7 +24,7 @@ BEGIN ATOMIC
 	SELECT 'catalogue offered', f.well,
 		format('%s of %s items are available and not hidden', n.offered, n.items),
 		CASE WHEN NOT f.well THEN
-			'Engines return no others. Look at what personalize.item_sync maps to available and hidden, correct it by sync_items(…, dry_run => true) first.' END
+			'Engines return no others. Look at what personalize.item_sync maps to available and hidden, correct it by sync_items(..., dry_run => true) first.' END
 	FROM (
 		SELECT count(*) AS items, count(*) FILTER (WHERE available AND NOT hidden) AS offered
 		FROM personalize.item WHERE updated_at IS NOT NULL AND vanished_at IS NULL) AS n,

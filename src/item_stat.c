@@ -27,6 +27,7 @@
 #include "consent.h"
 #include "datatype/timestamp.h"
 #include "event_people.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "item_stat_fold.h"
 #include "key.h"
@@ -455,7 +456,7 @@ static char *
 CounterName(TimestampTz pane, int64 itemKey, int16 event)
 {
 	return psprintf("item_key " INT64_FORMAT ", event %d, pane %s", itemKey, event,
-					timestamptz_to_str(pane));
+					EventTimeFormat(pane));
 }
 
 /* Compare the stored counters with those of a batch; what is left of these has no row. */

@@ -135,17 +135,28 @@ ParseCanonicalNumber(const char *data, int length, int64 *value)
 	return true;
 }
 
+/* True if all bytes are. */
+static bool
+IsAscii(const char *data, int length)
+{
+	for (int i = 0; i < length; i++)
+		if (IS_HIGHBIT_SET(data[i]))
+			return false;
+	return true;
+}
+
 /*
  * A string of the server's encoding as UTF-8, which may be the string itself.
  * In an SQL_ASCII database nobody knows what the bytes are: they are taken as
- * they are, and none raises.
+ * they are, and none raises.  ASCII is the same in all encodings, also in
+ * MULE_INTERNAL, which the server cannot convert to UTF-8.
  */
 const char *
 KeyToUtf8(const char *data, int length, int *utf8Length)
 {
 	const char *utf8 = data;
 
-	if (GetDatabaseEncoding() != PG_SQL_ASCII)
+	if (GetDatabaseEncoding() != PG_SQL_ASCII && !IsAscii(data, length))
 		utf8 = pg_server_to_any(data, length, PG_UTF8);
 	*utf8Length = utf8 == data ? length : (int) strlen(utf8);
 	return utf8;

@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "key.h"
@@ -278,7 +279,7 @@ personalize_ledger_anchor(PG_FUNCTION_ARGS)
 	DigestEntries(asof, &entries, &digest);
 	anchor = MemoryContextStrdup(caller,
 								 psprintf("{\"version\": %d, \"taken_at\": \"%s\", \"asof\": \"%s\", \"entries\": %lld, \"digest\": \"%s\"}",
-										  ANCHOR_VERSION, timestamptz_to_str(GetCurrentTimestamp()), text_to_cstring(asof),
+										  ANCHOR_VERSION, EventTimeFormat(GetCurrentTimestamp()), text_to_cstring(asof),
 										  (long long) entries, text_to_cstring(digest)));
 	SpiUtilEnd(&scope);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(anchor));

@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "clock.h"
 #include "compat.h"
+#include "event_time.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "item_stat_fold.h"
@@ -468,7 +469,7 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 	if (run->asOf < YEAR_ONE || run->asOf > ClockNow())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of \"%s\" is not between year 1 and now", timestamptz_to_str(run->asOf)),
+				 errmsg("as_of \"%s\" is not between year 1 and now", EventTimeFormat(run->asOf)),
 				 errhint("To see what will be removed in time, shorten the policy in a transaction and call apply_retention(dry_run => true).")));
 	if (run->maxRows < 1)
 		ereport(ERROR,

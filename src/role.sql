@@ -63,33 +63,49 @@ END
 $$;
 
 -- The schema may have been there before.  Who can make objects in it could put
--- a table of his own where the next day's events are written.
+-- a table of his own where the next day's events are written, or a function or
+-- operator where one of the extension is looked for.
 DO $$
+DECLARE
+	found text;
 BEGIN
-	PERFORM FROM pg_catalog.pg_namespace n
-	WHERE n.nspname OPERATOR(pg_catalog.=) 'personalize' AND EXISTS (
-		SELECT FROM pg_catalog.pg_roles r
-		WHERE NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) 'personalize_owner'
-			AND (r.oid OPERATOR(pg_catalog.=) n.nspowner
-				OR EXISTS (
-					SELECT FROM pg_catalog.aclexplode(n.nspacl) a
-					WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'
-						AND a.grantee OPERATOR(pg_catalog.=) ANY (ARRAY[r.oid, 0::pg_catalog.oid]))
-				OR EXISTS (
-					SELECT FROM pg_catalog.pg_class c
-					WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relowner OPERATOR(pg_catalog.=) r.oid)
-				OR EXISTS (
-					SELECT FROM pg_catalog.pg_proc p
-					WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid AND p.proowner OPERATOR(pg_catalog.=) r.oid)
-				OR EXISTS (
-					SELECT FROM pg_catalog.pg_type t
-					WHERE t.typnamespace OPERATOR(pg_catalog.=) n.oid AND t.typowner OPERATOR(pg_catalog.=) r.oid)));
-	IF FOUND THEN
+	WITH stranger AS (
+		SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r
+		WHERE NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) 'personalize_owner'),
+	schema AS (
+		SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'personalize'),
+	finding (what) AS (
+		SELECT pg_catalog.format('the schema belongs to role "%s"', r.rolname)
+		FROM schema n JOIN stranger r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+		UNION ALL
+		SELECT pg_catalog.format('%s may create objects in it', coalesce('role "' OPERATOR(pg_catalog.||) r.rolname OPERATOR(pg_catalog.||) '"', 'everybody'))
+		FROM schema n, pg_catalog.aclexplode(n.nspacl) a LEFT JOIN stranger r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+		WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'
+			AND (a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR r.oid IS NOT NULL)
+		UNION ALL
+		-- whatever lies in a schema depends on it, and on its owner
+		SELECT pg_catalog.format('%s %s belongs to role "%s"', i.type, i.identity, r.rolname)
+		FROM schema n
+			JOIN pg_catalog.pg_depend d ON d.refobjid OPERATOR(pg_catalog.=) n.oid
+				AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+			JOIN pg_catalog.pg_shdepend o ON o.classid OPERATOR(pg_catalog.=) d.classid AND o.objid OPERATOR(pg_catalog.=) d.objid
+				AND o.deptype OPERATOR(pg_catalog.=) 'o' AND o.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+				AND o.dbid OPERATOR(pg_catalog.=) (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+			JOIN stranger r ON r.oid OPERATOR(pg_catalog.=) o.refobjid,
+			pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i),
+	ranked AS (
+		SELECT f.what, pg_catalog.row_number() OVER (ORDER BY f.what COLLATE "C") AS place, pg_catalog.count(*) OVER () AS findings
+		FROM finding f)
+	SELECT pg_catalog.string_agg(f.what, ', ' ORDER BY f.place)
+			OPERATOR(pg_catalog.||) CASE WHEN pg_catalog.max(f.findings) OPERATOR(pg_catalog.>) 10::bigint
+				THEN pg_catalog.format(', and %s more', pg_catalog.max(f.findings) OPERATOR(pg_catalog.-) 10::bigint) ELSE '' END
+		INTO found
+	FROM ranked f WHERE f.place OPERATOR(pg_catalog.<=) 10::bigint;
+	IF found IS NOT NULL THEN
 		RAISE EXCEPTION 'schema "personalize" is open to roles that are not superusers'
 			USING ERRCODE = 'duplicate_schema',
-				DETAIL = 'Such a role owns the schema or something in it, or may create objects in it.',
-				HINT = 'Drop the schema, or give it and what is in it to a superuser and run REVOKE CREATE ON SCHEMA personalize.';
+				DETAIL = pg_catalog.format('What is in the way: %s.', found),
+				HINT = 'Drop the schema or what is named, or give it to a superuser and run REVOKE CREATE ON SCHEMA personalize.';
 	END IF;
 END
 $$;
-

@@ -28,7 +28,7 @@ CREATE FUNCTION personalize._event_days(
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT c.oid, coalesce(i.inhparent = p.oid, false),
-		CASE WHEN n.nspname = 'personalize' AND c.relname ~ '^event_p\d{8}$' THEN
+		CASE WHEN n.nspname = 'personalize' AND c.relname ~ '^event_p[0-9]{8}$' THEN
 			format('ALTER TABLE personalize.event ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L);',
 				c.oid::regclass, d.day || ' 00:00:00+00', d.day + 1 || ' 00:00:00+00') END
 	FROM pg_namespace AS s
@@ -40,7 +40,7 @@ BEGIN ATOMIC
 		JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'f', 'p', 'm')
 		JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid,
-		LATERAL (SELECT CASE WHEN c.relname ~ '^event_p\d{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD') END) AS d (day)
+		LATERAL (SELECT CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN right(c.relname, 8)::date END) AS d (day)
 	WHERE s.nspname = 'personalize' AND c.oid <> p.oid;
 END;
 COMMENT ON FUNCTION personalize._event_days() IS
@@ -141,7 +141,6 @@ COMMENT ON FUNCTION personalize._security_grants() IS
 
 CREATE FUNCTION personalize._ship_security() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-SET quote_all_identifiers = off SET IntervalStyle = postgres SET DateStyle = ISO SET extra_float_digits = 1
 BEGIN ATOMIC
 	DELETE FROM personalize._shipped;
 	INSERT INTO personalize._shipped (kind, name, server, make)
@@ -157,7 +156,7 @@ COMMENT ON FUNCTION personalize._ship_security() IS
 CREATE FUNCTION personalize._same_statement(make text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT regexp_replace(replace(make, '( VALUES', '(VALUES'), '::(\w+) AS \1\M', '::\1', 'g');
+	SELECT regexp_replace(replace(make, '( VALUES', '(VALUES'), E'::(\\w+) AS \\1\\M', E'::\\1', 'g');
 END;
 COMMENT ON FUNCTION personalize._same_statement(text) IS
 	'a statement as the server prints it, without what it adds when it has read that itself';
@@ -181,7 +180,7 @@ BEGIN ATOMIC
 		WHEN s.name IS NULL THEN
 			CASE o.kind WHEN 'policies' THEN o.make ~ ' AS PERMISSIVE FOR '
 				WHEN 'triggers' THEN true
-				WHEN 'functions' THEN o.make ~ '\n .*\mSECURITY DEFINER\M'
+				WHEN 'functions' THEN o.make ~ E'\n .*\\mSECURITY DEFINER\\M'
 				ELSE false END
 		WHEN o.name IS NULL THEN true
 		ELSE personalize._same_statement(o.make) <> personalize._same_statement(s.make)
@@ -193,7 +192,7 @@ BEGIN ATOMIC
 	FROM personalize._security_grants() AS g
 	WHERE NOT EXISTS (SELECT FROM personalize._shipped AS s WHERE s.kind = 'grants' AND s.name = g.name AND s.make = g.make)
 		AND NOT EXISTS (SELECT FROM personalize._event_days() AS d WHERE g.object = format('TABLE %s', d.day::regclass))
-		AND (g.grantee = 'PUBLIC' OR g.make LIKE '% WITH GRANT OPTION;' OR g.object ~ '\.\"?_'
+		AND (g.grantee = 'PUBLIC' OR g.make LIKE '% WITH GRANT OPTION;' OR g.object ~ '[.]"?_'
 			OR g.privilege NOT IN ('USAGE', 'EXECUTE') AND g.privilege !~ '^SELECT'
 			OR g.object LIKE 'TABLE %' AND NOT EXISTS (
 				SELECT FROM personalize._shipped AS s
@@ -480,8 +479,6 @@ COMMENT ON FUNCTION personalize._security_statistics() IS
 CREATE FUNCTION personalize.security_check(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 16 COST 100000 SET search_path = pg_catalog, pg_temp
--- definitions are compared as they were written down
-SET quote_all_identifiers = off SET IntervalStyle = postgres SET DateStyle = ISO SET extra_float_digits = 1
 BEGIN ATOMIC
 	WITH found AS (
 		SELECT * FROM personalize._security_differences()

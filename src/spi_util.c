@@ -4,9 +4,10 @@
  *
  * Callers hold EXECUTE on a function, not rights on the tables behind it, so
  * the statements run as personalize_owner, inside a security-restricted
- * context and with search_path pinned: nothing a caller set up in its session
- * can redirect them.  Row security holds for the owner as for anybody: between
- * SpiUtilBegin and SpiUtilEnd the policies let this backend pass.
+ * context and with pinned settings: nothing a caller set up in its session can
+ * redirect them or change what they read and write.  Row security holds for the
+ * owner as for anybody: between SpiUtilBegin and SpiUtilEnd the policies let
+ * this backend pass.
  */
 #include "postgres.h"
 
@@ -15,11 +16,12 @@
 #include "miscadmin.h"
 #include "pass.h"
 #include "relation.h"
+#include "setting.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-/* Become the owner, pin search_path and connect to SPI. */
+/* Become the owner, pin settings and connect to SPI. */
 void
 SpiUtilBegin(SpiUtilScope *scope)
 {
@@ -27,12 +29,11 @@ SpiUtilBegin(SpiUtilScope *scope)
 	SetUserIdAndSecContext(RelationOwner(),
 						   scope->securityContext | SECURITY_LOCAL_USERID_CHANGE);
 	scope->gucLevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SettingPin("search_path", "pg_catalog, pg_temp");
 	/* off makes a statement fail that policies apply to */
 	if (!row_security)
-		(void) set_config_option("row_security", "on", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		SettingPin("row_security", "on");
+	SettingPinAll();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PassEnter();

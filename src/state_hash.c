@@ -41,7 +41,6 @@
 #include "spi_util.h"
 #include "stored_row.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_state_tables);
@@ -235,20 +234,6 @@ GetTable(FunctionCallInfo fcinfo)
 /* What each row of a form is given to. */
 typedef void (*RowSink) (void *arg, text *row);
 
-/* Texts of values must not depend on the session. */
-static void
-PinOutput(void)
-{
-	static const char *const settings[][2] = {
-		{"timezone", "UTC"}, {"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"},
-		{"extra_float_digits", "1"}, {"bytea_output", "hex"}
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* Run a table's query and hand out its rows in the order of their bytes. */
 static void
 ReadForm(FunctionCallInfo fcinfo, RowSink sink, void *arg)
@@ -261,7 +246,6 @@ ReadForm(FunctionCallInfo fcinfo, RowSink sink, void *arg)
 	Portal		portal;
 
 	SpiUtilBegin(&scope);
-	PinOutput();
 	portal = SPI_cursor_open_with_args(NULL,
 									   psprintf("SELECT f.form::text FROM (%s) AS f (form)"
 												" WHERE $1 IS NOT NULL ORDER BY f.form::text COLLATE \"C\"",

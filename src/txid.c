@@ -46,7 +46,10 @@ static uint64 knownInTransaction = 0;
 /* The top-level transaction that has last written events. */
 static uint64 writingTransaction = 0;
 
-/* Read the present incarnation, or begin the next. */
+/*
+ * Read the present incarnation, or begin the next.  Where nothing can be written
+ * it is still to begin, and nothing of it is there.
+ */
 static int32
 FindIncarnation(bool *changed)
 {
@@ -75,11 +78,12 @@ FindIncarnation(bool *changed)
 	if (!here)
 	{
 		values[3] = Int32GetDatum(++newest);
-		SpiUtilRun(&insertPlan,
-				   "INSERT INTO personalize._incarnation"
-				   " (incarnation, system_identifier, database_oid, table_oid)"
-				   " VALUES ($4, $1, $2, $3)",
-				   4, types, values, NULL, false);
+		if (!XactReadOnly)
+			SpiUtilRun(&insertPlan,
+					   "INSERT INTO personalize._incarnation"
+					   " (incarnation, system_identifier, database_oid, table_oid)"
+					   " VALUES ($4, $1, $2, $3)",
+					   4, types, values, NULL, false);
 	}
 	SpiUtilEnd(&scope);
 	return newest;
@@ -128,8 +132,8 @@ CurrentIncarnation(void)
 		return knownIncarnation;
 
 	knownIncarnation = FindIncarnation(&changed);
-	knownIncarnationTable = table;
 	knownInTransaction = changed ? TopTransactionIfAny() : 0;
+	knownIncarnationTable = changed && knownInTransaction == 0 ? InvalidOid : table;
 	return knownIncarnation;
 }
 
@@ -202,12 +206,18 @@ TxidTransactionId(int64 txid)
  * The active snapshot over txids.  A snapshot does not list its own
  * transaction as in progress; it is added, because this transaction may still
  * write events after the batch.
+ *
+ * One taken during recovery does not tell transactions from subtransactions
+ * and keeps both in subxip.  If that overflows, subtransactions are left out,
+ * never their parents, and events carry the ids of those.
  */
 TxidSnapshot *
 TxidSnapshotTake(void)
 {
 	int32		incarnation = CurrentIncarnation();
 	Snapshot	active = GetActiveSnapshot();
+	const TransactionId *running = active->takenDuringRecovery ? active->subxip : active->xip;
+	uint32		runningCount = active->takenDuringRecovery ? active->subxcnt : active->xcnt;
 	FullTransactionId next = ReadNextFullTransactionId();
 	uint64		own = TopTransactionIfAny();
 	TxidSnapshot *snapshot = palloc0(sizeof(TxidSnapshot));
@@ -215,10 +225,10 @@ TxidSnapshotTake(void)
 	snapshot->incarnation = incarnation;
 	snapshot->xmin = WidenTransactionId(active->xmin, next);
 	snapshot->xmax = WidenTransactionId(active->xmax, next);
-	snapshot->inProgress = palloc(sizeof(uint64) * (active->xcnt + 1));
-	for (uint32 i = 0; i < active->xcnt; i++)
+	snapshot->inProgress = palloc(sizeof(uint64) * (runningCount + 1));
+	for (uint32 i = 0; i < runningCount; i++)
 		snapshot->inProgress[snapshot->inProgressCount++] =
-			WidenTransactionId(active->xip[i], next);
+			WidenTransactionId(running[i], next);
 	if (own != 0)
 	{
 		if (own < snapshot->xmax)

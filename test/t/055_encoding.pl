@@ -1,0 +1,70 @@
+# A database of any encoding that a server has: the extension is created, works,
+# and gives everybody the same key.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('node', conf => "fsync = off\npersonalize.databases = 'none'\n");
+my $script = slurp_file($node->safe_psql('postgres', q{SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'})
+	  . '/extension/personalize--' . $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'personalize'}) . '.sql');
+unlike($script, qr/[^\x00-\x7f]/, 'the install script is ASCII, which all encodings have');
+
+# A letter that an encoding has, if it is not one of Western Europe's.  The server
+# does not convert between MULE_INTERNAL and UTF-8.
+my %letter = (
+	(map { $_ => 'あ' } qw(EUC_JP EUC_JIS_2004)), (map { $_ => '中' } qw(EUC_CN EUC_TW)), EUC_KR => '한',
+	(map { $_ => 'ж' } qw(KOI8R KOI8U WIN1251 WIN866 ISO_8859_5)), ISO_8859_6 => 'ش', WIN1256 => 'ش', ISO_8859_7 => 'λ', WIN1253 => 'λ',
+	ISO_8859_8 => 'ש', WIN1255 => 'ש', WIN874 => 'ก', WIN1258 => 'ê', MULE_INTERNAL => 'a');
+
+my $sql = <<'SQL';
+SET client_encoding = 'CLIENT';
+SET client_min_messages = error;
+CREATE EXTENSION personalize;
+SELECT personalize.track('LETTER', 'search', properties => '{"query": "LETTER"}', consent => '{analytics,personalization,recommendations}');
+SELECT personalize.track('LETTER', 'view_item', 'LETTER');
+SELECT count(*) FROM personalize.rollup_now();
+SELECT user_key = personalize.user_key('LETTER'), personalize.user_key('LETTER') FROM personalize.event LIMIT 1;
+SELECT item_id FROM personalize.recent('LETTER', purpose => 'personalization');
+SELECT DISTINCT value FROM personalize.features('LETTER', purpose => 'personalization') WHERE signal = 'search_term';
+SELECT count(*) FROM personalize.health() WHERE NOT ok AND "check" <> 'workers';
+SELECT count(*) FROM personalize.security_check() WHERE "check" NOT IN ('roles', 'owner role', 'above row security') AND NOT ok;
+SQL
+
+sub answers
+{
+	my ($database, $letter) = @_;
+	my $client = $letter =~ /[^\x00-\x7f]/ ? 'UTF8' : 'SQL_ASCII';
+
+	(my $text = $sql) =~ s/LETTER/$letter/g;
+	$text =~ s/CLIENT/$client/;
+	my ($code, $out, $error) = $node->psql($database, $text);
+	return $code == 0 ? $out : $error;
+}
+
+my @encodings = split /\n/, $node->safe_psql('postgres',
+	q{SELECT pg_encoding_to_char(n) FROM generate_series(0, 60) n
+	WHERE pg_encoding_to_char(n) NOT IN ('', 'SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004') ORDER BY n});	# the rest is for clients only
+cmp_ok(scalar(@encodings), '>', 30, 'the server has many encodings');
+my %expected;
+for my $encoding (@encodings)
+{
+	my $letter = $letter{$encoding} // 'ä';
+
+	if (!exists $expected{$letter})
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE utf8 TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'");
+		$expected{$letter} = answers('utf8', $letter);
+		$node->safe_psql('postgres', 'DROP DATABASE utf8');
+	}
+	$node->safe_psql('postgres', "CREATE DATABASE other TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+	is(answers('other', $letter), $expected{$letter}, "$encoding, with $letter");
+	$node->safe_psql('postgres', 'DROP DATABASE other');
+}
+$node->stop;
+done_testing();
