@@ -6,14 +6,20 @@
 EXTENSION = personalize
 EXTVERSION = 0.1.0
 MODULE_big = personalize
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA_built = personalize--$(EXTVERSION).sql
 DATA = $(wildcard personalize--*--*.sql)
 
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
-SQL_PARTS = role setting clock key refused_id event_time event_json txid secret counter event consent policy ledger consent_decode ingest inbox processor feature_state signal \
-	profile preference item item_stat analyst neighbour knn tune recommend retention erasure erasure_status state_hash rights maintenance_job publication data_quality item_health health security_check grants
+SQL_PARTS = base/role base/setting base/clock base/key people/refused_id base/event_time events/event_json \
+	base/txid base/secret base/counter events/event people/consent people/policy people/ledger \
+	people/consent_decode events/ingest events/inbox workers/processor signals/feature_state \
+	signals/signal profiles/profile profiles/preference items/item items/item_stat profiles/analyst \
+	neighbours/neighbour neighbours/knn neighbours/tune engines/recommend erasure/retention \
+	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/maintenance_job \
+	operation/publication operation/data_quality items/item_health operation/health \
+	operation/security_check operation/grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
@@ -21,7 +27,7 @@ ISOLATION_OPTS = --inputdir=test
 EXTRA_CLEAN = personalize--$(EXTVERSION).sql build
 
 PG_CONFIG ?= pg_config
-PG_CPPFLAGS = -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src -DPERSONALIZE_VERSION='"$(EXTVERSION)"'
 # Other libraries of the server may have functions of the same names.
 PG_CFLAGS = -Wno-declaration-after-statement -fvisibility=hidden
 # A fresh machine has no pg_config yet, and one that comes with a client's
@@ -34,7 +40,7 @@ all install uninstall installcheck clean:
 	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' bash -c '. ./test/server; no_server'
 endif
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
 
 personalize--$(EXTVERSION).sql: $(SQL_PARTS:%=src/%.sql) Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION personalize" to load this file. \quit'; cat $(filter %.sql,$^); } > $@

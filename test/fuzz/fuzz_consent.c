@@ -5,8 +5,8 @@
  * An entry point for libFuzzer, and for standalone.c, which needs no fuzzer.  Beyond what sanitizers see, it checks what must hold of every string
  * that is taken for valid.  See Makefile.
  */
-#include "gpp.h"
-#include "tcf.h"
+#include "people/gpp.h"
+#include "people/tcf.h"
 
 #include <stdio.h>
 #include <stdlib.h>

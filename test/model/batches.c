@@ -18,7 +18,7 @@
  * count every committed event in as many batches as there are events.
  *
  * Shards are alike, and so are workers: states that differ by the order of these
- * are one.  The snapshots are the server's own (src/txid_snapshot.c).  Before all, their
+ * are one.  The snapshots are the server's own (src/base/txid_snapshot.c).  Before all, their
  * cut, join and comparison are compared with those of plain sets.  Built with
  * FAULT the model has a fault that it must find:
  *	1 a batch's cut becomes the position of its shards, whatever that was;
@@ -29,7 +29,7 @@
 
 #include <stdio.h>
 
-#include "txid_snapshot.h"
+#include "base/txid_snapshot.h"
 
 #ifndef FAULT
 #define FAULT 0
@@ -104,7 +104,7 @@ static size_t tableSize;
 static char arena[1 << 16];
 static size_t arenaUsed;
 
-/* The allocations of src/txid_snapshot.c. */
+/* The allocations of src/base/txid_snapshot.c. */
 void *
 palloc(size_t size)
 {

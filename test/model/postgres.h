@@ -1,6 +1,6 @@
 /*
  * postgres.h
- *		As much of the server's header as src/txid_snapshot.c needs.
+ *		As much of the server's header as src/base/txid_snapshot.c needs.
  */
 #ifndef MODEL_POSTGRES_H
 #define MODEL_POSTGRES_H

@@ -1,0 +1,35 @@
+/*
+ * key.h
+ *		Ids of users, items, sessions and messages become 64-bit keys.
+ */
+#ifndef PERSONALIZE_KEY_H
+#define PERSONALIZE_KEY_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+/* The longest id of a user or an item, in bytes. */
+#define KEY_MAX_ID_BYTES 512
+
+/* The stable key of an id given as bytes in the server's encoding. */
+extern int64 KeyFromBytes(const char *data, int length);
+
+/* The same for a text (or entity_id) datum. */
+extern int64 KeyFromText(const text *id);
+
+/* An id given as an argument; an error that calls it by name if it is none. */
+extern text *KeyCheckId(Datum value, bool isNull, const char *name);
+extern text *KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/* True if the key gives the id back by itself, as its decimal digits. */
+static inline bool
+KeyIsNumber(int64 key)
+{
+	return key >= 0;
+}
+
+/* SipHash-2-4 of UTF-8 bytes, under the project's fixed key. */
+extern uint64 KeyHash(const void *data, size_t length);
+
+#endif

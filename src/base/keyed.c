@@ -1,0 +1,316 @@
+/*
+ * keyed.c
+ *		Packed rows read and written by key, straight through the table AM.
+ *
+ * The processors keep one packed row per key.  Going through SPI costs two to
+ * three times as much as the work itself, so they look rows up in the primary
+ * key and write by TID.  What that leaves out: row policies (the caller applies
+ * consent) and triggers, which are refused.  Whatever else somebody has added to
+ * the table is obeyed: table_rules.c.
+ *
+ * Callers exclude each other by locks of their own, so a row that somebody else
+ * has changed meanwhile is an error, not something to wait for and re-check.
+ */
+#include "postgres.h"
+
+#include "base/keyed.h"
+
+#include "access/relation.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "base/relation.h"
+#include "base/table_rules.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+struct KeyedTable
+{
+	MemoryContext context;		/* the scan's: it keeps pointers into it */
+	Relation	heap;
+	Relation	index;
+	TableRules *rules;			/* NULL: nothing has been written */
+	int			checked;		/* commands TableRulesCheck has allowed, by bit */
+	IndexScanDesc scan;
+	Snapshot	scanSnapshot;
+	int			scanKeyCount;
+	TupleTableSlot *readSlot;
+	TupleTableSlot *writeSlot;	/* NULL: nothing has been written */
+	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
+	TupleTableSlot *oldSlot;	/* of a row that is replaced; NULL: never needed */
+};
+
+/* Open a table of the extension and its primary key. */
+KeyedTable *
+KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
+{
+	KeyedTable *keyed = palloc0(sizeof(KeyedTable));
+
+	keyed->context = CurrentMemoryContext;
+	keyed->heap = RelationOpenTable(table, lockMode);
+	keyed->index = RelationOpenIndex(keyed->heap, index, lockMode);
+	keyed->readSlot = table_slot_create(keyed->heap, NULL);
+	return keyed;
+}
+
+/* End the scan, if there is one. */
+static void
+EndScan(KeyedTable *table)
+{
+	ExecClearTuple(table->readSlot);
+	if (table->scan != NULL)
+		index_endscan(table->scan);
+	table->scan = NULL;
+}
+
+/* Close the table; its locks are kept until the transaction ends. */
+void
+KeyedClose(KeyedTable *table)
+{
+	EndScan(table);
+	ExecDropSingleTupleTableSlot(table->readSlot);
+	if (table->writeSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->writeSlot);
+	if (table->lockSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->lockSlot);
+	if (table->oldSlot != NULL)
+		ExecDropSingleTupleTableSlot(table->oldSlot);
+	if (table->rules != NULL)
+		TableRulesClose(table->rules);
+	relation_close(table->index, NoLock);
+	relation_close(table->heap, NoLock);
+	pfree(table);
+}
+
+/* The function that compares a key column of this type in this way. */
+static RegProcedure
+ComparisonFunction(Oid type, StrategyNumber strategy)
+{
+	static const RegProcedure int8Functions[] = {F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT};
+	static const RegProcedure int4Functions[] = {F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT};
+	static const RegProcedure int2Functions[] = {F_INT2LT, F_INT2LE, F_INT2EQ, F_INT2GE, F_INT2GT};
+	static const RegProcedure boolFunctions[] = {F_BOOLLT, F_BOOLLE, F_BOOLEQ, F_BOOLGE, F_BOOLGT};
+
+	switch (type)
+	{
+		case INT8OID:
+		case TIMESTAMPTZOID:	/* the same number */
+			return int8Functions[strategy - 1];
+		case INT4OID:
+			return int4Functions[strategy - 1];
+		case INT2OID:
+			return int2Functions[strategy - 1];
+		case BOOLOID:
+			return boolFunctions[strategy - 1];
+	}
+	elog(ERROR, "key columns of type %u are not supported", type);
+}
+
+/* Start looking for rows by the first columns of the key. */
+void
+KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
+		  const Datum *keys, StrategyNumber strategy)
+{
+	ScanKeyData scanKeys[KEYED_MAX_KEYS];
+	TupleDesc	indexDescriptor = RelationGetDescr(table->index);
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	Assert(keyCount >= 0 && keyCount <= KEYED_MAX_KEYS);
+	for (int i = 0; i < keyCount; i++)
+	{
+		StrategyNumber columnStrategy = (i == keyCount - 1) ? strategy : BTEqualStrategyNumber;
+		Oid			type = TupleDescAttr(indexDescriptor, i)->atttypid;
+
+		ScanKeyInit(&scanKeys[i], i + 1, columnStrategy,
+					ComparisonFunction(type, columnStrategy), keys[i]);
+	}
+
+	ExecClearTuple(table->readSlot);
+	if (table->scan == NULL || table->scanSnapshot != snapshot ||
+		table->scanKeyCount != keyCount)
+	{
+		EndScan(table);
+		table->scan = index_beginscan(table->heap, table->index, snapshot, NULL, keyCount, 0);
+		table->scanSnapshot = snapshot;
+		table->scanKeyCount = keyCount;
+	}
+	index_rescan(table->scan, scanKeys, keyCount, NULL, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+/* The next row of the search. */
+TupleTableSlot *
+KeyedNext(KeyedTable *table, ScanDirection direction)
+{
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+	bool		found = index_getnext_slot(table->scan, direction, table->readSlot);
+
+	MemoryContextSwitchTo(caller);
+	return found ? table->readSlot : NULL;
+}
+
+/* See what holds for the table's rows before the first is written. */
+static void
+OpenRules(KeyedTable *table)
+{
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	table->rules = TableRulesOpen(table->heap);
+	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), &TTSOpsVirtual);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Raise unless rows can be written by this command. */
+static void
+CheckCommand(KeyedTable *table, CmdType command)
+{
+	if ((table->checked & (1 << command)) != 0)
+		return;
+	TableRulesCheck(table->heap, command);
+	table->checked |= 1 << command;
+}
+
+/* The row that is replaced, if there is anything to be kept of it. */
+static TupleTableSlot *
+FetchReplaced(KeyedTable *table, ItemPointer tid)
+{
+	if (tid == NULL || !TableRulesNeedCompletion(table->rules))
+		return NULL;
+	if (table->oldSlot == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+		table->oldSlot = table_slot_create(table->heap, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	if (!table_tuple_fetch_row_version(table->heap, tid, SnapshotAny, table->oldSlot))
+		elog(ERROR, "row of \"%s\" is gone", RelationGetRelationName(table->heap));
+	return table->oldSlot;
+}
+
+/* Put a row into the slot for writing, in place of another or (NULL) of none. */
+static void
+FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot;
+	int			columns;
+
+	if (table->rules == NULL)
+		OpenRules(table);
+	columns = TableRulesColumns(table->rules);
+	slot = ExecClearTuple(table->writeSlot);
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	if (nulls != NULL)
+		memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
+	else
+		memset(slot->tts_isnull, false, columns * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	if (!TableRulesNeedCompletion(table->rules))
+		return;
+	TableRulesComplete(table->rules, slot, FetchReplaced(table, replaced));
+	if (table->oldSlot != NULL)
+		ExecClearTuple(table->oldSlot);
+}
+
+/* Insert a row; a duplicate key is an error. */
+void
+KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	CheckCommand(table, CMD_INSERT);
+	FillWriteSlot(table, NULL, values, nulls);
+	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
+	TableRulesEnter(table->rules, table->writeSlot, false, NULL);
+}
+
+/*
+ * Insert a row unless there is one of the key, or may be.  It is inserted
+ * speculatively, as by ON CONFLICT: logical decoding never sees one that is not kept.
+ */
+bool
+KeyedTryInsert(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	TransactionId xid = GetCurrentTransactionId();
+	uint32		token = SpeculativeInsertionLockAcquire(xid);
+	bool		fits;
+
+	CheckCommand(table, CMD_INSERT);
+	FillWriteSlot(table, NULL, values, nulls);
+	table_tuple_insert_speculative(table->heap, table->writeSlot, GetCurrentCommandId(true), 0,
+								   NULL, token);
+	fits = TableRulesEnter(table->rules, table->writeSlot, true, NULL);
+	table_tuple_complete_speculative(table->heap, table->writeSlot, token, fits);
+	SpeculativeInsertionLockRelease(xid);
+	return fits;
+}
+
+/* Complain unless the row could be changed. */
+static void
+CheckChanged(KeyedTable *table, TM_Result result)
+{
+	if (result != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("row of \"%s\" was changed by another transaction",
+						RelationGetRelationName(table->heap))));
+}
+
+/* Replace a row. */
+void
+KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool *nulls)
+{
+	ItemPointerData oldTid = *tid;
+	TM_FailureData failure;
+	LockTupleMode lockMode;
+	CompatUpdateIndexes updateIndexes;
+
+	CheckCommand(table, CMD_UPDATE);
+	FillWriteSlot(table, &oldTid, values, nulls);
+	CheckChanged(table,
+				 table_tuple_update(table->heap, &oldTid, table->writeSlot,
+									GetCurrentCommandId(true), GetActiveSnapshot(),
+									InvalidSnapshot, true, &failure, &lockMode,
+									&updateIndexes));
+	if (CompatUpdatesIndexes(updateIndexes))
+		TableRulesEnter(table->rules, table->writeSlot, false, &updateIndexes);
+}
+
+/* Delete a row. */
+void
+KeyedDelete(KeyedTable *table, ItemPointer tid)
+{
+	ItemPointerData oldTid = *tid;
+	TM_FailureData failure;
+
+	CheckCommand(table, CMD_DELETE);
+	CheckChanged(table,
+				 table_tuple_delete(table->heap, &oldTid, GetCurrentCommandId(true),
+									GetActiveSnapshot(), InvalidSnapshot, true,
+									&failure, false));
+}
+
+/* Lock a row against changes and give its latest version. */
+TupleTableSlot *
+KeyedLockRow(KeyedTable *table, TupleTableSlot *row)
+{
+	ItemPointerData tid = row->tts_tid;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (table->lockSlot == NULL)
+		table->lockSlot = table_slot_create(table->heap, NULL);
+	result = table_tuple_lock(table->heap, &tid, table->scanSnapshot, table->lockSlot,
+							  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result == TM_Deleted)
+		return NULL;
+	CheckChanged(table, result);
+	if (failure.traversed && IsolationUsesXactSnapshot())
+		CheckChanged(table, TM_Updated);
+	return table->lockSlot;
+}

@@ -1,0 +1,21 @@
+/*
+ * answer.h
+ *		What an engine returns, and the count of it.
+ */
+#ifndef PERSONALIZE_ANSWER_H
+#define PERSONALIZE_ANSWER_H
+
+#include "postgres.h"
+
+#include "engines/slate.h"
+
+/* Make a reason known, in an Init. */
+extern void ReasonRegister(Reason *reason);
+
+/* Register the counters of the engines of these names, after all reasons. */
+extern void AnswerRegisterCounters(const char *const *engines, int count);
+
+/* Return the rows that are taken, and count the call of the engine. */
+extern void AnswerReturn(const Slate *slate, int engine);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * context.c
+ *		What the parts of one answer share: the question, and how to read.
+ *
+ * Everything is read under the statement's snapshot.  Ids that the caller gives
+ * are remembered, for an item need not be in the catalogue to be answered with.
+ */
+#include "postgres.h"
+
+#include "engines/context.h"
+
+#include "access/xact.h"
+#include "base/key.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The key of an id, which is remembered if the key does not tell it. */
+static int64
+KeepId(EngineContext *context, text *id)
+{
+	int64		key = KeyFromText(id);
+
+	if (KeyIsNumber(key))
+		return key;
+	if (context->givenCount == context->givenCapacity)
+	{
+		context->givenCapacity = Max(16, 2 * context->givenCapacity);
+		context->given = context->given == NULL ?
+			palloc(sizeof(GivenId) * context->givenCapacity) :
+			repalloc_huge(context->given, sizeof(GivenId) * context->givenCapacity);
+	}
+	context->given[context->givenCount].key = key;
+	context->given[context->givenCount++].id = id;
+	context->givenSorted = false;
+	return key;
+}
+
+/* Order given ids by key. */
+static int
+CompareGiven(const void *left, const void *right)
+{
+	int64		a = ((const GivenId *) left)->key;
+	int64		b = ((const GivenId *) right)->key;
+
+	return (a > b) - (a < b);
+}
+
+/* The id behind a key. */
+text *
+ContextFindId(EngineContext *context, int64 key)
+{
+	text	   *id = ItemReaderId(context->items, key);
+	GivenId    *given;
+
+	if (id != NULL || context->givenCount == 0)
+		return id;
+	if (!context->givenSorted)
+		qsort(context->given, context->givenCount, sizeof(GivenId), CompareGiven);
+	context->givenSorted = true;
+	given = bsearch(&key, context->given, context->givenCount, sizeof(GivenId), CompareGiven);
+	return given ? given->id : NULL;
+}
+
+/* The keys of an array of ids, without its nulls. */
+int
+ContextGetKeys(EngineContext *context, int argument, int64 **keys)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	ArrayType  *array;
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	int			found = 0;
+
+	*keys = NULL;
+	if (!ContextHasArgument(context, argument))
+		return 0;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	*keys = palloc_extended(sizeof(int64) * Max(count, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			(*keys)[found++] = KeepId(context, DatumGetTextPP(values[i]));
+	}
+	return found;
+}
+
+/* The key of the argument item_id. */
+int64
+ContextGetItemKey(EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+
+	if (!ContextHasArgument(context, argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("item_id must not be null")));
+	return KeepId(context, PG_GETARG_TEXT_PP(argument));
+}
+
+/* How many items are asked for. */
+static int
+GetCount(const EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	int			n;
+
+	if (!ContextHasArgument(context, argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("n must not be null")));
+	n = PG_GETARG_INT32(argument);
+	if (n < 1 || n > ENGINE_MAX_ITEMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("n \"%d\" is not between 1 and %d", n, ENGINE_MAX_ITEMS)));
+	return n;
+}
+
+/* The time the answer is for. */
+static TimestampTz
+GetNow(const EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	TimestampTz asOf;
+
+	if (!context->hasAsOf)
+		return GetCurrentTimestamp();
+	asOf = PG_GETARG_TIMESTAMPTZ(argument);
+	if (TIMESTAMP_NOT_FINITE(asOf))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("as_of must be finite")));
+	return asOf;
+}
+
+/* Make the filter ready. */
+static ItemFilter *
+GetFilter(const EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	static const char noVariables[] = "{}";
+	ItemFilter *filter;
+
+	if (!ContextHasArgument(context, argument))
+		return NULL;
+	filter = palloc(sizeof(ItemFilter));
+	filter->path = PG_GETARG_JSONPATH_P(argument);
+	filter->noVariables = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(noVariables)));
+	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize filter",
+											ALLOCSET_DEFAULT_SIZES);
+	return filter;
+}
+
+/* Make a set of an array of keys. */
+static void
+MakeSet(KeySet *set, const int64 *keys, int count)
+{
+	KeySetInit(set, count);
+	for (int i = 0; i < count; i++)
+		KeySetAdd(set, keys[i]);
+}
+
+/* Read the arguments that engines share. */
+EngineContext *
+ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
+{
+	EngineContext *context = palloc0(sizeof(EngineContext));
+	int64	   *excluded;
+	int			excludedCount;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	context->fcinfo = fcinfo;
+	context->n = GetCount(context, arguments->n);
+	context->filter = GetFilter(context, arguments->filter);
+	context->hasCandidates = ContextHasArgument(context, arguments->candidates);
+	context->candidateCount = ContextGetKeys(context, arguments->candidates, &context->candidateKeys);
+	if (context->hasCandidates)
+		MakeSet(&context->candidates, context->candidateKeys, context->candidateCount);
+	excludedCount = ContextGetKeys(context, arguments->exclude, &excluded);
+	MakeSet(&context->excluded, excluded, excludedCount);
+	context->explain = ContextHasArgument(context, arguments->explain) && PG_GETARG_BOOL(arguments->explain);
+	context->hasAsOf = ContextHasArgument(context, arguments->asOf);
+	context->now = GetNow(context, arguments->asOf);
+	context->past = context->hasAsOf && context->now < GetCurrentTransactionStartTimestamp();
+	context->snapshot = GetActiveSnapshot();
+	context->items = ItemReaderBegin(context->snapshot);
+	KeySetInit(&context->shown, context->n);
+	return context;
+}
+
+/* The neighbours, opened at first use. */
+Knn *
+ContextKnn(EngineContext *context)
+{
+	if (context->knn == NULL)
+		context->knn = KnnOpen(context->snapshot);
+	return context->knn;
+}
+
+/* Close what was opened. */
+void
+ContextEnd(EngineContext *context)
+{
+	if (context->knn != NULL)
+		KnnClose(context->knn);
+	ItemReaderEnd(context->items);
+}

@@ -1,0 +1,92 @@
+/*
+ * engine.h
+ *		The frame of all engines: a recipe, and how it is followed.
+ *
+ * Sources propose candidates, cheap rules admit them, features fill a matrix, a scorer
+ * scores, diversity orders, costly rules admit what is taken, fallbacks fill, and the
+ * list is cut to n.
+ */
+#ifndef PERSONALIZE_ENGINE_H
+#define PERSONALIZE_ENGINE_H
+
+#include "postgres.h"
+
+#include "engines/slate.h"
+
+/*
+ * Where candidates come from.  propose is given how many to look for; it calls
+ * SlatePropose, the best first, and is true if it has more than those.
+ */
+typedef struct CandidateSource
+{
+	const char *name;
+	bool		(*propose) (EngineContext *context, Slate *slate, int depth);
+} CandidateSource;
+
+/* What fills a list that stays short; it calls SlateTakeOne. */
+typedef struct Fallback
+{
+	const char *name;
+	void		(*fill) (EngineContext *context, Slate *slate);
+} Fallback;
+
+/*
+ * A number about each candidate.  fill writes one a candidate, every stride doubles;
+ * it is left out of the matrix where it does not apply.
+ */
+typedef struct FeatureSource
+{
+	const char *name;
+	bool		(*applies) (const EngineContext *context);
+	void		(*fill) (EngineContext *context, const Slate *slate, double *column, int stride);
+} FeatureSource;
+
+/* The features that apply: a row a candidate. */
+typedef struct FeatureMatrix
+{
+	int			columns;
+	const FeatureSource **sources;	/* one a column */
+	double	   *values;
+} FeatureMatrix;
+
+/* Makes the candidates' scores of their sources' scores and the matrix. */
+typedef struct Scorer
+{
+	const char *name;
+	void		(*score) (EngineContext *context, Slate *slate, const FeatureMatrix *matrix);
+} Scorer;
+
+/* Orders the candidates, once they have been scored. */
+typedef struct Diversity
+{
+	const char *name;
+	void		(*order) (EngineContext *context, Slate *slate);
+} Diversity;
+
+/* As many features a recipe can have. */
+#define ENGINE_MAX_FEATURES 64
+
+/* An engine.  The lists end with NULL and may be NULL. */
+typedef struct EngineRecipe
+{
+	const char *name;
+	EngineArguments arguments;
+	void		(*prepare) (EngineContext *context);	/* reads what the question is about */
+	const CandidateSource *const *sources;
+	const FeatureSource *const *features;
+	const Scorer *scorer;		/* NULL: the sources' scores */
+	const Diversity *diversity; /* NULL: by score, which is the sources' order unless a scorer came in */
+	const Fallback *const *fallbacks;
+	int			id;				/* given by EngineRegister */
+} EngineRecipe;
+
+/* Make an engine known, in an Init. */
+extern void EngineRegister(EngineRecipe *recipe);
+
+/* Answer a call: the SQL function of an engine. */
+extern Datum EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe);
+
+/* Called after all engines and reasons have been registered. */
+extern void EngineInit(void);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * recommend.c
+ *		What to show next: recommend, similar_items, trending, bought_together.
+ *
+ * recommend() looks at the person's last items, including those of events that no
+ * processor has seen yet, and asks what other people went to next in sessions that
+ * touched them (knn.c); similar_items() asks the same of one item.
+ *
+ * Everything is read under the statement's snapshot and nothing is written, so
+ * engines run on a standby and inside the caller's transaction.
+ */
+#include "postgres.h"
+
+#include "engines/recommend.h"
+
+#include "compat.h"
+#include "engines/engine.h"
+#include "engines/sources.h"
+#include "engines/visitor.h"
+#include "fmgr.h"
+#include "items/popular.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_recommend);
+PG_FUNCTION_INFO_V1(personalize_similar_items);
+PG_FUNCTION_INFO_V1(personalize_trending);
+PG_FUNCTION_INFO_V1(personalize_bought_together);
+
+static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
+static const CandidateSource *const trends[] = {&TrendingSource, NULL};
+static const CandidateSource *const baskets[] = {&BasketSource, NULL};
+static const FeatureSource *const favourites[] = {&FavouriteFeature, NULL};
+static const Fallback *const popular[] = {
+	&PopularInCategoryFallback, &TrendingFallback, &CandidateFallback, &NewestFallback, NULL
+};
+
+/* What recommend() is asked. */
+static void
+PrepareRecommend(EngineContext *context)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+
+	VisitorLoad(context, 0, 7);
+	if (context->visitor.personal && !PG_ARGISNULL(5))
+		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));
+}
+
+static EngineRecipe recommend = {
+	.name = "recommend",
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8},
+	.prepare = PrepareRecommend,
+	.sources = neighbours,
+	.features = favourites,
+	.scorer = &FavouriteScorer,
+	.fallbacks = popular
+};
+
+/* recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of) */
+Datum
+personalize_recommend(PG_FUNCTION_ARGS)
+{
+	return EngineAnswer(fcinfo, &recommend);
+}
+
+/* What similar_items() is asked. */
+static void
+PrepareSimilarItems(EngineContext *context)
+{
+	int64	   *item = palloc(sizeof(int64));
+
+	*item = ContextGetItemKey(context, 0);
+	/* no item is like itself */
+	KeySetAdd(&context->excluded, *item);
+	VisitorGoBy(context, item, 1);
+}
+
+static EngineRecipe similarItems = {
+	.name = "similar_items",
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.prepare = PrepareSimilarItems,
+	.sources = neighbours,
+	.fallbacks = popular
+};
+
+/* similar_items(item_id, n, filter, candidates, exclude, explain, as_of) */
+Datum
+personalize_similar_items(PG_FUNCTION_ARGS)
+{
+	return EngineAnswer(fcinfo, &similarItems);
+}
+
+/* A half-life in microseconds. */
+static int64
+GetHalfLife(const EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	Interval   *interval;
+	double		microseconds;
+
+	if (PG_ARGISNULL(argument))
+		return POPULAR_HALF_LIFE;
+	interval = PG_GETARG_INTERVAL_P(argument);
+	microseconds = (double) interval->time + (double) interval->day * USECS_PER_DAY +
+		(double) interval->month * DAYS_PER_MONTH * USECS_PER_DAY;
+	if (microseconds < USECS_PER_MINUTE || microseconds > 100.0 * DAYS_PER_YEAR * USECS_PER_DAY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("half_life \"%s\" is not between a minute and a hundred years",
+						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval))))));
+	return (int64) microseconds;
+}
+
+/* What trending() is asked. */
+static void
+PrepareTrending(EngineContext *context)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+
+	context->category = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	context->halfLife = GetHalfLife(context, 1);
+}
+
+static EngineRecipe trending = {
+	.name = "trending",
+	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6},
+	.prepare = PrepareTrending,
+	.sources = trends
+};
+
+/* trending(n, half_life, category, filter, exclude, explain, as_of) */
+Datum
+personalize_trending(PG_FUNCTION_ARGS)
+{
+	return EngineAnswer(fcinfo, &trending);
+}
+
+/* What bought_together() is asked. */
+static void
+PrepareBoughtTogether(EngineContext *context)
+{
+	int64	   *items;
+	int			count = ContextGetKeys(context, 0, &items);
+
+	VisitorGoBy(context, items, count);
+}
+
+static EngineRecipe boughtTogether = {
+	.name = "bought_together",
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.prepare = PrepareBoughtTogether,
+	.sources = baskets
+};
+
+/* bought_together(items, n, filter, candidates, exclude, explain, as_of) */
+Datum
+personalize_bought_together(PG_FUNCTION_ARGS)
+{
+	return EngineAnswer(fcinfo, &boughtTogether);
+}
+
+/* Make the engines known. */
+void
+RecommendInit(void)
+{
+	EngineRegister(&recommend);
+	EngineRegister(&similarItems);
+	EngineRegister(&trending);
+	EngineRegister(&boughtTogether);
+}

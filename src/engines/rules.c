@@ -1,0 +1,123 @@
+/*
+ * rules.c
+ *		What may be in an answer.
+ *
+ * An item comes back once, not if the caller excludes it, only if it is a candidate
+ * where candidates are given, if the catalogue does not say otherwise, if the person
+ * has not said not to want it, and if the filter agrees.  The rules are asked in this
+ * order; the cheap ones when an item is proposed, the costly ones when it is about to
+ * be taken.
+ */
+#include "postgres.h"
+
+#include "engines/rules.h"
+
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+/* A rule. */
+typedef struct Rule
+{
+	const char *name;
+	RuleCost	cost;
+	bool		(*admits) (EngineContext *context, int64 itemKey);
+} Rule;
+
+/* Each item comes back once. */
+static bool
+IsNew(EngineContext *context, int64 itemKey)
+{
+	return !KeySetHas(&context->shown, itemKey);
+}
+
+/* Not what the caller has excluded, or what was seen. */
+static bool
+IsNotExcluded(EngineContext *context, int64 itemKey)
+{
+	return !KeySetHas(&context->excluded, itemKey);
+}
+
+/* Only candidates, where they are given. */
+static bool
+IsCandidate(EngineContext *context, int64 itemKey)
+{
+	return !context->hasCandidates || KeySetHas(&context->candidates, itemKey);
+}
+
+/* Not what the catalogue has as unavailable or hidden. */
+static bool
+IsOffered(EngineContext *context, int64 itemKey)
+{
+	return ItemReaderIsOffered(context->items, itemKey);
+}
+
+/* Not what the person has said not to want. */
+static bool
+IsWanted(EngineContext *context, int64 itemKey)
+{
+	return context->preferences == NULL || context->preferences->hiddenCount == 0 ||
+		!PreferenceHides(context->preferences, itemKey, ItemReaderGet(context->items, itemKey));
+}
+
+/* Ask the filter; what that allocates is left to the caller. */
+static bool
+EvaluateFilter(EngineContext *context, int64 itemKey)
+{
+	LOCAL_FCINFO(call, 4);
+	text	   *id = ContextFindId(context, itemKey);
+	Jsonb	   *row = ItemReaderJson(context->items, itemKey, id);
+	Datum		result;
+	Jsonb	   *found;
+	JsonbValue	scalar;
+
+	InitFunctionCallInfoData(*call, NULL, 4, InvalidOid, NULL, NULL);
+	call->args[0].value = JsonbPGetDatum(row);
+	call->args[1].value = PointerGetDatum(context->filter->path);
+	call->args[2].value = JsonbPGetDatum(context->filter->noVariables);
+	call->args[3].value = BoolGetDatum(true);	/* structural errors are no match */
+	for (int i = 0; i < 4; i++)
+		call->args[i].isnull = false;
+	result = jsonb_path_query_first_tz(call);
+	if (call->isnull)
+		return false;
+	found = DatumGetJsonbP(result);
+	if (JB_ROOT_IS_SCALAR(found) && JsonbExtractScalar(&found->root, &scalar) &&
+		(scalar.type == jbvBool || scalar.type == jbvNull))
+		return scalar.type == jbvBool && scalar.val.boolean;
+	return true;
+}
+
+/* Only what the filter agrees to: a true predicate, or anything found. */
+static bool
+FilterAgrees(EngineContext *context, int64 itemKey)
+{
+	MemoryContext caller;
+	bool		agrees;
+
+	if (context->filter == NULL)
+		return true;
+	caller = MemoryContextSwitchTo(context->filter->scratch);
+	agrees = EvaluateFilter(context, itemKey);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(context->filter->scratch);
+	return agrees;
+}
+
+static const Rule rules[] = {
+	{"once", RULE_CHEAP, IsNew},
+	{"exclude", RULE_CHEAP, IsNotExcluded},
+	{"candidates", RULE_CHEAP, IsCandidate},
+	{"available", RULE_COSTLY, IsOffered},
+	{"hidden", RULE_COSTLY, IsWanted},
+	{"filter", RULE_COSTLY, FilterAgrees}
+};
+
+/* True if the rules of this cost admit the item. */
+bool
+RulesAdmit(EngineContext *context, int64 itemKey, RuleCost cost)
+{
+	for (int i = 0; i < lengthof(rules); i++)
+		if (rules[i].cost == cost && !rules[i].admits(context, itemKey))
+			return false;
+	return true;
+}

@@ -1,0 +1,72 @@
+/*
+ * slate.h
+ *		The items of an answer while they are worked on.
+ */
+#ifndef PERSONALIZE_SLATE_H
+#define PERSONALIZE_SLATE_H
+
+#include "postgres.h"
+
+#include "engines/context.h"
+
+/* What a reason names besides itself. */
+typedef enum ReasonDetail
+{
+	REASON_PLAIN,
+	REASON_ITSELF,				/* the item is its own cause */
+	REASON_OF_ITEM,				/* because_viewed:<item> */
+	REASON_OF_CATEGORY			/* popular_in:<category> */
+} ReasonDetail;
+
+/* Why an item is returned; spelled and registered (answer.h) by the part that gives it. */
+typedef struct Reason
+{
+	const char *name;
+	ReasonDetail detail;
+	int			id;				/* given by ReasonRegister */
+} Reason;
+
+/* An item that is proposed. */
+typedef struct Candidate
+{
+	int64		itemKey;
+	double		score;
+	double		boost;			/* what the scorer has multiplied the source's score with */
+	const Reason *reason;
+	int64		because;		/* the item of the reason */
+	const text *category;		/* the category of the reason */
+} Candidate;
+
+/* Candidates in order, and those of them that are taken. */
+typedef struct Slate
+{
+	EngineContext *context;
+	int			count;
+	int			capacity;
+	Candidate  *candidates;		/* proposed, admitted by the cheap rules */
+	int			takenCount;
+	Candidate  *taken;			/* context->n at most */
+} Slate;
+
+extern Slate *SlateBegin(EngineContext *context);
+
+/* True once there is no room left. */
+static inline bool
+SlateIsFull(const Slate *slate)
+{
+	return slate->takenCount >= slate->context->n;
+}
+
+/* Add a candidate, unless a cheap rule speaks against it; the best come first. */
+extern void SlatePropose(Slate *slate, const Candidate *candidate);
+
+/* Order what is proposed by score, the best first; ties by key. */
+extern void SlateSort(Slate *slate);
+
+/* Take what is proposed in its order, as far as the costly rules admit it, and forget the rest. */
+extern void SlateTake(Slate *slate);
+
+/* Take a candidate if all rules admit it. */
+extern void SlateTakeOne(Slate *slate, const Candidate *candidate);
+
+#endif

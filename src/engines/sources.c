@@ -1,0 +1,332 @@
+/*
+ * sources.c
+ *		Where candidates come from, and what fills a list that stays short.
+ *
+ * Scores of fallbacks are scaled to lie below what was taken before, so that the
+ * order by score is the order of the ranks.
+ */
+#include "postgres.h"
+
+#include "engines/sources.h"
+
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "engines/answer.h"
+#include "engines/visitor.h"
+#include "items/popular.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Categories that are used to fill up: favourites first, then those of items. */
+#define FILL_CATEGORIES 4
+
+/* What each favourite that an item agrees with adds to its score, as a part of it. */
+#define FAVOURITE_BOOST 0.5
+
+/* Baskets of an item that are looked at: the newest. */
+#define MAX_BASKETS 500
+
+static Reason becauseViewed = {"because_viewed", REASON_OF_ITEM};
+static Reason viewedBefore = {"viewed_before", REASON_ITSELF};
+static Reason similarTo = {"similar_to", REASON_OF_ITEM};
+static Reason boughtWith = {"bought_with", REASON_OF_ITEM};
+static Reason popularIn = {"popular_in", REASON_OF_CATEGORY};
+static Reason trending = {"trending", REASON_PLAIN};
+static Reason newest = {"newest", REASON_PLAIN};
+static Reason candidate = {"candidate", REASON_PLAIN};
+
+/* Make the reasons known. */
+void
+SourcesInit(void)
+{
+	Reason	   *const all[] = {
+		&becauseViewed, &viewedBefore, &similarTo, &boughtWith, &popularIn, &trending, &newest, &candidate
+	};
+
+	for (int i = 0; i < lengthof(all); i++)
+		ReasonRegister(all[i]);
+}
+
+/* Ask the neighbours. */
+static bool
+ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
+{
+	const Visitor *visitor = &context->visitor;
+	int64		own[VISITOR_MAX_SESSIONS];
+	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
+		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
+	.now = context->now,.past = context->past,.maxResults = Min(KNN_MAX_RESULTS, depth)};
+	KnnItem    *found;
+	int			count;
+
+	if (visitor->itemCount == 0)
+		return false;
+	if (visitor->personal)
+	{
+		query.excluded = own;
+		query.excludedCount = VisitorOwnSessions(context, own);
+	}
+	count = KnnScore(ContextKnn(context), &query, &found);
+	for (int i = 0; i < count; i++)
+	{
+		Candidate	proposal = {.itemKey = found[i].itemKey,.score = found[i].score,.boost = 1,
+		.because = found[i].because};
+
+		proposal.reason = proposal.because == proposal.itemKey ? &viewedBefore :
+			visitor->personal ? &becauseViewed : &similarTo;
+		SlatePropose(slate, &proposal);
+	}
+	return count == query.maxResults;
+}
+
+const CandidateSource NeighbourSource = {"neighbours", ProposeNeighbours};
+
+/* Ask what is trending. */
+static bool
+ProposeTrending(EngineContext *context, Slate *slate, int depth)
+{
+	PopularQuery query = {.category = context->category,.now = context->now,
+	.halfLife = context->halfLife,.n = POPULAR_MAX_ITEMS};
+	Candidate	proposal = {.boost = 1,.reason = context->category ? &popularIn : &trending,
+	.category = context->category};
+	PopularList list;
+
+	if (!context->filter && context->excluded.count == 0)
+		query.n = context->n;
+	list = PopularTrending(&query);
+	for (int i = 0; i < list.count; i++)
+	{
+		proposal.itemKey = list.items[i].itemKey;
+		proposal.score = list.items[i].score;
+		SlatePropose(slate, &proposal);
+	}
+	return false;
+}
+
+const CandidateSource TrendingSource = {"trending", ProposeTrending};
+
+/* Ask for items in the newest baskets of the given ones, with the number of baskets. */
+static bool
+ProposeBaskets(EngineContext *context, Slate *slate, int depth)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID};
+	const Visitor *visitor = &context->visitor;
+	Datum	   *keys = palloc(sizeof(Datum) * Max(visitor->itemCount, 1));
+	Datum		values[3];
+	MemoryContext caller = CurrentMemoryContext;
+	Candidate	proposal = {.boost = 1,.reason = &boughtWith};
+	int			count;
+	SpiUtilScope scope;
+
+	for (int i = 0; i < visitor->itemCount; i++)
+		keys[i] = Int64GetDatum(visitor->items[i]);
+	values[0] = PointerGetDatum(construct_array(keys, visitor->itemCount, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = Int32GetDatum(MAX_BASKETS);
+	values[2] = TimestampTzGetDatum(context->now);
+	SpiUtilBegin(&scope);
+	count = (int) SpiUtilRun(&plan,
+							 "WITH shared AS ("
+							 " SELECT o.item_key, b.item_key AS because, count(*) AS baskets"
+							 " FROM (SELECT DISTINCT unnest($1) AS item_key) q,"
+							 " LATERAL (SELECT n.item_key, n.basket, n.day FROM personalize._basket n"
+							 "  WHERE n.item_key = q.item_key AND n.count > 0 AND n.day <= ($3 AT TIME ZONE 'UTC')::date"
+							 "  ORDER BY n.day DESC, n.basket DESC LIMIT $2) b"
+							 " JOIN personalize._basket o ON o.basket = b.basket AND o.day = b.day AND o.count > 0"
+							 " WHERE o.item_key <> ALL ($1) GROUP BY 1, 2)"
+							 " SELECT item_key, sum(baskets)::float8,"
+							 " (array_agg(because ORDER BY baskets DESC, because))[1]"
+							 " FROM shared GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10000",
+							 lengthof(types), types, values, NULL, true);
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext spi;
+		bool		isNull;
+
+		proposal.itemKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		proposal.score = DatumGetFloat8(SpiUtilValue(i, 2, &isNull));
+		proposal.because = DatumGetInt64(SpiUtilValue(i, 3, &isNull));
+		spi = MemoryContextSwitchTo(caller);
+		SlatePropose(slate, &proposal);
+		MemoryContextSwitchTo(spi);
+	}
+	SpiUtilEnd(&scope);
+	return false;
+}
+
+const CandidateSource BasketSource = {"baskets", ProposeBaskets};
+
+/* What is trending, as of the time asked for. */
+static PopularList
+Trending(EngineContext *context, const text *category)
+{
+	PopularQuery query = {.category = category,.now = context->now,
+	.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+
+	return context->hasAsOf ? PopularTrending(&query) : PopularKept(category, context->snapshot);
+}
+
+/* True if the item is in the category now: it may have moved since the list was made. */
+static bool
+IsInCategory(EngineContext *context, int64 itemKey, const text *category)
+{
+	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
+
+	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
+}
+
+/* Take up to limit items of a list, scored below what there is. */
+static void
+FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *category, int limit)
+{
+	EngineContext *context = slate->context;
+	double		top = slate->takenCount ? slate->taken[slate->takenCount - 1].score / 2 : 1;
+	int			until = Min(context->n, slate->takenCount + limit);
+	Candidate	filler = {.boost = 1,.reason = reason,.category = category};
+
+	for (int i = 0; i < list.count && slate->takenCount < until; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		filler.itemKey = list.items[i].itemKey;
+		if (category != NULL && !IsInCategory(context, filler.itemKey, category))
+			continue;
+		filler.score = top * list.items[i].score / list.items[0].score;
+		SlateTakeOne(slate, &filler);
+	}
+}
+
+/* Append a category that is not in the list yet. */
+static void
+AddCategory(text **categories, int *count, const text *category)
+{
+	for (int i = 0; i < *count; i++)
+		if (TextIsSame(categories[i], category))
+			return;
+	if (*count < FILL_CATEGORIES)
+		categories[(*count)++] = DatumGetTextPCopy(PointerGetDatum(category));
+}
+
+/* The categories to fill up from: one for a favourite at least, then the items'. */
+static int
+CollectCategories(EngineContext *context, text **categories)
+{
+	const PreferenceList *preferences = context->preferences;
+	const Visitor *visitor = &context->visitor;
+	int			count = 0;
+
+	for (int i = 0; preferences && i < preferences->count; i++)
+	{
+		if (preferences->preferences[i].subject == PREFERENCE_CATEGORY &&
+			!preferences->preferences[i].hidden)
+			AddCategory(categories, &count, preferences->preferences[i].value);
+	}
+	for (int i = 0; i < Min(visitor->itemCount, 16) && count < FILL_CATEGORIES; i++)
+	{
+		const ItemInfo *item = ItemReaderGet(context->items, visitor->items[i]);
+
+		if (item != NULL && item->category != NULL)
+			AddCategory(categories, &count, item->category);
+	}
+	return count;
+}
+
+/* Fill up with what is popular in the categories, each having its share. */
+static void
+FillPopularInCategory(EngineContext *context, Slate *slate)
+{
+	text	   *categories[FILL_CATEGORIES];
+	int			count;
+
+	/* what is offered comes back, whatever it is offered after */
+	for (int i = 0; i < context->visitor.itemCount && !context->hasCandidates; i++)
+		KeySetAdd(&context->excluded, context->visitor.items[i]);
+	count = CollectCategories(context, categories);
+	for (int i = 0; i < count && !SlateIsFull(slate); i++)
+	{
+		int			left = context->n - slate->takenCount;
+		int			share = (left + count - i - 1) / (count - i);
+
+		FillFromList(slate, Trending(context, categories[i]), &popularIn, categories[i], share);
+	}
+}
+
+const Fallback PopularInCategoryFallback = {"popular_in_category", FillPopularInCategory};
+
+/* Fill up with what is trending. */
+static void
+FillTrending(EngineContext *context, Slate *slate)
+{
+	FillFromList(slate, Trending(context, NULL), &trending, NULL, context->n);
+}
+
+const Fallback TrendingFallback = {"trending", FillTrending};
+
+/* Fill up with the candidates as they were given. */
+static void
+FillCandidates(EngineContext *context, Slate *slate)
+{
+	double		below = slate->takenCount ? slate->taken[slate->takenCount - 1].score : 1;
+	Candidate	filler = {.boost = 1,.reason = &candidate};
+
+	for (int i = 0; i < context->candidateCount && !SlateIsFull(slate); i++)
+	{
+		filler.itemKey = context->candidateKeys[i];
+		filler.score = below / (i + 2);
+		SlateTakeOne(slate, &filler);
+	}
+}
+
+const Fallback CandidateFallback = {"candidates", FillCandidates};
+
+/* Fill up with the newest of the catalogue. */
+static void
+FillNewest(EngineContext *context, Slate *slate)
+{
+	int			depth = context->filter || context->preferences ? POPULAR_MAX_ITEMS :
+		Min(POPULAR_MAX_ITEMS, context->n + slate->takenCount + context->excluded.count);
+
+	if (!context->hasCandidates)
+		FillFromList(slate, PopularNewest(depth), &newest, NULL, context->n);
+}
+
+const Fallback NewestFallback = {"newest", FillNewest};
+
+/* True if the person has favourites. */
+static bool
+HasFavourites(const EngineContext *context)
+{
+	return context->preferences != NULL && context->preferences->count > context->preferences->hiddenCount;
+}
+
+/* How many of item, brand and category are favourites. */
+static void
+FillFavourites(EngineContext *context, const Slate *slate, double *column, int stride)
+{
+	for (int i = 0; i < slate->count; i++)
+	{
+		int64		key = slate->candidates[i].itemKey;
+
+		column[(size_t) i * stride] = PreferenceFavours(context->preferences, key,
+														ItemReaderGet(context->items, key));
+	}
+}
+
+const FeatureSource FavouriteFeature = {"favourites", HasFavourites, FillFavourites};
+
+/* Raise the source's score. */
+static void
+ScoreFavourites(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
+{
+	for (int i = 0; i < slate->count; i++)
+	{
+		slate->candidates[i].boost = 1 + FAVOURITE_BOOST * matrix->values[(size_t) i * matrix->columns];
+		slate->candidates[i].score *= slate->candidates[i].boost;
+	}
+}
+
+const Scorer FavouriteScorer = {"favourites", ScoreFavourites};

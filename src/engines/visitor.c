@@ -1,0 +1,210 @@
+/*
+ * visitor.c
+ *		Whom an answer is for.
+ *
+ * What counts of a person are the last items, including those of events that no
+ * processor has seen yet.  Without consent for recommendations nothing of the person
+ * is read but preferences; items the caller names as the current session's still
+ * count, as part of the question.
+ */
+#include "postgres.h"
+
+#include "engines/visitor.h"
+
+#include "base/key.h"
+#include "base/keyed.h"
+#include "events/event.h"
+#include "miscadmin.h"
+#include "neighbours/neighbour.h"
+#include "neighbours/session.h"
+#include "people/consent.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+/* So many of the person's sessions with an id are looked through for current ones. */
+#define MAX_SESSIONS_READ 4096
+
+/* The visitor's items of the current session, and those before, from the profile. */
+static void
+SplitRecent(EngineContext *context)
+{
+	Visitor    *visitor = &context->visitor;
+	const ProfileView *profile = visitor->profile;
+	TimestampTz next = context->now;
+	bool		inSession = !visitor->fromCall;
+	KeySet		known;
+
+	KeySetInit(&known, profile->recentCount + visitor->itemCount);
+	for (int i = 0; i < visitor->itemCount; i++)
+		KeySetAdd(&known, visitor->items[i]);
+	for (int i = 0; i < profile->recentCount; i++)
+	{
+		const ProfileItem *recent = &profile->recent[i];
+
+		if (ContextIsAhead(context, recent->ts))
+			continue;
+		if (next - recent->ts > NEIGHBOUR_SESSION_GAP)
+			inSession = false;
+		next = recent->ts;
+		if (!KeySetAdd(&known, recent->itemKey))
+			continue;
+		if (inSession)
+			visitor->items[visitor->itemCount++] = recent->itemKey;
+		else
+			visitor->longItems[visitor->longCount++] = recent->itemKey;
+	}
+
+	/* back after a pause: the last visit is what there is to go by */
+	if (visitor->itemCount == 0)
+	{
+		visitor->items = visitor->longItems;
+		visitor->itemCount = visitor->longCount;
+		visitor->longCount = 0;
+	}
+}
+
+/* Read what is known of the person, and the items the caller names as the session's. */
+void
+VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	Visitor    *visitor = &context->visitor;
+	int64	   *given;
+	int			givenCount = ContextGetKeys(context, sessionArgument, &given);
+
+	visitor->fromCall = givenCount > 0;
+	visitor->items = palloc_extended(sizeof(int64) * (givenCount + PROFILE_MAX_RECENT), MCXT_ALLOC_HUGE);
+	visitor->longItems = palloc(sizeof(int64) * PROFILE_MAX_RECENT);
+	for (int i = givenCount - 1; i >= 0; i--)
+		visitor->items[visitor->itemCount++] = given[i];
+
+	if (!PG_ARGISNULL(userArgument))
+	{
+		visitor->hasKey = true;
+		visitor->userKey = KeyFromText(PG_GETARG_TEXT_PP(userArgument));
+		visitor->personal = (ConsentMaskOf(visitor->userKey) & PURPOSE_RECOMMENDATIONS) != 0;
+		context->preferences = PreferenceRead(visitor->userKey, context->snapshot);
+	}
+	if (visitor->personal)
+	{
+		visitor->profile = context->past ?
+			ProfileLoadPast(visitor->userKey, PURPOSE_RECOMMENDATIONS, context->now) :
+			ProfileLoad(visitor->userKey, PURPOSE_RECOMMENDATIONS);
+		context->stale = visitor->profile->stale;
+		SplitRecent(context);
+	}
+	if (visitor->itemCount == 0)
+		context->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
+}
+
+/* Go by these items, newest first, whoever asks. */
+void
+VisitorGoBy(EngineContext *context, int64 *items, int count)
+{
+	context->visitor.items = items;
+	context->visitor.itemCount = count;
+}
+
+/* Add a session to a list of different ones. */
+static int
+AddSession(int64 *sessions, int count, int64 session)
+{
+	for (int i = 0; i < count; i++)
+		if (sessions[i] == session)
+			return count;
+	sessions[count] = session;
+	return count + 1;
+}
+
+/*
+ * The sessions with an id that the person was in at a time in the past.  Rows
+ * tell when one ended, but not whether there was anything between its items;
+ * the raw events do.
+ */
+static int
+CollectPastSessions(const EngineContext *context, int64 *sessions, int count)
+{
+	int64		userKey = context->visitor.userKey;
+	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
+	.userKey = userKey,.allDays = true,.since = context->now - NEIGHBOUR_SESSION_GAP};
+	bool	   *counts = NeighbourEventTypes();
+	EventScan  *scan = EventScanBegin(&options);
+	EventRow	row;
+
+	while (count < VISITOR_MAX_SESSIONS && EventScanNext(scan, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.hasSession && row.ts >= options.since && row.ts <= context->now &&
+			row.event >= 0 && counts[row.event] && NeighbourShard(&row) >= 0)
+			count = AddSession(sessions, count, NeighbourSession(userKey, row.sessionKey));
+	}
+	EventScanEnd(scan);
+	pfree(counts);
+	return count;
+}
+
+/* The person's own current sessions. */
+int
+VisitorOwnSessions(const EngineContext *context, int64 *sessions)
+{
+	const Visitor *visitor = &context->visitor;
+	KeyedTable *table;
+	Datum		keys[2] = {Int64GetDatum(visitor->userKey), BoolGetDatum(true)};
+	TupleTableSlot *slot;
+	int			count = 0;
+
+	if (NeighbourGapSession(visitor->userKey, context->now, context->snapshot, &sessions[0]))
+		count = 1;
+	table = KeyedOpen("session", "session_pkey", AccessShareLock);
+	KeyedSeek(table, context->snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
+	for (int i = 0; i < MAX_SESSIONS_READ && count < VISITOR_MAX_SESSIONS &&
+		 (slot = KeyedNext(table, ForwardScanDirection)); i++)
+	{
+		int64		sessionKey;
+		TimestampTz ended;
+
+		SessionReadTimes(slot, &sessionKey, &ended);
+		if (ended >= context->now - NEIGHBOUR_SESSION_GAP && !(context->past && ended > context->now))
+			sessions[count++] = NeighbourSession(visitor->userKey, sessionKey);
+	}
+	KeyedClose(table);
+	return context->past ? CollectPastSessions(context, sessions, count) : count;
+}
+
+/* Exclude what the person has had to do with in that time up to now, or as_of. */
+void
+VisitorExcludeSeen(EngineContext *context, const Interval *interval)
+{
+	const Visitor *visitor = &context->visitor;
+	TimestampTz since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+																 TimestampTzGetDatum(context->now),
+																 PointerGetDatum(interval)));
+	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
+	.userKey = visitor->userKey,.allDays = true,.keysOnly = true,.since = since,.maxRead = ProfileMaxTail()};
+	const ProfileView *profile = visitor->profile;
+	EventScan  *scan;
+	EventRow	row;
+
+	for (int i = 0; i < profile->recentCount; i++)
+	{
+		if (profile->recent[i].ts >= since && !ContextIsAhead(context, profile->recent[i].ts))
+			KeySetAdd(&context->excluded, profile->recent[i].itemKey);
+	}
+	/* the profile remembers only so many, each once: beyond them, ask the raw events */
+	if (!profile->recentFull && !profile->stale && !context->hasAsOf)
+		return;
+	if (profile->recentCount > 0 && !profile->stale && !context->hasAsOf &&
+		profile->recent[profile->recentCount - 1].ts < since)
+		return;
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.hasItem && row.ts >= since && !ContextIsAhead(context, row.ts) && (row.consent & PURPOSE_RECOMMENDATIONS) &&
+			row.event != EVENT_TYPE_VIEW_ITEM_LIST && row.event != EVENT_TYPE_VIEW_PROMOTION)
+			KeySetAdd(&context->excluded, row.itemKey);
+	}
+	/* days without an index on people come last: what is left out is of these */
+	context->stale |= EventScanGaveUp(scan);
+	EventScanEnd(scan);
+}

@@ -1,0 +1,28 @@
+/*
+ * visitor.h
+ *		Whom an answer is for.
+ */
+#ifndef PERSONALIZE_VISITOR_H
+#define PERSONALIZE_VISITOR_H
+
+#include "postgres.h"
+
+#include "engines/context.h"
+
+/* Read what is known of the person, and the items the caller names as the session's. */
+extern void VisitorLoad(EngineContext *context, int userArgument, int sessionArgument);
+
+/* Go by these items, newest first, whoever asks. */
+extern void VisitorGoBy(EngineContext *context, int64 *items, int count);
+
+/* Exclude what the person has had to do with in that time up to now, or as_of. */
+extern void VisitorExcludeSeen(EngineContext *context, const Interval *interval);
+
+/*
+ * The person's own current sessions, whose votes would be for what they just saw:
+ * VISITOR_MAX_SESSIONS at most.
+ */
+#define VISITOR_MAX_SESSIONS 257
+extern int	VisitorOwnSessions(const EngineContext *context, int64 *sessions);
+
+#endif

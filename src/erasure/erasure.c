@@ -1,0 +1,285 @@
+/*
+ * erasure.c
+ *		Forgetting people.
+ *
+ * The order of things, all in one transaction:
+ *
+ *	1. the people's stripes are locked exclusively: what was in flight is
+ *	   committed or aborted, and nobody stores or counts anything of theirs;
+ *	2. the cut-off is read: the next transaction id.  A snapshot's xmax would
+ *	   not do, it can lie below the id of a transaction that still runs;
+ *	3. tombstones are set, by which whoever comes later refuses their events;
+ *	4. what every table holds of them is taken away (erasure_purge.c), with one
+ *	   scan of the raw events and one of the messages for all of them together;
+ *	5. each person gets a receipt.
+ *
+ * What people have in common stays exact: counters are reduced event by event,
+ * and lists of neighbours that had been cut are filled up again from the
+ * sessions.  What cannot be taken out of a sum because the raw events were
+ * dropped as too old stays, as a number that tells of nobody, and the receipt
+ * says how many events that are.
+ *
+ * An id that nobody ever used is forgotten just the same: the answer tells
+ * nothing about who was known, and what is still on its way to the database is
+ * refused when it arrives.
+ */
+#include "postgres.h"
+
+#include "erasure/erasure_private.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "base/clock.h"
+#include "base/key.h"
+#include "base/purge_lock.h"
+#include "base/secret.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "base/txid.h"
+#include "base/uuid.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "people/consent_cache.h"
+#include "people/tombstone.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_forget);
+PG_FUNCTION_INFO_V1(personalize_forget_many);
+PG_FUNCTION_INFO_V1(personalize_erasure_receipt);
+
+/* What receipts call their counts; those from PARTIAL_EVENTS on stand under "partial". */
+static const char *const countNames[ERASURE_COUNTS] = {
+	[ERASED_EVENTS] = "events",
+	[ERASED_ITEM_COUNTS] = "item_counts",
+	[ERASED_BASKETS] = "baskets",
+	[ERASED_MESSAGES] = "messages",
+	[ERASED_REJECTED] = "rejected_events",
+	[ERASED_PROFILES] = "profiles",
+	[ERASED_SESSIONS] = "sessions",
+	[ERASED_PREFERENCES] = "preferences",
+	[ERASED_LOG_ENTRIES] = "log_entries",
+	[ERASED_DECISIONS] = "decisions",
+	[ERASED_SUBJECTS] = "subjects",
+	[PARTIAL_EVENTS] = "events",
+	[PARTIAL_POSTINGS] = "postings"
+};
+
+/* Order people by key. */
+int
+ErasureComparePeople(const void *left, const void *right)
+{
+	int64		a = ((const ErasurePerson *) left)->userKey;
+	int64		b = ((const ErasurePerson *) right)->userKey;
+
+	return a < b ? -1 : a > b;
+}
+
+/* The counts of a person as JSON. */
+static char *
+FormatCounts(const ErasurePerson *person)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	for (int i = 0; i < ERASURE_COUNTS; i++)
+		appendStringInfo(&json, "%s\"%s\": " INT64_FORMAT,
+						 i == 0 ? "{" : i == PARTIAL_EVENTS ? ", \"partial\": {" : ", ",
+						 countNames[i], person->counts[i]);
+	appendStringInfoString(&json, "}}");
+	return json.data;
+}
+
+/* Set the tombstones. */
+static void
+SetTombstones(Erasure *erasure)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	for (int i = 0; i < erasure->count; i++)
+	{
+		ErasurePerson *person = &erasure->people[i];
+
+		person->pseudonym = SecretPseudonym(person->userKey);
+		ConsentCacheNoteChange(person->userKey);
+		TombstoneSet(person->pseudonym, erasure->now, erasure->cutoff);
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* Write the receipts. */
+static void
+WriteReceipts(Erasure *erasure)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {UUIDOID, INT8OID, TIMESTAMPTZOID, INT8OID, PG_LSNOID, TEXTOID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	for (int i = 0; i < erasure->count; i++)
+	{
+		ErasurePerson *person = &erasure->people[i];
+		Datum		values[6];
+
+		person->receipt = *UuidRandom();
+		values[0] = UUIDPGetDatum(&person->receipt);
+		values[1] = Int64GetDatum(person->pseudonym);
+		values[2] = TimestampTzGetDatum(ClockNow());
+		values[3] = Int64GetDatum(erasure->cutoff);
+		values[4] = LSNGetDatum(GetXLogInsertRecPtr());
+		values[5] = CStringGetTextDatum(FormatCounts(person));
+		SpiUtilRun(&plan,
+				   "INSERT INTO personalize.erasure (receipt, pseudonym, requested_at, cutoff, lsn, counts)"
+				   " VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+				   lengthof(types), types, values, NULL, false);
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* Refuse where something could be missed. */
+static void
+CheckMayForget(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	PreventCommandDuringRecovery(function);
+	PurgeCheckReadCommitted(function);
+	if (TxidHasWrittenEvents())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run in a transaction that has written events", function),
+				 errhint("COMMIT first.")));
+}
+
+/* Sort people and drop repetitions; returns how many are left. */
+static int
+SortPeople(ErasurePerson *people, int count)
+{
+	int			distinct = 0;
+
+	qsort(people, count, sizeof(ErasurePerson), ErasureComparePeople);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || people[i].userKey != people[distinct - 1].userKey)
+			people[distinct++] = people[i];
+	return distinct;
+}
+
+/* Forget people in this transaction. */
+int
+ErasureForget(ErasurePerson *people, int count)
+{
+	bool		stripes[SHARD_COUNT] = {false};
+	Erasure    *erasure = palloc0(sizeof(Erasure));
+
+	erasure->people = people;
+	erasure->count = SortPeople(people, count);
+	KeySetInit(&erasure->keys, erasure->count);
+	for (int i = 0; i < erasure->count; i++)
+	{
+		KeySetAdd(&erasure->keys, people[i].userKey);
+		stripes[ShardOfKey(people[i].userKey)] = true;
+	}
+	PurgeLockStripes(stripes, "nobody is forgotten");
+	erasure->cutoff = TxidNext();
+	erasure->now = ClockNow();
+	SetTombstones(erasure);
+	ErasurePurge(erasure);
+	WriteReceipts(erasure);
+	return erasure->count;
+}
+
+/* forget(user_id) → receipt. */
+Datum
+personalize_forget(PG_FUNCTION_ARGS)
+{
+	ErasurePerson person = {0};
+	text	   *userId;
+	pg_uuid_t  *receipt = palloc(sizeof(pg_uuid_t));
+
+	CheckMayForget("forget()");
+	userId = KeyIdArgument(fcinfo, 0, "user_id");
+	person.userId = userId;
+	person.userKey = KeyFromText(userId);
+	(void) ErasureForget(&person, 1);
+	*receipt = person.receipt;
+	PG_RETURN_UUID_P(receipt);
+}
+
+/* forget_many(user_ids) → (user_id, receipt). */
+Datum
+personalize_forget_many(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ArrayType  *array;
+	Datum	   *ids;
+	bool	   *nulls;
+	int			count;
+	ErasurePerson *people;
+
+	CheckMayForget("forget_many()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("user_ids must not be null")));
+	InitMaterializedSRF(fcinfo, 0);
+	array = PG_GETARG_ARRAYTYPE_P(0);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, &count);
+	if (count == 0)
+		return (Datum) 0;
+	people = palloc0_array(ErasurePerson, count);
+	for (int i = 0; i < count; i++)
+	{
+		people[i].userId = KeyCheckId(ids[i], nulls[i], "an element of user_ids");
+		people[i].userKey = KeyFromText(people[i].userId);
+	}
+	count = ErasureForget(people, count);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[] = {PointerGetDatum(people[i].userId), UUIDPGetDatum(&people[i].receipt)};
+		bool		isNull[lengthof(values)] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, isNull);
+	}
+	return (Datum) 0;
+}
+
+/* erasure_receipt(receipt) → (id, requested_at, stage, counts). */
+Datum
+personalize_erasure_receipt(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {UUIDOID};
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		argument[] = {PG_GETARG_DATUM(0)};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT receipt, requested_at, stage, counts FROM personalize.erasure"
+			   " WHERE $1 IS NULL OR receipt = $1 ORDER BY requested_at DESC, receipt",
+			   lengthof(types), types, argument, PG_ARGISNULL(0) ? "n" : " ", true);
+	if (SPI_processed == 0 && !PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("receipt \"%s\" does not exist",
+						DatumGetCString(DirectFunctionCall1(uuid_out, argument[0])))));
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[4];
+		bool		nulls[4];
+
+		for (int i = 0; i < lengthof(values); i++)
+			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}

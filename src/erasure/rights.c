@@ -1,0 +1,478 @@
+/*
+ * rights.c
+ *		The rights of a person: copy, correction, restriction, objection.
+ *
+ * A correction does to a raw event what the person says is right, and has every
+ * processor count the person again: what it had counted of them is taken out
+ * before, under the exclusive lock of their stripe, and what is right comes in
+ * after.  Nothing tells the result from one where the right event came first.
+ *
+ * A restriction takes nothing away.  What stands in a row of the person's own
+ * stays there, and readers leave it out (restriction.c); what went into sums and
+ * sessions, which others see, is taken out of them and put back when it is lifted.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "base/key.h"
+#include "base/purge_lock.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/event.h"
+#include "events/event_detail.h"
+#include "events/message_id.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "items/item_stat.h"
+#include "miscadmin.h"
+#include "neighbours/neighbour.h"
+#include "neighbours/session.h"
+#include "people/consent_cache.h"
+#include "people/consent_change.h"
+#include "people/ledger.h"
+#include "people/restriction.h"
+#include "people/tombstone.h"
+#include "profiles/profile_delta.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+#include "utils/uuid.h"
+#include "workers/processor.h"
+
+PG_FUNCTION_INFO_V1(personalize_export_user);
+PG_FUNCTION_INFO_V1(personalize_restrict);
+PG_FUNCTION_INFO_V1(personalize_lift_restriction);
+PG_FUNCTION_INFO_V1(personalize_object_to);
+PG_FUNCTION_INFO_V1(personalize_purge_undecided);
+PG_FUNCTION_INFO_V1(personalize_rectify);
+PG_FUNCTION_INFO_V1(personalize_event_details);
+PG_FUNCTION_INFO_V1(personalize_event_shard);
+PG_FUNCTION_INFO_V1(personalize_message_probe);
+PG_FUNCTION_INFO_V1(personalize_message_probe_of_key);
+PG_FUNCTION_INFO_V1(personalize_session_number);
+
+/* Refuse where nothing can be written. */
+static void
+CheckMayWrite(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	PurgeCheckReadCommitted(function);
+}
+
+/* Be alone with a person. */
+static void
+LockPerson(int64 userKey, const char *notDone)
+{
+	bool		stripes[SHARD_COUNT] = {false};
+
+	stripes[ShardOfKey(userKey)] = true;
+	PurgeLockStripes(stripes, notDone);
+}
+
+/* Call something under a snapshot that sees all there is. */
+static void
+CallNow(void (*function) (int64 userKey), int64 userKey)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	function(userKey);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/* What a person's data is restricted for, as of now. */
+static int32
+RestrictedNow(int64 userKey)
+{
+	int32		restricted;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	restricted = RestrictionOf(userKey);
+	PopActiveSnapshot();
+	return restricted;
+}
+
+/* A basis and the grounds for it. */
+static text *
+FormatBasis(FunctionCallInfo fcinfo, int argument, const char *basis)
+{
+	if (PG_ARGISNULL(argument))
+		return cstring_to_text(basis);
+	return cstring_to_text(psprintf("%s: %s", basis, text_to_cstring(PG_GETARG_TEXT_PP(argument))));
+}
+
+/* Read (user_id, purposes, grounds, source) of a decision. */
+static void
+GetDecision(FunctionCallInfo fcinfo, const char *basis, const PurposeCatalogue *purposes,
+			ConsentDecision *decision)
+{
+	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
+	decision->userKey = KeyFromText(decision->userId);
+	decision->purposes = PG_ARGISNULL(1) ? purposes->all :
+		PurposeGetMask(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	decision->basis = FormatBasis(fcinfo, 2, basis);
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null")));
+	decision->source = PG_GETARG_TEXT_PP(3);
+}
+
+/* Write a decision to the ledger, and what is restricted now. */
+static void
+RecordRestriction(const ConsentDecision *decision, int32 restricted)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(decision->userKey), Int32GetDatum(restricted)};
+	SpiUtilScope scope;
+
+	ConsentCacheNoteChange(decision->userKey);
+	SpiUtilBegin(&scope);
+	ConsentRecord(decision, NULL);
+	SpiUtilRun(&plan, "UPDATE personalize.subject SET restricted = $2 WHERE user_key = $1",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * True, with a warning, if the person was forgotten: there is nothing to restrict,
+ * and a row of subject would let events in again, which only a grant may do.
+ */
+static bool
+IsForgotten(const ConsentDecision *decision)
+{
+	Tombstone	tombstone;
+
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return false;
+	ereport(WARNING,
+			(errmsg("nothing is restricted: user \"%s\" was erased", text_to_cstring(decision->userId)),
+			 errdetail("Nothing of the person is left, and nothing is stored before a grant.")));
+	return true;
+}
+
+/* restrict(user_id, purposes, grounds, source) → purposes restricted. */
+Datum
+personalize_restrict(PG_FUNCTION_ARGS)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	ConsentDecision decision = {.granted = false};
+	int32		before;
+	int32		added;
+
+	CheckMayWrite("restrict()");
+	GetDecision(fcinfo, LEDGER_RESTRICTION, purposes, &decision);
+	LockPerson(decision.userKey, "nothing is restricted");
+	if (IsForgotten(&decision))
+		return PurposeMaskToArray(0, purposes);
+	before = RestrictedNow(decision.userKey);
+	added = decision.purposes & ~before;
+	if (added & PURPOSE_ANALYTICS)
+		CallNow(ItemStatPark, decision.userKey);
+	if (added & PURPOSE_RECOMMENDATIONS)
+		CallNow(NeighbourPark, decision.userKey);
+	RecordRestriction(&decision, before | added);
+	return PurposeMaskToArray(before | added, purposes);
+}
+
+/* lift_restriction(user_id, purposes, grounds, source) → purposes still restricted. */
+Datum
+personalize_lift_restriction(PG_FUNCTION_ARGS)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	ConsentDecision decision = {.granted = true};
+	int32		before;
+
+	CheckMayWrite("lift_restriction()");
+	GetDecision(fcinfo, LEDGER_RESTRICTION " lifted", purposes, &decision);
+	LockPerson(decision.userKey, "no restriction is lifted");
+	before = RestrictedNow(decision.userKey);
+	if (!PG_ARGISNULL(1) && (decision.purposes & ~before) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("data of user \"%s\" is not restricted for: %s", text_to_cstring(decision.userId),
+						PurposeFormatMask(decision.purposes & ~before, purposes)),
+				 before == 0 ? errhint("Nothing is restricted.") :
+				 errhint("It is restricted for: %s.", PurposeFormatMask(before, purposes))));
+	decision.purposes &= before;
+	if (decision.purposes == 0)
+		return PurposeMaskToArray(0, purposes);
+	RecordRestriction(&decision, before & ~decision.purposes);
+	if (decision.purposes & PURPOSE_ANALYTICS)
+		CallNow(ItemStatUnpark, decision.userKey);
+	if (decision.purposes & PURPOSE_RECOMMENDATIONS)
+		CallNow(NeighbourUnpark, decision.userKey);
+	return PurposeMaskToArray(before & ~decision.purposes, purposes);
+}
+
+/* object_to(user_id, purposes, grounds, source) → purposes still allowed. */
+Datum
+personalize_object_to(PG_FUNCTION_ARGS)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	ConsentDecision decision = {.granted = false};
+
+	CheckMayWrite("object_to()");
+	GetDecision(fcinfo, "objection", purposes, &decision);
+	return ConsentWithdraw(&decision, purposes, "object_to()");
+}
+
+/* People of whom something is stored for purposes that they may not have spoken about. */
+static int64 *
+ReadUndecided(int32 bits, int32 limit, uint64 *count)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(bits), Int32GetDatum(limit)};
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+	int64	   *keys;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	*count = SpiUtilRun(&plan,
+						"SELECT u.k FROM ("
+						" SELECT user_key AS k FROM personalize.event WHERE consent & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.rejected_event"
+						"  WHERE consent & $1 <> 0 AND user_key IS NOT NULL"
+						" UNION SELECT user_key FROM personalize.profile WHERE mask & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.session WHERE consent & $1 <> 0"
+						" UNION SELECT user_key FROM personalize.preference WHERE $1 & 2 <> 0) u"
+						" LEFT JOIN personalize.subject s ON s.user_key = u.k"
+						" WHERE $1 & ~(coalesce(s.decided, 0) | coalesce(s.restricted, 0)) <> 0"
+						" ORDER BY u.k LIMIT $2",
+						lengthof(types), types, values, NULL, false);
+	keys = MemoryContextAlloc(context, sizeof(int64) * Max(*count, 1));
+	for (uint64 i = 0; i < *count; i++)
+		keys[i] = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+	SpiUtilEnd(&scope);
+	return keys;
+}
+
+/* The purposes of bits that a person has not spoken about, as of now. */
+static int32
+UndecidedNow(int64 userKey, int32 bits, int32 all)
+{
+	ConsentState state = {.userKey = userKey};
+	ConsentState *states[] = {&state};
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	ConsentReadStates(states, 1, all, GetActiveSnapshot());
+	PopActiveSnapshot();
+	return bits & ~state.decided;
+}
+
+/* purge_undecided(purposes, max_people) → people of whom something was taken away. */
+Datum
+personalize_purge_undecided(PG_FUNCTION_ARGS)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	bool		stripes[SHARD_COUNT] = {false};
+	int64		purged = 0;
+	uint64		count;
+	int32		bits;
+	int64	   *keys;
+
+	CheckMayWrite("purge_undecided()");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "purposes" : "max_people")));
+	bits = PurposeGetMask(PG_GETARG_ARRAYTYPE_P(0), purposes);
+	if (bits & purposes->allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("people who have not spoken still allow: %s",
+						PurposeFormatMask(bits & purposes->allowed, purposes)),
+				 errhint("Change personalize.purpose_default first.")));
+	keys = ReadUndecided(bits, PG_GETARG_INT32(1), &count);
+	for (uint64 i = 0; i < count; i++)
+		stripes[ShardOfKey(keys[i])] = true;
+	PurgeLockStripes(stripes, "nothing is purged");
+	for (uint64 i = 0; i < count; i++)
+	{
+		int32		undecided = UndecidedNow(keys[i], bits, purposes->all);
+
+		CHECK_FOR_INTERRUPTS();
+		if (undecided == 0)
+			continue;
+		ConsentTakeAway(keys[i], undecided);
+		purged++;
+	}
+	PG_RETURN_INT64(purged);
+}
+
+/* _event_details(event, properties) → (value, slot, properties) as ingestion stores them. */
+Datum
+personalize_event_details(PG_FUNCTION_ARGS)
+{
+	EventRow	row = {.event = PG_GETARG_INT16(0),.properties = PG_GETARG_JSONB_P(1)};
+	TupleDesc	descriptor;
+	Datum		values[3];
+	bool		nulls[3];
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	EventDetailSet(&row);
+	nulls[0] = row.value == NULL;
+	nulls[1] = !row.hasSlot;
+	values[0] = nulls[0] ? (Datum) 0 : NumericGetDatum(row.value);
+	values[1] = Int16GetDatum(row.slot);
+	values[2] = JsonbPGetDatum(row.properties);
+	nulls[2] = JB_ROOT_COUNT(row.properties) == 0;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* _event_shard(user_key): the shard and lock stripe of a key. */
+Datum
+personalize_event_shard(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16((int16) ShardOfKey(PG_GETARG_INT64(0)));
+}
+
+/* The arguments of rectify() for its SQL part. */
+typedef struct Correction
+{
+	Datum		values[5];		/* user key, correction, message key, time, ordinal */
+	char		nulls[5];
+} Correction;
+
+/* Read them. */
+static void
+GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
+{
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("correction must not be null")));
+	memset(correction->nulls, ' ', sizeof(correction->nulls));
+	correction->values[0] = Int64GetDatum(userKey);
+	correction->values[1] = PG_GETARG_DATUM(1);
+	if (PG_ARGISNULL(2))
+		correction->nulls[2] = 'n';
+	else
+	{
+		text	   *id = KeyIdArgument(fcinfo, 2, "message_id");
+
+		correction->values[2] = Int64GetDatum(MessageIdKey(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)));
+	}
+	for (int i = 3; i < 5; i++)
+	{
+		correction->values[i] = PG_GETARG_DATUM(i);
+		correction->nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+}
+
+/* Run a step of a correction. */
+static void
+RunStep(SPIPlanPtr *plan, const char *sql, const Correction *correction)
+{
+	static const Oid types[] = {INT8OID, JSONBOID, INT8OID, TIMESTAMPTZOID, INT4OID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(plan, sql, lengthof(types), types, correction->values, correction->nulls, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Correct a raw event and all that was counted of it. */
+static void
+RectifyEvent(int64 userKey, const Correction *correction)
+{
+	static SPIPlanPtr applyPlan;
+	int32		restricted = RestrictedNow(userKey);
+	bool		inStatistics = (restricted & PURPOSE_ANALYTICS) == 0;
+	bool		inSessions = (restricted & PURPOSE_RECOMMENDATIONS) == 0;
+
+	if (inStatistics)
+		CallNow(ItemStatPark, userKey);
+	if (inSessions)
+		CallNow(NeighbourRemove, userKey);
+	ProfileRemove(userKey);
+	RunStep(&applyPlan, "SELECT personalize._rectify_event($1, $2, $3, $4, $5)", correction);
+	ProcessorRecount(PROCESSOR_PROFILE, userKey);
+	if (inStatistics)
+		CallNow(ItemStatUnpark, userKey);
+	if (inSessions)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* rectify(user_id, correction, message_id, event_time, ordinal). */
+Datum
+personalize_rectify(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr checkPlan;
+	static SPIPlanPtr preferencePlan;
+	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	int64		userKey = KeyFromText(userId);
+	Correction	correction;
+	bool		ofEvent;
+
+	CheckMayWrite("rectify()");
+	GetCorrection(fcinfo, userKey, &correction);
+	ofEvent = !PG_ARGISNULL(2) || !PG_ARGISNULL(3);
+	LockPerson(userKey, "nothing is corrected");
+	if (ofEvent)
+	{
+		RunStep(&checkPlan, "SELECT personalize._check_correction($1, $2, $3, $4, $5)", &correction);
+		RectifyEvent(userKey, &correction);
+	}
+	else
+		RunStep(&preferencePlan, "SELECT personalize._rectify_preference($1, $2) FROM (SELECT $3, $4, $5) u",
+				&correction);
+	PG_RETURN_VOID();
+}
+
+/* export_user(user_id): everything that is held about a person. */
+Datum
+personalize_export_user(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT8OID, TEXTOID};
+	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	Datum		values[] = {Int64GetDatum(KeyFromText(userId)), PointerGetDatum(userId)};
+	MemoryContext caller = CurrentMemoryContext;
+	SpiUtilScope scope;
+	Datum		result;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT personalize._export_user($1, $2)",
+			   lengthof(types), types, values, NULL, true);
+	result = SpiUtilValue(0, 1, &isNull);
+	MemoryContextSwitchTo(caller);
+	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
+	SpiUtilEnd(&scope);
+	PG_RETURN_DATUM(result);
+}
+
+/* _message_probe(message): what finds the events of a message that was seen. */
+Datum
+personalize_message_probe(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(MessageIdProbe(PG_GETARG_UUID_P(0)));
+}
+
+/* _message_probe(message_key): the same, from the event. */
+Datum
+personalize_message_probe_of_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(MessageIdProbeOfKey(PG_GETARG_INT64(0)));
+}
+
+/* _session_number(user_key, given, session_key): what postings call a session. */
+Datum
+personalize_session_number(PG_FUNCTION_ARGS)
+{
+	Session		session;
+
+	SessionInit(&session, PG_GETARG_INT64(0), PG_GETARG_BOOL(1), PG_GETARG_INT64(2));
+	session.sessionKey = PG_GETARG_INT64(2);
+	PG_RETURN_INT64(SessionNumber(&session));
+}

@@ -1,0 +1,319 @@
+/*
+ * dedup.c
+ *		Messages count once: the table message_seen.
+ *
+ * A few messages of a batch, evenly chosen, are looked up.  If none of them is
+ * known the batch is taken to be new, and its entries are made right away, which
+ * costs half as much as looking everything up first: the index tells, as each
+ * entry is made, whether there is an equal one.  If one of the few is known, the
+ * batch is likely sent again, and all of it is looked up.
+ *
+ * Where the index has told of an equal entry our row is deleted again, and the
+ * message is left to INSERT ... ON CONFLICT, which waits for whoever else is
+ * entering it; so are messages that another transaction is entering, or whose
+ * entry has expired.
+ *
+ * Two sessions that enter several equal messages at the same moment could each
+ * be ahead with one of them and wait for the other's.  That happens when an
+ * application sends a batch again that is still being stored, so batches whose
+ * least message is the same take turns.  Only the first batch of a transaction
+ * does, or long transactions would collect locks; others that overlap may still
+ * meet in a deadlock, which the server resolves by ending one of them.
+ */
+#include "postgres.h"
+
+#include "events/dedup.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "base/keyed.h"
+#include "base/lock.h"
+#include "base/relation.h"
+#include "base/spi_util.h"
+#include "base/table_rules.h"
+#include "base/table_writer.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "events/message_id.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/proc.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Column of message_seen; src/events/ingest.sql. */
+#define SEEN_RECEIVED_AT 2
+
+/* So many messages of a batch are looked up first. */
+#define SAMPLE 8
+
+/* What becomes of a message. */
+typedef enum Outcome
+{
+	OUTCOME_NEW,				/* write it */
+	OUTCOME_SEEN,
+	OUTCOME_CONTESTED			/* leave it to ON CONFLICT */
+} Outcome;
+
+/* A batch of messages. */
+typedef struct Messages
+{
+	const pg_uuid_t *const *ids;
+	int			count;
+	TimestampTz now;
+	TimestampTz since;
+	Outcome    *outcomes;
+} Messages;
+
+/* What an existing entry means for its message; dirty tells whether it is settled. */
+static Outcome
+JudgeEntry(const Messages *messages, TupleTableSlot *slot, const SnapshotData *dirty)
+{
+	bool		isNull;
+	TimestampTz receivedAt = DatumGetTimestampTz(slot_getattr(slot, SEEN_RECEIVED_AT, &isNull));
+
+	if (TransactionIdIsValid(dirty->xmin) || TransactionIdIsValid(dirty->xmax) ||
+		receivedAt < messages->since)
+		return OUTCOME_CONTESTED;
+	return OUTCOME_SEEN;
+}
+
+/* Look up every step-th message; true if any is known. */
+static bool
+LookUp(Messages *messages, Relation table, Relation index, int step)
+{
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		known = false;
+
+	InitDirtySnapshot(dirty);
+	scan = index_beginscan(table, index, &dirty, NULL, 1, 0);
+	for (int i = 0; i < messages->count; i += step)
+	{
+		ScanKeyData key;
+
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(messages->ids[i]));
+		index_rescan(scan, &key, 1, NULL, 0);
+		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+			continue;
+		messages->outcomes[i] = JudgeEntry(messages, slot, &dirty);
+		known = true;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return known;
+}
+
+/* Write the new messages; those entered by others in the meantime become contested. */
+static void
+WriteNew(Messages *messages, Relation table)
+{
+	TableWriter *writer = TableWriterBeginUnsure(table);
+	int		   *written = palloc(messages->count * sizeof(int));
+	int			writtenCount = 0;
+	const List *conflicts;
+	ListCell   *cell;
+
+	for (int i = 0; i < messages->count; i++)
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(messages->ids[i]), TimestampTzGetDatum(messages->now)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (messages->outcomes[i] != OUTCOME_NEW)
+			continue;
+		TableWriterAdd(writer, values, nulls);
+		written[writtenCount++] = i;
+	}
+	conflicts = TableWriterConflicts(writer);
+	if (conflicts)
+		CommandCounterIncrement();
+	foreach(cell, conflicts)
+	{
+		WriterConflict *conflict = lfirst(cell);
+
+		simple_heap_delete(table, &conflict->tid);
+		messages->outcomes[written[conflict->row]] = OUTCOME_CONTESTED;
+	}
+	TableWriterEnd(writer);
+}
+
+/*
+ * The same where logical decoding may be reading: it must not see a row of ours
+ * beside an equal one of somebody else's, be it for a moment, or a subscriber
+ * that has the key stops there.
+ */
+static void
+WriteEach(Messages *messages)
+{
+	KeyedTable *table = KeyedOpen("message_seen", "message_seen_pkey", RowExclusiveLock);
+
+	for (int i = 0; i < messages->count; i++)
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(messages->ids[i]), TimestampTzGetDatum(messages->now)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (messages->outcomes[i] == OUTCOME_NEW && !KeyedTryInsert(table, values, nulls))
+			messages->outcomes[i] = OUTCOME_CONTESTED;
+	}
+	KeyedClose(table);
+}
+
+/* Enter contested messages one by one, waiting for whoever is entering them too. */
+static void
+EnterContested(Messages *messages)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	for (int i = 0; i < messages->count; i++)
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(messages->ids[i]),
+			TimestampTzGetDatum(messages->now),
+			TimestampTzGetDatum(messages->since)
+		};
+
+		if (messages->outcomes[i] != OUTCOME_CONTESTED)
+			continue;
+		if (SpiUtilRun(&plan,
+					   "INSERT INTO personalize.message_seen AS m VALUES ($1, $2)"
+					   " ON CONFLICT (message) DO UPDATE SET received_at = EXCLUDED.received_at"
+					   " WHERE m.received_at < $3",
+					   lengthof(types), types, values, NULL, false) == 0)
+			messages->outcomes[i] = OUTCOME_SEEN;
+		else
+			messages->outcomes[i] = OUTCOME_NEW;
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* Take turns with whoever enters the same messages, in a transaction's first batch. */
+static void
+LockBatch(const pg_uuid_t *least)
+{
+	static LocalTransactionId locked = InvalidLocalTransactionId;
+
+	if (locked == MyLocalTransactionId())
+		return;
+	locked = MyLocalTransactionId();
+	MessagesLock(hash_bytes(least->data, UUID_LEN));
+}
+
+/* Enter messages and tell which were there before. */
+void
+DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz since, bool *seen)
+{
+	Messages	messages = {.ids = ids, .count = count, .now = now, .since = since};
+	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
+	Relation	index = RelationOpenIndex(table, "message_seen_pkey", AccessShareLock);
+	bool		contested = false;
+
+	if (count > 1)
+		LockBatch(ids[0]);
+	messages.outcomes = palloc0(count * sizeof(Outcome));
+	if (LookUp(&messages, table, index, Max(1, count / SAMPLE)) && count > SAMPLE)
+		LookUp(&messages, table, index, 1);
+	index_close(index, NoLock);
+	if (RelationIsLogicallyLogged(table))
+		WriteEach(&messages);
+	else
+		WriteNew(&messages, table);
+	table_close(table, NoLock);
+	for (int i = 0; i < count; i++)
+		contested = contested || messages.outcomes[i] == OUTCOME_CONTESTED;
+	if (contested)
+		EnterContested(&messages);
+	for (int i = 0; i < count; i++)
+		seen[i] = messages.outcomes[i] == OUTCOME_SEEN;
+}
+
+/* An entry to be deleted. */
+typedef struct ChosenEntry
+{
+	ItemPointerData tid;
+	int64		probe;
+} ChosenEntry;
+
+/* The entries on a page that are chosen and visible; their number. */
+static int
+FindChosen(Relation table, Buffer buffer, Snapshot snapshot, const DedupChoice *choice,
+		   ChosenEntry *found)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber last;
+	int			count = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+		pg_uuid_t	message;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		/* the first column, and never NULL */
+		memcpy(&message, (char *) tuple.t_data + tuple.t_data->t_hoff, sizeof(message));
+		found[count].probe = MessageIdProbe(&message);
+		if (!KeySetHas(choice->probes, found[count].probe))
+			continue;
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(table);
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
+		found[count].tid = tuple.t_self;
+		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			count++;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return count;
+}
+
+/* Forget the messages that are chosen. */
+void
+DedupErase(const DedupChoice *choice)
+{
+	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ChosenEntry *found = palloc(sizeof(ChosenEntry) * (MaxHeapTuplesPerPage + 1));
+
+	TableRulesCheck(table, CMD_DELETE);
+	for (BlockNumber block = 0; block < blocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(table, block);
+		int			count = FindChosen(table, buffer, snapshot, choice, found);
+
+		ReleaseBuffer(buffer);
+		for (int i = 0; i < count; i++)
+		{
+			TM_FailureData failure;
+
+			/* who is at it already removes it as expired, or it is somebody else's by now */
+			if (table_tuple_delete(table, &found[i].tid, GetCurrentCommandId(true), snapshot,
+								   InvalidSnapshot, false, &failure, false) == TM_Ok)
+				choice->erased(choice->arg, found[i].probe);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(found);
+	UnregisterSnapshot(snapshot);
+	table_close(table, NoLock);
+}

@@ -1,0 +1,222 @@
+/*
+ * event_people.c
+ *		The raw events of some people, to take them away.
+ *
+ * Days that every processor has passed have an index on user_key; it is asked
+ * for one person after the other.  The pages of younger days are walked once for
+ * all of them: on each page the keys are looked at first, 5 ns an event, and
+ * only what belongs to one of the people is tested for visibility and unpacked.
+ */
+#include "postgres.h"
+
+#include "events/event_people.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "base/relation.h"
+#include "base/table_rules.h"
+#include "catalog/pg_am.h"
+#include "compat.h"
+#include "events/partition.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* So many tuples ahead of the one that is looked at, memory is asked for the next. */
+#define FETCH_AHEAD 12
+
+/* A visit to one day. */
+typedef struct DayVisit
+{
+	const KeySet *people;
+	bool		single;			/* one person, with this key */
+	int64		singleKey;
+	EventVisit	visit;
+	void	   *arg;
+	bool		deletes;
+	Relation	relation;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	MemoryContext context;		/* reset after each event */
+} DayVisit;
+
+/* Delete the row in the slot; that retention was faster is no harm. */
+static void
+DeleteRow(DayVisit *day)
+{
+	TM_FailureData failure;
+	TM_Result	result = table_tuple_delete(day->relation, &day->slot->tts_tid,
+											GetCurrentCommandId(true), day->snapshot,
+											InvalidSnapshot, true, &failure, false);
+
+	if (result != TM_Ok && result != TM_Deleted)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("row of \"%s\" was changed by another transaction",
+						RelationGetRelationName(day->relation))));
+}
+
+/* Visit the row in the slot. */
+static void
+VisitRow(DayVisit *day)
+{
+	MemoryContext caller = MemoryContextSwitchTo(day->context);
+	EventRow	row;
+
+	EventFillRow(day->slot, false, &row);
+	day->visit(day->arg, &row);
+	if (day->deletes)
+		DeleteRow(day);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(day->context);
+}
+
+/* Visit by the index, one person after the other. */
+static void
+VisitByIndex(DayVisit *day, Relation index)
+{
+	IndexScanDesc scan = index_beginscan(day->relation, index, day->snapshot, NULL, 1, 0);
+
+	for (int i = 0; i < day->people->capacity; i++)
+	{
+		ScanKeyData key;
+
+		if (!day->people->used[i])
+			continue;
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(day->people->keys[i]));
+		index_rescan(scan, &key, 1, NULL, 0);
+		while (index_getnext_slot(scan, ForwardScanDirection, day->slot))
+			VisitRow(day);
+		CHECK_FOR_INTERRUPTS();
+	}
+	index_endscan(scan);
+}
+
+/* Ask for the memory where a line pointer's key is, or would be if it has a tuple. */
+static inline void
+FetchKey(Page page, OffsetNumber offset)
+{
+#ifdef __GNUC__
+	__builtin_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, offset)) +
+					   MAXALIGN(SizeofHeapTupleHeader) + EVENT_USER_KEY_OFFSET);
+#endif
+}
+
+/* The line pointers of a page that are events of the people and visible; their number. */
+static int
+FindOnPage(DayVisit *day, Buffer buffer, BlockNumber block, HeapTupleData *found)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber last;
+	int			count = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTuple	tuple = &found[count];
+		HeapTupleHeader header;
+		int64		key;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		header = (HeapTupleHeader) PageGetItem(page, item);
+		/* what takes the time is waiting for memory */
+		if (offset + FETCH_AHEAD <= last)
+			FetchKey(page, offset + FETCH_AHEAD);
+		memcpy(&key, (char *) header + header->t_hoff + EVENT_USER_KEY_OFFSET, sizeof(key));
+		if (day->single ? key != day->singleKey : !KeySetHas(day->people, key))
+			continue;
+		tuple->t_data = header;
+		tuple->t_tableOid = RelationGetRelid(day->relation);
+		tuple->t_len = ItemIdGetLength(item);
+		ItemPointerSet(&tuple->t_self, block, offset);
+		if (HeapTupleSatisfiesVisibility(tuple, day->snapshot, buffer))
+			count++;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return count;
+}
+
+/* Visit by walking all pages. */
+static void
+VisitByPage(DayVisit *day)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(day->relation);
+	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
+
+	for (BlockNumber block = 0; block < blocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(day->relation, block);
+		int			count = FindOnPage(day, buffer, block, found);
+
+		/* the pin keeps the tuples where they are */
+		for (int i = 0; i < count; i++)
+		{
+			ExecStoreBufferHeapTuple(&found[i], day->slot, buffer);
+			VisitRow(day);
+		}
+		ExecClearTuple(day->slot);
+		ReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(found);
+}
+
+/* Visit one day. */
+static void
+VisitDay(DayVisit *day)
+{
+	Relation	index = EventOpenIndex(day->relation, BTREE_AM_OID, EVENT_USER_KEY);
+
+	day->slot = table_slot_create(day->relation, NULL);
+	if (index)
+	{
+		VisitByIndex(day, index);
+		index_close(index, NoLock);
+	}
+	else
+		VisitByPage(day);
+	ExecDropSingleTupleTableSlot(day->slot);
+}
+
+/* Visit all events of these people. */
+void
+EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes)
+{
+	DayVisit	day = {.people = people,.visit = visit,.arg = arg,.deletes = deletes};
+	List	   *partitions;
+	ListCell   *cell;
+
+	day.single = people->count == 1;
+	for (int i = 0; day.single && i < people->capacity; i++)
+		if (people->used[i])
+			day.singleKey = people->keys[i];
+	day.snapshot = GetActiveSnapshot();
+	day.context = AllocSetContextCreate(CurrentMemoryContext, "personalize event",
+										ALLOCSET_DEFAULT_SIZES);
+	partitions = PartitionList(day.snapshot, true, 0);
+	foreach(cell, partitions)
+	{
+		/* a day may have been dropped since the list was made */
+		day.relation = try_table_open(lfirst_oid(cell), RowExclusiveLock);
+		if (day.relation == NULL)
+			continue;
+		RelationCheckColumns(day.relation);
+		if (deletes)
+			TableRulesCheck(day.relation, CMD_DELETE);
+		if (RelationGetNumberOfBlocks(day.relation) > 0)
+			VisitDay(&day);
+		table_close(day.relation, NoLock);
+	}
+	list_free(partitions);
+	MemoryContextDelete(day.context);
+}

@@ -1,0 +1,88 @@
+/*
+ * gone.c
+ *		What retention may have removed.
+ *
+ * A day that was dropped leaves no row of its own behind, so the end of the newest
+ * one is kept: who compares what was counted with the raw events has to know from
+ * when on these are complete.
+ */
+#include "postgres.h"
+
+#include "events/gone.h"
+
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* Note a time, unless a later one is known. */
+static void
+Note(const char *what, TimestampTz before)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {CStringGetTextDatum(what), TimestampTzGetDatum(before)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize._gone AS g (what, before) VALUES ($1, $2)"
+			   " ON CONFLICT (what) DO UPDATE SET before = excluded.before WHERE g.before < excluded.before",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Ask for a time. */
+static TimestampTz
+Ask(SPIPlanPtr *plan, const char *query)
+{
+	TimestampTz before = DT_NOBEGIN;
+	SpiUtilScope scope;
+	bool		isNull;
+	Datum		value;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(plan, query, 0, NULL, NULL, NULL, true);
+	value = SpiUtilValue(0, 1, &isNull);
+	if (!isNull)
+		before = DatumGetTimestampTz(value);
+	SpiUtilEnd(&scope);
+	return before;
+}
+
+/* Note that raw events that arrived before a time may be gone. */
+void
+GoneNoteEvents(TimestampTz before)
+{
+	Note("event", before);
+}
+
+/* Note that sessions that ended before a time may be gone. */
+void
+GoneNoteSessions(TimestampTz before)
+{
+	Note("session", before);
+}
+
+/* From when on raw events of the kinds that count for sessions are there. */
+TimestampTz
+GoneEventsBefore(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	return Ask(&plan,
+			   "SELECT greatest((SELECT g.before FROM personalize._gone g WHERE g.what = 'event'),"
+			   " (SELECT (max(d.day) + 1)::timestamp AT TIME ZONE 'UTC' FROM personalize._event_day d"
+			   "  WHERE d.expired && ARRAY(SELECT t.event FROM personalize.event_type t WHERE t.weight > 0)"
+			   "   OR to_regclass('personalize.event_p' || to_char(d.day, 'YYYYMMDD')) IS NULL))");
+}
+
+/* From when on sessions are there. */
+TimestampTz
+GoneSessionsBefore(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	return Ask(&plan, "SELECT g.before FROM personalize._gone g WHERE g.what = 'session'"
+			   " UNION ALL SELECT NULL LIMIT 1");
+}

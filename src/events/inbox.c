@@ -1,0 +1,271 @@
+/*
+ * inbox.c
+ *		The view inbox: events by INSERT and COPY.
+ *
+ * An INSTEAD OF trigger gathers the rows and a trigger after the statement
+ * writes them, by the path of all other calls; rows are also written whenever
+ * 1,000 have been gathered.  A statement may run others that insert into inbox
+ * too, so each has a level of its own, pushed by a trigger before the statement
+ * and popped by the one after it.  Levels of a subtransaction that fails are
+ * dropped with what they hold, and all of them at the transaction's end.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "base/relation.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "compat.h"
+#include "events/inbox.h"
+#include "events/ingest.h"
+#include "events/message_id.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(personalize_inbox_begin);
+PG_FUNCTION_INFO_V1(personalize_inbox_row);
+PG_FUNCTION_INFO_V1(personalize_inbox_end);
+
+/* Rows are written when so many, or so many bytes, have been gathered. */
+#define FLUSH_ROWS 1000
+#define FLUSH_BYTES (4 * 1024 * 1024)
+
+/* The role that may add to history. */
+#define ADMIN_ROLE "personalize_admin"
+
+/* Columns of inbox, in order; src/events/inbox.sql. */
+enum
+{
+	INBOX_USER_ID,
+	INBOX_EVENT,
+	INBOX_ITEM_ID,
+	INBOX_PROPERTIES,
+	INBOX_TS,
+	INBOX_SESSION_ID,
+	INBOX_REQUEST_ID,
+	INBOX_MESSAGE_ID,
+	INBOX_CONSENT,
+	INBOX_COLUMN_COUNT
+};
+
+/* What one statement has gathered. */
+typedef struct InboxLevel
+{
+	struct InboxLevel *outer;
+	int			nestLevel;		/* of the (sub)transaction it runs in */
+	MemoryContext context;
+	MemoryContext rowContext;	/* what the rows point to */
+	IngestBatch *batch;
+	bool		isCopy;
+	int64		rowCount;
+	int			gathered;		/* rows not yet written */
+} InboxLevel;
+
+/* The statement that is running; reset by the callbacks below. */
+static InboxLevel *innermost = NULL;
+
+static bool personalize_history = false;
+
+/* Forget the statements of a subtransaction that fails. */
+static void
+DropFailedLevels(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (innermost && innermost->nestLevel >= GetCurrentTransactionNestLevel())
+	{
+		InboxLevel *level = innermost;
+
+		innermost = level->outer;
+		MemoryContextDelete(level->context);
+	}
+}
+
+/* Forget everything: the memory goes with the transaction. */
+static void
+DropAllLevels(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		innermost = NULL;
+}
+
+/* Raise unless called as one of the view's triggers. */
+static TriggerData *
+CheckTrigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function is only for the triggers of personalize.inbox")));
+	return (TriggerData *) fcinfo->context;
+}
+
+/* Raise unless the user may add to history. */
+static void
+CheckHistoryAllowed(void)
+{
+	if (!has_privs_of_role(GetUserId(), get_role_oid(ADMIN_ROLE, false)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to add history"),
+				 errhint("personalize.history is for members of %s.", ADMIN_ROLE)));
+}
+
+/*
+ * True if the statement is COPY, as far as its progress report tells.  Ids that
+ * are made for its rows are returned to nobody, so none can come again and they
+ * need not be remembered.
+ */
+static bool
+IsCopy(Relation view)
+{
+	return MyBEEntry && MyBEEntry->st_progress_command == PROGRESS_COMMAND_COPY &&
+		MyBEEntry->st_progress_command_target == RelationGetRelid(view);
+}
+
+/* Before the statement: push a level. */
+Datum
+personalize_inbox_begin(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger;
+	MemoryContext context;
+	MemoryContext caller;
+	InboxLevel *level;
+
+	trigger = CheckTrigger(fcinfo);
+	if (personalize_history)
+		CheckHistoryAllowed();
+	context = AllocSetContextCreate(TopTransactionContext, "personalize inbox",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	level = palloc0(sizeof(InboxLevel));
+	level->context = context;
+	level->rowContext = AllocSetContextCreate(context, "personalize inbox rows",
+											  ALLOCSET_DEFAULT_SIZES);
+	level->nestLevel = GetCurrentTransactionNestLevel();
+	level->batch = IngestBegin("inbox", personalize_history);
+	level->isCopy = IsCopy(trigger->tg_relation);
+	level->outer = innermost;
+	innermost = level;
+	MemoryContextSwitchTo(caller);
+	return PointerGetDatum(NULL);
+}
+
+/* Write what a statement has gathered. */
+static void
+FlushLevel(InboxLevel *level, bool raise)
+{
+	MemoryContext caller = MemoryContextSwitchTo(level->context);
+
+	IngestFlush(level->batch, raise);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(level->rowContext);
+	level->gathered = 0;
+}
+
+/* The bytes of a text column. */
+static IngestString
+ColumnString(const Datum *values, const bool *nulls, int column)
+{
+	text	   *string;
+
+	if (nulls[column])
+		return (IngestString)
+	{
+		NULL, 0
+	};
+	string = DatumGetTextPP(values[column]);
+	return (IngestString)
+	{
+		VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)
+	};
+}
+
+/* Add a row to the statement's batch; the current context lives until it is written. */
+static void
+AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
+{
+	IngestMessage message = {0};
+	IngestString consent;
+	Datum		values[INBOX_COLUMN_COUNT];
+	bool		nulls[INBOX_COLUMN_COUNT];
+
+	if (descriptor->natts != INBOX_COLUMN_COUNT)
+		elog(ERROR, "personalize.inbox has %d columns instead of %d",
+			 descriptor->natts, INBOX_COLUMN_COUNT);
+	heap_deform_tuple(heap_copytuple(tuple), descriptor, values, nulls);
+	message.rowNumber = ++level->rowCount;
+	message.userId = ColumnString(values, nulls, INBOX_USER_ID);
+	message.event = ColumnString(values, nulls, INBOX_EVENT);
+	message.itemId = ColumnString(values, nulls, INBOX_ITEM_ID);
+	message.sessionId = ColumnString(values, nulls, INBOX_SESSION_ID);
+	message.requestId = ColumnString(values, nulls, INBOX_REQUEST_ID);
+	message.messageId = ColumnString(values, nulls, INBOX_MESSAGE_ID);
+	consent = ColumnString(values, nulls, INBOX_CONSENT);
+	message.surelyNew = level->isCopy && message.messageId.data &&
+		MessageIdIsLast(message.messageId.data, message.messageId.length);
+	if (!nulls[INBOX_PROPERTIES])
+		IngestSetProperties(&message, values[INBOX_PROPERTIES]);
+	if (!nulls[INBOX_TS])
+		IngestSetTs(&message, values[INBOX_TS]);
+	message.speaks = consent.data != NULL;
+	if (message.speaks)
+		message.spoken = IngestPurposeList(level->batch, consent.data, consent.length);
+	IngestAdd(level->batch, &message);
+	level->gathered++;
+}
+
+/* Instead of the row: gather it. */
+Datum
+personalize_inbox_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = CheckTrigger(fcinfo);
+	InboxLevel *level = innermost;
+	MemoryContext caller;
+
+	if (level == NULL)
+		elog(ERROR, "no statement is inserting into personalize.inbox");
+	caller = MemoryContextSwitchTo(level->rowContext);
+	AddRow(level, trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation));
+	MemoryContextSwitchTo(caller);
+	if (level->gathered >= FLUSH_ROWS ||
+		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
+		FlushLevel(level, false);
+	return PointerGetDatum(trigger->tg_trigtuple);
+}
+
+/* After the statement: write the rest and pop its level. */
+Datum
+personalize_inbox_end(PG_FUNCTION_ARGS)
+{
+	InboxLevel *level = innermost;
+
+	CheckTrigger(fcinfo);
+	if (level == NULL)
+		elog(ERROR, "no statement is inserting into personalize.inbox");
+	FlushLevel(level, level->rowCount == 1);
+	IngestEnd(level->batch);
+	innermost = level->outer;
+	MemoryContextDelete(level->context);
+	return PointerGetDatum(NULL);
+}
+
+/* Define the setting and watch transactions. */
+void
+InboxInit(void)
+{
+	DefineCustomBoolVariable("personalize.history",
+							 "Rows inserted into inbox count as received at their own time.",
+							 NULL, &personalize_history, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	RegisterXactCallback(DropAllLevels, NULL);
+	RegisterSubXactCallback(DropFailedLevels, NULL);
+}

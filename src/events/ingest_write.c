@@ -1,0 +1,317 @@
+/*
+ * ingest_write.c
+ *		Writing a batch whose messages have been judged.
+ *
+ * Everything is appended, nothing updated.  Rows go below SQL into the partition
+ * of the day they arrive; those of history into that of their own time, day by
+ * day.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "base/key.h"
+#include "base/relation.h"
+#include "base/shard.h"
+#include "base/table_writer.h"
+#include "compat.h"
+#include "events/ingest_private.h"
+#include "events/partition.h"
+#include "people/consent_cache.h"
+#include "people/ledger.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+/* The most days one statement may add to history. */
+#define MAX_NEW_DAYS 400
+
+/* Form the columns of an event. */
+static void
+FormEvent(const EventRow *row, int64 txid, int32 consent, Datum *values, bool *nulls)
+{
+	memset(nulls, false, EVENT_COLUMN_COUNT * sizeof(bool));
+	values[EVENT_RECEIVED_AT - 1] = TimestampTzGetDatum(row->receivedAt);
+	values[EVENT_TS - 1] = TimestampTzGetDatum(row->ts);
+	values[EVENT_TXID - 1] = Int64GetDatum(txid);
+	values[EVENT_USER_KEY - 1] = Int64GetDatum(row->userKey);
+	values[EVENT_CONSENT - 1] = Int32GetDatum(consent);
+	values[EVENT_EVENT - 1] = Int16GetDatum(row->event);
+	values[EVENT_ORDINAL - 1] = Int16GetDatum(row->ordinal);
+	values[EVENT_ITEM_KEY - 1] = Int64GetDatum(row->itemKey);
+	nulls[EVENT_ITEM_KEY - 1] = !row->hasItem;
+	values[EVENT_SESSION_KEY - 1] = Int64GetDatum(row->sessionKey);
+	nulls[EVENT_SESSION_KEY - 1] = !row->hasSession;
+	values[EVENT_REQUEST_KEY - 1] = Int64GetDatum(row->requestKey);
+	nulls[EVENT_REQUEST_KEY - 1] = !row->hasRequest;
+	values[EVENT_MESSAGE_KEY - 1] = Int64GetDatum(row->messageKey);
+	nulls[EVENT_MESSAGE_KEY - 1] = !row->hasMessage;
+	values[EVENT_SLOT - 1] = Int16GetDatum(row->slot);
+	nulls[EVENT_SLOT - 1] = !row->hasSlot;
+	values[EVENT_VALUE - 1] = NumericGetDatum(row->value);
+	nulls[EVENT_VALUE - 1] = row->value == NULL;
+	values[EVENT_PROPERTIES - 1] = JsonbPGetDatum(row->properties);
+	nulls[EVENT_PROPERTIES - 1] = row->properties == NULL;
+}
+
+/* Order rows by arrival. */
+static int
+CompareByArrival(const void *left, const void *right, void *argument)
+{
+	PendingRow *rows = argument;
+	int			a = *(const int *) left;
+	int			b = *(const int *) right;
+
+	if (rows[a].event.receivedAt != rows[b].event.receivedAt)
+		return rows[a].event.receivedAt < rows[b].event.receivedAt ? -1 : 1;
+	return a < b ? -1 : 1;
+}
+
+/* Make the partitions of the days that history reaches; rows are sorted by arrival. */
+static void
+MakeHistoryDays(const IngestBatch *batch, const int *order, int count)
+{
+	int32	   *days = palloc(count * sizeof(int32));
+	int			dayCount = 0;
+	int			missing = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		int32		day = PartitionDay(batch->rows[order[i]].event.receivedAt);
+		char		name[PARTITION_NAME_LENGTH];
+
+		if (dayCount > 0 && days[dayCount - 1] == day)
+			continue;
+		PartitionName(day, name);
+		if (OidIsValid(RelationFind(name, true)))
+			continue;
+		days[dayCount++] = day;
+		missing++;
+	}
+	if (missing > MAX_NEW_DAYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("one statement may add %d days of history, not %d", MAX_NEW_DAYS, missing),
+				 errhint("Import the events in the order of their time, in several statements.")));
+	if (missing > 0)
+		PartitionMakeDays(days, dayCount);
+}
+
+/* Write rows that all belong to one partition. */
+static void
+WriteDay(const Flush *flush, const int *order, int count)
+{
+	const IngestBatch *batch = flush->batch;
+	Relation	partition = PartitionOpenForInsert(batch->rows[order[0]].event.receivedAt);
+	TableWriter *writer = TableWriterBeginConstant(partition, EVENT_TXID);
+	Datum		values[EVENT_COLUMN_COUNT];
+	bool		nulls[EVENT_COLUMN_COUNT];
+
+	for (int i = 0; i < count; i++)
+	{
+		const PendingRow *row = &batch->rows[order[i]];
+
+		FormEvent(&row->event, flush->txid, batch->messages[row->message].mask, values, nulls);
+		TableWriterAdd(writer, values, nulls);
+	}
+	TableWriterEnd(writer);
+	table_close(partition, NoLock);
+}
+
+/* Write the rows of accepted messages, day by day. */
+static void
+WriteEvents(const Flush *flush)
+{
+	const IngestBatch *batch = flush->batch;
+	int		   *order = palloc_extended(batch->rowCount * sizeof(int), MCXT_ALLOC_HUGE);
+	int			count = 0;
+	int			start = 0;
+
+	for (int i = 0; i < batch->rowCount; i++)
+		if (batch->messages[batch->rows[i].message].status == INGEST_ACCEPTED)
+			order[count++] = i;
+	if (count == 0)
+		return;
+	if (!batch->history)
+	{
+		WriteDay(flush, order, count);
+		return;
+	}
+	qsort_arg(order, count, sizeof(int), CompareByArrival, batch->rows);
+	MakeHistoryDays(batch, order, count);
+	for (int i = 1; i <= count; i++)
+	{
+		if (i < count && PartitionDay(batch->rows[order[i]].event.receivedAt) ==
+			PartitionDay(batch->rows[order[start]].event.receivedAt))
+			continue;
+		WriteDay(flush, order + start, i - start);
+		start = i;
+	}
+}
+
+/* An id as a text datum. */
+static Datum
+StringDatum(IngestString string)
+{
+	return PointerGetDatum(cstring_to_text_with_len(string.data, string.length));
+}
+
+/* A table that is opened when its first row comes. */
+typedef struct LazyWriter
+{
+	const char *table;
+	Relation	relation;
+	TableWriter *writer;
+} LazyWriter;
+
+/* Add a row. */
+static void
+LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls)
+{
+	if (lazy->writer == NULL)
+	{
+		lazy->relation = RelationOpenTable(lazy->table, RowExclusiveLock);
+		lazy->writer = TableWriterBegin(lazy->relation);
+	}
+	TableWriterAdd(lazy->writer, values, nulls);
+}
+
+/* Write what is left. */
+static void
+LazyWriterEnd(LazyWriter *lazy)
+{
+	if (lazy->writer == NULL)
+		return;
+	TableWriterEnd(lazy->writer);
+	table_close(lazy->relation, NoLock);
+}
+
+/* Append an id to the dictionary log. */
+static void
+LogId(LazyWriter *log, char kind, int64 key, IngestString id, int64 txid)
+{
+	Datum		values[] = {
+		CharGetDatum(kind), Int16GetDatum(ShardOfKey(key)), Int64GetDatum(key),
+		StringDatum(id), Int64GetDatum(txid)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	LazyWriterAdd(log, values, nulls);
+}
+
+/* Order rows by item. */
+static int
+CompareByItem(const void *left, const void *right)
+{
+	const PendingRow *a = *(const PendingRow *const *) left;
+	const PendingRow *b = *(const PendingRow *const *) right;
+
+	return (a->event.itemKey > b->event.itemKey) - (a->event.itemKey < b->event.itemKey);
+}
+
+/* Append users and items that may be new to the dictionary log. */
+static void
+LogIds(const Flush *flush)
+{
+	const IngestBatch *batch = flush->batch;
+	LazyWriter	log = {.table = "_dictionary_log"};
+	const PendingRow **hashed = palloc_extended(batch->rowCount * sizeof(PendingRow *), MCXT_ALLOC_HUGE);
+	int			count = 0;
+
+	for (int i = 0; i < flush->userCount; i++)
+	{
+		const PendingUser *user = &flush->users[i];
+
+		if (user->accepted && (user->grant != 0 ||
+							   (!user->state.hasSubject && !user->state.hasLedger)))
+			LogId(&log, 'u', user->state.userKey, user->id, flush->txid);
+	}
+	for (int i = 0; i < batch->rowCount; i++)
+	{
+		const PendingRow *row = &batch->rows[i];
+
+		if (row->event.hasItem && !KeyIsNumber(row->event.itemKey) &&
+			batch->messages[row->message].status == INGEST_ACCEPTED)
+			hashed[count++] = row;
+	}
+	qsort(hashed, count, sizeof(PendingRow *), CompareByItem);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || hashed[i]->event.itemKey != hashed[i - 1]->event.itemKey)
+			LogId(&log, 'i', hashed[i]->event.itemKey, hashed[i]->itemId, flush->txid);
+	LazyWriterEnd(&log);
+}
+
+/*
+ * Append what events brought to the consent ledger.  Of what other transactions
+ * are writing about these people nothing is known here: the chain forks.
+ */
+static void
+WriteGrants(const Flush *flush)
+{
+	KeyedTable *ledger = NULL;
+	LedgerEntry entry = {
+		.effectiveAt = flush->batch->now,
+		.recordedAt = flush->batch->now,
+		.granted = true
+	};
+
+	for (int i = 0; i < flush->userCount; i++)
+	{
+		const PendingUser *user = &flush->users[i];
+		LedgerPerson person = {.userKey = user->state.userKey};
+
+		if (user->grant == 0)
+			continue;
+		ConsentCacheNoteChange(user->state.userKey);
+		if (ledger == NULL)
+		{
+			ledger = LedgerOpen(RowExclusiveLock);
+			entry.source = cstring_to_text("event");
+		}
+		LedgerReadPerson(ledger, &person, flush->snapshot);
+		entry.purposes = user->grant;
+		LedgerAppend(ledger, &person, &entry);
+	}
+	if (ledger != NULL)
+		KeyedClose(ledger);
+}
+
+/* Keep the rejected messages. */
+static void
+WriteRejected(const Flush *flush)
+{
+	const IngestBatch *batch = flush->batch;
+	LazyWriter	writer = {.table = "rejected_event"};
+
+	for (int i = 0; i < batch->messageCount; i++)
+	{
+		const PendingMessage *message = &batch->messages[i];
+		bool		keep = !message->hasUser || message->mask != 0;
+		Datum		values[8] = {
+			TimestampTzGetDatum(batch->now), Int64GetDatum(flush->txid),
+			Int64GetDatum(message->userKey), Int32GetDatum(message->mask),
+			Int64GetDatum(message->rowNumber)
+		};
+		bool		nulls[8] = {
+			false, false, !message->hasUser, false, false, false, false,
+			!keep || message->payload == NULL
+		};
+
+		if (message->status != INGEST_REJECTED)
+			continue;
+		values[5] = CStringGetTextDatum(batch->source);
+		values[6] = CStringGetTextDatum(message->reason);
+		values[7] = JsonbPGetDatum(message->payload);
+		LazyWriterAdd(&writer, values, nulls);
+	}
+	LazyWriterEnd(&writer);
+}
+
+/* Write rows, ids, consent and rejections of a batch. */
+void
+IngestWrite(const Flush *flush)
+{
+	WriteEvents(flush);
+	LogIds(flush);
+	WriteGrants(flush);
+	WriteRejected(flush);
+}

@@ -1,0 +1,380 @@
+/*
+ * item.c
+ *		The catalogue, read by key.
+ *
+ * Processors and engines look up one item after another, by key.  Going through
+ * the primary key's index by hand costs about 1 us a row; a SQL statement per
+ * row would cost ten times that.  One scan is kept and restarted for each key.
+ * It must live as long as the reader: an index scan remembers dead entries in
+ * the memory context that is current when it is first asked for a row.
+ *
+ * Whether an item may be returned at all is asked of every candidate, so there
+ * is a partial index of those that may not: the usual answer, that an item is
+ * not in it, costs no visit to the table.
+ */
+#include "postgres.h"
+
+#include "items/item.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "base/key.h"
+#include "base/relation.h"
+#include "catalog/pg_type_d.h"
+#include "compat.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* The cache is thrown away when it holds this many rows. */
+#define ITEM_CACHE_ROWS 8192
+
+/* Columns of item that are read here; the names are looked up once. */
+typedef enum ItemField
+{
+	FIELD_AVAILABLE,
+	FIELD_HIDDEN,
+	FIELD_ITEM_ID,
+	FIELD_CATEGORY,
+	FIELD_BRAND,
+	FIELD_PRICE,
+	FIELD_CURRENCY,
+	FIELD_TAGS,
+	FIELD_ATTRIBUTES,
+	FIELD_CREATED_AT
+} ItemField;
+#define FIELD_COUNT (FIELD_CREATED_AT + 1)
+
+static const char *const fieldNames[FIELD_COUNT] = {
+	"available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
+	"attributes", "created_at"
+};
+
+/* A cached row, or that there is none. */
+typedef struct ItemEntry
+{
+	int64		key;			/* hash key, first */
+	bool		exists;
+	ItemInfo	info;
+} ItemEntry;
+
+/* One of the indexes on item_key, with a scan that is opened when needed. */
+typedef struct ItemIndex
+{
+	const char *name;
+	Relation	relation;
+	IndexScanDesc scan;
+} ItemIndex;
+
+struct ItemReader
+{
+	Relation	table;
+	Snapshot	snapshot;
+	ItemIndex	all;
+	ItemIndex	notOffered;
+	TupleTableSlot *slot;
+	AttrNumber	columns[FIELD_COUNT];
+	MemoryContext context;		/* the reader's own */
+	MemoryContext rows;			/* the cached rows */
+	HTAB	   *cache;			/* in rows; made when first needed */
+};
+
+/* Open the table for look-ups. */
+ItemReader *
+ItemReaderBegin(Snapshot snapshot)
+{
+	ItemReader *reader = palloc0(sizeof(ItemReader));
+
+	reader->context = CurrentMemoryContext;
+	reader->snapshot = snapshot;
+	reader->table = RelationOpenTable("item", AccessShareLock);
+	reader->slot = table_slot_create(reader->table, NULL);
+	reader->all.name = "item_pkey";
+	reader->notOffered.name = "item_not_offered_idx";
+	return reader;
+}
+
+/* The number of a column. */
+static AttrNumber
+ColumnNumber(ItemReader *reader, ItemField field)
+{
+	if (reader->columns[field] == InvalidAttrNumber)
+		reader->columns[field] = get_attnum(RelationGetRelid(reader->table), fieldNames[field]);
+	return reader->columns[field];
+}
+
+/* Put the row of a key into the slot, by one of the indexes; false if there is none. */
+static bool
+FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	ScanKeyData scanKey;
+	bool		found;
+
+	if (index->scan == NULL)
+	{
+		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
+		index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, 1, 0);
+	}
+	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	index_rescan(index->scan, &scanKey, 1, NULL, 0);
+	found = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
+	MemoryContextSwitchTo(oldContext);
+	return found;
+}
+
+/* A field of the row in the slot. */
+static Datum
+GetField(ItemReader *reader, ItemField field, bool *isNull)
+{
+	return slot_getattr(reader->slot, ColumnNumber(reader, field), isNull);
+}
+
+/* A field of the row in the slot, detoasted and copied; NULL if it is null. */
+static void *
+CopyField(ItemReader *reader, ItemField field)
+{
+	bool		isNull;
+	Datum		value = GetField(reader, field, &isNull);
+
+	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
+}
+
+/* True if the row in the slot may be returned by an engine. */
+static bool
+RowIsOffered(ItemReader *reader)
+{
+	bool		isNull;
+
+	return DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull)) &&
+		!DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
+}
+
+/* Make the cache, empty. */
+static void
+ResetCache(ItemReader *reader)
+{
+	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(ItemEntry)};
+
+	if (reader->rows == NULL)
+		reader->rows = AllocSetContextCreate(reader->context, "personalize items",
+											 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(reader->rows);
+	control.hcxt = reader->rows;
+	reader->cache = hash_create("personalize items", 256, &control,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* A catalogue row; NULL if there is none. */
+const ItemInfo *
+ItemReaderGet(ItemReader *reader, int64 key)
+{
+	ItemEntry  *entry;
+	bool		found;
+	MemoryContext oldContext;
+
+	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
+		ResetCache(reader);
+	entry = hash_search(reader->cache, &key, HASH_ENTER, &found);
+	if (found)
+		return entry->exists ? &entry->info : NULL;
+
+	entry->exists = false;
+	if (!FetchRow(reader, &reader->all, key))
+		return NULL;
+	oldContext = MemoryContextSwitchTo(reader->rows);
+	entry->info.key = key;
+	entry->info.available = RowIsOffered(reader);
+	entry->info.itemId = CopyField(reader, FIELD_ITEM_ID);
+	entry->info.category = CopyField(reader, FIELD_CATEGORY);
+	entry->info.brand = CopyField(reader, FIELD_BRAND);
+	entry->info.price = CopyField(reader, FIELD_PRICE);
+	entry->info.currency = CopyField(reader, FIELD_CURRENCY);
+	entry->info.tags = CopyField(reader, FIELD_TAGS);
+	entry->exists = true;
+	MemoryContextSwitchTo(oldContext);
+	ExecClearTuple(reader->slot);
+	return &entry->info;
+}
+
+/* False if the catalogue says that engines must not return the item. */
+bool
+ItemReaderIsOffered(ItemReader *reader, int64 key)
+{
+	return !FetchRow(reader, &reader->notOffered, key);
+}
+
+/* Append a member to the object being built. */
+static void
+PushMember(JsonbParseState **state, const char *name, JsonbValue *value)
+{
+	JsonbValue	key = {.type = jbvString,.val.string = {strlen(name), unconstify(char *, name)}};
+
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, value);
+}
+
+/* Append a text member, unless it is null. */
+static void
+PushText(JsonbParseState **state, const char *name, const text *value)
+{
+	JsonbValue	member = {.type = jbvString};
+
+	if (value == NULL)
+		return;
+	member.val.string.len = VARSIZE_ANY_EXHDR(value);
+	member.val.string.val = VARDATA_ANY(value);
+	PushMember(state, name, &member);
+}
+
+/* Append a jsonb member, unless it is null. */
+static void
+PushJsonb(JsonbParseState **state, const char *name, Jsonb *value)
+{
+	JsonbValue	member = {.type = jbvBinary};
+
+	if (value == NULL)
+		return;
+	member.val.binary.data = &value->root;
+	member.val.binary.len = VARSIZE(value) - VARHDRSZ;
+	PushMember(state, name, &member);
+}
+
+/* Append a member that is a list of texts, unless it is null. */
+static void
+PushTexts(JsonbParseState **state, const char *name, ArrayType *texts)
+{
+	JsonbValue	key = {.type = jbvString,.val.string = {strlen(name), unconstify(char *, name)}};
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	if (texts == NULL)
+		return;
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue	element = {.type = jbvNull};
+
+		if (!nulls[i])
+		{
+			element.type = jbvString;
+			element.val.string.val = VARDATA_ANY(DatumGetPointer(values[i]));
+			element.val.string.len = VARSIZE_ANY_EXHDR(DatumGetPointer(values[i]));
+		}
+		pushJsonbValue(state, WJB_ELEM, &element);
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/* Append the members of the row in the slot. */
+static void
+PushRow(ItemReader *reader, JsonbParseState **state)
+{
+	JsonbValue	number = {.type = jbvNumeric};
+	char		createdAt[MAXDATELEN + 1];
+	bool		isNull;
+
+	PushText(state, "item_id", CopyField(reader, FIELD_ITEM_ID));
+	PushText(state, "category", CopyField(reader, FIELD_CATEGORY));
+	PushText(state, "brand", CopyField(reader, FIELD_BRAND));
+	PushText(state, "currency", CopyField(reader, FIELD_CURRENCY));
+	number.val.numeric = CopyField(reader, FIELD_PRICE);
+	if (number.val.numeric != NULL)
+		PushMember(state, "price", &number);
+	PushTexts(state, "tags", CopyField(reader, FIELD_TAGS));
+	PushJsonb(state, "attributes", CopyField(reader, FIELD_ATTRIBUTES));
+	JsonEncodeDateTime(createdAt, GetField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, NULL);
+	PushText(state, "created_at", cstring_to_text(createdAt));
+}
+
+/* A row as the JSON object that filters see. */
+Jsonb *
+ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (FetchRow(reader, &reader->all, key))
+		PushRow(reader, &state);
+	else
+		PushText(&state, "item_id", itemId);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The id of an item that events have named but the catalogue does not have yet. */
+static text *
+FindLoggedId(int64 key, Snapshot snapshot)
+{
+	Relation	table = RelationOpenTable("_dictionary_log", AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	text	   *id = NULL;
+
+	ScanKeyInit(&keys[0], get_attnum(RelationGetRelid(table), "kind"),
+				BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('i'));
+	ScanKeyInit(&keys[1], get_attnum(RelationGetRelid(table), "key"),
+				BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	scan = systable_beginscan(table, RelationIndex(table, "_dictionary_log_key_idx"),
+							  true, snapshot, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isNull;
+		AttrNumber	column = get_attnum(RelationGetRelid(table), "id");
+
+		id = DatumGetTextPCopy(heap_getattr(tuple, column, RelationGetDescr(table), &isNull));
+	}
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return id;
+}
+
+/* The id behind a key; NULL if it is not known. */
+text *
+ItemReaderId(ItemReader *reader, int64 key)
+{
+	if (KeyIsNumber(key))
+	{
+		char		digits[MAXINT8LEN + 1];
+
+		return cstring_to_text_with_len(digits, pg_lltoa(key, digits));
+	}
+	if (FetchRow(reader, &reader->all, key))
+		return CopyField(reader, FIELD_ITEM_ID);
+	return FindLoggedId(key, reader->snapshot);
+}
+
+/* Close an index, if it was used. */
+static void
+CloseIndex(ItemIndex *index)
+{
+	if (index->scan == NULL)
+		return;
+	index_endscan(index->scan);
+	index_close(index->relation, AccessShareLock);
+}
+
+/* Close everything again. */
+void
+ItemReaderEnd(ItemReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	CloseIndex(&reader->all);
+	CloseIndex(&reader->notOffered);
+	table_close(reader->table, AccessShareLock);
+	if (reader->rows != NULL)
+		MemoryContextDelete(reader->rows);
+	pfree(reader);
+}

@@ -1,0 +1,775 @@
+/*
+ * item_stat.c
+ *		The processor that counts what happens to each item.
+ *
+ * A counter belongs to (hour, item, currency, event, bucket of places on the
+ * page) and holds the number of events and the sum of their worth in 10^-6 of
+ * the currency.  Both are integers, so that what a person has added can be taken
+ * out again exactly.  An event changes one row, and the rows of one hour lie
+ * together, which is how trending() reads them.
+ *
+ * Purchases also go to _basket, one row for an item in a basket.  What was
+ * bought together is counted when it is asked for: a table of pairs would grow
+ * with the square of the baskets.
+ *
+ * Only events that may be used for analytics count.  When a person withdraws
+ * that, those of the person's raw events that have been counted are subtracted
+ * again, before their consent is cleared; what was dropped as too old stays in
+ * the sums, where nothing tells of the person.  The person's baskets go whole.
+ */
+#include "postgres.h"
+
+#include "items/item_stat.h"
+
+#include "base/event_time.h"
+#include "base/key.h"
+#include "base/keyed.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "compat.h"
+#include "datatype/timestamp.h"
+#include "events/event_people.h"
+#include "events/order_id.h"
+#include "fmgr.h"
+#include "items/item_stat_fold.h"
+#include "items/popular.h"
+#include "miscadmin.h"
+#include "people/consent.h"
+#include "people/restriction.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "workers/processor.h"
+#include "workers/processor_verify.h"
+
+PG_FUNCTION_INFO_V1(personalize_currency);
+PG_FUNCTION_INFO_V1(personalize_slot_bucket);
+
+/* Amounts are kept in this part of the currency's unit. */
+#define AMOUNT_UNITS 1000000
+
+/* Columns of item_stat in order; the first five are its key. */
+typedef enum StatColumn
+{
+	STAT_PANE_START,
+	STAT_ITEM_KEY,
+	STAT_CURRENCY_CODE,
+	STAT_EVENT,
+	STAT_SLOT_BUCKET,
+	STAT_COUNT,
+	STAT_AMOUNT
+} StatColumn;
+#define STAT_KEY_COLUMNS STAT_COUNT
+#define STAT_COLUMNS (STAT_AMOUNT + 1)
+
+/* One counter; the key has no padding, for it is hashed as bytes. */
+typedef struct Counter
+{
+	struct
+	{
+		TimestampTz pane;
+		int64		itemKey;
+		int32		currency;
+		int16		event;
+		int16		bucket;
+	}			key;
+	int64		count;
+	int64		amount;
+} Counter;
+
+/* An item in a basket. */
+typedef struct BasketItem
+{
+	struct
+	{
+		int64		itemKey;
+		int64		basket;
+		int64		day;		/* days since 2000-01-01 UTC */
+	}			key;
+	int64		userKey;
+	int64		count;
+} BasketItem;
+
+/* A batch being counted. */
+typedef struct StatBatch
+{
+	HTAB	   *counters;
+	HTAB	   *baskets;
+	TimestampTz foldedBefore;	/* earlier events count in days */
+} StatBatch;
+
+/* Start counting, in the current memory context. */
+static void *
+BeginBatch(void)
+{
+	StatBatch  *batch = palloc(sizeof(StatBatch));
+	HASHCTL		control = {.keysize = sizeof(((Counter *) NULL)->key),.entrysize = sizeof(Counter)};
+
+	batch->foldedBefore = ItemStatFoldedBefore();
+	control.hcxt = CurrentMemoryContext;
+	batch->counters = hash_create("personalize counters", 1024, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.keysize = sizeof(((BasketItem *) NULL)->key);
+	control.entrysize = sizeof(BasketItem);
+	batch->baskets = hash_create("personalize baskets", 64, &control,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return batch;
+}
+
+/* A property of an event; NULL if it has none of that name. */
+static JsonbValue *
+FindProperty(const EventRow *row, const char *name)
+{
+	if (row->properties == NULL || !JB_ROOT_IS_OBJECT(row->properties))
+		return NULL;
+	return getKeyJsonValueFromContainer(&row->properties->root, name, strlen(name), NULL);
+}
+
+/* The event's worth in 10^-6 of the currency; a worth too large is an error. */
+static int64
+EventAmount(const EventRow *row)
+{
+	Datum		units;
+
+	if (row->value == NULL)
+		return 0;
+	units = DirectFunctionCall2(numeric_mul, NumericGetDatum(row->value),
+								NumericGetDatum(int64_to_numeric(AMOUNT_UNITS)));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, units));
+}
+
+/* A currency of up to four ASCII characters as a number; 0 if it is none. */
+static int32
+EventCurrency(const EventRow *row)
+{
+	JsonbValue *value = FindProperty(row, "currency");
+	uint32		code = 0;
+
+	if (value == NULL || value->type != jbvString ||
+		value->val.string.len < 1 || value->val.string.len > 4)
+		return 0;
+	for (int i = 0; i < value->val.string.len; i++)
+	{
+		unsigned char letter = value->val.string.val[i];
+
+		if (letter < ' ' || letter > '~')
+			return 0;
+		code = code << 8 | letter;
+	}
+	return (int32) code;
+}
+
+/* The bucket of a place on the page. */
+static int16
+SlotBucket(bool hasSlot, int16 slot)
+{
+	if (!hasSlot || slot <= 0)
+		return 0;
+	if (slot <= 4)
+		return slot;
+	return slot <= 8 ? 5 : slot <= 16 ? 6 : slot <= 32 ? 7 : 8;
+}
+
+/* Add to a sum, or complain that the sum gets too large. */
+static void
+AddTo(int64 *sum, int64 value)
+{
+	if (pg_add_s64_overflow(*sum, value, sum))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a counter of item_stat is out of range")));
+}
+
+/* What makes two purchases belong together: the order, the session, the day. */
+static int64
+EventBasket(const EventRow *row, int64 day)
+{
+	IngestString order;
+	uint64		parts[3] = {(uint64) row->userKey, 0, 0};
+
+	if (OrderIdRead(row, &order))
+	{
+		parts[1] = 1;
+		parts[2] = KeyHash(order.data, order.length);
+	}
+	else if (row->hasSession)
+	{
+		parts[1] = 2;
+		parts[2] = (uint64) row->sessionKey;
+	}
+	else
+		parts[2] = (uint64) day;
+	return (int64) KeyHash(parts, sizeof(parts));
+}
+
+/* Whole periods since 2000-01-01 UTC, rounded down. */
+static int64
+WholePeriods(TimestampTz time, int64 period)
+{
+	return time >= 0 ? time / period : -((-time + period - 1) / period);
+}
+
+/* Count an event so many times: once, or -1 to take it out again. */
+static void
+CountEvent(StatBatch *batch, const EventRow *row, int64 times)
+{
+	Counter		wanted = {0};
+	Counter    *counter;
+	int64		amount = EventAmount(row);
+	bool		found;
+
+	wanted.key.pane = row->ts < batch->foldedBefore ?
+		WholePeriods(row->ts, USECS_PER_DAY) * USECS_PER_DAY :
+		WholePeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
+	wanted.key.itemKey = row->itemKey;
+	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
+	wanted.key.event = row->event;
+	wanted.key.bucket = SlotBucket(row->hasSlot, row->slot);
+	counter = hash_search(batch->counters, &wanted.key, HASH_ENTER, &found);
+	if (!found)
+		counter->count = counter->amount = 0;
+	AddTo(&counter->count, times);
+	AddTo(&counter->amount, times * amount);
+
+	if (row->event == EVENT_TYPE_PURCHASE)
+	{
+		BasketItem	bought = {0};
+		BasketItem *item;
+
+		bought.key.itemKey = row->itemKey;
+		bought.key.day = WholePeriods(row->ts, USECS_PER_DAY);
+		bought.key.basket = EventBasket(row, bought.key.day);
+		item = hash_search(batch->baskets, &bought.key, HASH_ENTER, &found);
+		if (!found)
+			item->count = 0;
+		item->userKey = row->userKey;
+		item->count += times;
+	}
+}
+
+/* Take an event into the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	CountEvent(state, row, 1);
+}
+
+/* Order counters as the table's key does. */
+static int
+CompareCounters(const void *left, const void *right)
+{
+	const Counter *a = *(Counter *const *) left;
+	const Counter *b = *(Counter *const *) right;
+
+	if (a->key.pane != b->key.pane)
+		return a->key.pane < b->key.pane ? -1 : 1;
+	if (a->key.itemKey != b->key.itemKey)
+		return a->key.itemKey < b->key.itemKey ? -1 : 1;
+	if (a->key.currency != b->key.currency)
+		return a->key.currency < b->key.currency ? -1 : 1;
+	if (a->key.event != b->key.event)
+		return a->key.event - b->key.event;
+	return a->key.bucket - b->key.bucket;
+}
+
+/* Add one counter to its row, which appears and disappears as needed. */
+static void
+WriteCounter(KeyedTable *table, Snapshot snapshot, const Counter *counter)
+{
+	Datum		values[STAT_COLUMNS];
+	TupleTableSlot *slot;
+	int64		count = counter->count;
+	int64		amount = counter->amount;
+
+	values[STAT_PANE_START] = TimestampTzGetDatum(counter->key.pane);
+	values[STAT_ITEM_KEY] = Int64GetDatum(counter->key.itemKey);
+	values[STAT_CURRENCY_CODE] = Int32GetDatum(counter->key.currency);
+	values[STAT_EVENT] = Int16GetDatum(counter->key.event);
+	values[STAT_SLOT_BUCKET] = Int16GetDatum(counter->key.bucket);
+
+	KeyedSeek(table, snapshot, STAT_KEY_COLUMNS, values, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot != NULL)
+	{
+		slot_getallattrs(slot);
+		AddTo(&count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
+		AddTo(&amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
+	}
+	values[STAT_COUNT] = Int64GetDatum(count);
+	values[STAT_AMOUNT] = Int64GetDatum(amount);
+	if (slot == NULL && count != 0)
+		KeyedInsert(table, values, NULL);
+	else if (slot != NULL && count != 0)
+		KeyedUpdate(table, &slot->tts_tid, values, NULL);
+	else if (slot != NULL)
+		KeyedDelete(table, &slot->tts_tid);
+}
+
+/* Write the counters in the order of their keys. */
+static void
+WriteCounters(HTAB *counters)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	long		count = hash_get_num_entries(counters);
+	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+	KeyedTable *table;
+
+	count = 0;
+	hash_seq_init(&status, counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+		sorted[count++] = counter;
+	qsort(sorted, count, sizeof(Counter *), CompareCounters);
+
+	table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
+	for (long i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (sorted[i]->count != 0 || sorted[i]->amount != 0)
+			WriteCounter(table, snapshot, sorted[i]);
+	}
+	KeyedClose(table);
+	pfree(sorted);
+}
+
+/* Write the baskets, all in one statement: purchases are few. */
+static void
+WriteBaskets(HTAB *baskets)
+{
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr emptyPlan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	long		count = hash_get_num_entries(baskets);
+	Datum	   *columns[5];
+	Datum		values[5];
+	HASH_SEQ_STATUS status;
+	BasketItem *item;
+	SpiUtilScope scope;
+	int			row = 0;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < 5; i++)
+		columns[i] = palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE);
+	hash_seq_init(&status, baskets);
+	while ((item = hash_seq_search(&status)) != NULL)
+	{
+		columns[0][row] = Int64GetDatum(item->key.itemKey);
+		columns[1][row] = Int32GetDatum((int32) item->key.day);
+		columns[2][row] = Int64GetDatum(item->key.basket);
+		columns[3][row] = Int64GetDatum(item->userKey);
+		columns[4][row++] = Int64GetDatum(item->count);
+	}
+	for (int i = 0; i < 5; i++)
+		values[i] = PointerGetDatum(i == 1 ?
+									construct_array(columns[i], row, INT4OID, 4, true, TYPALIGN_INT) :
+									construct_array(columns[i], row, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize._basket AS b (item_key, day, basket, user_key, count)"
+			   " SELECT i, '2000-01-01'::date + d, k, u, c"
+			   " FROM unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c) ORDER BY 1, 2, 3"
+			   " ON CONFLICT (item_key, day, basket) DO UPDATE SET count = b.count + EXCLUDED.count",
+			   5, types, values, NULL, false);
+	SpiUtilRun(&emptyPlan,
+			   "DELETE FROM personalize._basket b USING unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c)"
+			   " WHERE t.c < 0 AND b.item_key = t.i AND b.day = '2000-01-01'::date + t.d"
+			   " AND b.basket = t.k AND b.count <= 0",
+			   5, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Write a batch. */
+static void
+FinishBatch(void *state)
+{
+	StatBatch  *batch = state;
+
+	WriteCounters(batch->counters);
+	WriteBaskets(batch->baskets);
+	PopularRefresh();
+}
+
+/* Events about an item that may be used for analytics. */
+static int
+ShardOfEvent(const EventRow *row)
+{
+	if (!row->hasItem || (row->consent & PURPOSE_ANALYTICS) == 0 ||
+		(RestrictionOf(row->userKey) & PURPOSE_ANALYTICS) != 0)
+		return -1;
+	return ShardOfKey(row->itemKey);
+}
+
+/* Give items first met in events a catalogue row that has their id. */
+static void
+FoldItems(const bool *shards)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2ARRAYOID};
+	Datum		chosen[SHARD_COUNT];
+	Datum		values[1];
+	int			count = 0;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+	{
+		if (shards[shard])
+			chosen[count++] = Int16GetDatum(shard);
+	}
+	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH folded AS ("
+			   " DELETE FROM personalize._dictionary_log"
+			   " WHERE kind = 'i' AND shard = ANY ($1) RETURNING key, id),"
+			   " noted AS ("
+			   " INSERT INTO personalize.rejected_event (txid, source, reason, payload)"
+			   " SELECT DISTINCT 0, 'dictionary', pg_catalog.format('item \"%s\" has the same key as item \"%s\"',"
+			   " f.id, i.item_id), pg_catalog.jsonb_build_object('item_key', f.key)"
+			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id)),"
+			   " added AS ("
+			   " INSERT INTO personalize.item (item_id, updated_at)"
+			   " SELECT DISTINCT id COLLATE \"C\" AS id, NULL::timestamptz FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
+			   " SELECT f.id, i.item_id FROM folded f"
+			   " JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id) LIMIT 1",
+			   1, types, values, NULL, false);
+	if (SPI_processed > 0)
+		ereport(WARNING,
+				(errmsg("item \"%s\" has the same key as item \"%s\"",
+						TextDatumGetCString(SpiUtilValue(0, 1, &isNull)),
+						TextDatumGetCString(SpiUtilValue(0, 2, &isNull))),
+				 errhint("Give one of them another id: their events cannot be told apart.")));
+	SpiUtilEnd(&scope);
+}
+
+/* A counter of a batch, or of a row, in words. */
+static char *
+CounterName(TimestampTz pane, int64 itemKey, int16 event)
+{
+	return psprintf("item_key " INT64_FORMAT ", event %d, pane %s", itemKey, event,
+					EventTimeFormat(pane));
+}
+
+/* Compare the stored counters with those of a batch; what is left of these has no row. */
+static void
+CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
+{
+	KeyedTable *table = KeyedOpen("item_stat", "item_stat_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+
+	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		Counter		row = {0};
+		int64		found;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		row.key.pane = DatumGetTimestampTz(slot->tts_values[STAT_PANE_START]);
+		row.key.itemKey = DatumGetInt64(slot->tts_values[STAT_ITEM_KEY]);
+		row.key.currency = DatumGetInt32(slot->tts_values[STAT_CURRENCY_CODE]);
+		row.key.event = DatumGetInt16(slot->tts_values[STAT_EVENT]);
+		row.key.bucket = DatumGetInt16(slot->tts_values[STAT_SLOT_BUCKET]);
+		if (!verification->shards[ShardOfKey(row.key.itemKey)])
+			continue;
+		found = DatumGetInt64(slot->tts_values[STAT_COUNT]);
+		counter = hash_search(batch->counters, &row.key, HASH_REMOVE, NULL);
+		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
+						   row.key.pane >= verification->since,
+						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
+	}
+	KeyedClose(table);
+	hash_seq_init(&status, batch->counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		if (counter->key.pane >= verification->keptSince)
+			ProcessorVerifyKey(verification, 0, counter->count, 0, true,
+							   CounterName(counter->key.pane, counter->key.itemKey, counter->key.event));
+	}
+}
+
+/* Compare with the baskets that are in use. */
+static void
+CompareBaskets(StatBatch *batch, ProcessorVerification *verification)
+{
+	static SPIPlanPtr plan = NULL;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT item_key, basket, day - '2000-01-01'::date, count FROM personalize._basket WHERE count > 0",
+			   0, NULL, NULL, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		BasketItem	row = {0};
+		BasketItem *bought;
+
+		row.key.itemKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		row.key.basket = DatumGetInt64(SpiUtilValue(i, 2, &isNull));
+		row.key.day = DatumGetInt32(SpiUtilValue(i, 3, &isNull));
+		if (!verification->shards[ShardOfKey(row.key.itemKey)])
+			continue;
+		bought = hash_search(batch->baskets, &row.key, HASH_FIND, NULL);
+		ProcessorVerifyKey(verification, 1, bought ? bought->count : 0,
+						   DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
+						   row.key.day * USECS_PER_DAY >= verification->since,
+						   psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* Compare a batch of all events with what is stored. */
+static void
+CompareBatch(void *state, ProcessorVerification *verification)
+{
+	verification->parts[0].what = "counters";
+	verification->parts[1].what = "baskets";
+	CompareCounterRows(state, verification);
+	CompareBaskets(state, verification);
+}
+
+/* What is done before each batch. */
+static void
+Fold(const bool *shards)
+{
+	FoldItems(shards);
+	PopularRefreshIfDue();
+}
+
+/* Throw everything away. */
+static void
+ResetStats(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.item_stat", false, 0);
+	SPI_execute("DELETE FROM personalize._item_stat_fold", false, 0);
+	SPI_execute("DELETE FROM personalize._basket", false, 0);
+	SPI_execute("DELETE FROM personalize._popular", false, 0);
+	SPI_execute("DELETE FROM personalize._popular_state", false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* People's events being taken out of the counters again. */
+struct ItemStatUncount
+{
+	MemoryContext context;
+	MemoryContext eventContext;
+	Snapshot	snapshot;
+	int64		times;			/* -1: taken out */
+	TxidSnapshot *positions[SHARD_COUNT];
+	StatBatch  *batch;
+	EventRow   *rejected;		/* set aside by the processor, never counted */
+	uint64		rejectedCount;
+};
+
+/* Begin taking out events of some people. */
+ItemStatUncount *
+ItemStatUncountBegin(const KeySet *people)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize item purge",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ItemStatUncount *uncount = palloc0(sizeof(ItemStatUncount));
+
+	uncount->context = context;
+	uncount->eventContext = AllocSetContextCreate(context, "personalize event",
+												  ALLOCSET_DEFAULT_SIZES);
+	uncount->snapshot = GetActiveSnapshot();
+	uncount->batch = BeginBatch();
+	uncount->times = -1;
+	uncount->rejectedCount = ProcessorReadRejected("item_stat", people, &uncount->rejected);
+	MemoryContextSwitchTo(caller);
+	return uncount;
+}
+
+/* Take an event out, if it was counted. */
+bool
+ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row)
+{
+	int			shard = ShardOfEvent(row);
+	MemoryContext caller;
+	bool		counted;
+
+	if (shard < 0)
+		return false;
+	caller = MemoryContextSwitchTo(uncount->context);
+	if (uncount->positions[shard] == NULL)
+		uncount->positions[shard] = ProcessorPosition(PROCESSOR_ITEM_STAT, shard, uncount->snapshot);
+	counted = TxidIsSeen(row->txid, uncount->positions[shard]) &&
+		!ProcessorTakeRejected(row, uncount->rejected, uncount->rejectedCount);
+	if (counted)
+	{
+		MemoryContextSwitchTo(uncount->eventContext);
+		CountEvent(uncount->batch, row, uncount->times);
+		MemoryContextReset(uncount->eventContext);
+	}
+	MemoryContextSwitchTo(caller);
+	return counted;
+}
+
+/* Write the counters. */
+void
+ItemStatUncountEnd(ItemStatUncount *uncount)
+{
+	WriteCounters(uncount->batch->counters);
+	MemoryContextDelete(uncount->context);
+}
+
+/* Delete a person's baskets. */
+static void
+DeleteBaskets(int64 userKey)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "DELETE FROM personalize._basket WHERE user_key = $1",
+			   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Called for each event of the person. */
+static void
+UncountEvent(void *arg, const EventRow *row)
+{
+	(void) ItemStatUncountAdd(arg, row);
+}
+
+/*
+ * Take a person's baskets out of use, or back into it: a count below nothing is
+ * one that nobody looks at.
+ */
+static void
+FlipBaskets(int64 userKey)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
+			   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * Add a person's counted events to the counters once more, or with times -1 take
+ * them out, and likewise to and from the baskets if those are wanted.  The
+ * person's stripe is locked exclusively, so no batch is being counted meanwhile.
+ */
+static void
+CountPerson(int64 userKey, int64 times, bool withBaskets)
+{
+	ItemStatUncount *uncount;
+	KeySet		people;
+
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	uncount = ItemStatUncountBegin(&people);
+	uncount->times = times;
+	EventVisitPeople(&people, UncountEvent, uncount, false);
+	if (withBaskets)
+		WriteBaskets(uncount->batch->baskets);
+	ItemStatUncountEnd(uncount);
+	PopularSpoil();
+}
+
+/* Withdrawal: take a person's events out of the counters, and the baskets away. */
+static void
+PurgePerson(int64 userKey, int32 bits)
+{
+	if ((bits & PURPOSE_ANALYTICS) == 0)
+		return;
+	CountPerson(userKey, -1, false);
+	DeleteBaskets(userKey);
+}
+
+/* Take a person out of the statistics for the time being. */
+void
+ItemStatPark(int64 userKey)
+{
+	CountPerson(userKey, -1, true);
+	FlipBaskets(userKey);
+}
+
+/* Put a person back into the statistics. */
+void
+ItemStatUnpark(int64 userKey)
+{
+	FlipBaskets(userKey);
+	CountPerson(userKey, 1, true);
+}
+
+/* _currency(code): the letters of a currency. */
+Datum
+personalize_currency(PG_FUNCTION_ARGS)
+{
+	uint32		code = (uint32) PG_GETARG_INT32(0);
+	char		letters[4];
+	int			length = 0;
+
+	for (int shift = 24; shift >= 0; shift -= 8)
+	{
+		if (code >> shift)
+			letters[length++] = (char) ((code >> shift) & 0xff);
+	}
+	if (length == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(letters, length));
+}
+
+/* _slot_bucket(slot): the bucket of a place on the page. */
+Datum
+personalize_slot_bucket(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16(SlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
+}
+
+/* Count what is left of a person after a withdrawal that came late. */
+static void
+RecountPerson(int64 userKey, int32 bits)
+{
+	if ((bits & PURPOSE_ANALYTICS) != 0)
+		ProcessorRecount(PROCESSOR_ITEM_STAT, userKey);
+}
+
+/* Make the processor known. */
+void
+ItemStatInit(void)
+{
+	static const ProcessorMethods methods = {
+		.id = PROCESSOR_ITEM_STAT,
+		.name = "item_stat",
+		.shards = SHARD_COUNT,
+		.shardOf = ShardOfEvent,
+		.begin = BeginBatch,
+		.add = AddEvent,
+		.finish = FinishBatch,
+		.fold = Fold,
+		.addToCompare = AddEvent,
+		.compare = CompareBatch,
+		.reset = ResetStats
+	};
+
+	ProcessorRegister(&methods);
+	ConsentRegisterUncount(PurgePerson);
+	ConsentRegisterRecount(RecountPerson);
+}

@@ -1,0 +1,317 @@
+/*
+ * popular.c
+ *		What is popular now: lists that do not depend on a person.
+ *
+ * An item's score is the sum over its events of weight * 2^(-age / half-life),
+ * with the age counted from the middle of the hour an event is counted in.  The
+ * decay is applied when the list is made; nothing decayed is stored.
+ *
+ * Engines fall back on such lists when they know too little, which may be for
+ * every visitor of a new shop, so the processor item_stat keeps them ready: all
+ * scores decay alike, so an order once found holds until new events are counted.
+ * Lists of a small shop are made with every batch; those of a large one at most
+ * in one part in fifty of the time, that is, when fifty times as long has passed
+ * as it took to make them.  What may be returned at all is checked when it is.
+ */
+#include "postgres.h"
+
+#include "items/popular.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "base/key.h"
+#include "base/keyed.h"
+#include "base/relation.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "portability/instr_time.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* Hours older than this many half-lives (0.1 %) are left out. */
+#define MAX_HALF_LIVES 10
+
+/* A shop is small while item_stat has no more pages. */
+#define SMALL_SHOP_BLOCKS 16
+
+/* Lists are known by the key of their category; this one, which no text is likely to have, by none. */
+#define ALL_CATEGORIES INT64CONST(-1)
+
+/* Columns of _popular. */
+typedef enum PopularColumn
+{
+	POPULAR_CATEGORY_KEY,
+	POPULAR_CATEGORY,
+	POPULAR_ITEMS,
+	POPULAR_SCORES
+} PopularColumn;
+
+/*
+ * The decayed sums per item: from $1 to $2, half-life $3 in seconds.  What is
+ * summed are whole parts of 10^-10, so the sum does not depend on the order of rows.
+ * Purchases that were all refunded may leave some, no more than are lost by
+ * rounding; such an item has no score.
+ */
+#define TRENDING_SQL \
+	"SELECT s.item_key, s.score, i.category FROM (" \
+	" SELECT v.item_key, sum(v.value)::float8 / 1e10 AS score, count(*) AS rows FROM (" \
+	"  SELECT t.item_key, greatest(-9e18, least(9e18, 1e10::float8 * t.count * e.weight::float8 * power(2::float8, -greatest(0," \
+	"    extract(epoch FROM $2 - t.pane_start)::float8 -" \
+	"    CASE WHEN t.pane_start < f.folded_before THEN 43200 ELSE 1800 END) / $3)))::bigint AS value" \
+	"   FROM personalize.item_stat t JOIN personalize.event_type e USING (event)" \
+	"   LEFT JOIN personalize._item_stat_fold f ON true" \
+	"   WHERE t.pane_start > $1 AND t.pane_start <= $2 AND e.weight <> 0) v" \
+	"  GROUP BY v.item_key) s" \
+	" LEFT JOIN personalize.item i ON i.item_key = s.item_key" \
+	" WHERE s.score > 0.5e-10 * s.rows AND (i.available AND NOT i.hidden) IS NOT FALSE"
+
+/* Copy the (item_key, score) rows of SPI's result into a context. */
+static PopularList
+CopyRows(MemoryContext context)
+{
+	PopularList list;
+	PopularItem *items = MemoryContextAlloc(context, sizeof(PopularItem) * Max(SPI_processed, 1));
+	bool		isNull;
+
+	list.count = (int) SPI_processed;
+	for (int i = 0; i < list.count; i++)
+	{
+		items[i].itemKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		items[i].score = DatumGetFloat8(SpiUtilValue(i, 2, &isNull));
+	}
+	list.items = items;
+	return list;
+}
+
+/* Fill in the time span and half-life of TRENDING_SQL. */
+static void
+SetTrendingValues(TimestampTz now, int64 halfLife, Datum *values)
+{
+	double		since = (double) now - (double) halfLife * MAX_HALF_LIVES;
+
+	values[0] = TimestampTzGetDatum(since > (double) MIN_TIMESTAMP ? (TimestampTz) since : MIN_TIMESTAMP);
+	values[1] = TimestampTzGetDatum(now);
+	values[2] = Float8GetDatum((double) halfLife / USECS_PER_SEC);
+}
+
+/* Items by the decayed sum of their events' weights. */
+PopularList
+PopularTrending(const PopularQuery *query)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, TEXTOID, INT4OID};
+	Datum		values[5];
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
+	MemoryContext context = CurrentMemoryContext;
+	PopularList list;
+	SpiUtilScope scope;
+
+	SetTrendingValues(query->now, query->halfLife, values);
+	values[3] = PointerGetDatum(query->category);
+	values[4] = Int32GetDatum(query->n);
+	if (query->category == NULL)
+		nulls[3] = 'n';
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   TRENDING_SQL " AND ($4 IS NULL OR i.category = $4)"
+			   " ORDER BY s.score DESC, s.item_key LIMIT $5",
+			   lengthof(types), types, values, nulls, true);
+	list = CopyRows(context);
+	SpiUtilEnd(&scope);
+	return list;
+}
+
+/* The newest items of the catalogue. */
+PopularList
+PopularNewest(int n)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(n)};
+	MemoryContext context = CurrentMemoryContext;
+	PopularList list;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "SELECT item_key, 1 / row_number() OVER ()::float8 FROM ("
+			   " SELECT item_key FROM personalize.item WHERE available AND NOT hidden"
+			   " ORDER BY created_at DESC, item_key LIMIT $1) i",
+			   lengthof(types), types, values, NULL, true);
+	list = CopyRows(context);
+	SpiUtilEnd(&scope);
+	return list;
+}
+
+/* Unpack the list in a row of _popular. */
+static PopularList
+ReadList(TupleTableSlot *slot)
+{
+	Datum	   *keys;
+	Datum	   *scores;
+	int			scoreCount;
+	PopularItem *items;
+	PopularList list;
+
+	slot_getallattrs(slot);
+	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_ITEMS]), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &keys, NULL, &list.count);
+	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_SCORES]), FLOAT8OID, sizeof(float8),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &scores, NULL, &scoreCount);
+	items = palloc(sizeof(PopularItem) * Max(list.count, 1));
+	for (int i = 0; i < list.count; i++)
+	{
+		items[i].itemKey = DatumGetInt64(keys[i]);
+		items[i].score = i < scoreCount ? DatumGetFloat8(scores[i]) : 0;
+	}
+	list.items = items;
+	return list;
+}
+
+/* What is trending now, in a category or at all. */
+PopularList
+PopularKept(const text *category, Snapshot snapshot)
+{
+	KeyedTable *table = KeyedOpen("_popular", "_popular_pkey", AccessShareLock);
+	Datum		key = Int64GetDatum(category ? KeyFromText(category) : ALL_CATEGORIES);
+	PopularList list = {0};
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot != NULL)
+		list = ReadList(slot);
+	KeyedClose(table);
+	return list;
+}
+
+/* True if there are few item statistics. */
+static bool
+IsSmallShop(void)
+{
+	Relation	table = RelationOpenTable("item_stat", AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table);
+
+	relation_close(table, AccessShareLock);
+	return blocks <= SMALL_SHOP_BLOCKS;
+}
+
+/* Write the lists that have changed. */
+static void
+WriteLists(void)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT4OID, INT8OID};
+	Datum		values[6];
+
+	SetTrendingValues(GetCurrentTimestamp(), POPULAR_HALF_LIFE, values);
+	values[3] = Int32GetDatum(POPULAR_MAX_ITEMS);
+	values[4] = Int32GetDatum(POPULAR_MAX_OF_CATEGORY);
+	values[5] = Int64GetDatum(ALL_CATEGORIES);
+	SpiUtilRun(&plan,
+			   "WITH trending AS MATERIALIZED (" TRENDING_SQL "),"
+			   " best AS ("
+			   " SELECT $6 AS category_key, NULL::text AS category, * FROM ("
+			   "  SELECT item_key, score FROM trending ORDER BY score DESC, item_key LIMIT $4) a"
+			   " UNION ALL"
+			   " SELECT personalize.item_key(category), category, item_key, score FROM ("
+			   "  SELECT *, row_number() OVER (PARTITION BY category ORDER BY score DESC, item_key) AS place"
+			   "  FROM trending WHERE category IS NOT NULL) c WHERE place <= $5),"
+			   " relative AS ("
+			   " SELECT category_key, category, item_key, score,"
+			   "  round((score / max(score) OVER (PARTITION BY category_key))::numeric, 6)::float8 AS part FROM best),"
+			   " fresh AS ("
+			   " SELECT category_key, category, array_agg(item_key ORDER BY score DESC, item_key) AS items,"
+			   "  array_agg(part ORDER BY score DESC, item_key) AS scores FROM relative GROUP BY 1, 2),"
+			   " gone AS ("
+			   " DELETE FROM personalize._popular p"
+			   " WHERE NOT EXISTS (SELECT FROM fresh f WHERE f.category_key = p.category_key))"
+			   " INSERT INTO personalize._popular AS p SELECT * FROM fresh ORDER BY category_key"
+			   " ON CONFLICT (category_key) DO UPDATE SET items = EXCLUDED.items, scores = EXCLUDED.scores"
+			   " WHERE (p.items, p.scores) IS DISTINCT FROM (EXCLUDED.items, EXCLUDED.scores)",
+			   lengthof(types), types, values, NULL, false);
+}
+
+/* Make the lists anew if it is time and nobody else is at it. */
+static void
+Refresh(bool ifBehind)
+{
+	static SPIPlanPtr lockPlan = NULL;
+	static SPIPlanPtr insertPlan = NULL;
+	static SPIPlanPtr updatePlan = NULL;
+	const Oid	types[] = {BOOLOID, BOOLOID, INT8OID};
+	Datum		values[3];
+	instr_time	start;
+	instr_time	end;
+	SpiUtilScope scope;
+
+	values[0] = BoolGetDatum(IsSmallShop());
+	values[1] = BoolGetDatum(ifBehind);
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&lockPlan,
+				   "SELECT FROM personalize._popular_state s"
+				   " WHERE ($1 OR clock_timestamp() NOT BETWEEN s.made_at AND s.made_at + s.cost * 50)"
+				   " AND (NOT $2 OR s.events <> coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0))"
+				   " FOR UPDATE SKIP LOCKED",
+				   2, types, values, NULL, false) == 0)
+	{
+		/* the first time ever; whoever comes second to it leaves it alone */
+		if (SpiUtilRun(&insertPlan,
+					   "INSERT INTO personalize._popular_state (made_at, cost, events)"
+					   " SELECT clock_timestamp(), '0', -1 WHERE NOT EXISTS (SELECT FROM personalize._popular_state)"
+					   " ON CONFLICT DO NOTHING",
+					   0, NULL, NULL, NULL, false) == 0)
+		{
+			SpiUtilEnd(&scope);
+			return;
+		}
+	}
+	INSTR_TIME_SET_CURRENT(start);
+	WriteLists();
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	values[2] = Int64GetDatum((int64) INSTR_TIME_GET_MICROSEC(end));
+	SpiUtilRun(&updatePlan,
+			   "UPDATE personalize._popular_state SET made_at = clock_timestamp(),"
+			   " cost = $3 * interval '1 microsecond',"
+			   " events = coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0)",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Make the kept lists anew if it is time. */
+void
+PopularRefresh(void)
+{
+	Refresh(false);
+}
+
+/* The same, if item_stat was written since they were made. */
+void
+PopularRefreshIfDue(void)
+{
+	Refresh(true);
+}
+
+/*
+ * Say that counters were taken back, which no number of events tells.  A small
+ * shop's lists are made anew at once, others by the next batch.
+ */
+void
+PopularSpoil(void)
+{
+	static SPIPlanPtr plan = NULL;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
+			   0, NULL, NULL, NULL, false);
+	SpiUtilEnd(&scope);
+	if (IsSmallShop())
+		Refresh(false);
+}

@@ -1,0 +1,54 @@
+/*
+ * knn.h
+ *		Session-based nearest neighbours: what fits next to these items.
+ */
+#ifndef PERSONALIZE_KNN_H
+#define PERSONALIZE_KNN_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "neighbours/knn_param.h"
+#include "neighbours/knn_source.h"
+#include "utils/snapshot.h"
+
+/* What to score for. */
+typedef struct KnnQuery
+{
+	const int64 *items;			/* of the current session, newest first; may repeat */
+	int			itemCount;
+	const int64 *longItems;		/* earlier interests, most important first; may repeat items */
+	int			longItemCount;
+	const int64 *excluded;		/* sessions that may not vote: the caller's own (NeighbourSession) */
+	int			excludedCount;
+	TimestampTz now;			/* sessions after it are not seen */
+	bool		past;			/* nor what happened since in those before */
+	bool		allowLast;		/* items[0] itself may come back */
+	int			maxResults;		/* the best so many, 1..KNN_MAX_RESULTS */
+	const KnnParams *params;	/* NULL: those of this database */
+} KnnQuery;
+
+/* One answer. */
+typedef struct KnnItem
+{
+	int64		itemKey;
+	double		score;
+	int64		because;		/* the query item that contributed most */
+} KnnItem;
+
+/* The neighbours under a snapshot, which must stay registered or active. */
+typedef struct Knn Knn;
+extern Knn *KnnOpen(Snapshot snapshot);
+extern void KnnClose(Knn *knn);
+
+/*
+ * Score; returns how many items, best first (ties by key), palloc'd in
+ * *results.  Writes nothing, works on a standby.  Neither consent nor availability
+ * of the items is looked at: that is the engines' part.
+ */
+extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
+
+/* The same with postings from anywhere; params and room for maxResults are given. */
+extern int	KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results);
+
+#endif

@@ -1,0 +1,536 @@
+/*
+ * neighbour.c
+ *		The processor that keeps sessions and their postings.
+ *
+ * Events that say somebody was interested in an item (event types of positive
+ * weight) and that may be used for recommendations are put together into
+ * sessions: those of one session_id of one user, or else those of a user
+ * without a pause of 30 minutes.  A stored session that new events reach is
+ * read, merged with them and replaced, whether they continue it, fall into it,
+ * come before it or join it to another one; see session.c for why the order in
+ * which they arrive makes no difference.
+ */
+#include "postgres.h"
+
+#include "neighbours/neighbour.h"
+
+#include "access/stratnum.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "neighbours/posting.h"
+#include "people/consent.h"
+#include "people/restriction.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "workers/processor.h"
+
+PG_FUNCTION_INFO_V1(personalize_posting_entries);
+PG_FUNCTION_INFO_V1(personalize_session_items);
+
+/* A batch. */
+typedef struct NeighbourBatch
+{
+	bool	   *counts;			/* per event type, 0..PG_INT16_MAX */
+	SessionEvent *events;
+	int64		count;
+	int64		capacity;
+} NeighbourBatch;
+
+/* A session while its events are put together, and what it replaces. */
+typedef struct NeighbourGather
+{
+	SessionIndex *index;
+	Session    *session;
+	Session    *old;
+	int			oldCount;
+	int			oldCapacity;
+	TimestampTz nextStart;		/* the next stored session after those merged */
+	bool		nextStartKnown;
+} NeighbourGather;
+
+/* Which event types express interest, by their number. */
+bool *
+NeighbourEventTypes(void)
+{
+	static SPIPlanPtr plan = NULL;
+	bool	   *counts = palloc0(PG_INT16_MAX + 1);
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT event FROM personalize.event_type WHERE weight > 0 AND event >= 0",
+			   0, NULL, NULL, NULL, true);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isNull;
+
+		counts[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
+	}
+	SpiUtilEnd(&scope);
+	return counts;
+}
+
+/* There is one shard; events that cannot count are not for it. */
+int
+NeighbourShard(const EventRow *row)
+{
+	return row->hasItem && (row->consent & PURPOSE_RECOMMENDATIONS) &&
+		!(RestrictionOf(row->userKey) & PURPOSE_RECOMMENDATIONS) ? 0 : -1;
+}
+
+/* Begin a batch. */
+static void *
+BeginBatch(void)
+{
+	NeighbourBatch *batch = palloc0(sizeof(NeighbourBatch));
+
+	batch->counts = NeighbourEventTypes();
+	batch->capacity = 1024;
+	batch->events = palloc(sizeof(SessionEvent) * batch->capacity);
+	return batch;
+}
+
+/* Add one event to the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	NeighbourBatch *batch = state;
+
+	if (row->event < 0 || !batch->counts[row->event])
+		return;
+	if (batch->count == batch->capacity)
+	{
+		batch->capacity *= 2;
+		batch->events = repalloc_huge(batch->events, sizeof(SessionEvent) * batch->capacity);
+	}
+	SessionEventFill(&batch->events[batch->count], row, batch->count);
+	batch->count++;
+}
+
+/* Merge a stored session into the one that is gathered. */
+static void
+TakeStored(NeighbourGather *gather, TupleTableSlot *slot)
+{
+	Session    *old;
+
+	if (gather->oldCount == gather->oldCapacity)
+	{
+		gather->oldCapacity *= 2;
+		gather->old = repalloc_huge(gather->old, sizeof(Session) * gather->oldCapacity);
+	}
+	old = &gather->old[gather->oldCount++];
+	SessionReadRow(slot, old);
+	SessionMerge(gather->session, old);
+}
+
+/* Look sessions without an id up: those of the user that started up to, or after, a time. */
+static void
+SeekGapSessions(SessionIndex *index, int64 userKey, TimestampTz started, StrategyNumber strategy)
+{
+	Datum		keys[3] = {Int64GetDatum(userKey), BoolGetDatum(false), Int64GetDatum(started)};
+
+	KeyedSeek(index->sessions, index->snapshot, 3, keys, strategy);
+}
+
+/* Merge the stored sessions that an event at this time reaches; at most two do. */
+static void
+TakeReached(NeighbourGather *gather, int64 userKey, TimestampTz ts)
+{
+	TupleTableSlot *slot;
+
+	SeekGapSessions(gather->index, userKey, ts + NEIGHBOUR_SESSION_GAP, BTLessEqualStrategyNumber);
+	while ((slot = KeyedNext(gather->index->sessions, BackwardScanDirection)) != NULL)
+	{
+		int64		started;
+		TimestampTz ended;
+
+		SessionReadTimes(slot, &started, &ended);
+		if (ended < ts - NEIGHBOUR_SESSION_GAP)
+			return;
+		TakeStored(gather, slot);
+	}
+}
+
+/* After an event later than the first: merge the stored sessions it newly reaches. */
+static void
+TakeFollowing(NeighbourGather *gather, int64 userKey, TimestampTz reachedBefore, TimestampTz ts)
+{
+	TimestampTz behind = reachedBefore + NEIGHBOUR_SESSION_GAP;
+
+	while (!gather->nextStartKnown || gather->nextStart <= ts + NEIGHBOUR_SESSION_GAP)
+	{
+		TupleTableSlot *slot;
+		TimestampTz ended;
+
+		if (gather->nextStartKnown)
+			behind = gather->nextStart;
+		SeekGapSessions(gather->index, userKey, behind,
+						gather->nextStartKnown ? BTGreaterEqualStrategyNumber : BTGreaterStrategyNumber);
+		slot = KeyedNext(gather->index->sessions, ForwardScanDirection);
+		if (gather->nextStartKnown)
+		{
+			TakeStored(gather, slot);
+			slot = KeyedNext(gather->index->sessions, ForwardScanDirection);
+		}
+		gather->nextStartKnown = true;
+		gather->nextStart = DT_NOEND;
+		if (slot)
+			SessionReadTimes(slot, &gather->nextStart, &ended);
+	}
+}
+
+/* Write the gathered session. */
+static void
+FlushSession(NeighbourGather *gather)
+{
+	SessionIndexReplace(gather->index, gather->old, gather->oldCount, gather->session);
+	gather->oldCount = 0;
+	gather->nextStartKnown = false;
+}
+
+/* Put one user's events without a session id, in order, into sessions. */
+static void
+ProcessGapEvents(NeighbourGather *gather, const SessionEvent *events, int64 count)
+{
+	int64		userKey = events[0].userKey;
+
+	for (int64 i = 0; i < count; i++)
+	{
+		TimestampTz ts = events[i].item.ts;
+
+		if (i == 0 || ts > gather->session->ended + NEIGHBOUR_SESSION_GAP)
+		{
+			if (i > 0)
+				FlushSession(gather);
+			SessionInit(gather->session, userKey, false, 0);
+			TakeReached(gather, userKey, ts);
+		}
+		else if (ts > events[i - 1].item.ts)
+			TakeFollowing(gather, userKey, events[i - 1].item.ts, ts);
+		SessionAdd(gather->session, &events[i].item, events[i].consent);
+	}
+	FlushSession(gather);
+}
+
+/* Put the events of one session id into their session. */
+static void
+ProcessGivenEvents(NeighbourGather *gather, const SessionEvent *events, int64 count)
+{
+	Datum		keys[3] = {Int64GetDatum(events[0].userKey), BoolGetDatum(true),
+	Int64GetDatum(events[0].sessionKey)};
+	TupleTableSlot *slot;
+
+	SessionInit(gather->session, events[0].userKey, true, events[0].sessionKey);
+	KeyedSeek(gather->index->sessions, gather->index->snapshot, 3, keys, BTEqualStrategyNumber);
+	slot = KeyedNext(gather->index->sessions, ForwardScanDirection);
+	if (slot)
+		TakeStored(gather, slot);
+	for (int64 i = 0; i < count; i++)
+		SessionAdd(gather->session, &events[i].item, events[i].consent);
+	FlushSession(gather);
+}
+
+/* Write the batch. */
+static void
+FinishBatch(void *state)
+{
+	NeighbourBatch *batch = state;
+	NeighbourGather gather = {0};
+	int64		from = 0;
+
+	if (batch->count == 0)
+		return;
+	qsort(batch->events, batch->count, sizeof(SessionEvent), SessionEventCompare);
+	gather.index = SessionIndexBegin();
+	gather.session = palloc(sizeof(Session));
+	gather.oldCapacity = 4;
+	gather.old = palloc_array(Session, gather.oldCapacity);
+	while (from < batch->count)
+	{
+		const SessionEvent *first = &batch->events[from];
+		int64		until = from;
+
+		while (until < batch->count && batch->events[until].userKey == first->userKey &&
+			   batch->events[until].given == first->given &&
+			   batch->events[until].sessionKey == first->sessionKey)
+			until++;
+		if (first->given)
+			ProcessGivenEvents(&gather, first, until - from);
+		else
+			ProcessGapEvents(&gather, first, until - from);
+		from = until;
+		CHECK_FOR_INTERRUPTS();
+	}
+	(void) SessionIndexEnd(gather.index);
+}
+
+/* Remove all sessions of some people. */
+SessionIndexLosses
+NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
+{
+	SessionIndex *index = SessionIndexBegin();
+	Session    *session = palloc(sizeof(Session));
+
+	for (int i = 0; i < people->capacity; i++)
+	{
+		Datum		key = Int64GetDatum(people->keys[i]);
+		TupleTableSlot *slot;
+
+		if (!people->used[i])
+			continue;
+		KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+		while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+		{
+			SessionReadRow(slot, session);
+			if (erased)
+				erased(arg, session);
+			SessionIndexReplace(index, session, 1, NULL);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(session);
+	return SessionIndexEnd(index);
+}
+
+/* Add purposes to a person's sessions, or take some away: with recommendations go the postings. */
+static void
+MarkSessions(int64 userKey, int32 added, int32 removed)
+{
+	SessionIndex *index = SessionIndexBegin();
+	Session    *session = palloc(sizeof(Session));
+	Session    *marked = palloc(sizeof(Session));
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	{
+		SessionReadRow(slot, session);
+		*marked = *session;
+		marked->consent = (session->consent | added) & ~removed;
+		if (marked->consent != session->consent)
+			SessionIndexReplace(index, session, 1, marked);
+	}
+	SessionIndexEnd(index);
+	pfree(session);
+	pfree(marked);
+}
+
+/* Remove all of a person's sessions, if one of the purposes withdrawn is theirs; else they lose the others. */
+static void
+PurgePerson(int64 userKey, int32 bits)
+{
+	KeySet		people;
+
+	if ((bits & PURPOSE_RECOMMENDATIONS) == 0)
+	{
+		MarkSessions(userKey, 0, bits);
+		return;
+	}
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	(void) NeighbourErase(&people, NULL, NULL);
+}
+
+/* Take a person's sessions out of use for the time being. */
+void
+NeighbourPark(int64 userKey)
+{
+	MarkSessions(userKey, 0, PURPOSE_RECOMMENDATIONS);
+}
+
+/* The time of the oldest raw event of a person. */
+static TimestampTz
+OldestEvent(int64 userKey)
+{
+	EventScanOptions options = {.ofUser = true,.userKey = userKey,.allDays = true,.keysOnly = true};
+	TimestampTz oldest = DT_NOEND;
+	EventScan  *scan;
+	EventRow	row;
+
+	options.snapshot = GetActiveSnapshot();
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+		if (NeighbourShard(&row) >= 0)
+			oldest = Min(oldest, row.ts);
+	EventScanEnd(scan);
+	return oldest;
+}
+
+/* Remove a person's sessions, as far as their raw events exist. */
+void
+NeighbourRemove(int64 userKey)
+{
+	SessionIndex *index = SessionIndexBegin();
+	TimestampTz oldest = OldestEvent(userKey);
+	Session    *session = palloc(sizeof(Session));
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
+	while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
+	{
+		SessionReadRow(slot, session);
+		if (session->ended >= oldest)
+			SessionIndexReplace(index, session, 1, NULL);
+	}
+	SessionIndexEnd(index);
+	pfree(session);
+}
+
+/* Put a person's sessions back into use. */
+void
+NeighbourUnpark(int64 userKey)
+{
+	MarkSessions(userKey, PURPOSE_RECOMMENDATIONS, 0);
+	NeighbourRemove(userKey);
+	ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* The number under which postings know a session that has an id. */
+int64
+NeighbourSession(int64 userKey, int64 sessionKey)
+{
+	Session		session;
+
+	SessionInit(&session, userKey, true, sessionKey);
+	return SessionNumber(&session);
+}
+
+/* The number of the session without an id that a user is in at that time. */
+bool
+NeighbourGapSession(int64 userKey, TimestampTz now, Snapshot snapshot, int64 *number)
+{
+	KeyedTable *sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
+	Datum		keys[3] = {Int64GetDatum(userKey), BoolGetDatum(false), Int64GetDatum(now)};
+	TupleTableSlot *slot;
+	bool		found = false;
+
+	KeyedSeek(sessions, snapshot, 3, keys, BTLessEqualStrategyNumber);
+	slot = KeyedNext(sessions, BackwardScanDirection);
+	if (slot)
+	{
+		int64		started;
+		TimestampTz ended;
+
+		SessionReadTimes(slot, &started, &ended);
+		if (ended >= now - NEIGHBOUR_SESSION_GAP)
+		{
+			Session		session;
+
+			SessionInit(&session, userKey, false, 0);
+			session.sessionKey = started;
+			*number = SessionNumber(&session);
+			found = true;
+		}
+	}
+	KeyedClose(sessions);
+	return found;
+}
+
+/* An array of the keys from..until-1 of an entry's window. */
+static Datum
+WindowArray(const PostingEntry *entry, int from, int until)
+{
+	Datum		keys[2 * POSTING_WINDOW];
+
+	for (int i = from; i < until; i++)
+		keys[i - from] = Int64GetDatum(PostingWindowItem(entry, i));
+	return PointerGetDatum(construct_array(keys, until - from, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* _posting_entries(data, item_key, chunk): unpack a chunk. */
+Datum
+personalize_posting_entries(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	bytea	   *data;
+	PostingReader reader;
+	PostingEntry entry;
+	StoredRow	row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		StoredRowBegin(&row, STORED_POSTING, (int64[]) {PG_GETARG_INT64(1), PG_GETARG_INT32(2)});
+	data = PG_GETARG_BYTEA_PP(0);
+	PostingReaderBegin(&reader, (const uint8 *) VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+	while (PostingReaderNext(&reader, &entry))
+	{
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		values[0] = Int64GetDatum(entry.session);
+		values[1] = TimestampTzGetDatum(entry.ts);
+		values[2] = Int32GetDatum(entry.place);
+		values[3] = WindowArray(&entry, 0, entry.before);
+		values[4] = WindowArray(&entry, entry.before, entry.before + entry.after);
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	StoredRowEnd(&row);
+	return (Datum) 0;
+}
+
+/* _session_items(items, user_key, given, session_key): unpack a session. */
+Datum
+personalize_session_items(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	Session    *session = palloc(sizeof(Session));
+	StoredRow	row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+		StoredRowBegin(&row, STORED_SESSION,
+					   (int64[]) {PG_GETARG_INT64(1), PG_GETARG_BOOL(2), PG_GETARG_INT64(3)});
+	SessionUnpackItems(PG_GETARG_BYTEA_PP(0), session);
+	StoredRowEnd(&row);
+	for (int i = 0; i < session->itemCount; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = Int64GetDatum(session->items[i].itemKey);
+		values[1] = TimestampTzGetDatum(session->items[i].ts);
+		values[2] = Int64GetDatum(session->items[i].txid);
+		values[3] = Int16GetDatum(session->items[i].ordinal);
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Count what is left of a person after a withdrawal that came late. */
+static void
+RecountPerson(int64 userKey, int32 bits)
+{
+	if ((bits & PURPOSE_RECOMMENDATIONS) != 0)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* Register the processor. */
+void
+NeighbourInit(void)
+{
+	static const ProcessorMethods methods = {
+		.id = PROCESSOR_NEIGHBOUR,
+		.name = "neighbour",
+		.shards = 1,
+		.shardOf = NeighbourShard,
+		.begin = BeginBatch,
+		.add = AddEvent,
+		.finish = FinishBatch,
+		.reset = SessionIndexReset
+	};
+
+	ProcessorRegister(&methods);
+	ConsentRegisterPurge(PurgePerson);
+	ConsentRegisterRecount(RecountPerson);
+}

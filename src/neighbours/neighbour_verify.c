@@ -1,0 +1,535 @@
+/*
+ * neighbour_verify.c
+ *		verify_index(): are sessions and postings what the raw events say?
+ *
+ * The raw events that the processor has seen are sorted into sessions and these
+ * compared with the table's rows; the rows are taken apart into postings, and
+ * these sorted and compared too.  Both sorts spill to disk, so memory stays within
+ * maintenance_work_mem.  All is read under one snapshot and nothing is locked.
+ *
+ * Retention removes raw events and sessions, each in its own time.  A session that
+ * began before the raw events are complete, or ended before sessions are, is taken
+ * as it is.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "base/keyed.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/gone.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "neighbours/neighbour.h"
+#include "neighbours/posting.h"
+#include "neighbours/session.h"
+#include "neighbours/session_index.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplesort.h"
+#include "workers/processor.h"
+
+PG_FUNCTION_INFO_V1(personalize_verify_index);
+
+/* How much later than it arrived an event may have happened, by its own clock. */
+#define MAX_AHEAD USECS_PER_DAY
+
+/* Entries compared per item: more than a list ever holds is not needed. */
+#define MAX_COMPARED (2 * POSTING_KEPT)
+
+/* Columns of the sorted events; the first EVENT_SORT_KEYS are sorted by. */
+enum
+{
+	SORTED_USER, SORTED_GIVEN, SORTED_SESSION, SORTED_TS, SORTED_TXID, SORTED_ORDINAL,
+	SORTED_NUMBER, SORTED_ITEM, SORTED_CONSENT, SORTED_EVENT_COLUMNS
+};
+#define EVENT_SORT_KEYS 7
+
+/* Columns of the sorted entries; the first ENTRY_SORT_KEYS are sorted by. */
+enum
+{
+	SORTED_ENTRY_ITEM, SORTED_ENTRY_TS, SORTED_ENTRY_SESSION, SORTED_ENTRY_DATA, SORTED_ENTRY_COLUMNS
+};
+#define ENTRY_SORT_KEYS 3
+
+/* A sort and the slot its rows go through. */
+typedef struct VerifySort
+{
+	Tuplesortstate *sort;
+	TupleTableSlot *in;
+	TupleTableSlot *out;
+} VerifySort;
+
+/* What was expected, found, and did not agree. */
+typedef struct VerifyCount
+{
+	int64		expected;
+	int64		found;
+	int64		wrong;
+} VerifyCount;
+
+/* The whole comparison. */
+typedef struct Verification
+{
+	Snapshot	snapshot;
+	MemoryContext unitContext;	/* of one session or item */
+	VerifySort	events;
+	VerifySort	entries;
+	KeyedTable *sessions;
+	KeyedTable *postings;
+	TimestampTz eventsSince;	/* raw events are complete from here on */
+	TimestampTz sessionsSince;	/* and sessions that ended from here on */
+	int64		indexed;		/* sessions that have postings */
+	int64		sessionsMatched;
+	int64		sessionsComparable;
+	int64		itemsMatched;
+	VerifyCount sessionCount;
+	VerifyCount itemCount;
+} Verification;
+
+/* Begin a sort of rows of these types by the first columns. */
+static void
+SortBegin(VerifySort *sort, const Oid *types, int columns, int keys)
+{
+	TupleDesc	descriptor = CreateTemplateTupleDesc(columns);
+	AttrNumber	numbers[EVENT_SORT_KEYS];
+	Oid			operators[EVENT_SORT_KEYS];
+	Oid			collations[EVENT_SORT_KEYS] = {0};
+	bool		nullsFirst[EVENT_SORT_KEYS] = {0};
+
+	for (int i = 0; i < columns; i++)
+		TupleDescInitEntry(descriptor, i + 1, NULL, types[i], -1, 0);
+	for (int i = 0; i < keys; i++)
+	{
+		numbers[i] = i + 1;
+		operators[i] = Int8LessOperator;
+	}
+	sort->sort = tuplesort_begin_heap(descriptor, keys, numbers, operators, collations,
+									  nullsFirst, maintenance_work_mem / 2, NULL,
+									  TUPLESORT_NONE);
+	sort->in = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+	sort->out = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
+}
+
+/* Add a row to a sort. */
+static void
+SortPut(VerifySort *sort, const Datum *values)
+{
+	int			columns = sort->in->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(sort->in);
+	memcpy(sort->in->tts_values, values, columns * sizeof(Datum));
+	memset(sort->in->tts_isnull, false, columns * sizeof(bool));
+	ExecStoreVirtualTuple(sort->in);
+	tuplesort_puttupleslot(sort->sort, sort->in);
+}
+
+/* The next row in order, or NULL. */
+static const Datum *
+SortNext(VerifySort *sort)
+{
+	if (!tuplesort_gettupleslot(sort->sort, true, false, sort->out, NULL))
+		return NULL;
+	slot_getallattrs(sort->out);
+	return sort->out->tts_values;
+}
+
+/* Sort the events that the processor has counted. */
+static void
+SortEvents(Verification *verification)
+{
+	static const Oid types[SORTED_EVENT_COLUMNS] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	INT8OID, INT8OID, INT8OID, INT8OID};
+	TxidSnapshot *position = ProcessorPosition(PROCESSOR_NEIGHBOUR, 0, verification->snapshot);
+	bool	   *counts = NeighbourEventTypes();
+	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = true};
+	EventScan  *scan;
+	EventRow	row;
+	int64		number = 0;
+
+	SortBegin(&verification->events, types, SORTED_EVENT_COLUMNS, EVENT_SORT_KEYS);
+	scan = EventScanBegin(&options);
+	while (EventScanNext(scan, &row))
+	{
+		Datum		values[SORTED_EVENT_COLUMNS];
+
+		if (NeighbourShard(&row) < 0 || row.event < 0 || !counts[row.event] ||
+			!TxidIsSeen(row.txid, position))
+			continue;
+		values[SORTED_USER] = Int64GetDatum(row.userKey);
+		values[SORTED_GIVEN] = Int64GetDatum(row.hasSession);
+		values[SORTED_SESSION] = Int64GetDatum(row.hasSession ? row.sessionKey : 0);
+		values[SORTED_TS] = Int64GetDatum(row.ts);
+		values[SORTED_TXID] = Int64GetDatum(row.txid);
+		values[SORTED_ORDINAL] = Int64GetDatum(row.ordinal);
+		values[SORTED_NUMBER] = Int64GetDatum(number++);
+		values[SORTED_ITEM] = Int64GetDatum(row.itemKey);
+		values[SORTED_CONSENT] = Int64GetDatum(row.consent);
+		SortPut(&verification->events, values);
+		CHECK_FOR_INTERRUPTS();
+	}
+	EventScanEnd(scan);
+	tuplesort_performsort(verification->events.sort);
+}
+
+/* True if a stored session is as it should be. */
+static bool
+SameSession(const Session *a, const Session *b)
+{
+	if (a->ended != b->ended || a->secondAt != b->secondAt || a->events != b->events || a->consent != b->consent ||
+		a->itemCount != b->itemCount)
+		return false;
+	for (int i = 0; i < a->itemCount; i++)
+	{
+		const SessionItem *left = &a->items[i];
+		const SessionItem *right = &b->items[i];
+
+		if (left->itemKey != right->itemKey || left->ts != right->ts ||
+			left->txid != right->txid || left->ordinal != right->ordinal)
+			return false;
+	}
+	return true;
+}
+
+/* Sort the postings that a session should have. */
+static void
+SortPostings(Verification *verification, const Session *session)
+{
+	int64		items[SESSION_MAX_ITEMS];
+	int64		number = SessionNumber(session);
+
+	for (int i = 0; i < session->itemCount; i++)
+		items[i] = session->items[i].itemKey;
+	for (int i = 0; i < session->itemCount; i++)
+	{
+		bytea	   *packed = palloc(VARHDRSZ + POSTING_ENTRY_MAX);
+		int			length = PostingPackEntry(items, session->itemCount, i, session->items[i].ts,
+											  number, (uint8 *) VARDATA(packed));
+		Datum		values[SORTED_ENTRY_COLUMNS];
+
+		SET_VARSIZE(packed, VARHDRSZ + length);
+		values[SORTED_ENTRY_ITEM] = Int64GetDatum(items[i]);
+		/* inverted, so that ascending order is newest first */
+		values[SORTED_ENTRY_TS] = Int64GetDatum(~session->items[i].ts);
+		values[SORTED_ENTRY_SESSION] = Int64GetDatum(~number);
+		values[SORTED_ENTRY_DATA] = PointerGetDatum(packed);
+		SortPut(&verification->entries, values);
+	}
+}
+
+/* True if all that a session was made of must be there, and it too. */
+static bool
+IsComparable(const Verification *verification, const Session *session)
+{
+	return session->itemCount > 0 && session->items[0].ts >= verification->eventsSince &&
+		session->ended >= verification->sessionsSince;
+}
+
+/*
+ * Find the row of a session; that of one without an id may have begun earlier, in
+ * events that are gone.
+ */
+static bool
+FindSession(Verification *verification, const Session *expected, Session *found)
+{
+	Datum		keys[3] = {Int64GetDatum(expected->userKey), BoolGetDatum(expected->given),
+	Int64GetDatum(expected->sessionKey)};
+	TupleTableSlot *slot;
+
+	KeyedSeek(verification->sessions, verification->snapshot, 3, keys,
+			  expected->given ? BTEqualStrategyNumber : BTLessEqualStrategyNumber);
+	slot = KeyedNext(verification->sessions, BackwardScanDirection);
+	if (slot == NULL || !SessionTryReadRow(slot, found, "it counts as wrong"))
+		return false;
+	return found->sessionKey == expected->sessionKey ||
+		(!IsComparable(verification, found) && found->ended >= expected->ended);
+}
+
+/* Compare one expected session with the table. */
+static void
+CheckSession(Verification *verification, const Session *expected)
+{
+	MemoryContext caller;
+	Session    *found;
+
+	if (!IsComparable(verification, expected))
+		return;
+	caller = MemoryContextSwitchTo(verification->unitContext);
+	found = palloc(sizeof(Session));
+	if (!FindSession(verification, expected, found))
+	{
+		verification->sessionCount.expected++;
+		verification->sessionCount.wrong++;
+	}
+	else if (IsComparable(verification, found))
+	{
+		verification->sessionCount.expected++;
+		verification->sessionsMatched++;
+		if (!SameSession(expected, found))
+			verification->sessionCount.wrong++;
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(verification->unitContext);
+}
+
+/* Put the sorted events together into sessions and compare these. */
+static void
+CheckSessions(Verification *verification)
+{
+	Session    *session = palloc(sizeof(Session));
+	int64		givenKey = 0;
+	bool		begun = false;
+	const Datum *values;
+
+	while ((values = SortNext(&verification->events)) != NULL)
+	{
+		int64		userKey = DatumGetInt64(values[SORTED_USER]);
+		bool		given = DatumGetInt64(values[SORTED_GIVEN]) != 0;
+		SessionItem item = {
+			.itemKey = DatumGetInt64(values[SORTED_ITEM]),
+			.ts = DatumGetInt64(values[SORTED_TS]),
+			.txid = DatumGetInt64(values[SORTED_TXID]),
+			.ordinal = (int16) DatumGetInt64(values[SORTED_ORDINAL])
+		};
+
+		if (!begun || session->userKey != userKey || session->given != given ||
+			(given ? givenKey != DatumGetInt64(values[SORTED_SESSION]) :
+			 item.ts > session->ended + NEIGHBOUR_SESSION_GAP))
+		{
+			if (begun)
+				CheckSession(verification, session);
+			givenKey = DatumGetInt64(values[SORTED_SESSION]);
+			SessionInit(session, userKey, given, givenKey);
+			begun = true;
+		}
+		SessionAdd(session, &item, (int32) DatumGetInt64(values[SORTED_CONSENT]));
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (begun)
+		CheckSession(verification, session);
+}
+
+/* Count the sessions that are in use, and sort the postings they should have. */
+static void
+ReadSessions(Verification *verification)
+{
+	static const Oid types[SORTED_ENTRY_COLUMNS] = {INT8OID, INT8OID, INT8OID, BYTEAOID};
+	VerifyCount *count = &verification->sessionCount;
+	TupleTableSlot *slot;
+
+	SortBegin(&verification->entries, types, SORTED_ENTRY_COLUMNS, ENTRY_SORT_KEYS);
+	KeyedSeek(verification->sessions, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(verification->sessions, ForwardScanDirection)) != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(verification->unitContext);
+		Session    *session = palloc(sizeof(Session));
+		bool		whole = SessionTryReadRow(slot, session, "its places in lists count as wrong");
+
+		/* a restricted one is kept, though its events do not count */
+		if (!whole)
+			count->found++;
+		else if ((session->consent & PURPOSE_RECOMMENDATIONS) != 0)
+		{
+			count->found++;
+			if (IsComparable(verification, session))
+				verification->sessionsComparable++;
+			else
+				count->expected++;
+		}
+		if (whole && SessionIsIndexed(session))
+		{
+			verification->indexed++;
+			SortPostings(verification, session);
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(verification->unitContext);
+		CHECK_FOR_INTERRUPTS();
+	}
+	count->wrong += verification->sessionsComparable - verification->sessionsMatched;
+	tuplesort_performsort(verification->entries.sort);
+}
+
+/* A list being compared with the expected one, chunk by chunk. */
+typedef struct ListComparison
+{
+	bytea	  **expected;
+	int64		count;
+	const bytea *data;			/* the chunk at hand */
+	int			compared;
+	int			stored;			/* by the newest chunk; -1: not read yet */
+	bool		same;
+} ListComparison;
+
+/* Compare a chunk. */
+static void
+CompareChunk(void *arg)
+{
+	ListComparison *list = arg;
+	PostingReader reader;
+	PostingEntry entry;
+
+	PostingReaderBegin(&reader, (const uint8 *) VARDATA_ANY(list->data), VARSIZE_ANY_EXHDR(list->data));
+	if (list->stored < 0)
+	{
+		list->stored = reader.header.stored;
+		list->same = reader.header.sessions == list->count &&
+			list->stored >= Min(list->count, POSTING_KEPT);
+	}
+	for (; PostingReaderNext(&reader, &entry) && list->same; list->compared++)
+		list->same = list->compared < Min(list->count, MAX_COMPARED) &&
+			VARSIZE(list->expected[list->compared]) - VARHDRSZ == entry.length &&
+			memcmp(VARDATA(list->expected[list->compared]), entry.data, entry.length) == 0;
+}
+
+/* True if an item's stored list is the beginning of the expected one, and long enough. */
+static bool
+SamePostings(Verification *verification, int64 itemKey, bytea **expected, int64 count)
+{
+	Datum		key = Int64GetDatum(itemKey);
+	ListComparison list = {.expected = expected,.count = count,.stored = -1,.same = true};
+	bool		found = false;
+	TupleTableSlot *slot;
+
+	KeyedSeek(verification->postings, verification->snapshot, 1, &key, BTEqualStrategyNumber);
+	while (list.same && (slot = KeyedNext(verification->postings, BackwardScanDirection)) != NULL)
+	{
+		bool		isNull;
+		StoredRow	row;
+
+		if (!found)
+			verification->itemsMatched++;
+		found = true;
+		StoredRowBegin(&row, STORED_POSTING,
+					   (int64[]) {itemKey, DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull))});
+		list.data = StoredRowBytes(STORED_POSTING, slot, POSTING_DATA);
+		list.same = StoredRowTry(&row, CompareChunk, &list, "it counts as wrong") && list.same;
+		StoredRowEnd(&row);
+	}
+	return list.same && list.compared == list.stored;
+}
+
+/* Compare one item's expected list with the table. */
+static void
+CheckItem(Verification *verification, int64 itemKey, bytea **expected, int64 count)
+{
+	MemoryContext caller = MemoryContextSwitchTo(verification->unitContext);
+
+	verification->itemCount.expected++;
+	if (!SamePostings(verification, itemKey, expected, count))
+		verification->itemCount.wrong++;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(verification->unitContext);
+}
+
+/* Compare the sorted entries, item by item. */
+static void
+CheckItems(Verification *verification)
+{
+	bytea	   *expected[MAX_COMPARED];
+	int64		count = 0;
+	int64		itemKey = 0;
+	const Datum *values;
+
+	while ((values = SortNext(&verification->entries)) != NULL)
+	{
+		if (count > 0 && DatumGetInt64(values[SORTED_ENTRY_ITEM]) != itemKey)
+		{
+			CheckItem(verification, itemKey, expected, count);
+			for (int i = 0; i < Min(count, MAX_COMPARED); i++)
+				pfree(expected[i]);
+			count = 0;
+		}
+		itemKey = DatumGetInt64(values[SORTED_ENTRY_ITEM]);
+		if (count < MAX_COMPARED)
+			expected[count] = DatumGetByteaPCopy(values[SORTED_ENTRY_DATA]);
+		count++;
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (count > 0)
+		CheckItem(verification, itemKey, expected, count);
+}
+
+/* Count runs of rows with the same first key column. */
+static int64
+CountItems(KeyedTable *table, Snapshot snapshot)
+{
+	int64		count = 0;
+	int64		last = 0;
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		bool		isNull;
+		int64		key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
+
+		if (count == 0 || key != last)
+			count++;
+		last = key;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return count;
+}
+
+/* Put one row of the answer. */
+static void
+PutResult(ReturnSetInfo *output, const char *part, const VerifyCount *count)
+{
+	Datum		values[4] = {
+		CStringGetTextDatum(part),
+		Int64GetDatum(count->expected),
+		Int64GetDatum(count->found),
+		Int64GetDatum(count->wrong)
+	};
+	bool		nulls[4] = {false};
+
+	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+}
+
+/* verify_index() */
+Datum
+personalize_verify_index(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	Verification verification = {0};
+	VerifyCount total;
+	TimestampTz newest;
+
+	InitMaterializedSRF(fcinfo, 0);
+	PushActiveSnapshot(GetLatestSnapshot());
+	verification.snapshot = GetActiveSnapshot();
+	verification.unitContext = AllocSetContextCreate(CurrentMemoryContext, "personalize verify",
+													 ALLOCSET_DEFAULT_SIZES);
+	verification.sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
+	verification.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+
+	verification.eventsSince = GoneEventsBefore();
+	if (verification.eventsSince != DT_NOBEGIN)
+		verification.eventsSince += MAX_AHEAD;
+	verification.sessionsSince = GoneSessionsBefore();
+
+	SortEvents(&verification);
+	CheckSessions(&verification);
+	ReadSessions(&verification);
+	CheckItems(&verification);
+	verification.itemCount.found = CountItems(verification.postings, verification.snapshot);
+	verification.itemCount.wrong += verification.itemCount.found - verification.itemsMatched;
+	total.expected = verification.indexed;
+	total.found = SessionIndexTotal(verification.snapshot, &newest);
+	total.wrong = total.expected != total.found;
+
+	PutResult(output, "sessions", &verification.sessionCount);
+	PutResult(output, "items", &verification.itemCount);
+	PutResult(output, "total", &total);
+	tuplesort_end(verification.events.sort);
+	tuplesort_end(verification.entries.sort);
+	KeyedClose(verification.postings);
+	KeyedClose(verification.sessions);
+	PopActiveSnapshot();
+	return (Datum) 0;
+}

@@ -1,0 +1,455 @@
+/*
+ * session_index.c
+ *		Sessions and their postings, changed together.
+ *
+ * Every change is of the same kind: some stored sessions go, one comes in their
+ * place.  It is split into changes to items' lists, of which most cancel out
+ * (an entry changes only if its place or the items around it do); these are
+ * sorted and applied item by item, so that each chunk is written once a batch
+ * and rows are always locked in the same order.
+ *
+ * The counts that the score's idf needs are kept exactly: sessions per item in
+ * the item's newest chunk, all sessions in _session_total.
+ */
+#include "postgres.h"
+
+#include "neighbours/session_index.h"
+
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "base/key_set.h"
+#include "base/lock.h"
+#include "base/relation.h"
+#include "base/spi_util.h"
+#include "miscadmin.h"
+#include "neighbours/posting.h"
+#include "neighbours/posting_gather.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Entries gathered when a list is made anew: what is kept and a surplus. */
+#define REFILL_ENTRIES (POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL - 1)
+
+/* An item whose list is made anew. */
+typedef struct Refill
+{
+	PostingGather list;			/* first: it begins with the hash key */
+	int64		added;			/* sessions that came, less those that went */
+} Refill;
+
+/* Changes to postings that have not been written yet. */
+typedef struct SessionIndexChanges
+{
+	MemoryContext context;		/* of the packed entries */
+	KeyedTable *postings;
+	PostingChange *changes;
+	int			count;
+	int			capacity;
+	int64		sessionsAdded;
+	TimestampTz newest;			/* end of the sessions that came */
+	Refill	   *refills;		/* items whose list must be made anew */
+	int			refillCount;
+	SessionIndexLosses losses;
+} SessionIndexChanges;
+
+/* Open for writing. */
+SessionIndex *
+SessionIndexBegin(void)
+{
+	SessionIndex *index = palloc0(sizeof(SessionIndex));
+	SessionIndexChanges *changes = palloc0(sizeof(SessionIndexChanges));
+
+	SessionIndexLock();
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	index->snapshot = GetActiveSnapshot();
+	index->sessions = KeyedOpen("session", "session_pkey", RowExclusiveLock);
+	index->changes = changes;
+	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
+											 ALLOCSET_DEFAULT_SIZES);
+	changes->postings = KeyedOpen("posting", "posting_pkey", RowExclusiveLock);
+	changes->newest = DT_NOBEGIN;
+	changes->capacity = 1024;
+	changes->changes = palloc_array(PostingChange, changes->capacity);
+	return index;
+}
+
+/* Room for one more change. */
+static PostingChange *
+AddChange(SessionIndexChanges *changes, int64 itemKey)
+{
+	PostingChange *change;
+
+	if (changes->count == changes->capacity)
+	{
+		changes->capacity *= 2;
+		changes->changes = repalloc_huge(changes->changes,
+										 sizeof(PostingChange) * changes->capacity);
+	}
+	change = &changes->changes[changes->count++];
+	memset(change, 0, sizeof(PostingChange));
+	change->itemKey = itemKey;
+	return change;
+}
+
+/* Remember that an entry goes. */
+static void
+RemoveEntry(PostingChange *change, const SessionItem *item, int64 number)
+{
+	change->removes = true;
+	change->oldTs = item->ts;
+	change->oldSession = number;
+}
+
+/* True if two sessions have the same items around a place, and as many. */
+static bool
+SameWindow(const Session *a, const Session *b, int place)
+{
+	for (int i = place - POSTING_WINDOW; i <= place + POSTING_WINDOW; i++)
+	{
+		bool		inA = i >= 0 && i < a->itemCount;
+		bool		inB = i >= 0 && i < b->itemCount;
+
+		if (inA != inB || (inA && a->items[i].itemKey != b->items[i].itemKey))
+			return false;
+	}
+	return true;
+}
+
+/* Place of an item in a session, or -1. */
+static int
+FindItem(const Session *session, int64 itemKey)
+{
+	for (int i = 0; i < session->itemCount; i++)
+		if (session->items[i].itemKey == itemKey)
+			return i;
+	return -1;
+}
+
+/* Remember the entries that come with a session, and those of same they replace. */
+static void
+ComeEntries(SessionIndexChanges *changes, const Session *session, const Session *same)
+{
+	int64		number = SessionNumber(session);
+	int64		items[SESSION_MAX_ITEMS];
+
+	for (int place = 0; place < session->itemCount; place++)
+		items[place] = session->items[place].itemKey;
+	for (int place = 0; place < session->itemCount; place++)
+	{
+		const SessionItem *item = &session->items[place];
+		int			oldPlace = same ? FindItem(same, item->itemKey) : -1;
+		PostingChange *change;
+		uint8		packed[POSTING_ENTRY_MAX];
+		int			length;
+		uint8	   *entry;
+
+		if (oldPlace == place && same->items[place].ts == item->ts &&
+			SameWindow(session, same, place))
+			continue;
+		length = PostingPackEntry(items, session->itemCount, place, item->ts, number, packed);
+		entry = MemoryContextAlloc(changes->context, length);
+		memcpy(entry, packed, length);
+		change = AddChange(changes, item->itemKey);
+		change->entry = entry;
+		if (oldPlace >= 0)
+			RemoveEntry(change, &same->items[oldPlace], number);
+	}
+}
+
+/* Remember the entries that go with a session, but for those that same replaces. */
+static void
+GoEntries(SessionIndexChanges *changes, const Session *session, const Session *same)
+{
+	int64		number = SessionNumber(session);
+
+	for (int place = 0; place < session->itemCount; place++)
+	{
+		const SessionItem *item = &session->items[place];
+
+		if (same == NULL || FindItem(same, item->itemKey) < 0)
+			RemoveEntry(AddChange(changes, item->itemKey), item, number);
+	}
+}
+
+/* Write the rows of sessions: one takes the place of others. */
+static void
+WriteRows(SessionIndex *index, const Session *old, int oldCount, const Session *newSession,
+		  const Session *same)
+{
+	Datum		values[SESSION_COLUMN_COUNT];
+
+	for (int i = 0; i < oldCount; i++)
+	{
+		ItemPointerData tid = old[i].tid;
+
+		if (&old[i] != same)
+			KeyedDelete(index->sessions, &tid);
+	}
+	if (newSession == NULL)
+		return;
+	SessionFormRow(newSession, values);
+	if (same)
+	{
+		ItemPointerData tid = same->tid;
+
+		KeyedUpdate(index->sessions, &tid, values, NULL);
+	}
+	else
+		KeyedInsert(index->sessions, values, NULL);
+	pfree(DatumGetPointer(values[SESSION_ITEMS - 1]));
+}
+
+/* Put a session into the place of stored ones. */
+void
+SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
+					const Session *newSession)
+{
+	SessionIndexChanges *changes = index->changes;
+	const Session *same = NULL; /* the old row with the new one's key */
+
+	for (int i = 0; i < oldCount; i++)
+		if (newSession && old[i].sessionKey == newSession->sessionKey)
+			same = &old[i];
+	WriteRows(index, old, oldCount, newSession, same);
+	if (newSession)
+		changes->newest = Max(changes->newest, newSession->ended);
+
+	if (newSession && SessionIsIndexed(newSession))
+	{
+		ComeEntries(changes, newSession, same && SessionIsIndexed(same) ? same : NULL);
+		changes->sessionsAdded++;
+	}
+	for (int i = 0; i < oldCount; i++)
+	{
+		if (!SessionIsIndexed(&old[i]))
+			continue;
+		GoEntries(changes, &old[i],
+				  &old[i] == same && SessionIsIndexed(newSession) ? newSession : NULL);
+		changes->sessionsAdded--;
+	}
+}
+
+/* qsort comparator: by item. */
+static int
+CompareChanges(const void *a, const void *b)
+{
+	int64		left = ((const PostingChange *) a)->itemKey;
+	int64		right = ((const PostingChange *) b)->itemKey;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Remember that the list of an item must be made anew, with these changes. */
+static void
+AddRefill(SessionIndexChanges *changes, int from, int until)
+{
+	Refill	   *refill = &changes->refills[changes->refillCount++];
+
+	memset(refill, 0, sizeof(Refill));
+	refill->list.itemKey = changes->changes[from].itemKey;
+	for (int i = from; i < until; i++)
+	{
+		const PostingChange *change = &changes->changes[i];
+
+		refill->added += (change->entry != NULL) - (int) change->removes;
+	}
+}
+
+/* Apply the changes item by item; items whose list must be made anew are kept. */
+static void
+ApplyChanges(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+	MemoryContext itemContext = AllocSetContextCreate(CurrentMemoryContext,
+													  "personalize posting list",
+													  ALLOCSET_DEFAULT_SIZES);
+	int			from = 0;
+
+	qsort(changes->changes, changes->count, sizeof(PostingChange), CompareChanges);
+	changes->refills = palloc_array(Refill, Max(changes->count, 1));
+	while (from < changes->count)
+	{
+		int64		itemKey = changes->changes[from].itemKey;
+		MemoryContext caller = MemoryContextSwitchTo(itemContext);
+		int			until = from;
+		bool		exact;
+
+		while (until < changes->count && changes->changes[until].itemKey == itemKey)
+			until++;
+		exact = PostingApply(changes->postings, index->snapshot,
+							 &changes->changes[from], until - from);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(itemContext);
+		if (!exact)
+			AddRefill(changes, from, until);
+		from = until;
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextDelete(itemContext);
+}
+
+/* Write a list anew. */
+static void
+WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
+{
+	PostingGather *list = &refill->list;
+	const uint8 *packed[REFILL_ENTRIES];
+	int64		before;
+
+	PostingGatherFinish(list);
+	for (int i = 0; i < list->count; i++)
+		packed[i] = list->entries[i].data;
+	before = PostingReplace(changes->postings, snapshot, list->itemKey, packed, list->count,
+							list->sessions);
+	changes->losses.refilled++;
+	changes->losses.missing += Max(0, Min(before + refill->added, POSTING_KEPT) - list->count);
+}
+
+/*
+ * Make lists anew whose surplus is used up, or that are damaged, by one pass over
+ * all sessions.  This is rare: it takes the removal of POSTING_SURPLUS sessions of
+ * a popular item more than came.
+ */
+static void
+RefillLists(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(Refill),
+	.hcxt = CurrentMemoryContext};
+	HTAB	   *refills = hash_create("personalize refills", changes->refillCount, &control,
+									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	KeySet		items;
+	Session    *session = palloc(sizeof(Session));
+	Relation	table;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+
+	KeySetInit(&items, changes->refillCount);
+	for (int i = 0; i < changes->refillCount; i++)
+	{
+		int64		itemKey = changes->refills[i].list.itemKey;
+		Refill	   *refill = hash_search(refills, &itemKey, HASH_ENTER, NULL);
+
+		PostingGatherInit(&refill->list, itemKey, REFILL_ENTRIES);
+		refill->added = changes->refills[i].added;
+		KeySetAdd(&items, itemKey);
+	}
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	table = RelationOpenTable("session", AccessShareLock);
+	slot = table_slot_create(table, NULL);
+	scan = table_beginscan(table, GetActiveSnapshot(), 0, NULL);
+	/* the newest are at the end, mostly; then older ones need not be packed */
+	while (table_scan_getnextslot(scan, BackwardScanDirection, slot))
+	{
+		if (SessionRowHasAny(slot, &items))
+		{
+			if (SessionTryReadRow(slot, session, "it is left out of lists that are made anew") &&
+				SessionIsIndexed(session))
+				PostingGatherSession(refills, session);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	/* changes are sorted, and so are the items here: rows are written in key order */
+	for (int i = 0; i < changes->refillCount; i++)
+		WriteRefill(changes, GetActiveSnapshot(),
+					hash_search(refills, &changes->refills[i].list.itemKey, HASH_FIND, NULL));
+	PopActiveSnapshot();
+	hash_destroy(refills);
+}
+
+/* Add to the number of all sessions, and remember the end of the newest. */
+static void
+AddToTotal(Snapshot snapshot, int64 added, TimestampTz newest)
+{
+	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", RowExclusiveLock);
+	TupleTableSlot *slot;
+	Datum		values[3];
+	bool		isNull;
+
+	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(total, ForwardScanDirection);
+	values[0] = BoolGetDatum(true);
+	if (slot)
+	{
+		ItemPointerData tid = slot->tts_tid;
+		TimestampTz before = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
+
+		values[1] = Int64GetDatum(DatumGetInt64(slot_getattr(slot, 2, &isNull)) + added);
+		values[2] = TimestampTzGetDatum(Max(before, newest));
+		if (added != 0 || newest > before)
+			KeyedUpdate(total, &tid, values, NULL);
+	}
+	else
+	{
+		values[1] = Int64GetDatum(added);
+		values[2] = TimestampTzGetDatum(newest);
+		KeyedInsert(total, values, NULL);
+	}
+	KeyedClose(total);
+}
+
+/* Write the postings and close. */
+SessionIndexLosses
+SessionIndexEnd(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+	SessionIndexLosses losses;
+
+	ApplyChanges(index);
+	if (changes->refillCount > 0)
+		RefillLists(index);
+	if (changes->sessionsAdded != 0 || changes->newest != DT_NOBEGIN)
+		AddToTotal(index->snapshot, changes->sessionsAdded, changes->newest);
+	KeyedClose(changes->postings);
+	KeyedClose(index->sessions);
+	losses = changes->losses;
+	MemoryContextDelete(changes->context);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	return losses;
+}
+
+/* Number of sessions that have postings. */
+int64
+SessionIndexTotal(Snapshot snapshot, TimestampTz *newest)
+{
+	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	int64		sessions = 0;
+	bool		isNull;
+
+	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(total, ForwardScanDirection);
+	*newest = DT_NOBEGIN;
+	if (slot)
+	{
+		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
+		*newest = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
+	}
+	KeyedClose(total);
+	return sessions;
+}
+
+/* Throw all sessions and postings away. */
+void
+SessionIndexReset(void)
+{
+	SpiUtilScope scope;
+
+	SessionIndexLock();
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.posting", false, 0);
+	SPI_execute("DELETE FROM personalize.session", false, 0);
+	SPI_execute("DELETE FROM personalize._session_total", false, 0);
+	SpiUtilEnd(&scope);
+}

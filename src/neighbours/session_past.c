@@ -1,0 +1,139 @@
+/*
+ * session_past.c
+ *		Postings as they were at an earlier time.
+ *
+ * The lists of the table hold the newest sessions of now, whole: what an item's
+ * list held earlier, how many sessions there were, and what came after an item
+ * they cannot tell.  The sessions can: cut at that time, each is what a database
+ * would have that was told nothing since, for its items are those first come to
+ * by then.  So all sessions are read once per question, and the lists of the
+ * items asked for are made of them.  What retention has removed, or somebody's
+ * erasure, is missing; what a person allows is as of now.
+ */
+#include "postgres.h"
+
+#include "neighbours/session_past.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "base/bytes.h"
+#include "base/key_set.h"
+#include "base/relation.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "neighbours/posting_gather.h"
+#include "neighbours/session.h"
+
+/* The lists of one question. */
+typedef struct Past
+{
+	TimestampTz asOf;
+	Snapshot	snapshot;
+	HTAB	   *lists;			/* of PostingGather */
+	PostingGather *list;		/* the one that is read, NULL: none */
+	int			next;			/* its next entry */
+} Past;
+
+/* An empty list for each item. */
+static void
+CreateLists(Past *past, const int64 *items, int itemCount)
+{
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(PostingGather),
+	.hcxt = CurrentMemoryContext};
+
+	past->lists = hash_create("personalize past lists", Max(itemCount, 1), &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < itemCount; i++)
+		PostingGatherInit(hash_search(past->lists, &items[i], HASH_ENTER, NULL),
+						  items[i], POSTING_KEPT);
+}
+
+/* Read all sessions; returns how many were indexed then. */
+static int64
+PastPrepare(void *state, const int64 *items, int itemCount)
+{
+	Past	   *past = state;
+	Session    *session = palloc(sizeof(Session));
+	Relation	table = RelationOpenTable("session", AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	TableScanDesc scan = table_beginscan(table, past->snapshot, 0, NULL);
+	int64		sessions = 0;
+	KeySet		wanted;
+
+	CreateLists(past, items, itemCount);
+	KeySetInit(&wanted, itemCount);
+	for (int i = 0; i < itemCount; i++)
+		KeySetAdd(&wanted, items[i]);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!SessionRowWasIndexed(slot, past->asOf))
+			continue;
+		sessions++;
+		if (!SessionRowHasAny(slot, &wanted))
+			continue;
+		SessionReadRow(slot, session);
+		SessionCut(session, past->asOf);
+		PostingGatherSession(past->lists, session);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	return sessions;
+}
+
+/* Go to an item's list. */
+static void
+PastSeek(void *state, int64 itemKey)
+{
+	Past	   *past = state;
+
+	past->list = hash_search(past->lists, &itemKey, HASH_FIND, NULL);
+	past->next = 0;
+	if (past->list != NULL)
+		PostingGatherFinish(past->list);
+}
+
+/* Pack its next entries into a chunk. */
+static bool
+PastNext(void *state, KnnChunk *chunk)
+{
+	Past	   *past = state;
+	int			count = past->list ? Min(past->list->count - past->next, POSTING_CHUNK_LIMIT) : 0;
+	uint8	   *data;
+
+	if (count <= 0)
+		return false;
+	data = palloc0(POSTING_CHUNK_HEADER + count * POSTING_ENTRY_MAX);
+	data[0] = POSTING_VERSION;
+	data[1] = count;
+	BytesPut(data + 2, (uint64) past->list->count, 2);
+	BytesPut(data + 4, (uint64) past->list->sessions, 8);
+	chunk->number = 0;
+	chunk->data = data;
+	chunk->length = POSTING_CHUNK_HEADER;
+	for (int i = 0; i < count; i++)
+	{
+		const PostingEntry *entry = &past->list->entries[past->next++];
+
+		memcpy(data + chunk->length, entry->data, entry->length);
+		chunk->length += entry->length;
+	}
+	return true;
+}
+
+/* A source of postings as if nothing had happened after asOf. */
+KnnSource *
+SessionPastSource(TimestampTz asOf, Snapshot snapshot)
+{
+	KnnSource  *source = palloc0(sizeof(KnnSource));
+	Past	   *past = palloc0(sizeof(Past));
+
+	past->asOf = asOf;
+	past->snapshot = snapshot;
+	source->state = past;
+	source->prepare = PastPrepare;
+	source->seek = PastSeek;
+	source->next = PastNext;
+	return source;
+}

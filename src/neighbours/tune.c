@@ -1,0 +1,254 @@
+/*
+ * tune.c
+ *		tune_neighbours(): parameters of the neighbour score that suit this shop.
+ *
+ * The search is a coordinate-wise climb over a fixed ladder of values per
+ * parameter, starting at the parameters in use.  It sees every other held-out
+ * session only; the rest decide whether what was found is really better.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "base/spi_util.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "neighbours/knn.h"
+#include "neighbours/tune_trial.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_tune_neighbours);
+
+/* Below this nothing can be said. */
+#define MIN_PREDICTIONS 100
+
+/* A step must gain this much, or it follows noise. */
+#define LEAST_GAIN 0.001
+
+/* Parameters are exchanged for this much on the half that the search has not seen. */
+#define WORTH_A_CHANGE 0.02
+
+/* The most rounds over all parameters. */
+#define MAX_ROUNDS 4
+
+/* A parameter and the values it may take; the nearest is where the search starts. */
+typedef struct TuneLadder
+{
+	const char *name;			/* column of neighbour_parameter */
+	size_t		offset;			/* in KnnParams */
+	bool		integer;
+	int			steps;
+	double		values[9];
+} TuneLadder;
+
+static const TuneLadder ladders[] = {
+	{"item_decay", offsetof(KnnParams, itemDecay), false, 8, {0.7, 1, 1.4, 2, 2.8, 4, 6, 10}},
+	{"recent_decay", offsetof(KnnParams, recentDecay), false, 8, {0.7, 1, 1.4, 2, 2.8, 4, 6, 10}},
+	{"forward_decay", offsetof(KnnParams, forwardDecay), false, 6, {0.7, 1, 1.4, 2, 2.8, 4}},
+	{"overlap_power", offsetof(KnnParams, overlapPower), false, 6, {1, 1.5, 2, 2.5, 3, 4}},
+	{"idf_power", offsetof(KnnParams, idfPower), false, 6, {0, 0.5, 1, 1.5, 2, 3}},
+	{"age_decay", offsetof(KnnParams, ageDecay), false, 8, {3, 7, 15, 30, 60, 90, 180, 365}},
+	{"neighbours", offsetof(KnnParams, neighbours), true, 6, {32, 64, 128, 200, 300, 500}},
+	{"postings", offsetof(KnnParams, postings), true, 4, {64, 128, 192, 256}},
+	{"backward_weight", offsetof(KnnParams, backwardWeight), false, 5, {0.2, 0.4, 0.6, 0.8, 1}},
+	{"backward_decay", offsetof(KnnParams, backwardDecay), false, 6, {0.7, 1, 1.4, 2, 2.8, 4}},
+	{"session_items", offsetof(KnnParams, sessionItems), true, 4, {4, 6, 8, 12}}
+};
+
+/* What is gained from one quality to another: in rank and in hits, both relative. */
+static double
+Gain(TuneQuality from, TuneQuality to)
+{
+	double		mrr = from.mrr > 0 ? to.mrr / from.mrr - 1 : to.mrr;
+	double		hr = from.hr > 0 ? to.hr / from.hr - 1 : to.hr;
+
+	return mrr + hr;
+}
+
+/* Set a parameter to a step of its ladder. */
+static void
+SetStep(KnnParams *params, const TuneLadder *ladder, int step)
+{
+	if (ladder->integer)
+		*(int *) ((char *) params + ladder->offset) = (int) ladder->values[step];
+	else
+		*(double *) ((char *) params + ladder->offset) = ladder->values[step];
+}
+
+/* The value of a parameter. */
+static double
+GetValue(const KnnParams *params, const TuneLadder *ladder)
+{
+	if (ladder->integer)
+		return *(const int *) ((const char *) params + ladder->offset);
+	return *(const double *) ((const char *) params + ladder->offset);
+}
+
+/* The step of the ladder nearest to a parameter's value. */
+static int
+NearestStep(const KnnParams *params, const TuneLadder *ladder)
+{
+	double		value = GetValue(params, ladder);
+	int			nearest = 0;
+
+	for (int i = 1; i < ladder->steps; i++)
+		if (fabs(ladder->values[i] - value) < fabs(ladder->values[nearest] - value))
+			nearest = i;
+	return nearest;
+}
+
+/* Climb one ladder in both directions; true if something was gained. */
+static bool
+ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
+			TuneQuality start, KnnParams *best, TuneQuality *bestQuality)
+{
+	int			from = NearestStep(best, ladder);
+	bool		gained = false;
+
+	for (int direction = -1; direction <= 1 && !gained; direction += 2)
+	{
+		for (int step = from + direction; step >= 0 && step < ladder->steps; step += direction)
+		{
+			KnnParams	tried = *best;
+			TuneQuality quality;
+
+			SetStep(&tried, ladder, step);
+			quality = TuneTrialEvaluate(trial, &tried, 0, maxPredictions);
+			if (Gain(start, quality) < Gain(start, *bestQuality) + LEAST_GAIN)
+				break;
+			*best = tried;
+			*bestQuality = quality;
+			gained = true;
+		}
+	}
+	return gained;
+}
+
+/* Look for better parameters than these. */
+static void
+Search(TuneTrial *trial, int maxPredictions, KnnParams *params)
+{
+	TuneQuality start = TuneTrialEvaluate(trial, params, 0, maxPredictions);
+	TuneQuality best = start;
+
+	for (int round = 0; round < MAX_ROUNDS; round++)
+	{
+		bool		gained = false;
+
+		for (int i = 0; i < lengthof(ladders); i++)
+			gained |= ClimbLadder(trial, &ladders[i], maxPredictions, start, params, &best);
+		if (!gained)
+			break;
+	}
+}
+
+/* The tuned parameters as a JSON object. */
+static char *
+FormatParams(const KnnParams *params)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < lengthof(ladders); i++)
+		appendStringInfo(&text, "%c\"%s\": %g", i == 0 ? '{' : ',', ladders[i].name,
+						 GetValue(params, &ladders[i]));
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+/* Store the parameters. */
+static void
+StoreParams(const KnnParams *params)
+{
+	StringInfoData columns;
+	StringInfoData values;
+	StringInfoData sets;
+	SpiUtilScope scope;
+
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	initStringInfo(&sets);
+	for (int i = 0; i < lengthof(ladders); i++)
+	{
+		const char *comma = i == 0 ? "" : ", ";
+
+		appendStringInfo(&columns, "%s%s", comma, ladders[i].name);
+		appendStringInfo(&values, "%s%g", comma, GetValue(params, &ladders[i]));
+		appendStringInfo(&sets, "%s%s = excluded.%s", comma, ladders[i].name, ladders[i].name);
+	}
+	SpiUtilBegin(&scope);
+	SPI_execute(psprintf("INSERT INTO personalize.neighbour_parameter (%s) VALUES (%s)"
+						 " ON CONFLICT (singleton) DO UPDATE SET %s",
+						 columns.data, values.data, sets.data), false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* Put one row of the report. */
+static void
+PutRow(ReturnSetInfo *output, const char *setting, TuneQuality quality, bool inUse,
+	   const KnnParams *params)
+{
+	Datum		values[6] = {
+		CStringGetTextDatum(setting),
+		Int64GetDatum(quality.predictions),
+		Float8GetDatum(quality.mrr),
+		Float8GetDatum(quality.hr),
+		BoolGetDatum(inUse),
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(FormatParams(params)))
+	};
+	bool		nulls[6] = {false};
+
+	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+}
+
+/* Take the arguments, or complain. */
+static int
+CheckPredictions(FunctionCallInfo fcinfo)
+{
+	int			maxPredictions = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+
+	if (maxPredictions < MIN_PREDICTIONS || maxPredictions > 1000000)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"max_predictions\" must be between %d and 1000000", MIN_PREDICTIONS)));
+	return maxPredictions;
+}
+
+/* tune_neighbours(apply, max_predictions) */
+Datum
+personalize_tune_neighbours(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		apply = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
+	int			maxPredictions = CheckPredictions(fcinfo);
+	TuneTrial  *trial;
+	KnnParams	current;
+	KnnParams	best;
+	TuneQuality currentQuality;
+	TuneQuality bestQuality;
+	bool		better;
+
+	InitMaterializedSRF(fcinfo, 0);
+	KnnParamsCurrent(&current, GetActiveSnapshot());
+	trial = TuneTrialLoad(GetActiveSnapshot(), maxPredictions);
+	currentQuality = TuneTrialEvaluate(trial, &current, 1, maxPredictions);
+	if (currentQuality.predictions < MIN_PREDICTIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there are too few sessions to tune with"),
+				 errdetail("The newest fifth of the sessions allows " INT64_FORMAT
+						   " predictions to judge by, at least %d are needed.",
+						   currentQuality.predictions, MIN_PREDICTIONS)));
+	best = current;
+	Search(trial, maxPredictions, &best);
+	bestQuality = TuneTrialEvaluate(trial, &best, 1, maxPredictions);
+	better = Gain(currentQuality, bestQuality) >= WORTH_A_CHANGE;
+	if (apply && better)
+		StoreParams(&best);
+	PutRow(output, "current", currentQuality, !(apply && better), &current);
+	PutRow(output, "best", bestQuality, apply && better, &best);
+	return (Datum) 0;
+}

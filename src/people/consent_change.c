@@ -1,0 +1,456 @@
+/*
+ * consent_change.c
+ *		Granting and withdrawing consent.
+ */
+#include "postgres.h"
+
+#include "people/consent_change.h"
+
+#include "access/xact.h"
+#include "base/clock.h"
+#include "base/event_time.h"
+#include "base/key.h"
+#include "base/lock.h"
+#include "base/purge_lock.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "people/consent_cache.h"
+#include "people/refused_id.h"
+#include "people/tombstone.h"
+#include "port/pg_bitutils.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(personalize_grant_consent);
+PG_FUNCTION_INFO_V1(personalize_withdraw_consent);
+PG_FUNCTION_INFO_V1(personalize_record_choice);
+
+/* The most parts that can register a purge. */
+#define MAX_PURGES 8
+
+/* What the parts have registered. */
+typedef struct PurgeList
+{
+	int			count;
+	ConsentPurge purges[MAX_PURGES];
+} PurgeList;
+
+static PurgeList purges;
+static PurgeList uncounts;
+static PurgeList recounts;
+
+/* What the parts do that is about a time. */
+static int	purgeUntilCount;
+static ConsentPurgeUntil purgesUntil[MAX_PURGES];
+
+/* Append to a list of purges. */
+static void
+AddPurge(PurgeList *list, ConsentPurge purge)
+{
+	if (list->count == MAX_PURGES)
+		elog(ERROR, "too many purge callbacks");
+	list->purges[list->count++] = purge;
+}
+
+/* Remember what a part does on withdrawal. */
+void
+ConsentRegisterPurge(ConsentPurge purge)
+{
+	AddPurge(&purges, purge);
+}
+
+/* Remember what a part does on withdrawal, before the raw events lose the bits. */
+void
+ConsentRegisterUncount(ConsentPurge uncount)
+{
+	AddPurge(&uncounts, uncount);
+}
+
+/* Remember how a part counts again what is left. */
+void
+ConsentRegisterRecount(ConsentPurge recount)
+{
+	AddPurge(&recounts, recount);
+}
+
+/* Remember what a part does on withdrawal to what is older than some time. */
+void
+ConsentRegisterPurgeUntil(ConsentPurgeUntil purge)
+{
+	if (purgeUntilCount == MAX_PURGES)
+		elog(ERROR, "too many purge callbacks");
+	purgesUntil[purgeUntilCount++] = purge;
+}
+
+/* Let the parts remove what they derived from a person, or derive it anew. */
+static void
+RunPurges(const PurgeList *list, int64 userKey, int32 bits)
+{
+	if (bits == 0)
+		return;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < list->count; i++)
+		list->purges[i] (userKey, bits);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/*
+ * Take purposes out of the person's raw and rejected events of the time before
+ * until.  What a processor has set aside tells the time of its event; what was
+ * never taken in is not worth guessing.
+ */
+static void
+ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
+{
+	static SPIPlanPtr eventPlan;
+	static SPIPlanPtr rejectedPlan;
+	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int64GetDatum(userKey),
+		Int32GetDatum(purposes),
+		TimestampTzGetDatum(until)
+	};
+
+	SpiUtilRun(&eventPlan,
+			   "UPDATE personalize.event SET consent = consent & ~$2"
+			   " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilRun(&rejectedPlan,
+			   "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
+			   " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
+			   " WHERE user_key = $1 AND consent & $2 <> 0"
+			   " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
+			   "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
+			   lengthof(types), types, values, NULL, false);
+}
+
+/*
+ * Whether a grant brings a person back who was forgotten.  One that took effect
+ * before is late news of the former life; it is not taken.
+ */
+typedef enum Comeback
+{
+	COMEBACK_NONE,				/* the person was not forgotten, or is back */
+	COMEBACK_NOW,
+	COMEBACK_REFUSED
+} Comeback;
+
+static Comeback
+JudgeComeback(const ConsentDecision *decision)
+{
+	Tombstone	tombstone;
+
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return COMEBACK_NONE;
+	if (decision->hasEffectiveAt && decision->effectiveAt <= tombstone.forgottenAt)
+	{
+		ereport(WARNING,
+				(errmsg("nothing is granted: user \"%s\" was erased after that", text_to_cstring(decision->userId)),
+				 errdetail("The grant took effect on %s, the erasure on %s.",
+						   EventTimeFormat(decision->effectiveAt),
+						   EventTimeFormat(tombstone.forgottenAt)),
+				 errhint("Only a grant of a later time brings the person back.")));
+		return COMEBACK_REFUSED;
+	}
+	return COMEBACK_NOW;
+}
+
+/*
+ * Begin a new life of a person who was forgotten: what is older is not hers.  The
+ * person's row is locked; who comes second to it finds the person back.
+ */
+static void
+ComeBack(const ConsentDecision *decision)
+{
+	static SPIPlanPtr plan;
+	const Oid	types[] = {INT8OID, TIMESTAMPTZOID};
+	TimestampTz since = decision->hasEffectiveAt ? decision->effectiveAt : ClockNow();
+	Datum		values[] = {Int64GetDatum(decision->userKey), TimestampTzGetDatum(since)};
+	Tombstone	tombstone;
+	SpiUtilScope scope;
+
+	if (!TombstoneStandsNow(decision->userKey, &tombstone))
+		return;
+	SpiUtilBegin(&scope);
+	TombstoneLift(decision->userKey, since);
+	SpiUtilRun(&plan, "UPDATE personalize.subject SET since = $2 WHERE user_key = $1",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Clear the events of a person, and what else has a time of its own. */
+static void
+ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
+{
+	SpiUtilScope scope;
+
+	while (bits != 0)
+	{
+		TimestampTz until = outcome->since[pg_rightmost_one_pos32(bits)];
+		int32		together = 0;
+
+		for (int bit = 0; bit < PURPOSE_MAX; bit++)
+			if ((bits & (1 << bit)) && outcome->since[bit] == until)
+				together |= 1 << bit;
+		bits &= ~together;
+		SpiUtilBegin(&scope);
+		ClearEvents(userKey, together, until);
+		SpiUtilEnd(&scope);
+		for (int i = 0; i < purgeUntilCount; i++)
+			purgesUntil[i] (userKey, together, until);
+	}
+}
+
+/* The arguments that the calls have in common. */
+static void
+GetDecision(FunctionCallInfo fcinfo, const char *function, ConsentDecision *decision)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
+	decision->userKey = KeyFromText(decision->userId);
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null")));
+	decision->source = PG_GETARG_TEXT_PP(2);
+	decision->noticeVersion = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
+	decision->evidence = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);
+}
+
+/* When the person decided, if it is given; raises for what is not in the past. */
+static void
+GetEffectiveAt(FunctionCallInfo fcinfo, int argument, ConsentDecision *decision)
+{
+	decision->hasEffectiveAt = !PG_ARGISNULL(argument);
+	if (!decision->hasEffectiveAt)
+		return;
+	decision->effectiveAt = PG_GETARG_TIMESTAMPTZ(argument);
+	if (TIMESTAMP_NOT_FINITE(decision->effectiveAt) ||
+		decision->effectiveAt > ClockNow())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("effective_at \"%s\" is not in the past",
+						EventTimeFormat(decision->effectiveAt))));
+}
+
+/* What the person allows after a decision, as an array of names. */
+static Datum
+AllowedNow(const ConsentOutcome *outcome, const PurposeCatalogue *purposes)
+{
+	ConsentState state = {
+		.granted = outcome->granted & ~outcome->restricted,
+		.decided = outcome->decided | outcome->restricted
+	};
+
+	return PurposeMaskToArray(ConsentAllowed(&state, purposes), purposes);
+}
+
+/* Raise for purposes that are not given. */
+static void
+CheckPurposesGiven(FunctionCallInfo fcinfo, const char *name, const PurposeCatalogue *purposes)
+{
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name),
+				 errhint("Purposes are: %s.", PurposeFormatMask(purposes->all, purposes))));
+}
+
+/* Grant, with the person's stripe locked; the purposes allowed then. */
+static Datum
+Grant(const ConsentDecision *decision, const PurposeCatalogue *purposes)
+{
+	Comeback	comeback = JudgeComeback(decision);
+	ConsentOutcome outcome;
+
+	if (comeback == COMEBACK_REFUSED)
+		return PurposeMaskToArray(0, purposes);
+	ConsentCacheNoteChange(decision->userKey);
+	ConsentRecord(decision, &outcome);
+	if (comeback == COMEBACK_NOW)
+		ComeBack(decision);
+	return AllowedNow(&outcome, purposes);
+}
+
+/* grant_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
+Datum
+personalize_grant_consent(PG_FUNCTION_ARGS)
+{
+	ConsentDecision decision = {.granted = true};
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+
+	GetDecision(fcinfo, "grant_consent()", &decision);
+	RefusedIdCheckPerson(decision.userId);
+	CheckPurposesGiven(fcinfo, "purposes", purposes);
+	decision.purposes = PurposeGetMask(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	GetEffectiveAt(fcinfo, 5, &decision);
+	StripeLock(ShardOfKey(decision.userKey), false);
+	return Grant(&decision, purposes);
+}
+
+/* Wait until nothing of the person is in flight, and keep it so. */
+static void
+LockForWithdrawal(int64 userKey, const char *function)
+{
+	bool		stripes[SHARD_COUNT] = {false};
+
+	PurgeCheckReadCommitted(function);
+	stripes[ShardOfKey(userKey)] = true;
+	PurgeLockStripes(stripes, "consent is not withdrawn");
+}
+
+/*
+ * Withdraw.  What is to go is what the person did before the purpose was last
+ * granted: everything, unless the withdrawal comes late and a grant is known that
+ * took effect after it.  Then what was derived is taken away all the same, and
+ * derived anew from the events since that grant.
+ */
+Datum
+ConsentWithdraw(const ConsentDecision *decision, const PurposeCatalogue *purposes,
+				const char *function)
+{
+	Tombstone	tombstone;
+	ConsentOutcome outcome;
+	int32		cleared = 0;
+	int32		kept = 0;
+
+	LockForWithdrawal(decision->userKey, function);
+	/* of who was forgotten nothing is stored, and nothing is left to take away */
+	if (TombstoneStandsNow(decision->userKey, &tombstone))
+		return PurposeMaskToArray(0, purposes);
+	ConsentCacheNoteChange(decision->userKey);
+	ConsentRecord(decision, &outcome);
+	for (int bit = 0; bit < PURPOSE_MAX; bit++)
+	{
+		int32		mask = 1 << bit;
+
+		if ((decision->purposes & mask) == 0)
+			continue;
+		if (outcome.since[bit] == DT_NOEND)
+			cleared |= mask;
+		else if (outcome.since[bit] != outcome.sinceBefore[bit])
+			kept |= mask;
+	}
+	cleared |= kept;
+	RunPurges(&uncounts, decision->userKey, cleared);
+	ClearUntil(decision->userKey, cleared, &outcome);
+	RunPurges(&purges, decision->userKey, cleared);
+	RunPurges(&recounts, decision->userKey, kept);
+	return AllowedNow(&outcome, purposes);
+}
+
+/* Take purposes away from what was stored while the default allowed them. */
+void
+ConsentTakeAway(int64 userKey, int32 bits)
+{
+	ConsentOutcome never;
+
+	memset(&never, 0, sizeof(never));
+	for (int bit = 0; bit < PURPOSE_MAX; bit++)
+		never.since[bit] = DT_NOEND;
+	RunPurges(&uncounts, userKey, bits);
+	ClearUntil(userKey, bits, &never);
+	RunPurges(&purges, userKey, bits);
+}
+
+/* withdraw_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
+Datum
+personalize_withdraw_consent(PG_FUNCTION_ARGS)
+{
+	ConsentDecision decision = {.granted = false};
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+
+	GetDecision(fcinfo, "withdraw_consent()", &decision);
+	decision.purposes = PG_ARGISNULL(1) ? purposes->all :
+		PurposeGetMask(PG_GETARG_ARRAYTYPE_P(1), purposes);
+	GetEffectiveAt(fcinfo, 5, &decision);
+	return ConsentWithdraw(&decision, purposes, "withdraw_consent()");
+}
+
+/*
+ * record_choice(user_id, accepted, source, notice_version, evidence, effective_at) →
+ * purposes allowed.  A choice is about all purposes: what is not accepted is
+ * declined, which is a withdrawal of what was granted before.
+ */
+Datum
+personalize_record_choice(PG_FUNCTION_ARGS)
+{
+	ConsentDecision accepted = {.granted = true};
+	ConsentDecision declined;
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	ArrayType  *names;
+	Datum		allowed = (Datum) 0;
+
+	GetDecision(fcinfo, "record_choice()", &accepted);
+	RefusedIdCheckPerson(accepted.userId);
+	CheckPurposesGiven(fcinfo, "accepted", purposes);
+	names = PG_GETARG_ARRAYTYPE_P(1);
+	if (ArrayGetNItems(ARR_NDIM(names), ARR_DIMS(names)) > 0)
+		accepted.purposes = PurposeGetMask(names, purposes);
+	GetEffectiveAt(fcinfo, 5, &accepted);
+	declined = accepted;
+	declined.granted = false;
+	declined.basis = cstring_to_text("choice");
+	declined.purposes = purposes->all & ~accepted.purposes;
+
+	if (declined.purposes != 0)
+		LockForWithdrawal(declined.userKey, "record_choice()");
+	else
+		StripeLock(ShardOfKey(accepted.userKey), false);
+	if (accepted.purposes != 0)
+		allowed = Grant(&accepted, purposes);
+	if (declined.purposes != 0)
+		allowed = ConsentWithdraw(&declined, purposes, "record_choice()");
+	return allowed;
+}
+
+/*
+ * Fold the users of _dictionary_log whose shard is set into subject.  Two ids
+ * with one key are one person to everything here; health() tells.
+ */
+void
+ConsentFoldSubjects(const bool *shards)
+{
+	static SPIPlanPtr plan;
+	Oid			types[] = {INT2ARRAYOID};
+	Datum		chosen[SHARD_COUNT];
+	Datum		values[1];
+	int			count = 0;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		if (shards[shard])
+			chosen[count++] = Int16GetDatum(shard);
+	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH folded AS ("
+			   "  DELETE FROM personalize._dictionary_log"
+			   "  WHERE kind = 'u' AND shard = ANY ($1) RETURNING key, id),"
+			   " seen AS (SELECT DISTINCT ON (key) key, id FROM folded ORDER BY key, id),"
+			   " colliding AS (SELECT DISTINCT f.key, f.id, COALESCE(s.user_id, n.id) AS other"
+			   "  FROM folded f JOIN seen n ON n.key = f.key"
+			   "  LEFT JOIN personalize.subject s ON s.user_key = f.key"
+			   "  WHERE NOT personalize._same_id(f.id, COALESCE(s.user_id, n.id))),"
+			   " noted AS (INSERT INTO personalize.rejected_event (txid, source, reason, user_key)"
+			   "  SELECT 0, 'dictionary', pg_catalog.format('user \"%s\" has the same key as user \"%s\"',"
+			   "   c.id, c.other), c.key FROM colliding c)"
+			   " INSERT INTO personalize.subject AS s"
+			   " SELECT n.key, n.id, m.granted, m.decided"
+			   " FROM seen n, LATERAL personalize._ledger_mask(n.key) m ORDER BY n.key"
+			   " ON CONFLICT (user_key) DO UPDATE SET"
+			   "  granted = s.granted | (EXCLUDED.granted & ~s.decided),"
+			   "  decided = s.decided | EXCLUDED.decided"
+			   " WHERE EXCLUDED.decided & ~s.decided <> 0",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}

@@ -1,0 +1,672 @@
+/*
+ * profile_write.c
+ *		The profile processor: events become profile rows.
+ *
+ * A batch is collected per user in memory and written once per user, in the
+ * order of user_key, straight through the table AM.  Who holds a user's shard
+ * is the only one to write the row; a withdrawal holds the stripe exclusively.
+ *
+ * While rows are written, the scan of the index lives in the batch's context
+ * and only the row at hand in one that is reset: a scan keeps pointers into the
+ * context it was advanced in.
+ */
+#include "postgres.h"
+
+#include "profiles/profile_delta.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "base/keyed.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "base/stored_row.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "people/consent.h"
+#include "profiles/profile.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "workers/processor.h"
+#include "workers/processor_verify.h"
+
+/* What is collected is written when it takes this much memory. */
+#define FLUSH_BYTES (96 * 1024 * 1024)
+#define CHECK_MEMORY_EVENTS 4096
+
+/* A batch of the processor. */
+typedef struct ProfileBatch
+{
+	MemoryContext context;		/* lives until finish */
+	MemoryContext deltas;		/* emptied by each flush */
+	MemoryContext row;			/* emptied after each row */
+	HTAB	   *users;			/* of ProfileDelta */
+	int64		added;
+	ProfileCollector collector;
+} ProfileBatch;
+
+/* A stored row. */
+typedef struct StoredProfile
+{
+	Datum		values[PROFILE_COLUMN_COUNT + 1];	/* by ProfileColumn */
+	bool		nulls[PROFILE_COLUMN_COUNT + 1];
+} StoredProfile;
+
+/* Start collecting anew. */
+static void
+ResetUsers(ProfileBatch *batch)
+{
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(ProfileDelta)};
+
+	MemoryContextReset(batch->deltas);
+	control.hcxt = batch->deltas;
+	batch->users = hash_create("personalize profiles", 1024, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Begin a batch. */
+static void *
+BeginBatch(void)
+{
+	ProfileBatch *batch = palloc0(sizeof(ProfileBatch));
+
+	batch->context = CurrentMemoryContext;
+	batch->deltas = AllocSetContextCreate(batch->context, "personalize profile deltas",
+										  ALLOCSET_DEFAULT_SIZES);
+	batch->row = AllocSetContextCreate(batch->context, "personalize profile row",
+									   ALLOCSET_DEFAULT_SIZES);
+	batch->collector.context = batch->deltas;
+	batch->collector.signals = SignalSetGetLocked();
+	batch->collector.items = ItemReaderBegin(GetActiveSnapshot());
+	batch->collector.values = FeatureValueBatchBegin();
+	ResetUsers(batch);
+	return batch;
+}
+
+/* Order users by key. */
+static int
+CompareDeltas(const void *left, const void *right)
+{
+	int64		leftKey = (*(ProfileDelta *const *) left)->userKey;
+	int64		rightKey = (*(ProfileDelta *const *) right)->userKey;
+
+	return leftKey < rightKey ? -1 : leftKey > rightKey;
+}
+
+/* The users of the batch, in the order of their keys. */
+static ProfileDelta **
+SortUsers(ProfileBatch *batch, int *count)
+{
+	ProfileDelta **deltas;
+	ProfileDelta *delta;
+	HASH_SEQ_STATUS status;
+
+	deltas = MemoryContextAllocHuge(batch->deltas,
+									sizeof(ProfileDelta *) * (hash_get_num_entries(batch->users) + 1));
+	*count = 0;
+	hash_seq_init(&status, batch->users);
+	while ((delta = hash_seq_search(&status)) != NULL)
+	{
+		if (delta->mask != 0)
+			deltas[(*count)++] = delta;
+	}
+	qsort(deltas, *count, sizeof(ProfileDelta *), CompareDeltas);
+	return deltas;
+}
+
+/* The columns of a row that was read. */
+static void
+TakeSlot(TupleTableSlot *slot, StoredProfile *stored)
+{
+	slot_getallattrs(slot);
+	for (int column = 1; column <= PROFILE_COLUMN_COUNT; column++)
+	{
+		stored->values[column] = slot->tts_values[column - 1];
+		stored->nulls[column] = slot->tts_isnull[column - 1];
+	}
+}
+
+/* Find a user's row; false if there is none. */
+static bool
+ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored,
+		ItemPointer tid)
+{
+	Datum		key = Int64GetDatum(userKey);
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot == NULL)
+		return false;
+	TakeSlot(slot, stored);
+	for (int column = PROFILE_RECENT; column <= PROFILE_FEATURES; column++)
+		if (!stored->nulls[column])
+			stored->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(stored->values[column]));
+	*tid = slot->tts_tid;
+	return true;
+}
+
+/* Make the row of a user nobody knows yet. */
+static void
+InitRow(StoredProfile *stored, int64 userKey)
+{
+	memset(stored, 0, sizeof(StoredProfile));
+	stored->values[PROFILE_USER_KEY] = Int64GetDatum(userKey);
+	stored->nulls[PROFILE_FIRST_SEEN] = true;
+	stored->nulls[PROFILE_LAST_SEEN] = true;
+	stored->nulls[PROFILE_FEATURES] = true;
+	stored->nulls[PROFILE_RECENT] = true;
+}
+
+/* The row's features, detoasted; NULL if there are none. */
+static FeatureState *
+RowFeatures(const StoredProfile *stored)
+{
+	if (stored->nulls[PROFILE_FEATURES])
+		return NULL;
+	return DatumGetFeatureStateP(stored->values[PROFILE_FEATURES]);
+}
+
+/* Put features into the row. */
+static void
+SetFeatures(StoredProfile *stored, const FeatureState *features)
+{
+	stored->nulls[PROFILE_FEATURES] = features == NULL;
+	stored->values[PROFILE_FEATURES] = PointerGetDatum(features);
+}
+
+/* The row's recent items. */
+static void
+RowRecent(const StoredProfile *stored, ProfileRecent *recent)
+{
+	recent->count = 0;
+	if (!stored->nulls[PROFILE_RECENT])
+		ProfileRecentUnpack(DatumGetByteaPP(stored->values[PROFILE_RECENT]), recent);
+}
+
+/* Put recent items into the row. */
+static void
+SetRecent(StoredProfile *stored, const ProfileRecent *recent)
+{
+	stored->nulls[PROFILE_RECENT] = recent->count == 0;
+	if (recent->count > 0)
+		stored->values[PROFILE_RECENT] = PointerGetDatum(ProfileRecentPack(recent));
+}
+
+/* A row, and what comes to it. */
+typedef struct ProfileChange
+{
+	StoredProfile *stored;
+	ProfileDelta *delta;
+	const SignalSet *signals;
+} ProfileChange;
+
+/* Add a user's events to the row. */
+static void
+ApplyDelta(void *arg)
+{
+	ProfileChange *change = arg;
+	StoredProfile *stored = change->stored;
+	ProfileDelta *delta = change->delta;
+	ProfileRecent recent;
+
+	stored->values[PROFILE_EVENTS] =
+		Int64GetDatum(DatumGetInt64(stored->values[PROFILE_EVENTS]) + delta->events);
+	stored->values[PROFILE_MASK] =
+		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) | delta->mask);
+	if (delta->events > 0)
+	{
+		if (stored->nulls[PROFILE_FIRST_SEEN] ||
+			DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) > delta->firstSeen)
+			stored->values[PROFILE_FIRST_SEEN] = TimestampTzGetDatum(delta->firstSeen);
+		if (stored->nulls[PROFILE_LAST_SEEN] ||
+			DatumGetTimestampTz(stored->values[PROFILE_LAST_SEEN]) < delta->lastSeen)
+			stored->values[PROFILE_LAST_SEEN] = TimestampTzGetDatum(delta->lastSeen);
+		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = false;
+	}
+	SetFeatures(stored, ProfileDeltaApply(delta, RowFeatures(stored), change->signals));
+	if (delta->recentCount > 0)
+	{
+		RowRecent(stored, &recent);
+		ProfileRecentAdd(&recent, delta->recent, delta->recentCount);
+		SetRecent(stored, &recent);
+	}
+}
+
+/* An event of a person whose profile is made anew. */
+typedef struct Recount
+{
+	ProfileBatch *batch;
+	ProfileDelta *delta;
+	TimestampTz oldest;			/* of the person's events */
+} Recount;
+
+/* Add an event; what could not be counted the first time is left out again. */
+static void
+RecountEvent(void *state, const EventRow *row)
+{
+	Recount    *recount = state;
+
+	recount->oldest = Min(recount->oldest, row->ts);
+	(void) ProfileDeltaAdd(&recount->batch->collector, recount->delta, row);
+}
+
+/*
+ * Add a user's events to the row; to one made anew from the raw events if it is
+ * damaged, so that nobody else has to wait until it is repaired.
+ */
+static void
+ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
+{
+	ProfileChange change = {stored, delta, batch->collector.signals};
+	Recount		recount = {batch, delta, DT_NOEND};
+	StoredRow	row;
+
+	StoredRowBegin(&row, STORED_PROFILE, &delta->userKey);
+	if (!StoredRowTry(&row, ApplyDelta, &change, "it is made anew from the raw events that exist"))
+	{
+		InitRow(stored, delta->userKey);
+		ProcessorVisitPassed(PROCESSOR_PROFILE, delta->userKey, RecountEvent, &recount);
+		change.signals = batch->collector.signals;
+		ApplyDelta(&change);
+	}
+	StoredRowEnd(&row);
+}
+
+/* Write what was collected and start anew. */
+static void
+Flush(ProfileBatch *batch)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(batch->context);
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	int			count;
+	ProfileDelta **deltas = SortUsers(batch, &count);
+	Snapshot	snapshot;
+
+	/* see what an earlier flush of this transaction wrote */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < count; i++)
+	{
+		StoredProfile stored;
+		ItemPointerData tid;
+		bool		exists;
+
+		MemoryContextSwitchTo(batch->row);
+		exists = ReadRow(table, snapshot, deltas[i]->userKey, &stored, &tid);
+		if (!exists)
+			InitRow(&stored, deltas[i]->userKey);
+		ApplyOrRepair(batch, &stored, deltas[i]);
+		if (exists)
+			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+		else
+			KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
+		MemoryContextSwitchTo(batch->context);
+		MemoryContextReset(batch->row);
+		if (i % 256 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	UnregisterSnapshot(snapshot);
+	KeyedClose(table);
+	FeatureValueBatchWrite(batch->collector.values);
+	ResetUsers(batch);
+	MemoryContextSwitchTo(oldContext);
+}
+
+/* Memory the batch holds. */
+static int64
+MemoryUsed(const ProfileBatch *batch)
+{
+	return (int64) MemoryContextMemAllocated(batch->deltas, true) +
+		FeatureValueBatchSize(batch->collector.values);
+}
+
+/* Add an event to the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	ProfileBatch *batch = state;
+	ProfileDelta *delta;
+	bool		found;
+
+	if (row->consent == 0)
+		return;
+	if (++batch->added % CHECK_MEMORY_EVENTS == 0 && MemoryUsed(batch) > FLUSH_BYTES)
+		Flush(batch);
+	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
+	if (!found)
+		ProfileDeltaInit(delta, row->userKey);
+	if (!ProfileDeltaAdd(&batch->collector, delta, row))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a number of the event is too large to be counted, or not a number")));
+}
+
+/* Finish the batch. */
+static void
+FinishBatch(void *state)
+{
+	ProfileBatch *batch = state;
+
+	Flush(batch);
+	ItemReaderEnd(batch->collector.items);
+}
+
+/* A user's shard. */
+static int
+ShardOf(const EventRow *row)
+{
+	return ShardOfKey(row->userKey);
+}
+
+/*
+ * Forget all profiles.  What is rebuilt is complete from the oldest raw day on, or
+ * from the day after the last one out of which retention took events of its kind.
+ */
+static void
+Reset(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.profile", false, 0);
+	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
+				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
+				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
+				"   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) + 1)"
+				"   ::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day y) e"
+				" ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
+				false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* What is left of a person after withdrawal. */
+typedef struct Withdrawal
+{
+	const SignalSet *signals;
+	int32		bits;
+} Withdrawal;
+
+/* Keep features that needed none of the bits. */
+static bool
+KeepAllowed(uint64 key, void *arg)
+{
+	const Withdrawal *withdrawal = arg;
+	int			id = FeatureKeySignal(key);
+
+	return id < withdrawal->signals->idLimit && withdrawal->signals->byId[id] != NULL &&
+		(withdrawal->signals->byId[id]->purposes & withdrawal->bits) == 0;
+}
+
+/* Take the bits from the recent items, and out what has no purpose any more. */
+static void
+PurgeRecent(StoredProfile *stored, int32 bits)
+{
+	ProfileRecent recent;
+	ProfileRecent left = {.count = 0};
+	int			count = 0;
+
+	RowRecent(stored, &recent);
+	for (int i = 0; i < recent.count; i++)
+	{
+		recent.items[i].mask &= ~bits;
+		if ((recent.items[i].mask & (PURPOSE_PERSONALIZATION | PURPOSE_RECOMMENDATIONS)) != 0)
+			recent.items[count++] = recent.items[i];
+	}
+	ProfileRecentAdd(&left, recent.items, count);
+	SetRecent(stored, &left);
+}
+
+/* Remove from a row what needed the bits; false if nothing remains. */
+static bool
+PurgeRow(StoredProfile *stored, int32 bits)
+{
+	Withdrawal	withdrawal = {.signals = SignalSetGet(),.bits = bits};
+	FeatureState *features = RowFeatures(stored);
+
+	if (features != NULL)
+		features = FeatureStateFilter(features, KeepAllowed, &withdrawal);
+	if (features != NULL && FeatureStateCount(features) == 0)
+		features = NULL;
+	SetFeatures(stored, features);
+	PurgeRecent(stored, bits);
+	if ((bits & PURPOSE_PERSONALIZATION) != 0)
+	{
+		stored->values[PROFILE_EVENTS] = Int64GetDatum(0);
+		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = true;
+	}
+	stored->values[PROFILE_MASK] =
+		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) & ~bits);
+	return features != NULL || !stored->nulls[PROFILE_RECENT] ||
+		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
+}
+
+/* Remove what needed one of the purposes; the caller holds the person's stripe. */
+static void
+PurgeProfile(int64 userKey, int32 bits)
+{
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	Snapshot	snapshot;
+	StoredProfile stored;
+	ItemPointerData tid;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot = GetActiveSnapshot();
+	if (ReadRow(table, snapshot, userKey, &stored, &tid))
+	{
+		bool		remains;
+		StoredRow	row;
+
+		StoredRowBegin(&row, STORED_PROFILE, &userKey);
+		remains = PurgeRow(&stored, bits);
+		StoredRowEnd(&row);
+		if (remains)
+			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+		else
+			KeyedDelete(table, &tid);
+	}
+	KeyedClose(table);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/* Remove a person's row. */
+void
+ProfileRemove(int64 userKey)
+{
+	PurgeProfile(userKey, -1);
+}
+
+/* Forget the recent items that the events themselves tell about. */
+static void
+ForgetRecent(int64 userKey, TimestampTz oldest)
+{
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
+	StoredProfile stored;
+	ItemPointerData tid;
+
+	if (ReadRow(table, GetActiveSnapshot(), userKey, &stored, &tid))
+	{
+		ProfileRecent recent;
+		ProfileRecent older = {.count = 0};
+		int			count = 0;
+		StoredRow	row;
+
+		StoredRowBegin(&row, STORED_PROFILE, &userKey);
+		RowRecent(&stored, &recent);
+		StoredRowEnd(&row);
+		for (int i = 0; i < recent.count; i++)
+			if (recent.items[i].ts < oldest)
+				recent.items[count++] = recent.items[i];
+		ProfileRecentAdd(&older, recent.items, count);
+		SetRecent(&stored, &older);
+		KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+	}
+	KeyedClose(table);
+}
+
+/*
+ * Count what is left of a person after a withdrawal that came late: the features
+ * that needed the bits, and all recent items, of which it is not known which
+ * event they are from.
+ */
+static void
+RecountProfile(int64 userKey, int32 bits)
+{
+	Recount		recount = {.oldest = DT_NOEND};
+	bool		found;
+
+	recount.batch = BeginBatch();
+	recount.batch->collector.onlyPurposes = bits;
+	recount.delta = hash_search(recount.batch->users, &userKey, HASH_ENTER, &found);
+	ProfileDeltaInit(recount.delta, userKey);
+	ProcessorVisitPassed(PROCESSOR_PROFILE, userKey, RecountEvent, &recount);
+	ForgetRecent(userKey, recount.oldest);
+	FinishBatch(recount.batch);
+	CommandCounterIncrement();
+}
+
+/* Add an event to a batch that is compared: nothing is written. */
+static void
+AddToCompare(void *state, const EventRow *row)
+{
+	ProfileBatch *batch = state;
+	ProfileDelta *delta;
+	bool		found;
+
+	if (row->consent == 0)
+		return;
+	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
+	if (!found)
+		ProfileDeltaInit(delta, row->userKey);
+	(void) ProfileDeltaAdd(&batch->collector, delta, row);
+}
+
+/* True if a signal counts by the event alone: what the catalogue says of an item may have changed. */
+static bool
+IsOfEvent(const Signal *signal)
+{
+	return signal->path.kind == SIGNAL_KEY_NONE || signal->path.kind == SIGNAL_KEY_ITEM ||
+		signal->path.kind == SIGNAL_KEY_PROPERTY;
+}
+
+/* Compare the counts of features, as far as their events are complete. */
+static void
+CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
+				const FeatureState *found, ProcessorVerification *verification)
+{
+	FeatureIterator iterator;
+	Feature		feature;
+
+	if (found == NULL || FeatureStateEvicted(found) > 0 ||
+		(expected != NULL && FeatureStateEvicted(expected) > 0))
+		return;
+	FeatureIteratorBegin(&iterator, found);
+	while (FeatureIteratorNext(&iterator, &feature))
+	{
+		int			id = FeatureKeySignal(feature.key);
+		const Signal *signal = SignalFind(signals, id);
+		TimestampTz since = verification->since;
+		Feature		other;
+		int64		counts[2] = {0, 0};
+		int64		sum;
+
+		if (signal == NULL || !IsOfEvent(signal))
+			continue;
+		if (!TIMESTAMP_IS_NOBEGIN(signal->completeSince))
+			since = Max(since, signal->completeSince + USECS_PER_DAY);
+		since = Max(since, verification->keptSince);
+		/* whole days only, because panes are folded to days some time */
+		if (since > 0)
+			since = (since / USECS_PER_DAY + 1) * USECS_PER_DAY - 1;
+		FeatureSum(&feature, since, DT_NOEND, &counts[0], &sum);
+		if (expected != NULL && FeatureStateFind(expected, feature.key, &other))
+			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
+		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
+						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
+	}
+}
+
+/* Compare one user's row with what the events say; either may be missing. */
+static void
+CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *stored, int64 userKey,
+			ProcessorVerification *verification)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->row);
+	int64		held = stored ? DatumGetInt64(stored->values[PROFILE_EVENTS]) : 0;
+	bool		exactly = held == 0 ||
+	DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) >= verification->since;
+
+	ProcessorVerifyKey(verification, 0, delta ? delta->events : 0, held, exactly,
+					   psprintf("user_key " INT64_FORMAT, userKey));
+	if (stored)
+		CompareFeatures(batch->collector.signals, userKey,
+						delta ? ProfileDeltaApply(delta, NULL, batch->collector.signals) : NULL,
+						RowFeatures(stored), verification);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(batch->row);
+}
+
+/* Compare all users of the batch with what is stored. */
+static void
+CompareBatch(void *state, ProcessorVerification *verification)
+{
+	ProfileBatch *batch = state;
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	HASH_SEQ_STATUS status;
+	ProfileDelta *delta;
+
+	verification->parts[0].what = "events";
+	verification->parts[1].what = "features";
+	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		StoredProfile stored;
+		int64		userKey;
+
+		CHECK_FOR_INTERRUPTS();
+		TakeSlot(slot, &stored);
+		userKey = DatumGetInt64(stored.values[PROFILE_USER_KEY]);
+		if (!verification->shards[ShardOfKey(userKey)])
+			continue;
+		delta = hash_search(batch->users, &userKey, HASH_FIND, NULL);
+		CompareUser(batch, delta, &stored, userKey, verification);
+		if (delta)
+			delta->mask = 0;
+	}
+	KeyedClose(table);
+	hash_seq_init(&status, batch->users);
+	while ((delta = hash_seq_search(&status)) != NULL)
+	{
+		if (delta->mask != 0 && delta->events > 0 && delta->lastSeen >= verification->keptSince)
+			CompareUser(batch, delta, NULL, delta->userKey, verification);
+	}
+	ItemReaderEnd(batch->collector.items);
+}
+
+static const ProcessorMethods profileMethods = {
+	.id = PROCESSOR_PROFILE,
+	.name = "profile",
+	.shards = SHARD_COUNT,
+	.shardedByUser = true,
+	.shardOf = ShardOf,
+	.begin = BeginBatch,
+	.add = AddEvent,
+	.finish = FinishBatch,
+	.fold = ConsentFoldSubjects,
+	.addToCompare = AddToCompare,
+	.compare = CompareBatch,
+	.reset = Reset
+};
+
+/* Register the processor and the purge. */
+void
+ProfileWriteInit(void)
+{
+	ProcessorRegister(&profileMethods);
+	ConsentRegisterPurge(PurgeProfile);
+	ConsentRegisterRecount(RecountProfile);
+}

@@ -1,0 +1,330 @@
+/*
+ * feature_state_write.c
+ *		The packed profile: how it is written.
+ *
+ * A writer gathers features, those taken over from an old state as slices of its
+ * bytes and those that change encoded in a buffer, and then decides whether to
+ * gather the changes in a head before the old base or to write one base anew.
+ * The layout and the reason for it are told in feature_state.c.
+ */
+#include "postgres.h"
+
+#include "signals/feature_state.h"
+
+#include "compat.h"
+#include "signals/feature_state_internal.h"
+#include "utils/memutils.h"
+
+#define MAX_VARINT 10
+#define MAX_PANE_BYTES (3 * MAX_VARINT)
+#define MAX_FEATURE_HEAD (3 * MAX_VARINT)
+
+/* Write an unsigned number. */
+static inline uint8 *
+WriteVarint(uint8 *out, uint64 value)
+{
+	while (value >= 0x80)
+	{
+		*out++ = (uint8) (value | 0x80);
+		value >>= 7;
+	}
+	*out++ = (uint8) value;
+	return out;
+}
+
+/* A signed number as one whose lowest bit is the sign. */
+static inline uint64
+Zigzag(int64 value)
+{
+	return ((uint64) value << 1) ^ (value < 0 ? ~UINT64CONST(0) : 0);
+}
+
+/* Write a time in the coarsest unit that holds it. */
+static uint8 *
+WriteTime(uint8 *out, TimestampTz time)
+{
+	int			code = 0;
+
+	if (time == DT_NOBEGIN)
+		return WriteVarint(out, 3);
+	while (time % featureTimeScale[code] != 0)
+		code++;
+	return WriteVarint(out, Zigzag(time / featureTimeScale[code]) << 2 | code);
+}
+
+/* Write a feature's key. */
+static uint8 *
+WriteKey(uint8 *out, uint64 key)
+{
+	uint64		hash = FeatureKeyHash(key);
+	int			signal = FeatureKeySignal(key);
+	uint8	   *head = out++;
+	int			bytes = 0;
+
+	if (signal >= FEATURE_SIGNAL_ESCAPE)
+	{
+		*out++ = (uint8) signal;
+		*out++ = (uint8) (signal >> 8);
+	}
+	for (; hash != 0; hash >>= 8, bytes++)
+		*out++ = (uint8) hash;
+	*head = (uint8) (Min(signal, FEATURE_SIGNAL_ESCAPE) << 3 | bytes);
+	return out;
+}
+
+/* Write a pane that lies at or before a time. */
+static uint8 *
+WritePane(uint8 *out, const FeaturePane *pane, TimestampTz before)
+{
+	int64		scaled = pane->sum / FEATURE_SUM_UNIT;
+	uint64		gap = FeaturePaneIndex(before, pane->grain) - FeaturePaneIndex(pane->start, pane->grain);
+	FeatureSumCode		code = FEATURE_SUM_IN_UNITS;
+
+	if (pane->sum % FEATURE_SUM_UNIT != 0)
+		code = pane->sum % featureSumScale[FEATURE_SUM_IN_HUNDREDTHS] == 0 ? FEATURE_SUM_IN_HUNDREDTHS : FEATURE_SUM_IN_MILLIONTHS;
+	else if (scaled == pane->count)
+		code = FEATURE_SUM_IS_COUNT;
+	out = WriteVarint(out, gap << 4 | code << 2 | pane->grain);
+	out = WriteVarint(out, (uint64) pane->count);
+	if (code != FEATURE_SUM_IS_COUNT)
+		out = WriteVarint(out, Zigzag(pane->sum / featureSumScale[code]));
+	return out;
+}
+
+/* Make a writer for so many features taken over and so many written anew. */
+void
+FeatureWriterBegin(FeatureWriter *writer, int kept, int changed)
+{
+	memset(writer, 0, sizeof(FeatureWriter));
+	writer->head = palloc(sizeof(FeatureSlice) * (2 * kept + changed + 1));
+	writer->base = writer->head + kept;
+	writer->changed = writer->base + kept;
+}
+
+/* Room for the panes of one feature. */
+FeaturePane *
+FeatureWriterPanes(FeatureWriter *writer, int count)
+{
+	if (count > writer->paneCapacity)
+	{
+		if (writer->panes)
+			pfree(writer->panes);
+		writer->paneCapacity = Max(64, count);
+		writer->panes = palloc_extended(mul_size(writer->paneCapacity, sizeof(FeaturePane)),
+										MCXT_ALLOC_HUGE);
+	}
+	return writer->panes;
+}
+
+/* Take over the feature an iterator has just returned. */
+void
+FeatureWriterKeep(FeatureWriter *writer, const FeatureIterator *iterator, const Feature *feature)
+{
+	FeatureSlice *slice = iterator->place < 0 ?
+		&writer->head[writer->headCount++] : &writer->base[writer->baseCount++];
+
+	slice->key = feature->key;
+	slice->last = feature->last;
+	slice->data = iterator->data;
+	slice->length = iterator->next - iterator->data;
+	slice->place = iterator->place;
+}
+
+/* Encode a feature; its panes stand oldest first.  None: it is left out. */
+void
+FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
+				 const FeaturePane *panes, int count)
+{
+	FeatureSlice *slice;
+	Size		needed = add_size(mul_size(count, MAX_PANE_BYTES), MAX_FEATURE_HEAD);
+	uint8	   *body;
+	uint8	   *out;
+	uint8		prefix[MAX_VARINT];
+	int			prefixLength;
+	TimestampTz before = last;
+
+	if (count == 0)
+		return;
+	if (writer->used + needed > writer->capacity)
+	{
+		writer->capacity = (writer->used + needed) * 2;
+		writer->buffer = writer->buffer == NULL ?
+			palloc_extended(writer->capacity, MCXT_ALLOC_HUGE) :
+			repalloc_huge(writer->buffer, writer->capacity);
+	}
+	body = writer->buffer + writer->used + MAX_VARINT;
+	out = WriteTime(WriteKey(body, key), last);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		out = WritePane(out, &panes[i], before);
+		before = panes[i].start - 1;
+	}
+
+	/* the length is known only now, so it is put just before the body */
+	prefixLength = WriteVarint(prefix, out - body) - prefix;
+	memcpy(body - prefixLength, prefix, prefixLength);
+	slice = &writer->changed[writer->changedCount++];
+	slice->key = key;
+	slice->last = last;
+	slice->data = NULL;
+	slice->offset = body - prefixLength - writer->buffer;
+	slice->length = out - body + prefixLength;
+	writer->used = out - writer->buffer;
+}
+
+/* Newest first; of the same time, the larger key first. */
+static int
+CompareSlices(const void *a, const void *b)
+{
+	const FeatureSlice *left = a;
+	const FeatureSlice *right = b;
+
+	if (left->last != right->last)
+		return left->last > right->last ? -1 : 1;
+	return left->key > right->key ? -1 : left->key < right->key;
+}
+
+/* Merge two ordered lists of slices; returns the number of bytes. */
+static Size
+MergeSlices(FeatureSlice *merged, const FeatureSlice *left, int leftCount,
+			const FeatureSlice *right, int rightCount)
+{
+	Size		bytes = 0;
+
+	for (int i = 0, j = 0; i < leftCount || j < rightCount; merged++)
+	{
+		if (j == rightCount || (i < leftCount && CompareSlices(&left[i], &right[j]) < 0))
+			*merged = left[i++];
+		else
+			*merged = right[j++];
+		bytes = add_size(bytes, merged->length);
+	}
+	return bytes;
+}
+
+/* Write slices one after the other. */
+static uint8 *
+WriteSlices(uint8 *out, const FeatureWriter *writer, const FeatureSlice *slices, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		memcpy(out, slices[i].data ? slices[i].data : writer->buffer + slices[i].offset,
+			   slices[i].length);
+		out += slices[i].length;
+	}
+	return out;
+}
+
+/* Write the gaps between the features of the old base that are not taken over. */
+static uint8 *
+WriteGaps(uint8 *out, const FeatureWriter *writer, int base)
+{
+	int			kept = 0;
+	int			gap = 0;
+
+	for (int place = 0; place < base; place++)
+	{
+		if (kept < writer->baseCount && writer->base[kept].place == place)
+		{
+			kept++;
+			gap++;
+		}
+		else
+		{
+			out = WriteVarint(out, gap);
+			gap = 0;
+		}
+	}
+	return out;
+}
+
+/* Drop the features longest unseen, so many; returns the bytes the head loses. */
+static Size
+EvictOldest(FeatureWriter *writer, const FeatureSlice *head, int *headCount, int excess)
+{
+	Size		bytes = 0;
+
+	for (; excess > 0; excess--)
+	{
+		if (*headCount == 0 ||
+			(writer->baseCount > 0 &&
+			 CompareSlices(&head[*headCount - 1], &writer->base[writer->baseCount - 1]) < 0))
+			writer->baseCount--;
+		else
+			bytes += head[--*headCount].length;
+	}
+	return bytes;
+}
+
+/*
+ * Put the features in order, drop the oldest beyond the cap, and join them.
+ * old, if not NULL, is an iterator that has gone to the end of the old state,
+ * whose base may stay as it is; else the result is canonical.
+ */
+FeatureState *
+FeatureWriterFinish(FeatureWriter *writer, TimestampTz newest, int64 evicted,
+					const FeatureIterator *old)
+{
+	int			headCount = writer->headCount + writer->changedCount;
+	int			excess = headCount + writer->baseCount - FEATURE_STATE_MAX_FEATURES;
+	FeatureSlice *head = palloc(sizeof(FeatureSlice) * (2 * headCount + writer->baseCount + 1));
+	FeatureSlice *slices = head;
+	Size		baseBytes = old && old->baseData ? old->end - old->baseData : 0;
+	Size		changedBytes = 0;
+	Size		size;
+	bool		keepBase;
+	FeatureState *state;
+	uint8	   *out;
+
+	for (int i = 0; i < writer->changedCount; i++)
+		changedBytes += writer->changed[i].length;
+	qsort(writer->changed, writer->changedCount, sizeof(FeatureSlice), CompareSlices);
+	size = MergeSlices(head, writer->head, writer->headCount,
+					   writer->changed, writer->changedCount);
+	if (excess > 0)
+	{
+		size -= EvictOldest(writer, head, &headCount, excess);
+		if (pg_add_s64_overflow(evicted, excess, &evicted))
+			evicted = PG_INT64_MAX;
+	}
+
+	keepBase = baseBytes > 0 && 2 * writer->baseCount >= old->base &&
+		(double) size * size <= 2.0 * baseBytes * changedBytes;
+	if (keepBase)
+		size = add_size(add_size(size, baseBytes), old->base * 2);
+	else
+	{
+		slices = head + headCount;
+		size = MergeSlices(slices, head, headCount, writer->base, writer->baseCount);
+	}
+	if (!AllocSizeIsValid(VARHDRSZ + 1 + 5 * MAX_VARINT + size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("feature state is too large")));
+
+	state = palloc(VARHDRSZ + 1 + 5 * MAX_VARINT + size);
+	out = (uint8 *) VARDATA(state);
+	*out++ = FEATURE_STATE_VERSION;
+	out = WriteTime(out, newest);
+	out = WriteVarint(out, (uint64) evicted);
+	out = WriteVarint(out, keepBase ? headCount : 0);
+	out = WriteVarint(out, keepBase ? old->base : headCount + writer->baseCount);
+	out = WriteVarint(out, keepBase ? old->base - writer->baseCount : 0);
+	if (keepBase)
+		out = WriteGaps(out, writer, old->base);
+	out = WriteSlices(out, writer, slices, keepBase ? headCount : headCount + writer->baseCount);
+	if (keepBase)
+	{
+		memcpy(out, old->baseData, baseBytes);
+		out += baseBytes;
+	}
+	SET_VARSIZE(state, out - (uint8 *) state);
+
+	pfree(head);
+	pfree(writer->head);
+	if (writer->buffer)
+		pfree(writer->buffer);
+	if (writer->panes)
+		pfree(writer->panes);
+	return state;
+}

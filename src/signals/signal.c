@@ -1,0 +1,479 @@
+/*
+ * signal.c
+ *		Signal definitions, compiled once per backend.
+ *
+ * The tables signal, signal_state and event_type are read as a whole into one
+ * memory context: a SignalSet.  A statement trigger on them sends a relcache
+ * invalidation of signal, upon which every backend reads them anew when it next
+ * asks.  Whoever holds the old set may go on using it until the transaction
+ * ends.  Definitions are read under a fresh snapshot, never the transaction's:
+ * a set compiled in a long REPEATABLE READ transaction serves later ones too.
+ */
+#include "postgres.h"
+
+#include "signals/signal.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "base/relation.h"
+#include "common/int.h"
+#include "compat.h"
+#include "events/event_detail.h"
+#include "fmgr.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "signals/signal_internal.h"
+
+PG_FUNCTION_INFO_V1(personalize_definition_changed);
+
+/* Columns of signal, in order; src/signals/signal.sql. */
+typedef enum SignalColumn
+{
+	SIGNAL_SIGNAL = 1,
+	SIGNAL_NAME,
+	SIGNAL_EVENTS,
+	SIGNAL_WEIGHTS,
+	SIGNAL_KEY_PATH,
+	SIGNAL_VALUE_PATH,
+	SIGNAL_FILTER,
+	SIGNAL_PERIODS,
+	SIGNAL_HALF_LIFE,
+	SIGNAL_PURPOSES,
+	SIGNAL_COLUMN_COUNT = SIGNAL_PURPOSES
+} SignalColumn;
+
+/* A definition with the weights of its events, while the set is put together. */
+typedef struct Definition
+{
+	Signal		signal;
+	bool		allEvents;
+	int			eventCount;
+	int16	   *events;
+	int64	   *weights;		/* PG_INT64_MIN: the event type's own */
+	FeaturePolicy policy;
+} Definition;
+
+/* The compiled set of this backend, and whether it is still current. */
+static SignalSet *currentSet = NULL;
+static MemoryContext currentContext = NULL;
+static Oid	currentRelation = InvalidOid;
+static bool currentIsValid = false;
+
+/* Relcache callback: the definitions changed, or everything may have. */
+static void
+ForgetDefinitions(Datum arg, Oid relationId)
+{
+	if (relationId == InvalidOid || relationId == currentRelation)
+		currentIsValid = false;
+}
+
+/* Statement trigger: tell every backend that definitions changed. */
+Datum
+personalize_definition_changed(PG_FUNCTION_ARGS)
+{
+	Oid			relationId = RelationFind("signal", true);
+
+	if (OidIsValid(relationId))
+		CacheInvalidateRelcacheByRelid(relationId);
+	return PointerGetDatum(NULL);
+}
+
+/* Length of an interval; a month counts 30 days, and more than fits is the most that does. */
+int64
+SignalIntervalLength(const Interval *interval)
+{
+	int64		days = (int64) interval->day + (int64) interval->month * DAYS_PER_MONTH;
+	int64		length;
+
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &length) ||
+		pg_add_s64_overflow(length, interval->time, &length))
+		return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+	return length;
+}
+
+/*
+ * How finely and how long a signal is counted.  A period below 6 hours needs
+ * panes of 5 minutes, one below 3 days panes of an hour.  Kept is what the
+ * longest period needs, and for decay five half-lives (3 % are left then).
+ */
+static FeaturePolicy
+ChoosePolicy(ArrayType *periods, int64 halfLife)
+{
+	FeaturePolicy policy = {.fine = FEATURE_GRAIN_DAY,.expireAfter = 5 * halfLife};
+	Datum	   *values;
+	int			count;
+
+	deconstruct_array(periods, INTERVALOID, sizeof(Interval), false, TYPALIGN_DOUBLE,
+					  &values, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		int64		length = SignalIntervalLength(DatumGetIntervalP(values[i]));
+
+		if (length < 6 * USECS_PER_HOUR)
+		{
+			policy.fine = FEATURE_GRAIN_5MIN;
+			policy.hourAfter = Max(policy.hourAfter, length);
+		}
+		else if (length < 3 * USECS_PER_DAY)
+		{
+			policy.fine = Min(policy.fine, FEATURE_GRAIN_HOUR);
+			policy.dayAfter = Max(policy.dayAfter, length);
+		}
+		policy.expireAfter = Max(policy.expireAfter, length);
+	}
+	policy.dayAfter = Max(policy.dayAfter, policy.hourAfter);
+	return policy;
+}
+
+/* A weight in 10^-6; one that does not fit counts nothing. */
+static int64
+ReadWeight(Datum weight)
+{
+	int64		result = 0;
+
+	(void) SignalMicro(FEATURE_SUM_UNIT, DatumGetNumeric(weight), &result);
+	return result;
+}
+
+/* Read the events and weights of a definition. */
+static void
+ReadEvents(Definition *definition, Datum events, Datum weights, bool hasWeights)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(events), INT2OID, sizeof(int16), true,
+					  TYPALIGN_SHORT, &values, NULL, &definition->eventCount);
+	definition->events = palloc(sizeof(int16) * definition->eventCount + 1);
+	definition->weights = palloc(sizeof(int64) * definition->eventCount + 1);
+	for (int i = 0; i < definition->eventCount; i++)
+	{
+		definition->events[i] = DatumGetInt16(values[i]);
+		definition->weights[i] = PG_INT64_MIN;
+	}
+	if (!hasWeights)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(weights), NUMERICOID, -1, false, TYPALIGN_INT,
+					  &values, &nulls, &count);
+	for (int i = 0; i < Min(count, definition->eventCount); i++)
+	{
+		if (!nulls[i])
+			definition->weights[i] = ReadWeight(values[i]);
+	}
+}
+
+/* Compile a row of signal. */
+static void
+ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
+{
+	Datum		values[SIGNAL_COLUMN_COUNT + 1];
+	bool		nulls[SIGNAL_COLUMN_COUNT + 1];
+	Signal	   *signal = &definition->signal;
+
+	for (int column = 1; column <= SIGNAL_COLUMN_COUNT; column++)
+		values[column] = heap_getattr(tuple, column, descriptor, &nulls[column]);
+
+	memset(definition, 0, sizeof(Definition));
+	signal->id = DatumGetInt16(values[SIGNAL_SIGNAL]);
+	signal->name = TextDatumGetCString(values[SIGNAL_NAME]);
+	signal->purposes = DatumGetInt32(values[SIGNAL_PURPOSES]);
+	signal->halfLife = SignalIntervalLength(DatumGetIntervalP(values[SIGNAL_HALF_LIFE]));
+	signal->completeSince = DT_NOBEGIN;
+	signal->enabled = true;
+	definition->allEvents = nulls[SIGNAL_EVENTS];
+	if (!definition->allEvents)
+		ReadEvents(definition, values[SIGNAL_EVENTS], values[SIGNAL_WEIGHTS],
+				   !nulls[SIGNAL_WEIGHTS]);
+	if (!SignalParseKeyPath(TextDatumGetCString(values[SIGNAL_KEY_PATH]), &signal->path))
+		signal->enabled = false;
+	if (!nulls[SIGNAL_VALUE_PATH])
+	{
+		if (!SignalParseFactor(TextDatumGetCString(values[SIGNAL_VALUE_PATH]),
+							   &signal->factor, &signal->factorProperty))
+			signal->enabled = false;
+		else if (signal->factorProperty != NULL)
+			signal->factorPropertyLength = strlen(signal->factorProperty);
+	}
+	if (!nulls[SIGNAL_FILTER])
+	{
+		signal->filter = DatumGetJsonPathPCopy(values[SIGNAL_FILTER]);
+		SignalFindFilterNumbers(signal);
+	}
+	definition->policy = ChoosePolicy(DatumGetArrayTypeP(values[SIGNAL_PERIODS]),
+									  signal->halfLife);
+}
+
+/* Read all of signal. */
+static Definition *
+ReadDefinitions(Relation relation, Snapshot snapshot, int *count)
+{
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
+	int			capacity = 16;
+	Definition *definitions = palloc(sizeof(Definition) * capacity);
+	HeapTuple	tuple;
+
+	*count = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (*count == capacity)
+		{
+			capacity *= 2;
+			definitions = repalloc(definitions, sizeof(Definition) * capacity);
+		}
+		ReadDefinition(&definitions[(*count)++], tuple, RelationGetDescr(relation));
+	}
+	systable_endscan(scan);
+	return definitions;
+}
+
+/* Order definitions by id. */
+static int
+CompareDefinitions(const void *left, const void *right)
+{
+	return ((const Definition *) left)->signal.id - ((const Definition *) right)->signal.id;
+}
+
+/* Read signal_state: what is disabled, and complete since when. */
+static void
+ReadStates(SignalSet *set, Snapshot snapshot)
+{
+	Relation	relation = RelationOpenTable("signal_state", AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isNull;
+		int			id = DatumGetInt16(heap_getattr(tuple, 1, RelationGetDescr(relation), &isNull));
+		bool		enabled = DatumGetBool(heap_getattr(tuple, 2, RelationGetDescr(relation), &isNull));
+		bool		dropped = DatumGetBool(heap_getattr(tuple, 4, RelationGetDescr(relation), &isNull));
+		Datum		since = heap_getattr(tuple, 3, RelationGetDescr(relation), &isNull);
+
+		set->anyDropped |= dropped;
+		if (id >= set->idLimit || set->byId[id] == NULL)
+			continue;
+		set->byId[id]->enabled &= enabled;
+		if (!isNull)
+			set->byId[id]->completeSince = DatumGetTimestampTz(since);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+}
+
+/* Let an event type feed a signal. */
+static void
+AddUse(SignalEvent *event, const Signal *signal, int64 weight)
+{
+	if (event->useCount == 0)
+		event->uses = palloc(sizeof(SignalUse));
+	else
+		event->uses = repalloc(event->uses, sizeof(SignalUse) * (event->useCount + 1));
+	event->uses[event->useCount].signal = signal;
+	event->uses[event->useCount++].weight = weight;
+}
+
+/*
+ * Find out which signals an event type feeds.  One without a weight feeds those
+ * that name it, as a view would.
+ */
+static void
+ConnectEvent(SignalSet *set, const Definition *definitions, int number, Datum weight, bool hasWeight)
+{
+	SignalEvent *event = &set->events[number];
+	int64		typeWeight = hasWeight ? ReadWeight(weight) : 0;
+	int64		namedWeight = hasWeight ? typeWeight : FEATURE_SUM_UNIT;
+
+	event->exposure = typeWeight == 0;
+	for (int i = 0; i < set->count; i++)
+	{
+		const Definition *definition = &definitions[i];
+
+		if (!set->signals[i].enabled)
+			continue;
+		if (definition->allEvents && typeWeight != 0)
+			AddUse(event, &set->signals[i], typeWeight);
+		for (int j = 0; j < definition->eventCount; j++)
+		{
+			if (definition->events[j] == number)
+				AddUse(event, &set->signals[i],
+					   definition->weights[j] == PG_INT64_MIN ? namedWeight : definition->weights[j]);
+		}
+	}
+}
+
+/* Read event_type and connect each to the signals. */
+static void
+ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
+{
+	Relation	relation = RelationOpenTable("event_type", AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
+	HeapTuple	tuple;
+
+	set->events = palloc0(sizeof(SignalEvent));
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isNull;
+		int			number = DatumGetInt16(heap_getattr(tuple, 1, RelationGetDescr(relation), &isNull));
+		bool		hasNoWeight;
+		Datum		weight = heap_getattr(tuple, 3, RelationGetDescr(relation), &hasNoWeight);
+
+		if (number < 0)
+			continue;
+		if (number >= set->eventLimit)
+		{
+			set->events = repalloc(set->events, sizeof(SignalEvent) * (number + 1));
+			memset(set->events + set->eventLimit, 0,
+				   sizeof(SignalEvent) * (number + 1 - set->eventLimit));
+			set->eventLimit = number + 1;
+		}
+		set->events[number].name = TextDatumGetCString(heap_getattr(tuple, 2,
+																	RelationGetDescr(relation),
+																	&isNull));
+		ConnectEvent(set, definitions, number, weight, !hasNoWeight);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+}
+
+/* Give the set its signals and the policies of their panes. */
+static void
+FillSignals(SignalSet *set, const Definition *definitions)
+{
+	FeaturePolicy *policies;
+
+	set->signals = palloc(sizeof(Signal) * Max(set->count, 1));
+	for (int i = 0; i < set->count; i++)
+	{
+		set->signals[i] = definitions[i].signal;
+		set->idLimit = definitions[i].signal.id + 1;
+	}
+	set->byId = palloc0(sizeof(Signal *) * Max(set->idLimit, 1));
+	policies = palloc(sizeof(FeaturePolicy) * Max(set->idLimit, 1));
+	set->policies.fallback.fine = FEATURE_GRAIN_DAY;
+	set->policies.fallback.expireAfter = 400 * USECS_PER_DAY;
+	for (int i = 0; i < set->idLimit; i++)
+		policies[i] = set->policies.fallback;
+	for (int i = 0; i < set->count; i++)
+	{
+		set->byId[set->signals[i].id] = &set->signals[i];
+		policies[set->signals[i].id] = definitions[i].policy;
+	}
+	set->policies.bySignal = policies;
+	set->policies.count = set->idLimit;
+}
+
+/* Compile the definitions; allocates in CurrentMemoryContext. */
+static SignalSet *
+Compile(Relation relation)
+{
+	SignalSet  *set = palloc0(sizeof(SignalSet));
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(relation)));
+	Definition *definitions = ReadDefinitions(relation, snapshot, &set->count);
+
+	qsort(definitions, set->count, sizeof(Definition), CompareDefinitions);
+	FillSignals(set, definitions);
+	ReadStates(set, snapshot);
+	ReadEventTypes(set, definitions, snapshot);
+	UnregisterSnapshot(snapshot);
+	return set;
+}
+
+/* Replace the backend's set by a fresh one. */
+static void
+Reload(LOCKMODE lockMode)
+{
+	Relation	relation = RelationOpenTable("signal", lockMode);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize signals",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldContext = MemoryContextSwitchTo(context);
+	SignalSet  *set;
+
+	/* from here on a change makes it invalid again, also while it is read */
+	currentRelation = RelationGetRelid(relation);
+	currentIsValid = true;
+	set = Compile(relation);
+	MemoryContextSwitchTo(oldContext);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	if (currentContext != NULL)
+		MemoryContextSetParent(currentContext, TopTransactionContext);
+	currentContext = context;
+	currentSet = set;
+	table_close(relation, NoLock);
+}
+
+/* The current definitions. */
+const SignalSet *
+SignalSetGet(void)
+{
+	if (!currentIsValid || currentSet == NULL)
+	{
+		currentSet = NULL;
+		Reload(AccessShareLock);
+	}
+	return currentSet;
+}
+
+/* The current definitions, kept from changing until the transaction ends. */
+const SignalSet *
+SignalSetGetLocked(void)
+{
+	LockRelationOid(RelationFind("signal", false), RowExclusiveLock);
+	return SignalSetGet();
+}
+
+/* True if there is such an event type by now. */
+static bool
+EventTypeExists(int16 event)
+{
+	Relation	relation = RelationOpenTable("event_type", AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		exists;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(event));
+	scan = systable_beginscan(relation, RelationIndex(relation, "event_type_pkey"), true, NULL, 1, &key);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return exists;
+}
+
+/* The entry of an event type; NULL if the set has none. */
+static const SignalEvent *
+FindEvent(const SignalSet *set, int16 event)
+{
+	return event >= 0 && event < set->eventLimit && set->events[event].name != NULL ?
+		&set->events[event] : NULL;
+}
+
+/* The set's entry of an event type; NULL if there is no such type. */
+const SignalEvent *
+SignalSetEvent(const SignalSet **set, int16 event)
+{
+	const SignalEvent *found = FindEvent(*set, event);
+
+	/* a type may have been registered after the set was compiled, or be deleted */
+	if (found != NULL || event < 0 || !EventTypeExists(event))
+		return found;
+	currentIsValid = false;
+	*set = SignalSetGet();
+	return FindEvent(*set, event);
+}
+
+/* Watch for changed definitions. */
+void
+SignalInit(void)
+{
+	RelationWatch(ForgetDefinitions);
+	EventDetailRegisterCheck(SignalCheckEvent);
+}

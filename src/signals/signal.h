@@ -1,0 +1,151 @@
+/*
+ * signal.h
+ *		Signal definitions, compiled, and what they see in an event.
+ */
+#ifndef PERSONALIZE_SIGNAL_H
+#define PERSONALIZE_SIGNAL_H
+
+#include "postgres.h"
+
+#include "events/event.h"
+#include "items/item.h"
+#include "signals/feature_state.h"
+#include "utils/jsonpath.h"
+
+/* The seeded signals; src/signals/signal.sql. */
+#define SIGNAL_INTEREST_CATEGORY	1
+#define SIGNAL_INTEREST_BRAND		2
+#define SIGNAL_INTEREST_TAG			3
+#define SIGNAL_PRICE_BAND			4
+#define SIGNAL_SEARCH_TERM			5
+#define SIGNAL_ITEM_AFFINITY		6
+
+/* Bounds of what one event may count for one signal. */
+#define SIGNAL_MAX_VALUES 32
+#define SIGNAL_MAX_VALUE_BYTES 256
+
+/* Properties that a filter compares with numbers; of more, strings are no numbers. */
+#define SIGNAL_MAX_FILTER_NUMBERS 16
+
+/* Where the value that is counted comes from. */
+typedef enum SignalKeyKind
+{
+	SIGNAL_KEY_NONE,
+	SIGNAL_KEY_ITEM,
+	SIGNAL_KEY_CATEGORY,
+	SIGNAL_KEY_BRAND,
+	SIGNAL_KEY_TAGS,
+	SIGNAL_KEY_PRICE_BAND,
+	SIGNAL_KEY_PROPERTY
+} SignalKeyKind;
+
+/* A key or value path, parsed. */
+typedef struct SignalPath
+{
+	SignalKeyKind kind;
+	char	   *property;		/* of SIGNAL_KEY_PROPERTY */
+	int			propertyLength;
+	bool		words;			/* search words: lower-cased, one by one */
+} SignalPath;
+
+/* Where the number comes from that the weight is multiplied with. */
+typedef enum SignalFactor
+{
+	SIGNAL_FACTOR_ONE,
+	SIGNAL_FACTOR_VALUE,		/* event.value */
+	SIGNAL_FACTOR_PROPERTY
+} SignalFactor;
+
+typedef struct Signal
+{
+	int			id;
+	char	   *name;
+	SignalPath	path;
+	SignalFactor factor;
+	char	   *factorProperty;
+	int			factorPropertyLength;
+	JsonPath   *filter;			/* NULL: none */
+	int			filterNumberCount;	/* properties that it compares with numbers */
+	char	   *filterNumbers[SIGNAL_MAX_FILTER_NUMBERS];
+	int32		purposes;		/* all of them must be allowed */
+	int64		halfLife;		/* microseconds */
+	TimestampTz completeSince;	/* DT_NOBEGIN: from the first event on */
+	bool		enabled;
+} Signal;
+
+/* A signal that an event type feeds, with the type's weight in 10^-6. */
+typedef struct SignalUse
+{
+	const Signal *signal;
+	int64		weight;
+} SignalUse;
+
+/* What an event type feeds. */
+typedef struct SignalEvent
+{
+	char	   *name;			/* NULL: there is no such type */
+	bool		exposure;		/* weight 0: shown, but no sign of interest */
+	int			useCount;
+	SignalUse  *uses;
+} SignalEvent;
+
+/* All signals; a set stays valid to the end of the transaction. */
+typedef struct SignalSet
+{
+	int			count;
+	Signal	   *signals;		/* by id */
+	int			idLimit;
+	Signal	  **byId;			/* 0..idLimit-1; NULL: unknown or dropped */
+	int			eventLimit;
+	SignalEvent *events;		/* by event number, 0..eventLimit-1 */
+	FeaturePolicySet policies;
+	bool		anyDropped;
+} SignalSet;
+
+/* The current definitions. */
+extern const SignalSet *SignalSetGet(void);
+
+/* The same, and no session changes them until this transaction ends. */
+extern const SignalSet *SignalSetGetLocked(void);
+
+/* The set's entry of an event type; NULL if there is no such type (compiles a new set for one that is newer). */
+extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
+
+/* An enabled signal; NULL if unknown, dropped or disabled. */
+static inline const Signal *
+SignalFind(const SignalSet *set, int id)
+{
+	Signal	   *signal = id < set->idLimit ? set->byId[id] : NULL;
+
+	return signal != NULL && signal->enabled ? signal : NULL;
+}
+
+/*
+ * Called for each value an event counts for a signal.  text is NULL for items,
+ * whose text is their id.  sum is in 10^-6 units.
+ */
+typedef void (*SignalCount) (void *arg, uint64 featureKey, int64 sum,
+							 const char *text, int length);
+
+/*
+ * What the event counts, for all signals that its consent allows.  False if a
+ * number in it is too large; then it counts nothing, and processors set it aside.
+ */
+extern bool SignalEvaluate(const SignalEvent *event, const EventRow *row,
+						   ItemReader *items, SignalCount count, void *arg);
+
+/* The same, but a number that is too large counts as 0. */
+extern void SignalEvaluateAnyway(const SignalEvent *event, const EventRow *row,
+								 ItemReader *items, SignalCount count, void *arg);
+
+/* Parse paths; false if malformed.  The results point into the strings. */
+extern bool SignalParseKeyPath(const char *string, SignalPath *path);
+extern bool SignalParseFactor(const char *string, SignalFactor *factor, char **property);
+
+/* The band of a price as text in buffer (at least 64 bytes); false if it has none. */
+extern bool SignalPriceBand(Numeric price, char *buffer);
+
+/* Called once when the library is loaded. */
+extern void SignalInit(void);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * signal_check.c
+ *		Refusing definitions of signals that make no sense or could do harm.
+ *
+ * A definition is run by a worker for every event, so whatever could fail on
+ * some event, or take long, is refused when it is made.
+ */
+#include "postgres.h"
+
+#include "signals/signal.h"
+
+#include "catalog/pg_type_d.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "signals/signal_internal.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#define MAX_FILTER_BYTES 1000
+#define MAX_SIGNAL_PERIODS 16
+#define MAX_SPAN (INT64CONST(3660) * USECS_PER_DAY)
+
+/* Complain unless a key path is one. */
+void
+SignalCheckKeyPath(const char *string)
+{
+	SignalPath	path;
+
+	if (!SignalParseKeyPath(string, &path))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key_path \"%s\" is not one", string),
+				 errhint("Use item, item.category, item.brand, item.tags, item.price_band, properties.<name> or none.")));
+}
+
+/* Complain unless a value path is one. */
+void
+SignalCheckValuePath(const char *string)
+{
+	SignalFactor factor;
+	char	   *property;
+
+	if (!SignalParseFactor(string, &factor, &property))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value_path \"%s\" is not one", string),
+				 errhint("Use value or properties.<name>.")));
+}
+
+/* True if a jsonpath method can neither fail on any event nor take long. */
+static bool
+IsSafeMethod(const char *name, int length)
+{
+	static const char *const safe[] = {
+		"type", "size", "double", "ceiling", "floor", "abs", "keyvalue"
+	};
+
+	for (int i = 0; i < lengthof(safe); i++)
+	{
+		if (strlen(safe[i]) == length && strncmp(name, safe[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What a filter must not use, as it is written; NULL if all is well.  In the
+ * text form that jsonpath_out gives, names of keys and variables are quoted.
+ */
+static char *
+FindUnsafe(const char *filter)
+{
+	bool		quoted = false;
+
+	for (const char *p = filter; *p != '\0'; p++)
+	{
+		int			length = 0;
+
+		if (quoted)
+		{
+			if (*p == '\\')
+				p++;
+			else if (*p == '"')
+				quoted = false;
+			continue;
+		}
+		quoted = *p == '"';
+		if (*p == '$' && p[1] == '"')
+			return "variables";
+		if (*p == '*' && p[1] == '*')
+			return "**";
+		if (strncmp(p, "like_regex", strlen("like_regex")) == 0)
+			return "like_regex";
+		if (*p != '.' || !isalpha((unsigned char) p[1]))
+			continue;
+		while (isalnum((unsigned char) p[1 + length]) || p[1 + length] == '_')
+			length++;
+		if (!IsSafeMethod(p + 1, length))
+			return pnstrdup(p, length + 1);
+	}
+	return NULL;
+}
+
+/* Complain about filters that could fail, or keep a worker busy for long. */
+void
+SignalCheckFilter(Datum filter)
+{
+	char	   *string = DatumGetCString(DirectFunctionCall1(jsonpath_out, filter));
+	char	   *unsafe = FindUnsafe(string);
+
+	if (strlen(string) > MAX_FILTER_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("filter is longer than %d bytes", MAX_FILTER_BYTES)));
+	if (unsafe != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("filter must not use %s", unsafe),
+				 errdetail("The filter runs for every event, and this may fail or take long."),
+				 errhint("Name the path, compare with == or starts with, and use no methods but type, size, double, ceiling, floor, abs and keyvalue.")));
+}
+
+/* Complain unless a span is of a sensible length. */
+void
+SignalCheckSpan(const char *what, Datum span)
+{
+	int64		length = SignalIntervalLength(DatumGetIntervalP(span));
+
+	if (length < USECS_PER_MINUTE || length > MAX_SPAN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 1 minute and 10 years, but is \"%s\"", what,
+						DatumGetCString(DirectFunctionCall1(interval_out, span)))));
+}
+
+/* Complain unless the periods are. */
+void
+SignalCheckPeriods(Datum periods)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(periods), INTERVALOID, sizeof(Interval), false,
+					  TYPALIGN_DOUBLE, &values, &nulls, &count);
+	if (count < 1 || count > MAX_SIGNAL_PERIODS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("periods must hold 1 to %d intervals, but holds %d",
+						MAX_SIGNAL_PERIODS, count)));
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("periods must not hold NULL")));
+		SignalCheckSpan("a period", values[i]);
+	}
+}
+
+/* Complain about a basis that core signals must not have. */
+void
+SignalCheckBasis(const char *basis)
+{
+	if (strcmp(basis, "declared") != 0 && strcmp(basis, "observed") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("basis \"%s\" is neither declared nor observed", basis),
+				 errdetail("Profiles hold what people said or did, not what was inferred about them.")));
+}

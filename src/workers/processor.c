@@ -1,0 +1,213 @@
+/*
+ * processor.c
+ *		The stream processors: which there are, and how far each has got.
+ */
+#include "postgres.h"
+
+#include "workers/processor.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "base/relation.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+static const ProcessorMethods *processors[PROCESSOR_COUNT + 1];
+
+/* Called from each processor's Init. */
+void
+ProcessorRegister(const ProcessorMethods *methods)
+{
+	Assert(methods->id >= 1 && methods->id <= PROCESSOR_COUNT);
+	Assert(methods->shards == 1 || methods->shards == SHARD_COUNT);
+	processors[methods->id] = methods;
+}
+
+/* The processor with this number, or NULL. */
+const ProcessorMethods *
+ProcessorGet(ProcessorId id)
+{
+	return processors[id];
+}
+
+/* Tell where a batch has got, for pg_stat_activity. */
+void
+ProcessorReportPhase(const ProcessorMethods *methods, const char *phase)
+{
+	char		activity[NAMEDATALEN * 2];
+
+	/* a foreground call keeps showing its statement */
+	if (MyBackendType != B_BG_WORKER)
+		return;
+	snprintf(activity, sizeof(activity), "%s: %s", methods->name, phase);
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+/* True if processor.enabled, which is also the default. */
+bool
+ProcessorIsEnabled(ProcessorId id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(id)};
+	SpiUtilScope scope;
+	bool		disabled;
+
+	SpiUtilBegin(&scope);
+	disabled = SpiUtilRun(&plan,
+						  "SELECT FROM personalize.processor WHERE processor = $1 AND NOT enabled",
+						  1, types, values, NULL, false) > 0;
+	SpiUtilEnd(&scope);
+	return !disabled;
+}
+
+/* Remember that a batch failed. */
+void
+ProcessorRecordFailure(const ProcessorMethods *methods, const char *message)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	SpiUtilScope scope;
+
+	values[0] = Int16GetDatum(methods->id);
+	values[1] = CStringGetTextDatum(methods->name);
+	values[2] = CStringGetTextDatum(message);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor AS p"
+			   " (processor, name, failures, last_error, last_error_at)"
+			   " VALUES ($1, $2, 1, $3, pg_catalog.clock_timestamp())"
+			   " ON CONFLICT (processor) DO UPDATE SET failures = p.failures + 1,"
+			   " last_error = $3, last_error_at = pg_catalog.clock_timestamp()",
+			   3, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Read the asof of one shard's position; NULL if there is no row. */
+static TxidSnapshot *
+ReadPosition(Relation table, Oid index, ProcessorId id, int shard, Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	TxidSnapshot *position = NULL;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(shard));
+	scan = systable_beginscan(table, index, true, snapshot, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isNull;
+		Datum		asof = heap_getattr(tuple, 3, RelationGetDescr(table), &isNull);
+
+		position = TxidSnapshotParse(TextDatumGetCString(asof));
+	}
+	systable_endscan(scan);
+	return position;
+}
+
+/* Up to where the processor has got with a shard, as the snapshot sees it. */
+TxidSnapshot *
+ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
+{
+	Relation	table = RelationOpenTable("processor_position", AccessShareLock);
+	TxidSnapshot *position = ReadPosition(table,
+										  RelationIndex(table, "processor_position_pkey"),
+										  id, shard, snapshot);
+
+	table_close(table, AccessShareLock);
+	return position ? position : TxidSnapshotNothing();
+}
+
+/* Refuse a position that loses something the stored one contains. */
+static void
+ReportBackwards(const ProcessorMethods *methods, int shard, const TxidSnapshot *position)
+{
+	TxidSnapshot *stored = ProcessorPosition(methods->id, shard, GetLatestSnapshot());
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("position of processor \"%s\" in shard %d would run backwards",
+					methods->name, shard),
+			 errdetail("\"%s\" does not contain \"%s\", up to where events are counted: some would count twice.",
+					   TxidSnapshotFormat(position), TxidSnapshotFormat(stored)),
+			 errhint("Nothing was counted. If it stays so, SELECT personalize.rebuild_processor('%s') counts anew.",
+					 methods->name)));
+}
+
+/* Move a processor's position on; it never loses what it contains. */
+void
+ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const positions[SHARD_COUNT])
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT2ARRAYOID, TEXTARRAYOID};
+	Datum		shards[SHARD_COUNT];
+	Datum		texts[SHARD_COUNT];
+	Datum		values[3];
+	bool		stored[SHARD_COUNT] = {false};
+	int			count = 0;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] == NULL)
+			continue;
+		shards[count] = Int16GetDatum(shard);
+		texts[count++] = CStringGetTextDatum(TxidSnapshotFormat(positions[shard]));
+	}
+	values[0] = Int16GetDatum(methods->id);
+	values[1] = PointerGetDatum(construct_array(shards, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	values[2] = PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
+			   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
+			   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
+			   " WHERE personalize._txid_contains(excluded.asof, p.asof)"
+			   " RETURNING p.shard",
+			   3, types, values, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isNull;
+
+		stored[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
+	}
+	SpiUtilEnd(&scope);
+	for (int shard = 0; shard < methods->shards; shard++)
+	{
+		if (positions[shard] != NULL && !stored[shard])
+			ReportBackwards(methods, shard, positions[shard]);
+	}
+}
+
+/* A processor has seen all events with a txid below this. */
+int64
+ProcessorSeenBelow(ProcessorId id, Snapshot snapshot)
+{
+	int64		below = PG_INT64_MAX;
+
+	for (int shard = 0; processors[id] && shard < processors[id]->shards; shard++)
+		below = Min(below, TxidSnapshotMin(ProcessorPosition(id, shard, snapshot)));
+	return below;
+}
+
+/* Every processor, disabled ones too, has seen all events with a txid below this. */
+int64
+ProcessorAllSeenBelow(Snapshot snapshot)
+{
+	int64		below = PG_INT64_MAX;
+
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+		below = Min(below, ProcessorSeenBelow(id, snapshot));
+	return below;
+}

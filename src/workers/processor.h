@@ -1,0 +1,133 @@
+/*
+ * processor.h
+ *		Exactly-once batches over the raw events.
+ */
+#ifndef PERSONALIZE_PROCESSOR_H
+#define PERSONALIZE_PROCESSOR_H
+
+#include "postgres.h"
+
+#include "base/key_set.h"
+#include "base/lock.h"
+#include "base/shard.h"
+#include "base/txid.h"
+#include "events/event.h"
+
+struct ProcessorVerification;
+
+/* processor.processor; the order in which they are run. */
+typedef enum ProcessorId
+{
+	PROCESSOR_PROFILE = 1,
+	PROCESSOR_ITEM_STAT,
+	PROCESSOR_NEIGHBOUR
+} ProcessorId;
+#define PROCESSOR_COUNT 3
+
+/*
+ * What a processor does with a batch.  begin returns its state, allocated in
+ * CurrentMemoryContext, which lives until finish has returned; add is called
+ * once per event, in arrival order, in a context that is reset after each
+ * event; finish writes the result in (table, key) order.  A batch may be cut
+ * into several begin/add/finish rounds inside one transaction, so the result
+ * must not depend on the cut.  An error thrown by any of them is undone; if it
+ * comes again, the event that causes it is found and set aside.
+ */
+typedef struct ProcessorMethods
+{
+	ProcessorId id;
+	const char *name;
+	int			shards;			/* SHARD_COUNT or 1 */
+	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
+	int			(*shardOf) (const EventRow *row);	/* -1: not for this processor */
+	void	   *(*begin) (void);
+	void		(*add) (void *state, const EventRow *row);
+	void		(*finish) (void *state);
+
+	/* Fold the dictionary log for these shards before the events; may be NULL. */
+	void		(*fold) (const bool *shards);
+
+	/*
+	 * What verify_counts() uses: addToCompare is add, but writes nothing; compare
+	 * takes the place of finish.  NULL: it cannot be compared.
+	 */
+	void		(*addToCompare) (void *state, const EventRow *row);
+	void		(*compare) (void *state, struct ProcessorVerification *verification);
+
+	/* Throw away everything the processor has written (rebuild). */
+	void		(*reset) (void);
+} ProcessorMethods;
+
+/* Called from each processor's Init. */
+extern void ProcessorRegister(const ProcessorMethods *methods);
+extern const ProcessorMethods *ProcessorGet(ProcessorId id);
+
+/* Which shards a batch takes, and how. */
+typedef struct ProcessorBatchOptions
+{
+	int			workerNumber;	/* takes the shards that are workerNumber */
+	int			workerCount;	/* modulo workerCount; 0 of 1 takes all */
+	bool		wait;			/* wait for shards others hold, else skip them */
+	bool		isolate;		/* find and set aside the event that fails */
+} ProcessorBatchOptions;
+
+/* What one batch did. */
+typedef struct ProcessorBatchResult
+{
+	int64		events;			/* events that counted */
+	int64		rejected;		/* events set aside */
+	bool		more;			/* a further batch is waiting */
+	bool		busy;			/* some shard was held by another */
+} ProcessorBatchResult;
+
+/* Run one batch in the current transaction. */
+extern ProcessorBatchResult ProcessorRunBatch(const ProcessorMethods *methods,
+											  const ProcessorBatchOptions *options);
+
+/* True if processor.enabled. */
+extern bool ProcessorIsEnabled(ProcessorId id);
+
+/* Remember in table processor that a batch failed; in a transaction of its own. */
+extern void ProcessorRecordFailure(const ProcessorMethods *methods, const char *message);
+
+/* Up to where the processor has got with a shard, as the snapshot sees it. */
+extern TxidSnapshot *ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot);
+
+/*
+ * Events of people (NULL: of everybody) that a processor has set aside, and whether an event is one
+ * of them; each is used up by one match.
+ */
+extern uint64 ProcessorReadRejected(const char *processor, const KeySet *people, EventRow **rejected);
+extern bool ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count);
+
+/*
+ * Count a person's events again, as far as the processor has passed them; what
+ * it had written of them is gone, and the caller holds the stripe exclusively.
+ */
+extern void ProcessorRecount(ProcessorId id, int64 userKey);
+
+/* Visit these events, under the active snapshot. */
+extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
+								 void (*visit) (void *state, const EventRow *row), void *state);
+
+/*
+ * Move a processor's position on in the shards that are not NULL; refused if one
+ * does not contain what it replaces.  The caller holds the shards.
+ */
+extern void ProcessorStorePosition(const ProcessorMethods *methods,
+								   TxidSnapshot *const positions[SHARD_COUNT]);
+
+/* A processor, or every one, disabled ones too, has seen all events with a txid below this. */
+extern int64 ProcessorSeenBelow(ProcessorId id, Snapshot snapshot);
+extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
+
+/* True if an error tells of the server's state rather than of an event. */
+extern bool ProcessorErrorIsPassing(int sqlState);
+
+/* Tell where a batch has got, for pg_stat_activity. */
+extern void ProcessorReportPhase(const ProcessorMethods *methods, const char *phase);
+
+/* Called once when the library is loaded. */
+extern void ProcessorInit(void);
+
+#endif

@@ -1,0 +1,433 @@
+/*
+ * processor_batch.c
+ *		Exactly-once batches over the raw events.
+ *
+ * A processor's position is kept per shard: the snapshot up to which its
+ * results contain the events.  A batch is what a new snapshot sees and the
+ * position does not, and it writes its results and the new position in one
+ * transaction, so a crash at any line loses nothing and counts nothing twice.
+ *
+ * Order of things in a batch, each needed for the next:
+ *	1. lock the shards (nobody else writes their rows or positions);
+ *	2. lock the stripes of their users, shared (a withdrawal that holds one
+ *	   exclusively has committed before, or will wait and then find our rows);
+ *	3. take the snapshot;
+ *	4. read, aggregate, write, move the position.
+ *
+ * If more than personalize.batch_events are waiting, the snapshot is cut at a
+ * transaction id: the batch is what a snapshot with a lower xmax sees and the
+ * position does not, and the new position is what either of them sees.  So it
+ * never loses what it contains, although shards get on at different speed and
+ * transactions commit in another order than they began.  Of one transaction that alone is larger only some shards are taken,
+ * so that whoever waits for the stripes (an erasure) waits for a batch and not for
+ * all of it; a single shard is taken in several rounds.
+ */
+#include "postgres.h"
+
+#include "workers/processor_private.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "base/relation.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "workers/processor.h"
+
+/* A batch that found nothing still moves its position after so much reading. */
+#define MOVE_AFTER_SCANNED 1000
+
+int			personalize_batch_events = 100000;
+
+/* Define the settings. */
+void
+ProcessorInit(void)
+{
+	DefineCustomIntVariable("personalize.batch_events",
+							"How many events a processor takes in one batch at most.",
+							"Larger batches cost less per event and more memory.",
+							&personalize_batch_events,
+							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/* Refuse what would break exactly-once. */
+void
+ProcessorCheckMayRun(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("events cannot be processed during recovery"),
+				 errhint("Processors run on the primary; a standby serves what they have written.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("events can only be processed at isolation level READ COMMITTED"),
+				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+	if (TxidHasWrittenEvents())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("events cannot be processed by the transaction that has written some"),
+				 errhint("COMMIT first: a batch takes committed events only.")));
+	if (!RelationVersionMatches())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("library version \"%s\" is not the version of extension \"personalize\"",
+						PERSONALIZE_VERSION),
+				 errdetail("Events are taken and wait; they are not processed until the versions agree."),
+				 errhint("Run ALTER EXTENSION personalize UPDATE, or restart the server if the library is the older one.")));
+}
+
+/* Step 1: lock the shards of this worker that can be had. */
+static int
+ClaimShards(Batch *batch, const ProcessorBatchOptions *options)
+{
+	int			count = 0;
+
+	for (int shard = 0; shard < batch->methods->shards; shard++)
+	{
+		if (shard % options->workerCount != options->workerNumber)
+			continue;
+		if (options->wait)
+			ShardLock(batch->methods->id, shard);
+		else if (!ShardTryLock(batch->methods->id, shard))
+		{
+			batch->result.busy = true;
+			continue;
+		}
+		batch->claimed[shard] = true;
+		count++;
+	}
+	return count;
+}
+
+/* Step 2: lock the users' stripes; a shard whose stripe is not to be had is left. */
+static int
+LockStripes(Batch *batch, bool wait)
+{
+	int			count = 0;
+
+	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
+	{
+		if (batch->methods->shardedByUser && !batch->claimed[stripe])
+			continue;
+		if (wait)
+			StripeLock(stripe, false);
+		else if (!StripeTryLock(stripe, false))
+		{
+			batch->result.busy = true;
+			if (!batch->methods->shardedByUser)
+				return 0;
+			batch->claimed[stripe] = false;
+			continue;
+		}
+		count++;
+	}
+	return count;
+}
+
+/* Read the positions of the claimed shards. */
+static void
+ReadPositions(Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(batch->methods->id)};
+	MemoryContext context = CurrentMemoryContext;
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		batch->from[shard] = TxidSnapshotNothing();
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT shard, asof FROM personalize.processor_position WHERE processor = $1",
+			   1, types, values, NULL, true);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isNull;
+		int			shard = DatumGetInt16(SpiUtilValue(row, 1, &isNull));
+		char	   *asof = TextDatumGetCString(SpiUtilValue(row, 2, &isNull));
+		MemoryContext spi = MemoryContextSwitchTo(context);
+
+		if (shard < 0 || shard >= SHARD_COUNT)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("row of \"processor_position\" with processor %d, shard %d is damaged",
+							batch->methods->id, shard)));
+		batch->from[shard] = TxidSnapshotParse(asof);
+		MemoryContextSwitchTo(spi);
+	}
+	SpiUtilEnd(&scope);
+
+	batch->minTxid = PG_INT64_MAX;
+	for (int shard = 0; shard < batch->methods->shards; shard++)
+	{
+		if (batch->claimed[shard])
+			batch->minTxid = Min(batch->minTxid, TxidSnapshotMin(batch->from[shard]));
+	}
+}
+
+/* Scan what may belong to the batch. */
+EventScan *
+ProcessorBeginScan(const Batch *batch)
+{
+	EventScanOptions options = {0};
+
+	options.snapshot = batch->snapshot;
+	options.minTxid = batch->minTxid;
+	options.maxTxid = TxidSnapshotMax(batch->upto);
+	return EventScanBegin(&options);
+}
+
+/* Order two txids. */
+static int
+CompareTxids(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+/*
+ * Leave shards to later batches that would make this one larger than
+ * personalize.batch_events.
+ */
+static void
+LeaveShards(Batch *batch)
+{
+	int64		events[SHARD_COUNT] = {0};
+	int64		taken = 0;
+	EventScan  *scan = ProcessorBeginScan(batch);
+	EventRow	row;
+
+	while (EventScanNext(scan, &row))
+		if (ProcessorBelongsToBatch(batch, &row))
+			events[batch->methods->shardOf(&row)]++;
+	EventScanEnd(scan);
+	for (int shard = 0; shard < batch->methods->shards; shard++)
+	{
+		if (taken > 0 && taken + events[shard] > personalize_batch_events)
+			batch->claimed[shard] = false;
+		else if (batch->claimed[shard])
+			taken += events[shard];
+	}
+}
+
+/*
+ * See whether anything is waiting and, if that is more than one batch, cut the
+ * snapshot so that about personalize.batch_events (but at least one
+ * transaction) stay below it.  Any cut is exact; where it lies only decides how
+ * large the batch gets, so it is enough to look at twice a batch's events.
+ */
+static void
+CutToSize(Batch *batch)
+{
+	int			limit = personalize_batch_events;
+	int64	   *txids = palloc_extended(sizeof(int64) * 2 * limit, MCXT_ALLOC_HUGE);
+	int			count = 0;
+	EventScan  *scan = ProcessorBeginScan(batch);
+	EventRow	row;
+
+	batch->scanned = 0;
+	while (count < 2 * limit && EventScanNext(scan, &row))
+	{
+		batch->scanned++;
+		if (ProcessorBelongsToBatch(batch, &row))
+			txids[count++] = row.txid;
+	}
+	EventScanEnd(scan);
+
+	batch->waiting = count > 0;
+	if (count > limit)
+	{
+		int64		cut;
+
+		qsort(txids, count, sizeof(int64), CompareTxids);
+		/* all of the first transaction, even if it alone is too large */
+		cut = txids[limit] > txids[0] ? txids[limit] : txids[0] + 1;
+		batch->upto = TxidSnapshotCut(batch->upto, cut);
+		batch->result.more = true;
+		if (txids[limit] == txids[0] && batch->methods->shards > 1)
+			LeaveShards(batch);
+	}
+	pfree(txids);
+}
+
+/* Let the methods see what earlier rounds of this transaction have written. */
+void
+ProcessorPushSnapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/* Give up to a round's number of events to the methods; false at the end. */
+static bool
+RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count)
+{
+	const ProcessorMethods *methods = batch->methods;
+	MemoryContext caller = MemoryContextSwitchTo(roundContext);
+	MemoryContext eventContext = AllocSetContextCreate(roundContext,
+													   "personalize event",
+													   ALLOCSET_DEFAULT_SIZES);
+	void	   *state = NULL;
+	EventRow	row;
+	int64		roundCount = 0;
+	bool		atEnd = true;
+
+	ProcessorPushSnapshot();
+	while (EventScanNext(scan, &row))
+	{
+		if (!ProcessorBelongsToBatch(batch, &row))
+			continue;
+		if (state == NULL)
+			state = methods->begin();
+		MemoryContextSwitchTo(eventContext);
+		methods->add(state, &row);
+		MemoryContextSwitchTo(roundContext);
+		MemoryContextReset(eventContext);
+		if (++roundCount >= personalize_batch_events)
+		{
+			atEnd = false;
+			break;
+		}
+		if (roundCount % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	if (state)
+	{
+		ProcessorReportPhase(methods, "write");
+		methods->finish(state);
+	}
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(roundContext);
+	*count += roundCount;
+	return !atEnd;
+}
+
+/* Count the whole batch. */
+static void
+RunAll(Batch *batch)
+{
+	MemoryContext roundContext = AllocSetContextCreate(CurrentMemoryContext,
+													   "personalize batch",
+													   ALLOCSET_DEFAULT_SIZES);
+	EventScan  *scan = ProcessorBeginScan(batch);
+
+	ProcessorReportPhase(batch->methods, "read");
+	while (RunRound(batch, scan, roundContext, &batch->result.events))
+		;
+	EventScanEnd(scan);
+	MemoryContextDelete(roundContext);
+}
+
+/*
+ * Move the positions of the claimed shards on.  A shard may be past the cut, or
+ * contain some of what comes after it: what it has counted stays counted.
+ */
+static void
+WritePositions(const Batch *batch)
+{
+	TxidSnapshot *positions[SHARD_COUNT] = {NULL};
+
+	for (int shard = 0; shard < batch->methods->shards; shard++)
+	{
+		if (!batch->claimed[shard] || TxidSnapshotContains(batch->from[shard], batch->upto))
+			continue;
+		positions[shard] = TxidSnapshotJoin(batch->from[shard], batch->upto);
+		Assert(TxidSnapshotContains(positions[shard], batch->from[shard]));
+	}
+	ProcessorStorePosition(batch->methods, positions);
+}
+
+/* Add the batch to the processor's counts. */
+static void
+WriteCounts(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID};
+	Datum		values[4];
+	SpiUtilScope scope;
+
+	values[0] = Int16GetDatum(batch->methods->id);
+	values[1] = CStringGetTextDatum(batch->methods->name);
+	values[2] = Int64GetDatum(batch->result.events);
+	values[3] = Int64GetDatum(batch->result.rejected);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor AS p"
+			   " (processor, name, events, batches, rejected, last_batch_at)"
+			   " VALUES ($1, $2, $3, 1, $4, pg_catalog.clock_timestamp())"
+			   " ON CONFLICT (processor) DO UPDATE SET"
+			   " events = p.events + $3, batches = p.batches + 1, rejected = p.rejected + $4,"
+			   " last_batch_at = pg_catalog.clock_timestamp(),"
+			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END",
+			   4, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Steps 3 and 4, with locks held. */
+static void
+RunClaimed(Batch *batch, bool isolate)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	batch->snapshot = GetActiveSnapshot();
+	ReadPositions(batch);
+	batch->upto = TxidSnapshotTake();
+	CutToSize(batch);
+	if (batch->waiting)
+	{
+		if (isolate)
+			ProcessorRunIsolating(batch);
+		else
+			RunAll(batch);
+	}
+	if (batch->waiting || batch->scanned > MOVE_AFTER_SCANNED)
+	{
+		ProcessorReportPhase(batch->methods, "position");
+		WritePositions(batch);
+		WriteCounts(batch);
+	}
+	PopActiveSnapshot();
+}
+
+/* Run one batch in the current transaction. */
+ProcessorBatchResult
+ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *options)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "personalize processor",
+												  ALLOCSET_DEFAULT_SIZES);
+	Batch	   *batch;
+	ProcessorBatchResult result;
+
+	ProcessorCheckMayRun();
+	MemoryContextSwitchTo(context);
+	batch = palloc0(sizeof(Batch));
+	batch->methods = methods;
+	ProcessorReportPhase(methods, "claim");
+	if (ClaimShards(batch, options) > 0 && LockStripes(batch, options->wait) > 0)
+	{
+		if (methods->fold)
+		{
+			ProcessorPushSnapshot();
+			methods->fold(batch->claimed);
+			PopActiveSnapshot();
+		}
+		RunClaimed(batch, options->isolate);
+	}
+	result = batch->result;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	ProcessorReportPhase(methods, "commit");
+	return result;
+}
+
