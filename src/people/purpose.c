@@ -99,7 +99,7 @@ LearnPurposes(void)
 	purposeTable = RelationFind("purpose", false);
 	defaultTable = RelationFind("purpose_default", false);
 	knownHolds = true;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(purposeTable));
 	caller = MemoryContextSwitchTo(knownContext);
 	known = PurposeCatalogueRead(snapshot);
 	MemoryContextSwitchTo(caller);

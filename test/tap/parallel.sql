@@ -9,7 +9,7 @@ RESET client_min_messages;
 
 SET personalize.test_now = '2026-01-02 00:00:00+00';
 SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommendations}')) FROM unnest(ARRAY['ada', 'bob']) u \g /dev/null
-SELECT count(personalize.track(u, 'view_item', i, '{"items": [{"item_id": "hat", "price": 5}]}', session_id => u,
+SELECT count(personalize.track(u, 'view_item', i, jsonb_build_object('items', jsonb_build_array(jsonb_build_object('item_id', i, 'price', 5))), session_id => u,
 		ts => '2026-01-01 10:00:00+00'::timestamptz + n * interval '1 minute'))
 	FROM unnest(ARRAY['ada', 'bob']) u, unnest(ARRAY['hat', 'shoe', '7']) WITH ORDINALITY l(i, n) \g /dev/null
 SELECT count(*) FROM personalize.rollup_now() \g /dev/null
@@ -43,7 +43,7 @@ CREATE TABLE call AS
 	SELECT p.oid::regprocedure::text AS name, p.proparallel AS label, p.provolatile AS volatility,
 		format('SELECT string_agg((to_jsonb(r) #- %L)::text, %L ORDER BY to_jsonb(r)::text) FROM (SELECT %s(%s) AS answer FROM argument a) r', '{answer,request_id}', '; ',
 			p.oid::regproc, (
-				SELECT string_agg(coalesce(format('a.%I', c.attname), 'NULL::' || format_type(t.type, NULL)), ', ' ORDER BY t.n)
+				SELECT string_agg(coalesce('a.' || quote_ident(c.attname), 'NULL::' || format_type(t.type, NULL)), ', ' ORDER BY t.n)
 				FROM unnest(p.proargtypes) WITH ORDINALITY t(type, n)
 					LEFT JOIN LATERAL (
 						SELECT c.attname FROM pg_attribute c
