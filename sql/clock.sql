@@ -6,7 +6,7 @@ RESET client_min_messages;
 SET timezone = 'UTC';
 -- the server's clock is set to days from now
 CREATE FUNCTION clock(days integer) RETURNS text LANGUAGE sql AS $$
-	SELECT CASE WHEN set_config('personalize.test_now', CASE WHEN days = 0 THEN '' ELSE (now() + days * interval '1 day')::text END, false) IS NOT NULL
+	SELECT CASE WHEN set_config('personalize.test_now', CASE WHEN days = 0 THEN '' ELSE to_jsonb(now() + days * interval '1 day') #>> '{}' END, false) IS NOT NULL
 		THEN format('%s days', days) END $$;
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

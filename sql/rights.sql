@@ -16,7 +16,7 @@ BEGIN
 	INSERT INTO personalize.item (item_id, category, brand) SELECT i, 'c' || i % 2, 'b' || i % 3 FROM generate_series(1, 6) i;
 	INSERT INTO personalize.item (item_id, category) VALUES ('typo', 'wrong');
 	PERFORM personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations']) FROM unnest(ARRAY['ann', 'bob']) u;
-	PERFORM set_config('personalize.test_now', noon::text, false);
+	PERFORM set_config('personalize.test_now', to_jsonb(noon) #>> '{}', false);
 	PERFORM personalize.track(u, 'view_item', i, ts => noon - interval '1 hour' * i, session_id => 's', message_id => u || i)
 		FROM unnest(ARRAY['ann', 'bob']) u, generate_series(1, 4) i;
 	PERFORM personalize.track('ann', 'purchase', 1, '{"price": 5, "currency": "EUR", "order_id": "o1"}', ts => noon - interval '30 minutes', message_id => 'first');

@@ -157,7 +157,7 @@ CALL with_all('unlogged', 'ALTER TABLE %1$s SET UNLOGGED', 'ALTER TABLE %1$s SET
 -- to all days at once: days to come have it, too
 CREATE FUNCTION tomorrow() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM set_config('personalize.test_now', (now() + interval '9 days')::text, false);
+	PERFORM set_config('personalize.test_now', to_jsonb(now() + interval '9 days') #>> '{}', false);
 	PERFORM personalize._make_partitions_ahead(0);
 	PERFORM set_config('personalize.test_now', '', false);
 	RETURN (SELECT count(*) FROM personalize._event_day WHERE day > (now() AT TIME ZONE 'UTC')::date + 8) || ' made';
