@@ -19,6 +19,7 @@
 #include "base/unicode.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
+#include "common/string.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
 #include "nodes/value.h"
@@ -111,7 +112,8 @@ GiveWord(const pg_wchar *points, int count, const Receiver *receiver)
 	char	   *utf8 = UnicodeEncode(points, count, &length);
 	char	   *word = utf8;
 
-	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII)
+	/* ASCII is the same everywhere, also where the server has no conversion */
+	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII && !pg_is_ascii(utf8))
 	{
 		word = pg_any_to_server(utf8, length, PG_UTF8);
 		length = strlen(word);

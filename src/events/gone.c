@@ -74,7 +74,7 @@ GoneEventsBefore(void)
 			   "SELECT greatest((SELECT g.before FROM personalize._gone g WHERE g.what = 'event'),"
 			   " (SELECT (max(d.day) + 1)::timestamp AT TIME ZONE 'UTC' FROM personalize._event_day d"
 			   "  WHERE d.expired && ARRAY(SELECT t.event FROM personalize.event_type t WHERE t.weight > 0)"
-			   "   OR to_regclass('personalize.event_p' || to_char(d.day, 'YYYYMMDD')) IS NULL))");
+			   "   OR to_regclass('personalize.event_p' || translate(d.day::text, '-', '')) IS NULL))");
 }
 
 /* From when on sessions are there. */

@@ -433,7 +433,7 @@ PartitionForeign(void)
 			   " JOIN pg_class AS c ON c.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
 			   " WHERE h.inhparent = 'personalize.event'::regclass AND NOT EXISTS ("
 			   "  SELECT FROM personalize._event_day AS d WHERE n.nspname = 'personalize'"
-			   "   AND c.relname = 'event_p' || to_char(d.day, 'YYYYMMDD')) ORDER BY 1",
+			   "   AND c.relname = 'event_p' || translate(d.day::text, '-', '')) ORDER BY 1",
 			   0, NULL, NULL, NULL, false);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

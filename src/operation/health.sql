@@ -180,16 +180,16 @@ BEGIN ATOMIC
 			JOIN pg_class AS c ON c.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace),
 	made AS (
 		SELECT d.day, d.rolled, t.oid AS partition, a.oid IS NOT NULL AS attached, t.name
-		FROM (SELECT m.day, m.rolled, format('event_p%s', to_char(m.day, 'YYYYMMDD')) AS relname FROM personalize._event_day AS m) AS d,
+		FROM (SELECT m.day, m.rolled, format('event_p%s', translate(m.day::text, '-', '')) AS relname FROM personalize._event_day AS m) AS d,
 			LATERAL (SELECT 'personalize.' || d.relname AS name, to_regclass('personalize.' || d.relname)::oid AS oid) AS t
 			LEFT JOIN attached AS a ON a.oid = t.oid)
 	SELECT m.day, format('%s was dropped, moved or renamed%s', m.name, CASE WHEN m.rolled THEN '' ELSE ' before all processors had counted it' END),
-		format('Bring it back, or take note: DELETE FROM personalize._event_day WHERE day = %L; what was counted stays, rebuild_processor() counts what there is.', to_char(m.day, 'YYYY-MM-DD'))
+		format('Bring it back, or take note: DELETE FROM personalize._event_day WHERE day = %L; what was counted stays, rebuild_processor() counts what there is.', m.day::text)
 	FROM made AS m WHERE m.partition IS NULL
 	UNION ALL
 	SELECT m.day, format('%s is detached: queries of event do not see it', m.name),
 		format('ALTER TABLE personalize.event ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L), or DROP TABLE %1$s.',
-			m.name, to_char(m.day, 'YYYY-MM-DD"T00:00:00Z"'), to_char(m.day + 1, 'YYYY-MM-DD"T00:00:00Z"'))
+			m.name, m.day::text || 'T00:00:00Z', (m.day + 1)::text || 'T00:00:00Z')
 	FROM made AS m WHERE m.partition IS NOT NULL AND NOT m.attached
 	UNION ALL
 	SELECT m.day, format('%s is empty although events were stored in it and not deleted: truncated', m.name),
@@ -227,7 +227,7 @@ BEGIN ATOMIC
 	SELECT 'days yet to come', cardinality(a.days) = 0,
 		CASE WHEN cardinality(a.days) = 0 THEN 'no event has arrived after today'
 			ELSE 'events arrived on ' || (
-				SELECT string_agg(to_char(d.day, 'YYYY-MM-DD'), ', ' ORDER BY d.day) FROM unnest(a.days) AS d (day)) || ': the clock was ahead' END,
+				SELECT string_agg(d.day::text, ', ' ORDER BY d.day) FROM unnest(a.days) AS d (day)) || ': the clock was ahead' END,
 		CASE WHEN cardinality(a.days) > 0 THEN
 			'See that the server keeps time (NTP). These events are counted, found and erased like others; retention keeps them so much longer.' END
 	FROM (SELECT personalize._days_ahead() AS days) AS a

@@ -75,7 +75,7 @@ ReadBounds(ProcessorVerification *verification, const ProcessorMethods *methods)
 			   "SELECT (greatest("
 			   "  (SELECT p.raw_gone_before FROM personalize.processor AS p WHERE p.processor = $1),"
 			   "  (SELECT max(d.day) + 1 FROM personalize._event_day AS d"
-			   "   WHERE to_regclass('personalize.event_p' || to_char(d.day, 'YYYYMMDD')) IS NULL)) + 1)"
+			   "   WHERE to_regclass('personalize.event_p' || translate(d.day::text, '-', '')) IS NULL)) + 1)"
 			   "  ::timestamp AT TIME ZONE 'UTC',"
 			   " date_trunc('day', clock_timestamp(), 'UTC') + interval '24 hours'"
 			   "  - (SELECT max(r.keep) FROM personalize.retention_policy AS r WHERE r.kind = $2)",
