@@ -7,7 +7,7 @@ CREATE SCHEMA property;
 -- be thorough, as is needed now and then.
 CREATE FUNCTION property.reset(thorough boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	kept text[] := '{_shipped,purpose,event_type,event_alias,consent_mapping,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
+	kept text[] := '{_shipped,purpose,event_type,event_alias,consent_mapping,refused_id,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
 BEGIN
 	EXECUTE (
 		SELECT 'TRUNCATE ' || string_agg(c.oid::regclass::text, ', ')
