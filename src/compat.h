@@ -188,6 +188,7 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 
 /* The process of a transaction; NULL if it has ended or is a prepared one. */
 #if PG_VERSION_NUM >= 170000
+#include "storage/procarray.h"
 #define CompatVirtualTransactionProc(vxid) ProcNumberGetProc((vxid).procNumber)
 #else
 #include "storage/sinvaladt.h"

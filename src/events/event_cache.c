@@ -153,7 +153,7 @@ IsWorthRefreshing(const CachedRuns *cached, BlockNumber blocks, int64 minTxid)
 	for (int i = 0; i < cached->count; i++)
 		pages += cached->runs[i].count;
 	return pages > FEW_BLOCKS &&
-		Abs(GetCurrentStatementStartTimestamp() - cached->made) > REFRESH_INTERVAL;
+		llabs(GetCurrentStatementStartTimestamp() - cached->made) > REFRESH_INTERVAL;
 }
 
 /* The pages that may hold txids from minTxid on; -1 if that is not known. */

@@ -101,7 +101,7 @@ static bool
 IsLongTail(const EventScanOptions *options)
 {
 	return longTail.minTxid == options->minTxid && longTail.maxRead >= options->maxRead &&
-		Abs(GetCurrentStatementStartTimestamp() - longTail.found) < LONG_TAIL_BELIEVED &&
+		llabs(GetCurrentStatementStartTimestamp() - longTail.found) < LONG_TAIL_BELIEVED &&
 		longTail.table == RelationFind("event", false);
 }
 
