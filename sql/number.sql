@@ -51,7 +51,7 @@ BEGIN
 		LEFT JOIN personalize.event e ON e.item_key = w.n
 		LEFT JOIN personalize.rejected_event r ON r.user_key = w.n OR r.payload ->> 'item_id' = w.n::text;
 END $$;
-SELECT w.text, s.rejected FROM sent('track', 'value', 'purchase') s JOIN written w USING (n) WHERE rejected IS NOT NULL ORDER BY n;
+SELECT replace(w.text, U&'\200B', '<zero width>') AS text, replace(s.rejected, U&'\200B', '<zero width>') AS rejected FROM sent('track', 'value', 'purchase') s JOIN written w USING (n) WHERE rejected IS NOT NULL ORDER BY n;
 
 -- all paths read the same, store it as a number, and name what they reject
 SELECT path, field, kind, count(*) FILTER (WHERE s.stored = w.number) AS read, count(*) FILTER (WHERE jsonb_typeof(s.property) = 'number' AND s.property::numeric = w.number) AS as_number,

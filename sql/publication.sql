@@ -69,7 +69,9 @@ SET client_min_messages = warning;
 -- a table whose identity was taken away: nothing is changed unnoticed, by no path
 SELECT count(personalize.track(u, 'view_item', 'shoe', message_id => u || '1', consent => '{analytics,personalization,recommendations}')) FROM unnest('{ada2,bob2}'::text[]) AS u;
 SELECT processor, events FROM personalize.rollup_now() WHERE processor = 'profile';
+SET client_min_messages = error;
 CREATE PUBLICATION regress_all FOR ALL TABLES;
+SET client_min_messages = warning;
 \set VERBOSITY terse
 ALTER TABLE personalize.profile REPLICA IDENTITY NOTHING;
 SELECT * FROM publications();

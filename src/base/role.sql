@@ -92,7 +92,10 @@ BEGIN
 				AND o.deptype OPERATOR(pg_catalog.=) 'o' AND o.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
 				AND o.dbid OPERATOR(pg_catalog.=) (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
 			JOIN stranger r ON r.oid OPERATOR(pg_catalog.=) o.refobjid,
-			pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i),
+			pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i
+		-- a multirange goes with its range, and is told of by some versions only
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) d.objid AND t.typtype OPERATOR(pg_catalog.=) 'm'
+			AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass)),
 	ranked AS (
 		SELECT f.what, pg_catalog.row_number() OVER (ORDER BY f.what COLLATE "C") AS place, pg_catalog.count(*) OVER () AS findings
 		FROM finding f)
