@@ -16,23 +16,27 @@
 #include "erasure/erasure_status.h"
 #include "events/event.h"
 #include "events/event_cache.h"
+#include "events/event_store.h"
 #include "events/inbox.h"
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
 #include "fmgr.h"
 #include "items/item_stat.h"
+#include "items/item_store.h"
 #include "neighbours/neighbour.h"
+#include "neighbours/neighbour_store.h"
 #include "operation/maintenance.h"
 #include "operation/maintenance_job.h"
 #include "operation/utility.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
 #include "people/consent_mapping.h"
+#include "people/people_store.h"
 #include "people/policy.h"
 #include "people/refused_id.h"
-#include "profiles/preference.h"
 #include "profiles/profile.h"
+#include "profiles/profile_store.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
 #include "utils/guc.h"
@@ -69,7 +73,11 @@ _PG_init(void)
 	ProfileWriteInit();
 	ItemStatInit();
 	NeighbourInit();
-	PreferenceInit();
+	PeopleStoreInit();
+	EventStoreInit();
+	ItemStoreInit();
+	NeighbourStoreInit();
+	ProfileStoreInit();
 	ErasureCandidateInit();
 	ErasureStatusInit();
 	MaintenanceInit();

@@ -9,7 +9,7 @@
  *	2. the cut-off is read: the next transaction id.  A snapshot's xmax would
  *	   not do, it can lie below the id of a transaction that still runs;
  *	3. tombstones are set, by which whoever comes later refuses their events;
- *	4. what every table holds of them is taken away (erasure_purge.c), with one
+ *	4. what every table holds of them is taken away (person_removal.c), with one
  *	   scan of the raw events and one of the messages for all of them together;
  *	5. each person gets a receipt.
  *
@@ -25,7 +25,7 @@
  */
 #include "postgres.h"
 
-#include "erasure/erasure_private.h"
+#include "erasure/erasure.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -43,6 +43,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "people/consent_cache.h"
+#include "people/person_removal.h"
 #include "people/tombstone.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -54,26 +55,19 @@ PG_FUNCTION_INFO_V1(personalize_forget);
 PG_FUNCTION_INFO_V1(personalize_forget_many);
 PG_FUNCTION_INFO_V1(personalize_erasure_receipt);
 
-/* What receipts call their counts; those from PARTIAL_EVENTS on stand under "partial". */
-static const char *const countNames[ERASURE_COUNTS] = {
-	[ERASED_EVENTS] = "events",
-	[ERASED_ITEM_COUNTS] = "item_counts",
-	[ERASED_BASKETS] = "baskets",
-	[ERASED_MESSAGES] = "messages",
-	[ERASED_REJECTED] = "rejected_events",
-	[ERASED_PROFILES] = "profiles",
-	[ERASED_SESSIONS] = "sessions",
-	[ERASED_PREFERENCES] = "preferences",
-	[ERASED_LOG_ENTRIES] = "log_entries",
-	[ERASED_DECISIONS] = "decisions",
-	[ERASED_SUBJECTS] = "subjects",
-	[PARTIAL_EVENTS] = "events",
-	[PARTIAL_POSTINGS] = "postings"
-};
+/* An erasure under way. */
+typedef struct Erasure
+{
+	int			count;
+	ErasurePerson *people;		/* by key */
+	PersonTaken *taken;			/* of each of them */
+	TimestampTz now;
+	int64		cutoff;
+} Erasure;
 
 /* Order people by key. */
-int
-ErasureComparePeople(const void *left, const void *right)
+static int
+ComparePeople(const void *left, const void *right)
 {
 	int64		a = ((const ErasurePerson *) left)->userKey;
 	int64		b = ((const ErasurePerson *) right)->userKey;
@@ -81,17 +75,37 @@ ErasureComparePeople(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
+/* What was taken of a person, or what is left, as members of a JSON object. */
+static void
+AppendCounts(StringInfo json, const PersonTaken *taken, bool left)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	const char *separator = "";
+
+	for (int i = 0; i < count; i++)
+	{
+		const char *name = left ? stores[i].receiptLeft : stores[i].receipt;
+
+		if (name == NULL)
+			continue;
+		appendStringInfo(json, "%s\"%s\": " INT64_FORMAT, separator, name,
+						 left ? taken->tallies[i].left : taken->tallies[i].taken);
+		separator = ", ";
+	}
+}
+
 /* The counts of a person as JSON. */
 static char *
-FormatCounts(const ErasurePerson *person)
+FormatCounts(const PersonTaken *taken)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	for (int i = 0; i < ERASURE_COUNTS; i++)
-		appendStringInfo(&json, "%s\"%s\": " INT64_FORMAT,
-						 i == 0 ? "{" : i == PARTIAL_EVENTS ? ", \"partial\": {" : ", ",
-						 countNames[i], person->counts[i]);
+	appendStringInfoString(&json, "{");
+	AppendCounts(&json, taken, false);
+	appendStringInfoString(&json, ", \"partial\": {");
+	AppendCounts(&json, taken, true);
 	appendStringInfoString(&json, "}}");
 	return json.data;
 }
@@ -134,7 +148,7 @@ WriteReceipts(Erasure *erasure)
 		values[2] = TimestampTzGetDatum(ClockNow());
 		values[3] = Int64GetDatum(erasure->cutoff);
 		values[4] = LSNGetDatum(GetXLogInsertRecPtr());
-		values[5] = CStringGetTextDatum(FormatCounts(person));
+		values[5] = CStringGetTextDatum(FormatCounts(&erasure->taken[i]));
 		SpiUtilRun(&plan,
 				   "INSERT INTO personalize.erasure (receipt, pseudonym, requested_at, cutoff, lsn, counts)"
 				   " VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
@@ -164,7 +178,7 @@ SortPeople(ErasurePerson *people, int count)
 {
 	int			distinct = 0;
 
-	qsort(people, count, sizeof(ErasurePerson), ErasureComparePeople);
+	qsort(people, count, sizeof(ErasurePerson), ComparePeople);
 	for (int i = 0; i < count; i++)
 		if (i == 0 || people[i].userKey != people[distinct - 1].userKey)
 			people[distinct++] = people[i];
@@ -180,17 +194,18 @@ ErasureForget(ErasurePerson *people, int count)
 
 	erasure->people = people;
 	erasure->count = SortPeople(people, count);
-	KeySetInit(&erasure->keys, erasure->count);
+	erasure->taken = palloc0_array(PersonTaken, erasure->count);
 	for (int i = 0; i < erasure->count; i++)
 	{
-		KeySetAdd(&erasure->keys, people[i].userKey);
+		erasure->taken[i].userKey = people[i].userKey;
+		erasure->taken[i].userId = people[i].userId;
 		stripes[ShardOfKey(people[i].userKey)] = true;
 	}
 	PurgeLockStripes(stripes, "nobody is forgotten");
 	erasure->cutoff = TxidNext();
 	erasure->now = ClockNow();
 	SetTombstones(erasure);
-	ErasurePurge(erasure);
+	PersonForget(erasure->taken, erasure->count);
 	WriteReceipts(erasure);
 	return erasure->count;
 }

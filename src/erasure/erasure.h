@@ -9,25 +9,6 @@
 
 #include "utils/uuid.h"
 
-/* What is counted in a receipt, in the order it is shown; erasure.c names them. */
-typedef enum ErasureCount
-{
-	ERASED_EVENTS,
-	ERASED_ITEM_COUNTS,
-	ERASED_BASKETS,
-	ERASED_MESSAGES,
-	ERASED_REJECTED,
-	ERASED_PROFILES,
-	ERASED_SESSIONS,
-	ERASED_PREFERENCES,
-	ERASED_LOG_ENTRIES,
-	ERASED_DECISIONS,
-	ERASED_SUBJECTS,
-	PARTIAL_EVENTS,
-	PARTIAL_POSTINGS
-} ErasureCount;
-#define ERASURE_COUNTS (PARTIAL_POSTINGS + 1)
-
 /* A person to be forgotten. */
 typedef struct ErasurePerson
 {
@@ -35,7 +16,6 @@ typedef struct ErasurePerson
 	const text *userId;			/* NULL: not known; then rejected events that only name it stay */
 	int64		pseudonym;		/* from here on set by ErasureForget */
 	pg_uuid_t	receipt;
-	int64		counts[ERASURE_COUNTS];
 } ErasurePerson;
 
 /*

@@ -21,14 +21,15 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "erasure/erasure_sweep.h"
-#include "events/event_people.h"
-#include "people/consent.h"
+#include "neighbours/session.h"
+#include "people/person_removal.h"
 #include "profiles/profile_delta.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-struct ErasureCandidates
+/* What is noted of people. */
+typedef struct ErasureCandidates
 {
 	MemoryContext context;
 	const SignalSet *signals;
@@ -36,7 +37,7 @@ struct ErasureCandidates
 	ItemReader *reader;
 	KeySet		values;			/* feature keys */
 	KeySet		items;
-};
+} ErasureCandidates;
 
 /* Note a value; whether the dictionary has it, as it has no items that the catalogue has, is asked later. */
 static void
@@ -92,8 +93,8 @@ AddProfile(ErasureCandidates *candidates, TupleTableSlot *slot)
 }
 
 /* Begin with what is in the people's profiles. */
-ErasureCandidates *
-ErasureCandidatesBegin(const KeySet *people, int32 bits)
+static ErasureCandidates *
+Begin(const KeySet *people, int32 bits)
 {
 	ErasureCandidates *candidates = palloc0(sizeof(ErasureCandidates));
 	KeyedTable *profiles = KeyedOpen("profile", "profile_pkey", AccessShareLock);
@@ -132,9 +133,10 @@ CountValue(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 }
 
 /* Note what an event has left, also under purposes that were withdrawn since. */
-void
-ErasureCandidatesAddEvent(ErasureCandidates *candidates, const EventRow *row)
+static void
+AddEvent(void *state, PersonTally *tally, const EventRow *row)
 {
+	ErasureCandidates *candidates = state;
 	const SignalEvent *event = SignalSetEvent(&candidates->signals, row->event);
 	EventRow	full = *row;
 	MemoryContext caller;
@@ -150,8 +152,8 @@ ErasureCandidatesAddEvent(ErasureCandidates *candidates, const EventRow *row)
 }
 
 /* Note the items of a session. */
-void
-ErasureCandidatesAddSession(ErasureCandidates *candidates, const Session *session)
+static void
+AddSession(ErasureCandidates *candidates, const Session *session)
 {
 	MemoryContext caller = MemoryContextSwitchTo(candidates->context);
 
@@ -161,8 +163,8 @@ ErasureCandidatesAddSession(ErasureCandidates *candidates, const Session *sessio
 }
 
 /* Write the candidates that exist; returns how many. */
-int64
-ErasureCandidatesEnd(ErasureCandidates *candidates)
+static int64
+WriteCandidates(ErasureCandidates *candidates)
 {
 	static SPIPlanPtr valuePlan = NULL;
 	static SPIPlanPtr itemPlan = NULL;
@@ -190,13 +192,6 @@ ErasureCandidatesEnd(ErasureCandidates *candidates)
 	return count;
 }
 
-/* Called for each event of a person who withdraws. */
-static void
-NoteEvent(void *arg, const EventRow *row)
-{
-	ErasureCandidatesAddEvent(arg, row);
-}
-
 /* Note the items of a person's sessions. */
 static void
 NoteSessions(ErasureCandidates *candidates, int64 userKey)
@@ -210,30 +205,50 @@ NoteSessions(ErasureCandidates *candidates, int64 userKey)
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
 		SessionReadRow(slot, session);
-		ErasureCandidatesAddSession(candidates, session);
+		AddSession(candidates, session);
 	}
 	KeyedClose(table);
 	pfree(session);
 }
 
-/* Note what a person has who withdraws purposes. */
-static void
-NoteWithdrawal(int64 userKey, int32 bits)
+/* _erasure_candidate: what nobody else has; decided at once if that is quick. */
+static void *
+BeginCandidates(PersonRemoval *removal)
 {
-	ErasureCandidates *candidates;
-	KeySet		people;
+	ErasureCandidates *candidates = Begin(&removal->keys, removal->purposes);
 
-	KeySetInit(&people, 1);
-	KeySetAdd(&people, userKey);
-	candidates = ErasureCandidatesBegin(&people, bits);
-	NoteSessions(candidates, userKey);
-	EventVisitPeople(&people, NoteEvent, candidates, false);
-	(void) ErasureCandidatesEnd(candidates);
+	for (int i = 0; i < removal->count; i++)
+		NoteSessions(candidates, removal->people[i].userKey);
+	return candidates;
+}
+
+static void
+FinishCandidates(void *state, PersonRemoval *removal)
+{
+	if (WriteCandidates(state) > 0 && removal->forgets && ErasureSweepIsCheap())
+		(void) ErasureSweep(false);
 }
 
 /* Called once when the library is loaded. */
 void
 ErasureCandidateInit(void)
 {
-	ConsentRegisterUncount(NoteWithdrawal);
+	static const PersonTaker taker = {
+		.begin = BeginCandidates,
+		.event = AddEvent,
+		.finish = FinishCandidates
+	};
+	static const PersonStore store = {
+		.name = "_erasure_candidate",
+		.rank = 130,
+		.receipt = PERSON_STORE_NONE,
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &taker,
+		.withdraw = &taker,
+		.clear = PERSON_STORE_NONE,
+		.purge = PERSON_STORE_NONE,
+		.recount = PERSON_STORE_NONE
+	};
+
+	PersonStoreRegister(&store);
 }

@@ -630,21 +630,6 @@ ItemStatUncountEnd(ItemStatUncount *uncount)
 	MemoryContextDelete(uncount->context);
 }
 
-/* Delete a person's baskets. */
-static void
-DeleteBaskets(int64 userKey)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(userKey)};
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize._basket WHERE user_key = $1",
-			   1, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
 /* Called for each event of the person. */
 static void
 UncountEvent(void *arg, const EventRow *row)
@@ -671,12 +656,12 @@ FlipBaskets(int64 userKey)
 }
 
 /*
- * Add a person's counted events to the counters once more, or with times -1 take
- * them out, and likewise to and from the baskets if those are wanted.  The
- * person's stripe is locked exclusively, so no batch is being counted meanwhile.
+ * Add a person's counted events to the counters and baskets once more, or with
+ * times -1 take them out.  The person's stripe is locked exclusively, so no batch
+ * is being counted meanwhile.
  */
 static void
-CountPerson(int64 userKey, int64 times, bool withBaskets)
+CountPerson(int64 userKey, int64 times)
 {
 	ItemStatUncount *uncount;
 	KeySet		people;
@@ -686,27 +671,16 @@ CountPerson(int64 userKey, int64 times, bool withBaskets)
 	uncount = ItemStatUncountBegin(&people);
 	uncount->times = times;
 	EventVisitPeople(&people, UncountEvent, uncount, false);
-	if (withBaskets)
-		WriteBaskets(uncount->batch->baskets);
+	WriteBaskets(uncount->batch->baskets);
 	ItemStatUncountEnd(uncount);
 	PopularSpoil();
-}
-
-/* Withdrawal: take a person's events out of the counters, and the baskets away. */
-static void
-PurgePerson(int64 userKey, int32 bits)
-{
-	if ((bits & PURPOSE_ANALYTICS) == 0)
-		return;
-	CountPerson(userKey, -1, false);
-	DeleteBaskets(userKey);
 }
 
 /* Take a person out of the statistics for the time being. */
 void
 ItemStatPark(int64 userKey)
 {
-	CountPerson(userKey, -1, true);
+	CountPerson(userKey, -1);
 	FlipBaskets(userKey);
 }
 
@@ -715,7 +689,7 @@ void
 ItemStatUnpark(int64 userKey)
 {
 	FlipBaskets(userKey);
-	CountPerson(userKey, 1, true);
+	CountPerson(userKey, 1);
 }
 
 /* _currency(code): the letters of a currency. */
@@ -743,14 +717,6 @@ personalize_slot_bucket(PG_FUNCTION_ARGS)
 	PG_RETURN_INT16(SlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
 }
 
-/* Count what is left of a person after a withdrawal that came late. */
-static void
-RecountPerson(int64 userKey, int32 bits)
-{
-	if ((bits & PURPOSE_ANALYTICS) != 0)
-		ProcessorRecount(PROCESSOR_ITEM_STAT, userKey);
-}
-
 /* Make the processor known. */
 void
 ItemStatInit(void)
@@ -770,6 +736,4 @@ ItemStatInit(void)
 	};
 
 	ProcessorRegister(&methods);
-	ConsentRegisterUncount(PurgePerson);
-	ConsentRegisterRecount(RecountPerson);
 }

@@ -321,8 +321,8 @@ MarkSessions(int64 userKey, int32 added, int32 removed)
 }
 
 /* Remove all of a person's sessions, if one of the purposes withdrawn is theirs; else they lose the others. */
-static void
-PurgePerson(int64 userKey, int32 bits)
+void
+NeighbourPurge(int64 userKey, int32 bits)
 {
 	KeySet		people;
 
@@ -507,14 +507,6 @@ personalize_session_items(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Count what is left of a person after a withdrawal that came late. */
-static void
-RecountPerson(int64 userKey, int32 bits)
-{
-	if ((bits & PURPOSE_RECOMMENDATIONS) != 0)
-		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
-}
-
 /* Register the processor. */
 void
 NeighbourInit(void)
@@ -531,6 +523,4 @@ NeighbourInit(void)
 	};
 
 	ProcessorRegister(&methods);
-	ConsentRegisterPurge(PurgePerson);
-	ConsentRegisterRecount(RecountPerson);
 }

@@ -35,6 +35,9 @@ extern void NeighbourPark(int64 userKey);
 extern void NeighbourUnpark(int64 userKey);
 extern void NeighbourRemove(int64 userKey);
 
+/* Remove a person's sessions if one of the purposes is theirs; else they lose the others. */
+extern void NeighbourPurge(int64 userKey, int32 bits);
+
 /*
  * Remove all sessions of these people, and their postings; erased, unless NULL, is
  * called for each of them before it goes.  The caller is alone with the people

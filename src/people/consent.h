@@ -44,34 +44,6 @@ ConsentAllowed(const ConsentState *state, const PurposeCatalogue *purposes)
 extern int32 ConsentMaskOf(int64 userKey);
 
 /*
- * Called on withdrawal, in its transaction, with the person's stripe locked
- * exclusively: remove everything derived from this person that needed one of
- * bits.  The raw events have lost those bits already.
- */
-typedef void (*ConsentPurge) (int64 userKey, int32 bits);
-extern void ConsentRegisterPurge(ConsentPurge purge);
-
-/*
- * The same, but called before the raw events lose the bits: for sums out of
- * which the person's events are subtracted one by one.
- */
-extern void ConsentRegisterUncount(ConsentPurge uncount);
-
-/*
- * The same as ConsentRegisterPurge for what has a time of its own: only what is
- * older than until is to go.
- */
-typedef void (*ConsentPurgeUntil) (int64 userKey, int32 bits, TimestampTz until);
-extern void ConsentRegisterPurgeUntil(ConsentPurgeUntil purge);
-
-/*
- * Called after the purges of a withdrawal that came late, after which the bits
- * were granted again: derive anew what the person's events, which hold these bits
- * from that grant on, say about what needs them.
- */
-extern void ConsentRegisterRecount(ConsentPurge recount);
-
-/*
  * Fold the users of _dictionary_log whose shard is set into subject; called by
  * the profile processor's fold, with those stripes locked shared.
  */

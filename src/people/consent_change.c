@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "people/consent_cache.h"
+#include "people/person_removal.h"
 #include "people/refused_id.h"
 #include "people/tombstone.h"
 #include "port/pg_bitutils.h"
@@ -29,107 +30,6 @@
 PG_FUNCTION_INFO_V1(personalize_grant_consent);
 PG_FUNCTION_INFO_V1(personalize_withdraw_consent);
 PG_FUNCTION_INFO_V1(personalize_record_choice);
-
-/* The most parts that can register a purge. */
-#define MAX_PURGES 8
-
-/* What the parts have registered. */
-typedef struct PurgeList
-{
-	int			count;
-	ConsentPurge purges[MAX_PURGES];
-} PurgeList;
-
-static PurgeList purges;
-static PurgeList uncounts;
-static PurgeList recounts;
-
-/* What the parts do that is about a time. */
-static int	purgeUntilCount;
-static ConsentPurgeUntil purgesUntil[MAX_PURGES];
-
-/* Append to a list of purges. */
-static void
-AddPurge(PurgeList *list, ConsentPurge purge)
-{
-	if (list->count == MAX_PURGES)
-		elog(ERROR, "too many purge callbacks");
-	list->purges[list->count++] = purge;
-}
-
-/* Remember what a part does on withdrawal. */
-void
-ConsentRegisterPurge(ConsentPurge purge)
-{
-	AddPurge(&purges, purge);
-}
-
-/* Remember what a part does on withdrawal, before the raw events lose the bits. */
-void
-ConsentRegisterUncount(ConsentPurge uncount)
-{
-	AddPurge(&uncounts, uncount);
-}
-
-/* Remember how a part counts again what is left. */
-void
-ConsentRegisterRecount(ConsentPurge recount)
-{
-	AddPurge(&recounts, recount);
-}
-
-/* Remember what a part does on withdrawal to what is older than some time. */
-void
-ConsentRegisterPurgeUntil(ConsentPurgeUntil purge)
-{
-	if (purgeUntilCount == MAX_PURGES)
-		elog(ERROR, "too many purge callbacks");
-	purgesUntil[purgeUntilCount++] = purge;
-}
-
-/* Let the parts remove what they derived from a person, or derive it anew. */
-static void
-RunPurges(const PurgeList *list, int64 userKey, int32 bits)
-{
-	if (bits == 0)
-		return;
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	for (int i = 0; i < list->count; i++)
-		list->purges[i] (userKey, bits);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-}
-
-/*
- * Take purposes out of the person's raw and rejected events of the time before
- * until.  What a processor has set aside tells the time of its event; what was
- * never taken in is not worth guessing.
- */
-static void
-ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
-{
-	static SPIPlanPtr eventPlan;
-	static SPIPlanPtr rejectedPlan;
-	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
-	Datum		values[] = {
-		Int64GetDatum(userKey),
-		Int32GetDatum(purposes),
-		TimestampTzGetDatum(until)
-	};
-
-	SpiUtilRun(&eventPlan,
-			   "UPDATE personalize.event SET consent = consent & ~$2"
-			   " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilRun(&rejectedPlan,
-			   "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
-			   " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
-			   " WHERE user_key = $1 AND consent & $2 <> 0"
-			   " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
-			   "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
-			   lengthof(types), types, values, NULL, false);
-}
 
 /*
  * Whether a grant brings a person back who was forgotten.  One that took effect
@@ -189,8 +89,6 @@ ComeBack(const ConsentDecision *decision)
 static void
 ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
 {
-	SpiUtilScope scope;
-
 	while (bits != 0)
 	{
 		TimestampTz until = outcome->since[pg_rightmost_one_pos32(bits)];
@@ -200,11 +98,7 @@ ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
 			if ((bits & (1 << bit)) && outcome->since[bit] == until)
 				together |= 1 << bit;
 		bits &= ~together;
-		SpiUtilBegin(&scope);
-		ClearEvents(userKey, together, until);
-		SpiUtilEnd(&scope);
-		for (int i = 0; i < purgeUntilCount; i++)
-			purgesUntil[i] (userKey, together, until);
+		PersonClearUntil(userKey, together, until);
 	}
 }
 
@@ -340,10 +234,10 @@ ConsentWithdraw(const ConsentDecision *decision, const PurposeCatalogue *purpose
 			kept |= mask;
 	}
 	cleared |= kept;
-	RunPurges(&uncounts, decision->userKey, cleared);
+	PersonUncount(decision->userKey, cleared);
 	ClearUntil(decision->userKey, cleared, &outcome);
-	RunPurges(&purges, decision->userKey, cleared);
-	RunPurges(&recounts, decision->userKey, kept);
+	PersonPurge(decision->userKey, cleared);
+	PersonRecount(decision->userKey, kept);
 	return AllowedNow(&outcome, purposes);
 }
 
@@ -356,9 +250,9 @@ ConsentTakeAway(int64 userKey, int32 bits)
 	memset(&never, 0, sizeof(never));
 	for (int bit = 0; bit < PURPOSE_MAX; bit++)
 		never.since[bit] = DT_NOEND;
-	RunPurges(&uncounts, userKey, bits);
+	PersonUncount(userKey, bits);
 	ClearUntil(userKey, bits, &never);
-	RunPurges(&purges, userKey, bits);
+	PersonPurge(userKey, bits);
 }
 
 /* withdraw_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */

@@ -316,27 +316,3 @@ personalize_preferences_of(PG_FUNCTION_ARGS)
 	}
 	return (Datum) 0;
 }
-
-/* Withdrawal of personalization takes the preferences along. */
-static void
-PurgePreferences(int64 userKey, int32 bits, TimestampTz until)
-{
-	static SPIPlanPtr plan;
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(userKey), TimestampTzGetDatum(until)};
-	SpiUtilScope scope;
-
-	if ((bits & PURPOSE_PERSONALIZATION) == 0)
-		return;
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.preference WHERE user_key = $1 AND set_at < $2",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
-/* Called once when the library is loaded. */
-void
-PreferenceInit(void)
-{
-	ConsentRegisterPurgeUntil(PurgePreferences);
-}

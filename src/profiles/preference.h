@@ -49,7 +49,4 @@ extern bool PreferenceHides(const PreferenceList *list, int64 itemKey, const Ite
 /* How many of item, brand and category are favourites: 0..3. */
 extern int	PreferenceFavours(const PreferenceList *list, int64 itemKey, const ItemInfo *info);
 
-/* Called once when the library is loaded. */
-extern void PreferenceInit(void);
-
 #endif

@@ -59,8 +59,13 @@ typedef struct ProfileCollector
 	const EventRow *row;		/* the event at hand */
 } ProfileCollector;
 
-/* Remove a person's row; the caller holds the stripe exclusively. */
+/*
+ * With the person's stripe locked exclusively: remove the row; take out of it what
+ * needs one of these purposes; add to it what needs them and the events say.
+ */
 extern void ProfileRemove(int64 userKey);
+extern void ProfilePurge(int64 userKey, int32 purposes);
+extern void ProfileRecount(int64 userKey, int32 purposes);
 
 /* An empty delta. */
 extern void ProfileDeltaInit(ProfileDelta *delta, int64 userKey);

@@ -443,8 +443,8 @@ PurgeRow(StoredProfile *stored, int32 bits)
 }
 
 /* Remove what needed one of the purposes; the caller holds the person's stripe. */
-static void
-PurgeProfile(int64 userKey, int32 bits)
+void
+ProfilePurge(int64 userKey, int32 bits)
 {
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
 	Snapshot	snapshot;
@@ -476,7 +476,7 @@ PurgeProfile(int64 userKey, int32 bits)
 void
 ProfileRemove(int64 userKey)
 {
-	PurgeProfile(userKey, -1);
+	ProfilePurge(userKey, -1);
 }
 
 /* Forget the recent items that the events themselves tell about. */
@@ -512,8 +512,8 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
  * that needed the bits, and all recent items, of which it is not known which
  * event they are from.
  */
-static void
-RecountProfile(int64 userKey, int32 bits)
+void
+ProfileRecount(int64 userKey, int32 bits)
 {
 	Recount		recount = {.oldest = DT_NOEND};
 	bool		found;
@@ -662,11 +662,9 @@ static const ProcessorMethods profileMethods = {
 	.reset = Reset
 };
 
-/* Register the processor and the purge. */
+/* Register the processor. */
 void
 ProfileWriteInit(void)
 {
 	ProcessorRegister(&profileMethods);
-	ConsentRegisterPurge(PurgeProfile);
-	ConsentRegisterRecount(RecountProfile);
 }

@@ -1,5 +1,5 @@
 /*
- * erasure_payload.c
+ * payload_name.c
  *		Whom a rejected event names.
  *
  * What could not be taken is kept as it came, and often it was not taken because

@@ -1,0 +1,324 @@
+/*
+ * event_store.c
+ *		What must be done for the events of people, and for all that comes with them.
+ */
+#include "postgres.h"
+
+#include "events/event_store.h"
+
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/dedup.h"
+#include "events/event_people.h"
+#include "events/message_id.h"
+#include "events/partition.h"
+#include "people/person_removal.h"
+#include "utils/array.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+/* A walk, and whom it is for. */
+typedef struct Walk
+{
+	PersonVisit visit;
+	void	   *arg;
+} Walk;
+
+/* EventVisit: hand an event on. */
+static void
+HandOn(void *arg, const EventRow *row)
+{
+	Walk	   *walk = arg;
+
+	walk->visit(walk->arg, row->userKey, row);
+}
+
+/* PersonWalk */
+static void
+WalkEvents(const KeySet *people, PersonVisit visit, void *arg, bool deletes)
+{
+	Walk		walk = {visit, arg};
+
+	EventVisitPeople(people, HandOn, &walk, deletes);
+}
+
+/* event: each is deleted when all stores have seen it. */
+static void *
+BeginEvents(PersonRemoval *removal)
+{
+	removal->deletesEvents = true;
+	return NULL;
+}
+
+static void
+CountEvent(void *state, PersonTally *tally, const EventRow *row)
+{
+	tally->taken++;
+}
+
+/* Partitions that are nobody's day: no processor has counted what is in them. */
+static void
+PurgeForeignDays(void *state, PersonRemoval *removal)
+{
+	ListCell   *cell;
+
+	foreach(cell, PartitionForeign())
+	{
+		SPIPlanPtr	plan = NULL;
+
+		PersonRemovalDelete(removal, &plan,
+							psprintf("DELETE FROM %s WHERE user_key = ANY ($1) RETURNING user_key",
+									 (char *) lfirst(cell)));
+		SPI_freeplan(plan);
+	}
+}
+
+/* Run a statement about a person ($1), purposes ($2) and a time ($3). */
+static void
+Clear(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes, TimestampTz until)
+{
+	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int64GetDatum(userKey),
+		Int32GetDatum(purposes),
+		TimestampTzGetDatum(until)
+	};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(plan, sql, lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* Take purposes out of a person's raw events. */
+static void
+ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
+{
+	static SPIPlanPtr plan = NULL;
+
+	Clear(&plan,
+		  "UPDATE personalize.event SET consent = consent & ~$2"
+		  " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3",
+		  userKey, purposes, until);
+}
+
+/* Whose messages are to be forgotten. */
+typedef struct MessageRemoval
+{
+	MemoryContext context;
+	HTAB	   *owners;			/* of MessageOwner; NULL: none */
+	KeySet		probes;			/* the same messages, quicker to ask */
+} MessageRemoval;
+
+/* Whose a message is. */
+typedef struct MessageOwner
+{
+	int64		probe;			/* hash key, first */
+	PersonTally *tally;
+} MessageOwner;
+
+/* message_seen: what the events say of their messages finds these. */
+static void *
+BeginMessages(PersonRemoval *removal)
+{
+	MessageRemoval *messages = palloc0(sizeof(MessageRemoval));
+
+	messages->context = removal->context;
+	return messages;
+}
+
+static void
+CollectMessage(void *state, PersonTally *tally, const EventRow *row)
+{
+	MessageRemoval *messages = state;
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(MessageOwner),
+	.hcxt = messages->context};
+	MemoryContext caller;
+	MessageOwner *owner;
+	int64		probe;
+
+	if (!row->hasMessage)
+		return;
+	caller = MemoryContextSwitchTo(messages->context);
+	if (messages->owners == NULL)
+	{
+		messages->owners = hash_create("personalize messages", 256, &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		KeySetInit(&messages->probes, 256);
+	}
+	probe = MessageIdProbeOfKey(row->messageKey);
+	owner = hash_search(messages->owners, &probe, HASH_ENTER, NULL);
+	owner->tally = tally;
+	KeySetAdd(&messages->probes, probe);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+CountMessage(void *arg, int64 probe)
+{
+	MessageRemoval *messages = arg;
+	MessageOwner *owner = hash_search(messages->owners, &probe, HASH_FIND, NULL);
+
+	owner->tally->taken++;
+}
+
+static void
+PurgeMessages(void *state, PersonRemoval *removal)
+{
+	MessageRemoval *messages = state;
+	DedupChoice choice = {.probes = &messages->probes,.erased = CountMessage,.arg = messages};
+
+	if (messages->owners == NULL)
+		return;
+	DedupErase(&choice);
+	hash_destroy(messages->owners);
+}
+
+/*
+ * Delete the rejected events of nobody that name the people's ids, wherever in
+ * them: all payloads are read once (payload_name.c).
+ */
+static void
+DeleteNaming(PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTARRAYOID};
+	Datum	   *ids = palloc_array(Datum, removal->count);
+	bool	   *nulls = palloc0_array(bool, removal->count);
+	int			lower = 1;
+	Datum		values[1];
+	SpiUtilScope scope;
+
+	for (int i = 0; i < removal->count; i++)
+	{
+		nulls[i] = removal->people[i].userId == NULL;
+		ids[i] = PointerGetDatum(removal->people[i].userId);
+	}
+	values[0] = PointerGetDatum(construct_md_array(ids, nulls, 1, &removal->count, &lower,
+												   TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "WITH person AS MATERIALIZED (SELECT p.id, personalize.user_key(p.id) AS key, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
+			   "  WHERE p.id IS NOT NULL),"
+			   " named AS MATERIALIZED (SELECT r.ctid AS row, min(p.place) AS place"
+			   "  FROM personalize.rejected_event AS r, LATERAL personalize._payload_names(r.payload) AS v"
+			   "  JOIN person AS p ON p.key = personalize.user_key(v.name)"
+			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
+			   /* most payloads do not contain the text of a single id anywhere */
+			   "   AND (coalesce(strpos(lower(r.payload::text), (SELECT lower(substr(j, 2, length(j) - 2)) FROM to_json($1[1]) AS t,"
+			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1 AND octet_length(j) = length(j))) > 0, true)"
+			   "   OR r.payload ? 'unreadable')"
+			   "   AND (v.certain OR p.id !~ '^-?[0-9.]+$')"
+			   "  GROUP BY r.ctid)"
+			   " DELETE FROM personalize.rejected_event AS r USING named AS n"
+			   "  WHERE r.ctid = n.row AND r.user_key IS NULL RETURNING n.place",
+			   lengthof(types), types, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isNull;
+
+		removal->people[DatumGetInt64(SpiUtilValue(i, 1, &isNull)) - 1].tallies[removal->store].taken++;
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* rejected_event: the person's, and those of nobody that name the person's id. */
+static void
+PurgeRejected(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	PersonRemovalDelete(removal, &plan,
+						"DELETE FROM personalize.rejected_event WHERE user_key = ANY ($1) RETURNING user_key");
+	DeleteNaming(removal);
+}
+
+/*
+ * Take purposes out of a person's rejected events.  What a processor has set aside
+ * tells the time of its event; what was never taken in is not worth guessing.
+ */
+static void
+ClearRejected(int64 userKey, int32 purposes, TimestampTz until)
+{
+	static SPIPlanPtr plan = NULL;
+
+	Clear(&plan,
+		  "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
+		  " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
+		  " WHERE user_key = $1 AND consent & $2 <> 0"
+		  " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
+		  "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
+		  userKey, purposes, until);
+}
+
+/* _dictionary_log: the ids of people met for the first time. */
+static void
+PurgeLog(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	PersonRemovalDelete(removal, &plan,
+						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
+}
+
+static const PersonTaker eventTaker = {.begin = BeginEvents,.event = CountEvent,.finish = PurgeForeignDays};
+static const PersonTaker messageTaker = {.begin = BeginMessages,.event = CollectMessage,.finish = PurgeMessages};
+static const PersonTaker rejectedTaker = {.finish = PurgeRejected};
+static const PersonTaker logTaker = {.finish = PurgeLog};
+
+static const PersonStore stores[] = {
+	{
+		.name = "event",
+		.rank = 30,
+		.receipt = "events",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &eventTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.clear = ClearEvents,
+		.purge = PERSON_STORE_NONE,
+		.recount = PERSON_STORE_NONE
+	},
+	{
+		.name = "message_seen",
+		.rank = 40,
+		.receipt = "messages",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &messageTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.clear = PERSON_STORE_NONE,
+		.purge = PERSON_STORE_NONE,
+		.recount = PERSON_STORE_NONE
+	},
+	{
+		.name = "rejected_event",
+		.rank = 50,
+		.receipt = "rejected_events",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &rejectedTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.clear = ClearRejected,
+		.purge = PERSON_STORE_NONE,
+		.recount = PERSON_STORE_NONE
+	},
+	{
+		.name = "_dictionary_log",
+		.rank = 90,
+		.receipt = "log_entries",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &logTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.clear = PERSON_STORE_NONE,
+		.purge = PERSON_STORE_NONE,
+		.recount = PERSON_STORE_NONE
+	}
+};
+
+/* Register them. */
+void
+EventStoreInit(void)
+{
+	PersonRegisterWalk(WalkEvents);
+	for (int i = 0; i < lengthof(stores); i++)
+		PersonStoreRegister(&stores[i]);
+}
