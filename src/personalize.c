@@ -11,9 +11,9 @@
 #include "engines/engine.h"
 #include "engines/recommend.h"
 #include "engines/sources.h"
-#include "erasure/erasure_candidate.h"
 #include "erasure/erasure_scrub.h"
 #include "erasure/erasure_status.h"
+#include "erasure/erasure_store.h"
 #include "events/event.h"
 #include "events/event_cache.h"
 #include "events/event_store.h"
@@ -28,6 +28,7 @@
 #include "neighbours/neighbour_store.h"
 #include "operation/maintenance.h"
 #include "operation/maintenance_job.h"
+#include "operation/operation_store.h"
 #include "operation/utility.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
@@ -39,8 +40,10 @@
 #include "profiles/profile_store.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
+#include "signals/signal_store.h"
 #include "utils/guc.h"
 #include "workers/processor.h"
+#include "workers/processor_store.h"
 #include "workers/worker.h"
 
 PERSONALIZE_MODULE_MAGIC;
@@ -75,10 +78,13 @@ _PG_init(void)
 	NeighbourInit();
 	PeopleStoreInit();
 	EventStoreInit();
+	ProcessorStoreInit();
 	ItemStoreInit();
+	SignalStoreInit();
 	NeighbourStoreInit();
 	ProfileStoreInit();
-	ErasureCandidateInit();
+	ErasureStoreInit();
+	OperationStoreInit();
 	ErasureStatusInit();
 	MaintenanceInit();
 	MaintenanceJobInit();

@@ -7,248 +7,208 @@
  * others have them too cannot be asked for one person at a time without reading
  * everybody's profile; so they are noted, and erasure_sweep.c decides about many
  * at once.  A withdrawal takes profile entries away like an erasure, so it notes,
- * too.
+ * too.  What rows and events name the tables themselves say (people/person_store.h).
  */
 #include "postgres.h"
 
 #include "erasure/erasure_candidate.h"
 
 #include "access/stratnum.h"
+#include "base/feature_key.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/spi_util.h"
-#include "base/stored_row.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "erasure/erasure_sweep.h"
-#include "neighbours/session.h"
+#include "events/event.h"
 #include "people/person_removal.h"
-#include "profiles/profile_delta.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* What is noted of people. */
-typedef struct ErasureCandidates
+typedef struct Candidates
 {
 	MemoryContext context;
-	const SignalSet *signals;
-	int32		bits;			/* purposes that go */
-	ItemReader *reader;
+	int32		purposes;		/* that go */
+	PersonNames names;
+	void	  **eventStates;	/* by store */
 	KeySet		values;			/* feature keys */
 	KeySet		items;
-} ErasureCandidates;
+} Candidates;
 
-/* Note a value; whether the dictionary has it, as it has no items that the catalogue has, is asked later. */
+/* PersonNames: note a value; whether the dictionary has it is asked later. */
 static void
-AddValue(ErasureCandidates *candidates, uint64 featureKey)
+AddValue(void *arg, const PersonValue *value)
 {
-	int			id = FeatureKeySignal(featureKey);
-	const Signal *signal = id < candidates->signals->idLimit ? candidates->signals->byId[id] : NULL;
+	Candidates *candidates = arg;
+	MemoryContext caller;
 
-	if (signal != NULL && (signal->purposes & candidates->bits) != 0 &&
-		(FeatureKeyHash(featureKey) & FEATURE_VALUE_HASHED) != 0 &&
-		featureKey != FeatureKeyMake(id, FEATURE_VALUE_NONE))
-		KeySetAdd(&candidates->values, (int64) featureKey);
+	if (!value->isFiled || (value->purposes & candidates->purposes) == 0)
+		return;
+	caller = MemoryContextSwitchTo(candidates->context);
+	KeySetAdd(&candidates->values, (int64) value->featureKey);
+	MemoryContextSwitchTo(caller);
 }
 
-/* Note an item; a number needs no row to be known by its id. */
+/* PersonNames: note an item; a number needs no row to be known by its id. */
 static void
-AddItem(ErasureCandidates *candidates, int64 itemKey)
+AddItem(void *arg, int64 itemKey)
 {
-	if (!KeyIsNumber(itemKey))
-		KeySetAdd(&candidates->items, itemKey);
+	Candidates *candidates = arg;
+	MemoryContext caller;
+
+	if (KeyIsNumber(itemKey))
+		return;
+	caller = MemoryContextSwitchTo(candidates->context);
+	KeySetAdd(&candidates->items, itemKey);
+	MemoryContextSwitchTo(caller);
 }
 
-/* Note what a profile holds. */
+/* Note what the rows of people name in a table. */
 static void
-AddProfile(ErasureCandidates *candidates, TupleTableSlot *slot)
+NoteRows(Candidates *candidates, const PersonStore *store, const PersonRemoval *removal)
 {
-	Datum		value;
-	bool		isNull;
-	StoredRow	row;
+	KeyedTable *table = KeyedOpen(store->name, store->names->index, AccessShareLock);
 
-	StoredRowBegin(&row, STORED_PROFILE,
-				   (int64[]) {DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull))});
-	value = slot_getattr(slot, PROFILE_FEATURES, &isNull);
-	if (!isNull)
+	for (int i = 0; i < removal->count; i++)
 	{
-		FeatureIterator iterator;
-		Feature		feature;
-
-		FeatureIteratorBegin(&iterator, DatumGetFeatureStateP(value));
-		while (FeatureIteratorNext(&iterator, &feature))
-			AddValue(candidates, feature.key);
-	}
-	value = slot_getattr(slot, PROFILE_RECENT, &isNull);
-	if (!isNull)
-	{
-		ProfileRecent recent;
-
-		ProfileRecentUnpack(DatumGetByteaPP(value), &recent);
-		for (int i = 0; i < recent.count; i++)
-			AddItem(candidates, recent.items[i].itemKey);
-	}
-	StoredRowEnd(&row);
-}
-
-/* Begin with what is in the people's profiles. */
-static ErasureCandidates *
-Begin(const KeySet *people, int32 bits)
-{
-	ErasureCandidates *candidates = palloc0(sizeof(ErasureCandidates));
-	KeyedTable *profiles = KeyedOpen("profile", "profile_pkey", AccessShareLock);
-
-	candidates->context = CurrentMemoryContext;
-	candidates->signals = SignalSetGet();
-	candidates->bits = bits;
-	candidates->reader = ItemReaderBegin(GetActiveSnapshot());
-	KeySetInit(&candidates->values, 64);
-	KeySetInit(&candidates->items, 64);
-	for (int i = 0; i < people->capacity; i++)
-	{
-		Datum		key = Int64GetDatum(people->keys[i]);
+		Datum		key = Int64GetDatum(removal->people[i].userKey);
 		TupleTableSlot *slot;
 
-		if (!people->used[i])
-			continue;
-		KeyedSeek(profiles, GetActiveSnapshot(), 1, &key, BTEqualStrategyNumber);
-		slot = KeyedNext(profiles, ForwardScanDirection);
-		if (slot)
-			AddProfile(candidates, slot);
+		KeyedSeek(table, GetActiveSnapshot(), 1, &key, BTEqualStrategyNumber);
+		while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+			store->names->row(&candidates->names, slot);
 	}
-	KeyedClose(profiles);
-	return candidates;
+	KeyedClose(table);
 }
 
-/* A value that an event counts for. */
-static void
-CountValue(void *arg, uint64 featureKey, int64 sum, const char *text, int length)
+/* Begin with what is in packed rows. */
+static void *
+Begin(PersonRemoval *removal)
 {
-	ErasureCandidates *candidates = arg;
-	MemoryContext caller = MemoryContextSwitchTo(candidates->context);
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	Candidates *candidates = palloc0(sizeof(Candidates));
 
-	AddValue(candidates, featureKey);
-	MemoryContextSwitchTo(caller);
+	candidates->context = removal->context;
+	candidates->purposes = removal->purposes;
+	candidates->names = (PersonNames)
+	{
+		.arg = candidates,.items = true,.values = true,.item = AddItem,.value = AddValue
+	};
+	candidates->eventStates = palloc0_array(void *, count);
+	KeySetInit(&candidates->values, 64);
+	KeySetInit(&candidates->items, 64);
+	for (int i = 0; i < count; i++)
+	{
+		if (stores[i].names)
+			NoteRows(candidates, &stores[i], removal);
+		if (stores[i].eventNames)
+			candidates->eventStates[i] = stores[i].eventNames->begin(removal->snapshot);
+	}
+	return candidates;
 }
 
 /* Note what an event has left, also under purposes that were withdrawn since. */
 static void
 AddEvent(void *state, PersonTally *tally, const EventRow *row)
 {
-	ErasureCandidates *candidates = state;
-	const SignalEvent *event = SignalSetEvent(&candidates->signals, row->event);
-	EventRow	full = *row;
-	MemoryContext caller;
+	Candidates *candidates = state;
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 
-	full.consent = -1;
-	if (event != NULL)
-		SignalEvaluateAnyway(event, &full, candidates->reader, CountValue, candidates);
-	if (!row->hasItem)
-		return;
-	caller = MemoryContextSwitchTo(candidates->context);
-	AddItem(candidates, row->itemKey);
-	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < count; i++)
+		if (stores[i].eventNames)
+			stores[i].eventNames->event(candidates->eventStates[i], &candidates->names, row, true);
+	if (row->hasItem)
+		AddItem(candidates, row->itemKey);
 }
 
-/* Note the items of a session. */
+/* What dictionaries may lose. */
+char *
+ErasureUnclaimed(void)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < count; i++)
+		if (stores[i].dictionary)
+			appendStringInfo(&sql, "%s%s", sql.len > 0 ? " UNION ALL " : "", stores[i].dictionary->unclaimed);
+	return sql.data;
+}
+
+/* The keys of a kind of name as arrays of signals and keys. */
 static void
-AddSession(ErasureCandidates *candidates, const Session *session)
+SplitKeys(const KeySet *set, bool areFeatures, Datum *arrays)
 {
-	MemoryContext caller = MemoryContextSwitchTo(candidates->context);
+	Datum	   *signals = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
+	Datum	   *keys = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
+	int			count = 0;
 
-	for (int i = 0; i < session->itemCount; i++)
-		AddItem(candidates, session->items[i].itemKey);
-	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < set->capacity; i++)
+	{
+		if (!set->used[i])
+			continue;
+		signals[count] = Int16GetDatum(areFeatures ? FeatureKeySignal(set->keys[i]) : 0);
+		keys[count++] = Int64GetDatum(areFeatures ? FeatureKeyHash(set->keys[i]) : set->keys[i]);
+	}
+	arrays[0] = PointerGetDatum(construct_array(signals, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	arrays[1] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* Write the candidates that exist; returns how many. */
+/* Write the candidates of a dictionary that it has, or that are on their way to it; returns how many. */
 static int64
-WriteCandidates(ErasureCandidates *candidates)
+WriteCandidates(Candidates *candidates, const PersonDictionary *dictionary)
 {
-	static SPIPlanPtr valuePlan = NULL;
-	static SPIPlanPtr itemPlan = NULL;
-	const Oid	types[] = {INT8ARRAYOID};
-	Datum		values[] = {KeySetArray(&candidates->values)};
+	Oid			types[] = {INT2ARRAYOID, INT8ARRAYOID};
+	bool		areFeatures = strcmp(dictionary->kind, "v") == 0;
+	Datum		values[2];
 	SpiUtilScope scope;
 	int64		count;
 
-	ItemReaderEnd(candidates->reader);
+	SplitKeys(areFeatures ? &candidates->values : &candidates->items, areFeatures, values);
 	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&valuePlan,
-					   "INSERT INTO personalize._erasure_candidate"
-					   " SELECT 'v', f.signal, f.value_key, now() FROM unnest($1) AS k"
-					   " JOIN personalize.feature_value f ON f.signal = (k >> 48)::int2"
-					   "  AND f.value_key = k & ((1::int8 << 48) - 1)",
-					   lengthof(types), types, values, NULL, false);
-	values[0] = KeySetArray(&candidates->items);
-	count += SpiUtilRun(&itemPlan,
-						"INSERT INTO personalize._erasure_candidate"
-						" SELECT 'i', 0, k, now() FROM unnest($1) AS k"
-						" WHERE EXISTS (SELECT FROM personalize.item i WHERE i.item_key = k AND " ERASURE_BARE_ITEM ")"
-						"  OR EXISTS (SELECT FROM personalize._dictionary_log l WHERE l.kind = 'i' AND l.key = k)",
-						lengthof(types), types, values, NULL, false);
+	if (SPI_execute_with_args(psprintf("INSERT INTO personalize._erasure_candidate (kind, signal, key, noted_at)"
+									   " SELECT c.kind, c.signal, c.key, now() FROM ("
+									   "  SELECT u.kind, u.signal, u.key FROM unnest($1, $2) AS k (signal, key)"
+									   "  JOIN (%s) AS u ON u.signal = k.signal AND u.key = k.key"
+									   "  UNION SELECT l.kind, 0, l.key FROM personalize._dictionary_log AS l"
+									   "  WHERE l.kind = '%s' AND l.key = ANY ($2)) AS c",
+									   dictionary->unclaimed, dictionary->kind),
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "candidates of kind \"%s\" could not be noted", dictionary->kind);
+	count = (int64) SPI_processed;
 	SpiUtilEnd(&scope);
 	return count;
 }
 
-/* Note the items of a person's sessions. */
+/* Write what nobody else may have; that is decided at once if it is quick. */
 static void
-NoteSessions(ErasureCandidates *candidates, int64 userKey)
+Finish(void *state, PersonRemoval *removal)
 {
-	KeyedTable *table = KeyedOpen("session", "session_pkey", AccessShareLock);
-	Session    *session = palloc(sizeof(Session));
-	Datum		key = Int64GetDatum(userKey);
-	TupleTableSlot *slot;
+	Candidates *candidates = state;
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	int64		written = 0;
 
-	KeyedSeek(table, GetActiveSnapshot(), 1, &key, BTEqualStrategyNumber);
-	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	for (int i = 0; i < count; i++)
 	{
-		SessionReadRow(slot, session);
-		AddSession(candidates, session);
+		if (stores[i].eventNames)
+			stores[i].eventNames->end(candidates->eventStates[i]);
+		if (stores[i].dictionary)
+			written += WriteCandidates(candidates, stores[i].dictionary);
 	}
-	KeyedClose(table);
-	pfree(session);
-}
-
-/* _erasure_candidate: what nobody else has; decided at once if that is quick. */
-static void *
-BeginCandidates(PersonRemoval *removal)
-{
-	ErasureCandidates *candidates = Begin(&removal->keys, removal->purposes);
-
-	for (int i = 0; i < removal->count; i++)
-		NoteSessions(candidates, removal->people[i].userKey);
-	return candidates;
-}
-
-static void
-FinishCandidates(void *state, PersonRemoval *removal)
-{
-	if (WriteCandidates(state) > 0 && removal->forgets && ErasureSweepIsCheap())
+	if (written > 0 && removal->forgets && ErasureSweepIsCheap())
 		(void) ErasureSweep(false);
 }
 
-/* Called once when the library is loaded. */
-void
-ErasureCandidateInit(void)
-{
-	static const PersonTaker taker = {
-		.begin = BeginCandidates,
-		.event = AddEvent,
-		.finish = FinishCandidates
-	};
-	static const PersonStore store = {
-		.name = "_erasure_candidate",
-		.rank = 130,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = &taker,
-		.withdraw = &taker,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
-	};
-
-	PersonStoreRegister(&store);
-}
+const PersonTaker ErasureCandidateTaker = {
+	.begin = Begin,
+	.event = AddEvent,
+	.finish = Finish
+};

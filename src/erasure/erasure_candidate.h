@@ -5,7 +5,15 @@
 #ifndef PERSONALIZE_ERASURE_CANDIDATE_H
 #define PERSONALIZE_ERASURE_CANDIDATE_H
 
-/* Called once when the library is loaded. */
-extern void ErasureCandidateInit(void);
+#include "people/person_store.h"
+
+/*
+ * How _erasure_candidate gets rid of people: it notes what they have of the
+ * dictionary and of items of which nothing but an id is known.
+ */
+extern const PersonTaker ErasureCandidateTaker;
+
+/* A query of all that dictionaries may lose: (kind, signal, key). */
+extern char *ErasureUnclaimed(void);
 
 #endif

@@ -22,7 +22,9 @@
 #include "erasure/erasure.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "people/person_store.h"
 #include "people/tombstone.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -36,20 +38,6 @@ PG_FUNCTION_INFO_V1(personalize_reapply_erasures);
 
 /* So many people are read at a time. */
 #define FETCH_ROWS 10000
-
-/* Everybody who is present, with the id where it is known. */
-#define PRESENT_SQL \
-	"SELECT p.user_key, s.user_id FROM (" \
-	" SELECT user_key FROM personalize.subject" \
-	" UNION SELECT user_key FROM personalize.profile" \
-	" UNION SELECT user_key FROM personalize.session" \
-	" UNION SELECT user_key FROM personalize.preference" \
-	" UNION SELECT user_key FROM personalize._basket" \
-	" UNION SELECT user_key FROM personalize.rejected_event WHERE user_key IS NOT NULL" \
-	" UNION SELECT user_key FROM personalize.consent_ledger WHERE NOT erased" \
-	" UNION SELECT key FROM personalize._dictionary_log WHERE kind = 'u'" \
-	" UNION SELECT user_key FROM personalize.event) p" \
-	" LEFT JOIN personalize.subject s USING (user_key)"
 
 /* A person who was forgotten, as far as this database does not know it. */
 typedef struct Forgotten
@@ -235,6 +223,28 @@ AddPerson(Reapplication *work, Forgotten *entry, int64 userKey, Datum userId, bo
 	MemoryContextSwitchTo(oldContext);
 }
 
+/* A query of everybody who is present, with the id where it is known. */
+static char *
+PresentQuery(void)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	StringInfoData sql;
+	const char *separator = "";
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT p.user_key, s.user_id FROM (");
+	for (int i = 0; i < count; i++)
+	{
+		if (stores[i].people == NULL)
+			continue;
+		appendStringInfo(&sql, "%sSELECT t.user_key FROM (%s) AS t", separator, stores[i].people);
+		separator = " UNION ";
+	}
+	appendStringInfoString(&sql, ") AS p LEFT JOIN personalize.subject AS s USING (user_key)");
+	return sql.data;
+}
+
 /* Find who is present and should not be. */
 static void
 FindPeople(Reapplication *work)
@@ -244,7 +254,7 @@ FindPeople(Reapplication *work)
 	uint64		fetched;
 
 	SpiUtilBegin(&scope);
-	portal = SPI_cursor_open(NULL, SPI_prepare(PRESENT_SQL, 0, NULL), NULL, NULL, true);
+	portal = SPI_cursor_open(NULL, SPI_prepare(PresentQuery(), 0, NULL), NULL, NULL, true);
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);

@@ -5,11 +5,9 @@
  * A search term that one person typed, or the id of a page nobody else opened,
  * tells of that person although no row names him.  Erasure and withdrawal note
  * such values and items as candidates; the sweep decides about all of them in
- * one pass: it looks at every place that may refer to one (profiles, sessions,
- * postings, statistics, baskets, raw events), crosses off what it meets, and
- * deletes the rest.  A value counts as met in a raw event if the event, counted
- * again, would count it: the signals themselves are asked.  Preferences refer to
- * neither; they keep their text themselves.
+ * one pass: it looks at every place that may refer to one (tables that say so when
+ * they register, and raw events), crosses off what it meets, and deletes the rest.
+ * Preferences refer to neither; they keep their text themselves.
  *
  * The long part, reading, runs beside the processors.  Then their shards are
  * locked, so that no batch is under way that has already looked a text up and
@@ -30,19 +28,16 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/feature_key.h"
 #include "base/lock.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
-#include "base/stored_row.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event.h"
 #include "events/partition.h"
 #include "miscadmin.h"
-#include "neighbours/session.h"
-#include "people/consent.h"
-#include "profiles/profile_delta.h"
-#include "signals/feature_value.h"
+#include "people/person_store.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
@@ -77,7 +72,7 @@ typedef struct Sweep
 	CandidateSet items;
 	Datum	   *itemKeys;		/* of the items */
 	int			itemCount;
-	const SignalSet *signals;
+	PersonNames names;			/* tells the sweep what somebody has */
 } Sweep;
 
 /* Begin a set. */
@@ -119,30 +114,34 @@ Meet(CandidateSet *set, uint64 key)
 	set->open--;
 }
 
-/* Somebody has an item. */
+/* PersonNames: somebody has an item. */
 static void
-MeetItem(Sweep *sweep, int64 itemKey)
+MeetItem(void *arg, int64 itemKey)
 {
+	Sweep	   *sweep = arg;
+
 	Meet(&sweep->items, FeatureValueHash(itemKey));
+	sweep->names.items = sweep->items.open > 0;
 }
 
-/* Somebody has a feature. */
+/* PersonNames: somebody has a value. */
 static void
-MeetFeature(Sweep *sweep, uint64 featureKey)
+MeetValue(void *arg, const PersonValue *value)
 {
-	int			id = FeatureKeySignal(featureKey);
+	Sweep	   *sweep = arg;
 
-	if (id < sweep->signals->idLimit && sweep->signals->byId[id] != NULL &&
-		sweep->signals->byId[id]->path.kind == SIGNAL_KEY_ITEM)
-		Meet(&sweep->items, FeatureKeyHash(featureKey));
-	Meet(&sweep->values, featureKey);
+	if (value->isItem)
+		Meet(&sweep->items, FeatureKeyHash(value->featureKey));
+	Meet(&sweep->values, value->featureKey);
+	sweep->names.items = sweep->items.open > 0;
+	sweep->names.values = sweep->values.open > 0;
 }
 
 /* True while there is something to look for. */
 static inline bool
 IsOpen(const Sweep *sweep)
 {
-	return sweep->values.open > 0 || sweep->items.open > 0;
+	return sweep->names.items || sweep->names.values;
 }
 
 /* Take the candidates out of their table; their number. */
@@ -174,6 +173,11 @@ TakeCandidates(Sweep *sweep)
 						 FeatureKeyMake(DatumGetInt16(SpiUtilValue(row, 2, &isNull)), key));
 	}
 	SpiUtilEnd(&scope);
+	sweep->names = (PersonNames)
+	{
+		.arg = sweep,.items = sweep->items.open > 0,.values = sweep->values.open > 0,
+		.remedy = "what only it names is not kept",.item = MeetItem,.value = MeetValue
+	};
 	return count;
 }
 
@@ -185,109 +189,51 @@ ItemArray(const Sweep *sweep)
 										   sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* Cross off items that have more than an id, and those that tables name in the open. */
+/* Cross off items that tables name in the open. */
 static void
 ReadTables(Sweep *sweep)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID};
+	int			storeCount;
+	const PersonStore *stores = PersonStores(&storeCount);
 	Datum		values[1];
+	StringInfoData sql;
 	SpiUtilScope scope;
 	uint64		count;
 	bool		isNull;
 
-	if (sweep->items.open == 0)
+	if (!sweep->names.items)
 		return;
+	initStringInfo(&sql);
+	for (int i = 0; i < storeCount; i++)
+		if (stores[i].holds)
+			appendStringInfo(&sql, "%s%s", sql.len > 0 ? " UNION " : "", stores[i].holds->items);
 	values[0] = ItemArray(sweep);
 	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan,
-					   "SELECT k FROM unnest($1) AS k"
-					   " WHERE EXISTS (SELECT FROM personalize.item i WHERE i.item_key = k AND (" ERASURE_BARE_ITEM ") IS NOT TRUE)"
-					   " OR EXISTS (SELECT FROM personalize.posting p WHERE p.item_key = k)"
-					   " OR EXISTS (SELECT FROM personalize._basket b WHERE b.item_key = k)"
-					   " UNION SELECT s.item_key FROM personalize.item_stat s"
-					   " JOIN unnest($1) AS k ON k = s.item_key",
-					   1, types, values, NULL, false);
+	count = SpiUtilRun(&plan, sql.data, 1, types, values, NULL, false);
 	for (uint64 row = 0; row < count; row++)
 		MeetItem(sweep, DatumGetInt64(SpiUtilValue(row, 1, &isNull)));
 	SpiUtilEnd(&scope);
 }
 
-/* The packed columns of a profile. */
-typedef struct ProfileBytes
-{
-	Sweep	   *sweep;
-	const FeatureState *features;	/* NULL: none */
-	const bytea *recent;		/* NULL: none */
-} ProfileBytes;
-
-/* What they name. */
+/* Read a table whose rows name things, row by row. */
 static void
-ReadProfileBytes(void *arg)
+ReadRows(Sweep *sweep, const PersonStore *store, Snapshot snapshot)
 {
-	ProfileBytes *bytes = arg;
-	FeatureIterator iterator;
-	Feature		feature;
-	ProfileRecent recent = {.count = 0};
-
-	FeatureIteratorBegin(&iterator, bytes->features);
-	while (FeatureIteratorNext(&iterator, &feature))
-		MeetFeature(bytes->sweep, feature.key);
-	if (bytes->recent != NULL && bytes->sweep->items.open > 0)
-		ProfileRecentUnpack(bytes->recent, &recent);
-	for (int i = 0; i < recent.count; i++)
-		MeetItem(bytes->sweep, recent.items[i].itemKey);
-}
-
-/* What a profile's row names. */
-static void
-ReadProfile(Sweep *sweep, TupleTableSlot *slot)
-{
-	ProfileBytes bytes = {.sweep = sweep};
-	StoredRow	row;
-	bool		isNull;
-	Datum		value;
-
-	StoredRowBegin(&row, STORED_PROFILE,
-				   (int64[]) {DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull))});
-	value = slot_getattr(slot, PROFILE_FEATURES, &isNull);
-	if (!isNull)
-		bytes.features = DatumGetFeatureStateP(value);
-	value = slot_getattr(slot, PROFILE_RECENT, &isNull);
-	if (!isNull)
-		bytes.recent = DatumGetByteaPP(value);
-	(void) StoredRowTry(&row, ReadProfileBytes, &bytes, "what only it names is not kept");
-	StoredRowEnd(&row);
-}
-
-/* What a session's row names. */
-static void
-ReadSession(Sweep *sweep, TupleTableSlot *slot)
-{
-	Session		session;
-
-	if (!SessionTryReadRow(slot, &session, "what only it names is not kept"))
-		return;
-	for (int i = 0; i < session.itemCount; i++)
-		MeetItem(sweep, session.items[i].itemKey);
-}
-
-/* Read a table, row by row. */
-static void
-ReadRows(Sweep *sweep, const char *name, Snapshot snapshot,
-		 void (*read) (Sweep *sweep, TupleTableSlot *slot))
-{
-	Relation	table = RelationOpenTable(name, AccessShareLock);
+	Relation	table = RelationOpenTable(store->name, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "personalize sweep row",
 											  ALLOCSET_DEFAULT_SIZES);
+	bool		values = strcmp(store->names->kinds, PERSON_NAMES_BOTH) == 0;
 
-	while (IsOpen(sweep) && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while ((sweep->names.items || (values && sweep->names.values)) &&
+		   table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		MemoryContext oldContext = MemoryContextSwitchTo(row);
 
-		read(sweep, slot);
+		store->names->row(&sweep->names, slot);
 		MemoryContextSwitchTo(oldContext);
 		MemoryContextReset(row);
 		CHECK_FOR_INTERRUPTS();
@@ -298,26 +244,36 @@ ReadRows(Sweep *sweep, const char *name, Snapshot snapshot,
 	MemoryContextDelete(row);
 }
 
-/* A value that an event counts for a signal; SignalCount. */
+/* Read one raw event; states are of those who know what events name, by store. */
 static void
-CountValue(void *arg, uint64 featureKey, int64 sum, const char *text, int length)
+ReadEvent(Sweep *sweep, void **states, const EventRow *row)
 {
-	MeetFeature(arg, featureKey);
-}
-
-/* What a raw event names. */
-static void
-ReadEvent(Sweep *sweep, ItemReader *items, const EventRow *row)
-{
-	const SignalEvent *event;
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 
 	if (row->hasItem)
 		MeetItem(sweep, row->itemKey);
-	if (sweep->values.open == 0 || row->consent == 0)
-		return;
-	event = SignalSetEvent(&sweep->signals, row->event);
-	if (event != NULL)
-		(void) SignalEvaluate(event, row, items, CountValue, sweep);
+	for (int i = 0; i < count; i++)
+		if (stores[i].eventNames)
+			stores[i].eventNames->event(states[i], &sweep->names, row, false);
+}
+
+/* Begin or end reading what events name. */
+static void
+SwitchEventNames(void **states, Snapshot snapshot, bool on)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (stores[i].eventNames == NULL)
+			continue;
+		if (on)
+			states[i] = stores[i].eventNames->begin(snapshot);
+		else
+			stores[i].eventNames->end(states[i]);
+	}
 }
 
 /* Read the raw events of which none below minTxid matters. */
@@ -325,23 +281,27 @@ static void
 ReadEvents(Sweep *sweep, Snapshot snapshot, int64 minTxid)
 {
 	EventScanOptions options = {.snapshot = snapshot,.minTxid = minTxid,.allDays = true};
-	ItemReader *items = ItemReaderBegin(snapshot);
 	EventScan  *scan = EventScanBegin(&options);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize sweep event",
 												  ALLOCSET_DEFAULT_SIZES);
+	int			count;
+	void	  **states;
 	EventRow	row;
 
+	(void) PersonStores(&count);
+	states = palloc0_array(void *, count);
+	SwitchEventNames(states, snapshot, true);
 	while (IsOpen(sweep) && EventScanNext(scan, &row))
 	{
 		MemoryContext oldContext = MemoryContextSwitchTo(context);
 
-		ReadEvent(sweep, items, &row);
+		ReadEvent(sweep, states, &row);
 		MemoryContextSwitchTo(oldContext);
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
 	}
+	SwitchEventNames(states, snapshot, false);
 	EventScanEnd(scan);
-	ItemReaderEnd(items);
 	MemoryContextDelete(context);
 }
 
@@ -380,61 +340,31 @@ ListOpen(const CandidateSet *set, int *count)
 	return keys;
 }
 
-/* Delete the values nobody has. */
-static int64
-DeleteValues(Sweep *sweep)
+/* The values nobody has, as arrays of signals and keys. */
+static int
+OpenValues(Sweep *sweep, Datum *arrays)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2ARRAYOID, INT8ARRAYOID};
-	Datum		values[2];
 	int			count;
 	uint64	   *keys = ListOpen(&sweep->values, &count);
 	Datum	   *signals = palloc_extended(sizeof(Datum) * (count + 1), MCXT_ALLOC_HUGE);
 	Datum	   *hashes = palloc_extended(sizeof(Datum) * (count + 1), MCXT_ALLOC_HUGE);
-	SpiUtilScope scope;
-	int64		deleted;
 
-	if (count == 0)
-		return 0;
 	for (int i = 0; i < count; i++)
 	{
 		signals[i] = Int16GetDatum(FeatureKeySignal(keys[i]));
 		hashes[i] = Int64GetDatum(FeatureKeyHash(keys[i]));
 	}
-	values[0] = PointerGetDatum(construct_array(signals, count, INT2OID, 2, true, TYPALIGN_SHORT));
-	values[1] = PointerGetDatum(construct_array(hashes, count, INT8OID, sizeof(int64),
+	arrays[0] = PointerGetDatum(construct_array(signals, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	arrays[1] = PointerGetDatum(construct_array(hashes, count, INT8OID, sizeof(int64),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	SpiUtilBegin(&scope);
-	deleted = SpiUtilRun(&plan,
-						 "DELETE FROM personalize.feature_value v USING unnest($1, $2) AS k (signal, value_key)"
-						 " WHERE v.signal = k.signal AND v.value_key = k.value_key",
-						 2, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-	return deleted;
+	return count;
 }
 
-/* Run a statement that must not see more than the snapshot; rows processed. */
-static int64
-RunUnder(Snapshot snapshot, const char *sql, Datum value)
+/* The same of items, which have no signal. */
+static int
+OpenItems(Sweep *sweep, Datum *arrays)
 {
-	Oid			types[] = {INT8ARRAYOID};
-	SPIPlanPtr	plan = SPI_prepare(sql, 1, types);
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	if (SPI_execute_snapshot(plan, &value, NULL, snapshot, InvalidSnapshot, false, false, 0) < 0)
-		elog(ERROR, "\"%s\" failed", sql);
-	return (int64) SPI_processed;
-}
-
-/* Delete the bare items nobody has, and what the log has of them. */
-static int64
-DeleteItems(Sweep *sweep, Snapshot snapshot)
-{
-	Datum		keys;
-	SpiUtilScope scope;
-	int64		deleted;
-	int			kept = 0;
+	int			count = 0;
 
 	for (int i = 0; i < sweep->itemCount; i++)
 	{
@@ -442,34 +372,88 @@ DeleteItems(Sweep *sweep, Snapshot snapshot)
 		Candidate  *candidate = hash_search(sweep->items.table, &key, HASH_FIND, NULL);
 
 		if (!candidate->met)
-			sweep->itemKeys[kept++] = sweep->itemKeys[i];
+			sweep->itemKeys[count++] = sweep->itemKeys[i];
 	}
-	sweep->itemCount = kept;
-	if (kept == 0)
+	sweep->itemCount = count;
+	arrays[0] = PointerGetDatum(construct_empty_array(INT2OID));
+	arrays[1] = ItemArray(sweep);
+	return count;
+}
+
+/* Run a statement that must not see more than the snapshot; rows processed. */
+static int64
+RunUnder(Snapshot snapshot, const char *sql, Datum *arrays)
+{
+	Oid			types[] = {INT2ARRAYOID, INT8ARRAYOID};
+	SPIPlanPtr	plan = SPI_prepare(sql, lengthof(types), types);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	if (SPI_execute_snapshot(plan, arrays, NULL, snapshot, InvalidSnapshot, false, false, 0) < 0)
+		elog(ERROR, "\"%s\" failed", sql);
+	return (int64) SPI_processed;
+}
+
+/* Delete what nobody has of a dictionary, and what the log has on its way there. */
+static int64
+DropOpen(Sweep *sweep, const PersonDictionary *dictionary, Snapshot snapshot)
+{
+	bool		areValues = strcmp(dictionary->kind, "v") == 0;
+	Datum		arrays[2];
+	SpiUtilScope scope;
+	int64		deleted;
+
+	if ((areValues ? OpenValues(sweep, arrays) : OpenItems(sweep, arrays)) == 0)
 		return 0;
-	keys = ItemArray(sweep);
 	SpiUtilBegin(&scope);
 	(void) RunUnder(snapshot,
-					"DELETE FROM personalize._dictionary_log WHERE kind = 'i' AND key = ANY ($1)", keys);
-	deleted = RunUnder(snapshot,
-					   "DELETE FROM personalize.item i WHERE i.item_key = ANY ($1) AND " ERASURE_BARE_ITEM, keys);
+					psprintf("DELETE FROM personalize._dictionary_log WHERE kind = '%s' AND key = ANY ($2)",
+							 dictionary->kind),
+					arrays);
+	deleted = RunUnder(snapshot, dictionary->drop, arrays);
 	SpiUtilEnd(&scope);
 	return deleted;
+}
+
+/* Delete what nobody has, and tell backends that rows have gone. */
+static void
+Drop(Sweep *sweep, Snapshot snapshot, ErasureSweepResult *result)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+
+	for (int i = 0; i < count; i++)
+	{
+		const PersonDictionary *dictionary = stores[i].dictionary;
+		int64		dropped;
+
+		if (dictionary == NULL)
+			continue;
+		dropped = DropOpen(sweep, dictionary, snapshot);
+		if (strcmp(dictionary->kind, "v") == 0)
+			result->values += dropped;
+		else
+			result->items += dropped;
+	}
+	for (int i = 0; i < count; i++)
+		if (stores[i].dictionary && result->values + result->items > 0)
+			CacheInvalidateRelcacheByRelid(RelationFind(stores[i].name, false));
 }
 
 /* Read everything that may refer to a candidate, beside the processors. */
 static void
 ReadAll(Sweep *sweep)
 {
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 	Snapshot	snapshot;
 
 	ReadTables(sweep);
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (sweep->items.open > 0)
-		ReadRows(sweep, "session", snapshot, ReadSession);
-	if (IsOpen(sweep))
-		ReadRows(sweep, "profile", snapshot, ReadProfile);
+	for (int i = 0; i < count; i++)
+		if (stores[i].names)
+			ReadRows(sweep, &stores[i], snapshot);
 	if (IsOpen(sweep))
 		ReadEvents(sweep, snapshot, 0);
 	UnregisterSnapshot(snapshot);
@@ -477,7 +461,7 @@ ReadAll(Sweep *sweep)
 
 /*
  * Read again what processors have not counted, or had not when the sweep began;
- * then delete what nobody has, and tell backends that rows have gone.
+ * then delete what nobody has.
  */
 static void
 Decide(Sweep *sweep, int64 minTxid, ErasureSweepResult *result)
@@ -486,10 +470,7 @@ Decide(Sweep *sweep, int64 minTxid, ErasureSweepResult *result)
 
 	ReadEvents(sweep, snapshot, minTxid);
 	DictionaryLock();
-	result->values = DeleteValues(sweep);
-	result->items = DeleteItems(sweep, snapshot);
-	if (result->values + result->items > 0)
-		CacheInvalidateRelcacheByRelid(RelationFind("feature_value", false));
+	Drop(sweep, snapshot, result);
 	UnregisterSnapshot(snapshot);
 }
 
@@ -514,7 +495,6 @@ ErasureSweep(bool wait)
 	InitSet(&sweep.items, sweep.context);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	sweep.signals = SignalSetGet();
 	minTxid = ProcessorAllSeenBelow(GetActiveSnapshot());
 	/* without waiting, be sure of the processors before anything is taken */
 	result.busy = !wait && !LockProcessors(false);
@@ -565,11 +545,19 @@ TablePages(const char *name)
 bool
 ErasureSweepIsCheap(void)
 {
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 	uint64		pages = 0;
 	List	   *partitions;
 	ListCell   *cell;
 
-	pages = (uint64) TablePages("profile") + TablePages("session") + TablePages("item_stat");
+	for (int i = 0; i < count; i++)
+	{
+		if (stores[i].names)
+			pages += TablePages(stores[i].name);
+		if (stores[i].holds && stores[i].holds->reads)
+			pages += TablePages(stores[i].holds->reads);
+	}
 	partitions = PartitionList(GetActiveSnapshot(), true, 0);
 	foreach(cell, partitions)
 	{

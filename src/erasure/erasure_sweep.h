@@ -7,12 +7,6 @@
 
 #include "postgres.h"
 
-/* An item's row i that an event made and nobody else has written to, in SQL. */
-#define ERASURE_BARE_ITEM \
-	"i.updated_at IS NULL AND i.available AND NOT i.hidden AND i.category IS NULL AND i.brand IS NULL" \
-	" AND i.price IS NULL AND i.currency IS NULL AND i.tags IS NULL AND i.attributes IS NULL" \
-	" AND i.source IS NULL AND i.vanished_at IS NULL"
-
 /* What a sweep did. */
 typedef struct ErasureSweepResult
 {

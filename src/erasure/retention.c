@@ -21,7 +21,6 @@
 #include "base/clock.h"
 #include "base/event_time.h"
 #include "base/lock.h"
-#include "base/lock_try.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "base/subtransaction.h"
@@ -29,10 +28,10 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "items/item_stat_fold.h"
 #include "miscadmin.h"
-#include "neighbours/session_expire.h"
-#include "profiles/profile_expire.h"
+#include "nodes/pg_list.h"
+#include "people/person_expiry.h"
+#include "people/person_store.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -40,8 +39,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_apply_retention);
 
-/* How long to wait for the processors, in milliseconds; bounds of arguments. */
-#define PROCESSOR_WAIT 2000
+/* Bounds of arguments. */
 #define YEAR_ONE (-INT64CONST(730119) * USECS_PER_DAY)
 #define LONGEST_PAUSE (36525.0 * USECS_PER_DAY)
 
@@ -49,9 +47,12 @@ PG_FUNCTION_INFO_V1(personalize_apply_retention);
 typedef struct RetentionStep
 {
 	const char *kind;
-	bool		passes;			/* looks at a whole table: pause holds */
+	int			place;
+	bool		days;			/* does not look at a whole table: no pause */
 	bool		seldom;			/* one pass in the time to keep */
+	bool		always;			/* has something to do without a time to keep */
 	void		(*run) (RetentionRun *run, RetentionTask *task);
+	void		(*runOfStore) (PersonExpiry *expiry);
 } RetentionStep;
 
 /* Add a row to the answer. */
@@ -81,26 +82,6 @@ RetentionReportTask(RetentionRun *run, RetentionTask *task, const char *what, in
 	RetentionReport(run, task->kind, what, removed, task->result, task->detail);
 }
 
-/* Take a processor's shards, then all stripes, as its batches do. */
-static void
-TakeProcessor(void *arg)
-{
-	const ProcessorMethods *methods = arg;
-
-	for (int shard = 0; shard < methods->shards; shard++)
-		ShardLock(methods->id, shard);
-	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
-		StripeLock(stripe, false);
-}
-
-/* Be the only one to write what a processor writes. */
-bool
-RetentionLockProcessor(ProcessorId id)
-{
-	return LockTry(TakeProcessor, unconstify(ProcessorMethods *, ProcessorGet(id)),
-							 PROCESSOR_WAIT);
-}
-
 /* See what was committed before the locks were had. */
 static void
 PushFreshSnapshot(void)
@@ -109,195 +90,73 @@ PushFreshSnapshot(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
-/* Say that a step could not get at what it is about. */
+/* Let a table do what it is to do, and take over what came of it. */
 static void
-SetBusy(RetentionTask *task, char *detail)
+RunOfStore(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 {
-	task->result = "busy";
-	task->detail = detail;
-}
-
-/*
- * Delete rows of a table, or count them: condition speaks of its row as t, of
- * the cutoff as $1.  No more than maxRows of them are deleted.
- */
-static void
-DeleteRows(RetentionRun *run, RetentionTask *task, const char *table, const char *condition)
-{
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(task->cutoff), Int64GetDatum(run->maxRows)};
-	char	   *sql;
-	SpiUtilScope scope;
-	bool		isNull;
-	int			result;
-
-	if (run->dryRun)
-		sql = psprintf("SELECT count(*), $2 FROM personalize.%s t WHERE %s", table, condition);
-	else
-		sql = psprintf("WITH gone AS (DELETE FROM personalize.%s t WHERE t.ctid = ANY (ARRAY("
-					   "SELECT t.ctid FROM personalize.%s t WHERE %s LIMIT $2))"
-					   " AND %s RETURNING 1) SELECT count(*) FROM gone",
-					   table, table, condition, condition);
-	SpiUtilBegin(&scope);
-	result = SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0);
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));
-	task->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SpiUtilEnd(&scope);
-	task->passed = run->dryRun || task->removed < run->maxRows;
-}
-
-/*
- * rejected_event.  What item_stat has set aside tells a withdrawal that the raw
- * event was not counted: it stays as long as that.
- */
-static void
-ExpireRejected(RetentionRun *run, RetentionTask *task)
-{
-	DeleteRows(run, task, "rejected_event",
-			   "t.rejected_at < $1 AND NOT (t.source = 'item_stat' AND t.payload ? 'received_at' AND EXISTS ("
-			   "SELECT FROM personalize._event_day d WHERE d.day ="
-			   " ((t.payload ->> 'received_at')::timestamptz AT TIME ZONE 'UTC')::date))");
-	RetentionReportTask(run, task, "rejected_event", task->removed);
-}
-
-/* Preferences of people who have not been seen for as long as profiles are kept. */
-static void
-ExpirePreferences(RetentionRun *run, RetentionTask *task)
-{
-	DeleteRows(run, task, "preference",
-			   "t.set_at < $1 AND NOT EXISTS ("
-			   "SELECT FROM personalize.profile p WHERE p.user_key = t.user_key)");
-	RetentionReportTask(run, task, "preference", task->removed);
-}
-
-/* What was bought together. */
-static void
-ExpireBaskets(RetentionRun *run, RetentionTask *task)
-{
-	if (!run->dryRun && !RetentionLockProcessor(PROCESSOR_ITEM_STAT))
-		SetBusy(task, "processor item_stat is at work");
-	else
-		DeleteRows(run, task, "_basket", "t.day < ($1 AT TIME ZONE 'UTC')::date");
-	RetentionReportTask(run, task, "_basket", task->removed);
-}
-
-/* Hours of item_stat become days. */
-static void
-FoldItemStat(RetentionRun *run, RetentionTask *task)
-{
-	if (!run->dryRun && !RetentionLockProcessor(PROCESSOR_ITEM_STAT))
-		SetBusy(task, "processor item_stat is at work");
-	else
-	{
-		PushFreshSnapshot();
-		task->removed = ItemStatFold(task->cutoff, run->dryRun, &task->passed);
-		PopActiveSnapshot();
-	}
-	RetentionReportTask(run, task, "item_stat: hours folded into days", task->removed);
-}
-
-/* Days of item_stat that nobody asks for any more. */
-static void
-ExpireItemStat(RetentionRun *run, RetentionTask *task)
-{
-	if (!run->dryRun && !RetentionLockProcessor(PROCESSOR_ITEM_STAT))
-		SetBusy(task, "processor item_stat is at work");
-	else
-		DeleteRows(run, task, "item_stat",
-				   "t.pane_start < date_trunc('day', $1, 'UTC')");
-	RetentionReportTask(run, task, "item_stat", task->removed);
-}
-
-/* Profiles. */
-static void
-ExpireProfiles(RetentionRun *run, RetentionTask *task)
-{
-	ProfileExpiry expiry = {
+	PersonExpiry expiry = {
 		.asOf = run->asOf,
-		.before = task->hasCutoff ? task->cutoff : DT_NOBEGIN,
+		.hasCutoff = task->hasCutoff,
+		.cutoff = task->cutoff,
 		.dryRun = run->dryRun,
-		.maxChanged = run->dryRun ? PG_INT64_MAX : run->maxRows,
+		.maxRows = run->maxRows,
 		.hasNextKey = task->hasNextKey,
 		.nextKey = task->nextKey
 	};
 
-	if (!run->dryRun && !RetentionLockProcessor(PROCESSOR_PROFILE))
-		SetBusy(task, "processor profile is at work");
-	else
+	step->runOfStore(&expiry);
+	if (expiry.busy)
 	{
-		PushFreshSnapshot();
-		ProfileExpire(&expiry);
-		PopActiveSnapshot();
-		task->removed = expiry.profiles + expiry.features + expiry.recent;
-		task->hasNextKey = expiry.hasNextKey;
-		task->nextKey = RetentionPosition(expiry.nextKey);
-		task->passed = !expiry.hasNextKey;
+		task->result = "busy";
+		task->detail = pstrdup(expiry.busy);
 	}
-	RetentionReportTask(run, task, "profile: idle people", expiry.profiles);
-	RetentionReportTask(run, task, "profile: features with panes past their time", expiry.features);
-	RetentionReportTask(run, task, "profile: recent items", expiry.recent);
+	task->removed = expiry.removed;
+	task->passed = expiry.passed;
+	task->hasNextKey = expiry.hasNextKey;
+	task->nextKey = RetentionPosition(expiry.nextKey);
+	for (int i = 0; i < expiry.lineCount; i++)
+		RetentionReportTask(run, task, expiry.lines[i].what, expiry.lines[i].removed);
 }
 
-/* Sessions and their postings. */
-static void
-ExpireSessions(RetentionRun *run, RetentionTask *task)
-{
-	SessionExpiry expiry = {
-		.before = task->cutoff,
-		.dryRun = run->dryRun,
-		.maxSessions = run->dryRun ? PG_INT64_MAX : run->maxRows,
-		.hasNextKey = task->hasNextKey,
-		.nextKey = task->nextKey
-	};
-
-	if (!run->dryRun && !RetentionLockProcessor(PROCESSOR_NEIGHBOUR))
-		SetBusy(task, "processor neighbour is at work");
-	else
-	{
-		SessionExpire(&expiry);
-		task->removed = expiry.sessions;
-		task->hasNextKey = expiry.hasNextKey;
-		task->nextKey = RetentionPosition(expiry.nextKey);
-		task->passed = !expiry.hasNextKey;
-	}
-	RetentionReportTask(run, task, "session with its postings", expiry.sessions);
-}
-
-/* Message ids outside the dedup window, which is their time. */
-static void
-ExpireMessages(RetentionRun *run, RetentionTask *task)
-{
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	if (run->dryRun)
-		SPI_execute("SELECT count(*) FROM personalize.message_seen WHERE received_at <"
-					" personalize._now() - current_setting('personalize.dedup_window')::interval", false, 0);
-	else
-		SPI_execute("SELECT personalize._purge_message_seen()", false, 0);
-	task->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SpiUtilEnd(&scope);
-	task->passed = true;
-	RetentionReportTask(run, task, "message_seen", task->removed);
-}
-
-/* In this order: what holds others up comes last. */
-static const RetentionStep steps[] = {
-	{"message", true, false, ExpireMessages},
-	{"rejected", true, false, ExpireRejected},
-	{"profile", true, false, ExpireProfiles},
-	{"preference", true, false, ExpirePreferences},
-	{"basket", true, false, ExpireBaskets},
-	{"item_stat_hour", true, false, FoldItemStat},
-	{"item_stat", true, false, ExpireItemStat},
-	{"session", true, false, ExpireSessions},
-	{"dictionary", true, true, RetentionNoteDictionary},
-	{"ledger", true, false, RetentionFindIdle},
-	{"raw", false, false, RetentionExpireDays},
-	{"ledger", true, false, RetentionForgetIdle}
+/* What retention does itself. */
+static const RetentionStep ownSteps[] = {
+	{.kind = "dictionary",.place = 90,.seldom = true,.run = RetentionNoteDictionary},
+	{.kind = "ledger",.place = 100,.run = RetentionFindIdle},
+	{.kind = "raw",.place = 110,.days = true,.always = true,.run = RetentionExpireDays},
+	{.kind = "ledger",.place = 120,.run = RetentionForgetIdle}
 };
+
+/* Order steps by their place. */
+static int
+CompareSteps(const ListCell *left, const ListCell *right)
+{
+	return ((const RetentionStep *) lfirst(left))->place - ((const RetentionStep *) lfirst(right))->place;
+}
+
+/* All steps, in their order. */
+static List *
+CollectSteps(void)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	List	   *steps = NIL;
+
+	for (int i = 0; i < lengthof(ownSteps); i++)
+		steps = lappend(steps, unconstify(RetentionStep *, &ownSteps[i]));
+	for (int i = 0; i < count; i++)
+		for (const PersonExpiryStep *expiry = stores[i].expiry; expiry && expiry->kind; expiry++)
+		{
+			RetentionStep *step = palloc0(sizeof(RetentionStep));
+
+			step->kind = expiry->kind;
+			step->place = expiry->place;
+			step->always = expiry->always;
+			step->runOfStore = expiry->run;
+			steps = lappend(steps, step);
+		}
+	list_sort(steps, CompareSteps);
+	return steps;
+}
 
 /* Read a kind's policy and how far it has got; false if it is not due. */
 static bool
@@ -327,7 +186,7 @@ ReadTask(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 	task->nextKey = DatumGetInt64(SpiUtilValue(0, 2, &isNull));
 	task->hasNextKey = !isNull && !run->dryRun;
 	passedAt = DatumGetTimestampTz(SpiUtilValue(0, 3, &isNull));
-	if (isNull || !step->passes || run->dryRun)
+	if (isNull || step->days || run->dryRun)
 		passedAt = 0;
 	SpiUtilEnd(&scope);
 	if (run->pause > 0 && passedAt != 0 && !task->hasNextKey &&
@@ -336,8 +195,7 @@ ReadTask(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 	if (step->seldom && passedAt != 0 && !task->hasNextKey && passedAt > task->cutoff &&
 		run->asOf >= passedAt)
 		return false;
-	return task->hasCutoff || strcmp(task->kind, "profile") == 0 ||
-		strcmp(task->kind, "raw") == 0 || strcmp(task->kind, "message") == 0;
+	return task->hasCutoff || step->always;
 }
 
 /* Remember what a step did. */
@@ -400,7 +258,10 @@ RunStep(RetentionRun *run, const RetentionStep *step)
 	PG_TRY();
 	{
 		PushFreshSnapshot();
-		step->run(run, &task);
+		if (step->runOfStore)
+			RunOfStore(run, step, &task);
+		else
+			step->run(run, &task);
 		PopActiveSnapshot();
 		ReleaseCurrentSubTransaction();
 	}
@@ -488,6 +349,7 @@ personalize_apply_retention(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	RetentionRun run = {0};
+	ListCell   *cell;
 
 	GetArguments(fcinfo, &run);
 	InitMaterializedSRF(fcinfo, 0);
@@ -503,7 +365,7 @@ personalize_apply_retention(PG_FUNCTION_ARGS)
 			return (Datum) 0;
 		}
 	}
-	for (int i = 0; i < lengthof(steps); i++)
-		RunStep(&run, &steps[i]);
+	foreach(cell, CollectSteps())
+		RunStep(&run, lfirst(cell));
 	return (Datum) 0;
 }

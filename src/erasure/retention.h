@@ -9,7 +9,6 @@
 
 #include "datatype/timestamp.h"
 #include "utils/tuplestore.h"
-#include "workers/processor.h"
 
 /* One call of apply_retention(). */
 typedef struct RetentionRun
@@ -50,12 +49,6 @@ extern void RetentionReport(RetentionRun *run, const char *kind, const char *wha
 /* The same of a step that is at its end: "done" or, unless all was looked at, "more". */
 extern void RetentionReportTask(RetentionRun *run, RetentionTask *task, const char *what,
 								int64 removed);
-
-/*
- * Be the only one to write what a processor writes, to the end of the
- * transaction: its shards exclusively, all stripes shared.
- */
-extern bool RetentionLockProcessor(ProcessorId id);
 
 /* Where to go on, which is kept: no person's key. */
 static inline int64

@@ -30,6 +30,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "workers/processor.h"
 
 /* So many days are dropped by one call, for dropping holds a lock that many want. */
 #define MAX_DAYS 31

@@ -14,14 +14,12 @@
 
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
-#include "erasure/erasure_sweep.h"
+#include "erasure/erasure_candidate.h"
 #include "fmgr.h"
 
-/* What there is, from key $1 on, not much more than $2 of it. */
+/* What there is (%s), from key $1 on, not much more than $2 of it. */
 #define CHUNK_SQL \
-	"SELECT kind, signal, key FROM (" \
-	" SELECT 'v'::\"char\" AS kind, v.signal, v.value_key AS key FROM personalize.feature_value v" \
-	" UNION ALL SELECT 'i', 0, i.item_key FROM personalize.item i WHERE " ERASURE_BARE_ITEM ") AS k" \
+	"SELECT kind, signal, key FROM (%s) AS k" \
 	" WHERE key >= $1 ORDER BY key FETCH FIRST ($2) ROWS WITH TIES"
 
 /* Note values and bare items, or count them. */
@@ -42,14 +40,14 @@ RetentionNoteDictionary(RetentionRun *run, RetentionTask *task)
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(run->dryRun ? &countPlan : &notePlan,
-			   run->dryRun ?
-			   "SELECT count(*), max(c.key) FROM (" CHUNK_SQL ") AS c" :
-			   "WITH chunk AS MATERIALIZED (" CHUNK_SQL "),"
-			   " noted AS (INSERT INTO personalize._erasure_candidate (kind, signal, key, noted_at)"
-			   "  SELECT c.kind, c.signal, c.key, now() FROM chunk c WHERE NOT EXISTS ("
-			   "   SELECT FROM personalize._erasure_candidate e"
-			   "   WHERE e.kind = c.kind AND e.signal = c.signal AND e.key = c.key))"
-			   " SELECT count(*), max(c.key) FROM chunk c",
+			   psprintf(run->dryRun ?
+						"SELECT count(*), max(c.key) FROM (" CHUNK_SQL ") AS c" :
+						"WITH chunk AS MATERIALIZED (" CHUNK_SQL "),"
+						" noted AS (INSERT INTO personalize._erasure_candidate (kind, signal, key, noted_at)"
+						"  SELECT c.kind, c.signal, c.key, now() FROM chunk c WHERE NOT EXISTS ("
+						"   SELECT FROM personalize._erasure_candidate e"
+						"   WHERE e.kind = c.kind AND e.signal = c.signal AND e.key = c.key))"
+						" SELECT count(*), max(c.key) FROM chunk c", ErasureUnclaimed()),
 			   lengthof(types), types, values, NULL, false);
 	count = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	last = DatumGetInt64(SpiUtilValue(0, 2, &isNull));

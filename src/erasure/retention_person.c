@@ -27,6 +27,7 @@
 #include "events/event.h"
 #include "people/consent_cache.h"
 #include "people/ledger.h"
+#include "people/person_store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -35,22 +36,26 @@
 /* So many people go in one call: the last step of it holds up those who store their events. */
 #define MAX_PEOPLE 1000
 
-/* People of whom nothing but old decisions is known; $1: decisions before that are old. */
-#define IDLE_SQL \
-	" FROM (SELECT s.user_key, s.granted, s.decided, s.restricted, s.since FROM personalize.subject AS s" \
-	"  UNION ALL SELECT DISTINCT l.user_key, 0, 0, 0, NULL::timestamptz FROM personalize.consent_ledger AS l" \
-	"   WHERE NOT EXISTS (SELECT FROM personalize.subject AS s WHERE s.user_key = l.user_key)) AS k" \
-	" WHERE k.restricted = 0 AND k.since IS NULL" \
-	" AND (k.decided & ~k.granted = 0 OR NOT EXISTS (" \
-	"  SELECT FROM personalize.purpose_default AS d WHERE d.answer = 'allowed'))" \
-	" AND NOT EXISTS (SELECT FROM personalize.consent_ledger AS l WHERE l.user_key = k.user_key AND greatest(l.recorded_at, l.effective_at) >= $1)" \
-	" AND NOT EXISTS (SELECT FROM personalize.profile AS t WHERE t.user_key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize.session AS t WHERE t.user_key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize.preference AS t WHERE t.user_key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize._basket AS t WHERE t.user_key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize.rejected_event AS t WHERE t.user_key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize._dictionary_log AS t WHERE t.kind = 'u' AND t.key = k.user_key)" \
-	" AND NOT EXISTS (SELECT FROM personalize.event AS t WHERE t.user_key = k.user_key)"
+/* A query of people of whom nothing but old decisions is known; $1: decisions before that are old. */
+static char *
+IdleQuery(const char *condition)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT k.user_key FROM (SELECT s.user_key FROM personalize.subject AS s"
+						   " UNION ALL SELECT DISTINCT l.user_key FROM personalize.consent_ledger AS l"
+						   "  WHERE NOT EXISTS (SELECT FROM personalize.subject AS s WHERE s.user_key = l.user_key)) AS k"
+						   " WHERE ");
+	appendStringInfoString(&sql, condition);
+	for (int i = 0; i < count; i++)
+		if (stores[i].keeps)
+			appendStringInfo(&sql, " AND NOT EXISTS (SELECT FROM (%s) AS t WHERE t.user_key = k.user_key)",
+							 stores[i].keeps);
+	return sql.data;
+}
 
 /* Prune the ledger, and look for the idle. */
 void
@@ -71,7 +76,7 @@ RetentionFindIdle(RetentionRun *run, RetentionTask *task)
 	values[2] = Int64GetDatum(most + 1);
 	SpiUtilBegin(&scope);
 	run->idleCount = (int) SpiUtilRun(&plan,
-									  "SELECT k.user_key" IDLE_SQL " AND k.user_key >= $2 ORDER BY k.user_key LIMIT $3",
+									  psprintf("%s ORDER BY k.user_key LIMIT $3", IdleQuery("k.user_key >= $2")),
 									  3, types, values, NULL, false);
 	run->idle = MemoryContextAllocHuge(run->context, sizeof(int64) * Max(run->idleCount, 1));
 	for (int i = 0; i < run->idleCount; i++)
@@ -124,7 +129,7 @@ ForgetLocked(const RetentionTask *task, ArrayType *keys)
 	int			count;
 	bool		isNull;
 
-	count = (int) SpiUtilRun(&findPlan, "SELECT k.user_key" IDLE_SQL " AND k.user_key = ANY ($2)",
+	count = (int) SpiUtilRun(&findPlan, IdleQuery("k.user_key = ANY ($2)"),
 							 2, findTypes, values, NULL, false);
 	still = palloc_array(Datum, Max(count, 1));
 	for (int i = 0; i < count; i++)

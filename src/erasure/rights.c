@@ -25,21 +25,18 @@
 #include "events/message_id.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "items/item_stat.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "neighbours/neighbour.h"
-#include "neighbours/session.h"
 #include "people/consent_cache.h"
 #include "people/consent_change.h"
 #include "people/ledger.h"
+#include "people/person_removal.h"
 #include "people/restriction.h"
 #include "people/tombstone.h"
-#include "profiles/profile_delta.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
-#include "workers/processor.h"
 
 PG_FUNCTION_INFO_V1(personalize_export_user);
 PG_FUNCTION_INFO_V1(personalize_restrict);
@@ -51,7 +48,6 @@ PG_FUNCTION_INFO_V1(personalize_event_details);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
 PG_FUNCTION_INFO_V1(personalize_message_probe);
 PG_FUNCTION_INFO_V1(personalize_message_probe_of_key);
-PG_FUNCTION_INFO_V1(personalize_session_number);
 
 /* Refuse where nothing can be written. */
 static void
@@ -70,17 +66,6 @@ LockPerson(int64 userKey, const char *notDone)
 
 	stripes[ShardOfKey(userKey)] = true;
 	PurgeLockStripes(stripes, notDone);
-}
-
-/* Call something under a snapshot that sees all there is. */
-static void
-CallNow(void (*function) (int64 userKey), int64 userKey)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	function(userKey);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
 }
 
 /* What a person's data is restricted for, as of now. */
@@ -172,10 +157,7 @@ personalize_restrict(PG_FUNCTION_ARGS)
 		return PurposeMaskToArray(0, purposes);
 	before = RestrictedNow(decision.userKey);
 	added = decision.purposes & ~before;
-	if (added & PURPOSE_ANALYTICS)
-		CallNow(ItemStatPark, decision.userKey);
-	if (added & PURPOSE_RECOMMENDATIONS)
-		CallNow(NeighbourPark, decision.userKey);
+	PersonPark(decision.userKey, added);
 	RecordRestriction(&decision, before | added);
 	return PurposeMaskToArray(before | added, purposes);
 }
@@ -203,10 +185,7 @@ personalize_lift_restriction(PG_FUNCTION_ARGS)
 	if (decision.purposes == 0)
 		return PurposeMaskToArray(0, purposes);
 	RecordRestriction(&decision, before & ~decision.purposes);
-	if (decision.purposes & PURPOSE_ANALYTICS)
-		CallNow(ItemStatUnpark, decision.userKey);
-	if (decision.purposes & PURPOSE_RECOMMENDATIONS)
-		CallNow(NeighbourUnpark, decision.userKey);
+	PersonUnpark(decision.userKey, decision.purposes);
 	return PurposeMaskToArray(before & ~decision.purposes, purposes);
 }
 
@@ -222,6 +201,31 @@ personalize_object_to(PG_FUNCTION_ARGS)
 	return ConsentWithdraw(&decision, purposes, "object_to()");
 }
 
+/* A query of people of whom something is stored for purposes ($1) that they have not spoken about. */
+static char *
+UndecidedQuery(void)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+	StringInfoData sql;
+	const char *separator = "";
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT u.user_key FROM (");
+	for (int i = 0; i < count; i++)
+	{
+		if (stores[i].people == NULL)
+			continue;
+		appendStringInfo(&sql, "%sSELECT t.user_key FROM (%s) AS t WHERE t.purposes & $1 <> 0",
+						 separator, stores[i].people);
+		separator = " UNION ";
+	}
+	appendStringInfoString(&sql, ") AS u LEFT JOIN personalize.subject AS s USING (user_key)"
+						   " WHERE $1 & ~(coalesce(s.decided, 0) | coalesce(s.restricted, 0)) <> 0"
+						   " ORDER BY u.user_key LIMIT $2");
+	return sql.data;
+}
+
 /* People of whom something is stored for purposes that they may not have spoken about. */
 static int64 *
 ReadUndecided(int32 bits, int32 limit, uint64 *count)
@@ -235,18 +239,7 @@ ReadUndecided(int32 bits, int32 limit, uint64 *count)
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
-	*count = SpiUtilRun(&plan,
-						"SELECT u.k FROM ("
-						" SELECT user_key AS k FROM personalize.event WHERE consent & $1 <> 0"
-						" UNION SELECT user_key FROM personalize.rejected_event"
-						"  WHERE consent & $1 <> 0 AND user_key IS NOT NULL"
-						" UNION SELECT user_key FROM personalize.profile WHERE mask & $1 <> 0"
-						" UNION SELECT user_key FROM personalize.session WHERE consent & $1 <> 0"
-						" UNION SELECT user_key FROM personalize.preference WHERE $1 & 2 <> 0) u"
-						" LEFT JOIN personalize.subject s ON s.user_key = u.k"
-						" WHERE $1 & ~(coalesce(s.decided, 0) | coalesce(s.restricted, 0)) <> 0"
-						" ORDER BY u.k LIMIT $2",
-						lengthof(types), types, values, NULL, false);
+	*count = SpiUtilRun(&plan, UndecidedQuery(), lengthof(types), types, values, NULL, false);
 	keys = MemoryContextAlloc(context, sizeof(int64) * Max(*count, 1));
 	for (uint64 i = 0; i < *count; i++)
 		keys[i] = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
@@ -387,20 +380,10 @@ RectifyEvent(int64 userKey, const Correction *correction)
 {
 	static SPIPlanPtr applyPlan;
 	int32		restricted = RestrictedNow(userKey);
-	bool		inStatistics = (restricted & PURPOSE_ANALYTICS) == 0;
-	bool		inSessions = (restricted & PURPOSE_RECOMMENDATIONS) == 0;
 
-	if (inStatistics)
-		CallNow(ItemStatPark, userKey);
-	if (inSessions)
-		CallNow(NeighbourRemove, userKey);
-	ProfileRemove(userKey);
+	PersonTakeOut(userKey, restricted);
 	RunStep(&applyPlan, "SELECT personalize._rectify_event($1, $2, $3, $4, $5)", correction);
-	ProcessorRecount(PROCESSOR_PROFILE, userKey);
-	if (inStatistics)
-		CallNow(ItemStatUnpark, userKey);
-	if (inSessions)
-		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+	PersonRemake(userKey, restricted);
 }
 
 /* rectify(user_id, correction, message_id, event_time, ordinal). */
@@ -464,15 +447,4 @@ Datum
 personalize_message_probe_of_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(MessageIdProbeOfKey(PG_GETARG_INT64(0)));
-}
-
-/* _session_number(user_key, given, session_key): what postings call a session. */
-Datum
-personalize_session_number(PG_FUNCTION_ARGS)
-{
-	Session		session;
-
-	SessionInit(&session, PG_GETARG_INT64(0), PG_GETARG_BOOL(1), PG_GETARG_INT64(2));
-	session.sessionKey = PG_GETARG_INT64(2);
-	PG_RETURN_INT64(SessionNumber(&session));
 }

@@ -260,107 +260,19 @@ CREATE FUNCTION personalize._item_name(item_key bigint) RETURNS text
 $$;
 COMMENT ON FUNCTION personalize._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
 
--- Each part is what one table holds; a table without a part of its own is named
--- where its rows are.
+-- Each part is what a table says it holds of a person (_person_stores), all read in
+-- one statement.
 CREATE FUNCTION personalize._export_user(user_key bigint, user_id text) RETURNS jsonb
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 	SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' AS $$
-#variable_conflict use_variable
 DECLARE
-	seen jsonb;
-	messages bigint[];
 	document jsonb;
 BEGIN
-	SELECT coalesce(jsonb_object_agg(o.processor, o.asof), '{}') INTO seen FROM personalize.processor_position o
-		WHERE o.processor = 1 AND o.shard = personalize._event_shard(user_key);
-	SELECT coalesce(array_agg(DISTINCT e.message_key), '{}') INTO messages FROM personalize.event e
-		WHERE e.user_key = user_key AND e.message_key IS NOT NULL;
-
-	document := jsonb_build_object(
-		'format', 'personalize export 1',
-		'exported_at', to_jsonb(clock_timestamp()),
-		'user_id', user_id,
-		'user_key', user_key,
-		'subject', (
-			SELECT jsonb_build_object('user_id', s.user_id,
-				'granted', personalize._purpose_names(s.granted), 'decided', personalize._purpose_names(s.decided),
-				'restricted', personalize._purpose_names(s.restricted), 'since', s.since)
-			FROM personalize.subject s WHERE s.user_key = user_key),
-		'consents', personalize.consent_proof(user_id::personalize.entity_id),
-		'preferences', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('name', p.name, 'value', p.value, 'set_at', p.set_at)
-				ORDER BY p.name, p.value), '[]')
-			FROM personalize.preference p WHERE p.user_key = user_key),
-		'events', (
-			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-					'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),
-					'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,
-					'session_key', e.session_key, 'request_key', e.request_key, 'message_key', e.message_key,
-					'purposes', personalize._purpose_names(e.consent),
-					'in_profile', coalesce(personalize._txid_seen(e.txid, seen ->> '1'), false)))
-					|| CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END
-				ORDER BY e.ts, e.txid, e.ordinal), '[]')
-			FROM personalize.event e LEFT JOIN personalize.event_type t ON t.event = e.event
-			WHERE e.user_key = user_key),
-		'rejected_events', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('rejected_at', r.rejected_at, 'source', r.source, 'reason', r.reason,
-				'purposes', personalize._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')
-			FROM personalize.rejected_event r
-			WHERE r.user_key = user_key OR personalize.user_key(r.payload ->> 'user_id') = user_key),
-		'profile', (
-			SELECT jsonb_build_object('first_seen', p.first_seen, 'last_seen', p.last_seen, 'events', p.events,
-				'purposes', personalize._purpose_names(p.mask),
-				'recent', (
-					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key),
-						'event', coalesce(t.name, x.event::text), 'ts', x.ts,
-						'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.item_key, x.event), '[]')
-					FROM personalize._recent_items(p.recent, p.user_key) x LEFT JOIN personalize.event_type t ON t.event = x.event),
-				'signals', (
-					SELECT coalesce(jsonb_agg(jsonb_build_object('signal', d.name,
-						'value', coalesce(personalize._feature_value(d.signal, f.value_key), f.value_key::text),
-						'pane_start', f.pane_start, 'pane_end', f.pane_end, 'count', f.count, 'sum', f.sum)
-						ORDER BY d.signal, f.value_key, f.pane_start), '[]')
-					FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f),
-				'features', p.features::jsonb)
-			FROM personalize.profile p WHERE p.user_key = user_key),
-		'sessions', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object(
-				'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', s.ended, 'events', s.events,
-				'purposes', personalize._purpose_names(s.consent),
-				'items', (
-					SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key), 'ts', x.ts)
-						ORDER BY x.ts, x.txid, x.ordinal), '[]')
-					FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x),
-				'neighbour_lists', (
-					SELECT coalesce(jsonb_agg(DISTINCT personalize._item_name(l.item_key)), '[]')
-					FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x
-						JOIN personalize.posting l ON l.item_key = x.item_key,
-						LATERAL personalize._posting_entries(l.data, l.item_key, l.chunk) n
-					WHERE n.session = personalize._session_number(s.user_key, s.given, s.session_key)))
-				ORDER BY s.ended, s.session_key), '[]')
-			FROM personalize.session s WHERE s.user_key = user_key),
-		'baskets', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('day', b.day, 'basket', b.basket,
-				'item_id', personalize._item_name(b.item_key), 'count', abs(b.count), 'in_use', b.count > 0)
-				ORDER BY b.day, b.basket, b.item_key), '[]')
-			FROM personalize._basket b WHERE b.user_key = user_key),
-		'ids_to_be_filed', (
-			SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')
-			FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = user_key),
-		'messages_remembered', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('message', m.message, 'received_at', m.received_at)
-				ORDER BY m.message), '[]')
-			FROM personalize.message_seen m
-			WHERE cardinality(messages) > 0
-				AND personalize._message_probe(m.message) IN (SELECT personalize._message_probe(k) FROM unnest(messages) k)),
-		'erasures', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('forgotten_at', b.forgotten_at, 'epoch', b.epoch,
-				'returned_at', b.returned_at, 'pseudonym', b.pseudonym,
-				'receipts', (
-					SELECT coalesce(jsonb_agg(jsonb_build_object('receipt', r.receipt, 'requested_at', r.requested_at,
-						'stage', r.stage, 'counts', r.counts) ORDER BY r.requested_at), '[]')
-					FROM personalize.erasure r WHERE r.pseudonym = b.pseudonym))), '[]')
-			FROM personalize._tombstone b WHERE b.pseudonym = personalize._pseudonym(user_key)));
+	EXECUTE (SELECT format('SELECT %s', string_agg(format('jsonb_build_object(%L, (%s))', s.export_as, s.export_query), ' || '))
+			FROM personalize._person_stores() s WHERE s.export_query IS NOT NULL)
+		INTO document USING user_key, user_id;
+	document := document || jsonb_build_object('format', 'personalize export 1', 'exported_at', to_jsonb(clock_timestamp()),
+		'user_id', user_id, 'user_key', user_key);
 
 	RETURN document || jsonb_build_object('meanings', jsonb_build_object(
 		'purposes', (
@@ -374,24 +286,11 @@ BEGIN
 			SELECT coalesce(jsonb_object_agg(d.name, jsonb_build_object('number', d.signal, 'description', d.description,
 				'counts', d.key_path, 'of_events', d.events, 'half_life', d.half_life, 'basis', d.basis, 'purposes', d.purposes)), '{}')
 			FROM personalize.signal_status d),
-		'parts', jsonb_build_object(
-			'subject', 'the current state of your consent: purposes allowed, decided about, and restricted',
-			'consents', 'every decision about consent with the hashes that prove it unchanged',
-			'preferences', 'what you declared',
-			'events', 'what you did, each with the purposes it may be used for; in_profile: it is counted in profile; keys are hashes of the ids the shop gave; the last ones may wait to be counted',
-			'rejected_events', 'what was sent about you and could not be stored or counted, with the reason',
-			'profile', 'what was counted: recent items; signals by value and span of time; features: the same as it is stored',
-			'sessions', 'visits, the items of each in order, and the items whose lists of neighbours they are in',
-			'baskets', 'what was bought together',
-			'ids_to_be_filed', 'your id, if it has not reached subject yet',
-			'messages_remembered', 'ids of messages that were received lately, so that none counts twice',
-			'erasures', 'when you were forgotten and came back')));
+		'parts', (
+			SELECT jsonb_object_agg(s.export_as, s.export_meaning) FROM personalize._person_stores() s
+			WHERE s.export_query IS NOT NULL)));
 END
 $$;
-CREATE FUNCTION personalize._session_number(user_key bigint, given boolean, session_key bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'personalize_session_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._session_number(bigint, boolean, bigint) IS
-	'the number under which postings know a session';
 CREATE FUNCTION personalize.export_user(user_id personalize.entity_id) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_export_user' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.export_user(personalize.entity_id) IS
@@ -407,7 +306,6 @@ REVOKE ALL ON FUNCTION
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
-	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text), personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
 	FROM PUBLIC;
@@ -418,7 +316,6 @@ GRANT EXECUTE ON FUNCTION
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
-	personalize._session_number(bigint, boolean, bigint),
 	personalize._export_user(bigint, text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION

@@ -13,6 +13,7 @@
 #include "events/event_people.h"
 #include "events/message_id.h"
 #include "events/partition.h"
+#include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
@@ -262,63 +263,237 @@ PurgeLog(void *state, PersonRemoval *removal)
 						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
 }
 
+/*
+ * What item_stat has set aside tells a withdrawal that the raw event was not
+ * counted: it stays as long as that.
+ */
+static void
+ExpireRejected(PersonExpiry *expiry)
+{
+	PersonExpiryDelete(expiry, "rejected_event",
+					   "t.rejected_at < $1 AND NOT (t.source = 'item_stat' AND t.payload ? 'received_at' AND EXISTS ("
+					   "SELECT FROM personalize._event_day d WHERE d.day ="
+					   " ((t.payload ->> 'received_at')::timestamptz AT TIME ZONE 'UTC')::date))");
+	PersonExpiryReport(expiry, "rejected_event", expiry->removed);
+}
+
+/* Message ids outside the dedup window, which is their time. */
+static void
+ExpireMessages(PersonExpiry *expiry)
+{
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	if (expiry->dryRun)
+		SPI_execute("SELECT count(*) FROM personalize.message_seen WHERE received_at <"
+					" personalize._now() - current_setting('personalize.dedup_window')::interval", false, 0);
+	else
+		SPI_execute("SELECT personalize._purge_message_seen()", false, 0);
+	expiry->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	SpiUtilEnd(&scope);
+	expiry->passed = true;
+	PersonExpiryReport(expiry, "message_seen", expiry->removed);
+}
+
 static const PersonTaker eventTaker = {.begin = BeginEvents,.event = CountEvent,.finish = PurgeForeignDays};
 static const PersonTaker messageTaker = {.begin = BeginMessages,.event = CollectMessage,.finish = PurgeMessages};
-static const PersonTaker rejectedTaker = {.finish = PurgeRejected};
-static const PersonTaker logTaker = {.finish = PurgeLog};
+static const PersonTaker rejectedTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeRejected};
+static const PersonTaker logTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLog};
+
+static const PersonWithdrawal eventWithdrawal = {
+	.uncount = PERSON_STORE_NONE,
+	.clear = ClearEvents,
+	.purge = PERSON_STORE_NONE,
+	.recount = PERSON_STORE_NONE
+};
+static const PersonWithdrawal rejectedWithdrawal = {
+	.uncount = PERSON_STORE_NONE,
+	.clear = ClearRejected,
+	.purge = PERSON_STORE_NONE,
+	.recount = PERSON_STORE_NONE
+};
+
+#define EVENT_PEOPLE \
+	"SELECT e.user_key, e.consent AS purposes FROM personalize.event AS e"
+#define REJECTED_PEOPLE \
+	"SELECT r.user_key, r.consent AS purposes FROM personalize.rejected_event AS r WHERE r.user_key IS NOT NULL"
+#define LOG_PEOPLE \
+	"SELECT l.key AS user_key, 0 AS purposes FROM personalize._dictionary_log AS l WHERE l.kind = 'u'"
+
+static const PersonExport eventCopy = {
+	.as = "events",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object("
+	" 'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),"
+	" 'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,"
+	" 'session_key', e.session_key, 'request_key', e.request_key, 'message_key', e.message_key,"
+	" 'purposes', personalize._purpose_names(e.consent),"
+	" 'in_profile', coalesce(personalize._txid_seen(e.txid, seen.asof), false)))"
+	" || CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END"
+	" ORDER BY e.ts, e.txid, e.ordinal), '[]')"
+	" FROM personalize.event e LEFT JOIN personalize.event_type t ON t.event = e.event"
+	" LEFT JOIN personalize.processor_position seen ON seen.processor = 1 AND seen.shard = personalize._event_shard($1)"
+	" WHERE e.user_key = $1",
+	.meaning = "what you did, each with the purposes it may be used for; in_profile: it is counted in profile; keys are hashes of the ids the shop gave; the last ones may wait to be counted"
+};
+
+static const PersonExport rejectedCopy = {
+	.as = "rejected_events",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('rejected_at', r.rejected_at, 'source', r.source, 'reason', r.reason,"
+	" 'purposes', personalize._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')"
+	" FROM personalize.rejected_event r"
+	" WHERE r.user_key = $1 OR personalize.user_key(r.payload ->> 'user_id') = $1",
+	.meaning = "what was sent about you and could not be stored or counted, with the reason"
+};
+
+static const PersonExport messageCopy = {
+	.as = "messages_remembered",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('message', m.message, 'received_at', m.received_at)"
+	" ORDER BY m.message), '[]')"
+	" FROM personalize.message_seen m"
+	" WHERE personalize._message_probe(m.message) IN (SELECT personalize._message_probe(e.message_key)"
+	" FROM personalize.event e WHERE e.user_key = $1 AND e.message_key IS NOT NULL)",
+	.meaning = "ids of messages that were received lately, so that none counts twice"
+};
+
+static const PersonExport logCopy = {
+	.as = "ids_to_be_filed",
+	.query =
+	"SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')"
+	" FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = $1",
+	.meaning = "your id, if it has not reached subject yet"
+};
+
+static const PersonExpiryStep messageExpiry[] = {{"message", 10, true, ExpireMessages}, {NULL}};
+static const PersonExpiryStep rejectedExpiry[] = {{"rejected", 20, false, ExpireRejected}, {NULL}};
 
 static const PersonStore stores[] = {
 	{
 		.name = "event",
+		.form =
+		"SELECT jsonb_build_object('day', (e.received_at AT TIME ZONE 'UTC')::date, 'ts', e.ts,"
+		" 'user', e.user_key, 'consent', e.consent, 'event', n.name,"
+		" 'ordinal', e.ordinal, 'item', e.item_key, 'session', e.session_key,"
+		" 'request', e.request_key, 'message', e.message_key, 'slot', e.slot,"
+		" 'value', e.value, 'properties', e.properties)"
+		" FROM personalize.event e LEFT JOIN personalize.event_type n USING (event)",
+		.mask = "consent, user_key",
+		.unanalyzed = "user_key,session_key,request_key,message_key,properties",
+		.people = EVENT_PEOPLE,
+		.keeps = EVENT_PEOPLE,
+		.copy = &eventCopy,
 		.rank = 30,
 		.receipt = "events",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &eventTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.clear = ClearEvents,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.withdraw = &eventWithdrawal,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
 	},
 	{
 		.name = "message_seen",
+		.form = "SELECT to_jsonb(m.message) FROM personalize.message_seen m",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "message",
+		.people = PERSON_STORE_NONE,
+		.keeps = PERSON_STORE_NONE,
+		.copy = &messageCopy,
 		.rank = 40,
 		.receipt = "messages",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &messageTaker,
 		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = messageExpiry
 	},
 	{
 		.name = "rejected_event",
+		.form =
+		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
+		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
+		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r",
+		.mask = "consent, user_key",
+		.unanalyzed = "user_key,payload",
+		.people = REJECTED_PEOPLE,
+		.keeps = REJECTED_PEOPLE,
+		.copy = &rejectedCopy,
 		.rank = 50,
 		.receipt = "rejected_events",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &rejectedTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.clear = ClearRejected,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.withdraw = &rejectedWithdrawal,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = rejectedExpiry
 	},
 	{
 		.name = "_dictionary_log",
+		.form =
+		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
+		" FROM personalize._dictionary_log l WHERE l.kind = 'u'",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "key,id",
+		.people = LOG_PEOPLE,
+		.keeps = LOG_PEOPLE,
+		.copy = &logCopy,
 		.rank = 90,
 		.receipt = "log_entries",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &logTaker,
 		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "event_type",
+		.content = "definitions",
+		.form = "SELECT to_jsonb(t) - 'event' FROM personalize.event_type t"
+	},
+	{
+		.name = "event_alias",
+		.content = "definitions",
+		.form =
+		"SELECT jsonb_build_object('alias', a.alias, 'event', " EVENT_NAME_SQL("a.event") ","
+		" 'builtin', a.builtin) FROM personalize.event_alias a"
+	},
+	{
+		.name = "_event_day",
+		.content = "positions",
+		.exempt = "days that have a partition, which may be empty"
+	},
+	{
+		.name = "_gone",
+		.content = "positions",
+		.exempt = "up to when retention has removed events and sessions"
 	}
 };
 
-/* Register them. */
+/* Register them, and who walks over the events. */
 void
 EventStoreInit(void)
 {
 	PersonRegisterWalk(WalkEvents);
-	for (int i = 0; i < lengthof(stores); i++)
-		PersonStoreRegister(&stores[i]);
+	PersonStoreRegister(stores, lengthof(stores));
 }

@@ -7,9 +7,12 @@
 #include "items/item_store.h"
 
 #include "items/item_stat.h"
+#include "items/item_stat_fold.h"
 #include "items/popular.h"
+#include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
+#include "utils/snapmgr.h"
 #include "workers/processor.h"
 
 /* item_stat: subtract the events that were counted. */
@@ -62,43 +65,230 @@ RefreshPopular(void *state, PersonRemoval *removal)
 		PopularSpoil();
 }
 
+/* Take a person out of the statistics for the time being, and put the person back. */
+static void
+ParkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) != 0)
+		ItemStatPark(userKey);
+}
+
+static void
+UnparkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) != 0)
+		ItemStatUnpark(userKey);
+}
+
+/* The same for a correction: who is restricted is out already. */
+static void
+TakePersonOut(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_ANALYTICS) == 0)
+		ItemStatPark(userKey);
+}
+
+static void
+PutPersonBack(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_ANALYTICS) == 0)
+		ItemStatUnpark(userKey);
+}
+
+/* Delete what is past its time, unless the processor is at work. */
+static void
+ExpireRows(PersonExpiry *expiry, const char *table, const char *condition)
+{
+	if (!expiry->dryRun && !ProcessorPause(PROCESSOR_ITEM_STAT))
+		PersonExpirySetBusy(expiry, "processor item_stat is at work");
+	else
+		PersonExpiryDelete(expiry, table, condition);
+	PersonExpiryReport(expiry, table, expiry->removed);
+}
+
+/* What was bought together. */
+static void
+ExpireBaskets(PersonExpiry *expiry)
+{
+	ExpireRows(expiry, "_basket", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+}
+
+/* Hours of item_stat become days. */
+static void
+FoldHours(PersonExpiry *expiry)
+{
+	if (!expiry->dryRun && !ProcessorPause(PROCESSOR_ITEM_STAT))
+		PersonExpirySetBusy(expiry, "processor item_stat is at work");
+	else
+	{
+		PersonExpiryPushSnapshot();
+		expiry->removed = ItemStatFold(expiry->cutoff, expiry->dryRun, &expiry->passed);
+		PopActiveSnapshot();
+	}
+	PersonExpiryReport(expiry, "item_stat: hours folded into days", expiry->removed);
+}
+
+/* Days of item_stat that nobody asks for any more. */
+static void
+ExpireDays(PersonExpiry *expiry)
+{
+	ExpireRows(expiry, "item_stat", "t.pane_start < date_trunc('day', $1, 'UTC')");
+}
+
 static const PersonTaker countTaker = {.begin = BeginCounts,.event = UncountEvent,.finish = FinishCounts};
-static const PersonTaker basketTaker = {.finish = PurgeBaskets};
-static const PersonTaker popularTaker = {.finish = RefreshPopular};
+static const PersonTaker basketTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeBaskets};
+static const PersonTaker popularTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = RefreshPopular};
+
+static const PersonWithdrawal countWithdrawal = {
+	.uncount = &countTaker,
+	.clear = PERSON_STORE_NONE,
+	.purge = PERSON_STORE_NONE,
+	.recount = RecountPerson
+};
+static const PersonWithdrawal basketWithdrawal = {
+	.uncount = &basketTaker,
+	.clear = PERSON_STORE_NONE,
+	.purge = PERSON_STORE_NONE,
+	.recount = PERSON_STORE_NONE
+};
+static const PersonWithdrawal popularWithdrawal = {
+	.uncount = &popularTaker,
+	.clear = PERSON_STORE_NONE,
+	.purge = PERSON_STORE_NONE,
+	.recount = PERSON_STORE_NONE
+};
+static const PersonParking countParking = {.park = ParkPerson,.unpark = UnparkPerson};
+static const PersonRemaking countRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+
+#define BASKET_PEOPLE \
+	"SELECT b.user_key, 0 AS purposes FROM personalize._basket AS b"
+
+static const PersonExport basketCopy = {
+	.as = "baskets",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('day', b.day, 'basket', b.basket,"
+	" 'item_id', personalize._item_name(b.item_key), 'count', abs(b.count), 'in_use', b.count > 0)"
+	" ORDER BY b.day, b.basket, b.item_key), '[]')"
+	" FROM personalize._basket b WHERE b.user_key = $1",
+	.meaning = "what was bought together"
+};
+
+/* An item's row i that an event made and nobody else has written to. */
+#define BARE_ITEM \
+	"i.updated_at IS NULL AND i.available AND NOT i.hidden AND i.category IS NULL AND i.brand IS NULL" \
+	" AND i.price IS NULL AND i.currency IS NULL AND i.tags IS NULL AND i.attributes IS NULL" \
+	" AND i.source IS NULL AND i.vanished_at IS NULL"
+
+static const PersonHolding itemHolding = {
+	.items = "SELECT k FROM unnest($1) AS k"
+	" WHERE EXISTS (SELECT FROM personalize.item i WHERE i.item_key = k AND (" BARE_ITEM ") IS NOT TRUE)",
+	.reads = PERSON_STORE_NONE
+};
+static const PersonHolding basketHolding = {
+	.items = "SELECT k FROM unnest($1) AS k"
+	" WHERE EXISTS (SELECT FROM personalize._basket b WHERE b.item_key = k)",
+	.reads = PERSON_STORE_NONE
+};
+static const PersonHolding countHolding = {
+	.items = "SELECT s.item_key FROM personalize.item_stat s JOIN unnest($1) AS k ON k = s.item_key",
+	.reads = "item_stat"
+};
+
+static const PersonDictionary items = {
+	.kind = "i",
+	.unclaimed = "SELECT 'i'::\"char\" AS kind, 0::smallint AS signal, i.item_key AS key FROM personalize.item i"
+	" WHERE " BARE_ITEM,
+	.drop = "DELETE FROM personalize.item i WHERE i.item_key = ANY ($2) AND " BARE_ITEM
+};
+
+static const PersonExpiryStep basketExpiry[] = {{"basket", 50, false, ExpireBaskets}, {NULL}};
+static const PersonExpiryStep countExpiry[] = {
+	{"item_stat_hour", 60, false, FoldHours},
+	{"item_stat", 70, false, ExpireDays},
+	{NULL}
+};
 
 static const PersonStore stores[] = {
 	{
+		.name = "item",
+		.content = "the catalogue",
+		.form =
+		"SELECT to_jsonb(i) - 'item_key' - 'created_at' - 'updated_at' - 'vanished_at'"
+		" || jsonb_build_object('vanished', i.vanished_at IS NOT NULL) FROM personalize.item i"
+		" UNION "
+		"SELECT jsonb_build_object('item_id', l.id, 'available', true, 'hidden', false, 'vanished', false,"
+		" 'category', NULL, 'brand', NULL, 'price', NULL, 'currency', NULL, 'tags', NULL,"
+		" 'attributes', NULL, 'source', NULL) FROM personalize._dictionary_log l"
+		" WHERE l.kind = 'i' AND NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)",
+		.holds = &itemHolding,
+		.dictionary = &items
+	},
+	{
+		.name = "item_sync",
+		.content = "the catalogue",
+		.form = "SELECT to_jsonb(s) - 'last_run_at' - 'changed_until' FROM personalize.item_sync s"
+	},
+	{
 		.name = "item_stat",
+		.content = "counters of items",
+		.form =
+		"SELECT jsonb_build_object('pane', s.pane_start, 'item', s.item_key,"
+		" 'currency', s.currency_code, 'event', n.name, 'slot', s.slot_bucket,"
+		" 'count', s.count, 'amount', s.amount)"
+		" FROM personalize.item_stat s LEFT JOIN personalize.event_type n USING (event)",
 		.rank = 10,
 		.receipt = "item_counts",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &countTaker,
-		.withdraw = &countTaker,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = RecountPerson
+		.withdraw = &countWithdrawal,
+		.restriction = &countParking,
+		.correction = &countRemaking,
+		.holds = &countHolding,
+		.expiry = countExpiry
+	},
+	{
+		.name = "_item_stat_fold",
+		.content = "positions",
+		.exempt = "up to when item_stat has been folded"
 	},
 	{
 		.name = "_basket",
+		.form = PERSON_STORE_PLAIN("_basket"),
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "user_key",
+		.people = BASKET_PEOPLE,
+		.keeps = BASKET_PEOPLE,
+		.copy = &basketCopy,
 		.rank = 20,
 		.receipt = "baskets",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &basketTaker,
-		.withdraw = &basketTaker,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.withdraw = &basketWithdrawal,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = &basketHolding,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = basketExpiry
 	},
 	{
 		.name = "_popular",
+		.content = "counters of items",
+		.form =
+		/* a digit less than is stored, because sums of fractions depend on their order */
+		"SELECT jsonb_build_object('category', p.category, 'items',"
+		" (SELECT jsonb_agg(jsonb_build_array(l.score, l.item) ORDER BY l.score DESC, l.item) FROM ("
+		"   SELECT round(u.score::numeric, 5) AS score, u.item"
+		"   FROM unnest(p.scores, p.items) AS u (score, item)) l))"
+		" FROM personalize._popular p",
 		.rank = 120,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &popularTaker,
-		.withdraw = &popularTaker,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.withdraw = &popularWithdrawal
+	},
+	{
+		.name = "_popular_state",
+		.content = "counters of items",
+		.exempt = "statistics: when _popular was made and how long it took"
 	}
 };
 
@@ -106,6 +296,5 @@ static const PersonStore stores[] = {
 void
 ItemStoreInit(void)
 {
-	for (int i = 0; i < lengthof(stores); i++)
-		PersonStoreRegister(&stores[i]);
+	PersonStoreRegister(stores, lengthof(stores));
 }

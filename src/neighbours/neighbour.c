@@ -31,6 +31,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_posting_entries);
 PG_FUNCTION_INFO_V1(personalize_session_items);
+PG_FUNCTION_INFO_V1(personalize_session_number);
 
 /* A batch. */
 typedef struct NeighbourBatch
@@ -505,6 +506,17 @@ personalize_session_items(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* _session_number(user_key, given, session_key): what postings call a session. */
+Datum
+personalize_session_number(PG_FUNCTION_ARGS)
+{
+	Session		session;
+
+	SessionInit(&session, PG_GETARG_INT64(0), PG_GETARG_BOOL(1), PG_GETARG_INT64(2));
+	session.sessionKey = PG_GETARG_INT64(2);
+	PG_RETURN_INT64(SessionNumber(&session));
 }
 
 /* Register the processor. */

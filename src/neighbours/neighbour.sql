@@ -94,3 +94,10 @@ GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
 	personalize._session_items(bytea, bigint, boolean, bigint),
 	personalize.verify_index(), personalize.verify_counts() TO personalize_admin;
 GRANT SELECT ON personalize.session, personalize.posting, personalize._session_total TO personalize_admin;
+
+CREATE FUNCTION personalize._session_number(user_key bigint, given boolean, session_key bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_session_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._session_number(bigint, boolean, bigint) IS
+	'the number under which postings know a session';
+REVOKE ALL ON FUNCTION personalize._session_number(bigint, boolean, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._session_number(bigint, boolean, bigint) TO personalize_owner;

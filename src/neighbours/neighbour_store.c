@@ -7,6 +7,8 @@
 #include "neighbours/neighbour_store.h"
 
 #include "neighbours/neighbour.h"
+#include "neighbours/session_expire.h"
+#include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
 #include "workers/processor.h"
@@ -36,19 +38,188 @@ RecountPerson(int64 userKey, int32 purposes)
 		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
 
-static const PersonTaker sessionTaker = {.finish = PurgeSessions};
+/* Take a person's sessions out of use for the time being, and put them back. */
+static void
+ParkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_RECOMMENDATIONS) != 0)
+		NeighbourPark(userKey);
+}
 
+static void
+UnparkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_RECOMMENDATIONS) != 0)
+		NeighbourUnpark(userKey);
+}
+
+/* The same for a correction: who is restricted is out already. */
+static void
+TakePersonOut(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_RECOMMENDATIONS) == 0)
+		NeighbourRemove(userKey);
+}
+
+static void
+PutPersonBack(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_RECOMMENDATIONS) == 0)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
+}
+
+/* What a session names. */
+static void
+NameItems(const PersonNames *names, TupleTableSlot *slot)
+{
+	Session		session;
+
+	if (!names->items || !SessionTryReadRow(slot, &session, names->remedy))
+		return;
+	for (int i = 0; i < session.itemCount; i++)
+		names->item(names->arg, session.items[i].itemKey);
+}
+
+/* Sessions and their postings. */
+static void
+ExpireSessions(PersonExpiry *expiry)
+{
+	SessionExpiry sessions = {
+		.before = expiry->cutoff,
+		.dryRun = expiry->dryRun,
+		.maxSessions = expiry->dryRun ? PG_INT64_MAX : expiry->maxRows,
+		.hasNextKey = expiry->hasNextKey,
+		.nextKey = expiry->nextKey
+	};
+
+	if (!expiry->dryRun && !ProcessorPause(PROCESSOR_NEIGHBOUR))
+		PersonExpirySetBusy(expiry, "processor neighbour is at work");
+	else
+	{
+		SessionExpire(&sessions);
+		expiry->removed = sessions.sessions;
+		expiry->hasNextKey = sessions.hasNextKey;
+		expiry->nextKey = sessions.nextKey;
+		expiry->passed = !sessions.hasNextKey;
+	}
+	PersonExpiryReport(expiry, "session with its postings", sessions.sessions);
+}
+
+static const PersonTaker sessionTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeSessions};
+static const PersonWithdrawal sessionWithdrawal = {
+	.uncount = PERSON_STORE_NONE,
+	.clear = PERSON_STORE_NONE,
+	.purge = NeighbourPurge,
+	.recount = RecountPerson
+};
+static const PersonParking sessionParking = {.park = ParkPerson,.unpark = UnparkPerson};
+static const PersonRemaking sessionRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+static const PersonNaming sessionNaming = {.kinds = PERSON_NAMES_ITEMS,.index = "session_pkey",.row = NameItems};
+static const PersonExpiryStep sessionExpiry[] = {{"session", 80, false, ExpireSessions}, {NULL}};
+
+static const PersonHolding postingHolding = {
+	.items = "SELECT k FROM unnest($1) AS k"
+	" WHERE EXISTS (SELECT FROM personalize.posting p WHERE p.item_key = k)",
+	.reads = PERSON_STORE_NONE
+};
+
+#define SESSION_PEOPLE \
+	"SELECT s.user_key, s.consent AS purposes FROM personalize.session AS s"
+
+static const PersonExport sessionCopy = {
+	.as = "sessions",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object("
+	" 'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', s.ended, 'events', s.events,"
+	" 'purposes', personalize._purpose_names(s.consent),"
+	" 'items', ("
+	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key), 'ts', x.ts)"
+	" ORDER BY x.ts, x.txid, x.ordinal), '[]')"
+	" FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x),"
+	" 'neighbour_lists', ("
+	" SELECT coalesce(jsonb_agg(DISTINCT personalize._item_name(l.item_key)), '[]')"
+	" FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x"
+	" JOIN personalize.posting l ON l.item_key = x.item_key,"
+	" LATERAL personalize._posting_entries(l.data, l.item_key, l.chunk) n"
+	" WHERE n.session = personalize._session_number(s.user_key, s.given, s.session_key)))"
+	" ORDER BY s.ended, s.session_key), '[]')"
+	" FROM personalize.session s WHERE s.user_key = $1",
+	.meaning = "visits, the items of each in order, and the items whose lists of neighbours they are in"
+};
+
+static const PersonExport postingCopy = {
+	.as = "sessions",
+	.query = PERSON_STORE_NONE,
+	.meaning = PERSON_STORE_NONE
+};
+
+/* Postings are made of sessions of people who allow recommendations, and go with them. */
 static const PersonStore stores[] = {
 	{
 		.name = "session",
+		.form =
+		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
+		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
+		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
+		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
+		" FROM personalize.session s",
+		.mask = "consent, user_key",
+		.unanalyzed = "user_key,session_key,items",
+		.people = SESSION_PEOPLE,
+		.keeps = SESSION_PEOPLE,
+		.copy = &sessionCopy,
 		.rank = 70,
 		.receipt = "sessions",
 		.receiptLeft = "postings",
 		.forget = &sessionTaker,
+		.withdraw = &sessionWithdrawal,
+		.restriction = &sessionParking,
+		.correction = &sessionRemaking,
+		.names = &sessionNaming,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = sessionExpiry
+	},
+	{
+		.name = "posting",
+		.form =
+		/* the newest chunk of an item counts its sessions; the newest 256 are exact */
+		"SELECT jsonb_build_object('item', p.item_key, 'sessions', max(p.sessions), 'entries',"
+		" jsonb_agg(p.entry ORDER BY p.ts DESC, p.session DESC) FILTER (WHERE p.place <= 256)) FROM ("
+		"  SELECT c.item_key, e.ts, e.session, jsonb_build_array(e.ts, e.session, e.place,"
+		"    e.items_before, e.items_after) AS entry,"
+		"   row_number() OVER (PARTITION BY c.item_key ORDER BY e.ts DESC, e.session DESC) AS place,"
+		"   first_value((SELECT sum(get_byte(c.data, 4 + b)::bigint << (8 * b)) FROM generate_series(0, 7) AS b))"
+		"    OVER (PARTITION BY c.item_key ORDER BY c.chunk DESC) AS sessions"
+		"  FROM personalize.posting c, LATERAL personalize._posting_entries(c.data, c.item_key, c.chunk) AS e) p"
+		" GROUP BY p.item_key",
+		.mask = "4",
+		.unanalyzed = "data",
+		.people = PERSON_STORE_NONE,
+		.keeps = PERSON_STORE_NONE,
+		.copy = &postingCopy,
+		.receipt = PERSON_STORE_NONE,
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = PERSON_STORE_NONE,
 		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = NeighbourPurge,
-		.recount = RecountPerson
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = &postingHolding,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "_session_total",
+		.content = "a counter",
+		.form = "SELECT to_jsonb(coalesce(sum(t.sessions), 0)) FROM personalize._session_total t"
+	},
+	{
+		.name = "neighbour_parameter",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("neighbour_parameter")
 	}
 };
 
@@ -56,6 +227,5 @@ static const PersonStore stores[] = {
 void
 NeighbourStoreInit(void)
 {
-	for (int i = 0; i < lengthof(stores); i++)
-		PersonStoreRegister(&stores[i]);
+	PersonStoreRegister(stores, lengthof(stores));
 }

@@ -21,12 +21,12 @@
  *	  the log on its way there.
  *
  * Tables that hold nothing but such things, statistics about the work, or what
- * is left of the erased on purpose, are exempt by name.
+ * is left of the erased on purpose, are exempt.  Each table registers its form, or
+ * why it has none (people/person_store.h).
  */
 #include "postgres.h"
 
 #include "base/spi_util.h"
-#include "base/stored_row.h"
 #include "catalog/pg_type_d.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -36,173 +36,38 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "profiles/profile_delta.h"
-#include "signals/feature_state.h"
-#include "signals/feature_state_internal.h"
-#include "signals/signal.h"
+#include "people/person_store.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_state_tables);
-PG_FUNCTION_INFO_V1(personalize_recent_items);
-PG_FUNCTION_INFO_V1(personalize_state_folded);
 PG_FUNCTION_INFO_V1(personalize_canonical_rows);
 PG_FUNCTION_INFO_V1(personalize_state_hash);
 
 /* So many rows are fetched at a time. */
 #define FETCH_ROWS 1000
 
-/* A table: the query of its form ($1: as_of), or why it has none. */
-typedef struct StateTable
-{
-	const char *name;
-	const char *query;
-	const char *exempt;
-} StateTable;
-
-/* A form that is the rows as they are. */
-#define PLAIN(table) \
-	"SELECT pg_catalog.to_jsonb(t) FROM personalize." table " t"
-
-/* The name of a kind of event, whose number is given in order of arrival. */
-#define EVENT_NAME(number) \
-	"(SELECT n.name FROM personalize.event_type n WHERE n.event = " number ")"
-
-static const StateTable stateTables[] = {
-	{"event",
-		"SELECT jsonb_build_object('day', (e.received_at AT TIME ZONE 'UTC')::date, 'ts', e.ts,"
-		" 'user', e.user_key, 'consent', e.consent, 'event', n.name,"
-		" 'ordinal', e.ordinal, 'item', e.item_key, 'session', e.session_key,"
-		" 'request', e.request_key, 'message', e.message_key, 'slot', e.slot,"
-		" 'value', e.value, 'properties', e.properties)"
-		" FROM personalize.event e LEFT JOIN personalize.event_type n USING (event)"},
-	{"rejected_event",
-		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
-		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
-		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r"},
-	{"message_seen",
-		"SELECT to_jsonb(m.message) FROM personalize.message_seen m"},
-	{"_dictionary_log",
-		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
-		" FROM personalize._dictionary_log l WHERE l.kind = 'u'"},
-	{"subject",
-		/* since is set for those who came back after an erasure */
-		"SELECT to_jsonb(s) - 'since' FROM personalize.subject s"},
-	{"consent_ledger",
-		"SELECT jsonb_build_object('user', l.user_key, 'place', row_number() OVER ("
-		"  PARTITION BY l.user_key ORDER BY l.effective_at, l.recorded_at, l.purposes, l.granted),"
-		" 'purposes', l.purposes, 'granted', l.granted, 'source', l.source, 'basis', l.basis,"
-		" 'notice', l.notice_version, 'evidence', l.evidence_digest)"
-		" FROM personalize.consent_ledger l WHERE NOT l.erased"},
-	{"profile",
-		"SELECT jsonb_build_object('user', p.user_key, 'first', p.first_seen, 'last', p.last_seen,"
-		" 'events', p.events, 'mask', p.mask,"
-		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, n.name, i.consent) ORDER BY i.place)"
-		"  FROM personalize._recent_items(p.recent, p.user_key) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
-		"  LEFT JOIN personalize.event_type n USING (event)),"
-		/* folding leaves the features in one order */
-		" 'features', personalize._state_folded(p.features, $1, p.user_key)::jsonb)"
-		" FROM personalize.profile p"},
-	{"preference",
-		"SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p"},
-	{"feature_value", PLAIN("feature_value")},
-	{"item",
-		"SELECT to_jsonb(i) - 'item_key' - 'created_at' - 'updated_at' - 'vanished_at'"
-		" || jsonb_build_object('vanished', i.vanished_at IS NOT NULL) FROM personalize.item i"
-		" UNION "
-		"SELECT jsonb_build_object('item_id', l.id, 'available', true, 'hidden', false, 'vanished', false,"
-		" 'category', NULL, 'brand', NULL, 'price', NULL, 'currency', NULL, 'tags', NULL,"
-		" 'attributes', NULL, 'source', NULL) FROM personalize._dictionary_log l"
-		" WHERE l.kind = 'i' AND NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)"},
-	{"item_stat",
-		"SELECT jsonb_build_object('pane', s.pane_start, 'item', s.item_key,"
-		" 'currency', s.currency_code, 'event', n.name, 'slot', s.slot_bucket,"
-		" 'count', s.count, 'amount', s.amount)"
-		" FROM personalize.item_stat s LEFT JOIN personalize.event_type n USING (event)"},
-	{"_basket", PLAIN("_basket")},
-	{"_popular",
-		/* a digit less than is stored, because sums of fractions depend on their order */
-		"SELECT jsonb_build_object('category', p.category, 'items',"
-		" (SELECT jsonb_agg(jsonb_build_array(l.score, l.item) ORDER BY l.score DESC, l.item) FROM ("
-		"   SELECT round(u.score::numeric, 5) AS score, u.item"
-		"   FROM unnest(p.scores, p.items) AS u (score, item)) l))"
-		" FROM personalize._popular p"},
-	{"session",
-		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
-		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
-		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
-		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
-		" FROM personalize.session s"},
-	{"posting",
-		/* the newest chunk of an item counts its sessions; the newest 256 are exact */
-		"SELECT jsonb_build_object('item', p.item_key, 'sessions', max(p.sessions), 'entries',"
-		" jsonb_agg(p.entry ORDER BY p.ts DESC, p.session DESC) FILTER (WHERE p.place <= 256)) FROM ("
-		"  SELECT c.item_key, e.ts, e.session, jsonb_build_array(e.ts, e.session, e.place,"
-		"    e.items_before, e.items_after) AS entry,"
-		"   row_number() OVER (PARTITION BY c.item_key ORDER BY e.ts DESC, e.session DESC) AS place,"
-		"   first_value((SELECT sum(get_byte(c.data, 4 + b)::bigint << (8 * b)) FROM generate_series(0, 7) AS b))"
-		"    OVER (PARTITION BY c.item_key ORDER BY c.chunk DESC) AS sessions"
-		"  FROM personalize.posting c, LATERAL personalize._posting_entries(c.data, c.item_key, c.chunk) AS e) p"
-		" GROUP BY p.item_key"},
-	{"_session_total",
-		"SELECT to_jsonb(coalesce(sum(t.sessions), 0)) FROM personalize._session_total t"},
-	{"purpose", PLAIN("purpose")},
-	{"purpose_default", PLAIN("purpose_default")},
-	{"purpose_role", PLAIN("purpose_role")},
-	{"consent_mapping", PLAIN("consent_mapping")},
-	{"refused_id", PLAIN("refused_id")},
-	{"event_type",
-		"SELECT to_jsonb(t) - 'event' FROM personalize.event_type t"},
-	{"event_alias",
-		"SELECT jsonb_build_object('alias', a.alias, 'event', " EVENT_NAME("a.event") ","
-		" 'builtin', a.builtin) FROM personalize.event_alias a"},
-	{"signal",
-		"SELECT to_jsonb(s) || jsonb_build_object('events', (SELECT jsonb_agg(" EVENT_NAME("e.event") " ORDER BY e.place)"
-		" FROM unnest(s.events) WITH ORDINALITY AS e (event, place))) FROM personalize.signal s"},
-	{"signal_state",
-		"SELECT to_jsonb(s) - 'complete_since' FROM personalize.signal_state s"},
-	{"neighbour_parameter", PLAIN("neighbour_parameter")},
-	{"retention_policy", PLAIN("retention_policy")},
-	{"item_sync",
-		"SELECT to_jsonb(s) - 'last_run_at' - 'changed_until' FROM personalize.item_sync s"},
-	{"processor",
-		/* the rest is what stat_processor shows */
-		"SELECT to_jsonb(p.name) FROM personalize.processor p WHERE NOT p.enabled"},
-	{"_erasure_candidate",
-		"SELECT to_jsonb(c) - 'noted_at' FROM personalize._erasure_candidate c"},
-
-	{"_secret", NULL, "the key of the pseudonyms, which is random"},
-	{"_ledger_pruned", NULL, "random numbers: hashes of entries that retention took out of consent_ledger"},
-	{"_tombstone", NULL, "the tombstones of the erased"},
-	{"erasure", NULL, "receipts of erasures"},
-	{"_shipped", NULL, "what security_check() compares the catalogue with"},
-	{"_event_day", NULL, "days that have a partition, which may be empty"},
-	{"_gone", NULL, "up to when retention has removed events and sessions"},
-	{"_incarnation", NULL, "transaction ids: the lives of this database"},
-	{"processor_position", NULL, "transaction ids: how far each processor has read"},
-	{"_item_stat_fold", NULL, "up to when item_stat has been folded"},
-	{"_retention_state", NULL, "statistics: what retention did last"},
-	{"_maintenance", NULL, "jobs, which are pg_cron's"},
-	{"_popular_state", NULL, "statistics: when _popular was made and how long it took"},
-};
-
 /* The tables with or without a form, for a hint. */
 static char *
 ListTables(bool exempt)
 {
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 	StringInfoData list;
 
 	initStringInfo(&list);
-	for (int i = 0; i < lengthof(stateTables); i++)
-		if ((stateTables[i].exempt != NULL) == exempt)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", stateTables[i].name);
+	for (int i = 0; i < count; i++)
+		if ((stores[i].exempt != NULL) == exempt)
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", stores[i].name);
 	return list.data;
 }
 
 /* The table an argument names. */
-static const StateTable *
+static const PersonStore *
 GetTable(FunctionCallInfo fcinfo)
 {
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 	char	   *name;
 
 	if (PG_ARGISNULL(0))
@@ -211,9 +76,9 @@ GetTable(FunctionCallInfo fcinfo)
 				 errmsg("table_name must not be null"),
 				 errhint("Tables with a state are %s.", ListTables(false))));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	for (int i = 0; i < lengthof(stateTables); i++)
+	for (int i = 0; i < count; i++)
 	{
-		const StateTable *table = &stateTables[i];
+		const PersonStore *table = &stores[i];
 
 		if (strcmp(table->name, name) != 0)
 			continue;
@@ -238,7 +103,7 @@ typedef void (*RowSink) (void *arg, text *row);
 static void
 ReadForm(FunctionCallInfo fcinfo, RowSink sink, void *arg)
 {
-	const StateTable *table = GetTable(fcinfo);
+	const PersonStore *table = GetTable(fcinfo);
 	Datum		asOf = TimestampTzGetDatum(PG_ARGISNULL(1) ? GetCurrentStatementStartTimestamp() :
 										   PG_GETARG_TIMESTAMPTZ(1));
 	Oid			type = TIMESTAMPTZOID;
@@ -249,7 +114,7 @@ ReadForm(FunctionCallInfo fcinfo, RowSink sink, void *arg)
 	portal = SPI_cursor_open_with_args(NULL,
 									   psprintf("SELECT f.form::text FROM (%s) AS f (form)"
 												" WHERE $1 IS NOT NULL ORDER BY f.form::text COLLATE \"C\"",
-												table->query),
+												table->form),
 									   1, &type, &asOf, NULL, true, 0);
 	for (;;)
 	{
@@ -327,11 +192,13 @@ Datum
 personalize_state_tables(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < lengthof(stateTables); i++)
+	for (int i = 0; i < count; i++)
 	{
-		const StateTable *table = &stateTables[i];
+		const PersonStore *table = &stores[i];
 		Datum		values[2] = {CStringGetTextDatum(table->name)};
 		bool		nulls[2] = {false, table->exempt == NULL};
 
@@ -340,56 +207,4 @@ personalize_state_tables(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;
-}
-
-/* _recent_items(recent, user_key) */
-Datum
-personalize_recent_items(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
-	ProfileRecent recent;
-	StoredRow	row;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
-	if (!PG_ARGISNULL(1))
-		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(1)});
-	ProfileRecentUnpack(PG_GETARG_BYTEA_PP(0), &recent);
-	StoredRowEnd(&row);
-	for (int i = 0; i < recent.count; i++)
-	{
-		const ProfileItem *item = &recent.items[i];
-		Datum		values[] = {
-			Int64GetDatum(item->itemKey), TimestampTzGetDatum(item->ts),
-			Int16GetDatum(item->event), Int32GetDatum(item->mask)
-		};
-		bool		nulls[lengthof(values)] = {false};
-
-		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
-	}
-	return (Datum) 0;
-}
-
-/* _state_folded(state, as_of, user_key) */
-Datum
-personalize_state_folded(PG_FUNCTION_ARGS)
-{
-	const SignalSet *signals = SignalSetGet();
-	TimestampTz asOf;
-	FeatureAddition all;
-	FeatureState *folded;
-	StoredRow	row;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	if (!PG_ARGISNULL(2))
-		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(2)});
-	asOf = PG_GETARG_TIMESTAMPTZ(1);
-	FeatureStateDecode(PG_GETARG_FEATURE_STATE_P(0), &all);
-	if (!TIMESTAMP_NOT_FINITE(asOf))
-		all.newest = Max(all.newest, asOf);
-	folded = FeatureStateCombine(NULL, &all, &signals->policies);
-	StoredRowEnd(&row);
-	PG_RETURN_POINTER(folded);
 }

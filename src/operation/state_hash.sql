@@ -4,18 +4,6 @@ CREATE FUNCTION personalize._state_tables(OUT table_name text, OUT exempt_becaus
 COMMENT ON FUNCTION personalize._state_tables() IS
 	'the tables that state_hash() knows (exempt_because NULL), and those it leaves out, with the reason';
 
-CREATE FUNCTION personalize._recent_items(recent bytea, user_key bigint DEFAULT NULL,
-	OUT item_key bigint, OUT ts timestamptz, OUT event smallint, OUT consent integer) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_recent_items' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 64;
-COMMENT ON FUNCTION personalize._recent_items(bytea, bigint) IS
-	'unpacks profile.recent, newest first; user_key is for the error if it is damaged';
-
-CREATE FUNCTION personalize._state_folded(
-	state personalize.feature_state, as_of timestamptz, user_key bigint DEFAULT NULL) RETURNS personalize.feature_state
-	AS 'MODULE_PATHNAME', 'personalize_state_folded' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint) IS
-	'a profile''s features as an event at as_of would leave them: panes widened and expired as the signals want it; user_key is for the error if they are damaged';
-
 CREATE FUNCTION personalize._canonical_rows(table_name text, as_of timestamptz DEFAULT NULL) RETURNS SETOF text
 	AS 'MODULE_PATHNAME', 'personalize_canonical_rows' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000;
 COMMENT ON FUNCTION personalize._canonical_rows(text, timestamptz) IS
@@ -28,14 +16,10 @@ COMMENT ON FUNCTION personalize.state_hash(text, timestamptz) IS
 
 REVOKE ALL ON FUNCTION
 	personalize._state_tables(),
-	personalize._recent_items(bytea, bigint),
-	personalize._state_folded(personalize.feature_state, timestamptz, bigint),
 	personalize._canonical_rows(text, timestamptz),
 	personalize.state_hash(text, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._recent_items(bytea, bigint),
-	personalize._state_folded(personalize.feature_state, timestamptz, bigint),
 	personalize._state_tables()
 	TO personalize_owner, personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize._session_items(bytea, bigint, boolean, bigint),

@@ -27,31 +27,159 @@ PurgeSubjects(void *state, PersonRemoval *removal)
 						"DELETE FROM personalize.subject WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-static const PersonTaker ledgerTaker = {.finish = PurgeLedger};
-static const PersonTaker subjectTaker = {.finish = PurgeSubjects};
+static const PersonTaker ledgerTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLedger};
+static const PersonTaker subjectTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeSubjects};
 
+#define SUBJECT_PEOPLE \
+	"SELECT s.user_key, 0 AS purposes FROM personalize.subject AS s"
+#define LEDGER_PEOPLE \
+	"SELECT l.user_key, 0 AS purposes FROM personalize.consent_ledger AS l"
+
+/* Without these rows the people would be treated as if they had never spoken. */
+#define SUBJECT_KEEPS \
+	"SELECT s.user_key FROM personalize.subject AS s WHERE s.restricted <> 0 OR s.since IS NOT NULL" \
+	" OR (s.decided & ~s.granted <> 0" \
+	"  AND EXISTS (SELECT FROM personalize.purpose_default AS d WHERE d.answer = 'allowed'))"
+#define LEDGER_KEEPS \
+	"SELECT l.user_key FROM personalize.consent_ledger AS l WHERE greatest(l.recorded_at, l.effective_at) >= $1"
+
+static const PersonExport subjectCopy = {
+	.as = "subject",
+	.query =
+	"SELECT jsonb_build_object('user_id', s.user_id,"
+	" 'granted', personalize._purpose_names(s.granted), 'decided', personalize._purpose_names(s.decided),"
+	" 'restricted', personalize._purpose_names(s.restricted), 'since', s.since)"
+	" FROM personalize.subject s WHERE s.user_key = $1",
+	.meaning = "the current state of your consent: purposes allowed, decided about, and restricted"
+};
+
+static const PersonExport consentCopy = {
+	.as = "consents",
+	.query =
+	"SELECT personalize.consent_proof($2::personalize.entity_id)",
+	.meaning = "every decision about consent with the hashes that prove it unchanged"
+};
+
+/* Those of base too, which knows of no people. */
 static const PersonStore stores[] = {
 	{
-		.name = "consent_ledger",
-		.rank = 100,
-		.receipt = "decisions",
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = &ledgerTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
-	},
-	{
 		.name = "subject",
+		.form =
+		/* since is set for those who came back after an erasure */
+		"SELECT to_jsonb(s) - 'since' FROM personalize.subject s",
+		.mask = "granted & ~restricted, decided | restricted",
+		.unanalyzed = "user_key,user_id",
+		.people = SUBJECT_PEOPLE,
+		.keeps = SUBJECT_KEEPS,
+		.copy = &subjectCopy,
 		.rank = 110,
 		.receipt = "subjects",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &subjectTaker,
 		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "consent_ledger",
+		.form =
+		"SELECT jsonb_build_object('user', l.user_key, 'place', row_number() OVER ("
+		"  PARTITION BY l.user_key ORDER BY l.effective_at, l.recorded_at, l.purposes, l.granted),"
+		" 'purposes', l.purposes, 'granted', l.granted, 'source', l.source, 'basis', l.basis,"
+		" 'notice', l.notice_version, 'evidence', l.evidence_digest)"
+		" FROM personalize.consent_ledger l WHERE NOT l.erased",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "user_key,evidence_digest",
+		.people = LEDGER_PEOPLE " WHERE NOT l.erased",
+		.keeps = LEDGER_KEEPS,
+		.copy = &consentCopy,
+		.rank = 100,
+		.receipt = "decisions",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &ledgerTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "_ledger_pruned",
+		.exempt = "random numbers: hashes of entries that retention took out of consent_ledger",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "hash",
+		.people = PERSON_STORE_NONE,
+		.keeps = PERSON_STORE_NONE,
+		.copy = PERSON_STORE_NONE,
+		.receipt = PERSON_STORE_NONE,
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = PERSON_STORE_NONE,
+		.withdraw = PERSON_STORE_NONE,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "purpose",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("purpose")
+	},
+	{
+		.name = "purpose_default",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("purpose_default")
+	},
+	{
+		.name = "purpose_role",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("purpose_role")
+	},
+	{
+		.name = "consent_mapping",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("consent_mapping")
+	},
+	{
+		.name = "refused_id",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("refused_id")
+	},
+	{
+		.name = "_secret",
+		.exempt = "the key of the pseudonyms, which is random",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "secret",
+		.people = PERSON_STORE_NONE,
+		.keeps = PERSON_STORE_NONE,
+		.copy = PERSON_STORE_NONE,
+		.receipt = PERSON_STORE_NONE,
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = PERSON_STORE_NONE,
+		.withdraw = PERSON_STORE_NONE,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "_incarnation",
+		.content = "positions",
+		.exempt = "transaction ids: the lives of this database"
 	}
 };
 
@@ -59,6 +187,5 @@ static const PersonStore stores[] = {
 void
 PeopleStoreInit(void)
 {
-	for (int i = 0; i < lengthof(stores); i++)
-		PersonStoreRegister(&stores[i]);
+	PersonStoreRegister(stores, lengthof(stores));
 }

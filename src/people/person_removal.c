@@ -1,6 +1,6 @@
 /*
  * person_removal.c
- *		Taking data of people away, from every table that has registered.
+ *		Taking data of people away, or out of use, in every table that has registered.
  *
  * All stores see each raw event of the people, in one walk, before it is deleted;
  * then each has its turn, in an order that keeps what a later one still needs.  A
@@ -103,7 +103,7 @@ TakerOf(const PersonRemoval *removal, const PersonStore *store)
 {
 	if (removal->forgets)
 		return IsSkipped(store) ? NULL : store->forget;
-	return store->withdraw;
+	return store->withdraw ? store->withdraw->uncount : NULL;
 }
 
 /* Called for each event of one of the people. */
@@ -227,50 +227,109 @@ PersonClearUntil(int64 userKey, int32 purposes, TimestampTz until)
 	const PersonStore *stores = PersonStores(&count);
 
 	for (int i = 0; i < count; i++)
-		if (stores[i].clear)
-			stores[i].clear(userKey, purposes, until);
+		if (stores[i].withdraw && stores[i].withdraw->clear)
+			stores[i].withdraw->clear(userKey, purposes, until);
 }
 
-/* Have stores change what they hold of a person, under a snapshot that sees all there is. */
+/* Have stores change what they hold of a person, each under a snapshot that sees all there is. */
 static void
 ChangeAll(PersonChange (*changeOf) (const PersonStore *store), int64 userKey, int32 purposes)
 {
 	int			count;
 	const PersonStore *stores = PersonStores(&count);
 
-	if (purposes == 0)
-		return;
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < count; i++)
-		if (changeOf(&stores[i]))
-			changeOf(&stores[i]) (userKey, purposes);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
+	{
+		PersonChange change = changeOf(&stores[i]);
+
+		if (change == NULL)
+			continue;
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetLatestSnapshot());
+		change(userKey, purposes);
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+	}
 }
 
 static PersonChange
 PurgeOf(const PersonStore *store)
 {
-	return store->purge;
+	return store->withdraw ? store->withdraw->purge : NULL;
 }
 
 static PersonChange
 RecountOf(const PersonStore *store)
 {
-	return store->recount;
+	return store->withdraw ? store->withdraw->recount : NULL;
+}
+
+static PersonChange
+ParkOf(const PersonStore *store)
+{
+	return store->restriction ? store->restriction->park : NULL;
+}
+
+static PersonChange
+UnparkOf(const PersonStore *store)
+{
+	return store->restriction ? store->restriction->unpark : NULL;
+}
+
+static PersonChange
+TakeOutOf(const PersonStore *store)
+{
+	return store->correction ? store->correction->takeOut : NULL;
+}
+
+static PersonChange
+RemakeOf(const PersonStore *store)
+{
+	return store->correction ? store->correction->remake : NULL;
 }
 
 /* Take away what was derived from a person's events. */
 void
 PersonPurge(int64 userKey, int32 purposes)
 {
-	ChangeAll(PurgeOf, userKey, purposes);
+	if (purposes != 0)
+		ChangeAll(PurgeOf, userKey, purposes);
 }
 
 /* Derive it anew. */
 void
 PersonRecount(int64 userKey, int32 purposes)
 {
-	ChangeAll(RecountOf, userKey, purposes);
+	if (purposes != 0)
+		ChangeAll(RecountOf, userKey, purposes);
+}
+
+/* Take a person out of what others see. */
+void
+PersonPark(int64 userKey, int32 purposes)
+{
+	if (purposes != 0)
+		ChangeAll(ParkOf, userKey, purposes);
+}
+
+/* Put the person back. */
+void
+PersonUnpark(int64 userKey, int32 purposes)
+{
+	if (purposes != 0)
+		ChangeAll(UnparkOf, userKey, purposes);
+}
+
+/* Take out what was made of a person's events. */
+void
+PersonTakeOut(int64 userKey, int32 restricted)
+{
+	ChangeAll(TakeOutOf, userKey, restricted);
+}
+
+/* Make it anew. */
+void
+PersonRemake(int64 userKey, int32 restricted)
+{
+	ChangeAll(RemakeOf, userKey, restricted);
 }

@@ -1,6 +1,6 @@
 /*
  * person_removal.h
- *		Taking data of people away, from every table that has registered.
+ *		Taking data of people away, or out of use, in every table that has registered.
  */
 #ifndef PERSONALIZE_PERSON_REMOVAL_H
 #define PERSONALIZE_PERSON_REMOVAL_H
@@ -27,6 +27,14 @@ extern void PersonUncount(int64 userKey, int32 purposes);
 extern void PersonClearUntil(int64 userKey, int32 purposes, TimestampTz until);
 extern void PersonPurge(int64 userKey, int32 purposes);
 extern void PersonRecount(int64 userKey, int32 purposes);
+
+/* A restriction begins or ends for purposes (PersonParking). */
+extern void PersonPark(int64 userKey, int32 purposes);
+extern void PersonUnpark(int64 userKey, int32 purposes);
+
+/* Before and after a correction of the person's events (PersonRemaking). */
+extern void PersonTakeOut(int64 userKey, int32 restricted);
+extern void PersonRemake(int64 userKey, int32 restricted);
 
 /* For stores: what the one whose turn it is counts of a person. */
 extern PersonTally *PersonRemovalTally(PersonRemoval *removal, int64 userKey);

@@ -2,8 +2,8 @@
  * person_store.h
  *		What must be done for every table that holds data of people.
  *
- * A table registers once; forgetting people, withdrawals and whatever else concerns
- * all tables are loops over the registrations.
+ * A table registers once.  Forgetting people, withdrawals, restrictions, corrections,
+ * copies, retention, row policies and state_hash() are loops over the registrations.
  */
 #ifndef PERSONALIZE_PERSON_STORE_H
 #define PERSONALIZE_PERSON_STORE_H
@@ -12,9 +12,11 @@
 
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
 struct EventRow;
+struct PersonExpiry;
 
 /* How much of a person a table has lost, and what is left in sums of everybody. */
 typedef struct PersonTally
@@ -49,7 +51,7 @@ typedef struct PersonRemoval
 /*
  * How a table gets rid of people.  begin returns what the others are given; event is
  * called for each raw event of the people, in one walk for all tables, before it is
- * deleted; finish has its turn after the walk.  Any of them may be NULL.
+ * deleted; finish has its turn after the walk.
  */
 typedef struct PersonTaker
 {
@@ -61,20 +63,149 @@ typedef struct PersonTaker
 /* Something is done about what a person's rows hold for purposes. */
 typedef void (*PersonChange) (int64 userKey, int32 purposes);
 
-/* The same, about what is older than a time. */
-typedef void (*PersonClear) (int64 userKey, int32 purposes, TimestampTz until);
+/*
+ * A withdrawal, in this order: what events have added to sums is taken out (uncount);
+ * events and what else has a time of its own lose the purposes, if it is older than
+ * until; what was derived goes; and if the purposes were granted again since, it is
+ * derived anew from the events that still have them.
+ */
+typedef struct PersonWithdrawal
+{
+	const PersonTaker *uncount;
+	void		(*clear) (int64 userKey, int32 purposes, TimestampTz until);
+	PersonChange purge;
+	PersonChange recount;
+} PersonWithdrawal;
+
+/* A restriction: what others see takes the person out for the time being, and back in. */
+typedef struct PersonParking
+{
+	PersonChange park;
+	PersonChange unpark;
+} PersonParking;
+
+/*
+ * A correction of a raw event: what was made of the person's events is taken out
+ * before, and made anew after.  purposes: those that are restricted, for which it is
+ * out already.
+ */
+typedef struct PersonRemaking
+{
+	PersonChange takeOut;
+	PersonChange remake;
+} PersonRemaking;
+
+/* A part of the document that export_user() returns. */
+typedef struct PersonExport
+{
+	const char *as;				/* its name; several tables can be in one part */
+	const char *query;			/* one value, jsonb; $1: user_key, $2: user_id */
+	const char *meaning;
+} PersonExport;
+
+/* A value of a signal that somebody has. */
+typedef struct PersonValue
+{
+	uint64		featureKey;
+	int32		purposes;		/* of the signal */
+	bool		isItem;			/* of an item, known by the lower 48 bits */
+	bool		isFiled;		/* the dictionary has its text */
+} PersonValue;
+
+/* Who is told what rows name. */
+typedef struct PersonNames
+{
+	void	   *arg;
+	bool		items;			/* wanted */
+	bool		values;
+	const char *remedy;			/* what becomes of a damaged row, in a warning; NULL: it is an error */
+	void		(*item) (void *arg, int64 itemKey);
+	void		(*value) (void *arg, const PersonValue *value);
+} PersonNames;
+
+/* The kinds of names. */
+#define PERSON_NAMES_ITEMS "items"
+#define PERSON_NAMES_BOTH "items and values"
+
+/* What the packed rows of a table name; index begins with user_key. */
+typedef struct PersonNaming
+{
+	const char *kinds;
+	const char *index;
+	void		(*row) (const PersonNames *names, TupleTableSlot *slot);
+} PersonNaming;
+
+/* What raw events name, beside their items; anyway: for whatever purpose, now or before. */
+typedef struct PersonEventNaming
+{
+	void	   *(*begin) (Snapshot snapshot);
+	void		(*event) (void *state, const PersonNames *names, const struct EventRow *row, bool anyway);
+	void		(*end) (void *state);
+} PersonEventNaming;
+
+/* A query of those among items ($1, bigint[]) that a table names in the open. */
+typedef struct PersonHolding
+{
+	const char *items;
+	const char *reads;			/* the table it reads as a whole */
+} PersonHolding;
+
+/*
+ * A table with words or ids that may be nobody's any more: unclaimed is a query
+ * (kind, signal, key) of its rows that go if so, drop deletes some of them by signal
+ * ($1, smallint[]) and key ($2, bigint[]).
+ */
+typedef struct PersonDictionary
+{
+	const char *kind;			/* as in _erasure_candidate */
+	const char *unclaimed;
+	const char *drop;
+} PersonDictionary;
+
+/* A kind of retention_policy; ends with one that has none. */
+typedef struct PersonExpiryStep
+{
+	const char *kind;
+	int			place;			/* what holds others up comes last */
+	bool		always;			/* has something to do without a time to keep */
+	void		(*run) (struct PersonExpiry *expiry);
+} PersonExpiryStep;
 
 /* Said of what a table does not need: a callback as well as a text. */
 extern void PersonStoreNone(void);
 #define PERSON_STORE_NONE ((void *) PersonStoreNone)
 
+/* A form that is the rows as they are. */
+#define PERSON_STORE_PLAIN(table) \
+	"SELECT pg_catalog.to_jsonb(t) FROM personalize." table " t"
+
 /*
  * A table.  One with data of people says everything, be it PERSON_STORE_NONE: a
- * registration that leaves something out is refused.
+ * registration that leaves something out is refused.  One with nobody's data says
+ * what it holds instead (content) and its form; of the rest, what it needs.
  */
 typedef struct PersonStore
 {
 	const char *name;
+	const char *content;
+
+	/* state_hash(): the query of the canonical form ($1: as_of), or why it has none. */
+	const char *form;
+	const char *exempt;
+
+	/* Row policies: what _readable() is given; none: nobody reads it with SQL. */
+	const char *mask;
+	const char *unanalyzed;		/* columns that ANALYZE leaves out, for samples would outlive the person */
+
+	/*
+	 * A query (user_key, purposes) of whom the rows are about, and what they need; and
+	 * one (user_key) of those whom a row keeps from being idle, $1: since when
+	 * decisions about consent count.
+	 */
+	const char *people;
+	const char *keeps;
+
+	const PersonExport *copy;
 
 	/*
 	 * The order in which rows are locked, which everybody takes who takes something
@@ -86,25 +217,25 @@ typedef struct PersonStore
 	const char *receipt;
 	const char *receiptLeft;
 
-	/* Forgetting people. */
+	/* With the person's stripe locked exclusively: */
 	const PersonTaker *forget;
+	const PersonWithdrawal *withdraw;
+	const PersonParking *restriction;
+	const PersonRemaking *correction;
 
-	/*
-	 * A withdrawal, with the person's stripe locked exclusively, in this order: what
-	 * events have added to sums is taken out; events and what else has a time of its
-	 * own lose the purposes; what was derived goes; and if the purposes were granted
-	 * again since, it is derived anew from the events that still have them.
-	 */
-	const PersonTaker *withdraw;
-	PersonClear clear;
-	PersonChange purge;
-	PersonChange recount;
+	/* What rows name that may be nobody's else. */
+	const PersonNaming *names;
+	const PersonEventNaming *eventNames;
+	const PersonHolding *holds;
+	const PersonDictionary *dictionary;
+
+	const PersonExpiryStep *expiry;
 } PersonStore;
 
-/* Called from Init functions; the registration is kept. */
-extern void PersonStoreRegister(const PersonStore *store);
+/* Called from Init functions. */
+extern void PersonStoreRegister(const PersonStore *stores, int count);
 
-/* All stores in the order of rank; what they do not need is NULL. */
+/* All stores in the order of rank; what they do not need is NULL, also in what they point to. */
 extern const PersonStore *PersonStores(int *count);
 
 #endif

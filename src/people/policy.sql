@@ -76,41 +76,23 @@ COMMENT ON FUNCTION personalize._refuse_triggers() IS
 	'refuses triggers on tables of the extension, and foreign keys to those about people, of whoever has not their owner''s rights';
 REVOKE ALL ON FUNCTION personalize._refuse_triggers() FROM PUBLIC;
 
--- Every table of the extension is in one of these two lists.  mask: what
--- _readable() is given; NULL: nobody reads it with SQL.  unanalyzed: columns
--- that ANALYZE leaves out, for its samples would outlive the person.
-CREATE VIEW personalize._person_table (name, mask, unanalyzed) AS VALUES
-	('event', 'consent, user_key', '{user_key,session_key,request_key,message_key,properties}'::text[]),
-	('rejected_event', 'consent, user_key', '{user_key,payload}'),
-	('subject', 'granted & ~restricted, decided | restricted', '{user_key,user_id}'),
-	('profile', 'mask, user_key', '{user_key,recent,features}'),
-	('session', 'consent, user_key', '{user_key,session_key,items}'),
-	-- made of sessions of people who allow recommendations
-	('posting', '4', '{data}'),
-	('preference', NULL, '{user_key,value,value_key}'),
-	('consent_ledger', NULL, '{user_key,evidence_digest}'),
-	('_ledger_pruned', NULL, '{hash}'),
-	('message_seen', NULL, '{message}'),
-	('feature_value', NULL, '{value}'),
-	('_dictionary_log', NULL, '{key,id}'),
-	('_basket', NULL, '{user_key}'),
-	('_secret', NULL, '{secret}'),
-	('_tombstone', NULL, '{pseudonym}'),
-	('erasure', NULL, '{pseudonym}'),
-	('_erasure_candidate', NULL, '{key}');
+-- What the tables of the extension have registered (src/people/person_store.h).
+CREATE FUNCTION personalize._person_stores(
+	OUT name text, OUT content text, OUT mask text, OUT unanalyzed text, OUT forget_rank integer,
+	OUT export_as text, OUT export_query text, OUT export_meaning text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_person_stores' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 50;
+COMMENT ON FUNCTION personalize._person_stores() IS
+	'what every table has registered: content: what it holds instead of data of people (NULL: such data); mask: what _readable() is given in its policies (NULL: nobody reads it with SQL); unanalyzed: columns that ANALYZE leaves out, for its samples would outlive the person; forget_rank: its turn in forget() (NULL: none); export_as, export_query, export_meaning: its part of export_user()';
+REVOKE ALL ON FUNCTION personalize._person_stores() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._person_stores() TO personalize_owner, personalize_admin;
+
+CREATE VIEW personalize._person_table (name, mask, unanalyzed) AS
+	SELECT s.name, s.mask, pg_catalog.string_to_array(s.unanalyzed, ',')
+	FROM personalize._person_stores() AS s WHERE s.content IS NULL;
 COMMENT ON VIEW personalize._person_table IS
-	'tables that hold a person''s data: policies are made from this list';
-CREATE VIEW personalize._impersonal_table (name, content) AS VALUES
-	('purpose', 'definitions'), ('purpose_default', 'definitions'), ('purpose_role', 'definitions'),
-	('consent_mapping', 'definitions'), ('event_type', 'definitions'), ('event_alias', 'definitions'), ('refused_id', 'definitions'),
-	('signal', 'definitions'), ('signal_state', 'definitions'), ('neighbour_parameter', 'definitions'),
-	('retention_policy', 'definitions'), ('_shipped', 'what security_check() compares with'),
-	('item', 'the catalogue'), ('item_sync', 'the catalogue'),
-	('item_stat', 'counters of items'), ('_popular', 'counters of items'), ('_popular_state', 'counters of items'),
-	('_session_total', 'a counter'),
-	('_event_day', 'positions'), ('_gone', 'positions'), ('processor', 'positions'), ('processor_position', 'positions'),
-	('_incarnation', 'positions'), ('_item_stat_fold', 'positions'), ('_retention_state', 'positions'),
-	('_maintenance', 'definitions');
+	'tables that hold a person''s data, from which their policies are made';
+CREATE VIEW personalize._impersonal_table (name, content) AS
+	SELECT s.name, s.content FROM personalize._person_stores() AS s WHERE s.content IS NOT NULL;
 COMMENT ON VIEW personalize._impersonal_table IS
 	'tables that hold nobody''s data, and what they hold instead: they have no policies';
 

@@ -92,3 +92,11 @@ GRANT EXECUTE ON FUNCTION
 	personalize._value_key(text),
 	personalize._feature_value(smallint, bigint)
 	TO personalize_analyst, personalize_admin;
+
+CREATE FUNCTION personalize._recent_items(recent bytea, user_key bigint DEFAULT NULL,
+	OUT item_key bigint, OUT ts timestamptz, OUT event smallint, OUT consent integer) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_recent_items' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 64;
+COMMENT ON FUNCTION personalize._recent_items(bytea, bigint) IS
+	'unpacks profile.recent, newest first; user_key is for the error if it is damaged';
+REVOKE ALL ON FUNCTION personalize._recent_items(bytea, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._recent_items(bytea, bigint) TO personalize_owner, personalize_admin;

@@ -16,7 +16,7 @@
 #include "funcapi.h"
 #include "people/consent.h"
 #include "people/policy.h"
-#include "profiles/profile.h"
+#include "profiles/profile_delta.h"
 #include "signals/feature_value.h"
 #include "signals/signal_internal.h"
 #include "utils/array.h"
@@ -31,6 +31,7 @@
 PG_FUNCTION_INFO_V1(personalize_profile);
 PG_FUNCTION_INFO_V1(personalize_features);
 PG_FUNCTION_INFO_V1(personalize_recent);
+PG_FUNCTION_INFO_V1(personalize_recent_items);
 
 /* A feature as it is returned. */
 typedef struct FeatureRow
@@ -362,5 +363,34 @@ personalize_profile(PG_FUNCTION_ARGS)
 			  Int64GetDatum(FeatureStateEvicted(view->features)));
 	SetColumn(values, nulls, 7, false, BoolGetDatum(view->stale));
 	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	return (Datum) 0;
+}
+
+/* _recent_items(recent, user_key) */
+Datum
+personalize_recent_items(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	ProfileRecent recent;
+	StoredRow	row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1))
+		StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_GETARG_INT64(1)});
+	ProfileRecentUnpack(PG_GETARG_BYTEA_PP(0), &recent);
+	StoredRowEnd(&row);
+	for (int i = 0; i < recent.count; i++)
+	{
+		const ProfileItem *item = &recent.items[i];
+		Datum		values[] = {
+			Int64GetDatum(item->itemKey), TimestampTzGetDatum(item->ts),
+			Int16GetDatum(item->event), Int32GetDatum(item->mask)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
 	return (Datum) 0;
 }

@@ -8,12 +8,17 @@
 
 #include "base/shard.h"
 #include "base/spi_util.h"
+#include "base/stored_row.h"
 #include "base/txid.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
 #include "profiles/profile_delta.h"
+#include "profiles/profile_expire.h"
+#include "signals/signal_store.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "workers/processor.h"
 
@@ -97,31 +102,215 @@ ClearPreferences(int64 userKey, int32 purposes, TimestampTz until)
 	SpiUtilEnd(&scope);
 }
 
+/* The row is taken out for a correction of events, and made anew. */
+static void
+TakeProfileOut(int64 userKey, int32 restricted)
+{
+	ProfileRemove(userKey);
+}
+
+static void
+RemakeProfile(int64 userKey, int32 restricted)
+{
+	ProcessorRecount(PROCESSOR_PROFILE, userKey);
+}
+
+/* The packed columns of a profile. */
+typedef struct ProfileBytes
+{
+	const PersonNames *names;
+	const FeatureState *features;	/* NULL: none */
+	const bytea *recent;		/* NULL: none */
+} ProfileBytes;
+
+/* What they name. */
+static void
+NameBytes(void *arg)
+{
+	ProfileBytes *bytes = arg;
+	const SignalSet *signals = SignalSetGet();
+	FeatureIterator iterator;
+	Feature		feature;
+	ProfileRecent recent = {.count = 0};
+
+	FeatureIteratorBegin(&iterator, bytes->features);
+	while (FeatureIteratorNext(&iterator, &feature))
+		SignalNameFeature(signals, feature.key, bytes->names);
+	if (bytes->recent != NULL && bytes->names->items)
+		ProfileRecentUnpack(bytes->recent, &recent);
+	for (int i = 0; i < recent.count; i++)
+		bytes->names->item(bytes->names->arg, recent.items[i].itemKey);
+}
+
+/* What a profile names. */
+static void
+NameProfile(const PersonNames *names, TupleTableSlot *slot)
+{
+	ProfileBytes bytes = {.names = names};
+	StoredRow	row;
+	bool		isNull;
+	Datum		value;
+
+	StoredRowBegin(&row, STORED_PROFILE,
+				   (int64[]) {DatumGetInt64(slot_getattr(slot, PROFILE_USER_KEY, &isNull))});
+	value = slot_getattr(slot, PROFILE_FEATURES, &isNull);
+	if (!isNull)
+		bytes.features = DatumGetFeatureStateP(value);
+	value = slot_getattr(slot, PROFILE_RECENT, &isNull);
+	if (!isNull)
+		bytes.recent = DatumGetByteaPP(value);
+	if (names->remedy == NULL)
+		NameBytes(&bytes);
+	else
+		(void) StoredRowTry(&row, NameBytes, &bytes, names->remedy);
+	StoredRowEnd(&row);
+}
+
+/* Profiles of idle people, and what is past its time in those of others. */
+static void
+ExpireProfiles(PersonExpiry *expiry)
+{
+	ProfileExpiry profiles = {
+		.asOf = expiry->asOf,
+		.before = expiry->hasCutoff ? expiry->cutoff : DT_NOBEGIN,
+		.dryRun = expiry->dryRun,
+		.maxChanged = expiry->dryRun ? PG_INT64_MAX : expiry->maxRows,
+		.hasNextKey = expiry->hasNextKey,
+		.nextKey = expiry->nextKey
+	};
+
+	if (!expiry->dryRun && !ProcessorPause(PROCESSOR_PROFILE))
+		PersonExpirySetBusy(expiry, "processor profile is at work");
+	else
+	{
+		PersonExpiryPushSnapshot();
+		ProfileExpire(&profiles);
+		PopActiveSnapshot();
+		expiry->removed = profiles.profiles + profiles.features + profiles.recent;
+		expiry->hasNextKey = profiles.hasNextKey;
+		expiry->nextKey = profiles.nextKey;
+		expiry->passed = !profiles.hasNextKey;
+	}
+	PersonExpiryReport(expiry, "profile: idle people", profiles.profiles);
+	PersonExpiryReport(expiry, "profile: features with panes past their time", profiles.features);
+	PersonExpiryReport(expiry, "profile: recent items", profiles.recent);
+}
+
+/* Preferences of people who have not been seen for as long as profiles are kept. */
+static void
+ExpirePreferences(PersonExpiry *expiry)
+{
+	PersonExpiryDelete(expiry, "preference",
+					   "t.set_at < $1 AND NOT EXISTS ("
+					   "SELECT FROM personalize.profile p WHERE p.user_key = t.user_key)");
+	PersonExpiryReport(expiry, "preference", expiry->removed);
+}
+
 static const PersonTaker profileTaker = {.begin = BeginProfiles,.event = CountProfiled,.finish = PurgeProfiles};
-static const PersonTaker preferenceTaker = {.finish = PurgePreferences};
+static const PersonTaker preferenceTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgePreferences};
+static const PersonWithdrawal profileWithdrawal = {
+	.uncount = PERSON_STORE_NONE,
+	.clear = PERSON_STORE_NONE,
+	.purge = ProfilePurge,
+	.recount = ProfileRecount
+};
+static const PersonWithdrawal preferenceWithdrawal = {
+	.uncount = PERSON_STORE_NONE,
+	.clear = ClearPreferences,
+	.purge = PERSON_STORE_NONE,
+	.recount = PERSON_STORE_NONE
+};
+static const PersonRemaking profileRemaking = {.takeOut = TakeProfileOut,.remake = RemakeProfile};
+static const PersonNaming profileNaming = {.kinds = PERSON_NAMES_BOTH,.index = "profile_pkey",.row = NameProfile};
+static const PersonExpiryStep profileExpiry[] = {{"profile", 30, true, ExpireProfiles}, {NULL}};
+static const PersonExpiryStep preferenceExpiry[] = {{"preference", 40, false, ExpirePreferences}, {NULL}};
+
+#define PROFILE_PEOPLE \
+	"SELECT p.user_key, p.mask AS purposes FROM personalize.profile AS p"
+/* 2: personalization */
+#define PREFERENCE_PEOPLE \
+	"SELECT p.user_key, 2 AS purposes FROM personalize.preference AS p"
+
+static const PersonExport profileCopy = {
+	.as = "profile",
+	.query =
+	"SELECT jsonb_build_object('first_seen', p.first_seen, 'last_seen', p.last_seen, 'events', p.events,"
+	" 'purposes', personalize._purpose_names(p.mask),"
+	" 'recent', ("
+	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key),"
+	" 'event', coalesce(t.name, x.event::text), 'ts', x.ts,"
+	" 'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.item_key, x.event), '[]')"
+	" FROM personalize._recent_items(p.recent, p.user_key) x LEFT JOIN personalize.event_type t ON t.event = x.event),"
+	" 'signals', ("
+	" SELECT coalesce(jsonb_agg(jsonb_build_object('signal', d.name,"
+	" 'value', coalesce(personalize._feature_value(d.signal, f.value_key), f.value_key::text),"
+	" 'pane_start', f.pane_start, 'pane_end', f.pane_end, 'count', f.count, 'sum', f.sum)"
+	" ORDER BY d.signal, f.value_key, f.pane_start), '[]')"
+	" FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f),"
+	" 'features', p.features::jsonb)"
+	" FROM personalize.profile p WHERE p.user_key = $1",
+	.meaning = "what was counted: recent items; signals by value and span of time; features: the same as it is stored"
+};
+
+static const PersonExport preferenceCopy = {
+	.as = "preferences",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('name', p.name, 'value', p.value, 'set_at', p.set_at)"
+	" ORDER BY p.name, p.value), '[]')"
+	" FROM personalize.preference p WHERE p.user_key = $1",
+	.meaning = "what you declared"
+};
 
 static const PersonStore stores[] = {
 	{
 		.name = "profile",
+		.form =
+		"SELECT jsonb_build_object('user', p.user_key, 'first', p.first_seen, 'last', p.last_seen,"
+		" 'events', p.events, 'mask', p.mask,"
+		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, n.name, i.consent) ORDER BY i.place)"
+		"  FROM personalize._recent_items(p.recent, p.user_key) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
+		"  LEFT JOIN personalize.event_type n USING (event)),"
+		/* folding leaves the features in one order */
+		" 'features', personalize._state_folded(p.features, $1, p.user_key)::jsonb)"
+		" FROM personalize.profile p",
+		.mask = "mask, user_key",
+		.unanalyzed = "user_key,recent,features",
+		.people = PROFILE_PEOPLE,
+		.keeps = PROFILE_PEOPLE,
+		.copy = &profileCopy,
 		.rank = 60,
 		.receipt = "profiles",
 		.receiptLeft = "events",
 		.forget = &profileTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.clear = PERSON_STORE_NONE,
-		.purge = ProfilePurge,
-		.recount = ProfileRecount
+		.withdraw = &profileWithdrawal,
+		.restriction = PERSON_STORE_NONE,
+		.correction = &profileRemaking,
+		.names = &profileNaming,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = profileExpiry
 	},
 	{
 		.name = "preference",
+		.form = "SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "user_key,value,value_key",
+		.people = PREFERENCE_PEOPLE,
+		.keeps = PREFERENCE_PEOPLE,
+		.copy = &preferenceCopy,
 		.rank = 80,
 		.receipt = "preferences",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &preferenceTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.clear = ClearPreferences,
-		.purge = PERSON_STORE_NONE,
-		.recount = PERSON_STORE_NONE
+		.withdraw = &preferenceWithdrawal,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = preferenceExpiry
 	}
 };
 
@@ -129,6 +318,5 @@ static const PersonStore stores[] = {
 void
 ProfileStoreInit(void)
 {
-	for (int i = 0; i < lengthof(stores); i++)
-		PersonStoreRegister(&stores[i]);
+	PersonStoreRegister(stores, lengthof(stores));
 }

@@ -23,6 +23,7 @@
 
 #include "postgres.h"
 
+#include "base/feature_key.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 
@@ -35,13 +36,6 @@ typedef struct varlena FeatureState;
 
 #define DatumGetFeatureStateP(d) ((FeatureState *) PG_DETOAST_DATUM_PACKED(d))
 #define PG_GETARG_FEATURE_STATE_P(n) DatumGetFeatureStateP(PG_GETARG_DATUM(n))
-
-/* A feature's key: the signal in the high 16 bits, a hash of the value below. */
-#define FEATURE_HASH_MASK ((UINT64CONST(1) << 48) - 1)
-#define FeatureKeyMake(signal, hash) \
-	(((uint64) (uint16) (signal) << 48) | ((uint64) (hash) & FEATURE_HASH_MASK))
-#define FeatureKeySignal(key) ((int) ((uint64) (key) >> 48))
-#define FeatureKeyHash(key) ((uint64) (key) & FEATURE_HASH_MASK)
 
 /* Widths of panes.  Panes are aligned to 2000-01-01 00:00 UTC. */
 typedef enum FeatureGrain

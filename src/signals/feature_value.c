@@ -44,7 +44,6 @@ PG_FUNCTION_INFO_V1(personalize_value_key);
 
 #define TEXT_CACHE_BYTES (1024 * 1024)
 #define STORED_CACHE_ROWS 65536
-#define ITEM_KEY_DROPPED_BITS 16
 
 /* A text the backend knows, by value key. */
 typedef struct CachedText
@@ -83,24 +82,6 @@ ForgetStored(Datum arg, Oid relationId)
 	/* a reader may hold texts: they go before the next one begins */
 	if (relationId == InvalidOid || relationId == textRelation)
 		textsMayBeGone = true;
-}
-
-/* The 48-bit value key of a text with this key. */
-uint64
-FeatureValueHash(int64 key)
-{
-	uint64		bits = (uint64) key;
-
-	if (key >= 0)
-	{
-		if (bits < FEATURE_VALUE_HASHED)
-			return bits;
-		/* large numbers often share their low bits; MurmurHash3's finalizer */
-		bits ^= bits >> 33;
-		bits *= UINT64CONST(0xff51afd7ed558ccd);
-		bits ^= bits >> 33;
-	}
-	return FEATURE_VALUE_HASHED | ((bits >> ITEM_KEY_DROPPED_BITS) & (FEATURE_VALUE_HASHED - 1));
 }
 
 /* Make a hash table with 64-bit keys. */
@@ -370,7 +351,7 @@ static bool
 ReadItemId(CachedText *entry, Snapshot snapshot, const char *table, const char *index,
 		   const char *keyName, const char *idName, bool isLog)
 {
-	int64		first = (int64) ((UINT64CONST(1) << 63) | (entry->hash << ITEM_KEY_DROPPED_BITS));
+	int64		first = (int64) ((UINT64CONST(1) << 63) | (entry->hash << FEATURE_VALUE_DROPPED_BITS));
 	Relation	relation = RelationOpenTable(table, AccessShareLock);
 	AttrNumber	keyColumn = get_attnum(RelationGetRelid(relation), keyName);
 	AttrNumber	idColumn = get_attnum(RelationGetRelid(relation), idName);
@@ -384,7 +365,7 @@ ReadItemId(CachedText *entry, Snapshot snapshot, const char *table, const char *
 	ScanKeyInit(&keys[keyCount++], keyColumn, BTGreaterEqualStrategyNumber, F_INT8GE,
 				Int64GetDatum(first));
 	ScanKeyInit(&keys[keyCount++], keyColumn, BTLessEqualStrategyNumber, F_INT8LE,
-				Int64GetDatum(first + (INT64CONST(1) << ITEM_KEY_DROPPED_BITS) - 1));
+				Int64GetDatum(first + (INT64CONST(1) << FEATURE_VALUE_DROPPED_BITS) - 1));
 	scan = systable_beginscan(relation, RelationIndex(relation, index), true, snapshot,
 							  keyCount, keys);
 	tuple = systable_getnext(scan);

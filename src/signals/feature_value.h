@@ -7,20 +7,9 @@
 
 #include "postgres.h"
 
+#include "base/feature_key.h"
 #include "signals/signal.h"
 #include "utils/snapshot.h"
-
-/* Set in the value keys of everything but small whole numbers. */
-#define FEATURE_VALUE_HASHED (UINT64CONST(1) << 47)
-
-/* The value key of signals without a key path; its text is empty. */
-#define FEATURE_VALUE_NONE FEATURE_VALUE_HASHED
-
-/*
- * The 48-bit value key of a text whose key is KeyFromBytes(text): a whole number
- * below 2^47 is its own value key, anything else has bit 47 set.
- */
-extern uint64 FeatureValueHash(int64 key);
 
 /* Texts that a processor has met and that the dictionary may lack. */
 typedef struct FeatureValueBatch FeatureValueBatch;

@@ -131,3 +131,12 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_admin;
 GRANT SELECT ON personalize.signal, personalize.signal_state, personalize.signal_status
 	TO personalize_analyst, personalize_admin;
+
+CREATE FUNCTION personalize._state_folded(
+	state personalize.feature_state, as_of timestamptz, user_key bigint DEFAULT NULL) RETURNS personalize.feature_state
+	AS 'MODULE_PATHNAME', 'personalize_state_folded' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint) IS
+	'a profile''s features as an event at as_of would leave them: panes widened and expired as the signals want it; user_key is for the error if they are damaged';
+REVOKE ALL ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint)
+	TO personalize_owner, personalize_admin;

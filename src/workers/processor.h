@@ -121,6 +121,12 @@ extern void ProcessorStorePosition(const ProcessorMethods *methods,
 extern int64 ProcessorSeenBelow(ProcessorId id, Snapshot snapshot);
 extern int64 ProcessorAllSeenBelow(Snapshot snapshot);
 
+/*
+ * Be the only one to write what a processor writes, to the end of the transaction:
+ * its shards exclusively, all stripes shared.  False if it does not let go soon.
+ */
+extern bool ProcessorPause(ProcessorId id);
+
 /* True if an error tells of the server's state rather than of an event. */
 extern bool ProcessorErrorIsPassing(int sqlState);
 

@@ -1,0 +1,31 @@
+/*
+ * processor_store.c
+ *		What must be known of the tables of processors, which hold nobody's data.
+ */
+#include "postgres.h"
+
+#include "workers/processor_store.h"
+
+#include "people/person_store.h"
+
+static const PersonStore stores[] = {
+	{
+		.name = "processor",
+		.content = "positions",
+		.form =
+		/* the rest is what stat_processor shows */
+		"SELECT to_jsonb(p.name) FROM personalize.processor p WHERE NOT p.enabled"
+	},
+	{
+		.name = "processor_position",
+		.content = "positions",
+		.exempt = "transaction ids: how far each processor has read"
+	}
+};
+
+/* Register them. */
+void
+ProcessorStoreInit(void)
+{
+	PersonStoreRegister(stores, lengthof(stores));
+}
