@@ -1,10 +1,10 @@
 # Each step of forget() is needed: without it the property test fails.
 #
-# PERSONALIZE_MUTANTS names a directory with one library for each purge step,
-# <number>.so, from which that step was left out, and their names in the file
-# steps ("number name" a line); test/property/mutants makes it.  Each takes the
-# place of the real one for up to PERSONALIZE_MUTANT_RUNS streams, one of which
-# must show a difference.
+# PERSONALIZE_MUTANTS names a directory with one library for each table that has
+# registered how people are forgotten, <number>.so, in which that is left out, and
+# the tables' names in the file steps ("number name" a line); test/property/mutants
+# makes it.  Each takes the place of the real one for up to PERSONALIZE_MUTANT_RUNS
+# streams, one of which must show a difference.
 use strict;
 use warnings;
 
@@ -68,9 +68,16 @@ my ($needed, $tables) = runs_needed(10);
 is($tables, '', 'forget() as it is leaves no difference');
 
 open(my $steps, '<', "$directory/steps") or die "$directory/steps: $!";
-while (my $line = <$steps>)
+my @steps = map { /^(\d+) (.*)$/ ? [ $1, $2 ] : () } <$steps>;
+$node->safe_psql('postgres', 'CREATE DATABASE registered');
+$node->safe_psql('registered', 'CREATE EXTENSION personalize');
+is(join(' ', map { $_->[1] } @steps),
+	$node->safe_psql('registered', q{SELECT string_agg(name, ' ' ORDER BY forget_rank)
+		FROM personalize._person_stores() WHERE forget_rank IS NOT NULL}),
+	'there is a mutant for each table that is registered');
+for my $step (@steps)
 {
-	my ($number, $name) = $line =~ /^(\d+) (.*)$/ or next;
+	my ($number, $name) = @$step;
 	install("$directory/$number.so");
 	($needed, $tables) = runs_needed($most);
 	ok($needed > 0, "without \"$name\" a difference shows within $most runs")

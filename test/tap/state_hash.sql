@@ -11,7 +11,7 @@ SELECT is_empty($$
 	SELECT c.relname FROM pg_class c
 	WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 	EXCEPT SELECT table_name FROM personalize._state_tables()$$,
-	'every table of the schema is hashed or exempt: add it to stateTables in src/operation/state_hash.c');
+	'every table of the schema is hashed or exempt: register it (src/people/person_store.h)');
 SELECT is_empty($$
 	SELECT table_name FROM personalize._state_tables()
 	EXCEPT SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'personalize'::regnamespace$$,
