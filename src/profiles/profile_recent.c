@@ -12,6 +12,7 @@
 #include "profiles/profile_delta.h"
 
 #include "base/stored_row.h"
+#include "base/varint.h"
 #include "compat.h"
 
 #define RECENT_VERSION 1
@@ -83,19 +84,6 @@ ProfileRecentAdd(ProfileRecent *recent, ProfileItem *items, int count)
 	recent->count = mergedCount;
 }
 
-/* Append a varint: seven bits a byte, low ones first, the high bit says that more come. */
-static uint8 *
-WriteVarint(uint8 *to, uint64 value)
-{
-	while (value >= 0x80)
-	{
-		*to++ = (uint8) value | 0x80;
-		value >>= 7;
-	}
-	*to++ = (uint8) value;
-	return to;
-}
-
 /* Complain about bytes that nobody has written. */
 pg_noreturn static void
 ReportDamage(void)
@@ -103,27 +91,15 @@ ReportDamage(void)
 	StoredRowReportDamage(STORED_PROFILE, "The recent items do not keep to their format.");
 }
 
-/* Read a varint of a value up to a limit. */
-static const uint8 *
-ReadVarint(const uint8 *from, const uint8 *end, uint64 limit, uint64 *value)
+/* Read a number up to a limit. */
+static uint64
+ReadNumber(const uint8 **next, const uint8 *end, uint64 limit)
 {
-	*value = 0;
-	for (int shift = 0; shift < 64 && from < end; shift += 7)
-	{
-		uint8		byte = *from++;
+	uint64		number;
 
-		/* the tenth byte has room for one bit */
-		if (shift == 63 && byte > 1)
-			break;
-		*value |= (uint64) (byte & 0x7f) << shift;
-		if ((byte & 0x80) == 0)
-		{
-			if (*value > limit)
-				break;
-			return from;
-		}
-	}
-	ReportDamage();
+	if (!VarintRead(next, end, &number) || number > limit)
+		ReportDamage();
+	return number;
 }
 
 /* Read the entry after the one of a time. */
@@ -133,13 +109,11 @@ ReadEntry(const uint8 *from, const uint8 *end, TimestampTz previous, ProfileItem
 	uint64		number;
 
 	memset(item, 0, sizeof(ProfileItem));
-	from = ReadVarint(from, end, (uint64) previous - (uint64) MIN_TIMESTAMP, &number);
+	number = ReadNumber(&from, end, (uint64) previous - (uint64) MIN_TIMESTAMP);
 	item->ts = (TimestampTz) ((uint64) previous - number);
-	from = ReadVarint(from, end, PG_UINT16_MAX, &number);
-	item->event = (int16) number;
-	from = ReadVarint(from, end, PG_UINT32_MAX, &number);
-	item->mask = (int32) number;
-	from = ReadVarint(from, end, PG_UINT64_MAX, &number);
+	item->event = (int16) ReadNumber(&from, end, PG_UINT16_MAX);
+	item->mask = (int32) ReadNumber(&from, end, PG_UINT32_MAX);
+	number = ReadNumber(&from, end, PG_UINT64_MAX);
 	if ((number & 1) == 0)
 		item->itemKey = (int64) (number >> 1);
 	else
@@ -168,11 +142,11 @@ ProfileRecentPack(const ProfileRecent *recent)
 	{
 		const ProfileItem *item = &recent->items[i];
 
-		to = WriteVarint(to, (uint64) previous - (uint64) item->ts);
-		to = WriteVarint(to, (uint16) item->event);
-		to = WriteVarint(to, (uint32) item->mask);
+		to = VarintWrite(to, (uint64) previous - (uint64) item->ts);
+		to = VarintWrite(to, (uint16) item->event);
+		to = VarintWrite(to, (uint32) item->mask);
 		if (item->itemKey >= 0 && item->itemKey < SMALL_KEY_LIMIT)
-			to = WriteVarint(to, (uint64) item->itemKey << 1);
+			to = VarintWrite(to, (uint64) item->itemKey << 1);
 		else
 		{
 			*to++ = 1;

@@ -37,6 +37,7 @@
 #include <math.h>
 
 #include "base/stored_row.h"
+#include "base/varint.h"
 #include "compat.h"
 #include "signals/feature_state_internal.h"
 
@@ -53,29 +54,13 @@ FeatureStateReportCorrupt(void)
 
 /* Read an unsigned number. */
 static inline uint64
-ReadVarint(const uint8 **next, const uint8 *end)
+ReadNumber(const uint8 **next, const uint8 *end)
 {
-	const uint8 *in = *next;
-	uint64		value = 0;
+	uint64		value;
 
-	for (int shift = 0; shift < 64; shift += 7)
-	{
-		uint8		byte;
-
-		if (unlikely(in >= end))
-			break;
-		byte = *in++;
-		value |= (uint64) (byte & 0x7f) << shift;
-		if (byte < 0x80)
-		{
-			/* the tenth byte has room for one bit */
-			if (unlikely(shift == 63 && byte > 1))
-				break;
-			*next = in;
-			return value;
-		}
-	}
-	FeatureStateReportCorrupt();
+	if (unlikely(!VarintRead(next, end, &value)))
+		FeatureStateReportCorrupt();
+	return value;
 }
 
 /* The signed number behind one whose lowest bit is the sign. */
@@ -89,7 +74,7 @@ Unzigzag(uint64 value)
 static inline TimestampTz
 ReadTime(const uint8 **next, const uint8 *end)
 {
-	uint64		word = ReadVarint(next, end);
+	uint64		word = ReadNumber(next, end);
 	int			code = word & 3;
 	int64		time = 0;
 
@@ -150,7 +135,7 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 
 	if (iterator->next >= iterator->end)
 		return false;
-	head = ReadVarint(&iterator->next, iterator->end);
+	head = ReadNumber(&iterator->next, iterator->end);
 	grain = (FeatureGrain) (head & 3);
 	code = (FeatureSumCode) ((head >> 2) & 3);
 	gap = head >> 4;
@@ -166,11 +151,11 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 	/* the newest one holds the last event, each of the others lies before the one before */
 	if (unlikely(iterator->limit == DT_NOEND ? gap != 0 : pane->end > iterator->limit))
 		FeatureStateReportCorrupt();
-	pane->count = (int64) ReadVarint(&iterator->next, iterator->end);
+	pane->count = (int64) ReadNumber(&iterator->next, iterator->end);
 	if (unlikely(pane->count < 1))
 		FeatureStateReportCorrupt();
 	if (unlikely(pg_mul_s64_overflow(code == FEATURE_SUM_IS_COUNT ? pane->count :
-									 Unzigzag(ReadVarint(&iterator->next, iterator->end)),
+									 Unzigzag(ReadNumber(&iterator->next, iterator->end)),
 									 featureSumScale[code], &pane->sum)))
 		FeatureStateReportCorrupt();
 
@@ -209,10 +194,10 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 				 errhint("Install the library of the version that wrote it.")));
 	iterator->next++;
 	*newest = ReadTime(&iterator->next, iterator->end);
-	*evicted = (int64) ReadVarint(&iterator->next, iterator->end);
-	head = ReadVarint(&iterator->next, iterator->end);
-	base = ReadVarint(&iterator->next, iterator->end);
-	dead = ReadVarint(&iterator->next, iterator->end);
+	*evicted = (int64) ReadNumber(&iterator->next, iterator->end);
+	head = ReadNumber(&iterator->next, iterator->end);
+	base = ReadNumber(&iterator->next, iterator->end);
+	dead = ReadNumber(&iterator->next, iterator->end);
 	if (*evicted < 0 || head > FEATURE_STATE_MAX_FEATURES ||
 		base > FEATURE_STATE_MAX_FEATURES || dead > base ||
 		head + base - dead > FEATURE_STATE_MAX_FEATURES)
@@ -227,9 +212,9 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 	/* the gaps are read along with the features */
 	iterator->gaps = iterator->next;
 	for (uint64 i = 0; i < dead; i++)
-		(void) ReadVarint(&iterator->next, iterator->end);
+		(void) ReadNumber(&iterator->next, iterator->end);
 	if (dead > 0)
-		iterator->gap = ReadVarint(&iterator->gaps, iterator->end);
+		iterator->gap = ReadNumber(&iterator->gaps, iterator->end);
 	return iterator->remaining;
 }
 
@@ -252,7 +237,7 @@ StepToLive(FeatureIterator *iterator)
 		uint64		length;
 
 		iterator->data = iterator->next;
-		length = ReadVarint(&iterator->next, iterator->end);
+		length = ReadNumber(&iterator->next, iterator->end);
 		if (unlikely(length > (uint64) (iterator->end - iterator->next)))
 			FeatureStateReportCorrupt();
 		iterator->body = iterator->next;
@@ -277,7 +262,7 @@ StepToLive(FeatureIterator *iterator)
 			return true;
 		}
 		iterator->dead--;
-		iterator->gap = iterator->dead > 0 ? ReadVarint(&iterator->gaps, iterator->end) : 0;
+		iterator->gap = iterator->dead > 0 ? ReadNumber(&iterator->gaps, iterator->end) : 0;
 	}
 	if (unlikely(iterator->dead > 0 || iterator->next != iterator->end))
 		FeatureStateReportCorrupt();

@@ -11,26 +11,13 @@
 
 #include "signals/feature_state.h"
 
+#include "base/varint.h"
 #include "compat.h"
 #include "signals/feature_state_internal.h"
 #include "utils/memutils.h"
 
-#define MAX_VARINT 10
-#define MAX_PANE_BYTES (3 * MAX_VARINT)
-#define MAX_FEATURE_HEAD (3 * MAX_VARINT)
-
-/* Write an unsigned number. */
-static inline uint8 *
-WriteVarint(uint8 *out, uint64 value)
-{
-	while (value >= 0x80)
-	{
-		*out++ = (uint8) (value | 0x80);
-		value >>= 7;
-	}
-	*out++ = (uint8) value;
-	return out;
-}
+#define MAX_PANE_BYTES (3 * VARINT_MAX_BYTES)
+#define MAX_FEATURE_HEAD (3 * VARINT_MAX_BYTES)
 
 /* A signed number as one whose lowest bit is the sign. */
 static inline uint64
@@ -46,10 +33,10 @@ WriteTime(uint8 *out, TimestampTz time)
 	int			code = 0;
 
 	if (time == DT_NOBEGIN)
-		return WriteVarint(out, 3);
+		return VarintWrite(out, 3);
 	while (time % featureTimeScale[code] != 0)
 		code++;
-	return WriteVarint(out, Zigzag(time / featureTimeScale[code]) << 2 | code);
+	return VarintWrite(out, Zigzag(time / featureTimeScale[code]) << 2 | code);
 }
 
 /* Write a feature's key. */
@@ -84,10 +71,10 @@ WritePane(uint8 *out, const FeaturePane *pane, TimestampTz before)
 		code = pane->sum % featureSumScale[FEATURE_SUM_IN_HUNDREDTHS] == 0 ? FEATURE_SUM_IN_HUNDREDTHS : FEATURE_SUM_IN_MILLIONTHS;
 	else if (scaled == pane->count)
 		code = FEATURE_SUM_IS_COUNT;
-	out = WriteVarint(out, gap << 4 | code << 2 | pane->grain);
-	out = WriteVarint(out, (uint64) pane->count);
+	out = VarintWrite(out, gap << 4 | code << 2 | pane->grain);
+	out = VarintWrite(out, (uint64) pane->count);
 	if (code != FEATURE_SUM_IS_COUNT)
-		out = WriteVarint(out, Zigzag(pane->sum / featureSumScale[code]));
+		out = VarintWrite(out, Zigzag(pane->sum / featureSumScale[code]));
 	return out;
 }
 
@@ -139,7 +126,7 @@ FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
 	Size		needed = add_size(mul_size(count, MAX_PANE_BYTES), MAX_FEATURE_HEAD);
 	uint8	   *body;
 	uint8	   *out;
-	uint8		prefix[MAX_VARINT];
+	uint8		prefix[VARINT_MAX_BYTES];
 	int			prefixLength;
 	TimestampTz before = last;
 
@@ -152,7 +139,7 @@ FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
 			palloc_extended(writer->capacity, MCXT_ALLOC_HUGE) :
 			repalloc_huge(writer->buffer, writer->capacity);
 	}
-	body = writer->buffer + writer->used + MAX_VARINT;
+	body = writer->buffer + writer->used + VARINT_MAX_BYTES;
 	out = WriteTime(WriteKey(body, key), last);
 	for (int i = count - 1; i >= 0; i--)
 	{
@@ -161,7 +148,7 @@ FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
 	}
 
 	/* the length is known only now, so it is put just before the body */
-	prefixLength = WriteVarint(prefix, out - body) - prefix;
+	prefixLength = VarintWrite(prefix, out - body) - prefix;
 	memcpy(body - prefixLength, prefix, prefixLength);
 	slice = &writer->changed[writer->changedCount++];
 	slice->key = key;
@@ -231,7 +218,7 @@ WriteGaps(uint8 *out, const FeatureWriter *writer, int base)
 		}
 		else
 		{
-			out = WriteVarint(out, gap);
+			out = VarintWrite(out, gap);
 			gap = 0;
 		}
 	}
@@ -297,19 +284,19 @@ FeatureWriterFinish(FeatureWriter *writer, TimestampTz newest, int64 evicted,
 		slices = head + headCount;
 		size = MergeSlices(slices, head, headCount, writer->base, writer->baseCount);
 	}
-	if (!AllocSizeIsValid(VARHDRSZ + 1 + 5 * MAX_VARINT + size))
+	if (!AllocSizeIsValid(VARHDRSZ + 1 + 5 * VARINT_MAX_BYTES + size))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("feature state is too large")));
 
-	state = palloc(VARHDRSZ + 1 + 5 * MAX_VARINT + size);
+	state = palloc(VARHDRSZ + 1 + 5 * VARINT_MAX_BYTES + size);
 	out = (uint8 *) VARDATA(state);
 	*out++ = FEATURE_STATE_VERSION;
 	out = WriteTime(out, newest);
-	out = WriteVarint(out, (uint64) evicted);
-	out = WriteVarint(out, keepBase ? headCount : 0);
-	out = WriteVarint(out, keepBase ? old->base : headCount + writer->baseCount);
-	out = WriteVarint(out, keepBase ? old->base - writer->baseCount : 0);
+	out = VarintWrite(out, (uint64) evicted);
+	out = VarintWrite(out, keepBase ? headCount : 0);
+	out = VarintWrite(out, keepBase ? old->base : headCount + writer->baseCount);
+	out = VarintWrite(out, keepBase ? old->base - writer->baseCount : 0);
 	if (keepBase)
 		out = WriteGaps(out, writer, old->base);
 	out = WriteSlices(out, writer, slices, keepBase ? headCount : headCount + writer->baseCount);
