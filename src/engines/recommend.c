@@ -13,6 +13,7 @@
 
 #include "engines/recommend.h"
 
+#include "base/interval.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/sources.h"
@@ -27,6 +28,9 @@ PG_FUNCTION_INFO_V1(personalize_recommend);
 PG_FUNCTION_INFO_V1(personalize_similar_items);
 PG_FUNCTION_INFO_V1(personalize_trending);
 PG_FUNCTION_INFO_V1(personalize_bought_together);
+
+/* A hundred years. */
+#define MAX_HALF_LIFE (INT64CONST(36525) * USECS_PER_DAY)
 
 static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
 static const CandidateSource *const trends[] = {&TrendingSource, NULL};
@@ -97,19 +101,18 @@ GetHalfLife(const EngineContext *context, int argument)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
 	Interval   *interval;
-	double		microseconds;
+	int64		length;
 
 	if (PG_ARGISNULL(argument))
 		return POPULAR_HALF_LIFE;
 	interval = PG_GETARG_INTERVAL_P(argument);
-	microseconds = (double) interval->time + (double) interval->day * USECS_PER_DAY +
-		(double) interval->month * DAYS_PER_MONTH * USECS_PER_DAY;
-	if (microseconds < USECS_PER_MINUTE || microseconds > 100.0 * DAYS_PER_YEAR * USECS_PER_DAY)
+	length = IntervalLength(interval);
+	if (length < USECS_PER_MINUTE || length > MAX_HALF_LIFE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("half_life \"%s\" is not between a minute and a hundred years",
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval))))));
-	return (int64) microseconds;
+	return length;
 }
 
 /* What trending() is asked. */

@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "base/clock.h"
 #include "base/event_time.h"
+#include "base/interval.h"
 #include "base/lock.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -41,7 +42,7 @@ PG_FUNCTION_INFO_V1(personalize_apply_retention);
 
 /* Bounds of arguments. */
 #define YEAR_ONE (-INT64CONST(730119) * USECS_PER_DAY)
-#define LONGEST_PAUSE (36525.0 * USECS_PER_DAY)
+#define LONGEST_PAUSE (INT64CONST(36525) * USECS_PER_DAY)
 
 /* A step and the kind of retention_policy that it obeys. */
 typedef struct RetentionStep
@@ -315,7 +316,6 @@ static void
 GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 {
 	static const char *const names[] = {"dry_run", "as_of", "max_rows", "pause"};
-	Interval   *pause;
 
 	for (int i = 0; i < 4; i++)
 		if (i != 1 && PG_ARGISNULL(i))
@@ -325,9 +325,7 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 	run->dryRun = PG_GETARG_BOOL(0);
 	run->asOf = PG_ARGISNULL(1) ? ClockNow() : PG_GETARG_TIMESTAMPTZ(1);
 	run->maxRows = PG_GETARG_INT64(2);
-	pause = PG_GETARG_INTERVAL_P(3);
-	run->pause = (int64) Max(Min(pause->time + (pause->day + pause->month * 30.0) * USECS_PER_DAY,
-								 LONGEST_PAUSE), -1.0);
+	run->pause = Min(IntervalLength(PG_GETARG_INTERVAL_P(3)), LONGEST_PAUSE);
 	if (run->asOf < YEAR_ONE || run->asOf > ClockNow())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

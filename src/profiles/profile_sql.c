@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "base/interval.h"
+#include "base/json_build.h"
 #include "base/key.h"
 #include "base/stored_row.h"
 #include "catalog/pg_collation_d.h"
@@ -130,7 +132,7 @@ ProfileSpanArguments(FunctionCallInfo fcinfo, int period, TimestampTz *since, Ti
 	*since = DT_NOBEGIN;
 	if (PG_ARGISNULL(period))
 		return;
-	length = SignalIntervalLength(PG_GETARG_INTERVAL_P(period));
+	length = IntervalLength(PG_GETARG_INTERVAL_P(period));
 	if (length <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

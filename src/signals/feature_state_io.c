@@ -12,9 +12,9 @@
 
 #include "signals/feature_state.h"
 
+#include "base/interval.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "common/int.h"
 #include "compat.h"
 #include "libpq/pqformat.h"
 #include "signals/feature_state_internal.h"
@@ -133,14 +133,13 @@ GetArrayArgument(FunctionCallInfo fcinfo, int argument, Oid type, int *count)
 	return elements;
 }
 
-/* Microseconds of an interval, a month being 30 days. */
+/* An age in microseconds. */
 static int64
-IntervalToAge(const Interval *interval)
+GetAge(Datum interval)
 {
-	int64		days = (int64) interval->month * DAYS_PER_MONTH + interval->day;
-	int64		age;
+	int64		age = IntervalLength(DatumGetIntervalP(interval));
 
-	if (pg_add_s64_overflow(interval->time, days * USECS_PER_DAY, &age) || age < 0)
+	if (age < 0 || age == PG_INT64_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("age is out of range")));
@@ -173,9 +172,9 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 				 errmsg("grain %d is out of range", fine)));
 	ages = GetArrayArgument(fcinfo, 6, INTERVALOID, &ageCount);
 	policies.fallback.fine = (FeatureGrain) fine;
-	policies.fallback.hourAfter = IntervalToAge(DatumGetIntervalP(ages[0]));
-	policies.fallback.dayAfter = IntervalToAge(DatumGetIntervalP(ages[1]));
-	policies.fallback.expireAfter = IntervalToAge(DatumGetIntervalP(ages[2]));
+	policies.fallback.hourAfter = GetAge(ages[0]);
+	policies.fallback.dayAfter = GetAge(ages[1]);
+	policies.fallback.expireAfter = GetAge(ages[2]);
 
 	deltas = palloc(mul_size(sizeof(FeatureDelta), count + 1));
 	for (int i = 0; i < count; i++)

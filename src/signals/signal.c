@@ -16,8 +16,8 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "base/interval.h"
 #include "base/relation.h"
-#include "common/int.h"
 #include "compat.h"
 #include "events/event_detail.h"
 #include "fmgr.h"
@@ -87,19 +87,6 @@ personalize_definition_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Length of an interval; a month counts 30 days, and more than fits is the most that does. */
-int64
-SignalIntervalLength(const Interval *interval)
-{
-	int64		days = (int64) interval->day + (int64) interval->month * DAYS_PER_MONTH;
-	int64		length;
-
-	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &length) ||
-		pg_add_s64_overflow(length, interval->time, &length))
-		return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
-	return length;
-}
-
 /*
  * How finely and how long a signal is counted.  A period below 6 hours needs
  * panes of 5 minutes, one below 3 days panes of an hour.  Kept is what the
@@ -116,7 +103,7 @@ ChoosePolicy(ArrayType *periods, int64 halfLife)
 					  &values, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		int64		length = SignalIntervalLength(DatumGetIntervalP(values[i]));
+		int64		length = IntervalLength(DatumGetIntervalP(values[i]));
 
 		if (length < 6 * USECS_PER_HOUR)
 		{
@@ -187,7 +174,7 @@ ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
 	signal->id = DatumGetInt16(values[SIGNAL_SIGNAL]);
 	signal->name = TextDatumGetCString(values[SIGNAL_NAME]);
 	signal->purposes = DatumGetInt32(values[SIGNAL_PURPOSES]);
-	signal->halfLife = SignalIntervalLength(DatumGetIntervalP(values[SIGNAL_HALF_LIFE]));
+	signal->halfLife = IntervalLength(DatumGetIntervalP(values[SIGNAL_HALF_LIFE]));
 	signal->completeSince = DT_NOBEGIN;
 	signal->enabled = true;
 	definition->allEvents = nulls[SIGNAL_EVENTS];

@@ -9,6 +9,7 @@
 
 #include "signals/signal.h"
 
+#include "base/interval.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -126,7 +127,7 @@ SignalCheckFilter(Datum filter)
 void
 SignalCheckSpan(const char *what, Datum span)
 {
-	int64		length = SignalIntervalLength(DatumGetIntervalP(span));
+	int64		length = IntervalLength(DatumGetIntervalP(span));
 
 	if (length < USECS_PER_MINUTE || length > MAX_SPAN)
 		ereport(ERROR,

@@ -22,9 +22,6 @@ extern bool SignalPassesFilter(const Signal *signal, const EventRow *row);
 /* Why a number that a signal sums cannot be read out of an event; NULL if it can. */
 extern char *SignalCheckEvent(const EventRow *row);
 
-/* Length of an interval in microseconds; a month counts 30 days. */
-extern int64 SignalIntervalLength(const Interval *interval);
-
 /* Complain unless a part of a definition is sensible and harmless. */
 extern void SignalCheckKeyPath(const char *string);
 extern void SignalCheckValuePath(const char *string);
