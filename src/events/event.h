@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/json_member.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
@@ -77,6 +78,13 @@ typedef struct EventRow
 	Numeric		value;			/* NULL if none */
 	Jsonb	   *properties;		/* NULL if none */
 } EventRow;
+
+/* A property of an event; false if it has none of this name. */
+static inline bool
+EventProperty(const EventRow *row, const char *name, JsonbValue *value)
+{
+	return row->properties != NULL && JsonMember(&row->properties->root, name, value);
+}
 
 /* Which events to read. */
 typedef struct EventScanOptions

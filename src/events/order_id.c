@@ -34,11 +34,9 @@ IsPlaceholder(IngestString id)
 bool
 OrderIdRead(const EventRow *row, IngestString *orderId)
 {
-	const char *name = eventFieldNames[FIELD_ORDER_ID];
 	JsonbValue	value;
 
-	if (row->properties == NULL || !JB_ROOT_IS_OBJECT(row->properties) ||
-		getKeyJsonValueFromContainer(&row->properties->root, name, strlen(name), &value) == NULL ||
+	if (!EventProperty(row, eventFieldNames[FIELD_ORDER_ID], &value) ||
 		!EventFieldScalar(&value, orderId))
 		return false;
 	NumberTrim(&orderId->data, &orderId->length);

@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "base/event_time.h"
+#include "base/json_build.h"
+#include "base/json_member.h"
 #include "compat.h"
 #include "events/event_field.h"
 #include "events/event_json.h"
@@ -23,21 +25,13 @@ PG_FUNCTION_INFO_V1(personalize_track_many_text);
 /* The most messages that are written at once. */
 #define FLUSH_MESSAGES 10000
 
-/* A member of an object; JSON null counts as absent. */
-static bool
-GetField(JsonbContainer *object, const char *name, JsonbValue *value)
-{
-	return getKeyJsonValueFromContainer(object, name, (int) strlen(name), value) != NULL &&
-		value->type != jbvNull;
-}
-
 /* Read an id or a name: a string or a number. */
 static void
 ReadString(IngestMessage *message, JsonbContainer *object, const char *name, IngestString *string)
 {
 	JsonbValue	value;
 
-	if (GetField(object, name, &value) && !EventFieldScalar(&value, string))
+	if (JsonMemberGiven(object, name, &value) && !EventFieldScalar(&value, string))
 		message->malformed = psprintf("%s is neither a string nor a number", name);
 }
 
@@ -48,7 +42,7 @@ ReadTs(IngestMessage *message, JsonbContainer *object)
 	JsonbValue	value;
 	IngestString string;
 
-	if (!GetField(object, "ts", &value) && !GetField(object, "timestamp", &value))
+	if (!JsonMemberGiven(object, "ts", &value) && !JsonMemberGiven(object, "timestamp", &value))
 		return;
 	if (!EventFieldScalar(&value, &string))
 		message->malformed = "ts is neither a string nor a number";
@@ -72,7 +66,7 @@ ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	JsonbValue	value;
 	int32		bit = 0;
 
-	if (!GetField(object, "consent", &consent))
+	if (!JsonMemberGiven(object, "consent", &consent))
 		return;
 	message->speaks = true;
 	if (consent.type == jbvString)
@@ -114,7 +108,7 @@ AddBeside(IngestMessage *message, const EventFields *beside, JsonbContainer *pro
 
 		if ((beside->present & FIELD_BIT(besideNames[i])) == 0)
 			continue;
-		if (properties && GetField(properties, name, &value) && !ItemListIsSame(&value, field))
+		if (properties && JsonMemberGiven(properties, name, &value) && !ItemListIsSame(&value, field))
 			message->malformed = psprintf("%s beside properties is not what %s in properties is", name, name);
 		EventFieldPush(&state, name, field);
 	}
@@ -130,7 +124,7 @@ ReadProperties(IngestMessage *message, JsonbContainer *object)
 	JsonbContainer *properties = NULL;
 	JsonbValue	value;
 
-	if (GetField(object, "properties", &value))
+	if (JsonMemberGiven(object, "properties", &value))
 	{
 		message->hasProperties = true;
 		message->properties = JsonbPGetDatum(JsonbValueToJsonb(&value));

@@ -122,15 +122,6 @@ BeginBatch(void)
 	return batch;
 }
 
-/* A property of an event; NULL if it has none of that name. */
-static JsonbValue *
-FindProperty(const EventRow *row, const char *name)
-{
-	if (row->properties == NULL || !JB_ROOT_IS_OBJECT(row->properties))
-		return NULL;
-	return getKeyJsonValueFromContainer(&row->properties->root, name, strlen(name), NULL);
-}
-
 /* The event's worth in 10^-6 of the currency; a worth too large is an error. */
 static int64
 EventAmount(const EventRow *row)
@@ -148,15 +139,15 @@ EventAmount(const EventRow *row)
 static int32
 EventCurrency(const EventRow *row)
 {
-	JsonbValue *value = FindProperty(row, "currency");
+	JsonbValue	value;
 	uint32		code = 0;
 
-	if (value == NULL || value->type != jbvString ||
-		value->val.string.len < 1 || value->val.string.len > 4)
+	if (!EventProperty(row, "currency", &value) || value.type != jbvString ||
+		value.val.string.len < 1 || value.val.string.len > 4)
 		return 0;
-	for (int i = 0; i < value->val.string.len; i++)
+	for (int i = 0; i < value.val.string.len; i++)
 	{
-		unsigned char letter = value->val.string.val[i];
+		unsigned char letter = value.val.string.val[i];
 
 		if (letter < ' ' || letter > '~')
 			return 0;

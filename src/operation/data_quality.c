@@ -61,9 +61,7 @@ HasQuery(const EventRow *row)
 	const char *string;
 	int			length;
 
-	if (row->properties == NULL || !JB_ROOT_IS_OBJECT(row->properties) ||
-		getKeyJsonValueFromContainer(&row->properties->root, "query", 5, &value) == NULL ||
-		value.type != jbvString)
+	if (!EventProperty(row, "query", &value) || value.type != jbvString)
 		return false;
 	string = value.val.string.val;
 	length = value.val.string.len;

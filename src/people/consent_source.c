@@ -13,6 +13,7 @@
 
 #include "base/event_time.h"
 #include "base/json_build.h"
+#include "base/json_member.h"
 #include "people/gpp.h"
 #include "people/tcf.h"
 #include "utils/builtins.h"
@@ -102,14 +103,6 @@ AddRefusal(Decoding *decoding, const char *name, const char *reason, const char 
 	return source;
 }
 
-/* A member of an object; JSON null counts as absent. */
-static bool
-GetMember(JsonbContainer *object, const char *name, JsonbValue *value)
-{
-	return getKeyJsonValueFromContainer(object, name, (int) strlen(name), value) != NULL &&
-		value->type != jbvNull;
-}
-
 /* True if a value is an object. */
 static bool
 IsObject(const JsonbValue *value)
@@ -131,7 +124,7 @@ MemberDiffers(JsonbContainer *object, const char *name, const char *string)
 {
 	JsonbValue	value;
 
-	return GetMember(object, name, &value) && !IsString(&value, string);
+	return JsonMemberGiven(object, name, &value) && !IsString(&value, string);
 }
 
 /* True if a number is this one. */
@@ -279,10 +272,10 @@ AddTcf(Decoding *decoding, const JsonbValue *value)
 		(MemberDiffers(data, "eventStatus", "tcloaded") &&
 		 MemberDiffers(data, "eventStatus", "useractioncomplete")))
 		AddRefusal(decoding, tcfSource, "pending", NULL);
-	else if (!GetMember(data, "tcString", &member) || IsString(&member, ""))
+	else if (!JsonMemberGiven(data, "tcString", &member) || IsString(&member, ""))
 	{
 		/* where the GDPR does not apply, the platform has nothing to say */
-		if (!GetMember(data, "gdprApplies", &member) || member.type != jbvBool || member.val.boolean)
+		if (!JsonMemberGiven(data, "gdprApplies", &member) || member.type != jbvBool || member.val.boolean)
 			AddRefusal(decoding, tcfSource, "malformed", "TCData without tcString");
 	}
 	else if (member.type != jbvString)
@@ -434,8 +427,8 @@ AddGpp(Decoding *decoding, const JsonbValue *value)
 		AddRefusal(decoding, gppSource, "pending", NULL)->everything = true;
 		return;
 	}
-	(void) GetMember(data, "gppString", &string);
-	if (!GetMember(data, "applicableSections", &sections))
+	(void) JsonMemberGiven(data, "gppString", &string);
+	if (!JsonMemberGiven(data, "applicableSections", &sections))
 		AddGppString(decoding, &string, NULL);
 	else if (sections.type == jbvBinary && JsonContainerIsArray(sections.val.binary.data))
 		AddGppString(decoding, &string, sections.val.binary.data);
@@ -475,22 +468,22 @@ AddConsentMode(Decoding *decoding, const JsonbValue *value)
 		return;
 	}
 	object = update = value->val.binary.data;
-	if (GetMember(object, "default", &member) || GetMember(object, "update", &member))
+	if (JsonMemberGiven(object, "default", &member) || JsonMemberGiven(object, "update", &member))
 	{
-		defaults = GetMember(object, "default", &member) && IsObject(&member) ? member.val.binary.data : NULL;
-		update = GetMember(object, "update", &member) && IsObject(&member) ? member.val.binary.data : NULL;
+		defaults = JsonMemberGiven(object, "default", &member) && IsObject(&member) ? member.val.binary.data : NULL;
+		update = JsonMemberGiven(object, "update", &member) && IsObject(&member) ? member.val.binary.data : NULL;
 	}
-	else if (GetMember(object, "wait_for_update", &member))
+	else if (JsonMemberGiven(object, "wait_for_update", &member))
 		granted = "pending";
-	else if (GetMember(object, "region", &member))
+	else if (JsonMemberGiven(object, "region", &member))
 		granted = "implicit";
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < lengthof(parameters); i++)
 	{
-		if (update && GetMember(update, parameters[i], &member))
+		if (update && JsonMemberGiven(update, parameters[i], &member))
 			JsonPushString(&state, parameters[i], ParameterWord(&member, granted));
-		else if (defaults && GetMember(defaults, parameters[i], &member))
+		else if (defaults && JsonMemberGiven(defaults, parameters[i], &member))
 			JsonPushString(&state, parameters[i], ParameterWord(&member, "implicit"));
 	}
 	AddSource(decoding, consentModeSource)->document =
@@ -536,13 +529,13 @@ ConsentSourceList(const Jsonb *payload, TimestampTz asOf)
 		AddRefusal(&decoding, "payload", "malformed", "not a JSON object")->everything = true;
 		return decoding.sources;
 	}
-	if (GetMember(root, "tcf", &value))
+	if (JsonMemberGiven(root, "tcf", &value))
 		AddTcf(&decoding, &value);
-	if (GetMember(root, "gpp", &value))
+	if (JsonMemberGiven(root, "gpp", &value))
 		AddGpp(&decoding, &value);
-	if (GetMember(root, "consent_mode", &value))
+	if (JsonMemberGiven(root, "consent_mode", &value))
 		AddConsentMode(&decoding, &value);
-	if (GetMember(root, "gpc", &value))
+	if (JsonMemberGiven(root, "gpc", &value))
 		AddGpc(&decoding, &value);
 	return decoding.sources;
 }

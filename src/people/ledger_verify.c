@@ -12,6 +12,8 @@
 #include "postgres.h"
 
 #include "base/event_time.h"
+#include "base/json_build.h"
+#include "base/json_member.h"
 #include "base/key.h"
 #include "base/secret.h"
 #include "base/spi_util.h"
@@ -179,11 +181,9 @@ RaiseAnchor(Jsonb *anchor, const char *lacks)
 static JsonbValue *
 AnchorField(Jsonb *anchor, const char *name, enum jbvType type)
 {
-	JsonbValue *value = NULL;
+	JsonbValue *value = palloc(sizeof(JsonbValue));
 
-	if (JB_ROOT_IS_OBJECT(anchor))
-		value = getKeyJsonValueFromContainer(&anchor->root, name, strlen(name), NULL);
-	if (value == NULL || value->type != type)
+	if (!JsonMember(&anchor->root, name, value) || value->type != type)
 		RaiseAnchor(anchor, psprintf("\"%s\" is missing or no %s", name,
 									 type == jbvString ? "string" : "number"));
 	return value;

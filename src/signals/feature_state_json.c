@@ -15,6 +15,7 @@
 
 #include <ctype.h>
 
+#include "base/json_member.h"
 #include "common/int.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
@@ -268,9 +269,9 @@ ParseNumber(const JsonbValue *value, int decimals, int64 minimum, int64 maximum)
 static JsonbValue *
 GetMember(JsonbContainer *object, const char *key)
 {
-	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+	JsonbValue *value = palloc(sizeof(JsonbValue));
 
-	if (value == NULL)
+	if (!JsonMember(object, key, value))
 		ReportMalformed(psprintf("\"%s\" is missing.", key));
 	return value;
 }

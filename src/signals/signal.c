@@ -183,14 +183,10 @@ ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
 				   !nulls[SIGNAL_WEIGHTS]);
 	if (!SignalParseKeyPath(TextDatumGetCString(values[SIGNAL_KEY_PATH]), &signal->path))
 		signal->enabled = false;
-	if (!nulls[SIGNAL_VALUE_PATH])
-	{
-		if (!SignalParseFactor(TextDatumGetCString(values[SIGNAL_VALUE_PATH]),
-							   &signal->factor, &signal->factorProperty))
-			signal->enabled = false;
-		else if (signal->factorProperty != NULL)
-			signal->factorPropertyLength = strlen(signal->factorProperty);
-	}
+	if (!nulls[SIGNAL_VALUE_PATH] &&
+		!SignalParseFactor(TextDatumGetCString(values[SIGNAL_VALUE_PATH]),
+						   &signal->factor, &signal->factorProperty))
+		signal->enabled = false;
 	if (!nulls[SIGNAL_FILTER])
 	{
 		signal->filter = DatumGetJsonPathPCopy(values[SIGNAL_FILTER]);

@@ -44,7 +44,6 @@ typedef struct SignalPath
 {
 	SignalKeyKind kind;
 	char	   *property;		/* of SIGNAL_KEY_PROPERTY */
-	int			propertyLength;
 	bool		words;			/* search words: lower-cased, one by one */
 } SignalPath;
 
@@ -63,7 +62,6 @@ typedef struct Signal
 	SignalPath	path;
 	SignalFactor factor;
 	char	   *factorProperty;
-	int			factorPropertyLength;
 	JsonPath   *filter;			/* NULL: none */
 	int			filterNumberCount;	/* properties that it compares with numbers */
 	char	   *filterNumbers[SIGNAL_MAX_FILTER_NUMBERS];

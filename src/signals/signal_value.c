@@ -89,7 +89,6 @@ SignalParseKeyPath(const char *string, SignalPath *path)
 	path->property = PropertyName(string);
 	if (path->property == NULL)
 		return false;
-	path->propertyLength = strlen(path->property);
 	path->words = strcmp(path->property, "query") == 0;
 	return true;
 }
@@ -246,21 +245,13 @@ CountScalar(Evaluation *evaluation, const JsonbValue *value)
 	}
 }
 
-/* A property of the event; false if it has none of this name. */
-static bool
-GetProperty(const EventRow *row, const char *name, int length, JsonbValue *value)
-{
-	return row->properties != NULL && JB_ROOT_IS_OBJECT(row->properties) &&
-		getKeyJsonValueFromContainer(&row->properties->root, name, length, value) != NULL;
-}
-
 /* Count a property: a scalar, or each scalar of an array. */
 static void
-CountProperty(Evaluation *evaluation, const char *name, int length)
+CountProperty(Evaluation *evaluation, const char *name)
 {
 	JsonbValue	value;
 
-	if (!GetProperty(evaluation->row, name, length, &value))
+	if (!EventProperty(evaluation->row, name, &value))
 		return;
 	if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
 	{
@@ -309,7 +300,7 @@ CountAttribute(Evaluation *evaluation, const text *attribute, const char *proper
 	if (attribute != NULL)
 		CountText(evaluation, VARDATA_ANY(attribute), VARSIZE_ANY_EXHDR(attribute));
 	else
-		CountProperty(evaluation, property, strlen(property));
+		CountProperty(evaluation, property);
 }
 
 /* Count tags, of the catalogue or else the properties. */
@@ -322,7 +313,7 @@ CountTags(Evaluation *evaluation, ArrayType *tags)
 
 	if (tags == NULL)
 	{
-		CountProperty(evaluation, "tags", 4);
+		CountProperty(evaluation, "tags");
 		return;
 	}
 	deconstruct_array(tags, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
@@ -346,7 +337,7 @@ CountPriceBand(Evaluation *evaluation, Numeric price)
 	Numeric		number;
 	const char *problem;
 
-	if (price == NULL && GetProperty(evaluation->row, "price", 5, &value) &&
+	if (price == NULL && EventProperty(evaluation->row, "price", &value) &&
 		NumberFromJson(&value, &number, &problem) == NUMBER_READ)
 		price = number;
 	if (price != NULL && SignalPriceBand(price, band))
@@ -385,7 +376,7 @@ CountValues(Evaluation *evaluation)
 			CountPriceBand(evaluation, item ? item->price : NULL);
 			break;
 		case SIGNAL_KEY_PROPERTY:
-			CountProperty(evaluation, path->property, path->propertyLength);
+			CountProperty(evaluation, path->property);
 			break;
 	}
 }
@@ -400,7 +391,7 @@ GetFactor(const Signal *signal, const EventRow *row)
 
 	if (signal->factor == SIGNAL_FACTOR_VALUE)
 		return row->value;
-	if (!GetProperty(row, signal->factorProperty, signal->factorPropertyLength, &value))
+	if (!EventProperty(row, signal->factorProperty, &value))
 		return NULL;
 	/* also one that is too large, so that the event is set aside */
 	if (value.type == jbvNumeric)
@@ -427,7 +418,7 @@ SignalCheckEvent(const EventRow *row)
 		const char *problem;
 
 		if (signal->factor == SIGNAL_FACTOR_PROPERTY &&
-			GetProperty(row, signal->factorProperty, signal->factorPropertyLength, &value) &&
+			EventProperty(row, signal->factorProperty, &value) &&
 			value.type != jbvNumeric && NumberFromJson(&value, &number, &problem) == NUMBER_REFUSED &&
 			SignalPassesFilter(signal, row))
 			return psprintf("%s \"%s\" %s: signal \"%s\" sums it", signal->factorProperty,
