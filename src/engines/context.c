@@ -16,7 +16,6 @@
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -147,14 +146,12 @@ static ItemFilter *
 GetFilter(const EngineContext *context, int argument)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
-	static const char noVariables[] = "{}";
 	ItemFilter *filter;
 
 	if (!ContextHasArgument(context, argument))
 		return NULL;
 	filter = palloc(sizeof(ItemFilter));
 	filter->path = PG_GETARG_JSONPATH_P(argument);
-	filter->noVariables = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(noVariables)));
 	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize filter",
 											ALLOCSET_DEFAULT_SIZES);
 	return filter;

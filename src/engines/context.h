@@ -51,7 +51,6 @@ typedef struct GivenId
 typedef struct ItemFilter
 {
 	JsonPath   *path;
-	Jsonb	   *noVariables;
 	MemoryContext scratch;
 } ItemFilter;
 

@@ -12,7 +12,7 @@
 
 #include "engines/rules.h"
 
-#include "utils/fmgrprotos.h"
+#include "base/json_filter.h"
 #include "utils/memutils.h"
 
 /* A rule. */
@@ -59,34 +59,6 @@ IsWanted(EngineContext *context, int64 itemKey)
 		!PreferenceHides(context->preferences, itemKey, ItemReaderGet(context->items, itemKey));
 }
 
-/* Ask the filter; what that allocates is left to the caller. */
-static bool
-EvaluateFilter(EngineContext *context, int64 itemKey)
-{
-	LOCAL_FCINFO(call, 4);
-	text	   *id = ContextFindId(context, itemKey);
-	Jsonb	   *row = ItemReaderJson(context->items, itemKey, id);
-	Datum		result;
-	Jsonb	   *found;
-	JsonbValue	scalar;
-
-	InitFunctionCallInfoData(*call, NULL, 4, InvalidOid, NULL, NULL);
-	call->args[0].value = JsonbPGetDatum(row);
-	call->args[1].value = PointerGetDatum(context->filter->path);
-	call->args[2].value = JsonbPGetDatum(context->filter->noVariables);
-	call->args[3].value = BoolGetDatum(true);	/* structural errors are no match */
-	for (int i = 0; i < 4; i++)
-		call->args[i].isnull = false;
-	result = jsonb_path_query_first_tz(call);
-	if (call->isnull)
-		return false;
-	found = DatumGetJsonbP(result);
-	if (JB_ROOT_IS_SCALAR(found) && JsonbExtractScalar(&found->root, &scalar) &&
-		(scalar.type == jbvBool || scalar.type == jbvNull))
-		return scalar.type == jbvBool && scalar.val.boolean;
-	return true;
-}
-
 /* Only what the filter agrees to: a true predicate, or anything found. */
 static bool
 FilterAgrees(EngineContext *context, int64 itemKey)
@@ -97,7 +69,9 @@ FilterAgrees(EngineContext *context, int64 itemKey)
 	if (context->filter == NULL)
 		return true;
 	caller = MemoryContextSwitchTo(context->filter->scratch);
-	agrees = EvaluateFilter(context, itemKey);
+	agrees = JsonFilterAgrees(context->filter->path,
+							  ItemReaderJson(context->items, itemKey, ContextFindId(context, itemKey)),
+							  true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(context->filter->scratch);
 	return agrees;

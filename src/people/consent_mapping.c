@@ -12,6 +12,8 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/json_filter.h"
+#include "base/json_member.h"
 #include "base/relation.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -240,21 +242,20 @@ ConsentMappingAsk(const ConsentMappingRow *row, Jsonb *document)
 {
 	ConsentFinding finding = {0};
 	Jsonb	   *values;
-	Datum		noVariables;
 
 	/* what nearly every path is, without the machinery of jsonpath */
 	if (row->key && JB_ROOT_IS_OBJECT(document))
 	{
 		JsonbValue	value;
 
-		if (getKeyJsonValueFromContainer(&document->root, row->key, strlen(row->key), &value))
+		if (JsonMember(&document->root, row->key, &value))
 			AskValueOrList(row, &value, &finding);
 		return finding;
 	}
 	/* silent: what a path cannot be applied to, it finds nothing in */
-	noVariables = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 	values = DatumGetJsonbP(DirectFunctionCall4(jsonb_path_query_array_tz, JsonbPGetDatum(document),
-												row->path, noVariables, BoolGetDatum(true)));
+												row->path, JsonFilterNoVariables(),
+												BoolGetDatum(true)));
 	for (int i = 0; i < JB_ROOT_COUNT(values) && !finding.accepted; i++)
 		AskValueOrList(row, getIthJsonbValueFromContainer(&values->root, i), &finding);
 	return finding;

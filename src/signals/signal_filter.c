@@ -11,13 +11,14 @@
 
 #include "signals/signal.h"
 
+#include "base/json_filter.h"
+#include "base/json_member.h"
 #include "base/number.h"
 #include "compat.h"
 #include "events/event_field.h"
 #include "miscadmin.h"
 #include "signals/signal_internal.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 /* The name of a property if a part of the filter is $.name or @.name. */
@@ -105,15 +106,13 @@ ReadNumbers(const Signal *signal, Jsonb *properties)
 	JsonbValue	value;
 	int			count = 0;
 
-	if (!JB_ROOT_IS_OBJECT(properties))
-		return NULL;
 	for (int i = 0; i < signal->filterNumberCount; i++)
 	{
 		char	   *name = signal->filterNumbers[i];
 		Numeric		number;
 		const char *problem;
 
-		if (getKeyJsonValueFromContainer(&properties->root, name, strlen(name), &value) == NULL ||
+		if (!JsonMember(&properties->root, name, &value) ||
 			value.type != jbvString || NumberFromJson(&value, &number, &problem) != NUMBER_READ)
 			continue;
 		if (count++ == 0)
@@ -128,29 +127,6 @@ ReadNumbers(const Signal *signal, Jsonb *properties)
 	return count == 0 ? NULL : JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* True if the first result of the jsonpath is there and is neither false nor null; errors inside are no. */
-static bool
-Passes(JsonPath *filter, Jsonb *properties)
-{
-	LOCAL_FCINFO(fcinfo, 4);
-	Datum		result;
-	JsonbValue	scalar;
-	Jsonb	   *vars = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-
-	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
-	fcinfo->args[0] = (NullableDatum) {.value = JsonbPGetDatum(properties)};
-	fcinfo->args[1] = (NullableDatum) {.value = PointerGetDatum(filter)};
-	fcinfo->args[2] = (NullableDatum) {.value = JsonbPGetDatum(vars)};
-	fcinfo->args[3] = (NullableDatum) {.value = BoolGetDatum(true)};
-	result = jsonb_path_query_first(fcinfo);
-	if (fcinfo->isnull)
-		return false;
-	if (!JB_ROOT_IS_SCALAR(DatumGetJsonbP(result)) ||
-		!JsonbExtractScalar(&DatumGetJsonbP(result)->root, &scalar))
-		return true;
-	return scalar.type != jbvNull && !(scalar.type == jbvBool && !scalar.val.boolean);
-}
-
 /* True if the event passes the signal's filter. */
 bool
 SignalPassesFilter(const Signal *signal, const EventRow *row)
@@ -161,8 +137,8 @@ SignalPassesFilter(const Signal *signal, const EventRow *row)
 		return true;
 	if (row->properties == NULL)
 		return false;
-	if (Passes(signal->filter, row->properties))
+	if (JsonFilterAgrees(signal->filter, row->properties, false))
 		return true;
 	numbers = ReadNumbers(signal, row->properties);
-	return numbers != NULL && Passes(signal->filter, numbers);
+	return numbers != NULL && JsonFilterAgrees(signal->filter, numbers, false);
 }
