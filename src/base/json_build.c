@@ -6,34 +6,55 @@
 
 #include "base/json_build.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-/* Append bytes as a key or value. */
-static void
-PushBytes(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, int length)
+/* A string as a JSON value. */
+static JsonbValue
+StringValue(const char *bytes, int length)
 {
 	JsonbValue	value = {.type = jbvString};
 
 	value.val.string.val = unconstify(char *, bytes);
 	value.val.string.len = length;
-	pushJsonbValue(state, token, &value);
+	return value;
 }
 
 /* Append a key. */
 void
 JsonPushKey(JsonbParseState **state, const char *key)
 {
-	PushBytes(state, WJB_KEY, key, strlen(key));
+	JsonbValue	value = StringValue(key, strlen(key));
+
+	pushJsonbValue(state, WJB_KEY, &value);
+}
+
+/* Append any value. */
+void
+JsonPushValue(JsonbParseState **state, const char *key, const JsonbValue *value)
+{
+	JsonbValue	copy = *value;
+
+	JsonPushKey(state, key);
+	pushJsonbValue(state, WJB_VALUE, &copy);
+}
+
+/* Append the bytes of a string. */
+void
+JsonPushBytes(JsonbParseState **state, const char *key, const char *bytes, int length)
+{
+	JsonbValue	value = StringValue(bytes, length);
+
+	JsonPushValue(state, key, &value);
 }
 
 /* Append a string. */
 void
 JsonPushString(JsonbParseState **state, const char *key, const char *value)
 {
-	JsonPushKey(state, key);
-	PushBytes(state, WJB_VALUE, value, strlen(value));
+	JsonPushBytes(state, key, value, strlen(value));
 }
 
 /* Append a text; NULL is null. */
@@ -42,38 +63,66 @@ JsonPushText(JsonbParseState **state, const char *key, const text *value)
 {
 	JsonbValue	null = {.type = jbvNull};
 
-	JsonPushKey(state, key);
 	if (value == NULL)
-		pushJsonbValue(state, WJB_VALUE, &null);
+		JsonPushValue(state, key, &null);
 	else
-		PushBytes(state, WJB_VALUE, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+		JsonPushBytes(state, key, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/* Append an array of texts. */
+void
+JsonPushTexts(JsonbParseState **state, const char *key, ArrayType *texts)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	JsonPushKey(state, key);
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue	element = {.type = jbvNull};
+
+		if (!nulls[i])
+			element = StringValue(VARDATA_ANY(DatumGetPointer(values[i])),
+								  VARSIZE_ANY_EXHDR(DatumGetPointer(values[i])));
+		pushJsonbValue(state, WJB_ELEM, &element);
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
 /* Append a numeric. */
-static void
-PushNumeric(JsonbParseState **state, const char *key, Numeric number)
+void
+JsonPushNumeric(JsonbParseState **state, const char *key, Numeric number)
 {
 	JsonbValue	value = {.type = jbvNumeric};
 
 	value.val.numeric = number;
-	JsonPushKey(state, key);
-	pushJsonbValue(state, WJB_VALUE, &value);
+	JsonPushValue(state, key, &value);
 }
 
 /* Append a whole number. */
 void
 JsonPushNumber(JsonbParseState **state, const char *key, int64 value)
 {
-	PushNumeric(state, key, int64_to_numeric(value));
+	JsonPushNumeric(state, key, int64_to_numeric(value));
+}
+
+/* Append a number as its digits say. */
+void
+JsonPushDigits(JsonbParseState **state, const char *key, const char *digits)
+{
+	JsonPushNumeric(state, key,
+					DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(digits),
+														ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
 }
 
 /* Append a number with all its digits, which a cast to numeric would round. */
 void
 JsonPushFloat(JsonbParseState **state, const char *key, double value)
 {
-	PushNumeric(state, key,
-				DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("%.17g", value)),
-													ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+	JsonPushDigits(state, key, psprintf("%.17g", value));
 }
 
 /* Append a boolean. */
@@ -83,6 +132,15 @@ JsonPushBool(JsonbParseState **state, const char *key, bool value)
 	JsonbValue	boolean = {.type = jbvBool};
 
 	boolean.val.boolean = value;
-	JsonPushKey(state, key);
-	pushJsonbValue(state, WJB_VALUE, &boolean);
+	JsonPushValue(state, key, &boolean);
+}
+
+/* Append a document. */
+void
+JsonPushJsonb(JsonbParseState **state, const char *key, Jsonb *value)
+{
+	JsonbValue	document;
+
+	JsonbToJsonbValue(value, &document);
+	JsonPushValue(state, key, &document);
 }

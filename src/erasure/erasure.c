@@ -30,6 +30,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "base/clock.h"
+#include "base/json_build.h"
 #include "base/key.h"
 #include "base/purge_lock.h"
 #include "base/secret.h"
@@ -75,39 +76,35 @@ ComparePeople(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* What was taken of a person, or what is left, as members of a JSON object. */
+/* Append what was taken of a person, or what is left. */
 static void
-AppendCounts(StringInfo json, const PersonTaken *taken, bool left)
+PushCounts(JsonbParseState **state, const PersonTaken *taken, bool left)
 {
 	int			count;
 	const PersonStore *stores = PersonStores(&count);
-	const char *separator = "";
 
 	for (int i = 0; i < count; i++)
 	{
 		const char *name = left ? stores[i].receiptLeft : stores[i].receipt;
 
-		if (name == NULL)
-			continue;
-		appendStringInfo(json, "%s\"%s\": " INT64_FORMAT, separator, name,
-						 left ? taken->tallies[i].left : taken->tallies[i].taken);
-		separator = ", ";
+		if (name != NULL)
+			JsonPushNumber(state, name, left ? taken->tallies[i].left : taken->tallies[i].taken);
 	}
 }
 
 /* The counts of a person as JSON. */
-static char *
-FormatCounts(const PersonTaken *taken)
+static Jsonb *
+CountsJson(const PersonTaken *taken)
 {
-	StringInfoData json;
+	JsonbParseState *state = NULL;
 
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{");
-	AppendCounts(&json, taken, false);
-	appendStringInfoString(&json, ", \"partial\": {");
-	AppendCounts(&json, taken, true);
-	appendStringInfoString(&json, "}}");
-	return json.data;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	PushCounts(&state, taken, false);
+	JsonPushKey(&state, "partial");
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	PushCounts(&state, taken, true);
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 /* Set the tombstones. */
@@ -133,7 +130,7 @@ static void
 WriteReceipts(Erasure *erasure)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {UUIDOID, INT8OID, TIMESTAMPTZOID, INT8OID, PG_LSNOID, TEXTOID};
+	const Oid	types[] = {UUIDOID, INT8OID, TIMESTAMPTZOID, INT8OID, PG_LSNOID, JSONBOID};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
@@ -148,10 +145,10 @@ WriteReceipts(Erasure *erasure)
 		values[2] = TimestampTzGetDatum(ClockNow());
 		values[3] = Int64GetDatum(erasure->cutoff);
 		values[4] = LSNGetDatum(GetXLogInsertRecPtr());
-		values[5] = CStringGetTextDatum(FormatCounts(&erasure->taken[i]));
+		values[5] = JsonbPGetDatum(CountsJson(&erasure->taken[i]));
 		SpiUtilRun(&plan,
 				   "INSERT INTO personalize.erasure (receipt, pseudonym, requested_at, cutoff, lsn, counts)"
-				   " VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+				   " VALUES ($1, $2, $3, $4, $5, $6)",
 				   lengthof(types), types, values, NULL, false);
 	}
 	SpiUtilEnd(&scope);

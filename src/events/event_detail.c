@@ -14,6 +14,7 @@
 
 #include "events/event_detail.h"
 
+#include "base/json_build.h"
 #include "base/number.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
@@ -236,7 +237,7 @@ void
 EventDetailPush(JsonbParseState **state, const EventDetail *detail)
 {
 	for (int i = 0; i < detail->changeCount; i++)
-		EventFieldPush(state, eventFieldNames[detail->changed[i]], &detail->changes[i]);
+		JsonPushValue(state, eventFieldNames[detail->changed[i]], &detail->changes[i]);
 }
 
 /* Worth and place of an event, from what is said about it; returns what is wrong, or NULL. */

@@ -122,17 +122,6 @@ EventFieldsPush(JsonbParseState **state, JsonbContainer *object, uint32 except)
 	return count;
 }
 
-/* Append one member to the object being built. */
-void
-EventFieldPush(JsonbParseState **state, const char *name, const JsonbValue *value)
-{
-	JsonbValue	key = {.type = jbvString,.val.string = {strlen(name), unconstify(char *, name)}};
-	JsonbValue	copy = *value;
-
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, &copy);
-}
-
 /* True if a value is a string of blanks, which says nothing. */
 static bool
 IsBlank(const JsonbValue *value)

@@ -65,9 +65,6 @@ extern const JsonbValue *EventFieldsFirst(const EventFields *fields, const Event
 /* Append the members of an object, except known ones with bits in except; returns how many. */
 extern int	EventFieldsPush(JsonbParseState **state, JsonbContainer *object, uint32 except);
 
-/* Append one member to the object being built. */
-extern void EventFieldPush(JsonbParseState **state, const char *name, const JsonbValue *value);
-
 /* The bytes of a JSON string or number; false for anything else. */
 extern bool EventFieldScalar(const JsonbValue *value, IngestString *string);
 

@@ -7,13 +7,13 @@
  */
 #include "postgres.h"
 
+#include "base/json_build.h"
 #include "compat.h"
 #include "events/ingest_private.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 
 /* Columns of the row that the batch functions return: the counts, and reasons. */
 #define SUMMARY_COLUMN_COUNT (INGEST_STATUS_COUNT + 1)
@@ -69,15 +69,6 @@ IngestTellSummary(const IngestBatch *batch)
 					 batch->source) : 0));
 }
 
-/* Begin a member. */
-static void
-PushKey(JsonbParseState **state, const char *name)
-{
-	JsonbValue	key = {.type = jbvString, .val.string = {strlen(name), (char *) name}};
-
-	pushJsonbValue(state, WJB_KEY, &key);
-}
-
 /* The reasons of all statuses that have some, as {"rejected": {"ts": 1}}; NULL if there are none. */
 static Jsonb *
 ReasonsJson(const IngestCounts *counts)
@@ -96,17 +87,13 @@ ReasonsJson(const IngestCounts *counts)
 	{
 		if (counts->of[parts[i].status] == 0)
 			continue;
-		PushKey(&state, parts[i].name);
+		JsonPushKey(&state, parts[i].name);
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		for (int reason = 0; reason < INGEST_REASON_COUNT; reason++)
 		{
-			JsonbValue	number = {.type = jbvNumeric};
-
 			if (counts->reasons[reason] == 0 || IngestReasonStatus(reason) != parts[i].status)
 				continue;
-			PushKey(&state, IngestReasonName(reason));
-			number.val.numeric = int64_to_numeric(counts->reasons[reason]);
-			pushJsonbValue(&state, WJB_VALUE, &number);
+			JsonPushNumber(&state, IngestReasonName(reason), counts->reasons[reason]);
 		}
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}

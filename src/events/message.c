@@ -9,6 +9,7 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "base/event_time.h"
+#include "base/json_build.h"
 #include "base/key.h"
 #include "base/subtransaction.h"
 #include "catalog/pg_type.h"
@@ -324,29 +325,21 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 static void
 PushText(JsonbParseState **state, const char *name, IngestString string)
 {
-	JsonbValue	key = {.type = jbvString, .val.string = {strlen(name), (char *) name}};
-	JsonbValue	value = {.type = jbvString};
-
 	if (string.data == NULL)
 		return;
 	/* what is too long is shown cut: nobody can use it as it was */
-	value.val.string.val = string.length > KEY_MAX_ID_BYTES ? Quote(string) : (char *) string.data;
-	value.val.string.len = string.length > KEY_MAX_ID_BYTES ? strlen(value.val.string.val) : string.length;
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, &value);
+	if (string.length > KEY_MAX_ID_BYTES)
+		JsonPushString(state, name, Quote(string));
+	else
+		JsonPushBytes(state, name, string.data, string.length);
 }
 
 /* Append a text member that may be long, unless it is null or too long to keep. */
 static void
 PushWhole(JsonbParseState **state, const char *name, IngestString string)
 {
-	JsonbValue	key = {.type = jbvString, .val.string = {strlen(name), (char *) name}};
-	JsonbValue	value = {.type = jbvString, .val.string = {string.length, (char *) string.data}};
-
-	if (string.data == NULL || string.length > MAX_PAYLOAD_BYTES)
-		return;
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, &value);
+	if (string.data != NULL && string.length <= MAX_PAYLOAD_BYTES)
+		JsonPushBytes(state, name, string.data, string.length);
 }
 
 /* A rejected message as JSON. */
@@ -383,14 +376,7 @@ BuildPayload(const IngestMessage *message)
 	PushWhole(&state, "properties", message->unreadProperties);
 	if (message->hasProperties &&
 		toast_raw_datum_size(message->properties) <= MAX_PROPERTIES_BYTES)
-	{
-		JsonbValue	key = {.type = jbvString, .val.string = {10, "properties"}};
-		JsonbValue	value;
-
-		JsonbToJsonbValue(DatumGetJsonbP(message->properties), &value);
-		pushJsonbValue(&state, WJB_KEY, &key);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
+		JsonPushJsonb(&state, "properties", DatumGetJsonbP(message->properties));
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 

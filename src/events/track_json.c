@@ -110,7 +110,7 @@ AddBeside(IngestMessage *message, const EventFields *beside, JsonbContainer *pro
 			continue;
 		if (properties && JsonMemberGiven(properties, name, &value) && !ItemListIsSame(&value, field))
 			message->malformed = psprintf("%s beside properties is not what %s in properties is", name, name);
-		EventFieldPush(&state, name, field);
+		JsonPushValue(&state, name, field);
 	}
 	message->hasProperties = true;
 	message->properties = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));

@@ -21,6 +21,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/json_build.h"
 #include "base/key.h"
 #include "base/relation.h"
 #include "catalog/pg_type_d.h"
@@ -212,90 +213,33 @@ ItemReaderIsOffered(ItemReader *reader, int64 key)
 	return !FetchRow(reader, &reader->notOffered, key);
 }
 
-/* Append a member to the object being built. */
-static void
-PushMember(JsonbParseState **state, const char *name, JsonbValue *value)
-{
-	JsonbValue	key = {.type = jbvString,.val.string = {strlen(name), unconstify(char *, name)}};
-
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, value);
-}
-
-/* Append a text member, unless it is null. */
-static void
-PushText(JsonbParseState **state, const char *name, const text *value)
-{
-	JsonbValue	member = {.type = jbvString};
-
-	if (value == NULL)
-		return;
-	member.val.string.len = VARSIZE_ANY_EXHDR(value);
-	member.val.string.val = VARDATA_ANY(value);
-	PushMember(state, name, &member);
-}
-
-/* Append a jsonb member, unless it is null. */
-static void
-PushJsonb(JsonbParseState **state, const char *name, Jsonb *value)
-{
-	JsonbValue	member = {.type = jbvBinary};
-
-	if (value == NULL)
-		return;
-	member.val.binary.data = &value->root;
-	member.val.binary.len = VARSIZE(value) - VARHDRSZ;
-	PushMember(state, name, &member);
-}
-
-/* Append a member that is a list of texts, unless it is null. */
-static void
-PushTexts(JsonbParseState **state, const char *name, ArrayType *texts)
-{
-	JsonbValue	key = {.type = jbvString,.val.string = {strlen(name), unconstify(char *, name)}};
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-
-	if (texts == NULL)
-		return;
-	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < count; i++)
-	{
-		JsonbValue	element = {.type = jbvNull};
-
-		if (!nulls[i])
-		{
-			element.type = jbvString;
-			element.val.string.val = VARDATA_ANY(DatumGetPointer(values[i]));
-			element.val.string.len = VARSIZE_ANY_EXHDR(DatumGetPointer(values[i]));
-		}
-		pushJsonbValue(state, WJB_ELEM, &element);
-	}
-	pushJsonbValue(state, WJB_END_ARRAY, NULL);
-}
-
-/* Append the members of the row in the slot. */
+/* Append the members of the row in the slot, those that are not null. */
 static void
 PushRow(ItemReader *reader, JsonbParseState **state)
 {
-	JsonbValue	number = {.type = jbvNumeric};
+	static const struct
+	{
+		ItemField	field;
+		const char *name;
+	}			texts[] = {
+		{FIELD_ITEM_ID, "item_id"}, {FIELD_CATEGORY, "category"}, {FIELD_BRAND, "brand"},
+		{FIELD_CURRENCY, "currency"}
+	};
 	char		createdAt[MAXDATELEN + 1];
 	bool		isNull;
+	void	   *value;
 
-	PushText(state, "item_id", CopyField(reader, FIELD_ITEM_ID));
-	PushText(state, "category", CopyField(reader, FIELD_CATEGORY));
-	PushText(state, "brand", CopyField(reader, FIELD_BRAND));
-	PushText(state, "currency", CopyField(reader, FIELD_CURRENCY));
-	number.val.numeric = CopyField(reader, FIELD_PRICE);
-	if (number.val.numeric != NULL)
-		PushMember(state, "price", &number);
-	PushTexts(state, "tags", CopyField(reader, FIELD_TAGS));
-	PushJsonb(state, "attributes", CopyField(reader, FIELD_ATTRIBUTES));
+	for (int i = 0; i < lengthof(texts); i++)
+		if ((value = CopyField(reader, texts[i].field)) != NULL)
+			JsonPushText(state, texts[i].name, value);
+	if ((value = CopyField(reader, FIELD_PRICE)) != NULL)
+		JsonPushNumeric(state, "price", value);
+	if ((value = CopyField(reader, FIELD_TAGS)) != NULL)
+		JsonPushTexts(state, "tags", value);
+	if ((value = CopyField(reader, FIELD_ATTRIBUTES)) != NULL)
+		JsonPushJsonb(state, "attributes", value);
 	JsonEncodeDateTime(createdAt, GetField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, NULL);
-	PushText(state, "created_at", cstring_to_text(createdAt));
+	JsonPushString(state, "created_at", pstrdup(createdAt));
 }
 
 /* A row as the JSON object that filters see. */
@@ -307,8 +251,8 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (FetchRow(reader, &reader->all, key))
 		PushRow(reader, &state);
-	else
-		PushText(&state, "item_id", itemId);
+	else if (itemId != NULL)
+		JsonPushText(&state, "item_id", itemId);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "base/json_build.h"
 #include "base/spi_util.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -146,17 +147,15 @@ Search(TuneTrial *trial, int maxPredictions, KnnParams *params)
 }
 
 /* The tuned parameters as a JSON object. */
-static char *
+static Jsonb *
 FormatParams(const KnnParams *params)
 {
-	StringInfoData text;
+	JsonbParseState *state = NULL;
 
-	initStringInfo(&text);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < lengthof(ladders); i++)
-		appendStringInfo(&text, "%c\"%s\": %g", i == 0 ? '{' : ',', ladders[i].name,
-						 GetValue(params, &ladders[i]));
-	appendStringInfoChar(&text, '}');
-	return text.data;
+		JsonPushDigits(&state, ladders[i].name, psprintf("%g", GetValue(params, &ladders[i])));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 /* Store the parameters. */
@@ -197,7 +196,7 @@ PutRow(ReturnSetInfo *output, const char *setting, TuneQuality quality, bool inU
 		Float8GetDatum(quality.mrr),
 		Float8GetDatum(quality.hr),
 		BoolGetDatum(inUse),
-		DirectFunctionCall1(jsonb_in, CStringGetDatum(FormatParams(params)))
+		JsonbPGetDatum(FormatParams(params))
 	};
 	bool		nulls[6] = {false};
 

@@ -269,7 +269,8 @@ Datum
 personalize_ledger_anchor(PG_FUNCTION_ARGS)
 {
 	text	   *asof = cstring_to_text(TxidSnapshotFormat(TxidSnapshotTake()));
-	char	   *anchor;
+	JsonbParseState *state = NULL;
+	Jsonb	   *anchor;
 	int64		entries;
 	text	   *digest;
 	SpiUtilScope scope;
@@ -277,12 +278,16 @@ personalize_ledger_anchor(PG_FUNCTION_ARGS)
 
 	SpiUtilBegin(&scope);
 	DigestEntries(asof, &entries, &digest);
-	anchor = MemoryContextStrdup(caller,
-								 psprintf("{\"version\": %d, \"taken_at\": \"%s\", \"asof\": \"%s\", \"entries\": %lld, \"digest\": \"%s\"}",
-										  ANCHOR_VERSION, EventTimeFormat(GetCurrentTimestamp()), text_to_cstring(asof),
-										  (long long) entries, text_to_cstring(digest)));
+	MemoryContextSwitchTo(caller);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	JsonPushNumber(&state, "version", ANCHOR_VERSION);
+	JsonPushString(&state, "taken_at", EventTimeFormat(GetCurrentTimestamp()));
+	JsonPushText(&state, "asof", asof);
+	JsonPushNumber(&state, "entries", entries);
+	JsonPushText(&state, "digest", digest);
+	anchor = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	SpiUtilEnd(&scope);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(anchor));
+	return JsonbPGetDatum(anchor);
 }
 
 /* consent_proof(user_id) → jsonb. */

@@ -246,44 +246,6 @@ personalize_recent(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Push a key of a JSON object. */
-static void
-PushKey(JsonbParseState **state, const char *key)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, key);
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-}
-
-/* Push a text, or null, as the value of a key. */
-static void
-PushText(JsonbParseState **state, const char *key, const text *string)
-{
-	JsonbValue	value = {.type = jbvNull};
-
-	PushKey(state, key);
-	if (string != NULL)
-	{
-		value.type = jbvString;
-		value.val.string.val = VARDATA_ANY(string);
-		value.val.string.len = VARSIZE_ANY_EXHDR(string);
-	}
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-/* Push a number as the value of a key. */
-static void
-PushNumber(JsonbParseState **state, const char *key, Datum numeric)
-{
-	JsonbValue	value = {.type = jbvNumeric};
-
-	PushKey(state, key);
-	value.val.numeric = DatumGetNumeric(numeric);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
 /* The features as JSON: {signal: [{"value", "count", "sum", "decayed"}, ...], ...}. */
 static Datum
 FeaturesToJson(const FeatureRows *rows)
@@ -299,15 +261,15 @@ FeaturesToJson(const FeatureRows *rows)
 
 		if (i == 0 || rows->rows[i - 1].signal != row->signal)
 		{
-			PushKey(&state, row->signal->name);
+			JsonPushKey(&state, row->signal->name);
 			pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 		}
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		PushText(&state, "value", row->value);
-		PushNumber(&state, "count", NumericGetDatum(int64_to_numeric(row->count)));
-		PushNumber(&state, "sum", SumDatum(row->sum));
-		PushNumber(&state, "decayed",
-				   DirectFunctionCall1(float8_numeric, Float8GetDatum(rounded)));
+		JsonPushText(&state, "value", row->value);
+		JsonPushNumber(&state, "count", row->count);
+		JsonPushNumeric(&state, "sum", DatumGetNumeric(SumDatum(row->sum)));
+		JsonPushNumeric(&state, "decayed",
+						DatumGetNumeric(DirectFunctionCall1(float8_numeric, Float8GetDatum(rounded))));
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 		if (i == rows->count - 1 || rows->rows[i + 1].signal != row->signal)
 			pushJsonbValue(&state, WJB_END_ARRAY, NULL);

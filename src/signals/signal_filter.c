@@ -11,6 +11,7 @@
 
 #include "signals/signal.h"
 
+#include "base/json_build.h"
 #include "base/json_filter.h"
 #include "base/json_member.h"
 #include "base/number.h"
@@ -122,7 +123,7 @@ ReadNumbers(const Signal *signal, Jsonb *properties)
 		}
 		value.type = jbvNumeric;
 		value.val.numeric = number;
-		EventFieldPush(&state, name, &value);
+		JsonPushValue(&state, name, &value);
 	}
 	return count == 0 ? NULL : JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
