@@ -181,11 +181,11 @@ ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
 	if (!definition->allEvents)
 		ReadEvents(definition, values[SIGNAL_EVENTS], values[SIGNAL_WEIGHTS],
 				   !nulls[SIGNAL_WEIGHTS]);
-	if (!SignalParseKeyPath(TextDatumGetCString(values[SIGNAL_KEY_PATH]), &signal->path))
+	if (!SignalPathParseKey(TextDatumGetCString(values[SIGNAL_KEY_PATH]), &signal->path))
 		signal->enabled = false;
 	if (!nulls[SIGNAL_VALUE_PATH] &&
-		!SignalParseFactor(TextDatumGetCString(values[SIGNAL_VALUE_PATH]),
-						   &signal->factor, &signal->factorProperty))
+		!SignalPathParseValue(TextDatumGetCString(values[SIGNAL_VALUE_PATH]),
+							  &signal->factor, &signal->factorProperty))
 		signal->enabled = false;
 	if (!nulls[SIGNAL_FILTER])
 	{

@@ -10,6 +10,7 @@
 #include "events/event.h"
 #include "items/item.h"
 #include "signals/feature_state.h"
+#include "signals/signal_path.h"
 #include "utils/jsonpath.h"
 
 /* The seeded signals; src/signals/signal.sql. */
@@ -26,34 +27,6 @@
 
 /* Properties that a filter compares with numbers; of more, strings are no numbers. */
 #define SIGNAL_MAX_FILTER_NUMBERS 16
-
-/* Where the value that is counted comes from. */
-typedef enum SignalKeyKind
-{
-	SIGNAL_KEY_NONE,
-	SIGNAL_KEY_ITEM,
-	SIGNAL_KEY_CATEGORY,
-	SIGNAL_KEY_BRAND,
-	SIGNAL_KEY_TAGS,
-	SIGNAL_KEY_PRICE_BAND,
-	SIGNAL_KEY_PROPERTY
-} SignalKeyKind;
-
-/* A key or value path, parsed. */
-typedef struct SignalPath
-{
-	SignalKeyKind kind;
-	char	   *property;		/* of SIGNAL_KEY_PROPERTY */
-	bool		words;			/* search words: lower-cased, one by one */
-} SignalPath;
-
-/* Where the number comes from that the weight is multiplied with. */
-typedef enum SignalFactor
-{
-	SIGNAL_FACTOR_ONE,
-	SIGNAL_FACTOR_VALUE,		/* event.value */
-	SIGNAL_FACTOR_PROPERTY
-} SignalFactor;
 
 typedef struct Signal
 {
@@ -135,10 +108,6 @@ extern bool SignalEvaluate(const SignalEvent *event, const EventRow *row,
 /* The same, but a number that is too large counts as 0. */
 extern void SignalEvaluateAnyway(const SignalEvent *event, const EventRow *row,
 								 ItemReader *items, SignalCount count, void *arg);
-
-/* Parse paths; false if malformed.  The results point into the strings. */
-extern bool SignalParseKeyPath(const char *string, SignalPath *path);
-extern bool SignalParseFactor(const char *string, SignalFactor *factor, char **property);
 
 /* The band of a price as text in buffer (at least 64 bytes); false if it has none. */
 extern bool SignalPriceBand(Numeric price, char *buffer);

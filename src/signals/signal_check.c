@@ -23,33 +23,6 @@
 #define MAX_SIGNAL_PERIODS 16
 #define MAX_SPAN (INT64CONST(3660) * USECS_PER_DAY)
 
-/* Complain unless a key path is one. */
-void
-SignalCheckKeyPath(const char *string)
-{
-	SignalPath	path;
-
-	if (!SignalParseKeyPath(string, &path))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("key_path \"%s\" is not one", string),
-				 errhint("Use item, item.category, item.brand, item.tags, item.price_band, properties.<name> or none.")));
-}
-
-/* Complain unless a value path is one. */
-void
-SignalCheckValuePath(const char *string)
-{
-	SignalFactor factor;
-	char	   *property;
-
-	if (!SignalParseFactor(string, &factor, &property))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("value_path \"%s\" is not one", string),
-				 errhint("Use value or properties.<name>.")));
-}
-
 /* True if a jsonpath method can neither fail on any event nor take long. */
 static bool
 IsSafeMethod(const char *name, int length)

@@ -284,9 +284,9 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo)
 	}
 	SetEvents(row, fcinfo);
 	if (!PG_ARGISNULL(ARGUMENT_KEY_PATH))
-		SignalCheckKeyPath(TextDatumGetCString(row->values[ARGUMENT_KEY_PATH]));
+		SignalPathCheckKey(TextDatumGetCString(row->values[ARGUMENT_KEY_PATH]));
 	if (!PG_ARGISNULL(ARGUMENT_VALUE_PATH))
-		SignalCheckValuePath(TextDatumGetCString(row->values[ARGUMENT_VALUE_PATH]));
+		SignalPathCheckValue(TextDatumGetCString(row->values[ARGUMENT_VALUE_PATH]));
 	if (!PG_ARGISNULL(ARGUMENT_FILTER))
 		SignalCheckFilter(row->values[ARGUMENT_FILTER]);
 	if (!PG_ARGISNULL(ARGUMENT_PERIODS))

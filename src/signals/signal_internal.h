@@ -23,8 +23,6 @@ extern bool SignalPassesFilter(const Signal *signal, const EventRow *row);
 extern char *SignalCheckEvent(const EventRow *row);
 
 /* Complain unless a part of a definition is sensible and harmless. */
-extern void SignalCheckKeyPath(const char *string);
-extern void SignalCheckValuePath(const char *string);
 extern void SignalCheckFilter(Datum filter);
 extern void SignalCheckSpan(const char *what, Datum span);
 extern void SignalCheckPeriods(Datum periods);

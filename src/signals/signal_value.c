@@ -29,9 +29,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_price_band);
 
-#define PROPERTIES_PREFIX "properties."
-#define MAX_PROPERTY_NAME 64
-
 /* An event being evaluated. */
 typedef struct Evaluation
 {
@@ -48,63 +45,6 @@ typedef struct Evaluation
 	int			valueCount;
 	uint64		values[SIGNAL_MAX_VALUES];	/* each counts once */
 } Evaluation;
-
-/* The name behind "properties."; NULL if it is not such a path. */
-static char *
-PropertyName(const char *string)
-{
-	const size_t prefixLength = strlen(PROPERTIES_PREFIX);
-
-	if (strncmp(string, PROPERTIES_PREFIX, prefixLength) != 0 ||
-		string[prefixLength] == '\0' ||
-		strlen(string + prefixLength) > MAX_PROPERTY_NAME)
-		return NULL;
-	return unconstify(char *, string + prefixLength);
-}
-
-/* Parse a key path; false if malformed. */
-bool
-SignalParseKeyPath(const char *string, SignalPath *path)
-{
-	static const struct
-	{
-		const char *name;
-		SignalKeyKind kind;
-	}			fixed[] = {
-		{"none", SIGNAL_KEY_NONE}, {"item", SIGNAL_KEY_ITEM},
-		{"item.category", SIGNAL_KEY_CATEGORY}, {"item.brand", SIGNAL_KEY_BRAND},
-		{"item.tags", SIGNAL_KEY_TAGS}, {"item.price_band", SIGNAL_KEY_PRICE_BAND}
-	};
-
-	memset(path, 0, sizeof(SignalPath));
-	for (int i = 0; i < lengthof(fixed); i++)
-	{
-		if (strcmp(string, fixed[i].name) == 0)
-		{
-			path->kind = fixed[i].kind;
-			return true;
-		}
-	}
-	path->kind = SIGNAL_KEY_PROPERTY;
-	path->property = PropertyName(string);
-	if (path->property == NULL)
-		return false;
-	path->words = strcmp(path->property, "query") == 0;
-	return true;
-}
-
-/* Parse a value path; false if malformed. */
-bool
-SignalParseFactor(const char *string, SignalFactor *factor, char **property)
-{
-	*property = NULL;
-	*factor = SIGNAL_FACTOR_VALUE;
-	if (strcmp(string, "value") == 0)
-		return true;
-	*factor = SIGNAL_FACTOR_PROPERTY;
-	*property = PropertyName(string);
-	return *property != NULL;
-}
 
 /* True if the number is within [-10^limit, 10^limit]; NaN is not. */
 static bool

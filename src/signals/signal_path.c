@@ -1,0 +1,94 @@
+/*
+ * signal_path.c
+ *		Key and value paths: where a signal finds what it counts.
+ */
+#include "postgres.h"
+
+#include "signals/signal_path.h"
+
+#define PROPERTIES_PREFIX "properties."
+#define MAX_PROPERTY_NAME 64
+
+/* The name behind "properties."; NULL if it is not such a path. */
+static char *
+PropertyName(const char *string)
+{
+	const size_t prefixLength = strlen(PROPERTIES_PREFIX);
+
+	if (strncmp(string, PROPERTIES_PREFIX, prefixLength) != 0 ||
+		string[prefixLength] == '\0' ||
+		strlen(string + prefixLength) > MAX_PROPERTY_NAME)
+		return NULL;
+	return unconstify(char *, string + prefixLength);
+}
+
+/* Parse a key path; false if malformed. */
+bool
+SignalPathParseKey(const char *string, SignalPath *path)
+{
+	static const struct
+	{
+		const char *name;
+		SignalKeyKind kind;
+	}			fixed[] = {
+		{"none", SIGNAL_KEY_NONE}, {"item", SIGNAL_KEY_ITEM},
+		{"item.category", SIGNAL_KEY_CATEGORY}, {"item.brand", SIGNAL_KEY_BRAND},
+		{"item.tags", SIGNAL_KEY_TAGS}, {"item.price_band", SIGNAL_KEY_PRICE_BAND}
+	};
+
+	memset(path, 0, sizeof(SignalPath));
+	for (int i = 0; i < lengthof(fixed); i++)
+	{
+		if (strcmp(string, fixed[i].name) == 0)
+		{
+			path->kind = fixed[i].kind;
+			return true;
+		}
+	}
+	path->kind = SIGNAL_KEY_PROPERTY;
+	path->property = PropertyName(string);
+	if (path->property == NULL)
+		return false;
+	path->words = strcmp(path->property, "query") == 0;
+	return true;
+}
+
+/* Parse a value path; false if malformed. */
+bool
+SignalPathParseValue(const char *string, SignalFactor *factor, char **property)
+{
+	*property = NULL;
+	*factor = SIGNAL_FACTOR_VALUE;
+	if (strcmp(string, "value") == 0)
+		return true;
+	*factor = SIGNAL_FACTOR_PROPERTY;
+	*property = PropertyName(string);
+	return *property != NULL;
+}
+
+/* Complain unless a key path is one. */
+void
+SignalPathCheckKey(const char *string)
+{
+	SignalPath	path;
+
+	if (!SignalPathParseKey(string, &path))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid key_path \"%s\"", string),
+				 errhint("Use item, item.category, item.brand, item.tags, item.price_band, properties.<name> or none.")));
+}
+
+/* Complain unless a value path is one. */
+void
+SignalPathCheckValue(const char *string)
+{
+	SignalFactor factor;
+	char	   *property;
+
+	if (!SignalPathParseValue(string, &factor, &property))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value_path \"%s\"", string),
+				 errhint("Use value or properties.<name>.")));
+}
