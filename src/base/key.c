@@ -23,6 +23,7 @@
 
 #include "base/key.h"
 
+#include "base/argument.h"
 #include "base/id.h"
 #include "base/unicode.h"
 #include "compat.h"
@@ -252,9 +253,7 @@ KeyCheckId(Datum value, bool isNull, const char *name)
 	IdBytes		id;
 
 	if (isNull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+		ArgumentReportNull(name);
 	given = DatumGetTextPP(value);
 	id = IdTidy((IdBytes) {VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)});
 	if (id.length == 0)

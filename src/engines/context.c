@@ -10,6 +10,7 @@
 #include "engines/context.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/key.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -99,9 +100,7 @@ ContextGetItemKey(EngineContext *context, int argument)
 	FunctionCallInfo fcinfo = context->fcinfo;
 
 	if (!ContextHasArgument(context, argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("item_id must not be null")));
+		ArgumentReportNull("item_id");
 	return KeepId(context, PG_GETARG_TEXT_PP(argument));
 }
 
@@ -113,9 +112,7 @@ GetCount(const EngineContext *context, int argument)
 	int			n;
 
 	if (!ContextHasArgument(context, argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("n must not be null")));
+		ArgumentReportNull("n");
 	n = PG_GETARG_INT32(argument);
 	if (n < 1 || n > ENGINE_MAX_ITEMS)
 		ereport(ERROR,

@@ -29,6 +29,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/argument.h"
 #include "base/clock.h"
 #include "base/json_build.h"
 #include "base/key.h"
@@ -236,10 +237,7 @@ personalize_forget_many(PG_FUNCTION_ARGS)
 	ErasurePerson *people;
 
 	CheckMayForget("forget_many()");
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("user_ids must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "user_ids");
 	InitMaterializedSRF(fcinfo, 0);
 	array = PG_GETARG_ARRAYTYPE_P(0);
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, &count);

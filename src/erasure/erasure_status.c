@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
+#include "base/argument.h"
 #include "base/event_time.h"
 #include "base/lock.h"
 #include "base/relation.h"
@@ -343,10 +344,7 @@ personalize_erasure_status(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Erasure		erasure;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("receipt must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "receipt");
 	FindErasure(PG_GETARG_DATUM(0), &erasure);
 	InitMaterializedSRF(fcinfo, 0);
 	PutStage(result, LogicalStage(&erasure));

@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/argument.h"
 #include "base/clock.h"
 #include "base/event_time.h"
 #include "base/interval.h"
@@ -318,10 +319,8 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 	static const char *const names[] = {"dry_run", "as_of", "max_rows", "pause"};
 
 	for (int i = 0; i < 4; i++)
-		if (i != 1 && PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
+		if (i != 1)
+			ArgumentCheckGiven(fcinfo, i, names[i]);
 	run->dryRun = PG_GETARG_BOOL(0);
 	run->asOf = PG_ARGISNULL(1) ? ClockNow() : PG_GETARG_TIMESTAMPTZ(1);
 	run->maxRows = PG_GETARG_INT64(2);

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/key.h"
 #include "base/purge_lock.h"
 #include "base/shard.h"
@@ -100,10 +101,7 @@ GetDecision(FunctionCallInfo fcinfo, const char *basis, const PurposeCatalogue *
 	decision->purposes = PG_ARGISNULL(1) ? purposes->all :
 		PurposeGetMask(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	decision->basis = FormatBasis(fcinfo, 2, basis);
-	if (PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("source must not be null")));
+	ArgumentCheckGiven(fcinfo, 3, "source");
 	decision->source = PG_GETARG_TEXT_PP(3);
 }
 
@@ -273,10 +271,8 @@ personalize_purge_undecided(PG_FUNCTION_ARGS)
 	int64	   *keys;
 
 	CheckMayWrite("purge_undecided()");
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "purposes" : "max_people")));
+	ArgumentCheckGiven(fcinfo, 0, "purposes");
+	ArgumentCheckGiven(fcinfo, 1, "max_people");
 	bits = PurposeGetMask(PG_GETARG_ARRAYTYPE_P(0), purposes);
 	if (bits & purposes->allowed)
 		ereport(ERROR,
@@ -340,10 +336,7 @@ typedef struct Correction
 static void
 GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
 {
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("correction must not be null")));
+	ArgumentCheckGiven(fcinfo, 1, "correction");
 	memset(correction->nulls, ' ', sizeof(correction->nulls));
 	correction->values[0] = Int64GetDatum(userKey);
 	correction->values[1] = PG_GETARG_DATUM(1);

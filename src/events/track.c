@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "base/argument.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -168,9 +169,7 @@ ReadColumns(FunctionCallInfo fcinfo, ArrayColumn *columns)
 		ReadColumn(fcinfo, i, &columns[i]);
 	for (int i = COLUMN_USER_IDS; i <= COLUMN_EVENTS; i++)
 		if (!columns[i].given)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", columns[i].name)));
+			ArgumentReportNull(columns[i].name);
 	for (int i = 0; i < COLUMN_COUNT; i++)
 		if (columns[i].given && columns[i].count != columns[COLUMN_USER_IDS].count)
 			ereport(ERROR,

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/argument.h"
 #include "base/event_time.h"
 #include "base/json_build.h"
 #include "base/json_member.h"
@@ -225,10 +226,7 @@ TrackArray(FunctionCallInfo fcinfo, Jsonb *events)
 static void
 CheckGiven(FunctionCallInfo fcinfo)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("events must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "events");
 }
 
 /* track_many(jsonb) → (accepted, duplicate, suppressed, rejected). */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/key.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -30,9 +31,7 @@ KeysFromArray(ArrayType *array, int *count)
 	for (int i = 0; i < *count; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("an item of the session is null")));
+			ArgumentReportNull("an element of session_items");
 		keys[*count - 1 - i] = KeyFromText(DatumGetTextPP(ids[i]));
 	}
 	return keys;
@@ -48,10 +47,8 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	Knn		   *knn;
 	int			count;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("\"session_items\" and \"n\" must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "session_items");
+	ArgumentCheckGiven(fcinfo, 1, "n");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	query.items = KeysFromArray(PG_GETARG_ARRAYTYPE_P(0), &query.itemCount);
 	query.maxResults = PG_GETARG_INT32(1);

@@ -7,6 +7,7 @@
 #include "people/consent_change.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/clock.h"
 #include "base/event_time.h"
 #include "base/key.h"
@@ -110,10 +111,7 @@ GetDecision(FunctionCallInfo fcinfo, const char *function, ConsentDecision *deci
 	PreventCommandIfParallelMode(function);
 	decision->userId = KeyIdArgument(fcinfo, 0, "user_id");
 	decision->userKey = KeyFromText(decision->userId);
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("source must not be null")));
+	ArgumentCheckGiven(fcinfo, 2, "source");
 	decision->source = PG_GETARG_TEXT_PP(2);
 	decision->noticeVersion = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
 	decision->evidence = PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4);

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "base/argument.h"
 #include "base/event_time.h"
 #include "base/json_build.h"
 #include "base/json_member.h"
@@ -343,9 +344,6 @@ LedgerPrune(TimestampTz before, bool dryRun)
 Datum
 personalize_ledger_prune(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("superseded_before must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "superseded_before");
 	PG_RETURN_INT64(LedgerPrune(PG_GETARG_TIMESTAMPTZ(0), false));
 }

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/argument.h"
 #include "base/relation.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -224,9 +225,7 @@ PurposeGetMask(ArrayType *array, const PurposeCatalogue *purposes)
 		int32		bit;
 
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("purposes must not contain null")));
+			ArgumentReportNull("an element of purposes");
 		name = DatumGetTextPP(names[i]);
 		bit = PurposeBit(purposes, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 		if (bit == 0)

@@ -16,6 +16,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/argument.h"
 #include "base/key.h"
 #include "base/relation.h"
 #include "base/stored_row.h"
@@ -172,10 +173,7 @@ SignalArgument(FunctionCallInfo fcinfo)
 	const SignalSet *set = SignalSetGet();
 	char	   *name;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("signal must not be null")));
+	ArgumentCheckGiven(fcinfo, 0, "signal");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	for (int i = 0; i < set->count; i++)
 		if (set->signals[i].enabled && strcmp(set->signals[i].name, name) == 0)

@@ -13,6 +13,7 @@
 
 #include "access/stratnum.h"
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/lock.h"
@@ -75,10 +76,7 @@ GetName(FunctionCallInfo fcinfo, PreferenceSubject *subject, bool *hidden)
 {
 	char	   *name;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("name must not be null")));
+	ArgumentCheckGiven(fcinfo, 1, "name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (!ParseName(name, subject, hidden))
 		ereport(ERROR,

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "base/argument.h"
 #include "base/interval.h"
 #include "base/json_build.h"
 #include "base/key.h"
@@ -108,10 +109,7 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 static int64
 UserArgument(FunctionCallInfo fcinfo)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("user_id must not be NULL")));
+	ArgumentCheckGiven(fcinfo, 0, "user_id");
 	return KeyFromText(PG_GETARG_TEXT_PP(0));
 }
 

@@ -12,6 +12,7 @@
 
 #include "signals/feature_state.h"
 
+#include "base/argument.h"
 #include "base/interval.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -160,9 +161,7 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 
 	for (int i = 1; i < 7; i++)
 		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument %d must not be null", i + 1)));
+			ArgumentReportNull(psprintf("argument %d", i + 1));
 	for (int i = 0; i < 4; i++)
 		columns[i] = GetArrayArgument(fcinfo, i + 1, i == 1 ? TIMESTAMPTZOID : INT8OID, &count);
 	fine = PG_GETARG_INT32(5);

@@ -9,6 +9,7 @@
 
 #include "signals/signal.h"
 
+#include "base/argument.h"
 #include "base/interval.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -127,9 +128,7 @@ SignalCheckPeriods(Datum periods)
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("periods must not hold NULL")));
+			ArgumentReportNull("an element of periods");
 		SignalCheckSpan("a period", values[i]);
 	}
 }

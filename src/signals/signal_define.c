@@ -12,6 +12,7 @@
 
 #include "signals/signal.h"
 
+#include "base/argument.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
@@ -86,10 +87,7 @@ NameArgument(FunctionCallInfo fcinfo)
 {
 	char	   *name;
 
-	if (PG_ARGISNULL(ARGUMENT_NAME))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("name must not be NULL")));
+	ArgumentCheckGiven(fcinfo, ARGUMENT_NAME, "name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_NAME));
 	if (name[0] == '\0' || strlen(name) >= NAMEDATALEN)
 		ereport(ERROR,
@@ -389,14 +387,11 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	int16		number;
 
 	memset(row.nulls, 'n', sizeof(row.nulls));
-	for (int i = ARGUMENT_KEY_PATH; i <= ARGUMENT_BASIS; i++)
-	{
-		if (PG_ARGISNULL(i) && i != ARGUMENT_WEIGHTS && i != ARGUMENT_VALUE_PATH &&
-			i != ARGUMENT_FILTER)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("of the arguments of create_signal only events, weights, value_path, filter and description may be NULL")));
-	}
+	ArgumentCheckGiven(fcinfo, ARGUMENT_KEY_PATH, "key_path");
+	ArgumentCheckGiven(fcinfo, ARGUMENT_PERIODS, "periods");
+	ArgumentCheckGiven(fcinfo, ARGUMENT_HALF_LIFE, "half_life");
+	ArgumentCheckGiven(fcinfo, ARGUMENT_PURPOSES, "purposes");
+	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
 	LockDefinitions();
 	SetArguments(&row, fcinfo);
 	SpiUtilBegin(&scope);
