@@ -345,8 +345,9 @@ GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
 	else
 	{
 		text	   *id = KeyIdArgument(fcinfo, 2, "message_id");
+		pg_uuid_t	uuid;
 
-		correction->values[2] = Int64GetDatum(MessageIdKey(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)));
+		correction->values[2] = Int64GetDatum(MessageIdRead(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id), &uuid));
 	}
 	for (int i = 3; i < 5; i++)
 	{

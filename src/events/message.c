@@ -311,7 +311,8 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	row.hasMessage = (list.count > 0 || !message->surelyNew) &&
 		message->messageId.data != NULL && message->messageId.length > 0;
 	if (row.hasMessage)
-		row.messageKey = MessageIdKey(message->messageId.data, message->messageId.length);
+		row.messageKey = MessageIdRead(message->messageId.data, message->messageId.length, &pending->message);
+	pending->hasMessageId = row.hasMessage && !message->surelyNew;
 	reason = list.count == 0 ? AddRow(batch, &whole, pending) : ItemListAddRows(batch, &whole, &list);
 	for (int i = pending->firstRow; i < batch->rowCount && reason == NULL; i++)
 	{
@@ -471,11 +472,6 @@ IngestAdd(IngestBatch *batch, const IngestMessage *given)
 				ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE;
 		pending->payload = BuildPayload(given);
 		batch->rowCount = pending->firstRow;
-	}
-	else if (message->messageId.data && message->messageId.length > 0 && !message->surelyNew)
-	{
-		pending->hasMessageId = true;
-		MessageIdUuid(message->messageId.data, message->messageId.length, &pending->message);
 	}
 	pending->rowCount = batch->rowCount - pending->firstRow;
 	MemoryContextSwitchTo(caller);

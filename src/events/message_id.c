@@ -108,42 +108,26 @@ ParseUuid(const char *string, int length, pg_uuid_t *uuid)
 /*
  * A message id as 128 bits: a uuid as it is, anything else two hashes, the
  * second over the first and the bytes, marked as a uuid of version 8 (RFC 9562,
- * section 5.8: for uses of one's own), which no generator makes.
+ * section 5.8: for uses of one's own), which no generator makes.  And as a key.
  */
-void
-MessageIdUuid(const char *id, int idLength, pg_uuid_t *uuid)
+int64
+MessageIdRead(const char *id, int length, pg_uuid_t *uuid)
 {
+	IdBytes		canonical = IdCanonical((IdBytes) {id, length});
 	uint64		hash[2];
-	IdBytes		canonical;
-	const char *utf8;
-	int			length;
 	char	   *salted;
 
-	canonical = IdCanonical((IdBytes) {id, idLength});
 	if (ParseUuid(canonical.data, canonical.length, uuid))
-		return;
-	utf8 = canonical.data;
-	length = canonical.length;
-	salted = palloc(sizeof(uint64) + length);
-	hash[0] = KeyHash(utf8, length);
+		return MessageIdBits(uuid) | PG_INT64_MIN;
+	salted = palloc(sizeof(uint64) + canonical.length);
+	hash[0] = KeyHash(canonical.data, canonical.length);
 	memcpy(salted, &hash[0], sizeof(uint64));
-	memcpy(salted + sizeof(uint64), utf8, length);
-	hash[1] = KeyHash(salted, sizeof(uint64) + length);
+	memcpy(salted + sizeof(uint64), canonical.data, canonical.length);
+	hash[1] = KeyHash(salted, sizeof(uint64) + canonical.length);
 	pfree(salted);
 	memcpy(uuid->data, hash, UUID_LEN);
 	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x80;
 	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
-}
-
-/* A message id as a key, for event.message_key. */
-int64
-MessageIdKey(const char *id, int length)
-{
-	pg_uuid_t	uuid;
-	IdBytes		canonical = IdCanonical((IdBytes) {id, length});
-
-	if (ParseUuid(canonical.data, canonical.length, &uuid))
-		return MessageIdBits(&uuid) | PG_INT64_MIN;
 	return KeyFromBytes(canonical.data, canonical.length);
 }
 
@@ -157,7 +141,7 @@ MessageIdProbeOfKey(int64 key)
 	if (!KeyIsNumber(key))
 		return MessageIdWithoutMarks(key);
 	snprintf(digits, sizeof(digits), INT64_FORMAT, key);
-	MessageIdUuid(digits, strlen(digits), &uuid);
+	(void) MessageIdRead(digits, strlen(digits), &uuid);
 	return MessageIdProbe(&uuid);
 }
 

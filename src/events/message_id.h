@@ -13,9 +13,8 @@
 /* True if this is the id that was made last, in this session. */
 extern bool MessageIdIsLast(const char *id, int length);
 
-/* A message id as 128 bits, for message_seen, and as a key, for event.message_key. */
-extern void MessageIdUuid(const char *id, int idLength, pg_uuid_t *uuid);
-extern int64 MessageIdKey(const char *id, int length);
+/* A message id as 128 bits, for message_seen; returns it as a key, for event.message_key. */
+extern int64 MessageIdRead(const char *id, int length, pg_uuid_t *uuid);
 
 /* What a uuid and a key of event.message_key of the same message have in common, but for some bits. */
 static inline int64
