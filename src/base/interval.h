@@ -1,6 +1,6 @@
 /*
  * interval.h
- *		How long an interval is.
+ *		How long an interval is, and how many periods have passed.
  */
 #ifndef PERSONALIZE_INTERVAL_H
 #define PERSONALIZE_INTERVAL_H
@@ -21,6 +21,13 @@ IntervalLength(const Interval *interval)
 		pg_add_s64_overflow(length, interval->time, &length))
 		return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
 	return length;
+}
+
+/* Whole periods since 2000-01-01 UTC, rounded down. */
+static inline int64
+IntervalPeriods(TimestampTz time, int64 period)
+{
+	return time >= 0 ? time / period : -((-time + period - 1) / period);
 }
 
 #endif

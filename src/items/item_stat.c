@@ -8,9 +8,7 @@
  * out again exactly.  An event changes one row, and the rows of one hour lie
  * together, which is how trending() reads them.
  *
- * Purchases also go to _basket, one row for an item in a basket.  What was
- * bought together is counted when it is asked for: a table of pairs would grow
- * with the square of the baskets.
+ * Purchases also go to _basket (basket.c).
  *
  * Only events that may be used for analytics count.  When a person withdraws
  * that, those of the person's raw events that have been counted are subtracted
@@ -22,7 +20,7 @@
 #include "items/item_stat.h"
 
 #include "base/event_time.h"
-#include "base/key.h"
+#include "base/interval.h"
 #include "base/keyed.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -31,8 +29,8 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "events/event_people.h"
-#include "events/order_id.h"
 #include "fmgr.h"
+#include "items/basket.h"
 #include "items/item_stat_fold.h"
 #include "items/popular.h"
 #include "miscadmin.h"
@@ -83,19 +81,6 @@ typedef struct Counter
 	int64		amount;
 } Counter;
 
-/* An item in a basket. */
-typedef struct BasketItem
-{
-	struct
-	{
-		int64		itemKey;
-		int64		basket;
-		int64		day;		/* days since 2000-01-01 UTC */
-	}			key;
-	int64		userKey;
-	int64		count;
-} BasketItem;
-
 /* A batch being counted. */
 typedef struct StatBatch
 {
@@ -115,10 +100,7 @@ BeginBatch(void)
 	control.hcxt = CurrentMemoryContext;
 	batch->counters = hash_create("personalize counters", 1024, &control,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	control.keysize = sizeof(((BasketItem *) NULL)->key);
-	control.entrysize = sizeof(BasketItem);
-	batch->baskets = hash_create("personalize baskets", 64, &control,
-								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	batch->baskets = BasketBegin();
 	return batch;
 }
 
@@ -177,35 +159,6 @@ AddTo(int64 *sum, int64 value)
 				 errmsg("a counter of item_stat is out of range")));
 }
 
-/* What makes two purchases belong together: the order, the session, the day. */
-static int64
-EventBasket(const EventRow *row, int64 day)
-{
-	IngestString order;
-	uint64		parts[3] = {(uint64) row->userKey, 0, 0};
-
-	if (OrderIdRead(row, &order))
-	{
-		parts[1] = 1;
-		parts[2] = KeyHash(order.data, order.length);
-	}
-	else if (row->hasSession)
-	{
-		parts[1] = 2;
-		parts[2] = (uint64) row->sessionKey;
-	}
-	else
-		parts[2] = (uint64) day;
-	return (int64) KeyHash(parts, sizeof(parts));
-}
-
-/* Whole periods since 2000-01-01 UTC, rounded down. */
-static int64
-WholePeriods(TimestampTz time, int64 period)
-{
-	return time >= 0 ? time / period : -((-time + period - 1) / period);
-}
-
 /* Count an event so many times: once, or -1 to take it out again. */
 static void
 CountEvent(StatBatch *batch, const EventRow *row, int64 times)
@@ -216,8 +169,8 @@ CountEvent(StatBatch *batch, const EventRow *row, int64 times)
 	bool		found;
 
 	wanted.key.pane = row->ts < batch->foldedBefore ?
-		WholePeriods(row->ts, USECS_PER_DAY) * USECS_PER_DAY :
-		WholePeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
+		IntervalPeriods(row->ts, USECS_PER_DAY) * USECS_PER_DAY :
+		IntervalPeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
 	wanted.key.itemKey = row->itemKey;
 	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
 	wanted.key.event = row->event;
@@ -229,19 +182,7 @@ CountEvent(StatBatch *batch, const EventRow *row, int64 times)
 	AddTo(&counter->amount, times * amount);
 
 	if (row->event == EVENT_TYPE_PURCHASE)
-	{
-		BasketItem	bought = {0};
-		BasketItem *item;
-
-		bought.key.itemKey = row->itemKey;
-		bought.key.day = WholePeriods(row->ts, USECS_PER_DAY);
-		bought.key.basket = EventBasket(row, bought.key.day);
-		item = hash_search(batch->baskets, &bought.key, HASH_ENTER, &found);
-		if (!found)
-			item->count = 0;
-		item->userKey = row->userKey;
-		item->count += times;
-	}
+		BasketCount(batch->baskets, row, times);
 }
 
 /* Take an event into the batch. */
@@ -330,54 +271,6 @@ WriteCounters(HTAB *counters)
 	pfree(sorted);
 }
 
-/* Write the baskets, all in one statement: purchases are few. */
-static void
-WriteBaskets(HTAB *baskets)
-{
-	static SPIPlanPtr plan = NULL;
-	static SPIPlanPtr emptyPlan = NULL;
-	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
-	long		count = hash_get_num_entries(baskets);
-	Datum	   *columns[5];
-	Datum		values[5];
-	HASH_SEQ_STATUS status;
-	BasketItem *item;
-	SpiUtilScope scope;
-	int			row = 0;
-
-	if (count == 0)
-		return;
-	for (int i = 0; i < 5; i++)
-		columns[i] = palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE);
-	hash_seq_init(&status, baskets);
-	while ((item = hash_seq_search(&status)) != NULL)
-	{
-		columns[0][row] = Int64GetDatum(item->key.itemKey);
-		columns[1][row] = Int32GetDatum((int32) item->key.day);
-		columns[2][row] = Int64GetDatum(item->key.basket);
-		columns[3][row] = Int64GetDatum(item->userKey);
-		columns[4][row++] = Int64GetDatum(item->count);
-	}
-	for (int i = 0; i < 5; i++)
-		values[i] = PointerGetDatum(i == 1 ?
-									construct_array(columns[i], row, INT4OID, 4, true, TYPALIGN_INT) :
-									construct_array(columns[i], row, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize._basket AS b (item_key, day, basket, user_key, count)"
-			   " SELECT i, '2000-01-01'::date + d, k, u, c"
-			   " FROM unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c) ORDER BY 1, 2, 3"
-			   " ON CONFLICT (item_key, day, basket) DO UPDATE SET count = b.count + EXCLUDED.count",
-			   5, types, values, NULL, false);
-	SpiUtilRun(&emptyPlan,
-			   "DELETE FROM personalize._basket b USING unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c)"
-			   " WHERE t.c < 0 AND b.item_key = t.i AND b.day = '2000-01-01'::date + t.d"
-			   " AND b.basket = t.k AND b.count <= 0",
-			   5, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
 /* Write a batch. */
 static void
 FinishBatch(void *state)
@@ -385,7 +278,7 @@ FinishBatch(void *state)
 	StatBatch  *batch = state;
 
 	WriteCounters(batch->counters);
-	WriteBaskets(batch->baskets);
+	BasketWrite(batch->baskets);
 	PopularRefresh();
 }
 
@@ -491,37 +384,6 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 	}
 }
 
-/* Compare with the baskets that are in use. */
-static void
-CompareBaskets(StatBatch *batch, ProcessorVerification *verification)
-{
-	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "SELECT item_key, basket, day - '2000-01-01'::date, count FROM personalize._basket WHERE count > 0",
-			   0, NULL, NULL, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		BasketItem	row = {0};
-		BasketItem *bought;
-
-		row.key.itemKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
-		row.key.basket = DatumGetInt64(SpiUtilValue(i, 2, &isNull));
-		row.key.day = DatumGetInt32(SpiUtilValue(i, 3, &isNull));
-		if (!verification->shards[ShardOfKey(row.key.itemKey)])
-			continue;
-		bought = hash_search(batch->baskets, &row.key, HASH_FIND, NULL);
-		ProcessorVerifyKey(verification, 1, bought ? bought->count : 0,
-						   DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
-						   row.key.day * USECS_PER_DAY >= verification->since,
-						   psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
-	}
-	SpiUtilEnd(&scope);
-}
-
 /* Compare a batch of all events with what is stored. */
 static void
 CompareBatch(void *state, ProcessorVerification *verification)
@@ -529,7 +391,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 	verification->parts[0].what = "counters";
 	verification->parts[1].what = "baskets";
 	CompareCounterRows(state, verification);
-	CompareBaskets(state, verification);
+	BasketCompare(((StatBatch *) state)->baskets, verification);
 }
 
 /* What is done before each batch. */
@@ -629,24 +491,6 @@ UncountEvent(void *arg, const EventRow *row)
 }
 
 /*
- * Take a person's baskets out of use, or back into it: a count below nothing is
- * one that nobody looks at.
- */
-static void
-FlipBaskets(int64 userKey)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(userKey)};
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
-			   1, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
-/*
  * Add a person's counted events to the counters and baskets once more, or with
  * times -1 take them out.  The person's stripe is locked exclusively, so no batch
  * is being counted meanwhile.
@@ -662,7 +506,7 @@ CountPerson(int64 userKey, int64 times)
 	uncount = ItemStatUncountBegin(&people);
 	uncount->times = times;
 	EventVisitPeople(&people, UncountEvent, uncount, false);
-	WriteBaskets(uncount->batch->baskets);
+	BasketWrite(uncount->batch->baskets);
 	ItemStatUncountEnd(uncount);
 	PopularSpoil();
 }
@@ -672,14 +516,14 @@ void
 ItemStatPark(int64 userKey)
 {
 	CountPerson(userKey, -1);
-	FlipBaskets(userKey);
+	BasketFlip(userKey);
 }
 
 /* Put a person back into the statistics. */
 void
 ItemStatUnpark(int64 userKey)
 {
-	FlipBaskets(userKey);
+	BasketFlip(userKey);
 	CountPerson(userKey, 1);
 }
 
