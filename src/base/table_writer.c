@@ -18,7 +18,9 @@
 #include "base/table_writer.h"
 
 #include "access/heapam.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "base/relation.h"
 #include "base/table_rules.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
@@ -177,4 +179,26 @@ TableWriterEnd(TableWriter *writer)
 	list_free_deep(writer->conflicts);
 	pfree(writer->descriptor);
 	pfree(writer);
+}
+
+/* Add a row, to a table that is opened with the first. */
+void
+LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls)
+{
+	if (lazy->writer == NULL)
+	{
+		lazy->relation = RelationOpenTable(lazy->table, RowExclusiveLock);
+		lazy->writer = TableWriterBegin(lazy->relation);
+	}
+	TableWriterAdd(lazy->writer, values, nulls);
+}
+
+/* Write what is left. */
+void
+LazyWriterEnd(LazyWriter *lazy)
+{
+	if (lazy->writer == NULL)
+		return;
+	TableWriterEnd(lazy->writer);
+	table_close(lazy->relation, NoLock);
 }

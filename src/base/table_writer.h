@@ -38,4 +38,15 @@ extern const List *TableWriterConflicts(TableWriter *writer);
 /* Write what is left and release everything but the table. */
 extern void TableWriterEnd(TableWriter *writer);
 
+/* A table that is opened when its first row comes; set table, and nothing else. */
+typedef struct LazyWriter
+{
+	const char *table;
+	Relation	relation;
+	TableWriter *writer;
+} LazyWriter;
+
+extern void LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls);
+extern void LazyWriterEnd(LazyWriter *lazy);
+
 #endif

@@ -52,17 +52,14 @@ ChooseFeatures(const EngineContext *context, const EngineRecipe *recipe, Feature
 static void
 ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, FeatureMatrix *matrix)
 {
-	if (recipe->scorer && matrix->columns > 0)
-	{
-		matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
-		for (int i = 0; i < matrix->columns; i++)
-			matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
-		recipe->scorer->score(context, slate, matrix);
-		pfree(matrix->values);
-		SlateSort(slate);
-	}
-	if (recipe->diversity)
-		recipe->diversity->order(context, slate);
+	if (recipe->scorer == NULL || matrix->columns == 0)
+		return;
+	matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < matrix->columns; i++)
+		matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
+	recipe->scorer->score(context, slate, matrix);
+	pfree(matrix->values);
+	SlateSort(slate);
 }
 
 /* How many candidates to look for at first. */

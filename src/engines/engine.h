@@ -3,8 +3,8 @@
  *		The frame of all engines: a recipe, and how it is followed.
  *
  * Sources propose candidates, cheap rules admit them, features fill a matrix, a scorer
- * scores, diversity orders, costly rules admit what is taken, fallbacks fill, and the
- * list is cut to n.
+ * scores and orders, costly rules admit what is taken, fallbacks fill, and the list
+ * is cut to n.
  */
 #ifndef PERSONALIZE_ENGINE_H
 #define PERSONALIZE_ENGINE_H
@@ -56,13 +56,6 @@ typedef struct Scorer
 	void		(*score) (EngineContext *context, Slate *slate, const FeatureMatrix *matrix);
 } Scorer;
 
-/* Orders the candidates, once they have been scored. */
-typedef struct Diversity
-{
-	const char *name;
-	void		(*order) (EngineContext *context, Slate *slate);
-} Diversity;
-
 /* As many features a recipe can have. */
 #define ENGINE_MAX_FEATURES 64
 
@@ -74,8 +67,7 @@ typedef struct EngineRecipe
 	void		(*prepare) (EngineContext *context);	/* reads what the question is about */
 	const CandidateSource *const *sources;
 	const FeatureSource *const *features;
-	const Scorer *scorer;		/* NULL: the sources' scores */
-	const Diversity *diversity; /* NULL: by score, which is the sources' order unless a scorer came in */
+	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;

@@ -51,12 +51,19 @@ IsOffered(EngineContext *context, int64 itemKey)
 	return ItemReaderIsOffered(context->items, itemKey);
 }
 
-/* Not what the person has said not to want. */
+/* Not an item that the person has said not to want. */
 static bool
 IsWanted(EngineContext *context, int64 itemKey)
 {
-	return context->preferences == NULL || context->preferences->hiddenCount == 0 ||
-		!PreferenceHides(context->preferences, itemKey, ItemReaderGet(context->items, itemKey));
+	return context->preferences == NULL || !PreferenceHidesItem(context->preferences, itemKey);
+}
+
+/* Nor one of a brand or category. */
+static bool
+IsOfWantedKind(EngineContext *context, int64 itemKey)
+{
+	return context->preferences == NULL || context->preferences->kinds[true] == 0 ||
+		!PreferenceHidesKind(context->preferences, ItemReaderGet(context->items, itemKey));
 }
 
 /* Only what the filter agrees to: a true predicate, or anything found. */
@@ -81,8 +88,9 @@ static const Rule rules[] = {
 	{"once", RULE_CHEAP, IsNew},
 	{"exclude", RULE_CHEAP, IsNotExcluded},
 	{"candidates", RULE_CHEAP, IsCandidate},
+	{"hidden", RULE_CHEAP, IsWanted},
 	{"available", RULE_COSTLY, IsOffered},
-	{"hidden", RULE_COSTLY, IsWanted},
+	{"hidden kind", RULE_COSTLY, IsOfWantedKind},
 	{"filter", RULE_COSTLY, FilterAgrees}
 };
 

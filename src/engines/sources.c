@@ -307,12 +307,14 @@ HasFavourites(const EngineContext *context)
 static void
 FillFavourites(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	const PreferenceList *preferences = context->preferences;
+
 	for (int i = 0; i < slate->count; i++)
 	{
 		int64		key = slate->candidates[i].itemKey;
+		const ItemInfo *info = preferences->kinds[false] > 0 ? ItemReaderGet(context->items, key) : NULL;
 
-		column[(size_t) i * stride] = PreferenceFavours(context->preferences, key,
-														ItemReaderGet(context->items, key));
+		column[(size_t) i * stride] = PreferenceFavours(preferences, key, info);
 	}
 }
 

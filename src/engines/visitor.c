@@ -126,7 +126,7 @@ CollectPastSessions(const EngineContext *context, int64 *sessions, int count)
 {
 	int64		userKey = context->visitor.userKey;
 	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
-	.userKey = userKey,.allDays = true,.since = context->now - NEIGHBOUR_SESSION_GAP};
+	.userKey = userKey,.allDays = true,.keysOnly = true,.since = context->now - NEIGHBOUR_SESSION_GAP};
 	bool	   *counts = NeighbourEventTypes();
 	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;

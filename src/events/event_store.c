@@ -253,16 +253,6 @@ ClearRejected(int64 userKey, int32 purposes, TimestampTz until)
 		  userKey, purposes, until);
 }
 
-/* _dictionary_log: the ids of people met for the first time. */
-static void
-PurgeLog(void *state, PersonRemoval *removal)
-{
-	static SPIPlanPtr plan = NULL;
-
-	PersonRemovalDelete(removal, &plan,
-						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
-}
-
 /*
  * What item_stat has set aside tells a withdrawal that the raw event was not
  * counted: it stays as long as that.
@@ -299,7 +289,6 @@ ExpireMessages(PersonExpiry *expiry)
 static const PersonTaker eventTaker = {.begin = BeginEvents,.event = CountEvent,.finish = PurgeForeignDays};
 static const PersonTaker messageTaker = {.begin = BeginMessages,.event = CollectMessage,.finish = PurgeMessages};
 static const PersonTaker rejectedTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeRejected};
-static const PersonTaker logTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLog};
 
 static const PersonWithdrawal eventWithdrawal = {
 	.uncount = PERSON_STORE_NONE,
@@ -318,8 +307,6 @@ static const PersonWithdrawal rejectedWithdrawal = {
 	"SELECT e.user_key, e.consent AS purposes FROM personalize.event AS e"
 #define REJECTED_PEOPLE \
 	"SELECT r.user_key, r.consent AS purposes FROM personalize.rejected_event AS r WHERE r.user_key IS NOT NULL"
-#define LOG_PEOPLE \
-	"SELECT l.key AS user_key, 0 AS purposes FROM personalize._dictionary_log AS l WHERE l.kind = 'u'"
 
 static const PersonExport eventCopy = {
 	.as = "events",
@@ -357,14 +344,6 @@ static const PersonExport messageCopy = {
 	" WHERE personalize._message_probe(m.message) IN (SELECT personalize._message_probe(e.message_key)"
 	" FROM personalize.event e WHERE e.user_key = $1 AND e.message_key IS NOT NULL)",
 	.meaning = "ids of messages that were received lately, so that none counts twice"
-};
-
-static const PersonExport logCopy = {
-	.as = "ids_to_be_filed",
-	.query =
-	"SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')"
-	" FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = $1",
-	.meaning = "your id, if it has not reached subject yet"
 };
 
 static const PersonExpiryStep messageExpiry[] = {{"message", 10, true, ExpireMessages}, {NULL}};
@@ -442,29 +421,6 @@ static const PersonStore stores[] = {
 		.holds = PERSON_STORE_NONE,
 		.dictionary = PERSON_STORE_NONE,
 		.expiry = rejectedExpiry
-	},
-	{
-		.name = "_dictionary_log",
-		.form =
-		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
-		" FROM personalize._dictionary_log l WHERE l.kind = 'u'",
-		.mask = PERSON_STORE_NONE,
-		.unanalyzed = "key,id",
-		.people = LOG_PEOPLE,
-		.keeps = LOG_PEOPLE,
-		.copy = &logCopy,
-		.rank = 90,
-		.receipt = "log_entries",
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = &logTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
 	},
 	{
 		.name = "event_type",

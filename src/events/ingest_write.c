@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "base/dictionary.h"
 #include "base/key.h"
 #include "base/relation.h"
 #include "base/shard.h"
@@ -148,56 +149,6 @@ WriteEvents(const Flush *flush)
 	}
 }
 
-/* An id as a text datum. */
-static Datum
-StringDatum(IngestString string)
-{
-	return PointerGetDatum(cstring_to_text_with_len(string.data, string.length));
-}
-
-/* A table that is opened when its first row comes. */
-typedef struct LazyWriter
-{
-	const char *table;
-	Relation	relation;
-	TableWriter *writer;
-} LazyWriter;
-
-/* Add a row. */
-static void
-LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls)
-{
-	if (lazy->writer == NULL)
-	{
-		lazy->relation = RelationOpenTable(lazy->table, RowExclusiveLock);
-		lazy->writer = TableWriterBegin(lazy->relation);
-	}
-	TableWriterAdd(lazy->writer, values, nulls);
-}
-
-/* Write what is left. */
-static void
-LazyWriterEnd(LazyWriter *lazy)
-{
-	if (lazy->writer == NULL)
-		return;
-	TableWriterEnd(lazy->writer);
-	table_close(lazy->relation, NoLock);
-}
-
-/* Append an id to the dictionary log. */
-static void
-LogId(LazyWriter *log, char kind, int64 key, IngestString id, int64 txid)
-{
-	Datum		values[] = {
-		CharGetDatum(kind), Int16GetDatum(ShardOfKey(key)), Int64GetDatum(key),
-		StringDatum(id), Int64GetDatum(txid)
-	};
-	bool		nulls[lengthof(values)] = {false};
-
-	LazyWriterAdd(log, values, nulls);
-}
-
 /* Order rows by item. */
 static int
 CompareByItem(const void *left, const void *right)
@@ -213,7 +164,7 @@ static void
 LogIds(const Flush *flush)
 {
 	const IngestBatch *batch = flush->batch;
-	LazyWriter	log = {.table = "_dictionary_log"};
+	LazyWriter	log = DICTIONARY_LOG;
 	const PendingRow **hashed = palloc_extended(batch->rowCount * sizeof(PendingRow *), MCXT_ALLOC_HUGE);
 	int			count = 0;
 
@@ -223,7 +174,8 @@ LogIds(const Flush *flush)
 
 		if (user->accepted && (user->grant != 0 ||
 							   (!user->state.hasSubject && !user->state.hasLedger)))
-			LogId(&log, 'u', user->state.userKey, user->id, flush->txid);
+			DictionaryLogId(&log, DICTIONARY_USER, user->state.userKey, user->id.data, user->id.length,
+							flush->txid);
 	}
 	for (int i = 0; i < batch->rowCount; i++)
 	{
@@ -236,7 +188,8 @@ LogIds(const Flush *flush)
 	qsort(hashed, count, sizeof(PendingRow *), CompareByItem);
 	for (int i = 0; i < count; i++)
 		if (i == 0 || hashed[i]->event.itemKey != hashed[i - 1]->event.itemKey)
-			LogId(&log, 'i', hashed[i]->event.itemKey, hashed[i]->itemId, flush->txid);
+			DictionaryLogId(&log, DICTIONARY_ITEM, hashed[i]->event.itemKey, hashed[i]->itemId.data,
+							hashed[i]->itemId.length, flush->txid);
 	LazyWriterEnd(&log);
 }
 

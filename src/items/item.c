@@ -17,10 +17,10 @@
 #include "items/item.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/dictionary.h"
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/relation.h"
@@ -256,35 +256,6 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* The id of an item that events have named but the catalogue does not have yet. */
-static text *
-FindLoggedId(int64 key, Snapshot snapshot)
-{
-	Relation	table = RelationOpenTable("_dictionary_log", AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	text	   *id = NULL;
-
-	ScanKeyInit(&keys[0], get_attnum(RelationGetRelid(table), "kind"),
-				BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('i'));
-	ScanKeyInit(&keys[1], get_attnum(RelationGetRelid(table), "key"),
-				BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
-	scan = systable_beginscan(table, RelationIndex(table, "_dictionary_log_key_idx"),
-							  true, snapshot, 2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isNull;
-		AttrNumber	column = get_attnum(RelationGetRelid(table), "id");
-
-		id = DatumGetTextPCopy(heap_getattr(tuple, column, RelationGetDescr(table), &isNull));
-	}
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return id;
-}
-
 /* The id behind a key; NULL if it is not known. */
 text *
 ItemReaderId(ItemReader *reader, int64 key)
@@ -297,7 +268,7 @@ ItemReaderId(ItemReader *reader, int64 key)
 	}
 	if (FetchRow(reader, &reader->all, key))
 		return CopyField(reader, FIELD_ITEM_ID);
-	return FindLoggedId(key, reader->snapshot);
+	return DictionaryFind(DICTIONARY_ITEM, key, key, reader->snapshot);
 }
 
 /* Close an index, if it was used. */

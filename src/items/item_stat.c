@@ -31,6 +31,7 @@
 #include "events/event_people.h"
 #include "fmgr.h"
 #include "items/basket.h"
+#include "items/item_dictionary.h"
 #include "items/item_stat_fold.h"
 #include "items/popular.h"
 #include "miscadmin.h"
@@ -292,50 +293,6 @@ ShardOfEvent(const EventRow *row)
 	return ShardOfKey(row->itemKey);
 }
 
-/* Give items first met in events a catalogue row that has their id. */
-static void
-FoldItems(const bool *shards)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2ARRAYOID};
-	Datum		chosen[SHARD_COUNT];
-	Datum		values[1];
-	int			count = 0;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	for (int shard = 0; shard < SHARD_COUNT; shard++)
-	{
-		if (shards[shard])
-			chosen[count++] = Int16GetDatum(shard);
-	}
-	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "WITH folded AS ("
-			   " DELETE FROM personalize._dictionary_log"
-			   " WHERE kind = 'i' AND shard = ANY ($1) RETURNING key, id),"
-			   " noted AS ("
-			   " INSERT INTO personalize.rejected_event (txid, source, reason, payload)"
-			   " SELECT DISTINCT 0, 'dictionary', pg_catalog.format('item \"%s\" has the same key as item \"%s\"',"
-			   " f.id, i.item_id), pg_catalog.jsonb_build_object('item_key', f.key)"
-			   " FROM folded f JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id)),"
-			   " added AS ("
-			   " INSERT INTO personalize.item (item_id, updated_at)"
-			   " SELECT DISTINCT id COLLATE \"C\" AS id, NULL::timestamptz FROM folded ORDER BY id ON CONFLICT DO NOTHING)"
-			   " SELECT f.id, i.item_id FROM folded f"
-			   " JOIN personalize.item i ON i.item_key = f.key AND NOT personalize._same_id(i.item_id, f.id) LIMIT 1",
-			   1, types, values, NULL, false);
-	if (SPI_processed > 0)
-		ereport(WARNING,
-				(errmsg("item \"%s\" has the same key as item \"%s\"",
-						TextDatumGetCString(SpiUtilValue(0, 1, &isNull)),
-						TextDatumGetCString(SpiUtilValue(0, 2, &isNull))),
-				 errhint("Give one of them another id: their events cannot be told apart.")));
-	SpiUtilEnd(&scope);
-}
-
 /* A counter of a batch, or of a row, in words. */
 static char *
 CounterName(TimestampTz pane, int64 itemKey, int16 event)
@@ -398,7 +355,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 static void
 Fold(const bool *shards)
 {
-	FoldItems(shards);
+	ItemDictionaryFold(shards);
 	PopularRefreshIfDue();
 }
 

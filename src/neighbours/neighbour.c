@@ -527,6 +527,7 @@ NeighbourInit(void)
 		.id = PROCESSOR_NEIGHBOUR,
 		.name = "neighbour",
 		.shards = 1,
+		.keysOnly = true,
 		.shardOf = NeighbourShard,
 		.begin = BeginBatch,
 		.add = AddEvent,

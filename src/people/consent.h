@@ -44,8 +44,7 @@ ConsentAllowed(const ConsentState *state, const PurposeCatalogue *purposes)
 extern int32 ConsentMaskOf(int64 userKey);
 
 /*
- * Fold the users of _dictionary_log whose shard is set into subject; called by
- * the profile processor's fold, with those stripes locked shared.
+ * Fold the logged users whose shard is set into subject; called by the profile processor's fold, with those stripes locked shared.
  */
 extern void ConsentFoldSubjects(const bool *shards);
 

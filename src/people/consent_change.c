@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "base/argument.h"
 #include "base/clock.h"
+#include "base/dictionary.h"
 #include "base/event_time.h"
 #include "base/key.h"
 #include "base/lock.h"
@@ -304,45 +305,32 @@ personalize_record_choice(PG_FUNCTION_ARGS)
 	return allowed;
 }
 
+static DictionaryFile subjectFile = {
+	.kind = DICTIONARY_USER,
+	.filed = "SELECT s.user_key AS key, s.user_id AS id FROM personalize.subject s",
+	.note =
+	"INSERT INTO personalize.rejected_event (txid, source, reason, user_key)"
+	" SELECT 0, 'dictionary', pg_catalog.format('user \"%s\" has the same key as user \"%s\"', c.id, c.other), c.key"
+	" FROM colliding c",
+	.file =
+	"INSERT INTO personalize.subject AS s"
+	" SELECT n.key, n.id, m.granted, m.decided"
+	" FROM seen n, LATERAL personalize._ledger_mask(n.key) m ORDER BY n.key"
+	" ON CONFLICT (user_key) DO UPDATE SET"
+	"  granted = s.granted | (EXCLUDED.granted & ~s.decided),"
+	"  decided = s.decided | EXCLUDED.decided"
+	" WHERE EXCLUDED.decided & ~s.decided <> 0"
+};
+
 /*
- * Fold the users of _dictionary_log whose shard is set into subject.  Two ids
- * with one key are one person to everything here; health() tells.
+ * Fold the logged users whose shard is set into subject.  Two ids with one key
+ * are one person to everything here; health() tells.
  */
 void
 ConsentFoldSubjects(const bool *shards)
 {
-	static SPIPlanPtr plan;
-	Oid			types[] = {INT2ARRAYOID};
-	Datum		chosen[SHARD_COUNT];
-	Datum		values[1];
-	int			count = 0;
-	SpiUtilScope scope;
+	char	   *id;
+	char	   *other;
 
-	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		if (shards[shard])
-			chosen[count++] = Int16GetDatum(shard);
-	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "WITH folded AS ("
-			   "  DELETE FROM personalize._dictionary_log"
-			   "  WHERE kind = 'u' AND shard = ANY ($1) RETURNING key, id),"
-			   " seen AS (SELECT DISTINCT ON (key) key, id FROM folded ORDER BY key, id),"
-			   " colliding AS (SELECT DISTINCT f.key, f.id, COALESCE(s.user_id, n.id) AS other"
-			   "  FROM folded f JOIN seen n ON n.key = f.key"
-			   "  LEFT JOIN personalize.subject s ON s.user_key = f.key"
-			   "  WHERE NOT personalize._same_id(f.id, COALESCE(s.user_id, n.id))),"
-			   " noted AS (INSERT INTO personalize.rejected_event (txid, source, reason, user_key)"
-			   "  SELECT 0, 'dictionary', pg_catalog.format('user \"%s\" has the same key as user \"%s\"',"
-			   "   c.id, c.other), c.key FROM colliding c)"
-			   " INSERT INTO personalize.subject AS s"
-			   " SELECT n.key, n.id, m.granted, m.decided"
-			   " FROM seen n, LATERAL personalize._ledger_mask(n.key) m ORDER BY n.key"
-			   " ON CONFLICT (user_key) DO UPDATE SET"
-			   "  granted = s.granted | (EXCLUDED.granted & ~s.decided),"
-			   "  decided = s.decided | EXCLUDED.decided"
-			   " WHERE EXCLUDED.decided & ~s.decided <> 0",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	(void) DictionaryFold(&subjectFile, shards, &id, &other);
 }

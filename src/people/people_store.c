@@ -27,13 +27,26 @@ PurgeSubjects(void *state, PersonRemoval *removal)
 						"DELETE FROM personalize.subject WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
+/* _dictionary_log: the ids of people met for the first time. */
+static void
+PurgeLog(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	PersonRemovalDelete(removal, &plan,
+						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
+}
+
 static const PersonTaker ledgerTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLedger};
 static const PersonTaker subjectTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeSubjects};
+static const PersonTaker logTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLog};
 
 #define SUBJECT_PEOPLE \
 	"SELECT s.user_key, 0 AS purposes FROM personalize.subject AS s"
 #define LEDGER_PEOPLE \
 	"SELECT l.user_key, 0 AS purposes FROM personalize.consent_ledger AS l"
+#define LOG_PEOPLE \
+	"SELECT l.key AS user_key, 0 AS purposes FROM personalize._dictionary_log AS l WHERE l.kind = 'u'"
 
 /* Without these rows the people would be treated as if they had never spoken. */
 #define SUBJECT_KEEPS \
@@ -58,6 +71,14 @@ static const PersonExport consentCopy = {
 	.query =
 	"SELECT personalize.consent_proof($2::personalize.entity_id)",
 	.meaning = "every decision about consent with the hashes that prove it unchanged"
+};
+
+static const PersonExport logCopy = {
+	.as = "ids_to_be_filed",
+	.query =
+	"SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')"
+	" FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = $1",
+	.meaning = "your id, if it has not reached subject yet"
 };
 
 /* Those of base too, which knows of no people. */
@@ -102,6 +123,29 @@ static const PersonStore stores[] = {
 		.receipt = "decisions",
 		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &ledgerTaker,
+		.withdraw = PERSON_STORE_NONE,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = PERSON_STORE_NONE,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
+		.name = "_dictionary_log",
+		.form =
+		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
+		" FROM personalize._dictionary_log l WHERE l.kind = 'u'",
+		.mask = PERSON_STORE_NONE,
+		.unanalyzed = "key,id",
+		.people = LOG_PEOPLE,
+		.keeps = LOG_PEOPLE,
+		.copy = &logCopy,
+		.rank = 90,
+		.receipt = "log_entries",
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = &logTaker,
 		.withdraw = PERSON_STORE_NONE,
 		.restriction = PERSON_STORE_NONE,
 		.correction = PERSON_STORE_NONE,

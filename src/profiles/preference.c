@@ -94,6 +94,23 @@ SlotValue(TupleTableSlot *slot, PreferenceColumn column)
 	return slot_getattr(slot, column, &isNull);
 }
 
+/* Count a preference where engines ask for it. */
+static void
+Classify(PreferenceList *list, const Preference *preference)
+{
+	KeySet	   *items = &list->items[preference->hidden];
+
+	list->hiddenCount += preference->hidden;
+	if (preference->subject != PREFERENCE_ITEM)
+	{
+		list->kinds[preference->hidden]++;
+		return;
+	}
+	if (items->capacity == 0)
+		KeySetInit(items, 0);
+	KeySetAdd(items, preference->key);
+}
+
 /* Read a person's preferences. */
 PreferenceList *
 PreferenceRead(int64 userKey, Snapshot snapshot)
@@ -121,54 +138,50 @@ PreferenceRead(int64 userKey, Snapshot snapshot)
 		preference->key = DatumGetInt64(SlotValue(slot, PREFERENCE_VALUE_KEY));
 		preference->value = DatumGetTextPCopy(SlotValue(slot, PREFERENCE_VALUE));
 		preference->setAt = DatumGetTimestampTz(SlotValue(slot, PREFERENCE_SET_AT));
-		list->hiddenCount += preference->hidden;
+		Classify(list, preference);
 		list->count++;
 	}
 	KeyedClose(table);
 	return list;
 }
 
-/* True if a preference is about an item. */
+/* True if a preference is about an item's brand or category. */
 static bool
-Matches(const Preference *preference, int64 itemKey, const ItemInfo *info)
+Matches(const Preference *preference, const ItemInfo *info)
 {
-	const text *value;
+	const text *value = preference->subject == PREFERENCE_BRAND ? info->brand : info->category;
 
-	if (preference->subject == PREFERENCE_ITEM)
-		return preference->key == itemKey;
-	if (info == NULL)
-		return false;
-	value = preference->subject == PREFERENCE_BRAND ? info->brand : info->category;
-	return value != NULL &&
+	return preference->subject != PREFERENCE_ITEM && value != NULL &&
 		VARSIZE_ANY_EXHDR(value) == VARSIZE_ANY_EXHDR(preference->value) &&
 		memcmp(VARDATA_ANY(value), VARDATA_ANY(preference->value), VARSIZE_ANY_EXHDR(value)) == 0;
 }
 
-/* How many hidden, or favourite, preferences are about an item. */
+/* How many hidden, or favourite, preferences are about an item's brand and category. */
 static int
-CountMatches(const PreferenceList *list, bool hidden, int64 itemKey, const ItemInfo *info)
+CountMatches(const PreferenceList *list, bool hidden, const ItemInfo *info)
 {
 	int			count = 0;
 
+	if (list->kinds[hidden] == 0 || info == NULL)
+		return 0;
 	for (int i = 0; i < list->count; i++)
-		if (list->preferences[i].hidden == hidden &&
-			Matches(&list->preferences[i], itemKey, info))
+		if (list->preferences[i].hidden == hidden && Matches(&list->preferences[i], info))
 			count++;
 	return count;
 }
 
-/* True if the item, or its brand or category, is hidden. */
+/* True if the item's brand or category is hidden. */
 bool
-PreferenceHides(const PreferenceList *list, int64 itemKey, const ItemInfo *info)
+PreferenceHidesKind(const PreferenceList *list, const ItemInfo *info)
 {
-	return list->hiddenCount > 0 && CountMatches(list, true, itemKey, info) > 0;
+	return CountMatches(list, true, info) > 0;
 }
 
 /* How many of item, brand and category are favourites. */
 int
 PreferenceFavours(const PreferenceList *list, int64 itemKey, const ItemInfo *info)
 {
-	return list->count > list->hiddenCount ? CountMatches(list, false, itemKey, info) : 0;
+	return KeySetHas(&list->items[false], itemKey) + CountMatches(list, false, info);
 }
 
 /* True if a person allows personalization, also under a snapshot older than the stripe lock. */

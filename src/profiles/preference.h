@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/key_set.h"
 #include "datatype/timestamp.h"
 #include "items/item.h"
 #include "utils/snapshot.h"
@@ -38,15 +39,24 @@ typedef struct PreferenceList
 	int			count;
 	int			hiddenCount;
 	Preference *preferences;
+	KeySet		items[2];		/* favourite items, hidden ones */
+	int			kinds[2];		/* number of brands and categories, by hidden */
 } PreferenceList;
 
 /* Read them, in one index lookup; never NULL.  Needs no rights on the table. */
 extern PreferenceList *PreferenceRead(int64 userKey, Snapshot snapshot);
 
-/* True if the item, or its brand or category, is hidden; info NULL: not in the catalogue. */
-extern bool PreferenceHides(const PreferenceList *list, int64 itemKey, const ItemInfo *info);
+/* True if the item itself is hidden. */
+static inline bool
+PreferenceHidesItem(const PreferenceList *list, int64 itemKey)
+{
+	return KeySetHas(&list->items[true], itemKey);
+}
 
-/* How many of item, brand and category are favourites: 0..3. */
+/* True if its brand or category is; info is needed if kinds[true] > 0, NULL: not in the catalogue. */
+extern bool PreferenceHidesKind(const PreferenceList *list, const ItemInfo *info);
+
+/* How many of item, brand and category are favourites: 0..3; info is needed if kinds[false] > 0. */
 extern int	PreferenceFavours(const PreferenceList *list, int64 itemKey, const ItemInfo *info);
 
 #endif

@@ -20,6 +20,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "base/dictionary.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/lock.h"
@@ -346,40 +347,49 @@ ReadDictionary(CachedText *entry, const Signal *signal, Snapshot snapshot)
 	KeyedClose(table);
 }
 
-/* Read the id of an item, whose key begins like this, from a table into the cache. */
-static bool
-ReadItemId(CachedText *entry, Snapshot snapshot, const char *table, const char *index,
-		   const char *keyName, const char *idName, bool isLog)
+/* The id of an item of the catalogue under a key from first to last, palloc'd; NULL: none. */
+static text *
+FindItemId(int64 first, int64 last, Snapshot snapshot)
 {
-	int64		first = (int64) ((UINT64CONST(1) << 63) | (entry->hash << FEATURE_VALUE_DROPPED_BITS));
-	Relation	relation = RelationOpenTable(table, AccessShareLock);
-	AttrNumber	keyColumn = get_attnum(RelationGetRelid(relation), keyName);
-	AttrNumber	idColumn = get_attnum(RelationGetRelid(relation), idName);
-	ScanKeyData keys[3];
-	int			keyCount = 0;
+	Relation	relation = RelationOpenTable("item", AccessShareLock);
+	AttrNumber	keyColumn = get_attnum(RelationGetRelid(relation), "item_key");
+	AttrNumber	idColumn = get_attnum(RelationGetRelid(relation), "item_id");
+	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	text	   *id = NULL;
 
-	if (isLog)
-		ScanKeyInit(&keys[keyCount++], 1, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('i'));
-	ScanKeyInit(&keys[keyCount++], keyColumn, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(first));
-	ScanKeyInit(&keys[keyCount++], keyColumn, BTLessEqualStrategyNumber, F_INT8LE,
-				Int64GetDatum(first + (INT64CONST(1) << FEATURE_VALUE_DROPPED_BITS) - 1));
-	scan = systable_beginscan(relation, RelationIndex(relation, index), true, snapshot,
-							  keyCount, keys);
+	ScanKeyInit(&keys[0], keyColumn, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
+	ScanKeyInit(&keys[1], keyColumn, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
+	scan = systable_beginscan(relation, RelationIndex(relation, "item_pkey"), true, snapshot,
+							  lengthof(keys), keys);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		bool		isNull;
-		text	   *id = DatumGetTextPP(heap_getattr(tuple, idColumn, RelationGetDescr(relation),
-													 &isNull));
 
-		SetCachedText(entry, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+		id = DatumGetTextPCopy(heap_getattr(tuple, idColumn, RelationGetDescr(relation), &isNull));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return entry->value != NULL;
+	return id;
+}
+
+/* Read the id of an item, whose key begins like this, into the cache. */
+static bool
+ReadItemId(CachedText *entry, Snapshot snapshot)
+{
+	int64		first = (int64) ((UINT64CONST(1) << 63) | (entry->hash << FEATURE_VALUE_DROPPED_BITS));
+	int64		last = first + (INT64CONST(1) << FEATURE_VALUE_DROPPED_BITS) - 1;
+	text	   *id = FindItemId(first, last, snapshot);
+
+	if (id == NULL)
+		id = DictionaryFind(DICTIONARY_ITEM, first, last, snapshot);
+	if (id == NULL)
+		return false;
+	SetCachedText(entry, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+	pfree(id);
+	return true;
 }
 
 /* The text of a signal's value; NULL if nobody knows it. */
@@ -397,10 +407,7 @@ FeatureValueText(const Signal *signal, uint64 hash, Snapshot snapshot)
 		snprintf(digits, sizeof(digits), UINT64_FORMAT, hash);
 		return SetCachedText(entry, digits, strlen(digits));
 	}
-	if (signal->path.kind != SIGNAL_KEY_ITEM ||
-		(!ReadItemId(entry, snapshot, "item", "item_pkey", "item_key", "item_id", false) &&
-		 !ReadItemId(entry, snapshot, "_dictionary_log", "_dictionary_log_key_idx",
-					 "key", "id", true)))
+	if (signal->path.kind != SIGNAL_KEY_ITEM || !ReadItemId(entry, snapshot))
 		ReadDictionary(entry, signal, snapshot);
 	return entry->value;
 }

@@ -39,7 +39,8 @@ typedef struct ProcessorMethods
 	const char *name;
 	int			shards;			/* SHARD_COUNT or 1 */
 	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
-	int			(*shardOf) (const EventRow *row);	/* -1: not for this processor */
+	bool		keysOnly;		/* it needs neither value nor properties */
+	int			(*shardOf) (const EventRow *row);	/* by the keys; -1: not for this processor */
 	void	   *(*begin) (void);
 	void		(*add) (void *state, const EventRow *row);
 	void		(*finish) (void *state);

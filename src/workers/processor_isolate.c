@@ -22,6 +22,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "workers/processor_scan.h"
 
 /* More failing events than this in one batch, or people with rows that cannot be read, mean that the processor is at fault. */
 #define MAX_REJECTED_PER_BATCH 100
@@ -40,7 +41,7 @@ static void
 RunRange(Batch *batch, Range *range)
 {
 	const ProcessorMethods *methods = batch->methods;
-	EventScan  *scan = ProcessorBeginScan(batch);
+	EventScan  *scan = ProcessorBeginScan(batch, methods->keysOnly);
 	EventRow	row;
 	int64		number = 0;
 	void	   *state;
@@ -182,7 +183,7 @@ RunIsolating(Batch *batch, int64 from, int64 until)
 static int64
 CountBatch(Batch *batch)
 {
-	EventScan  *scan = ProcessorBeginScan(batch);
+	EventScan  *scan = ProcessorBeginScan(batch, true);
 	EventRow	row;
 	int64		count = 0;
 

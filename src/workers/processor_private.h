@@ -30,23 +30,6 @@ extern int	personalize_batch_events;
 /* Refuse what would break exactly-once. */
 extern void ProcessorCheckMayRun(void);
 
-/* Scan what may belong to the batch. */
-extern EventScan *ProcessorBeginScan(const Batch *batch);
-
-/* True if the event is one that the batch has to count. */
-static inline bool
-ProcessorBelongsToBatch(const Batch *batch, const EventRow *row)
-{
-	int			shard = batch->methods->shardOf(row);
-
-	return shard >= 0 && batch->claimed[shard] &&
-		!TxidIsSeen(row->txid, batch->from[shard]) &&
-		TxidIsSeen(row->txid, batch->upto);
-}
-
-/* Let the methods see what earlier rounds of this transaction have written. */
-extern void ProcessorPushSnapshot(void);
-
 /* Count the whole batch, setting aside the events that fail. */
 extern void ProcessorRunIsolating(Batch *batch);
 

@@ -85,7 +85,7 @@ ProcessorVisitPassed(ProcessorId id, int64 userKey,
 {
 	const ProcessorMethods *methods = ProcessorGet(id);
 	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,
-	.userKey = userKey,.allDays = true};
+	.userKey = userKey,.allDays = true,.keysOnly = methods->keysOnly};
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext eventContext = AllocSetContextCreate(context, "personalize event",
 													   ALLOCSET_DEFAULT_SIZES);

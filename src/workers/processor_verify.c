@@ -103,7 +103,7 @@ static void
 RunPass(ProcessorVerification *verification, const ProcessorMethods *methods,
 		TxidSnapshot *const *positions, EventRow *rejected, uint64 rejectedCount)
 {
-	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true};
+	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = methods->keysOnly};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize verify",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);

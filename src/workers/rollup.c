@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "workers/processor_scan.h"
 
 PG_FUNCTION_INFO_V1(personalize_rollup_now);
 PG_FUNCTION_INFO_V1(personalize_rebuild_processor);

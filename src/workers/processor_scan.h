@@ -1,0 +1,32 @@
+/*
+ * processor_scan.h
+ *		Which events a batch reads, and where it is cut.
+ */
+#ifndef PERSONALIZE_PROCESSOR_SCAN_H
+#define PERSONALIZE_PROCESSOR_SCAN_H
+
+#include "postgres.h"
+
+#include "workers/processor_private.h"
+
+/* Scan what may belong to the batch; keysOnly as in EventScanOptions. */
+extern EventScan *ProcessorBeginScan(const Batch *batch, bool keysOnly);
+
+/* True if the event is one that the batch has to count. */
+static inline bool
+ProcessorBelongsToBatch(const Batch *batch, const EventRow *row)
+{
+	int			shard = batch->methods->shardOf(row);
+
+	return shard >= 0 && batch->claimed[shard] &&
+		!TxidIsSeen(row->txid, batch->from[shard]) &&
+		TxidIsSeen(row->txid, batch->upto);
+}
+
+/* See whether anything is waiting, and cut what is too large. */
+extern void ProcessorCutToSize(Batch *batch);
+
+/* Let the methods see what earlier rounds of this transaction have written. */
+extern void ProcessorPushSnapshot(void);
+
+#endif
