@@ -122,7 +122,7 @@ def erasure():
         ("statistics", "the planner", "has forgotten", "vacuumed", ""),
         ("replicas", "standbys have", "replayed that", "standbys, slots", ""),
         ("wal", "no old segment", "is left", "checkpoints", ""),
-        ("backups", "older ones", "are deleted", "backup_retention", "no"),
+        ("backups", "older ones", "are deleted", "backup_retention", ""),
     ]
     for i, (name, first, second, waits, kind) in enumerate(stages):
         x, y = (20 + 210 * i, 50) if i < 4 else (125 + 210 * (i - 4), 195)
