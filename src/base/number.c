@@ -18,7 +18,7 @@
  *	  also have two, as in India, but for the last.
  *	- An exponent may follow digits that are not grouped.
  *
- * README, "Numbers", has the table.
+ * docs/tracking.md, "Numbers", has the table.
  */
 #include "postgres.h"
 

@@ -59,7 +59,7 @@ CREATE FUNCTION personalize.forget_many(
 	OUT receipt uuid) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_forget_many' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 100;
 COMMENT ON FUNCTION personalize.forget_many(personalize.entity_id[]) IS
-	'forget() for many people, reading what has no index once for all of them; one row a person. All of them are forgotten or none';
+	'forget() for many people, reading what has no index once for all of them; one row a person. All of them are forgotten or none. Errors: 0A000 above READ COMMITTED; 25001 this transaction has written events; 25006 on a standby; 55P03 transactions storing events of the person do not end';
 
 CREATE FUNCTION personalize.erasure_receipt(
 	receipt uuid DEFAULT NULL,

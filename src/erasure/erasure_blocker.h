@@ -12,7 +12,7 @@
 #include "nodes/pg_list.h"
 #include "utils/guc.h"
 
-/* A setting; see the README. */
+/* A setting; see docs/settings.md. */
 extern char *personalize_expected_standbys;
 extern bool ErasureCheckStandbys(char **value, void **extra, GucSource source);
 

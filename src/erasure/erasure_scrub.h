@@ -22,7 +22,7 @@ extern bool ErasureScrubIsNeeded(void);
  */
 extern bool ErasureScrubStart(void);
 
-/* A setting; see the README. */
+/* A setting; see docs/settings.md. */
 extern int	personalize_scrub_after;
 
 /* Called once when the library is loaded. */

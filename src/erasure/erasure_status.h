@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* Settings; see the README. */
+/* Settings; see docs/settings.md. */
 extern int	personalize_backup_retention;
 
 /* Called once when the library is loaded. */

@@ -75,7 +75,7 @@ CREATE FUNCTION personalize.scrub_erased(
 	OUT step text, OUT done boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_scrub_erased' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2 COST 100000;
 COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
-	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process drop what an interrupted REINDEX CONCURRENTLY has left of their indexes, vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED';
+	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process drop what an interrupted REINDEX CONCURRENTLY has left of their indexes, vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED. Errors: 25001 this transaction has written events; 0A000 above READ COMMITTED; 25006 on a standby';
 
 REVOKE ALL ON FUNCTION personalize._person_columns(), personalize._invalid_index(), personalize.erasure_status(uuid),
 	personalize.scrub_erased(boolean) FROM PUBLIC;

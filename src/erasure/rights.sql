@@ -6,7 +6,7 @@ CREATE FUNCTION personalize.restrict(
 	source text DEFAULT 'application') RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_restrict' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.restrict(personalize.entity_id, text[], text, text) IS
-	'keeps a person''s data and lets nothing use it for purposes (NULL: any) until lift_restriction(): readers, engines, statistics and sessions leave it out, new events are not stored for them. Goes to consent_ledger with the grounds; returns the purposes restricted now';
+	'keeps a person''s data and lets nothing use it for purposes (NULL: any) until lift_restriction(): readers, engines, statistics and sessions leave it out, new events are not stored for them. Goes to consent_ledger with the grounds; returns the purposes restricted now. Errors: 42704 unknown purpose; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 CREATE FUNCTION personalize.lift_restriction(
 	user_id personalize.entity_id,
 	purposes text[] DEFAULT NULL,
@@ -14,7 +14,7 @@ CREATE FUNCTION personalize.lift_restriction(
 	source text DEFAULT 'application') RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_lift_restriction' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.lift_restriction(personalize.entity_id, text[], text, text) IS
-	'ends a restriction (purposes NULL: all there are): what was kept is used again as far as the person allows it; returns the purposes still restricted. Error 55000 if data is not restricted for a purpose';
+	'ends a restriction (purposes NULL: all there are): what was kept is used again as far as the person allows it; returns the purposes still restricted. Error 55000 if data is not restricted for a purpose; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 CREATE FUNCTION personalize.object_to(
 	user_id personalize.entity_id,
 	purposes text[] DEFAULT NULL,
@@ -22,12 +22,12 @@ CREATE FUNCTION personalize.object_to(
 	source text DEFAULT 'application') RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_object_to' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.object_to(personalize.entity_id, text[], text, text) IS
-	'records that a person objects to purposes (NULL: any): a withdrawal, whose basis in consent_ledger is the objection and its grounds; returns the purposes still allowed';
+	'records that a person objects to purposes (NULL: any): a withdrawal, whose basis in consent_ledger is the objection and its grounds; returns the purposes still allowed. Errors: 42704 unknown purpose; 0A000 above READ COMMITTED; 55P03 transactions storing events of the person do not end';
 
 CREATE FUNCTION personalize.purge_undecided(purposes text[], max_people integer DEFAULT 1000) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_purge_undecided' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.purge_undecided(text[], integer) IS
-	'after purpose_default has been set back to denied: takes out what was stored for purposes by people who have not spoken about them, as a withdrawal does, of up to max_people; returns of how many, 0: it is done. Error 55000 while the default still allows a purpose';
+	'after purpose_default has been set back to denied: takes out what was stored for purposes by people who have not spoken about them, as a withdrawal does, of up to max_people; returns of how many, 0: it is done. Error 55000 while the default still allows a purpose; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 REVOKE ALL ON FUNCTION personalize.purge_undecided(text[], integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.purge_undecided(text[], integer) TO personalize_admin;
 
@@ -233,7 +233,7 @@ CREATE FUNCTION personalize.rectify(
 	ordinal integer DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_rectify' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer) IS
-	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts';
+	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 -- a copy of everything
 CREATE FUNCTION personalize._message_probe(message uuid) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_message_probe' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

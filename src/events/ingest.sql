@@ -23,7 +23,7 @@ CREATE FUNCTION personalize.track(
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
-	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it';
+	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it. Returns accepted, duplicate (this message_id came before) or suppressed (no purpose is allowed). Errors: 22023 empty or too long id or event, ts too far ahead, properties no object or over 64 kB; 53400 too many event names';
 
 CREATE FUNCTION personalize.try_track(
 	user_id personalize.entity_id,
@@ -48,7 +48,7 @@ CREATE FUNCTION personalize.track_many(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(jsonb) IS
-	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was';
+	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was. Errors: 22023 a jsonb that is no array';
 
 CREATE FUNCTION personalize.track_many(
 	events text,
@@ -78,7 +78,7 @@ CREATE FUNCTION personalize.ingest(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ingest' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
-	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent';
+	'stores events given as columns: arrays of one length, or NULL; consents holds comma-separated purposes, with or without braces, NULL where the event does not speak of consent. Errors: 2202E arrays of different length';
 
 CREATE FUNCTION personalize.import_events(
 	user_ids personalize.entity_id[],
@@ -97,7 +97,7 @@ CREATE FUNCTION personalize.import_events(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_import_events' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
-	'ingest() for history: an event counts as received at its own time, and its day gets a partition';
+	'ingest() for history: an event counts as received at its own time, and its day gets a partition. Errors: 53400 more new days than one statement may add';
 
 CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_purge_message_seen' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -98,7 +98,7 @@ CREATE FUNCTION personalize.consent_from(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_consent_from' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION personalize.consent_from(jsonb, timestamptz) IS
-	'what a consent platform reported, as the purposes it allows (for track and grant_consent) and why: payload has any of tcf (TC string or TCData), gpp (GPP string or PingReturn), consent_mode, gpc, and what consent_mapping looks for. Whatever is not understood is a no with its reason, never an error. NULL: NULL, so that the event is silent. as_of: now, for expiry';
+	'what a consent platform reported, as the purposes it allows (for track and grant_consent) and why: payload has any of tcf (TC string or TCData), gpp (GPP string or PingReturn), consent_mode, gpc, and what consent_mapping looks for. Whatever is not understood is a no with its reason, never an error. NULL: NULL, so that the event is silent. as_of: now, for expiry. Errors: 22023 as_of infinite; none for what is in payload';
 
 CREATE FUNCTION personalize.decode_tcf(tc_string text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_decode_tcf' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -3,7 +3,7 @@
  *		Takes payloads of consent platforms apart into documents of plain words.
  *
  * What a document says, by its keys, is in the comment of consent_from and in
- * the README; src/people/consent_decode.sql maps it to purposes.  Payloads come from
+ * docs/consent.md; src/people/consent_decode.sql maps it to purposes.  Payloads come from
  * browsers, so nothing here raises for what is in them: what is not understood
  * becomes a source that says no.
  */

@@ -76,7 +76,7 @@ CREATE FUNCTION personalize.verify_ledger(
 	OUT detail text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_verify_ledger' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION personalize.verify_ledger(personalize.entity_id, jsonb) IS
-	'what is wrong with the consent ledger, of one person or (NULL) of all; no row: nothing. problem is changed (the entry is not what was written), removed (an entry it follows is gone), doubled, erased in part, or anchor (the ledger no longer holds what it held when ledger_anchor() was called)';
+	'what is wrong with the consent ledger, of one person or (NULL) of all; no row: nothing. problem is changed (the entry is not what was written), removed (an entry it follows is gone), doubled, erased in part, or anchor (the ledger no longer holds what it held when ledger_anchor() was called). Errors: 22023 no anchor';
 
 CREATE FUNCTION personalize.ledger_anchor() RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_ledger_anchor' LANGUAGE C VOLATILE PARALLEL UNSAFE;

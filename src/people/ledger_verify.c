@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(personalize_ledger_prune);
 	"SELECT jsonb_build_object(" \
 	" 'version', 1, 'user_id', $3, 'user_key', $1::text, 'pseudonym', $2::text," \
 	" 'made_at', clock_timestamp()," \
-	" 'hash', 'SHA-256; see personalize, README, \"Consent as evidence\"'," \
+	" 'hash', 'SHA-256; see personalize, docs/consent.md, \"Consent as evidence\"'," \
 	" 'purposes', (SELECT jsonb_object_agg(p.name, 1 << p.bit) FROM personalize.purpose p)," \
 	" 'entries', coalesce((SELECT jsonb_agg(jsonb_build_object(" \
 	"  'decision', CASE WHEN l.granted THEN 'granted' ELSE 'denied or withdrawn' END," \

@@ -235,7 +235,7 @@ CheckInternal(const char *table, bool writing)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("table \"personalize.%s\" is %s through its functions",
 					table, writing ? "written" : "read"),
-			 errhint("Chapter Functions of the README lists them.")));
+			 errhint("docs/reference.md lists them.")));
 	return false;
 }
 

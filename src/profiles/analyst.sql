@@ -119,7 +119,7 @@ CREATE FUNCTION personalize.cohort_counts(
 	OUT value text, OUT users bigint, OUT count bigint, OUT sum numeric) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_cohort_counts' LANGUAGE C STABLE PARALLEL SAFE COST 100000 ROWS 100;
 COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text) IS
-	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights';
+	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights. Errors: 42704 unknown signal; 42501 the purpose in force does not cover it';
 
 REVOKE ALL ON FUNCTION
 	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),

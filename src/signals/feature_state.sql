@@ -65,7 +65,7 @@ CREATE AGGREGATE personalize.feature_state_merge(personalize.feature_state) (
 	PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE personalize.feature_state_merge(personalize.feature_state) IS
-	'all states in one; NULL for none';
+	'all states in one; NULL for none. Errors: 22003 overflow';
 
 CREATE FUNCTION personalize._feature_state_cmp(personalize.feature_state, personalize.feature_state) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;

@@ -89,7 +89,7 @@ CREATE FUNCTION personalize.create_signal(
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
-	'counts something new about users, from now on: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. rebuild_processor(''profile'') counts the raw events that exist';
+	'counts something new about users, from now on: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. rebuild_processor(''profile'') counts the raw events that exist. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,
@@ -104,19 +104,19 @@ CREATE FUNCTION personalize.alter_signal(
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
-	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned; filter ''true'' lets all events pass';
+	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned; filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension';
 CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_signal(text) IS
-	'removes a signal of your own: readers show it no longer, and its counts leave each profile when that is next written';
+	'removes a signal of your own: readers show it no longer, and its counts leave each profile when that is next written. Errors: 42704 unknown; 55000 it comes with the extension';
 CREATE FUNCTION personalize.enable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_enable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.enable_signal(text) IS
-	'lets a signal count again, complete from now on';
+	'lets a signal count again, complete from now on. Errors: 42704 unknown';
 CREATE FUNCTION personalize.disable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_disable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.disable_signal(text) IS
-	'stops a signal from counting and readers from showing it; what it has counted is kept';
+	'stops a signal from counting and readers from showing it; what it has counted is kept. Errors: 42704 unknown';
 
 REVOKE ALL ON FUNCTION
 	personalize._definition_changed(),

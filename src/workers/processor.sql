@@ -38,14 +38,14 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.processor_position', '')
 CREATE FUNCTION personalize.rollup_now(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_rollup_now' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
 COMMENT ON FUNCTION personalize.rollup_now() IS
-	'runs every enabled processor over the committed events until none is waiting, one row a processor: events counted and events set aside; refused in a transaction that has written events and above READ COMMITTED';
+	'runs every enabled processor over the committed events until none is waiting, one row a processor: events counted and events set aside; refused in a transaction that has written events and above READ COMMITTED. Errors: 25001 this transaction has written events; 0A000 above READ COMMITTED; 25006 on a standby; 55000 library and SQL versions differ';
 REVOKE ALL ON FUNCTION personalize.rollup_now() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rollup_now() TO personalize_admin;
 
 CREATE FUNCTION personalize.rebuild_processor(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_rebuild_processor' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
-	'throws away what the processor has written and counts every raw event that exists again, in the background (or by rollup_now)';
+	'throws away what the processor has written and counts every raw event that exists again, in the background (or by rollup_now). Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
 
@@ -82,7 +82,7 @@ BEGIN ATOMIC
 	SELECT personalize._switch_processor(name, true);
 END;
 COMMENT ON FUNCTION personalize.enable_processor(text) IS
-	'lets the processor profile, item_stat or neighbour run again from where it was';
+	'lets the processor profile, item_stat or neighbour run again from where it was. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.enable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.enable_processor(text) TO personalize_admin;
 
@@ -92,7 +92,7 @@ BEGIN ATOMIC
 	SELECT personalize._switch_processor(name, false);
 END;
 COMMENT ON FUNCTION personalize.disable_processor(text) IS
-	'stops the processor profile, item_stat or neighbour; its events wait, and retention keeps their days until it has counted them; readers go on over the tail';
+	'stops the processor profile, item_stat or neighbour; its events wait, and retention keeps their days until it has counted them; readers go on over the tail. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
 

@@ -9,7 +9,7 @@
 
 #include "compat.h"
 
-/* Settings; see the README. */
+/* Settings; see docs/settings.md. */
 extern int	personalize_batch_interval;
 extern char *personalize_databases;
 extern int	personalize_workers;

@@ -22,7 +22,7 @@ traffic($node, 'shop', 3, 100);
 my $before = $node->safe_psql('shop', readers_sql());
 
 $node->safe_psql('shop', 'CREATE EXTENSION pg_cron');
-# as the README's chapter on production has it
+# as docs/operations.md has it
 $node->safe_psql('shop', q{SELECT cron.schedule('personalize rollup', '* * * * *', 'SELECT personalize.rollup_now()')});
 wait_for($node, 'shop', 'SELECT count(*) = 3 AND bool_and(waiting = 0 AND events > 0) FROM personalize.stat_processor', 'the job');
 is($node->safe_psql('shop', readers_sql()), $before, 'readers say what they said before the job ran');

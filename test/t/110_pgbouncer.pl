@@ -189,7 +189,7 @@ for (1 .. 100)
 }
 is($seen, "8\n", 'a role with a purpose of its own sees that one through the pooler');
 
-# Why the README forbids plain SET: it stays with the connection for the next.
+# Why docs/operations.md forbids plain SET: it stays with the connection for the next.
 pooled("SET personalize.purpose = 'marketing'");
 my $inherited = 0;
 for (1 .. 20)

@@ -1,6 +1,7 @@
--- What a user meets: commented, named in the README, and free of keywords.
+-- What a user meets: commented, named in the documents, and free of keywords.
 \set QUIET 1
-\set readme `cat README.md`
+-- what people wrote: the reference is made from the comments
+\set pages `cat README.md $(ls docs/*.md | grep -v reference.md)`
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
@@ -8,7 +9,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 RESET client_min_messages;
 LOAD 'personalize';
 
-CREATE TEMP TABLE readme AS SELECT :'readme'::text AS content;
+CREATE TEMP TABLE pages AS SELECT :'pages'::text AS content;
 CREATE TEMP TABLE script AS
 	SELECT pg_read_file(format('%s/extension/personalize--%s.sql', c.setting, e.extversion)) AS content
 	FROM pg_config() c, pg_extension e
@@ -67,16 +68,17 @@ SELECT is_empty($$
 	'no column is named by a reserved keyword');
 
 SELECT is_empty($$
-	SELECT DISTINCT r.name FROM routine r, readme WHERE strpos(content, '`' || r.name || '(') = 0 ORDER BY 1$$,
-	'the README names every function');
+	SELECT DISTINCT r.name FROM routine r, pages
+	WHERE content !~ format('(`|personalize\.)%s(\(|`)', r.name) ORDER BY 1$$,
+	'a page names every function');
 SELECT is_empty($$
-	SELECT n.name FROM relation n, readme
-	WHERE strpos(content, '`' || n.name || '`') = 0 AND strpos(content, '`' || n.name || '(') = 0
+	SELECT n.name FROM relation n, pages
+	WHERE content !~ format('(`%s[`(.]|personalize\.%s\M)', n.name, n.name)
 	ORDER BY 1$$,
-	'the README names every table and view');
+	'a page names every table and view');
 SELECT is_empty($$
 	SELECT s.name, s.boot_val, s.unit
-	FROM readme, pg_settings s
+	FROM pages, pg_settings s
 	LEFT JOIN LATERAL regexp_match(content, format('\n\| `%s` \| `?([^|]*?)`? \|', replace(s.name, '.', '\.'))) AS m ON true
 	WHERE s.name LIKE 'personalize.%'
 		AND (m IS NULL OR btrim(m[1], ' `') NOT IN (s.boot_val, s.boot_val || coalesce(s.unit, ''),
@@ -84,5 +86,5 @@ SELECT is_empty($$
 			regexp_replace(current_setting(s.name), '(\d)([a-zA-Z])', '\1 \2'),
 			CASE WHEN s.boot_val = '' THEN '(empty)' END))
 	ORDER BY 1$$,
-	'the table of settings in the README names every setting with its default');
+	'the page of settings names every setting with its default');
 SELECT * FROM finish();

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""draw.py [DIRECTORY]: the pictures of the documents, as SVG, into DIRECTORY (this one).
+
+They are read on white and on black: colours are classes, and the style of each
+picture has both.  A test compares the files with what this writes.
+"""
+import sys
+from html import escape
+from pathlib import Path
+
+STYLE = """
+	text { font: 14px system-ui, sans-serif; fill: #1f2328; }
+	text.small { font-size: 12px; fill: #59636e; }
+	text.head { font-weight: 600; }
+	text.mark { font-size: 12px; font-weight: 600; fill: #0969da; }
+	rect { fill: #f6f8fa; stroke: #818b98; }
+	rect.key { fill: #ddf4ff; stroke: #0969da; }
+	rect.no { fill: #ffebe9; stroke: #cf222e; }
+	rect.yes { fill: #dafbe1; stroke: #1a7f37; }
+	path { stroke: #59636e; fill: none; stroke-width: 1.5; marker-end: url(#tip); }
+	path.dash { stroke-dasharray: 5 4; }
+	marker path { fill: #59636e; stroke: none; marker-end: none; }
+	@media (prefers-color-scheme: dark) {
+		text { fill: #f0f6fc; }
+		text.small { fill: #9198a1; }
+		text.mark { fill: #4493f8; }
+		rect { fill: #151b23; stroke: #656c76; }
+		rect.key { fill: #0c2d6b; stroke: #4493f8; }
+		rect.no { fill: #490202; stroke: #f85149; }
+		rect.yes { fill: #04260f; stroke: #3fb950; }
+		path { stroke: #9198a1; }
+		marker path { fill: #9198a1; }
+	}
+"""
+
+
+class Picture:
+    def __init__(self, width, height, title):
+        self.parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{STYLE}</style>",
+            '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
+            '<path d="M0 0L10 5L0 10z"/></marker></defs>',
+        ]
+
+    def text(self, x, y, words, kind="", anchor="middle"):
+        self.parts.append(f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>')
+
+    def box(self, x, y, width, height, lines, kind=""):
+        """A box with its lines in the middle; the first is the name."""
+        self.parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" class="{kind}"/>')
+        top = y + height / 2 - 9 * (len(lines) - 1) + 5
+        for i, line in enumerate(lines):
+            self.text(x + width / 2, top + 18 * i, line, "head" if i == 0 else "small")
+
+    def arrow(self, *points, kind=""):
+        line = "L".join(f"{x} {y}" for x, y in points)
+        self.parts.append(f'<path d="M{line}" class="{kind}"/>')
+
+    def write(self, path):
+        path.write_text("\n".join(self.parts) + "\n</svg>\n", encoding="utf-8")
+
+
+def flow():
+    p = Picture(860, 370, "The way of an event: consent gate, raw events, processors, readers, with three lags")
+    p.box(20, 50, 130, 70, ["event", "track, ingest, inbox"])
+    p.arrow((150, 85), (195, 85))
+    p.box(197, 50, 150, 70, ["consent gate", "stamps the purposes"], "key")
+    p.arrow((347, 85), (392, 85))
+    p.box(394, 50, 140, 70, ["event table", "your transaction"])
+    p.arrow((534, 85), (579, 85))
+    p.box(581, 20, 255, 130, ["processors", "profile: what each person likes", "neighbour: what goes together", "item_stat: views, sales, trends",
+                             "each event exactly once"])
+    p.arrow((272, 120), (272, 153))
+    p.box(197, 155, 150, 40, ["not stored"], "no")
+    p.text(357, 180, "no purpose left", "small", "start")
+    p.arrow((708, 150), (708, 238))
+    p.arrow((490, 120), (490, 238), kind="dash")
+    p.text(500, 212, "events not counted yet", "small", "start")
+    p.box(394, 240, 442, 56, ["readers", "recommend, features, similar_items, trending, views"], "key")
+    p.arrow((394, 268), (347, 268))
+    p.box(20, 240, 325, 56, ["answer", "with a reason for each item"], "yes")
+    p.text(20, 328, "Lag 1: none, for what is asked about one person: readers add what is not counted yet.", "mark", "start")
+    p.text(20, 345, "Lag 2: a second or two, for item statistics and analysts' views: the last batch of a processor.", "mark", "start")
+    p.text(20, 362, "Lag 3: for lists of what is popular: that batch, in a large shop up to fifty times as long as making them takes.", "mark", "start")
+    return p
+
+
+def consent():
+    p = Picture(860, 400, "Whose word counts, for each purpose by itself")
+    p.text(20, 26, "For each purpose by itself: may this event be used for it?", "head", "start")
+    rows = [
+        (45, ["erased or restricted?", "forget(), restrict()"], "yes", "no: not for this purpose", "no"),
+        (135, ["has the ledger spoken?", "grant, withdraw, record_choice"], "yes", "what ledger and event both allow", "yes"),
+        (225, ["does the event speak?", "track(…, consent => …)"], "yes", "what the event allows; the ledger remembers it", "yes"),
+        (315, ["the default", "purpose_default"], "", "denied, unless it says allowed", "no"),
+    ]
+    for i, (y, lines, word, result, kind) in enumerate(rows):
+        p.box(20, y, 260, 56, lines, "key")
+        p.arrow((280, y + 28), (398, y + 28))
+        if word:
+            p.text(338, y + 20, word, "small")
+        p.box(400, y, 440, 56, [result], kind)
+        if i < len(rows) - 1:
+            p.arrow((150, y + 56), (150, y + 88))
+            p.text(162, y + 77, "no", "small", "start")
+    p.text(400, 207, "the event is silent: what the ledger allows", "small", "start")
+    p.text(400, 297, "nothing, if personalize.event_consent is require_ledger", "small", "start")
+    p.text(20, 392, "With no purpose left nothing is stored. Of decisions the one that took effect last holds; of two at the same time the refusal.",
+           "small", "start")
+    return p
+
+
+def erasure():
+    p = Picture(860, 330, "Stages of an erasure, and what each waits for")
+    p.text(20, 26, "forget() commits, and then:", "head", "start")
+    stages = [
+        ("logical", "no statement finds", "the person", "nothing", "yes"),
+        ("dictionary", "words and items only", "they had are gone", "scrub_erased()", ""),
+        ("vacuumed", "row versions removed,", "pages overwritten", "old transactions", ""),
+        ("statistics", "the planner", "has forgotten", "vacuumed", ""),
+        ("replicas", "standbys have", "replayed that", "standbys, slots", ""),
+        ("wal", "no old segment", "is left", "checkpoints", ""),
+        ("backups", "older ones", "are deleted", "backup_retention", ""),
+    ]
+    for i, (name, first, second, waits, kind) in enumerate(stages):
+        x, y = (20 + 210 * i, 50) if i < 4 else (125 + 210 * (i - 4), 195)
+        p.box(x, y, 185, 76, [name, first, second], kind)
+        p.text(x + 92, y + 94, "waits for: " + waits, "mark")
+        if i not in (3, 6):
+            p.arrow((x + 185, y + 38), (x + 208, y + 38))
+    p.arrow((742, 160), (742, 172), (217, 172), (217, 193))
+    p.text(20, 318, "erasure_status(receipt) says how far it is, since when, and who is in the way.", "small", "start")
+    return p
+
+
+def main():
+    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    for name, draw in (("flow", flow), ("consent", consent), ("erasure", erasure)):
+        draw().write(directory / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
