@@ -112,7 +112,14 @@ SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('h
 
 -- explain
 SELECT jsonb_object_keys(explanation) FROM personalize.recommend('eve', 1, explain => true) ORDER BY 1;
-SELECT explanation - 'score' - 'as_of' FROM personalize.recommend('nobody', 1, '$.price == 50', session_items => ARRAY[4], explain => true);
+SELECT explanation - '{score,as_of,score_hops,score_next,score_sessions,score_trend}'::text[] AS rest
+FROM personalize.recommend('nobody', 1, '$.price == 50', session_items => ARRAY[4], explain => true);
+-- the parts add up to the score, also of items of the session, which come back where that is allowed
+SELECT item_id, reason, explanation ? 'score_repeat' AS repeat,
+	abs((explanation->>'score')::float8 - (SELECT sum(value::float8) FROM jsonb_each_text(explanation) WHERE key LIKE 'score!_%' ESCAPE '!')) < 1e-9 AS adds_up
+FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], explain => true, allow_session_items => true) WHERE explanation ? 'score_sessions' ORDER BY item_id;
+SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4]) WHERE item_id IN ('4', '5');
+SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], allow_session_items => NULL) WHERE item_id IN ('4', '5');
 
 -- preferences are obeyed at once
 SELECT personalize.set_preference(100, 'hidden_brand', 'A');

@@ -7,16 +7,18 @@ RESET client_min_messages;
 SELECT * FROM personalize.tune_neighbours();
 SELECT * FROM personalize.tune_neighbours(max_predictions => 5);
 
--- A shop in which only the last item tells what comes next: i leads to 7 i mod 60,
--- with a random item in between now and then.
+-- A shop in which people go from i to 7 i + 3 mod 60 and back, with a random item now and
+-- then, and whose parameters know of neither.
 SELECT setseed(0.25);
 CREATE TEMP TABLE log AS
 	WITH RECURSIVE step AS (
-		SELECT u, 0 AS place, (random() * 59)::int AS item FROM generate_series(1, 1200) u
+		SELECT u, 0 AS place, (random() * 59)::int AS item, NULL::int AS before FROM generate_series(1, 1200) u
 		UNION ALL
-		SELECT u, place + 1, CASE WHEN random() < 0.4 THEN (random() * 59)::int ELSE (item * 7 + 3) % 60 END
-		FROM step WHERE place < 6)
+		SELECT u, place + 1, CASE WHEN luck < 0.3 THEN (luck * 199)::int WHEN luck < 0.6 AND before IS NOT NULL THEN before
+			ELSE (item * 7 + 3) % 60 END, item
+		FROM (SELECT *, random() AS luck FROM step) AS s WHERE place < 6)
 	SELECT * FROM step;
+INSERT INTO personalize.neighbour_parameter (repeat_weight, next_weight) VALUES (0, 0);
 SELECT personalize.import_events(array_agg(u::text::personalize.entity_id), array_agg('view_item'::text),
 	array_agg(item::text::personalize.entity_id),
 	array_agg('2026-01-01 00:00+00'::timestamptz + make_interval(mins => u, secs => place)),
@@ -28,7 +30,7 @@ SELECT count(*) > 0 AS done FROM personalize.rollup_now();
 CREATE TEMP TABLE report AS SELECT * FROM personalize.tune_neighbours(max_predictions => 400);
 SELECT setting, predictions BETWEEN 400 AND 410 AS predictions, in_use,
 	(SELECT count(*) FROM jsonb_object_keys(parameters)) AS parameters FROM report;
-SELECT count(*) FROM personalize.neighbour_parameter;
+SELECT repeat_weight, next_weight FROM personalize.neighbour_parameter;
 SELECT b.mrr > c.mrr AS better, b.parameters <> c.parameters AS other
 FROM report b, report c WHERE b.setting = 'best' AND c.setting = 'current';
 

@@ -145,7 +145,7 @@ LANGUAGE sql AS $$
 		FROM numbered GROUP BY user_key, given, numbered.session_key, number
 	), stored AS (
 		SELECT user_key, given, session_key,
-			row(events, ended, (SELECT count(*) FROM personalize._session_items(items)))::text AS sums
+			row(events, ended, (SELECT count(*) FROM personalize._session_items(items) AS i WHERE NOT i.again))::text AS sums
 		FROM personalize.session
 	)
 	SELECT format('session %s of user %s: %s, should be %s', session_key, user_key, stored.sums, raw.sums)

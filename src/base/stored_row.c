@@ -22,7 +22,8 @@ static const struct
 }			storedTables[] = {
 	[STORED_PROFILE] = {"profile", {"user_key"}, "profile"},
 	[STORED_SESSION] = {"session", {"user_key", "given", "session_key"}, "neighbour"},
-	[STORED_POSTING] = {"posting", {"item_key", "chunk"}, "neighbour"}
+	[STORED_POSTING] = {"posting", {"item_key", "chunk"}, "neighbour"},
+	[STORED_PAIR_LIST] = {"_pair_list", {"item_key"}, "neighbour"}
 };
 
 /* A row in words. */

@@ -16,7 +16,8 @@ typedef enum StoredTable
 {
 	STORED_PROFILE,				/* key: user_key */
 	STORED_SESSION,				/* user_key, given, session_key */
-	STORED_POSTING				/* item_key, chunk */
+	STORED_POSTING,				/* item_key, chunk */
+	STORED_PAIR_LIST			/* item_key */
 } StoredTable;
 #define STORED_ROW_KEYS 3
 

@@ -26,6 +26,15 @@ static int	reasonCount = 0;
 
 static const char *const lackNames[LACK_COUNT] = {NULL, "new_user", "no_consent"};
 
+/* What explanations call the parts of the neighbour score. */
+static const char *const partNames[KNN_PARTS] = {
+	[KNN_PART_SESSIONS] = "score_sessions",
+	[KNN_PART_NEXT] = "score_next",
+	[KNN_PART_HOPS] = "score_hops",
+	[KNN_PART_REPEAT] = "score_repeat",
+	[KNN_PART_TREND] = "score_trend"
+};
+
 /* What is counted of an engine, before the items returned for each reason. */
 typedef enum EngineMeasure
 {
@@ -120,6 +129,9 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 	if (context->explain)
 	{
 		JsonPushFloat(&state, "score", candidate->score / candidate->boost);
+		for (int p = 0; candidate->parts && p < KNN_PARTS; p++)
+			if (candidate->parts[p] != 0)
+				JsonPushFloat(&state, partNames[p], candidate->parts[p]);
 		JsonPushFloat(&state, "boost", candidate->boost);
 		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)

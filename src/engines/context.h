@@ -66,6 +66,7 @@ typedef struct Visitor
 	int			longCount;		/* before that */
 	int64	   *longItems;
 	bool		fromCall;		/* items are session_items */
+	KnnReturn	returns;		/* which of the items may come back */
 } Visitor;
 
 /* One SQL call; a page of several answers shares it. */

@@ -49,6 +49,8 @@ PrepareRecommend(EngineContext *context)
 	VisitorLoad(context, 0, 7);
 	if (context->visitor.personal && !PG_ARGISNULL(5))
 		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+		context->visitor.returns = KNN_RETURN_ALL;
 }
 
 static EngineRecipe recommend = {
@@ -61,7 +63,10 @@ static EngineRecipe recommend = {
 	.fallbacks = popular
 };
 
-/* recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of) */
+/*
+ * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
+ * allow_session_items)
+ */
 Datum
 personalize_recommend(PG_FUNCTION_ARGS)
 {

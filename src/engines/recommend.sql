@@ -9,11 +9,12 @@ CREATE FUNCTION personalize.recommend(
 	explain boolean DEFAULT false,
 	session_items personalize.entity_id[] DEFAULT NULL,
 	as_of timestamptz DEFAULT NULL,
+	allow_session_items boolean DEFAULT false,
 	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
 	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_recommend' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 1000;
-COMMENT ON FUNCTION personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz) IS
-	'the n (1 to 1000) items to show a person next, best first, going by the last items of the person, also those of events not processed yet, or by session_items (oldest first) instead. filter is a jsonpath over the catalogue row (item_id, category, brand, price, currency, tags, attributes, created_at), candidates are the only items allowed, and all of them come back that the catalogue offers, exclude those that are not; exclude_seen leaves out what the person has had to do with in that time. reason: because_viewed:<item>, or viewed_before for one of these items itself; without consent for recommendations similar_to:<item> for session_items; filled up with popular_in:<category>, trending, newest, candidate, followed by :new_user or :no_consent if there is nothing personal to go by. score compares rows of one reason. as_of, in the past: what the answer would have been then, by the catalogue, preferences and consent of now. explain adds how each came about; explanation says stale if events could not be read in time. Writes nothing';
+COMMENT ON FUNCTION personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz, boolean) IS
+	'the n (1 to 1000) items to show a person next, best first, going by the last items of the person, also those of events not processed yet, or by session_items (oldest first) instead. filter is a jsonpath over the catalogue row (item_id, category, brand, price, currency, tags, attributes, created_at), candidates are the only items allowed, and all of them come back that the catalogue offers, exclude those that are not; exclude_seen leaves out what the person has had to do with in that time. Items of the session come back only with allow_session_items, by the chance that people return to them (to continue where they left); of an earlier visit all but the last may. reason: because_viewed:<item>, or viewed_before for one of these items itself; without consent for recommendations similar_to:<item> for session_items; filled up with popular_in:<category>, trending, newest, candidate, followed by :new_user or :no_consent if there is nothing personal to go by. score compares rows of one reason. as_of, in the past: what the answer would have been then, by the catalogue, preferences and consent of now. explain adds how each came about; explanation says stale if events could not be read in time. Writes nothing';
 
 CREATE FUNCTION personalize.similar_items(
 	item_id personalize.entity_id,
@@ -58,13 +59,13 @@ COMMENT ON FUNCTION personalize.bought_together(personalize.entity_id[], integer
 	'items bought in the same order (properties.order_id), else session, else by the same person on the same day (UTC) as the given ones; score: the number of such baskets among the newest 500 of each given item; reason bought_with:<item>';
 
 REVOKE EXECUTE ON FUNCTION
-	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz),
+	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz, boolean),
 	personalize.similar_items(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz),
 	personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz),
 	personalize.bought_together(personalize.entity_id[], integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz),
+	personalize.recommend(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], interval, boolean, personalize.entity_id[], timestamptz, boolean),
 	personalize.similar_items(personalize.entity_id, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz),
 	personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz),
 	personalize.bought_together(personalize.entity_id[], integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, timestamptz)

@@ -59,7 +59,7 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 	int64		own[VISITOR_MAX_SESSIONS];
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
-	.now = context->now,.past = context->past,.maxResults = Min(KNN_MAX_RESULTS, depth)};
+	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = Min(KNN_MAX_RESULTS, depth)};
 	KnnItem    *found;
 	int			count;
 
@@ -74,7 +74,7 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 	for (int i = 0; i < count; i++)
 	{
 		Candidate	proposal = {.itemKey = found[i].itemKey,.score = found[i].score,.boost = 1,
-		.because = found[i].because};
+		.parts = found[i].parts,.because = found[i].because};
 
 		proposal.reason = proposal.because == proposal.itemKey ? &viewedBefore :
 			visitor->personal ? &becauseViewed : &similarTo;

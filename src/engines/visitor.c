@@ -54,9 +54,10 @@ SplitRecent(EngineContext *context)
 			visitor->longItems[visitor->longCount++] = recent->itemKey;
 	}
 
-	/* back after a pause: the last visit is what there is to go by */
+	/* back after a pause: the last visit is what there is to go by, and may be continued */
 	if (visitor->itemCount == 0)
 	{
+		visitor->returns = KNN_RETURN_EARLIER;
 		visitor->items = visitor->longItems;
 		visitor->itemCount = visitor->longCount;
 		visitor->longCount = 0;

@@ -2,28 +2,40 @@
  * knn.c
  *		Session-based nearest neighbours: what fits next to these items.
  *
- * The family of V-SkNN (M. Ludewig, D. Jannach, "Evaluation of session-based
+ * For the items of the session, newest first (q_0, q_1, ... distinct),
+ *
+ *	f(i) = K(i) / sum of K + nextWeight S(i) + 0.6 H(i) / sum of H
+ *
+ * K is of the family of V-SkNN (M. Ludewig, D. Jannach, "Evaluation of session-based
  * recommendation algorithms", UMUAI 28, 2018) and VMIS-kNN (B. Kersbergen et
- * al., "Serenade", SIGMOD 2022, algorithm 2).  For the distinct items of the
- * query, newest first (j = 0), and the newest m sessions s of each:
+ * al., "Serenade", SIGMOD 2022, algorithm 2).  For the newest m sessions s of each
+ * of the newest items:
  *
- *	w_j      = e^(-j/itemDecay) idf(j)^idfPower,   idf = max(0.1, ln(N / n_item))
- *	A_s      = sum of w_j over the query items in s
- *	sim_s    = A_s^overlapPower e^(-age/ageDecay) e^(-j* /recentDecay)
- *	score(i) = sum over the k most similar s of sim_s g(d)
- *	g(0) = 1,  g(d > 0) = e^(-d/forwardDecay),
- *	g(d < 0) = backwardWeight e^(d/backwardDecay)
+ *	w_j   = e^(-j/6) idf(j)^2,   idf = max(0.1, ln(N / n_item))
+ *	A_s   = sum of w_j over the query items in s
+ *	sim_s = A_s^overlapPower len_s^-0.3 e^(-age/90 days) e^(-a/recentDecay)
+ *	K(i)  = sum over the k most similar s of sim_s g(d)
+ *	g(0) = 1,  g(d > 0) = 2^-d,  g(d < 0) = 0.8 2^d
  *
- * where j* is the newest query item in s, age the days since s came to one of
- * them, and d the place of i in s minus the place of j*, up to POSTING_WINDOW
- * either way.  N counts all sessions, n_item those with the item.  A long-term
- * item weighs longWeight idf^idfPower, and counts as if it came right after the
- * items of the session.
+ * where a is how many clicks ago the newest query item in s was, age the time since
+ * s came to one of them, d the place of i in s minus the place of that item, up to
+ * POSTING_WINDOW either way, and len_s how long s is as far as the posting tells: the
+ * items before it and up to POSTING_WINDOW after it.  (That is as good as the true
+ * length, and nothing needs to be written when a session grows beyond.)  N counts
+ * all sessions, n_item those with the item.  A long-term item weighs longWeight
+ * idf^2, and counts as if it came right after the items of the session.
+ *
+ * S and H, and the trend that scores are multiplied with in the end, are made of the
+ * lists of pairs (knn_pair.c).  An item of the session is scored by the chance that
+ * people come back to it (repeat.c) instead:
+ *
+ *	f(q_j) = (j = 0: 0.05, j > 0: 0.2) f(q_j) + repeatWeight R_j sqrt(times seen)
  *
  * What is asked for a time in the past is answered as if nothing had happened
  * since, from the sessions themselves (session_past.c).
  *
- * Otherwise one index scan per query item and no other reads: an entry of a posting list
+ * Otherwise index scans of the lists of the query items, of 11 lists of pairs and of 30
+ * more for the trend, and no other reads: an entry of a posting list
  * carries the items around it.  Chunks are copied out of the buffers, at most
  * 32 lists of 256 entries of 116 bytes: 0.9 MB, and as much again for the tables
  * of sessions and items; with the parameters as shipped a tenth of that.
@@ -35,66 +47,33 @@
 #include <math.h>
 
 #include "access/stratnum.h"
-#include "base/topk.h"
 #include "miscadmin.h"
+#include "neighbours/knn_internal.h"
 #include "neighbours/posting.h"
-#include "neighbours/session_index.h"
 #include "neighbours/session_past.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define MAX_QUERY_ITEMS (KNN_MAX_SESSION_ITEMS + KNN_MAX_LONG_ITEMS)
-
 /* The least idf: an item in every session still counts. */
 #define IDF_FLOOR 0.1
 
-/* An item of the query. */
-typedef struct QueryItem
-{
-	int64		itemKey;
-	int			j;				/* place in the query */
-	double		weight;			/* w_j but for idf */
-} QueryItem;
+/* Constants of the formula. */
+#define ITEM_DECAY 6.0
+#define AGE_DECAY (90.0 * USECS_PER_DAY)
+#define LENGTH_POWER -0.3
+#define BACKWARD_WEIGHT 0.8
 
-/* A session that shares items with the query. */
-typedef struct Neighbour
-{
-	int64		session;
-	double		overlap;		/* A_s */
-	TimestampTz ts;
-	int			query;			/* the newest query item in it */
-	const uint8 *entry;			/* of that item, packed */
-} Neighbour;
+/* What is left of the score of the newest item, and of others of the session. */
+#define NEWEST_SHARE 0.05
+#define EARLIER_SHARE 0.2
 
-/* A candidate. */
-typedef struct Candidate
+/* Spread a key over a table (Fibonacci hashing). */
+static inline uint32
+HashKey(int64 key)
 {
-	int64		itemKey;
-	double		score;
-	double		strongest;		/* the strongest single vote */
-	int			because;		/* and the query item it came through */
-} Candidate;
-
-/* One call. */
-typedef struct Scoring
-{
-	const KnnQuery *query;
-	KnnParams	params;
-	double		sessionCount;	/* N */
-	QueryItem	items[MAX_QUERY_ITEMS];
-	int			itemCount;
-	double		forward[POSTING_WINDOW + 1];	/* g */
-	double		backward[POSTING_WINDOW + 1];
-	Neighbour  *neighbours;
-	int			neighbourCount;
-	int32	   *sessionTable;	/* open addressing: index into neighbours, or -1 */
-	uint32		sessionMask;
-	Candidate  *candidates;
-	int			candidateCount;
-	int32	   *itemTable;
-	uint32		itemMask;
-} Scoring;
+	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
 
 /* A table of indexes with at least twice as many places as entries, all empty. */
 static int32 *
@@ -108,22 +87,15 @@ CreateTable(int entries, uint32 *mask)
 	return table;
 }
 
-/* Spread a key over a table (Fibonacci hashing). */
-static inline uint32
-HashKey(int64 key)
-{
-	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
-}
-
 /* Add an item to the query unless it is there already. */
 static void
-AddQueryItem(Scoring *scoring, int64 itemKey, int j, double weight)
+AddQueryItem(Scoring *scoring, int64 itemKey, int age, double weight)
 {
 	for (int i = 0; i < scoring->itemCount; i++)
 		if (scoring->items[i].itemKey == itemKey)
 			return;
 	scoring->items[scoring->itemCount].itemKey = itemKey;
-	scoring->items[scoring->itemCount].j = j;
+	scoring->items[scoring->itemCount].age = age;
 	scoring->items[scoring->itemCount++].weight = weight;
 }
 
@@ -133,15 +105,17 @@ CollectQueryItems(Scoring *scoring)
 {
 	const KnnQuery *query = scoring->query;
 	const KnnParams *params = &scoring->params;
-	int			sessionItems;
 
 	for (int i = 0; i < query->itemCount && scoring->itemCount < params->sessionItems; i++)
-		AddQueryItem(scoring, query->items[i], scoring->itemCount,
-					 exp(-scoring->itemCount / params->itemDecay));
-	sessionItems = scoring->itemCount;
+		AddQueryItem(scoring, query->items[i], i, exp(-scoring->itemCount / ITEM_DECAY));
+	scoring->sessionItems = scoring->itemCount;
 	for (int i = 0; i < query->longItemCount &&
-		 scoring->itemCount < sessionItems + params->longItems; i++)
-		AddQueryItem(scoring, query->longItems[i], sessionItems, params->longWeight);
+		 scoring->itemCount < scoring->sessionItems + params->longItems; i++)
+		AddQueryItem(scoring, query->longItems[i], query->itemCount, params->longWeight);
+	RepeatLook(&scoring->situation, query->items, query->itemCount);
+	KeySetInit(&scoring->ofSession, query->itemCount);
+	for (int i = 0; i < query->itemCount; i++)
+		KeySetAdd(&scoring->ofSession, query->items[i]);
 }
 
 /* True if the session may not vote. */
@@ -180,6 +154,8 @@ MeetSession(Scoring *scoring, int item, double weight, const PostingEntry *entry
 	neighbour->overlap = weight;
 	neighbour->ts = entry->ts;
 	neighbour->query = item;
+	neighbour->length = entry->place + 1 + entry->after;
+	neighbour->votes = entry->before + 1 + entry->after;
 	neighbour->entry = entry->data;
 }
 
@@ -187,11 +163,10 @@ MeetSession(Scoring *scoring, int item, double weight, const PostingEntry *entry
 static double
 ItemWeight(const Scoring *scoring, const QueryItem *item, int64 sessions)
 {
-	double		idf = log(scoring->sessionCount / (double) Max(sessions, 1));
+	double		idf = log((double) scoring->totals.sessions / (double) Max(sessions, 1));
 
 	idf = Max(idf, IDF_FLOOR);
-	return item->weight * (scoring->params.idfPower == 2 ? idf * idf :
-						   pow(idf, scoring->params.idfPower));
+	return item->weight * idf * idf;
 }
 
 /* Count the newest sessions of one query item. */
@@ -226,18 +201,30 @@ ReadPostings(Scoring *scoring, const KnnSource *source, int itemIndex)
 	}
 }
 
+/* What sessions of each length weigh. */
+static const double *
+LengthWeights(void)
+{
+	static double weights[PG_UINT8_MAX + 1];
+
+	if (weights[1] == 0)
+		for (int i = 0; i < lengthof(weights); i++)
+			weights[i] = pow(Max(i, 1), LENGTH_POWER);
+	return weights;
+}
+
 /* sim_s of a session. */
 static double
 Similarity(const Scoring *scoring, const Neighbour *neighbour)
 {
 	const KnnParams *params = &scoring->params;
 	/* subtracted as doubles: all of history does not fit into 64 bits */
-	double		age = ((double) scoring->query->now - (double) neighbour->ts) / USECS_PER_DAY;
+	double		age = (double) scoring->query->now - (double) neighbour->ts;
 	double		overlap = params->overlapPower == 2 ? neighbour->overlap * neighbour->overlap :
 		pow(neighbour->overlap, params->overlapPower);
 
-	return overlap * exp(-age / params->ageDecay -
-						 scoring->items[neighbour->query].j / params->recentDecay);
+	return overlap * scoring->lengthWeights[Min(neighbour->length, PG_UINT8_MAX)] *
+		exp(-age / AGE_DECAY - scoring->items[neighbour->query].age / params->recentDecay);
 }
 
 /* Move the k most similar sessions to the front; returns how many. */
@@ -257,9 +244,9 @@ ChooseNeighbours(Scoring *scoring, TopkEntry **chosen)
 	return Min(scoring->neighbourCount, scoring->params.neighbours);
 }
 
-/* Add a vote to an item. */
-static inline void
-Vote(Scoring *scoring, int64 itemKey, double vote, int query)
+/* The candidate of an item, made if there is none. */
+Candidate *
+ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
 {
 	uint32		slot = HashKey(itemKey) & scoring->itemMask;
 	Candidate  *candidate;
@@ -268,32 +255,38 @@ Vote(Scoring *scoring, int64 itemKey, double vote, int query)
 	{
 		candidate = &scoring->candidates[scoring->itemTable[slot]];
 		if (candidate->itemKey == itemKey)
-		{
-			candidate->score += vote;
-			if (vote > candidate->strongest)
-			{
-				candidate->strongest = vote;
-				candidate->because = query;
-			}
-			return;
-		}
+			return candidate;
 		slot = (slot + 1) & scoring->itemMask;
 	}
 	scoring->itemTable[slot] = scoring->candidateCount;
 	candidate = &scoring->candidates[scoring->candidateCount++];
+	memset(candidate, 0, sizeof(Candidate));
 	candidate->itemKey = itemKey;
-	candidate->score = candidate->strongest = vote;
-	candidate->because = query;
+	candidate->because = because;
+	return candidate;
 }
 
-/* Let the chosen sessions vote. */
-static void
+/* Add a vote to an item. */
+static inline double
+Vote(Scoring *scoring, int64 itemKey, double vote, int query)
+{
+	Candidate  *candidate = ScoringCandidate(scoring, itemKey, query);
+
+	candidate->parts[KNN_PART_SESSIONS] += vote;
+	if (vote > candidate->strongest)
+	{
+		candidate->strongest = vote;
+		candidate->because = query;
+	}
+	return vote;
+}
+
+/* Let the chosen sessions vote; returns the sum. */
+static double
 CollectVotes(Scoring *scoring, const TopkEntry *chosen, int chosenCount)
 {
-	int			most = chosenCount * (2 * POSTING_WINDOW + 1);
+	double		sum = 0;
 
-	scoring->candidates = palloc_array(Candidate, Max(most, 1));
-	scoring->itemTable = CreateTable(most, &scoring->itemMask);
 	for (int i = 0; i < chosenCount; i++)
 	{
 		const Neighbour *neighbour = &scoring->neighbours[chosen[i].index];
@@ -303,44 +296,114 @@ CollectVotes(Scoring *scoring, const TopkEntry *chosen, int chosenCount)
 
 		/* it has been read before, so it is whole */
 		PostingNextEntry(&next, next + POSTING_ENTRY_MAX, &entry);
-		Vote(scoring, scoring->items[query].itemKey, chosen[i].score, query);
+		sum += Vote(scoring, scoring->items[query].itemKey, chosen[i].score, query);
 		for (int w = 0; w < entry.before + entry.after; w++)
 		{
 			int			d = PostingWindowPlace(&entry, w);
-			double		g = d > 0 ? scoring->forward[Min(d, POSTING_WINDOW)] :
-				scoring->backward[Min(-d, POSTING_WINDOW)];
+			double		g = d > 0 ? ldexp(1, -d) : BACKWARD_WEIGHT * ldexp(1, d);
 
-			Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, query);
+			sum += Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, query);
 		}
+	}
+	return sum;
+}
+
+/* K: find the sessions like this one, and let them vote. */
+static void
+ScoreSessions(Scoring *scoring, const KnnSource *source)
+{
+	int			most = scoring->itemCount * scoring->params.postings;
+	TopkEntry  *chosen;
+	int			chosenCount;
+	double		sum;
+
+	scoring->lengthWeights = LengthWeights();
+	scoring->neighbours = palloc(sizeof(Neighbour) * Max(most, 1));
+	scoring->sessionTable = CreateTable(most, &scoring->sessionMask);
+	for (int i = 0; i < scoring->itemCount; i++)
+		ReadPostings(scoring, source, i);
+	chosenCount = ChooseNeighbours(scoring, &chosen);
+	most = SCORING_MOST_PAIRS + MAX_QUERY_ITEMS;
+	for (int i = 0; i < chosenCount; i++)
+		most += scoring->neighbours[chosen[i].index].votes;
+	scoring->candidates = palloc_array(Candidate, most);
+	scoring->itemTable = CreateTable(most, &scoring->itemMask);
+	sum = CollectVotes(scoring, chosen, chosenCount);
+	for (int i = 0; sum > 0 && i < scoring->candidateCount; i++)
+		scoring->candidates[i].parts[KNN_PART_SESSIONS] /= sum;
+}
+
+/* Score the items of the session by the chance that people come back to them. */
+static void
+ScoreRepeats(Scoring *scoring, const KnnSource *source)
+{
+	const RepeatSituation *situation = &scoring->situation;
+	const RepeatCounts *counts = source->repeats(source->state);
+
+	for (int j = 0; j < Min(situation->count, scoring->sessionItems); j++)
+	{
+		Candidate  *candidate = ScoringCandidate(scoring, situation->items[j], j);
+
+		candidate->because = j;
+		candidate->parts[KNN_PART_REPEAT] = scoring->params.repeatWeight *
+			RepeatProbability(counts, situation, j) * sqrt(situation->times[j]);
 	}
 }
 
-/* The best candidates, as the caller wants them. */
+/* Add the parts of all candidates up; leaves out those that may not come back. */
 static int
-ChooseResults(Scoring *scoring, KnnItem *results)
+SumParts(Scoring *scoring, TopkEntry *entries)
 {
 	const KnnQuery *query = scoring->query;
-	TopkEntry  *entries = palloc_array(TopkEntry, Max(scoring->candidateCount, 1));
 	int			count = 0;
 
 	for (int i = 0; i < scoring->candidateCount; i++)
 	{
-		const Candidate *candidate = &scoring->candidates[i];
+		Candidate  *candidate = &scoring->candidates[i];
 
-		if (!query->allowLast && query->itemCount > 0 &&
-			candidate->itemKey == query->items[0])
+		candidate->ofSession = KeySetHas(&scoring->ofSession, candidate->itemKey);
+		if (candidate->ofSession)
+		{
+			bool		newest = candidate->itemKey == query->items[0];
+
+			if (query->returns == KNN_RETURN_NONE || (newest && query->returns != KNN_RETURN_ALL))
+				continue;
+			for (int p = 0; p < KNN_PART_REPEAT; p++)
+				candidate->parts[p] *= newest ? NEWEST_SHARE : EARLIER_SHARE;
+		}
+		candidate->score = 0;
+		for (int p = 0; p < KNN_PART_TREND; p++)
+			candidate->score += candidate->parts[p];
+		if (candidate->score <= 0)
 			continue;
 		entries[count].score = candidate->score;
 		entries[count].tie = candidate->itemKey;
 		entries[count++].index = i;
 	}
-	count = TopkSort(entries, count, query->maxResults);
+	return count;
+}
+
+/* The best candidates, as the caller wants them. */
+static int
+ChooseResults(Scoring *scoring, const KnnSource *source, KnnItem *results)
+{
+	TopkEntry  *entries = palloc_array(TopkEntry, Max(scoring->candidateCount, 1));
+	int			count = SumParts(scoring, entries);
+	int			sorted = TopkSort(entries, count, Max(scoring->query->maxResults, 2 * SCORING_TREND_ITEMS));
+
+	if (scoring->params.trendPower > 0)
+	{
+		ScoringTrend(scoring, source, entries, sorted);
+		sorted = TopkSort(entries, sorted, sorted);
+	}
+	count = Min(sorted, scoring->query->maxResults);
 	for (int i = 0; i < count; i++)
 	{
 		const Candidate *candidate = &scoring->candidates[entries[i].index];
 
 		results[i].itemKey = candidate->itemKey;
 		results[i].score = candidate->score;
+		memcpy(results[i].parts, candidate->parts, sizeof(results[i].parts));
 		results[i].because = scoring->items[candidate->because].itemKey;
 	}
 	return count;
@@ -350,33 +413,21 @@ ChooseResults(Scoring *scoring, KnnItem *results)
 static int
 Score(Scoring *scoring, const KnnSource *source, KnnItem *results)
 {
-	const KnnParams *params = &scoring->params;
 	int64		items[MAX_QUERY_ITEMS];
-	TopkEntry  *chosen;
-	int			chosenCount;
-	int			most;
 
 	CollectQueryItems(scoring);
 	for (int i = 0; i < scoring->itemCount; i++)
 		items[i] = scoring->items[i].itemKey;
-	scoring->sessionCount = (double) source->prepare(source->state, items, scoring->itemCount);
-	if (scoring->sessionCount <= 0)
+	if (source->prepare)
+		source->prepare(source->state, items, scoring->itemCount);
+	source->totals(source->state, &scoring->totals);
+	if (scoring->totals.sessions <= 0)
 		return 0;
-	for (int d = 1; d <= POSTING_WINDOW; d++)
-	{
-		scoring->forward[d] = exp(-d / params->forwardDecay);
-		scoring->backward[d] = params->backwardWeight * exp(-d / params->backwardDecay);
-	}
-
-	most = scoring->itemCount * params->postings;
-	scoring->neighbours = palloc(sizeof(Neighbour) * Max(most, 1));
-	scoring->sessionTable = CreateTable(most, &scoring->sessionMask);
-	for (int i = 0; i < scoring->itemCount; i++)
-		ReadPostings(scoring, source, i);
-
-	chosenCount = ChooseNeighbours(scoring, &chosen);
-	CollectVotes(scoring, chosen, chosenCount);
-	return ChooseResults(scoring, results);
+	ScoreSessions(scoring, source);
+	ScoringPairs(scoring, source);
+	if (scoring->query->returns != KNN_RETURN_NONE)
+		ScoreRepeats(scoring, source);
+	return ChooseResults(scoring, source, results);
 }
 
 /* Complain about a query that asks for too much. */
@@ -416,8 +467,9 @@ struct Knn
 {
 	Snapshot	snapshot;
 	KeyedTable *postings;
-	int64		sessions;
-	TimestampTz newest;			/* when the last thing happened that sessions know of */
+	KeyedTable *lists;
+	SessionTotals totals;
+	RepeatCounts *repeats;		/* NULL: not read yet */
 	KnnParams	params;
 };
 
@@ -428,9 +480,11 @@ KnnOpen(Snapshot snapshot)
 	Knn		   *knn = palloc(sizeof(Knn));
 
 	knn->snapshot = snapshot;
-	knn->sessions = SessionIndexTotal(snapshot, &knn->newest);
+	knn->repeats = NULL;
+	SessionTotalsRead(&knn->totals, snapshot);
 	KnnParamsCurrent(&knn->params, snapshot);
 	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+	knn->lists = KeyedOpen("_pair_list", "_pair_list_pkey", AccessShareLock);
 	return knn;
 }
 
@@ -438,15 +492,18 @@ KnnOpen(Snapshot snapshot)
 void
 KnnClose(Knn *knn)
 {
+	KeyedClose(knn->lists);
 	KeyedClose(knn->postings);
+	if (knn->repeats)
+		pfree(knn->repeats);
 	pfree(knn);
 }
 
-/* Nothing needs to be done. */
-static int64
-TablePrepare(void *state, const int64 *items, int itemCount)
+/* What is counted over all sessions. */
+static void
+TableTotals(void *state, SessionTotals *totals)
 {
-	return ((Knn *) state)->sessions;
+	*totals = ((Knn *) state)->totals;
 }
 
 /* Go to an item's newest chunk. */
@@ -480,11 +537,96 @@ TableNext(void *state, KnnChunk *chunk)
 	return true;
 }
 
+/* An item's list of pairs, copied. */
+static bool
+TablePair(void *state, int64 itemKey, PairList *list)
+{
+	Knn		   *knn = state;
+	Datum		key = Int64GetDatum(itemKey);
+	TupleTableSlot *slot;
+	bytea	   *data;
+	int			length;
+	uint8	   *copy;
+	StoredRow	row;
+
+	KeyedSeek(knn->lists, knn->snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(knn->lists, ForwardScanDirection);
+	if (slot == NULL)
+		return false;
+	StoredRowBegin(&row, STORED_PAIR_LIST, &itemKey);
+	data = StoredRowBytes(STORED_PAIR_LIST, slot, PAIR_LIST_DATA);
+	length = VARSIZE_ANY_EXHDR(data);
+	copy = palloc(length);
+	memcpy(copy, VARDATA_ANY(data), length);
+	PairListRead(copy, length, list);
+	StoredRowEnd(&row);
+	return true;
+}
+
+/* The trends of items, as long as nothing is written. */
+typedef struct TrendEntry
+{
+	int64		itemKey;		/* hash key */
+	KnnTrend	trend;
+} TrendEntry;
+
+static HTAB *trends = NULL;
+static TransactionId trendsWrittenBy;
+static ItemPointerData trendsTid;
+
+/* So many are kept, in 1 MB. */
+#define MAX_TRENDS 16384
+
+/*
+ * What is remembered of an item's trend.  Lists of pairs are written together with
+ * _session_total, so that what one version of its row goes with stays true for it.
+ */
+static KnnTrend *
+TableTrend(void *state, int64 itemKey, bool *known)
+{
+	const SessionTotals *totals = &((Knn *) state)->totals;
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(TrendEntry)};
+	TrendEntry *entry;
+
+	if (trends != NULL && (trendsWrittenBy != totals->writtenBy ||
+						   memcmp(&trendsTid, &totals->tid, sizeof(ItemPointerData)) != 0 ||
+						   hash_get_num_entries(trends) >= MAX_TRENDS))
+	{
+		hash_destroy(trends);
+		trends = NULL;
+	}
+	if (trends == NULL)
+		trends = hash_create("personalize trends", 1024, &control, HASH_ELEM | HASH_BLOBS);
+	trendsWrittenBy = totals->writtenBy;
+	trendsTid = totals->tid;
+	entry = hash_search(trends, &itemKey, HASH_ENTER, known);
+	if (!*known)
+		entry->trend.sessions = -1;
+	/* an error may have kept it from being filled in */
+	*known = entry->trend.sessions >= 0;
+	return &entry->trend;
+}
+
+/* How often people came back to items. */
+static const RepeatCounts *
+TableRepeats(void *state)
+{
+	Knn		   *knn = state;
+
+	if (knn->repeats == NULL)
+	{
+		knn->repeats = MemoryContextAlloc(GetMemoryChunkContext(knn), sizeof(RepeatCounts));
+		SessionRepeatsRead(knn->repeats, knn->snapshot);
+	}
+	return knn->repeats;
+}
+
 /* Score what fits next to the items of the query. */
 int
 KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
-	KnnSource	source = {.state = knn,.prepare = TablePrepare,.seek = TableSeek,.next = TableNext};
+	KnnSource	source = {.state = knn,.totals = TableTotals,.seek = TableSeek,.next = TableNext,
+	.pair = TablePair,.trend = TableTrend,.repeats = TableRepeats};
 	KnnQuery	complete = *query;
 
 	if (query->params == NULL)
@@ -492,7 +634,7 @@ KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);
 	/* when everything had happened by then, the table says the same */
-	if (query->past && query->now < knn->newest)
+	if (query->past && query->now < knn->totals.newest)
 		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot), &complete, *results);
 	return KnnScoreFrom(&source, &complete, *results);
 }

@@ -12,10 +12,29 @@
 #include "neighbours/knn_source.h"
 #include "utils/snapshot.h"
 
+/* Which items of the session may come back. */
+typedef enum KnnReturn
+{
+	KNN_RETURN_NONE,
+	KNN_RETURN_EARLIER,			/* all but the newest */
+	KNN_RETURN_ALL
+} KnnReturn;
+
+/* What a score is made of; the parts add up to it. */
+typedef enum KnnPart
+{
+	KNN_PART_SESSIONS,			/* sessions like this one */
+	KNN_PART_NEXT,				/* what comes right after the newest item */
+	KNN_PART_HOPS,				/* what goes with what goes with the items */
+	KNN_PART_REPEAT,			/* people come back to it */
+	KNN_PART_TREND				/* it is met more, or less often than before */
+} KnnPart;
+#define KNN_PARTS 5
+
 /* What to score for. */
 typedef struct KnnQuery
 {
-	const int64 *items;			/* of the current session, newest first; may repeat */
+	const int64 *items;			/* clicks of the current session, newest first; may repeat */
 	int			itemCount;
 	const int64 *longItems;		/* earlier interests, most important first; may repeat items */
 	int			longItemCount;
@@ -23,7 +42,7 @@ typedef struct KnnQuery
 	int			excludedCount;
 	TimestampTz now;			/* sessions after it are not seen */
 	bool		past;			/* nor what happened since in those before */
-	bool		allowLast;		/* items[0] itself may come back */
+	KnnReturn	returns;
 	int			maxResults;		/* the best so many, 1..KNN_MAX_RESULTS */
 	const KnnParams *params;	/* NULL: those of this database */
 } KnnQuery;
@@ -33,6 +52,7 @@ typedef struct KnnItem
 {
 	int64		itemKey;
 	double		score;
+	double		parts[KNN_PARTS];
 	int64		because;		/* the query item that contributed most */
 } KnnItem;
 

@@ -6,14 +6,12 @@ CREATE TABLE personalize.neighbour_parameter (
 	postings integer NOT NULL DEFAULT 128 CHECK (postings BETWEEN 1 AND 256),
 	neighbours integer NOT NULL DEFAULT 128 CHECK (neighbours BETWEEN 1 AND 1000),
 	long_weight double precision NOT NULL DEFAULT 0.2 CHECK (long_weight BETWEEN 0 AND 10),
-	item_decay double precision NOT NULL DEFAULT 4 CHECK (item_decay BETWEEN 0.1 AND 1e6),
-	idf_power double precision NOT NULL DEFAULT 2 CHECK (idf_power BETWEEN 0 AND 10),
 	overlap_power double precision NOT NULL DEFAULT 2 CHECK (overlap_power BETWEEN 0 AND 10),
-	age_decay double precision NOT NULL DEFAULT 90 CHECK (age_decay BETWEEN 0.01 AND 1e6),
-	recent_decay double precision NOT NULL DEFAULT 4 CHECK (recent_decay BETWEEN 0.1 AND 1e6),
-	forward_decay double precision NOT NULL DEFAULT 1.4 CHECK (forward_decay BETWEEN 0.1 AND 1e6),
-	backward_decay double precision NOT NULL DEFAULT 1.4 CHECK (backward_decay BETWEEN 0.1 AND 1e6),
-	backward_weight double precision NOT NULL DEFAULT 0.8 CHECK (backward_weight BETWEEN 0 AND 10)
+	recent_decay double precision NOT NULL DEFAULT 6 CHECK (recent_decay BETWEEN 0.1 AND 1e6),
+	next_weight double precision NOT NULL DEFAULT 1 CHECK (next_weight BETWEEN 0 AND 100),
+	next_prior double precision NOT NULL DEFAULT 8 CHECK (next_prior BETWEEN 0.1 AND 1e6),
+	repeat_weight double precision NOT NULL DEFAULT 1.25 CHECK (repeat_weight BETWEEN 0 AND 100),
+	trend_power double precision NOT NULL DEFAULT 0.2 CHECK (trend_power BETWEEN 0 AND 10)
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.neighbour_parameter', '');
 COMMENT ON TABLE personalize.neighbour_parameter IS
@@ -23,14 +21,12 @@ COMMENT ON COLUMN personalize.neighbour_parameter.long_items IS 'long-term items
 COMMENT ON COLUMN personalize.neighbour_parameter.postings IS 'newest sessions looked at per item (1..256)';
 COMMENT ON COLUMN personalize.neighbour_parameter.neighbours IS 'most similar sessions that vote (1..1000)';
 COMMENT ON COLUMN personalize.neighbour_parameter.long_weight IS 'weight of a long-term item; the session''s newest item weighs 1';
-COMMENT ON COLUMN personalize.neighbour_parameter.item_decay IS 'places in the session after which an item weighs 1/e';
-COMMENT ON COLUMN personalize.neighbour_parameter.idf_power IS 'how much rare items count: weight is multiplied by ln(sessions / sessions with the item) to this power';
 COMMENT ON COLUMN personalize.neighbour_parameter.overlap_power IS 'how much a larger overlap with a session counts';
-COMMENT ON COLUMN personalize.neighbour_parameter.age_decay IS 'days after which a session weighs 1/e';
-COMMENT ON COLUMN personalize.neighbour_parameter.recent_decay IS 'a session that shares only an older item, so many places back, weighs 1/e';
-COMMENT ON COLUMN personalize.neighbour_parameter.forward_decay IS 'places after the common item in which a vote falls to 1/e';
-COMMENT ON COLUMN personalize.neighbour_parameter.backward_decay IS 'places before the common item in which a vote falls to 1/e';
-COMMENT ON COLUMN personalize.neighbour_parameter.backward_weight IS 'weight of what came before the common item';
+COMMENT ON COLUMN personalize.neighbour_parameter.recent_decay IS 'a session that shares only an older item, so many clicks back, weighs 1/e';
+COMMENT ON COLUMN personalize.neighbour_parameter.next_weight IS 'weight of what came right after the newest item, beside 1 of the sessions';
+COMMENT ON COLUMN personalize.neighbour_parameter.next_prior IS 'how often an item must have come right after the newest one to be believed by half';
+COMMENT ON COLUMN personalize.neighbour_parameter.repeat_weight IS 'weight of the chance that people come back to an item of their session';
+COMMENT ON COLUMN personalize.neighbour_parameter.trend_power IS 'how much it counts that an item is met more often in the last days than before; 0: not at all';
 
 CREATE FUNCTION personalize.session_neighbours(
 	session_items personalize.entity_id[], n integer DEFAULT 20,

@@ -54,7 +54,7 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	query.maxResults = PG_GETARG_INT32(1);
 	query.now = PG_ARGISNULL(2) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
 	query.past = query.now < GetCurrentTransactionStartTimestamp();
-	query.allowLast = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	query.returns = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3) ? KNN_RETURN_ALL : KNN_RETURN_EARLIER;
 	knn = KnnOpen(GetActiveSnapshot());
 	count = KnnScore(knn, &query, &results);
 	KnnClose(knn);

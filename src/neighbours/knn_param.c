@@ -18,14 +18,12 @@ typedef enum ParameterColumn
 	PARAMETER_POSTINGS,
 	PARAMETER_NEIGHBOURS,
 	PARAMETER_LONG_WEIGHT,
-	PARAMETER_ITEM_DECAY,
-	PARAMETER_IDF_POWER,
 	PARAMETER_OVERLAP_POWER,
-	PARAMETER_AGE_DECAY,
 	PARAMETER_RECENT_DECAY,
-	PARAMETER_FORWARD_DECAY,
-	PARAMETER_BACKWARD_DECAY,
-	PARAMETER_BACKWARD_WEIGHT
+	PARAMETER_NEXT_WEIGHT,
+	PARAMETER_NEXT_PRIOR,
+	PARAMETER_REPEAT_WEIGHT,
+	PARAMETER_TREND_POWER
 } ParameterColumn;
 
 /* The parameters the extension is shipped with. */
@@ -37,14 +35,12 @@ KnnParamsDefault(KnnParams *params)
 	params->postings = 128;
 	params->neighbours = 128;
 	params->longWeight = 0.2;
-	params->itemDecay = 4;
-	params->idfPower = 2;
 	params->overlapPower = 2;
-	params->ageDecay = 90;
-	params->recentDecay = 4;
-	params->forwardDecay = 1.4;
-	params->backwardDecay = 1.4;
-	params->backwardWeight = 0.8;
+	params->recentDecay = 6;
+	params->nextWeight = 1;
+	params->nextPrior = 8;
+	params->repeatWeight = 1.25;
+	params->trendPower = 0.2;
 }
 
 /* Take the parameters from a row. */
@@ -59,14 +55,12 @@ ReadRow(TupleTableSlot *slot, KnnParams *params)
 	params->postings = INTEGER(PARAMETER_POSTINGS);
 	params->neighbours = INTEGER(PARAMETER_NEIGHBOURS);
 	params->longWeight = NUMBER(PARAMETER_LONG_WEIGHT);
-	params->itemDecay = NUMBER(PARAMETER_ITEM_DECAY);
-	params->idfPower = NUMBER(PARAMETER_IDF_POWER);
 	params->overlapPower = NUMBER(PARAMETER_OVERLAP_POWER);
-	params->ageDecay = NUMBER(PARAMETER_AGE_DECAY);
 	params->recentDecay = NUMBER(PARAMETER_RECENT_DECAY);
-	params->forwardDecay = NUMBER(PARAMETER_FORWARD_DECAY);
-	params->backwardDecay = NUMBER(PARAMETER_BACKWARD_DECAY);
-	params->backwardWeight = NUMBER(PARAMETER_BACKWARD_WEIGHT);
+	params->nextWeight = NUMBER(PARAMETER_NEXT_WEIGHT);
+	params->nextPrior = NUMBER(PARAMETER_NEXT_PRIOR);
+	params->repeatWeight = NUMBER(PARAMETER_REPEAT_WEIGHT);
+	params->trendPower = NUMBER(PARAMETER_TREND_POWER);
 #undef INTEGER
 #undef NUMBER
 }

@@ -24,14 +24,12 @@ typedef struct KnnParams
 	int			postings;		/* m: the newest sessions looked at per item */
 	int			neighbours;		/* k: the most similar sessions that vote */
 	double		longWeight;		/* weight of a long-term item */
-	double		itemDecay;		/* places in the query after which an item weighs 1/e */
-	double		idfPower;		/* how much rare items count */
 	double		overlapPower;	/* how much a larger overlap counts */
-	double		ageDecay;		/* days after which a session weighs 1/e */
-	double		recentDecay;	/* places of the newest common item after which a session weighs 1/e */
-	double		forwardDecay;	/* places after the common item in which a vote falls to 1/e */
-	double		backwardDecay;	/* the same before the common item */
-	double		backwardWeight; /* weight of what came before the common item */
+	double		recentDecay;	/* clicks since the newest common item after which a session weighs 1/e */
+	double		nextWeight;		/* of what came right after the newest item */
+	double		nextPrior;		/* how often that must have been, to be believed by half */
+	double		repeatWeight;	/* of items that people come back to */
+	double		trendPower;		/* how much it counts that an item is met more often than before */
 } KnnParams;
 
 /* The parameters this database uses, and those it is shipped with. */

@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+#include "neighbours/pair_list.h"
+#include "neighbours/session_total.h"
+
 /* A chunk of an item's postings, in the format of posting.h. */
 typedef struct KnnChunk
 {
@@ -15,13 +18,28 @@ typedef struct KnnChunk
 	int32		number;
 } KnnChunk;
 
-/* Where postings come from: the table, the sessions of then, or a trial's memory. */
+/* What the trend of an item is told by. */
+typedef struct KnnTrend
+{
+	double		sessions;		/* with the item; 0: none */
+	double		recent;			/* of these, each weighing 1/e per PAIR_TREND_DECAY before totals.lastDay ends */
+} KnnTrend;
+
+/*
+ * Where postings come from: the table, the sessions of then, or a trial's memory.
+ * pair gives an item's list, false: there is none; NULL: it is made of the postings.
+ * trend remembers what pair once told; NULL: nothing is remembered.
+ */
 typedef struct KnnSource
 {
 	void	   *state;
-	int64		(*prepare) (void *state, const int64 *items, int itemCount); /* how many sessions there are */
+	void		(*totals) (void *state, SessionTotals *totals);
+	void		(*prepare) (void *state, const int64 *items, int itemCount);	/* for seek; NULL: not needed */
 	void		(*seek) (void *state, int64 itemKey);
 	bool		(*next) (void *state, KnnChunk *chunk); /* newest first */
+	bool		(*pair) (void *state, int64 itemKey, PairList *list);
+	KnnTrend   *(*trend) (void *state, int64 itemKey, bool *known);
+	const RepeatCounts *(*repeats) (void *state);
 } KnnSource;
 
 #endif

@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
 #include "people/consent.h"
 #include "people/restriction.h"
@@ -32,6 +33,7 @@
 PG_FUNCTION_INFO_V1(personalize_posting_entries);
 PG_FUNCTION_INFO_V1(personalize_session_items);
 PG_FUNCTION_INFO_V1(personalize_session_number);
+PG_FUNCTION_INFO_V1(personalize_pair_list_entries);
 
 /* A batch. */
 typedef struct NeighbourBatch
@@ -494,15 +496,49 @@ personalize_session_items(PG_FUNCTION_ARGS)
 					   (int64[]) {PG_GETARG_INT64(1), PG_GETARG_BOOL(2), PG_GETARG_INT64(3)});
 	SessionUnpackItems(PG_GETARG_BYTEA_PP(0), session);
 	StoredRowEnd(&row);
-	for (int i = 0; i < session->itemCount; i++)
+	for (int i = 0, r = 0; i < session->itemCount || r < session->repeatCount;)
 	{
-		Datum		values[4];
-		bool		nulls[4] = {false};
+		bool		again = i == session->itemCount ||
+			(r < session->repeatCount && SessionIsEarlier(&session->repeats[r], &session->items[i]));
+		const SessionItem *item = again ? &session->repeats[r++] : &session->items[i++];
+		Datum		values[5] = {
+			Int64GetDatum(item->itemKey),
+			TimestampTzGetDatum(item->ts),
+			Int64GetDatum(item->txid),
+			Int16GetDatum(item->ordinal),
+			BoolGetDatum(again)
+		};
+		bool		nulls[5] = {false};
 
-		values[0] = Int64GetDatum(session->items[i].itemKey);
-		values[1] = TimestampTzGetDatum(session->items[i].ts);
-		values[2] = Int64GetDatum(session->items[i].txid);
-		values[3] = Int16GetDatum(session->items[i].ordinal);
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* _pair_list_entries(data, item_key): unpack a list. */
+Datum
+personalize_pair_list_entries(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	bytea	   *data;
+	PairList	list;
+	StoredRow	row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	if (!PG_ARGISNULL(1))
+		StoredRowBegin(&row, STORED_PAIR_LIST, (int64[]) {PG_GETARG_INT64(1)});
+	data = PG_GETARG_BYTEA_PP(0);
+	PairListRead((const uint8 *) VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), &list);
+	if (!PG_ARGISNULL(1))
+		StoredRowEnd(&row);
+	for (int i = 0; i < list.count; i++)
+	{
+		Pair		pair = PairListGet(&list, i);
+		Datum		values[3] = {Int64GetDatum(pair.itemKey), Int32GetDatum(pair.weight), Int32GetDatum(pair.next)};
+		bool		nulls[3] = {false};
+
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -123,6 +123,12 @@ static const PersonHolding postingHolding = {
 	.reads = PERSON_STORE_NONE
 };
 
+static const PersonHolding pairHolding = {
+	.items = "SELECT k FROM unnest($1) AS k"
+	" WHERE EXISTS (SELECT FROM personalize._pair_list p WHERE p.item_key = k)",
+	.reads = PERSON_STORE_NONE
+};
+
 #define SESSION_PEOPLE \
 	"SELECT s.user_key, s.consent AS purposes FROM personalize.session AS s"
 
@@ -160,8 +166,8 @@ static const PersonStore stores[] = {
 		.form =
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
 		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
-		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal) ORDER BY i.place)"
-		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, place)))"
+		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal, i.again) ORDER BY i.place)"
+		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, again, place)))"
 		" FROM personalize.session s",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,session_key,items",
@@ -212,9 +218,39 @@ static const PersonStore stores[] = {
 		.expiry = PERSON_STORE_NONE
 	},
 	{
+		.name = "_pair_list",
+		.form = PERSON_STORE_PLAIN("_pair_list"),
+		.mask = "4",
+		.unanalyzed = "item_key,data",
+		.people = PERSON_STORE_NONE,
+		.keeps = PERSON_STORE_NONE,
+		.copy = PERSON_STORE_NONE,
+		.receipt = PERSON_STORE_NONE,
+		.receiptLeft = PERSON_STORE_NONE,
+		.forget = PERSON_STORE_NONE,
+		.withdraw = PERSON_STORE_NONE,
+		.restriction = PERSON_STORE_NONE,
+		.correction = PERSON_STORE_NONE,
+		.names = PERSON_STORE_NONE,
+		.eventNames = PERSON_STORE_NONE,
+		.holds = &pairHolding,
+		.dictionary = PERSON_STORE_NONE,
+		.expiry = PERSON_STORE_NONE
+	},
+	{
 		.name = "_session_total",
 		.content = "a counter",
-		.form = "SELECT to_jsonb(coalesce(sum(t.sessions), 0)) FROM personalize._session_total t"
+		.form = "SELECT jsonb_build_array(coalesce(sum(t.sessions), 0), coalesce(sum(t.entries), 0)) FROM personalize._session_total t"
+	},
+	{
+		.name = "_session_day",
+		.content = "a counter",
+		.form = PERSON_STORE_PLAIN("_session_day")
+	},
+	{
+		.name = "_session_repeat",
+		.content = "a counter",
+		.form = PERSON_STORE_PLAIN("_session_repeat")
 	},
 	{
 		.name = "neighbour_parameter",

@@ -24,9 +24,10 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "neighbours/neighbour.h"
+#include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
 #include "neighbours/session.h"
-#include "neighbours/session_index.h"
+#include "neighbours/session_total.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -82,14 +83,17 @@ typedef struct Verification
 	VerifySort	entries;
 	KeyedTable *sessions;
 	KeyedTable *postings;
+	KeyedTable *lists;
+	SessionSum *sum;			/* of the sessions that have postings */
 	TimestampTz eventsSince;	/* raw events are complete from here on */
 	TimestampTz sessionsSince;	/* and sessions that ended from here on */
-	int64		indexed;		/* sessions that have postings */
 	int64		sessionsMatched;
 	int64		sessionsComparable;
 	int64		itemsMatched;
+	int64		listsMatched;
 	VerifyCount sessionCount;
 	VerifyCount itemCount;
+	VerifyCount listCount;
 } Verification;
 
 /* Begin a sort of rows of these types by the first columns. */
@@ -177,23 +181,24 @@ SortEvents(Verification *verification)
 	tuplesort_performsort(verification->events.sort);
 }
 
+/* True if two lists of clicks are the same. */
+static bool
+SameClicks(const SessionItem *left, const SessionItem *right, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (left[i].itemKey != right[i].itemKey || left[i].ts != right[i].ts ||
+			left[i].txid != right[i].txid || left[i].ordinal != right[i].ordinal)
+			return false;
+	return true;
+}
+
 /* True if a stored session is as it should be. */
 static bool
 SameSession(const Session *a, const Session *b)
 {
-	if (a->ended != b->ended || a->secondAt != b->secondAt || a->events != b->events || a->consent != b->consent ||
-		a->itemCount != b->itemCount)
-		return false;
-	for (int i = 0; i < a->itemCount; i++)
-	{
-		const SessionItem *left = &a->items[i];
-		const SessionItem *right = &b->items[i];
-
-		if (left->itemKey != right->itemKey || left->ts != right->ts ||
-			left->txid != right->txid || left->ordinal != right->ordinal)
-			return false;
-	}
-	return true;
+	return a->ended == b->ended && a->secondAt == b->secondAt && a->events == b->events &&
+		a->consent == b->consent && a->itemCount == b->itemCount && a->repeatCount == b->repeatCount &&
+		SameClicks(a->items, b->items, a->itemCount) && SameClicks(a->repeats, b->repeats, a->repeatCount);
 }
 
 /* Sort the postings that a session should have. */
@@ -343,7 +348,7 @@ ReadSessions(Verification *verification)
 		}
 		if (whole && SessionIsIndexed(session))
 		{
-			verification->indexed++;
+			SessionSumAdd(verification->sum, session, 1);
 			SortPostings(verification, session);
 		}
 		MemoryContextSwitchTo(caller);
@@ -413,6 +418,55 @@ SamePostings(Verification *verification, int64 itemKey, bytea **expected, int64 
 	return list.same && list.compared == list.stored;
 }
 
+/* What of a row of _pair_list is compared. */
+typedef struct PairComparison
+{
+	const bytea *data;
+	PairList	list;
+} PairComparison;
+
+/* Take it apart. */
+static void
+ReadPairs(void *arg)
+{
+	PairComparison *found = arg;
+
+	PairListRead((const uint8 *) VARDATA_ANY(found->data), VARSIZE_ANY_EXHDR(found->data), &found->list);
+}
+
+/* True if an item's stored list of pairs is made of these postings. */
+static bool
+SamePairs(Verification *verification, int64 itemKey, bytea **expected, int64 count)
+{
+	PostingEntry *entries = palloc_array(PostingEntry, POSTING_KEPT);
+	uint8	   *made = palloc(PAIR_LIST_MAX);
+	Datum		key = Int64GetDatum(itemKey);
+	PairComparison found;
+	int			length;
+	bool		same;
+	TupleTableSlot *slot;
+	StoredRow	row;
+
+	for (int i = 0; i < Min(count, POSTING_KEPT); i++)
+	{
+		const uint8 *next = (const uint8 *) VARDATA(expected[i]);
+
+		PostingNextEntry(&next, next + VARSIZE(expected[i]) - VARHDRSZ, &entries[i]);
+	}
+	length = PairListMake(entries, Min(count, POSTING_KEPT), count, made);
+	KeyedSeek(verification->lists, verification->snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(verification->lists, ForwardScanDirection);
+	if (slot == NULL)
+		return false;
+	verification->listsMatched++;
+	StoredRowBegin(&row, STORED_PAIR_LIST, &itemKey);
+	found.data = StoredRowBytes(STORED_PAIR_LIST, slot, PAIR_LIST_DATA);
+	same = StoredRowTry(&row, ReadPairs, &found, "it counts as wrong") &&
+		VARSIZE_ANY_EXHDR(found.data) == length && memcmp(VARDATA_ANY(found.data), made, length) == 0;
+	StoredRowEnd(&row);
+	return same;
+}
+
 /* Compare one item's expected list with the table. */
 static void
 CheckItem(Verification *verification, int64 itemKey, bytea **expected, int64 count)
@@ -422,6 +476,9 @@ CheckItem(Verification *verification, int64 itemKey, bytea **expected, int64 cou
 	verification->itemCount.expected++;
 	if (!SamePostings(verification, itemKey, expected, count))
 		verification->itemCount.wrong++;
+	verification->listCount.expected++;
+	if (!SamePairs(verification, itemKey, expected, count))
+		verification->listCount.wrong++;
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(verification->unitContext);
 }
@@ -476,6 +533,33 @@ CountItems(KeyedTable *table, Snapshot snapshot)
 	return count;
 }
 
+/* Compare what is counted over all sessions. */
+static void
+CheckTotals(Verification *verification, VerifyCount *total, VerifyCount *repeats)
+{
+	RepeatCounts *stored = palloc(sizeof(RepeatCounts));
+	const RepeatChance *expected = (const RepeatChance *) SessionSumRepeats(verification->sum);
+	const RepeatChance *found = (const RepeatChance *) stored;
+	SessionTotals a;
+	SessionTotals b;
+
+	SessionSumTotals(verification->sum, &a);
+	SessionTotalsRead(&b, verification->snapshot);
+	total->expected = a.sessions;
+	total->found = b.sessions;
+	total->wrong = a.sessions != b.sessions || a.entries != b.entries || a.recent != b.recent ||
+		a.lastDay != b.lastDay;
+	memset(repeats, 0, sizeof(VerifyCount));
+	SessionRepeatsRead(stored, verification->snapshot);
+	for (int i = 0; i < REPEAT_PLACES * REPEAT_CHANCES; i++)
+	{
+		repeats->expected += expected[i].chances;
+		repeats->found += found[i].chances;
+		repeats->wrong += expected[i].chances != found[i].chances || expected[i].hits != found[i].hits;
+	}
+	pfree(stored);
+}
+
 /* Put one row of the answer. */
 static void
 PutResult(ReturnSetInfo *output, const char *part, const VerifyCount *count)
@@ -498,7 +582,7 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	Verification verification = {0};
 	VerifyCount total;
-	TimestampTz newest;
+	VerifyCount repeats;
 
 	InitMaterializedSRF(fcinfo, 0);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -507,6 +591,8 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 													 ALLOCSET_DEFAULT_SIZES);
 	verification.sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
 	verification.postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
+	verification.lists = KeyedOpen("_pair_list", "_pair_list_pkey", AccessShareLock);
+	verification.sum = SessionSumBegin();
 
 	verification.eventsSince = GoneEventsBefore();
 	if (verification.eventsSince != DT_NOBEGIN)
@@ -519,15 +605,18 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	CheckItems(&verification);
 	verification.itemCount.found = CountItems(verification.postings, verification.snapshot);
 	verification.itemCount.wrong += verification.itemCount.found - verification.itemsMatched;
-	total.expected = verification.indexed;
-	total.found = SessionIndexTotal(verification.snapshot, &newest);
-	total.wrong = total.expected != total.found;
+	verification.listCount.found = CountItems(verification.lists, verification.snapshot);
+	verification.listCount.wrong += verification.listCount.found - verification.listsMatched;
+	CheckTotals(&verification, &total, &repeats);
 
 	PutResult(output, "sessions", &verification.sessionCount);
 	PutResult(output, "items", &verification.itemCount);
+	PutResult(output, "pairs", &verification.listCount);
 	PutResult(output, "total", &total);
+	PutResult(output, "repeats", &repeats);
 	tuplesort_end(verification.events.sort);
 	tuplesort_end(verification.entries.sort);
+	KeyedClose(verification.lists);
 	KeyedClose(verification.postings);
 	KeyedClose(verification.sessions);
 	PopActiveSnapshot();

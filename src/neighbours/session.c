@@ -17,8 +17,13 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* session.items: this byte, then per item, newest first, four little-endian numbers. */
-#define SESSION_VERSION 1
+/*
+ * session.items: this byte and the number of items, then per repeat, and after these
+ * per item, newest first, little-endian numbers.
+ */
+#define SESSION_VERSION 2
+#define PACKED_HEADER 2
+#define PACKED_REPEAT 19		/* place of the item 1, ts 8, txid 8, ordinal 2 */
 #define PACKED_ITEM 26			/* item 8, ts 8, txid 8, ordinal 2 */
 
 /* Take what matters from a raw event. */
@@ -68,48 +73,91 @@ SessionInit(Session *session, int64 userKey, bool given, int64 sessionKey)
 	session->consent = -1;
 	ItemPointerSetInvalid(&session->tid);
 	session->itemCount = 0;
+	session->repeatCount = 0;
 }
 
-/* True if a is earlier than b. */
-static inline bool
-IsEarlier(const SessionItem *a, const SessionItem *b)
+/* Put an item into a list in order, which has room for it. */
+static void
+PutInOrder(SessionItem *list, int count, const SessionItem *item)
 {
-	if (a->ts != b->ts)
-		return a->ts < b->ts;
-	if (a->txid != b->txid)
-		return a->txid < b->txid;
-	return a->ordinal < b->ordinal;
+	int			place = count;
+
+	for (; place > 0 && SessionIsEarlier(item, &list[place - 1]); place--)
+		list[place] = list[place - 1];
+	list[place] = *item;
 }
 
-/* Keep the item's first event, if it is among those that are kept. */
+/* Keep a click on an item that has an earlier one. */
+static void
+KeepRepeat(Session *session, const SessionItem *click)
+{
+	if (session->repeatCount == SESSION_MAX_CLICKS)
+	{
+		if (!SessionIsEarlier(click, &session->repeats[SESSION_MAX_CLICKS - 1]))
+			return;
+		session->repeatCount--;
+	}
+	PutInOrder(session->repeats, session->repeatCount++, click);
+}
+
+/* Leave the session's last item out, with the clicks on it. */
+static void
+DropLastItem(Session *session)
+{
+	int64		itemKey = session->items[--session->itemCount].itemKey;
+	int			kept = 0;
+
+	for (int i = 0; i < session->repeatCount; i++)
+		if (session->repeats[i].itemKey != itemKey)
+			session->repeats[kept++] = session->repeats[i];
+	session->repeatCount = kept;
+}
+
+/* Leave out clicks that are not among the first. */
+static void
+TrimRepeats(Session *session)
+{
+	int			items = session->itemCount; /* earlier than the last repeat */
+
+	while (session->repeatCount > 0)
+	{
+		const SessionItem *last = &session->repeats[session->repeatCount - 1];
+
+		while (items > 0 && !SessionIsEarlier(&session->items[items - 1], last))
+			items--;
+		if (items + session->repeatCount <= SESSION_MAX_CLICKS)
+			return;
+		session->repeatCount--;
+	}
+}
+
+/* Keep the item's first event, if it is among those that are kept, and otherwise the click. */
 static void
 KeepItem(Session *session, const SessionItem *item)
 {
-	int			place;
-	int			end = session->itemCount;
-
 	for (int i = 0; i < session->itemCount; i++)
 	{
-		if (session->items[i].itemKey != item->itemKey)
-			continue;
-		if (!IsEarlier(item, &session->items[i]))
-			return;
-		end = i;
-		break;
-	}
-	if (end == SESSION_MAX_ITEMS)
-	{
-		end = SESSION_MAX_ITEMS - 1;
-		if (!IsEarlier(item, &session->items[end]))
-			return;
-	}
+		SessionItem known = session->items[i];
 
-	/* what lies between the item's new place and its old one moves up */
-	for (place = end; place > 0 && IsEarlier(item, &session->items[place - 1]); place--)
-		session->items[place] = session->items[place - 1];
-	session->items[place] = *item;
-	if (end == session->itemCount)
-		session->itemCount++;
+		if (known.itemKey != item->itemKey)
+			continue;
+		if (!SessionIsEarlier(item, &known))
+			KeepRepeat(session, item);
+		else
+		{
+			/* what lies between the item's new place and its old one moves up */
+			PutInOrder(session->items, i, item);
+			KeepRepeat(session, &known);
+		}
+		return;
+	}
+	if (session->itemCount == SESSION_MAX_ITEMS)
+	{
+		if (!SessionIsEarlier(item, &session->items[SESSION_MAX_ITEMS - 1]))
+			return;
+		DropLastItem(session);
+	}
+	PutInOrder(session->items, session->itemCount++, item);
 }
 
 /* The time of a session's first event: the first kept item's. */
@@ -132,6 +180,7 @@ SessionAdd(Session *session, const SessionItem *item, int32 consent)
 {
 	KeepSecond(session, item->ts, DT_NOEND);
 	KeepItem(session, item);
+	TrimRepeats(session);
 	session->ended = Max(session->ended, item->ts);
 	session->events = Min(session->events, PG_INT32_MAX - 1) + 1;
 	session->consent &= consent;
@@ -146,11 +195,37 @@ SessionMerge(Session *session, const Session *other)
 	KeepSecond(session, FirstAt(other), other->secondAt);
 	for (int i = 0; i < other->itemCount; i++)
 		KeepItem(session, &other->items[i]);
+	for (int i = 0; i < other->repeatCount; i++)
+		KeepItem(session, &other->repeats[i]);
+	TrimRepeats(session);
 	session->ended = Max(session->ended, other->ended);
 	session->events = Min((int64) session->events + other->events, PG_INT32_MAX);
 	session->consent &= other->consent;
 	if (!session->given)
 		session->sessionKey = Min(session->sessionKey, other->sessionKey);
+}
+
+/* The items of a session's first clicks, oldest first. */
+int
+SessionClicks(const Session *session, int64 *items)
+{
+	int			next = 0;
+	int			nextRepeat = 0;
+	int			count = 0;
+
+	while (count < SESSION_MAX_CLICKS)
+	{
+		bool		repeats = nextRepeat < session->repeatCount;
+
+		if (next < session->itemCount &&
+			!(repeats && SessionIsEarlier(&session->repeats[nextRepeat], &session->items[next])))
+			items[count++] = session->items[next++].itemKey;
+		else if (repeats)
+			items[count++] = session->repeats[nextRepeat++].itemKey;
+		else
+			break;
+	}
+	return count;
 }
 
 /* The number under which postings know a session. */
@@ -175,34 +250,59 @@ SessionRowWasIndexed(TupleTableSlot *slot, TimestampTz asOf)
 		(DatumGetInt32(slot_getattr(slot, SESSION_CONSENT, &isNull)) & PURPOSE_RECOMMENDATIONS) != 0;
 }
 
-/* Leave out the items that it came to later. */
+/* Leave out what came later. */
 void
 SessionCut(Session *session, TimestampTz asOf)
 {
 	while (session->itemCount > 0 && session->items[session->itemCount - 1].ts > asOf)
 		session->itemCount--;
+	while (session->repeatCount > 0 && session->repeats[session->repeatCount - 1].ts > asOf)
+		session->repeatCount--;
+}
+
+/* Place of an item in a session; it is there. */
+static int
+PlaceOf(const Session *session, int64 itemKey)
+{
+	int			place = 0;
+
+	while (session->items[place].itemKey != itemKey)
+		place++;
+	return place;
+}
+
+/* Pack when something happened. */
+static uint8 *
+PackTime(const SessionItem *item, uint8 *next)
+{
+	BytesPut(next, (uint64) item->ts, 8);
+	BytesPut(next + 8, (uint64) item->txid, 8);
+	BytesPut(next + 16, (uint16) item->ordinal, 2);
+	return next + 18;
 }
 
 /* Fill the columns of its row. */
 void
 SessionFormRow(const Session *session, Datum *values)
 {
-	Size		length = VARHDRSZ + 1 + session->itemCount * PACKED_ITEM;
+	Size		length = VARHDRSZ + PACKED_HEADER + session->repeatCount * PACKED_REPEAT +
+		session->itemCount * PACKED_ITEM;
 	bytea	   *packed = palloc(length);
 	uint8	   *next = (uint8 *) VARDATA(packed);
 
 	SET_VARSIZE(packed, length);
 	*next++ = SESSION_VERSION;
+	*next++ = session->itemCount;
 	/* newest first: a growing row keeps its end, which the WAL then leaves out */
+	for (int i = session->repeatCount - 1; i >= 0; i--)
+	{
+		*next++ = PlaceOf(session, session->repeats[i].itemKey);
+		next = PackTime(&session->repeats[i], next);
+	}
 	for (int i = session->itemCount - 1; i >= 0; i--)
 	{
-		const SessionItem *item = &session->items[i];
-
-		BytesPut(next, (uint64) item->itemKey, 8);
-		BytesPut(next + 8, (uint64) item->ts, 8);
-		BytesPut(next + 16, (uint64) item->txid, 8);
-		BytesPut(next + 24, (uint16) item->ordinal, 2);
-		next += PACKED_ITEM;
+		BytesPut(next, (uint64) session->items[i].itemKey, 8);
+		next = PackTime(&session->items[i], next + 8);
 	}
 	values[SESSION_USER_KEY - 1] = Int64GetDatum(session->userKey);
 	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
@@ -214,36 +314,49 @@ SessionFormRow(const Session *session, Datum *values)
 	values[SESSION_ITEMS - 1] = PointerGetDatum(packed);
 }
 
-/* Check session.items, and tell how many items are in it. */
-static int
-CountPacked(const bytea *packed)
+/* The parts of session.items. */
+typedef struct PackedSession
+{
+	int			itemCount;
+	int			repeatCount;
+	const uint8 *repeats;
+	const uint8 *items;
+} PackedSession;
+
+/* Find the parts; false if they do not fill the bytes. */
+static bool
+FindParts(const bytea *packed, PackedSession *parts)
 {
 	const uint8 *data = (const uint8 *) VARDATA_ANY(packed);
-	int			length = VARSIZE_ANY_EXHDR(packed);
+	int			length = (int) VARSIZE_ANY_EXHDR(packed) - PACKED_HEADER;
 
-	if (length < 1)
-		StoredRowReportDamage(STORED_SESSION, "There are no bytes.");
-	if (data[0] != SESSION_VERSION)
-		StoredRowReportVersion(STORED_SESSION, data[0], SESSION_VERSION);
-	if ((length - 1) / PACKED_ITEM > SESSION_MAX_ITEMS || (length - 1) % PACKED_ITEM != 0)
-		StoredRowReportDamage(STORED_SESSION, "The items do not fill the bytes, or are too many.");
-	return (length - 1) / PACKED_ITEM;
+	if (length < 0)
+		return false;
+	parts->itemCount = data[1];
+	length -= parts->itemCount * PACKED_ITEM;
+	parts->repeatCount = length / PACKED_REPEAT;
+	parts->repeats = data + PACKED_HEADER;
+	parts->items = parts->repeats + parts->repeatCount * PACKED_REPEAT;
+	return length >= 0 && length % PACKED_REPEAT == 0;
 }
 
-/* Complain unless items are such as a session has: each once, in order. */
+/* Complain unless a list is in order and its times can be. */
+static void
+CheckOrder(const SessionItem *list, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (!IS_VALID_TIMESTAMP(list[i].ts) || (i > 0 && SessionIsEarlier(&list[i], &list[i - 1])))
+			StoredRowReportDamage(STORED_SESSION, "The items are not newest first.");
+}
+
+/* Complain unless a session has each item once. */
 static void
 CheckItems(const Session *session)
 {
 	for (int i = 0; i < session->itemCount; i++)
-	{
-		const SessionItem *item = &session->items[i];
-
-		if (!IS_VALID_TIMESTAMP(item->ts) || (i > 0 && IsEarlier(item, item - 1)))
-			StoredRowReportDamage(STORED_SESSION, "The items are not newest first.");
 		for (int j = 0; j < i; j++)
-			if (session->items[j].itemKey == item->itemKey)
+			if (session->items[j].itemKey == session->items[i].itemKey)
 				StoredRowReportDamage(STORED_SESSION, "An item is there twice.");
-	}
 }
 
 /* True if a row's session has one of these items, or if what it has cannot be told. */
@@ -251,34 +364,58 @@ bool
 SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
 {
 	bytea	   *packed = StoredRowBytes(STORED_SESSION, slot, SESSION_ITEMS);
-	const uint8 *next = (const uint8 *) VARDATA_ANY(packed) + 1;
-	int			length = VARSIZE_ANY_EXHDR(packed) - 1;
-	bool		found = length % PACKED_ITEM != 0;
+	PackedSession parts;
+	bool		found = !FindParts(packed, &parts);
 
-	for (; length >= PACKED_ITEM && !found; length -= PACKED_ITEM, next += PACKED_ITEM)
-		found = KeySetHas(items, (int64) BytesGet(next, 8));
+	for (int i = 0; !found && i < parts.itemCount; i++)
+		found = KeySetHas(items, (int64) BytesGet(parts.items + i * PACKED_ITEM, 8));
 	if ((Pointer) packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
 		pfree(packed);
 	return found;
+}
+
+/* Unpack when something happened. */
+static void
+UnpackTime(const uint8 *data, SessionItem *item)
+{
+	item->ts = (TimestampTz) BytesGet(data, 8);
+	item->txid = (int64) BytesGet(data + 8, 8);
+	item->ordinal = (int16) BytesGet(data + 16, 2);
 }
 
 /* Unpack session.items. */
 void
 SessionUnpackItems(const bytea *packed, Session *session)
 {
-	const uint8 *next = (const uint8 *) VARDATA_ANY(packed) + 1;
+	PackedSession parts;
 
-	session->itemCount = CountPacked(packed);
-	for (int i = session->itemCount - 1; i >= 0; i--)
+	if (VARSIZE_ANY_EXHDR(packed) < 1)
+		StoredRowReportDamage(STORED_SESSION, "There are no bytes.");
+	if (*(const uint8 *) VARDATA_ANY(packed) != SESSION_VERSION)
+		StoredRowReportVersion(STORED_SESSION, *(const uint8 *) VARDATA_ANY(packed), SESSION_VERSION);
+	if (!FindParts(packed, &parts) || parts.itemCount > SESSION_MAX_ITEMS ||
+		parts.repeatCount > SESSION_MAX_CLICKS)
+		StoredRowReportDamage(STORED_SESSION, "The items do not fill the bytes, or are too many.");
+	session->itemCount = parts.itemCount;
+	session->repeatCount = parts.repeatCount;
+	for (int i = 0; i < parts.itemCount; i++)
 	{
-		SessionItem *item = &session->items[i];
+		const uint8 *data = parts.items + (parts.itemCount - 1 - i) * PACKED_ITEM;
 
-		item->itemKey = (int64) BytesGet(next, 8);
-		item->ts = (TimestampTz) BytesGet(next + 8, 8);
-		item->txid = (int64) BytesGet(next + 16, 8);
-		item->ordinal = (int16) BytesGet(next + 24, 2);
-		next += PACKED_ITEM;
+		session->items[i].itemKey = (int64) BytesGet(data, 8);
+		UnpackTime(data + 8, &session->items[i]);
 	}
+	for (int i = 0; i < parts.repeatCount; i++)
+	{
+		const uint8 *data = parts.repeats + (parts.repeatCount - 1 - i) * PACKED_REPEAT;
+
+		if (data[0] >= parts.itemCount)
+			StoredRowReportDamage(STORED_SESSION, "A click is on an item that is not there.");
+		session->repeats[i].itemKey = session->items[data[0]].itemKey;
+		UnpackTime(data + 1, &session->repeats[i]);
+	}
+	CheckOrder(session->items, session->itemCount);
+	CheckOrder(session->repeats, session->repeatCount);
 	CheckItems(session);
 }
 

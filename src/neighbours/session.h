@@ -31,6 +31,9 @@ typedef enum SessionColumn
 /* A session keeps its first so many items; what a robot visits after them is counted only. */
 #define SESSION_MAX_ITEMS 64
 
+/* And of its first so many clicks, which are of these items, those that come back to one. */
+#define SESSION_MAX_CLICKS SESSION_MAX_ITEMS
+
 /* Sessions with fewer events say nothing about what goes together. */
 #define SESSION_MIN_EVENTS 2
 
@@ -43,11 +46,24 @@ typedef struct SessionItem
 	int16		ordinal;
 } SessionItem;
 
+/* True if a is earlier than b. */
+static inline bool
+SessionIsEarlier(const SessionItem *a, const SessionItem *b)
+{
+	if (a->ts != b->ts)
+		return a->ts < b->ts;
+	if (a->txid != b->txid)
+		return a->txid < b->txid;
+	return a->ordinal < b->ordinal;
+}
+
 /*
  * A session.  Its items are a set: per item the first event, and of these the
  * first SESSION_MAX_ITEMS.  Both are minima, and so is the second smallest time,
- * so sessions can be built from events and merged in any order with the same
- * result; and what one was at an earlier time can be told from what it is now.
+ * and the first SESSION_MAX_CLICKS events, of which those are kept besides that are
+ * not an item's first; so sessions can be built from events and merged in any order
+ * with the same result; and what one was at an earlier time can be told from what
+ * it is now.
  */
 typedef struct Session
 {
@@ -61,6 +77,8 @@ typedef struct Session
 	ItemPointerData tid;		/* of its row */
 	int			itemCount;
 	SessionItem items[SESSION_MAX_ITEMS];	/* oldest first */
+	int			repeatCount;
+	SessionItem repeats[SESSION_MAX_CLICKS];	/* clicks on items it had been to, oldest first */
 } Session;
 
 /* An event that counts, and the session it belongs to. */
@@ -86,6 +104,9 @@ extern void SessionInit(Session *session, int64 userKey, bool given, int64 sessi
 /* Add one event, or all of another session. */
 extern void SessionAdd(Session *session, const SessionItem *item, int32 consent);
 extern void SessionMerge(Session *session, const Session *other);
+
+/* The items of its first clicks, oldest first, room for SESSION_MAX_CLICKS; returns how many. */
+extern int	SessionClicks(const Session *session, int64 *items);
 
 /* The number under which postings know it. */
 extern int64 SessionNumber(const Session *session);

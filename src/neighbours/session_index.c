@@ -9,7 +9,8 @@
  * and rows are always locked in the same order.
  *
  * The counts that the score's idf needs are kept exactly: sessions per item in
- * the item's newest chunk, all sessions in _session_total.
+ * the item's newest chunk, all sessions in _session_total.  What is made of the
+ * postings of an item (pair_list.c) is made anew in the same transaction.
  */
 #include "postgres.h"
 
@@ -24,8 +25,10 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "miscadmin.h"
+#include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
 #include "neighbours/posting_gather.h"
+#include "neighbours/session_total.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -49,7 +52,8 @@ typedef struct SessionIndexChanges
 	PostingChange *changes;
 	int			count;
 	int			capacity;
-	int64		sessionsAdded;
+	SessionSum *sum;			/* of what came, less what went */
+	bool		changed;		/* any of it */
 	TimestampTz newest;			/* end of the sessions that came */
 	Refill	   *refills;		/* items whose list must be made anew */
 	int			refillCount;
@@ -72,6 +76,7 @@ SessionIndexBegin(void)
 	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
 											 ALLOCSET_DEFAULT_SIZES);
 	changes->postings = KeyedOpen("posting", "posting_pkey", RowExclusiveLock);
+	changes->sum = SessionSumBegin();
 	changes->newest = DT_NOBEGIN;
 	changes->capacity = 1024;
 	changes->changes = palloc_array(PostingChange, changes->capacity);
@@ -222,7 +227,8 @@ SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 	if (newSession && SessionIsIndexed(newSession))
 	{
 		ComeEntries(changes, newSession, same && SessionIsIndexed(same) ? same : NULL);
-		changes->sessionsAdded++;
+		SessionSumAdd(changes->sum, newSession, 1);
+		changes->changed = true;
 	}
 	for (int i = 0; i < oldCount; i++)
 	{
@@ -230,7 +236,8 @@ SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 			continue;
 		GoEntries(changes, &old[i],
 				  &old[i] == same && SessionIsIndexed(newSession) ? newSession : NULL);
-		changes->sessionsAdded--;
+		SessionSumAdd(changes->sum, &old[i], -1);
+		changes->changed = true;
 	}
 }
 
@@ -367,35 +374,23 @@ RefillLists(SessionIndex *index)
 	hash_destroy(refills);
 }
 
-/* Add to the number of all sessions, and remember the end of the newest. */
+/* Make the sums of the items whose postings have changed anew. */
 static void
-AddToTotal(Snapshot snapshot, int64 added, TimestampTz newest)
+StorePairLists(SessionIndexChanges *changes)
 {
-	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", RowExclusiveLock);
-	TupleTableSlot *slot;
-	Datum		values[3];
-	bool		isNull;
+	KeyedTable *lists = KeyedOpen("_pair_list", "_pair_list_pkey", RowExclusiveLock);
+	int64	   *items = palloc_extended(sizeof(int64) * Max(changes->count, 1), MCXT_ALLOC_HUGE);
+	int			count = 0;
 
-	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
-	slot = KeyedNext(total, ForwardScanDirection);
-	values[0] = BoolGetDatum(true);
-	if (slot)
-	{
-		ItemPointerData tid = slot->tts_tid;
-		TimestampTz before = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
-
-		values[1] = Int64GetDatum(DatumGetInt64(slot_getattr(slot, 2, &isNull)) + added);
-		values[2] = TimestampTzGetDatum(Max(before, newest));
-		if (added != 0 || newest > before)
-			KeyedUpdate(total, &tid, values, NULL);
-	}
-	else
-	{
-		values[1] = Int64GetDatum(added);
-		values[2] = TimestampTzGetDatum(newest);
-		KeyedInsert(total, values, NULL);
-	}
-	KeyedClose(total);
+	for (int i = 0; i < changes->count; i++)
+		if (count == 0 || items[count - 1] != changes->changes[i].itemKey)
+			items[count++] = changes->changes[i].itemKey;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	PairListStore(lists, changes->postings, GetActiveSnapshot(), items, count);
+	PopActiveSnapshot();
+	KeyedClose(lists);
+	pfree(items);
 }
 
 /* Write the postings and close. */
@@ -408,8 +403,10 @@ SessionIndexEnd(SessionIndex *index)
 	ApplyChanges(index);
 	if (changes->refillCount > 0)
 		RefillLists(index);
-	if (changes->sessionsAdded != 0 || changes->newest != DT_NOBEGIN)
-		AddToTotal(index->snapshot, changes->sessionsAdded, changes->newest);
+	if (changes->count > 0)
+		StorePairLists(changes);
+	if (changes->changed || changes->newest != DT_NOBEGIN)
+		SessionSumWrite(changes->sum, index->snapshot, changes->newest);
 	KeyedClose(changes->postings);
 	KeyedClose(index->sessions);
 	losses = changes->losses;
@@ -417,27 +414,6 @@ SessionIndexEnd(SessionIndex *index)
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	return losses;
-}
-
-/* Number of sessions that have postings. */
-int64
-SessionIndexTotal(Snapshot snapshot, TimestampTz *newest)
-{
-	KeyedTable *total = KeyedOpen("_session_total", "_session_total_pkey", AccessShareLock);
-	TupleTableSlot *slot;
-	int64		sessions = 0;
-	bool		isNull;
-
-	KeyedSeek(total, snapshot, 0, NULL, InvalidStrategy);
-	slot = KeyedNext(total, ForwardScanDirection);
-	*newest = DT_NOBEGIN;
-	if (slot)
-	{
-		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
-		*newest = DatumGetTimestampTz(slot_getattr(slot, 3, &isNull));
-	}
-	KeyedClose(total);
-	return sessions;
 }
 
 /* Throw all sessions and postings away. */
@@ -450,6 +426,9 @@ SessionIndexReset(void)
 	SpiUtilBegin(&scope);
 	SPI_execute("DELETE FROM personalize.posting", false, 0);
 	SPI_execute("DELETE FROM personalize.session", false, 0);
+	SPI_execute("DELETE FROM personalize._pair_list", false, 0);
 	SPI_execute("DELETE FROM personalize._session_total", false, 0);
+	SPI_execute("DELETE FROM personalize._session_day", false, 0);
+	SPI_execute("DELETE FROM personalize._session_repeat", false, 0);
 	SpiUtilEnd(&scope);
 }

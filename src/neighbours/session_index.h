@@ -41,12 +41,6 @@ typedef struct SessionIndexLosses
 /* Write the postings and close. */
 extern SessionIndexLosses SessionIndexEnd(SessionIndex *index);
 
-/*
- * Number of sessions that have postings, as the snapshot sees it, and a time after
- * which no session has an event.
- */
-extern int64 SessionIndexTotal(Snapshot snapshot, TimestampTz *newest);
-
 /* Throw all sessions and postings away. */
 extern void SessionIndexReset(void);
 

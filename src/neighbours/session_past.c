@@ -6,8 +6,8 @@
  * list held earlier, how many sessions there were, and what came after an item
  * they cannot tell.  The sessions can: cut at that time, each is what a database
  * would have that was told nothing since, for its items are those first come to
- * by then.  So all sessions are read once per question, and the lists of the
- * items asked for are made of them.  What retention has removed, or somebody's
+ * by then.  So all sessions are read, and the lists of the items asked for are made
+ * of them; three times per question, for items that lead to others.  What retention has removed, or somebody's
  * erasure, is missing; what a person allows is as of now.
  */
 #include "postgres.h"
@@ -30,56 +30,88 @@ typedef struct Past
 	TimestampTz asOf;
 	Snapshot	snapshot;
 	HTAB	   *lists;			/* of PostingGather */
+	SessionSum *sum;			/* of all sessions; NULL: not read yet */
 	PostingGather *list;		/* the one that is read, NULL: none */
 	int			next;			/* its next entry */
 } Past;
 
-/* An empty list for each item. */
-static void
-CreateLists(Past *past, const int64 *items, int itemCount)
+/* An empty hash of lists. */
+static HTAB *
+CreateLists(int count)
 {
 	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(PostingGather),
 	.hcxt = CurrentMemoryContext};
 
-	past->lists = hash_create("personalize past lists", Max(itemCount, 1), &control,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int i = 0; i < itemCount; i++)
-		PostingGatherInit(hash_search(past->lists, &items[i], HASH_ENTER, NULL),
-						  items[i], POSTING_KEPT);
+	return hash_create("personalize past lists", Max(count, 1), &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Read all sessions; returns how many were indexed then. */
-static int64
-PastPrepare(void *state, const int64 *items, int itemCount)
+/* Read all sessions into these lists, and the first time into what is counted over all. */
+static void
+ReadSessions(Past *past, HTAB *lists, const KeySet *wanted)
 {
-	Past	   *past = state;
 	Session    *session = palloc(sizeof(Session));
 	Relation	table = RelationOpenTable("session", AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	TableScanDesc scan = table_beginscan(table, past->snapshot, 0, NULL);
-	int64		sessions = 0;
-	KeySet		wanted;
+	bool		first = past->sum == NULL;
 
-	CreateLists(past, items, itemCount);
-	KeySetInit(&wanted, itemCount);
-	for (int i = 0; i < itemCount; i++)
-		KeySetAdd(&wanted, items[i]);
+	if (first)
+		past->sum = SessionSumBegin();
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!SessionRowWasIndexed(slot, past->asOf))
-			continue;
-		sessions++;
-		if (!SessionRowHasAny(slot, &wanted))
+		if (!SessionRowWasIndexed(slot, past->asOf) || (!first && !SessionRowHasAny(slot, wanted)))
 			continue;
 		SessionReadRow(slot, session);
 		SessionCut(session, past->asOf);
-		PostingGatherSession(past->lists, session);
+		if (first)
+			SessionSumAdd(past->sum, session, 1);
+		PostingGatherSession(lists, session);
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(table, NoLock);
-	return sessions;
+	pfree(session);
+}
+
+/* Make the lists of items that are not there yet. */
+static void
+PastPrepare(void *state, const int64 *items, int itemCount)
+{
+	Past	   *past = state;
+	HTAB	   *fresh = CreateLists(itemCount);
+	HASH_SEQ_STATUS scan;
+	PostingGather *list;
+	KeySet		wanted;
+
+	if (past->lists == NULL)
+		past->lists = CreateLists(64);
+	KeySetInit(&wanted, itemCount);
+	for (int i = 0; i < itemCount; i++)
+	{
+		if (hash_search(past->lists, &items[i], HASH_FIND, NULL) == NULL && KeySetAdd(&wanted, items[i]))
+			PostingGatherInit(hash_search(fresh, &items[i], HASH_ENTER, NULL), items[i], POSTING_KEPT);
+	}
+	if (past->sum == NULL || hash_get_num_entries(fresh) > 0)
+		ReadSessions(past, fresh, &wanted);
+	hash_seq_init(&scan, fresh);
+	while ((list = hash_seq_search(&scan)) != NULL)
+		memcpy(hash_search(past->lists, &list->itemKey, HASH_ENTER, NULL), list, sizeof(PostingGather));
+	hash_destroy(fresh);
+}
+
+/* What was counted over all sessions. */
+static void
+PastTotals(void *state, SessionTotals *totals)
+{
+	SessionSumTotals(((Past *) state)->sum, totals);
+}
+
+static const RepeatCounts *
+PastRepeats(void *state)
+{
+	return SessionSumRepeats(((Past *) state)->sum);
 }
 
 /* Go to an item's list. */
@@ -132,8 +164,10 @@ SessionPastSource(TimestampTz asOf, Snapshot snapshot)
 	past->asOf = asOf;
 	past->snapshot = snapshot;
 	source->state = past;
+	source->totals = PastTotals;
 	source->prepare = PastPrepare;
 	source->seek = PastSeek;
 	source->next = PastNext;
+	source->repeats = PastRepeats;
 	return source;
 }

@@ -46,17 +46,12 @@ typedef struct TuneLadder
 } TuneLadder;
 
 static const TuneLadder ladders[] = {
-	{"item_decay", offsetof(KnnParams, itemDecay), false, 8, {0.7, 1, 1.4, 2, 2.8, 4, 6, 10}},
-	{"recent_decay", offsetof(KnnParams, recentDecay), false, 8, {0.7, 1, 1.4, 2, 2.8, 4, 6, 10}},
-	{"forward_decay", offsetof(KnnParams, forwardDecay), false, 6, {0.7, 1, 1.4, 2, 2.8, 4}},
+	{"repeat_weight", offsetof(KnnParams, repeatWeight), false, 7, {0, 0.3, 0.6, 0.9, 1.25, 1.8, 2.5}},
+	{"next_weight", offsetof(KnnParams, nextWeight), false, 7, {0, 0.3, 0.6, 1, 1.5, 2.2, 3}},
+	{"next_prior", offsetof(KnnParams, nextPrior), false, 5, {2, 4, 8, 16, 32}},
+	{"recent_decay", offsetof(KnnParams, recentDecay), false, 6, {2, 3, 4, 6, 9, 14}},
 	{"overlap_power", offsetof(KnnParams, overlapPower), false, 6, {1, 1.5, 2, 2.5, 3, 4}},
-	{"idf_power", offsetof(KnnParams, idfPower), false, 6, {0, 0.5, 1, 1.5, 2, 3}},
-	{"age_decay", offsetof(KnnParams, ageDecay), false, 8, {3, 7, 15, 30, 60, 90, 180, 365}},
-	{"neighbours", offsetof(KnnParams, neighbours), true, 6, {32, 64, 128, 200, 300, 500}},
-	{"postings", offsetof(KnnParams, postings), true, 4, {64, 128, 192, 256}},
-	{"backward_weight", offsetof(KnnParams, backwardWeight), false, 5, {0.2, 0.4, 0.6, 0.8, 1}},
-	{"backward_decay", offsetof(KnnParams, backwardDecay), false, 6, {0.7, 1, 1.4, 2, 2.8, 4}},
-	{"session_items", offsetof(KnnParams, sessionItems), true, 4, {4, 6, 8, 12}}
+	{"trend_power", offsetof(KnnParams, trendPower), false, 6, {0, 0.1, 0.2, 0.3, 0.4, 0.6}}
 };
 
 /* What is gained from one quality to another: in rank and in hits, both relative. */

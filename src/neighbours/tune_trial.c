@@ -47,6 +47,14 @@ typedef struct TuneSession
 	int			count;
 } TuneSession;
 
+/* The list of pairs of an item. */
+typedef struct TrialPairs
+{
+	int64		itemKey;		/* hash key */
+	int			length;			/* 0: it has none */
+	uint8	   *data;
+} TrialPairs;
+
 /* The whole trial. */
 struct TuneTrial
 {
@@ -55,7 +63,10 @@ struct TuneTrial
 	TuneEntry  *entries;		/* by item, newest first */
 	int64		entryCount;
 	int64		entryCapacity;
-	int64		indexed;		/* sessions in entries */
+	SessionSum *sum;			/* of the sessions in entries */
+	SessionTotals totals;
+	HTAB	   *pairs;			/* of TrialPairs, as far as needed so far */
+	MemoryContext context;		/* of these */
 	SessionEvent *events;			/* by session, in order */
 	int64		eventCount;
 	TuneSession *heldOut;
@@ -163,7 +174,7 @@ IndexSession(TuneTrial *trial, const Session *session)
 		memcpy(copy, packed, entry->length);
 		entry->data = copy;
 	}
-	trial->indexed++;
+	SessionSumAdd(trial->sum, session, 1);
 }
 
 /* Read the raw events after the split that count, and sort them. */
@@ -258,11 +269,17 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 	TuneTrial  *trial = palloc0(sizeof(TuneTrial));
 	KeyedTable *sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
 	Session    *session = palloc(sizeof(Session));
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(TrialPairs),
+	.hcxt = CurrentMemoryContext};
 	TupleTableSlot *slot;
 
 	trial->entryCapacity = trial->heldOutCapacity = 1024;
 	trial->entries = palloc_array(TuneEntry, trial->entryCapacity);
 	trial->heldOut = palloc_array(TuneSession, trial->heldOutCapacity);
+	trial->sum = SessionSumBegin();
+	trial->context = CurrentMemoryContext;
+	trial->pairs = hash_create("personalize trial pairs", 1024, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	trial->callContext = AllocSetContextCreate(CurrentMemoryContext, "personalize prediction",
 											   ALLOCSET_DEFAULT_SIZES);
 	ChooseSplit(trial, sessions, snapshot, maxPredictions);
@@ -277,6 +294,7 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 		CHECK_FOR_INTERRUPTS();
 	}
 	qsort(trial->entries, trial->entryCount, sizeof(TuneEntry), CompareEntries);
+	SessionSumTotals(trial->sum, &trial->totals);
 	LoadEvents(trial, snapshot);
 	HoldOut(trial, sessions, snapshot);
 	KeyedClose(sessions);
@@ -284,11 +302,17 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 	return trial;
 }
 
-/* Everything is there; a KnnSource. */
-static int64
-TrialPrepare(void *state, const int64 *items, int itemCount)
+/* What is counted over all sessions; a KnnSource. */
+static void
+TrialTotals(void *state, SessionTotals *totals)
 {
-	return ((TuneTrial *) state)->indexed;
+	*totals = ((TuneTrial *) state)->totals;
+}
+
+static const RepeatCounts *
+TrialRepeats(void *state)
+{
+	return SessionSumRepeats(((TuneTrial *) state)->sum);
 }
 
 /* Find an item's entries; a KnnSource. */
@@ -321,6 +345,41 @@ TrialSeek(void *state, int64 itemKey)
 	}
 	trial->itemSessions = low - trial->nextEntry;
 	trial->lastEntry = low;
+}
+
+/* Make the list of pairs of an item. */
+static void
+MakePairs(TuneTrial *trial, TrialPairs *pairs)
+{
+	PostingEntry *entries = palloc_array(PostingEntry, POSTING_KEPT);
+	uint8	   *made = palloc(PAIR_LIST_MAX);
+	int			count = 0;
+
+	TrialSeek(trial, pairs->itemKey);
+	for (int64 i = trial->nextEntry; i < trial->lastEntry && count < POSTING_KEPT; i++)
+	{
+		const uint8 *next = trial->entries[i].data;
+
+		PostingNextEntry(&next, next + trial->entries[i].length, &entries[count++]);
+	}
+	pairs->length = count > 0 ? PairListMake(entries, count, trial->itemSessions, made) : 0;
+	pairs->data = MemoryContextAlloc(trial->context, Max(pairs->length, 1));
+	memcpy(pairs->data, made, pairs->length);
+}
+
+/* An item's list of pairs; a KnnSource. */
+static bool
+TrialPair(void *state, int64 itemKey, PairList *list)
+{
+	TuneTrial  *trial = state;
+	bool		found;
+	TrialPairs *pairs = hash_search(trial->pairs, &itemKey, HASH_ENTER, &found);
+
+	if (!found)
+		MakePairs(trial, pairs);
+	if (pairs->length > 0)
+		PairListRead(pairs->data, pairs->length, list);
+	return pairs->length > 0;
 }
 
 /* The next entries of the item, packed into a chunk; a KnnSource. */
@@ -359,7 +418,7 @@ Foretell(TuneTrial *trial, const KnnSource *source, const KnnParams *params,
 	MemoryContext caller = MemoryContextSwitchTo(trial->callContext);
 	int64		items[SESSION_MAX_ITEMS];
 	KnnItem		results[RANKS];
-	KnnQuery	query = {.items = items,.params = params,.maxResults = RANKS};
+	KnnQuery	query = {.items = items,.params = params,.maxResults = RANKS,.returns = KNN_RETURN_ALL};
 	int			count;
 	int			rank = 0;
 
@@ -382,8 +441,8 @@ Foretell(TuneTrial *trial, const KnnSource *source, const KnnParams *params,
 TuneQuality
 TuneTrialEvaluate(TuneTrial *trial, const KnnParams *params, int half, int maxPredictions)
 {
-	KnnSource	source = {.state = trial,.prepare = TrialPrepare,
-	.seek = TrialSeek,.next = TrialNext};
+	KnnSource	source = {.state = trial,.totals = TrialTotals,.seek = TrialSeek,.next = TrialNext,
+	.pair = TrialPair,.repeats = TrialRepeats};
 	TuneQuality quality = {0};
 
 	for (int s = half; s < trial->heldOutCount; s += 2)

@@ -33,6 +33,7 @@ CREATE TABLE argument AS SELECT
 	'personalization'::text AS "purpose text", 'item_affinity'::text AS "signal text", NULL::text AS "category text", 'relname'::text AS "name text",
 	'item_id'::text AS "item_column text", personalize._txid_snapshot() AS "asof text",
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
+	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
 	(SELECT recent FROM personalize.profile ORDER BY user_key LIMIT 1) AS "recent bytea",
 	(SELECT items FROM personalize.session ORDER BY session_key LIMIT 1) AS "items bytea";
 ANALYZE argument;

@@ -50,8 +50,8 @@ SELECT is_empty($$SELECT * FROM evidence WHERE share IS NULL OR strpos(share, pl
 	'what is planted in each table is in the export');
 SELECT set_eq($$SELECT name FROM personalize._person_table$$,
 	$$SELECT DISTINCT name FROM evidence
-	-- the key of all pseudonyms; values that nobody may have any more, and hashes of what is gone: none says whose
-	UNION VALUES ('_secret'), ('_erasure_candidate'), ('_ledger_pruned')$$,
+	-- the key of all pseudonyms; values that nobody may have any more, hashes of what is gone, sums over sessions: none says whose
+	UNION VALUES ('_secret'), ('_erasure_candidate'), ('_ledger_pruned'), ('_pair_list')$$,
 	'every table with persons'' data is in the export: its registration says in which part (src/people/person_store.h)');
 SELECT set_eq($$SELECT jsonb_object_keys(d #> '{meanings,parts}') FROM document$$,
 	$$SELECT jsonb_object_keys(d) FROM document EXCEPT VALUES ('format'), ('exported_at'), ('user_id'), ('user_key'), ('meanings')$$,

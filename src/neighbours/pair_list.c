@@ -1,0 +1,267 @@
+/*
+ * pair_list.c
+ *		What people went to next to an item, summed up.
+ *
+ * Of an item's newest POSTING_KEPT sessions, a follower at distance d counts
+ * 160 2^(1-d), an item before it 128 2^(1-d), up to POSTING_WINDOW either way;
+ * the 50 heaviest are kept.  P(y|x) = C(x,y) / (T(x) + 5), in units of 160, where T is
+ * the weight of all pairs, kept or not.
+ *
+ * A list is a function of the postings and is made anew whenever they change; it is
+ * never counted down, for what was cut off would be missing then.
+ */
+#include "postgres.h"
+
+#include "neighbours/pair_list.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "base/topk.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define PAIR_LIST_VERSION 1
+
+/* Places of the table of pairs: more than there can be. */
+#define TABLE_SIZE 4096
+
+StaticAssertDecl(TABLE_SIZE > POSTING_KEPT * POSTING_WINDOW * 2, "table of pairs");
+
+/* Weights by distance. */
+static const int forward[] = {0, 160, 80, 40, 20, 10, 5};
+static const int backward[] = {0, 128, 64, 32, 16, 8, 4};
+
+StaticAssertDecl(lengthof(forward) == POSTING_WINDOW + 1, "weights of followers");
+StaticAssertDecl(lengthof(backward) == POSTING_WINDOW + 1, "weights of what came before");
+
+/* The pairs of an item while they are summed up. */
+typedef struct PairSum
+{
+	int			count;
+	Pair		pairs[POSTING_KEPT * POSTING_WINDOW * 2];
+	int16		table[TABLE_SIZE];	/* open addressing: index into pairs, or -1 */
+	TopkEntry	order[POSTING_KEPT * POSTING_WINDOW * 2];
+} PairSum;
+
+/* The pair of an item. */
+static Pair *
+FindPair(PairSum *sum, int64 itemKey)
+{
+	uint32		slot = (uint32) (((uint64) itemKey * UINT64CONST(0x9E3779B97F4A7C15)) >> 32) % TABLE_SIZE;
+	Pair	   *pair;
+
+	while (sum->table[slot] >= 0)
+	{
+		pair = &sum->pairs[sum->table[slot]];
+		if (pair->itemKey == itemKey)
+			return pair;
+		slot = (slot + 1) % TABLE_SIZE;
+	}
+	sum->table[slot] = sum->count;
+	pair = &sum->pairs[sum->count++];
+	pair->itemKey = itemKey;
+	pair->weight = pair->next = 0;
+	return pair;
+}
+
+/* Sum the pairs of the entries up; returns their weight, and how many came right after. */
+static int
+SumUp(PairSum *sum, const PostingEntry *entries, int count, int *next)
+{
+	int			total = 0;
+
+	sum->count = 0;
+	memset(sum->table, 0xff, sizeof(sum->table));
+	*next = 0;
+	for (int i = 0; i < count; i++)
+	{
+		for (int w = 0; w < entries[i].before + entries[i].after; w++)
+		{
+			int			d = PostingWindowPlace(&entries[i], w);
+			Pair	   *pair = FindPair(sum, PostingWindowItem(&entries[i], w));
+			int			weight = d > 0 ? forward[d] : backward[-d];
+
+			pair->weight += weight;
+			pair->next += d == 1;
+			total += weight;
+			*next += d == 1;
+		}
+	}
+	return total;
+}
+
+/*
+ * How many of the sessions are recent, each weighing 1/e per PAIR_TREND_DECAY before
+ * the newest.  Where there are more than were given, those lie where a steady stream of
+ * them would.
+ */
+static double
+Recent(const PostingEntry *entries, int count, int64 sessions)
+{
+	double		recent = 0;
+	double		covered;
+
+	for (int i = 0; i < count; i++)
+		recent += exp(((double) entries[i].ts - (double) entries[0].ts) / PAIR_TREND_DECAY);
+	if (sessions <= count)
+		return recent;
+	covered = 1 - exp(((double) entries[count - 1].ts - (double) entries[0].ts) / PAIR_TREND_DECAY);
+	return covered * sessions <= recent ? (double) sessions : recent / covered;
+}
+
+/* Bytes that the keys of the first pairs in order need. */
+static int
+KeyWidth(const PairSum *sum, int kept)
+{
+	uint64		all = 0;
+	int			width = 1;
+
+	for (int i = 0; i < kept; i++)
+		all |= (uint64) sum->pairs[sum->order[i].index].itemKey;
+	while (width < 8 && (all >> (8 * width)) != 0)
+		width++;
+	return width;
+}
+
+/* Sum up an item's newest sessions. */
+int
+PairListMake(const PostingEntry *entries, int count, int64 sessions, uint8 *out)
+{
+	PairSum    *sum = palloc(sizeof(PairSum));
+	int			used = Min(count, POSTING_KEPT);
+	int			next;
+	int			total = SumUp(sum, entries, used, &next);
+	int			kept;
+	int			width;
+	uint8	   *data = out + PAIR_LIST_HEADER;
+
+	for (int i = 0; i < sum->count; i++)
+	{
+		sum->order[i].score = sum->pairs[i].weight;
+		sum->order[i].tie = sum->pairs[i].itemKey;
+		sum->order[i].index = i;
+	}
+	kept = TopkSort(sum->order, sum->count, PAIR_LIST_KEPT);
+	width = KeyWidth(sum, kept);
+	out[0] = PAIR_LIST_VERSION;
+	out[1] = kept;
+	out[2] = width;
+	BytesPut(out + 3, next, 2);
+	BytesPut(out + 5, total, 4);
+	BytesPut(out + 9, (uint64) sessions, 8);
+	BytesPut(out + 17, (uint64) entries[0].ts, 8);
+	BytesPut(out + 25, (uint64) rint(Recent(entries, used, sessions) * PAIR_RECENT_UNIT), 8);
+	for (int i = 0; i < kept; i++)
+	{
+		const Pair *pair = &sum->pairs[sum->order[i].index];
+
+		BytesPut(data, pair->weight, 2);
+		BytesPut(data + 2, pair->next, 2);
+		BytesPut(data + 4, (uint64) pair->itemKey, width);
+		data += 4 + width;
+	}
+	pfree(sum);
+	return data - out;
+}
+
+/* Take a packed list apart. */
+void
+PairListRead(const uint8 *data, int length, PairList *list)
+{
+	if (length < PAIR_LIST_HEADER)
+		StoredRowReportDamage(STORED_PAIR_LIST, "The header ends beyond the bytes.");
+	if (data[0] != PAIR_LIST_VERSION)
+		StoredRowReportVersion(STORED_PAIR_LIST, data[0], PAIR_LIST_VERSION);
+	list->count = data[1];
+	list->width = data[2];
+	list->next = (int) BytesGet(data + 3, 2);
+	list->total = (int) BytesGet(data + 5, 4);
+	list->sessions = (int64) BytesGet(data + 9, 8);
+	list->newest = (TimestampTz) BytesGet(data + 17, 8);
+	list->recent = (double) BytesGet(data + 25, 8) / PAIR_RECENT_UNIT;
+	list->pairs = data + PAIR_LIST_HEADER;
+	if (list->count > PAIR_LIST_KEPT || list->width < 1 || list->width > 8 ||
+		length != PAIR_LIST_HEADER + list->count * (4 + list->width) ||
+		list->sessions < 1 || !IS_VALID_TIMESTAMP(list->newest))
+		StoredRowReportDamage(STORED_PAIR_LIST, "The header or the length cannot be.");
+}
+
+/* The newest entries of an item's postings, copied; returns how many. */
+static int
+ReadEntries(KeyedTable *postings, Snapshot snapshot, int64 itemKey, PostingEntry *entries, int64 *sessions)
+{
+	Datum		key = Int64GetDatum(itemKey);
+	TupleTableSlot *slot;
+	int			count = 0;
+
+	KeyedSeek(postings, snapshot, 1, &key, BTEqualStrategyNumber);
+	while (count < POSTING_KEPT && (slot = KeyedNext(postings, BackwardScanDirection)) != NULL)
+	{
+		bool		isNull;
+		bytea	   *data;
+		PostingReader reader;
+		StoredRow	row;
+
+		StoredRowBegin(&row, STORED_POSTING,
+					   (int64[]) {itemKey, DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull))});
+		data = DatumGetByteaPCopy(PointerGetDatum(StoredRowBytes(STORED_POSTING, slot, POSTING_DATA)));
+		PostingReaderBegin(&reader, (const uint8 *) VARDATA(data), VARSIZE(data) - VARHDRSZ);
+		if (count == 0)
+			*sessions = reader.header.sessions;
+		while (count < POSTING_KEPT && PostingReaderNext(&reader, &entries[count]))
+			count++;
+		StoredRowEnd(&row);
+	}
+	return count;
+}
+
+/* Make the stored list of one item what the postings say. */
+static void
+StoreList(KeyedTable *lists, KeyedTable *postings, Snapshot snapshot, int64 itemKey)
+{
+	PostingEntry entries[POSTING_KEPT];
+	Datum		key = Int64GetDatum(itemKey);
+	Datum		values[PAIR_LIST_COLUMN_COUNT];
+	bytea	   *made = palloc(VARHDRSZ + PAIR_LIST_MAX);
+	int64		sessions = 0;
+	int			count = ReadEntries(postings, snapshot, itemKey, entries, &sessions);
+	TupleTableSlot *slot;
+	ItemPointerData tid;
+
+	if (count > 0)
+		SET_VARSIZE(made, VARHDRSZ + PairListMake(entries, count, sessions, (uint8 *) VARDATA(made)));
+	values[PAIR_LIST_ITEM_KEY - 1] = key;
+	values[PAIR_LIST_DATA - 1] = PointerGetDatum(made);
+	KeyedSeek(lists, snapshot, 1, &key, BTEqualStrategyNumber);
+	slot = KeyedNext(lists, ForwardScanDirection);
+	if (slot)
+		tid = slot->tts_tid;
+	if (slot && count > 0)
+		KeyedUpdate(lists, &tid, values, NULL);
+	else if (slot)
+		KeyedDelete(lists, &tid);
+	else if (count > 0)
+		KeyedInsert(lists, values, NULL);
+}
+
+/* Make the stored lists of items what the postings say. */
+void
+PairListStore(KeyedTable *lists, KeyedTable *postings, Snapshot snapshot, const int64 *items, int count)
+{
+	MemoryContext itemContext = AllocSetContextCreate(CurrentMemoryContext, "personalize pair list",
+													  ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(itemContext);
+
+		StoreList(lists, postings, snapshot, items[i]);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(itemContext);
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextDelete(itemContext);
+}

@@ -1,0 +1,44 @@
+/*
+ * session_total.h
+ *		What is counted over all sessions together.
+ */
+#ifndef PERSONALIZE_SESSION_TOTAL_H
+#define PERSONALIZE_SESSION_TOTAL_H
+
+#include "postgres.h"
+
+#include "neighbours/repeat.h"
+#include "storage/itemptr.h"
+#include "utils/snapshot.h"
+
+/* Of sessions that have postings. */
+typedef struct SessionTotals
+{
+	int64		sessions;
+	TimestampTz newest;			/* no session has an event after it */
+	int64		entries;		/* items of all sessions */
+	double		recent;			/* of these, each weighing 1/e per PAIR_TREND_DECAY before lastDay ends */
+	int32		lastDay;		/* that any was come to, since 2000-01-01 UTC */
+	TransactionId writtenBy;	/* and where: which version of the row it is, */
+	ItemPointerData tid;		/* and so of all that is written together with it */
+} SessionTotals;
+
+/* What is added, and taken out. */
+typedef struct SessionSum SessionSum;
+extern SessionSum *SessionSumBegin(void);
+
+/* Add a session, or take one out (sign -1). */
+extern void SessionSumAdd(SessionSum *sum, const Session *session, int sign);
+
+/* What has been added, as if there was nothing else. */
+extern void SessionSumTotals(const SessionSum *sum, SessionTotals *totals);
+extern const RepeatCounts *SessionSumRepeats(const SessionSum *sum);
+
+/* Write it to the tables; nothing has happened after newest. */
+extern void SessionSumWrite(SessionSum *sum, Snapshot snapshot, TimestampTz newest);
+
+/* What the tables say; repeats is all zeros if there is nothing. */
+extern void SessionTotalsRead(SessionTotals *totals, Snapshot snapshot);
+extern void SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot);
+
+#endif
