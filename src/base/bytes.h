@@ -34,4 +34,15 @@ BytesGet(const uint8 *data, int width)
 	return value;
 }
 
+/* How many bytes a number needs, at least one. */
+static inline int
+BytesWidth(uint64 value)
+{
+	int			width = 1;
+
+	while (width < 8 && (value >> (8 * width)) != 0)
+		width++;
+	return width;
+}
+
 #endif

@@ -30,11 +30,18 @@ KeySetInit(KeySet *set, int keys)
 	set->used = palloc_extended(sizeof(bool) * set->capacity, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
+/* Spread a key over a table (Fibonacci hashing). */
+static inline uint32
+KeySpread(int64 key)
+{
+	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
+
 /* The place of a key, or the free one where it belongs. */
 static inline int
 KeySetFind(const KeySet *set, int64 key)
 {
-	uint32		place = (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+	uint32		place = KeySpread(key);
 
 	for (;; place++)
 	{

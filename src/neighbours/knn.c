@@ -34,9 +34,9 @@
  * What is asked for a time in the past is answered as if nothing had happened
  * since, from the sessions themselves (session_past.c).
  *
- * Otherwise index scans of the lists of the query items, of 11 lists of pairs and of 30
- * more for the trend, and no other reads: an entry of a posting list
- * carries the items around it.  Chunks are copied out of the buffers, at most
+ * Otherwise index scans of the lists of the query items, of 11 lists of pairs, and of
+ * those of 30 more items for the trend, as far as that is not remembered, and no other
+ * reads: an entry of a posting list carries the items around it.  Chunks are copied out of the buffers, at most
  * 32 lists of 256 entries of 116 bytes: 0.9 MB, and as much again for the tables
  * of sessions and items; with the parameters as shipped a tenth of that.
  */
@@ -67,13 +67,6 @@
 /* What is left of the score of the newest item, and of others of the session. */
 #define NEWEST_SHARE 0.05
 #define EARLIER_SHARE 0.2
-
-/* Spread a key over a table (Fibonacci hashing). */
-static inline uint32
-HashKey(int64 key)
-{
-	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
-}
 
 /* A table of indexes with at least twice as many places as entries, all empty. */
 static int32 *
@@ -132,7 +125,7 @@ IsExcluded(const KnnQuery *query, int64 session)
 static void
 MeetSession(Scoring *scoring, int item, double weight, const PostingEntry *entry)
 {
-	uint32		slot = HashKey(entry->session) & scoring->sessionMask;
+	uint32		slot = KeySpread(entry->session) & scoring->sessionMask;
 	Neighbour  *neighbour;
 
 	while (scoring->sessionTable[slot] >= 0)
@@ -248,7 +241,7 @@ ChooseNeighbours(Scoring *scoring, TopkEntry **chosen)
 Candidate *
 ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
 {
-	uint32		slot = HashKey(itemKey) & scoring->itemMask;
+	uint32		slot = KeySpread(itemKey) & scoring->itemMask;
 	Candidate  *candidate;
 
 	while (scoring->itemTable[slot] >= 0)

@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "access/stratnum.h"
+#include "base/key_set.h"
 #include "base/topk.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -50,7 +51,7 @@ typedef struct PairSum
 static Pair *
 FindPair(PairSum *sum, int64 itemKey)
 {
-	uint32		slot = (uint32) (((uint64) itemKey * UINT64CONST(0x9E3779B97F4A7C15)) >> 32) % TABLE_SIZE;
+	uint32		slot = KeySpread(itemKey) % TABLE_SIZE;
 	Pair	   *pair;
 
 	while (sum->table[slot] >= 0)
@@ -117,13 +118,10 @@ static int
 KeyWidth(const PairSum *sum, int kept)
 {
 	uint64		all = 0;
-	int			width = 1;
 
 	for (int i = 0; i < kept; i++)
 		all |= (uint64) sum->pairs[sum->order[i].index].itemKey;
-	while (width < 8 && (all >> (8 * width)) != 0)
-		width++;
-	return width;
+	return BytesWidth(all);
 }
 
 /* Sum up an item's newest sessions. */

@@ -67,17 +67,6 @@ PostingReaderBegin(PostingReader *reader, const uint8 *data, int length)
 	reader->left = header->entries;
 }
 
-/* Bytes that a key needs; a hash needs all. */
-static int
-KeyWidth(int64 key)
-{
-	int			width = 1;
-
-	while (width < 8 && ((uint64) key >> (8 * width)) != 0)
-		width++;
-	return width;
-}
-
 /* Pack the entry of the item at a place of a session. */
 int
 PostingPackEntry(const int64 *items, int itemCount, int place,
@@ -90,7 +79,7 @@ PostingPackEntry(const int64 *items, int itemCount, int place,
 
 	for (int i = first; i <= last; i++)
 		if (i != place)
-			width = Max(width, KeyWidth(items[i]));
+			width = Max(width, BytesWidth((uint64) items[i]));
 
 	BytesPut(out, (uint64) ts, 8);
 	BytesPut(out + 8, (uint64) session, 8);
