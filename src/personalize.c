@@ -24,6 +24,7 @@
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
+#include "models/model.h"
 #include "neighbours/neighbour.h"
 #include "neighbours/neighbour_store.h"
 #include "operation/maintenance.h"
@@ -82,6 +83,7 @@ _PG_init(void)
 	ItemStoreInit();
 	SignalStoreInit();
 	NeighbourStoreInit();
+	ModelInit();
 	ProfileStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();

@@ -28,7 +28,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_make_secret);
 PG_FUNCTION_INFO_V1(personalize_pseudonym);
-PG_FUNCTION_INFO_V1(personalize_secret_changed);
 
 #define SECRET_LENGTH 32
 
@@ -171,16 +170,4 @@ Datum
 personalize_pseudonym(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(SecretPseudonym(PG_GETARG_INT64(0)));
-}
-
-/* Trigger _secret_changed(): have every backend look again. */
-Datum
-personalize_secret_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("_secret_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
 }

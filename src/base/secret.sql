@@ -44,13 +44,10 @@ COMMENT ON FUNCTION personalize._secret_added() IS 'makes the secret of a restor
 CREATE TRIGGER secret_added BEFORE INSERT ON personalize._secret
 	FOR EACH ROW EXECUTE FUNCTION personalize._secret_added();
 
-CREATE FUNCTION personalize._secret_changed() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'personalize_secret_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._secret_changed() IS 'has every session read the secret again';
 CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._secret_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
 ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;
-REVOKE ALL ON FUNCTION personalize._secret_changed(), personalize._secret_added(), personalize._make_secret(), personalize._pseudonym(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize._secret_added(), personalize._make_secret(), personalize._pseudonym(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._pseudonym(bigint) TO personalize_owner;

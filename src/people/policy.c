@@ -41,7 +41,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-PG_FUNCTION_INFO_V1(personalize_purpose_changed);
 
 /* What a denied read is answered with. */
 typedef enum OnDenied
@@ -134,18 +133,6 @@ PurposesChanged(Datum argument, Oid relationId)
 {
 	if (relationId == InvalidOid || relationId == watchedPurpose || relationId == watchedRole)
 		generation++;
-}
-
-/* Trigger _purpose_changed(): have every backend look again. */
-Datum
-personalize_purpose_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("_purpose_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
 }
 
 /* Add what table purpose_role says; a purpose without a row has personalize_<purpose>. */

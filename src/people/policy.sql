@@ -9,16 +9,12 @@ COMMENT ON COLUMN personalize.purpose_role.purpose IS 'purpose.name';
 COMMENT ON COLUMN personalize.purpose_role.role IS 'a role of the cluster; nobody may read for the purpose while there is none of this name';
 SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_role', '');
 
-CREATE FUNCTION personalize._purpose_changed() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'personalize_purpose_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._purpose_changed() IS
-	'has every session read the table again: what purposes there are, what holds by default, who may read for which';
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_default
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_role
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._purpose_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
 
 -- What policies call.  Everybody may call them, or an error would tell of a
 -- function rather than of what is missing; they say nothing about anybody's data.
@@ -62,7 +58,6 @@ CREATE FUNCTION personalize._closed() RETURNS boolean
 	SUPPORT personalize._internal_support;
 COMMENT ON FUNCTION personalize._closed() IS
 	'the policy of partitions: true within the extension''s own code; else error 42501';
-REVOKE ALL ON FUNCTION personalize._purpose_changed() FROM PUBLIC;
 
 CREATE FUNCTION personalize._close_partitions() RETURNS event_trigger
 	AS 'MODULE_PATHNAME', 'personalize_close_partitions' LANGUAGE C VOLATILE PARALLEL UNSAFE;
