@@ -42,6 +42,9 @@ endif
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 
+# trees are walked by several rows side by side
+src/models/tree_model.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS)
+
 personalize--$(EXTVERSION).sql: $(SQL_PARTS:%=src/%.sql) Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION personalize" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
 

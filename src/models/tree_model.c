@@ -9,6 +9,7 @@
 
 #include "models/tree_model.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "lib/stringinfo.h"
@@ -110,14 +111,18 @@ FindColumn(TreeBuilder *builder, const TreeFileNode *node, const char *place)
 	bool		isSet = node->treatment == TREE_IN_SET || node->treatment == TREE_IN_SET_OR_MISSING;
 
 	for (int i = 0; !isSet && i < model->columnCount; i++)
-		if (model->columns[i].feature == node->feature && model->columns[i].treatment == node->treatment)
+		if (model->columns[i].feature == node->feature && model->columns[i].treatment == node->treatment &&
+			model->columns[i].missingLeft == node->missingLeft)
 			return i;
 	if (model->columnCount == TREE_MODEL_MAX_COLUMNS)
 		TreeModelRefuse(place, "more than %d different comparisons with categories", TREE_MODEL_MAX_COLUMNS);
 	model->columns = Grow(model->columns, &builder->columnCapacity, model->columnCount + 1, sizeof(TreeColumn));
 	model->columns[model->columnCount] = (TreeColumn)
 	{
-		.feature = node->feature,.treatment = node->treatment,.set = isSet ? AddSet(builder, node) : -1
+		.feature = node->feature,
+		.treatment = node->treatment,
+		.missingLeft = node->missingLeft,
+		.set = isSet ? AddSet(builder, node) : -1
 	};
 	return model->columnCount++;
 }
@@ -146,11 +151,11 @@ AddNode(TreeBuilder *builder, const TreeFileNode *node, const char *place)
 
 	model->nodes[model->nodeCount] = (TreeNode)
 	{
-		.value = node->value,
+		/* an infinite threshold parts what is missing from all the rest */
+		.value = node->isLeaf ? node->value : Min(Max(node->value, -DBL_MAX), DBL_MAX),
 		.left = model->nodeCount,
-		.right = model->nodeCount,
 		.column = node->isLeaf ? 0 : FindColumn(builder, node, place),
-		.missingLeft = node->missingLeft
+		.step = node->isLeaf ? 0 : 1
 	};
 	model->nodeCount++;
 }
@@ -188,7 +193,6 @@ AddNodes(TreeBuilder *builder, const TreeFileNode *nodes, int count, int *order,
 		reached[node->left] = reached[node->right] = true;
 		model->nodes[root + i].left = root + found;
 		order[found++] = node->left;
-		model->nodes[root + i].right = root + found;
 		order[found++] = node->right;
 	}
 	pfree(reached);
@@ -241,7 +245,7 @@ SetHas(const TreeModel *model, int32 set, double value)
 	return (model->words[set + (uint32) value / 32] >> ((uint32) value % 32) & 1) != 0;
 }
 
-/* A feature's value after its treatment. */
+/* A feature's value after its treatment; NaN if it is missing. */
 static double
 Treat(const TreeModel *model, const TreeColumn *column, double value)
 {
@@ -263,16 +267,14 @@ Treat(const TreeModel *model, const TreeColumn *column, double value)
 	return value;
 }
 
-/* The node after a node. */
-static inline int32
-Step(const TreeNode *node, const double *columns)
+/* What the nodes compare: what is missing is beyond every threshold on its side. */
+static double
+ColumnValue(const TreeModel *model, const TreeColumn *column, double value)
 {
-	double		value = columns[node->column];
-
-	/* no branch: each is a number */
-	bool		left = (value <= node->value) | ((value != value) & node->missingLeft);
-
-	return left ? node->left : node->right;
+	value = Treat(model, column, value);
+	if (isnan(value))
+		return column->missingLeft ? -INFINITY : INFINITY;
+	return value;
 }
 
 /* Add a tree's leaves to the sums of a block; columns has LANES rows more than it needs. */
@@ -280,17 +282,24 @@ static void
 AddTree(const TreeModel *model, int tree, const double *columns, int rows, double *sums)
 {
 	const TreeNode *nodes = model->nodes;
+	int			width = model->columnCount;
 
 	for (int first = 0; first < rows; first += LANES)
 	{
-		const double *row = columns + (size_t) first * model->columnCount;
+		const double *row = columns + (size_t) first * width;
 		int32		at[LANES];
 
 		for (int lane = 0; lane < LANES; lane++)
 			at[lane] = model->roots[tree];
 		for (int step = model->depths[tree]; step > 0; step--)
 			for (int lane = 0; lane < LANES; lane++)
-				at[lane] = Step(&nodes[at[lane]], row + (size_t) lane * model->columnCount);
+			{
+				const TreeNode *node = &nodes[at[lane]];
+				double		value = row[(size_t) lane * width + node->column];
+
+				/* no branch: a comparison is a number, and a value never NaN */
+				at[lane] = node->left + ((int) (value > node->value) & node->step);
+			}
 		for (int lane = 0; lane < LANES && first + lane < rows; lane++)
 		{
 			double		sum = sums[first + lane] + nodes[at[lane]].value;
@@ -339,7 +348,7 @@ TreeModelScore(const TreeModel *model, const double *features, int stride, int r
 			const double *row = features + (size_t) (first + i) * stride;
 
 			for (int c = 0; c < width; c++)
-				columns[(size_t) i * width + c] = Treat(model, &model->columns[c], row[model->columns[c].feature]);
+				columns[(size_t) i * width + c] = ColumnValue(model, &model->columns[c], row[model->columns[c].feature]);
 			scores[first + i] = model->base;
 		}
 		for (int tree = 0; tree < model->treeCount; tree++)

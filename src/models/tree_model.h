@@ -2,11 +2,11 @@
  * tree_model.h
  *		Boosted trees: their one form, however they were trained.
  *
- * All trees' nodes are in one array, each tree in breadth-first order.  A leaf leads to
- * itself, so that going down as many steps as the tree is deep ends in the right leaf
- * without a branch.  What the formats do differently before a comparison (missing values,
- * single precision, categories) is done once a row: a node compares a column, which is a
- * feature after such a treatment.
+ * All trees' nodes are in one array, each tree in breadth-first order, so that the children
+ * of a node are side by side.  A leaf leads to itself, so that going down as many steps as
+ * the tree is deep ends in the right leaf without a branch.  What the formats do differently
+ * before a comparison (missing values, single precision, categories) is done once a row: a
+ * node compares a column, which is a feature after such a treatment, and never NaN.
  */
 #ifndef PERSONALIZE_TREE_MODEL_H
 #define PERSONALIZE_TREE_MODEL_H
@@ -39,6 +39,7 @@ typedef struct TreeColumn
 {
 	uint16		feature;
 	uint8		treatment;
+	bool		missingLeft;	/* what is missing goes to the left */
 	int32		set;			/* the first word of the set, preceded by how many words it has; -1: none */
 } TreeColumn;
 
@@ -47,9 +48,8 @@ typedef struct TreeNode
 {
 	double		value;			/* at most this: to the left */
 	int32		left;
-	int32		right;
 	uint16		column;
-	bool		missingLeft;	/* where NaN goes */
+	uint16		step;			/* from the left child to the right one: 1, of a leaf 0 */
 } TreeNode;
 
 /* What is done with the sum of the leaves. */

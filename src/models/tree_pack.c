@@ -15,9 +15,9 @@
 
 #define FORMAT_VERSION 1
 #define HEADER_BYTES 43
-#define COLUMN_BYTES 7
+#define COLUMN_BYTES 8
 #define TREE_BYTES 8
-#define NODE_BYTES 19
+#define NODE_BYTES 15
 
 /* Where the next number goes. */
 static uint8 *
@@ -90,6 +90,7 @@ TreeModelPack(const TreeModel *model)
 	{
 		out = Put(out, model->columns[i].feature, 2);
 		out = Put(out, model->columns[i].treatment, 1);
+		out = Put(out, model->columns[i].missingLeft, 1);
 		out = Put(out, (uint32) model->columns[i].set, 4);
 	}
 	for (int i = 0; i < model->wordCount; i++)
@@ -103,9 +104,8 @@ TreeModelPack(const TreeModel *model)
 	{
 		out = PutDouble(out, model->nodes[i].value);
 		out = Put(out, model->nodes[i].left, 4);
-		out = Put(out, model->nodes[i].right, 4);
 		out = Put(out, model->nodes[i].column, 2);
-		out = Put(out, model->nodes[i].missingLeft, 1);
+		out = Put(out, model->nodes[i].step, 1);
 	}
 	return packed;
 }
@@ -166,6 +166,7 @@ ReadColumns(TreeModel *model, const uint8 **in)
 	{
 		model->columns[i].feature = Get(in, 2);
 		model->columns[i].treatment = Get(in, 1);
+		model->columns[i].missingLeft = Get(in, 1) != 0;
 		model->columns[i].set = (int32) Get(in, 4);
 	}
 	for (int i = 0; i < model->wordCount; i++)
@@ -196,11 +197,10 @@ ReadTrees(TreeModel *model, const uint8 **in)
 
 		node->value = GetDouble(in);
 		node->left = (int32) Get(in, 4);
-		node->right = (int32) Get(in, 4);
 		node->column = Get(in, 2);
-		node->missingLeft = Get(in, 1) != 0;
-		if (node->left < 0 || node->left >= model->nodeCount || node->right < 0 ||
-			node->right >= model->nodeCount || node->column >= Max(model->columnCount, 1))
+		node->step = Get(in, 1) != 0;
+		if (node->left < 0 || node->left >= model->nodeCount - node->step ||
+			node->column >= Max(model->columnCount, 1))
 			return false;
 	}
 	return true;
