@@ -24,21 +24,21 @@
 #define MISSING_ZERO 1
 
 /* A line's key and value; they end with a NUL. */
-typedef struct Line
+typedef struct FileLine
 {
 	char	   *key;
 	char	   *value;			/* NULL: no "=" */
-} Line;
+} FileLine;
 
 /* The file, line by line. */
-typedef struct File
+typedef struct LineFile
 {
 	char	   *next;			/* NULL: the end */
 	int			number;			/* of the line at hand, from 1 */
-} File;
+} LineFile;
 
 /* What a tree's block has. */
-typedef struct Block
+typedef struct TreeBlock
 {
 	int			leaves;
 	int			categorical;
@@ -51,18 +51,18 @@ typedef struct Block
 	char	   *boundaries;
 	char	   *categories;
 	char	   *isLinear;
-} Block;
+} TreeBlock;
 
 /* The line at hand, in words. */
 static const char *
-Place(const File *file)
+Place(const LineFile *file)
 {
 	return psprintf("line %d", file->number);
 }
 
 /* Go to the next line; false at the end. */
 static bool
-NextLine(File *file, Line *line)
+NextLine(LineFile *file, FileLine *line)
 {
 	char	   *end;
 	char	   *equals;
@@ -192,7 +192,7 @@ typedef struct Header
 
 /* Take a line of the header. */
 static void
-ReadHeaderLine(Header *header, const Line *line, const char *place)
+ReadHeaderLine(Header *header, const FileLine *line, const char *place)
 {
 	if (strcmp(line->key, "average_output") == 0)
 		header->average = true;
@@ -219,22 +219,22 @@ ReadHeaderLine(Header *header, const Line *line, const char *place)
 
 /* Take a line of a tree. */
 static void
-ReadBlockLine(Block *block, const Line *line, const char *place)
+ReadBlockLine(TreeBlock *block, const FileLine *line, const char *place)
 {
 	static const struct
 	{
 		const char *key;
 		size_t		offset;
 	}			lists[] = {
-		{"split_feature", offsetof(Block, splitFeature)},
-		{"threshold", offsetof(Block, threshold)},
-		{"decision_type", offsetof(Block, decisionType)},
-		{"left_child", offsetof(Block, leftChild)},
-		{"right_child", offsetof(Block, rightChild)},
-		{"leaf_value", offsetof(Block, leafValue)},
-		{"cat_boundaries", offsetof(Block, boundaries)},
-		{"cat_threshold", offsetof(Block, categories)},
-		{"is_linear", offsetof(Block, isLinear)}
+		{"split_feature", offsetof(TreeBlock, splitFeature)},
+		{"threshold", offsetof(TreeBlock, threshold)},
+		{"decision_type", offsetof(TreeBlock, decisionType)},
+		{"left_child", offsetof(TreeBlock, leftChild)},
+		{"right_child", offsetof(TreeBlock, rightChild)},
+		{"leaf_value", offsetof(TreeBlock, leafValue)},
+		{"cat_boundaries", offsetof(TreeBlock, boundaries)},
+		{"cat_threshold", offsetof(TreeBlock, categories)},
+		{"is_linear", offsetof(TreeBlock, isLinear)}
 	};
 
 	if (line->value == NULL)
@@ -265,7 +265,7 @@ typedef struct Sets
 
 /* Read the sets of a tree. */
 static void
-ReadSets(Sets *sets, const Block *block, const char *place)
+ReadSets(Sets *sets, const TreeBlock *block, const char *place)
 {
 	int64	   *words;
 
@@ -298,7 +298,7 @@ TakeSet(TreeFileNode *node, const Sets *sets, const char *place)
 
 /* Fill the splits of a tree. */
 static void
-ReadSplits(TreeFileNode *nodes, const Block *block, const char *place)
+ReadSplits(TreeFileNode *nodes, const TreeBlock *block, const char *place)
 {
 	int			splits = block->leaves - 1;
 	int64	   *features = ReadIntegers(block->splitFeature, splits, 0, INT_MAX, "split_feature", place);
@@ -331,7 +331,7 @@ ReadSplits(TreeFileNode *nodes, const Block *block, const char *place)
 
 /* Add a tree whose block is complete. */
 static void
-AddBlock(TreeBuilder *builder, const Block *block, const char *place)
+AddBlock(TreeBuilder *builder, const TreeBlock *block, const char *place)
 {
 	int			splits = block->leaves - 1;
 	TreeFileNode *nodes;
@@ -372,10 +372,10 @@ BeginModel(Header *header, List **features, const char *place)
 TreeModel *
 TreeLightgbmRead(const char *content, List **features)
 {
-	File		file = {.next = pstrdup(content)};
-	Line		line;
+	LineFile		file = {.next = pstrdup(content)};
+	FileLine		line;
 	Header		header = {0};
-	Block		block = {0};
+	TreeBlock		block = {0};
 	const char *blockPlace = NULL;
 	TreeBuilder *builder = NULL;
 	TreeModel  *model;
@@ -407,7 +407,7 @@ TreeLightgbmRead(const char *content, List **features)
 			break;
 		if (isTree)
 		{
-			block = (Block)
+			block = (TreeBlock)
 			{
 				0
 			};
