@@ -147,14 +147,14 @@ SplitKeys(const KeySet *set, bool areFeatures, Datum *arrays)
 {
 	Datum	   *signals = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
 	Datum	   *keys = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
+	uint64		place = 0;
+	int64		key;
 	int			count = 0;
 
-	for (int i = 0; i < set->capacity; i++)
+	while (KeySetNext(set, &place, &key))
 	{
-		if (!set->used[i])
-			continue;
-		signals[count] = Int16GetDatum(areFeatures ? FeatureKeySignal(set->keys[i]) : 0);
-		keys[count++] = Int64GetDatum(areFeatures ? FeatureKeyHash(set->keys[i]) : set->keys[i]);
+		signals[count] = Int16GetDatum(areFeatures ? FeatureKeySignal(key) : 0);
+		keys[count++] = Int64GetDatum(areFeatures ? FeatureKeyHash(key) : key);
 	}
 	arrays[0] = PointerGetDatum(construct_array(signals, count, INT2OID, 2, true, TYPALIGN_SHORT));
 	arrays[1] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64),

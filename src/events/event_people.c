@@ -83,14 +83,14 @@ static void
 VisitByIndex(DayVisit *day, Relation index)
 {
 	IndexScanDesc scan = index_beginscan(day->relation, index, day->snapshot, NULL, 1, 0);
+	uint64		place = 0;
+	int64		userKey;
 
-	for (int i = 0; i < day->people->capacity; i++)
+	while (KeySetNext(day->people, &place, &userKey))
 	{
 		ScanKeyData key;
 
-		if (!day->people->used[i])
-			continue;
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(day->people->keys[i]));
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(userKey));
 		index_rescan(scan, &key, 1, NULL, 0);
 		while (index_getnext_slot(scan, ForwardScanDirection, day->slot))
 			VisitRow(day);
@@ -193,13 +193,13 @@ void
 EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes)
 {
 	DayVisit	day = {.people = people,.visit = visit,.arg = arg,.deletes = deletes};
+	uint64		place = 0;
 	List	   *partitions;
 	ListCell   *cell;
 
 	day.single = people->count == 1;
-	for (int i = 0; day.single && i < people->capacity; i++)
-		if (people->used[i])
-			day.singleKey = people->keys[i];
+	if (day.single)
+		(void) KeySetNext(people, &place, &day.singleKey);
 	day.snapshot = GetActiveSnapshot();
 	day.context = AllocSetContextCreate(CurrentMemoryContext, "personalize event",
 										ALLOCSET_DEFAULT_SIZES);
