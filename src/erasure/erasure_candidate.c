@@ -14,7 +14,6 @@
 #include "erasure/erasure_candidate.h"
 
 #include "access/stratnum.h"
-#include "base/feature_key.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/spi_util.h"
@@ -23,6 +22,7 @@
 #include "erasure/erasure_sweep.h"
 #include "events/event.h"
 #include "people/person_removal.h"
+#include "signals/value_key.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

@@ -10,9 +10,9 @@
 
 #include "signals/signal_store.h"
 
-#include "base/feature_key.h"
 #include "events/event_store.h"
 #include "items/item.h"
+#include "signals/value_key.h"
 
 /* Tell of a feature that somebody has. */
 void
