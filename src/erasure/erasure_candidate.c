@@ -14,6 +14,7 @@
 #include "erasure/erasure_candidate.h"
 
 #include "access/stratnum.h"
+#include "base/dictionary.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/spi_util.h"
@@ -177,9 +178,9 @@ WriteCandidates(Candidates *candidates, const PersonDictionary *dictionary)
 									   " SELECT c.kind, c.signal, c.key, now() FROM ("
 									   "  SELECT u.kind, u.signal, u.key FROM unnest($1, $2) AS k (signal, key)"
 									   "  JOIN (%s) AS u ON u.signal = k.signal AND u.key = k.key"
-									   "  UNION SELECT l.kind, 0, l.key FROM personalize._dictionary_log AS l"
-									   "  WHERE l.kind = '%s' AND l.key = ANY ($2)) AS c",
-									   dictionary->unclaimed, dictionary->kind),
+									   "  UNION SELECT '%s', 0, l.key FROM " DICTIONARY_LOGGED("%s") " AS l"
+									   "  WHERE l.key = ANY ($2)) AS c",
+									   dictionary->unclaimed, dictionary->kind, dictionary->kind),
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "candidates of kind \"%s\" could not be noted", dictionary->kind);
 	count = (int64) SPI_processed;

@@ -6,6 +6,7 @@
 
 #include "items/item_store.h"
 
+#include "base/dictionary.h"
 #include "items/item_stat.h"
 #include "items/item_stat_fold.h"
 #include "items/popular.h"
@@ -209,8 +210,8 @@ static const PersonStore stores[] = {
 		" UNION "
 		"SELECT jsonb_build_object('item_id', l.id, 'available', true, 'hidden', false, 'vanished', false,"
 		" 'category', NULL, 'brand', NULL, 'price', NULL, 'currency', NULL, 'tags', NULL,"
-		" 'attributes', NULL, 'source', NULL) FROM personalize._dictionary_log l"
-		" WHERE l.kind = 'i' AND NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)",
+		" 'attributes', NULL, 'source', NULL) FROM " DICTIONARY_LOGGED("i") " AS l"
+		" WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)",
 		.holds = &itemHolding,
 		.dictionary = &items
 	},

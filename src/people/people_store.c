@@ -6,6 +6,7 @@
 
 #include "people/people_store.h"
 
+#include "base/dictionary.h"
 #include "people/ledger.h"
 #include "people/person_removal.h"
 
@@ -34,7 +35,7 @@ PurgeLog(void *state, PersonRemoval *removal)
 	static SPIPlanPtr plan = NULL;
 
 	PersonRemovalDelete(removal, &plan,
-						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
+						DICTIONARY_FORGET("u", "$1"));
 }
 
 static const PersonTaker ledgerTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeLedger};
@@ -46,7 +47,7 @@ static const PersonTaker logTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.
 #define LEDGER_PEOPLE \
 	"SELECT l.user_key, 0 AS purposes FROM personalize.consent_ledger AS l"
 #define LOG_PEOPLE \
-	"SELECT l.key AS user_key, 0 AS purposes FROM personalize._dictionary_log AS l WHERE l.kind = 'u'"
+	"SELECT l.key AS user_key, 0 AS purposes FROM " DICTIONARY_LOGGED("u") " AS l"
 
 /* Without these rows the people would be treated as if they had never spoken. */
 #define SUBJECT_KEEPS \
@@ -77,7 +78,7 @@ static const PersonExport logCopy = {
 	.as = "ids_to_be_filed",
 	.query =
 	"SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')"
-	" FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = $1",
+	" FROM " DICTIONARY_LOGGED("u") " AS l WHERE l.key = $1",
 	.meaning = "your id, if it has not reached subject yet"
 };
 
@@ -123,7 +124,7 @@ static const PersonStore stores[] = {
 		.name = "_dictionary_log",
 		.form =
 		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
-		" FROM personalize._dictionary_log l WHERE l.kind = 'u'",
+		" FROM " DICTIONARY_LOGGED("u") " AS l",
 		.unanalyzed = "key,id",
 		.people = LOG_PEOPLE,
 		.keeps = LOG_PEOPLE,
