@@ -58,4 +58,4 @@ quickstart-stop:
 test:
 	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' COPT='$(COPT)' ./test/run $(TESTS)
 bench:
-	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' MINUTES='$(MINUTES)' ./test/bench/run $(BENCH)
+	@PERSONALIZE_PG_CONFIG='$(PG_CONFIG)' MINUTES='$(MINUTES)' OLD='$(OLD)' ./test/bench/run $(BENCH)

@@ -62,6 +62,16 @@ SELECT look(6, 'first', '2026-01-03 10:00+00');
 CALL roll();
 SELECT user_key, count(*) FROM personalize.rejected_event GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM personalize.session WHERE user_key = 6;
+
+-- counts of returns that are not as many as they should be
+SELECT personalize.rebuild_processor('neighbour');
+CALL roll();
+INSERT INTO personalize._session_repeat VALUES (3, '{1}', '{1}')
+	ON CONFLICT (place) DO UPDATE SET hits = EXCLUDED.hits;
+SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
+SELECT personalize.rebuild_processor('neighbour');
+CALL roll();
+SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
 DROP PROCEDURE roll;
 DROP FUNCTION look;
 DROP TABLE profile_before;

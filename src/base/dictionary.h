@@ -43,6 +43,15 @@ typedef struct DictionaryFile
  */
 extern bool DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other);
 
+/*
+ * For SQL of others: the ids of a kind that are logged (key, id), to select from; and
+ * a statement that forgets those with keys in an array, which returns their keys.
+ */
+#define DICTIONARY_LOGGED(kind) \
+	"(SELECT d.key, d.id FROM personalize._dictionary_log AS d WHERE d.kind = '" kind "')"
+#define DICTIONARY_FORGET(kind, keys) \
+	"DELETE FROM personalize._dictionary_log WHERE kind = '" kind "' AND key = ANY (" keys ") RETURNING key"
+
 /* An id that is logged under a key from first to last, palloc'd; NULL: none. */
 extern text *DictionaryFind(DictionaryKind kind, int64 first, int64 last, Snapshot snapshot);
 

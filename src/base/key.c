@@ -25,6 +25,7 @@
 
 #include "base/argument.h"
 #include "base/id.h"
+#include "base/shard.h"
 #include "base/unicode.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -45,6 +46,7 @@ PG_FUNCTION_INFO_V1(personalize_entity_id_from_numeric);
 PG_FUNCTION_INFO_V1(personalize_entity_id_from_uuid);
 PG_FUNCTION_INFO_V1(personalize_key);
 PG_FUNCTION_INFO_V1(personalize_siphash);
+PG_FUNCTION_INFO_V1(personalize_event_shard);
 
 /* Bytes 00..0f, the key of the paper's test vector. */
 static const uint64 sipKey0 = UINT64CONST(0x0706050403020100);
@@ -288,4 +290,11 @@ personalize_siphash(PG_FUNCTION_ARGS)
 	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
 
 	PG_RETURN_INT64((int64) KeyHash(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)));
+}
+
+/* _event_shard(user_key): the shard and lock stripe of a key. */
+Datum
+personalize_event_shard(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16((int16) ShardOfKey(PG_GETARG_INT64(0)));
 }

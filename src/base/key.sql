@@ -54,6 +54,9 @@ CREATE FUNCTION personalize.item_key(item_id personalize.entity_id) RETURNS bigi
 	AS 'MODULE_PATHNAME', 'personalize_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize.item_key(personalize.entity_id) IS
 	'key of an item id, by the rule of user_key: a shop''s bigint primary key joins directly';
+CREATE FUNCTION personalize._event_shard(user_key bigint) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_event_shard' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._event_shard(bigint) IS 'the shard and lock stripe of a key, 0 to 63';
 CREATE FUNCTION personalize._same_id(text, text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_same_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._same_id(text, text) IS
@@ -63,5 +66,5 @@ CREATE FUNCTION personalize._siphash(bytea) RETURNS bigint
 COMMENT ON FUNCTION personalize._siphash(bytea) IS
 	'SipHash-2-4 under the key 00..0f, for checking against the paper''s test vector';
 
-REVOKE EXECUTE ON FUNCTION personalize._siphash(bytea), personalize._same_id(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._same_id(text, text) TO personalize_owner;
+REVOKE EXECUTE ON FUNCTION personalize._siphash(bytea), personalize._same_id(text, text), personalize._event_shard(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._same_id(text, text), personalize._event_shard(bigint) TO personalize_owner;

@@ -1,6 +1,6 @@
 /*
  * key_set.h
- *		A set of keys.
+ *		A set of keys, numbered in the order in which they came.
  */
 #ifndef PERSONALIZE_KEY_SET_H
 #define PERSONALIZE_KEY_SET_H
@@ -8,27 +8,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "port/pg_bitutils.h"
 #include "utils/array.h"
 
-/* Open addressing with linear probing; at most half full. */
-typedef struct KeySet
+/* A key of a set. */
+typedef struct KeySetEntry
 {
-	int			count;
-	int			capacity;		/* a power of two */
-	int64	   *keys;
-	bool	   *used;
-} KeySet;
-
-/* Make room for so many keys, in the current memory context. */
-static inline void
-KeySetInit(KeySet *set, int keys)
-{
-	set->count = 0;
-	set->capacity = pg_nextpower2_32(2 * Max(keys, 8));
-	set->keys = palloc_extended(sizeof(int64) * set->capacity, MCXT_ALLOC_HUGE);
-	set->used = palloc_extended(sizeof(bool) * set->capacity, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
+	int64		key;
+	int			number;			/* how many came before */
+	char		status;
+} KeySetEntry;
 
 /* Spread a key over a table (Fibonacci hashing). */
 static inline uint32
@@ -37,60 +25,73 @@ KeySpread(int64 key)
 	return (uint32) (((uint64) key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
 }
 
-/* The place of a key, or the free one where it belongs. */
-static inline int
-KeySetFind(const KeySet *set, int64 key)
-{
-	uint32		place = KeySpread(key);
+#define SH_PREFIX keyset
+#define SH_ELEMENT_TYPE KeySetEntry
+#define SH_KEY_TYPE int64
+#define SH_KEY key
+#define SH_HASH_KEY(table, key) KeySpread(key)
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
-	for (;; place++)
-	{
-		place &= set->capacity - 1;
-		if (!set->used[place] || set->keys[place] == key)
-			return place;
-	}
+/* Some keys; all zero is a set of none, to which nothing can be added. */
+typedef struct KeySet
+{
+	int			count;
+	keyset_hash *table;
+} KeySet;
+
+/* Make room for so many keys, in the current memory context, where the set stays. */
+static inline void
+KeySetInit(KeySet *set, int keys)
+{
+	set->count = 0;
+	set->table = keyset_create(CurrentMemoryContext, Max(keys, 8), NULL);
 }
 
 /* True if the key is in the set. */
 static inline bool
 KeySetHas(const KeySet *set, int64 key)
 {
-	return set->count > 0 && set->used[KeySetFind(set, key)];
+	return set->count > 0 && keyset_lookup(set->table, key) != NULL;
+}
+
+/* The number of a key, put in if it is not there: then its number is the count before. */
+static inline int
+KeySetNumber(KeySet *set, int64 key)
+{
+	bool		found;
+	KeySetEntry *entry = keyset_insert(set->table, key, &found);
+
+	if (!found)
+		entry->number = set->count++;
+	return entry->number;
 }
 
 /* Put a key in; false if it was there. */
 static inline bool
 KeySetAdd(KeySet *set, int64 key)
 {
-	int			place = KeySetFind(set, key);
+	int			count = set->count;
 
-	if (set->used[place])
-		return false;
-	if (2 * (set->count + 1) > set->capacity)
+	return KeySetNumber(set, key) == count;
+}
+
+/* Walk over the keys: place is 0 at first; false after the last one. */
+static inline bool
+KeySetNext(const KeySet *set, uint64 *place, int64 *key)
+{
+	while (set->count > 0 && *place < set->table->size)
 	{
-		KeySet		larger;
+		const KeySetEntry *entry = &set->table->data[(*place)++];
 
-		KeySetInit(&larger, set->capacity);
-		for (int i = 0; i < set->capacity; i++)
-		{
-			if (set->used[i])
-			{
-				int			to = KeySetFind(&larger, set->keys[i]);
-
-				larger.used[to] = true;
-				larger.keys[to] = set->keys[i];
-			}
-		}
-		larger.count = set->count;
-		pfree(set->keys);
-		pfree(set->used);
-		*set = larger;
-		place = KeySetFind(set, key);
+		*key = entry->key;
+		if (entry->status == keyset_SH_IN_USE)
+			return true;
 	}
-	set->used[place] = true;
-	set->keys[place] = key;
-	set->count++;
-	return true;
+	return false;
 }
 
 /* The keys as an array for SQL. */
@@ -98,11 +99,12 @@ static inline Datum
 KeySetArray(const KeySet *set)
 {
 	Datum	   *keys = palloc_extended(sizeof(Datum) * Max(set->count, 1), MCXT_ALLOC_HUGE);
+	uint64		place = 0;
+	int64		key;
 	int			count = 0;
 
-	for (int i = 0; i < set->capacity; i++)
-		if (set->used[i])
-			keys[count++] = Int64GetDatum(set->keys[i]);
+	while (KeySetNext(set, &place, &key))
+		keys[count++] = Int64GetDatum(key);
 	return PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

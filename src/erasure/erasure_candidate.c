@@ -14,7 +14,7 @@
 #include "erasure/erasure_candidate.h"
 
 #include "access/stratnum.h"
-#include "base/feature_key.h"
+#include "base/dictionary.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/spi_util.h"
@@ -23,6 +23,7 @@
 #include "erasure/erasure_sweep.h"
 #include "events/event.h"
 #include "people/person_removal.h"
+#include "signals/value_key.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -147,14 +148,14 @@ SplitKeys(const KeySet *set, bool areFeatures, Datum *arrays)
 {
 	Datum	   *signals = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
 	Datum	   *keys = palloc_extended(sizeof(Datum) * (set->count + 1), MCXT_ALLOC_HUGE);
+	uint64		place = 0;
+	int64		key;
 	int			count = 0;
 
-	for (int i = 0; i < set->capacity; i++)
+	while (KeySetNext(set, &place, &key))
 	{
-		if (!set->used[i])
-			continue;
-		signals[count] = Int16GetDatum(areFeatures ? FeatureKeySignal(set->keys[i]) : 0);
-		keys[count++] = Int64GetDatum(areFeatures ? FeatureKeyHash(set->keys[i]) : set->keys[i]);
+		signals[count] = Int16GetDatum(areFeatures ? FeatureKeySignal(key) : 0);
+		keys[count++] = Int64GetDatum(areFeatures ? FeatureKeyHash(key) : key);
 	}
 	arrays[0] = PointerGetDatum(construct_array(signals, count, INT2OID, 2, true, TYPALIGN_SHORT));
 	arrays[1] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64),
@@ -177,9 +178,9 @@ WriteCandidates(Candidates *candidates, const PersonDictionary *dictionary)
 									   " SELECT c.kind, c.signal, c.key, now() FROM ("
 									   "  SELECT u.kind, u.signal, u.key FROM unnest($1, $2) AS k (signal, key)"
 									   "  JOIN (%s) AS u ON u.signal = k.signal AND u.key = k.key"
-									   "  UNION SELECT l.kind, 0, l.key FROM personalize._dictionary_log AS l"
-									   "  WHERE l.kind = '%s' AND l.key = ANY ($2)) AS c",
-									   dictionary->unclaimed, dictionary->kind),
+									   "  UNION SELECT '%s', 0, l.key FROM " DICTIONARY_LOGGED("%s") " AS l"
+									   "  WHERE l.key = ANY ($2)) AS c",
+									   dictionary->unclaimed, dictionary->kind, dictionary->kind),
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "candidates of kind \"%s\" could not be noted", dictionary->kind);
 	count = (int64) SPI_processed;

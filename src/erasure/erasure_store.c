@@ -10,10 +10,7 @@
 #include "people/person_store.h"
 
 static const PersonWithdrawal candidateWithdrawal = {
-	.uncount = &ErasureCandidateTaker,
-	.clear = PERSON_STORE_NONE,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = &ErasureCandidateTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 
 static const PersonExport tombstoneCopy = {
@@ -29,73 +26,40 @@ static const PersonExport tombstoneCopy = {
 	.meaning = "when you were forgotten and came back"
 };
 
-static const PersonExport receiptCopy = {
-	.as = "erasures",
-	.query = PERSON_STORE_NONE,
-	.meaning = PERSON_STORE_NONE
-};
+static const PersonExport receiptCopy = {.as = "erasures",.query = PERSON_NONE,.meaning = PERSON_NONE};
 
 static const PersonStore stores[] = {
 	{
 		.name = "_tombstone",
 		.exempt = "the tombstones of the erased",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "pseudonym",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
 		.copy = &tombstoneCopy,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT |
+		PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "erasure",
 		.exempt = "receipts of erasures",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "pseudonym",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
 		.copy = &receiptCopy,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT |
+		PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_erasure_candidate",
 		.form = "SELECT to_jsonb(c) - 'noted_at' FROM personalize._erasure_candidate c",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "key",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
-		.copy = PERSON_STORE_NONE,
 		.rank = 130,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &ErasureCandidateTaker,
 		.withdraw = &candidateWithdrawal,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
+		PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY |
+		PERSON_NO_EXPIRY
 	},
 	{
 		.name = "retention_policy",

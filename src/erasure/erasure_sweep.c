@@ -28,7 +28,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "base/feature_key.h"
+#include "base/dictionary.h"
 #include "base/lock.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
@@ -38,6 +38,7 @@
 #include "events/partition.h"
 #include "miscadmin.h"
 #include "people/person_store.h"
+#include "signals/value_key.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
@@ -407,9 +408,7 @@ DropOpen(Sweep *sweep, const PersonDictionary *dictionary, Snapshot snapshot)
 		return 0;
 	SpiUtilBegin(&scope);
 	(void) RunUnder(snapshot,
-					psprintf("DELETE FROM personalize._dictionary_log WHERE kind = '%s' AND key = ANY ($2)",
-							 dictionary->kind),
-					arrays);
+					psprintf(DICTIONARY_FORGET("%s", "$2"), dictionary->kind), arrays);
 	deleted = RunUnder(snapshot, dictionary->drop, arrays);
 	SpiUtilEnd(&scope);
 	return deleted;

@@ -46,7 +46,6 @@ PG_FUNCTION_INFO_V1(personalize_object_to);
 PG_FUNCTION_INFO_V1(personalize_purge_undecided);
 PG_FUNCTION_INFO_V1(personalize_rectify);
 PG_FUNCTION_INFO_V1(personalize_event_details);
-PG_FUNCTION_INFO_V1(personalize_event_shard);
 PG_FUNCTION_INFO_V1(personalize_message_probe);
 PG_FUNCTION_INFO_V1(personalize_message_probe_of_key);
 
@@ -316,13 +315,6 @@ personalize_event_details(PG_FUNCTION_ARGS)
 	values[2] = JsonbPGetDatum(row.properties);
 	nulls[2] = JB_ROOT_COUNT(row.properties) == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
-}
-
-/* _event_shard(user_key): the shard and lock stripe of a key. */
-Datum
-personalize_event_shard(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT16((int16) ShardOfKey(PG_GETARG_INT64(0)));
 }
 
 /* The arguments of rectify() for its SQL part. */

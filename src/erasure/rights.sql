@@ -117,9 +117,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION personalize._event_shard(user_key bigint) RETURNS smallint
-	AS 'MODULE_PATHNAME', 'personalize_event_shard' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._event_shard(bigint) IS 'the shard and lock stripe of a key, 0 to 63';
 
 CREATE FUNCTION personalize._rectify_event(
 	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
@@ -149,8 +146,7 @@ BEGIN
 	IF correction ? 'item_id' THEN
 		row.item_key := personalize.item_key(item_id::personalize.entity_id);
 		IF row.item_key < 0 THEN
-			INSERT INTO personalize._dictionary_log (kind, shard, key, id, txid)
-				SELECT 'i', personalize._event_shard(row.item_key), row.item_key, item_id, row.txid
+			PERFORM personalize._log_id('i', row.item_key, item_id, row.txid)
 				WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = row.item_key);
 		END IF;
 	END IF;
@@ -255,7 +251,7 @@ CREATE FUNCTION personalize._item_name(item_key bigint) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce((SELECT i.item_id FROM personalize.item i WHERE i.item_key = $1),
 		CASE WHEN $1 >= 0 THEN $1::text END,
-		(SELECT l.id FROM personalize._dictionary_log l WHERE l.kind = 'i' AND l.key = $1 LIMIT 1),
+		personalize._logged_id('i', $1),
 		$1::text)
 $$;
 COMMENT ON FUNCTION personalize._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
@@ -302,7 +298,6 @@ REVOKE ALL ON FUNCTION
 	personalize.object_to(personalize.entity_id, text[], text, text),
 	personalize._event_details(smallint, jsonb),
 	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
@@ -312,7 +307,6 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize._event_details(smallint, jsonb),
 	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._event_shard(bigint),
 	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize._rectify_preference(bigint, jsonb),
 	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),

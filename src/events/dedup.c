@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "base/keyed.h"
 #include "base/lock.h"
+#include "base/page_find.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "base/table_rules.h"
@@ -243,47 +244,21 @@ DedupEnter(const pg_uuid_t *const *ids, int count, TimestampTz now, TimestampTz 
 		seen[i] = messages.outcomes[i] == OUTCOME_SEEN;
 }
 
-/* An entry to be deleted. */
-typedef struct ChosenEntry
+/* What is asked of a message; its id is the first column. */
+static int64
+ProbeOf(const char *id)
 {
-	ItemPointerData tid;
-	int64		probe;
-} ChosenEntry;
+	pg_uuid_t	message;
 
-/* The entries on a page that are chosen and visible; their number. */
-static int
-FindChosen(Relation table, Buffer buffer, Snapshot snapshot, const DedupChoice *choice,
-		   ChosenEntry *found)
+	memcpy(&message, id, sizeof(message));
+	return MessageIdProbe(&message);
+}
+
+/* PageWants: those that are chosen. */
+static bool
+IsChosen(const void *choice, const char *id)
 {
-	Page		page = BufferGetPage(buffer);
-	OffsetNumber last;
-	int			count = 0;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	last = PageGetMaxOffsetNumber(page);
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
-	{
-		ItemId		item = PageGetItemId(page, offset);
-		HeapTupleData tuple;
-		pg_uuid_t	message;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		/* the first column, and never NULL */
-		memcpy(&message, (char *) tuple.t_data + tuple.t_data->t_hoff, sizeof(message));
-		found[count].probe = MessageIdProbe(&message);
-		if (!KeySetHas(choice->probes, found[count].probe))
-			continue;
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = RelationGetRelid(table);
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
-		found[count].tid = tuple.t_self;
-		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
-			count++;
-	}
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	return count;
+	return KeySetHas(((const DedupChoice *) choice)->probes, ProbeOf(id));
 }
 
 /* Forget the messages that are chosen. */
@@ -292,28 +267,28 @@ DedupErase(const DedupChoice *choice)
 {
 	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
 	BlockNumber blocks = RelationGetNumberOfBlocks(table);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ChosenEntry *found = palloc(sizeof(ChosenEntry) * (MaxHeapTuplesPerPage + 1));
+	PageWalk	walk = {table, RegisterSnapshot(GetLatestSnapshot())};
+	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
 
 	TableRulesCheck(table, CMD_DELETE);
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		Buffer		buffer = ReadBuffer(table, block);
-		int			count = FindChosen(table, buffer, snapshot, choice, found);
+		int			count = PageFind(&walk, IsChosen, choice, buffer, found);
 
-		ReleaseBuffer(buffer);
 		for (int i = 0; i < count; i++)
 		{
 			TM_FailureData failure;
 
 			/* who is at it already removes it as expired, or it is somebody else's by now */
-			if (table_tuple_delete(table, &found[i].tid, GetCurrentCommandId(true), snapshot,
+			if (table_tuple_delete(table, &found[i].t_self, GetCurrentCommandId(true), walk.snapshot,
 								   InvalidSnapshot, false, &failure, false) == TM_Ok)
-				choice->erased(choice->arg, found[i].probe);
+				choice->erased(choice->arg, ProbeOf((char *) found[i].t_data + found[i].t_data->t_hoff));
 		}
+		ReleaseBuffer(buffer);
 		CHECK_FOR_INTERRUPTS();
 	}
 	pfree(found);
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(walk.snapshot);
 	table_close(table, NoLock);
 }

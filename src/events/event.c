@@ -23,6 +23,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "base/page_find.h"
 #include "base/relation.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
@@ -304,53 +305,27 @@ NextPartition(EventScan *scan)
 	return false;
 }
 
+/* PageWants: the user's. */
+static bool
+IsOfUser(const void *userKey, const char *bytes)
+{
+	return memcmp(userKey, bytes, sizeof(int64)) == 0;
+}
+
 /* Collect the user's visible tuples on the page last read into the buffer. */
 static void
 FindOnPage(EventScan *scan)
 {
-	Snapshot	snapshot = scan->options.snapshot;
-	int64		userKey = scan->options.userKey;
-	Page		page = BufferGetPage(scan->buffer);
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
-	OffsetNumber last;
-	int			count;
+	PageWalk	walk = {scan->relation, scan->options.snapshot, EVENT_USER_KEY_OFFSET, offsets};
 	int			total;
 
-	scan->foundCount = scan->foundNext = 0;
-	count = EventCacheFindOnPage(scan->relation, scan->block, scan->buffer, userKey,
-								 EVENT_USER_KEY_OFFSET, offsets, &total);
+	walk.offsetCount = EventCacheFindOnPage(scan->relation, scan->block, scan->buffer, scan->options.userKey,
+											EVENT_USER_KEY_OFFSET, offsets, &total);
 	scan->read += total;
-	if (count == 0)
-		return;
-	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
-	last = PageGetMaxOffsetNumber(page);
-	for (int i = 0; i < count && offsets[i] <= last; i++)
-	{
-		OffsetNumber offset = offsets[i];
-		ItemId		item = PageGetItemId(page, offset);
-		HeapTupleHeader header;
-		int64		key;
-		bool		visible;
-		HeapTuple	tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		header = (HeapTupleHeader) PageGetItem(page, item);
-		memcpy(&key, (char *) header + header->t_hoff + EVENT_USER_KEY_OFFSET, sizeof(key));
-		if (key != userKey)
-			continue;
-		tuple = &scan->found[scan->foundCount];
-		tuple->t_tableOid = RelationGetRelid(scan->relation);
-		tuple->t_data = header;
-		tuple->t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple->t_self, scan->block, offset);
-		visible = HeapTupleSatisfiesVisibility(tuple, snapshot, scan->buffer);
-		HeapCheckForSerializableConflictOut(visible, scan->relation, tuple,
-											scan->buffer, snapshot);
-		if (visible)
-			scan->foundCount++;
-	}
-	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	scan->foundNext = 0;
+	scan->foundCount = walk.offsetCount == 0 ? 0 :
+		PageFind(&walk, IsOfUser, &scan->options.userKey, scan->buffer, scan->found);
 }
 
 /* The user's next tuple by walking pages; false at the partition's end. */

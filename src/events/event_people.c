@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/page_find.h"
 #include "base/relation.h"
 #include "base/table_rules.h"
 #include "catalog/pg_am.h"
@@ -28,9 +29,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* So many tuples ahead of the one that is looked at, memory is asked for the next. */
-#define FETCH_AHEAD 12
 
 /* A visit to one day. */
 typedef struct DayVisit
@@ -83,14 +81,14 @@ static void
 VisitByIndex(DayVisit *day, Relation index)
 {
 	IndexScanDesc scan = index_beginscan(day->relation, index, day->snapshot, NULL, 1, 0);
+	uint64		place = 0;
+	int64		userKey;
 
-	for (int i = 0; i < day->people->capacity; i++)
+	while (KeySetNext(day->people, &place, &userKey))
 	{
 		ScanKeyData key;
 
-		if (!day->people->used[i])
-			continue;
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(day->people->keys[i]));
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(userKey));
 		index_rescan(scan, &key, 1, NULL, 0);
 		while (index_getnext_slot(scan, ForwardScanDirection, day->slot))
 			VisitRow(day);
@@ -99,51 +97,15 @@ VisitByIndex(DayVisit *day, Relation index)
 	index_endscan(scan);
 }
 
-/* Ask for the memory where a line pointer's key is, or would be if it has a tuple. */
-static inline void
-FetchKey(Page page, OffsetNumber offset)
+/* PageWants: one of the people's. */
+static bool
+IsOfPeople(const void *arg, const char *bytes)
 {
-#ifdef __GNUC__
-	__builtin_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, offset)) +
-					   MAXALIGN(SizeofHeapTupleHeader) + EVENT_USER_KEY_OFFSET);
-#endif
-}
+	const DayVisit *day = arg;
+	int64		key;
 
-/* The line pointers of a page that are events of the people and visible; their number. */
-static int
-FindOnPage(DayVisit *day, Buffer buffer, BlockNumber block, HeapTupleData *found)
-{
-	Page		page = BufferGetPage(buffer);
-	OffsetNumber last;
-	int			count = 0;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	last = PageGetMaxOffsetNumber(page);
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
-	{
-		ItemId		item = PageGetItemId(page, offset);
-		HeapTuple	tuple = &found[count];
-		HeapTupleHeader header;
-		int64		key;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		header = (HeapTupleHeader) PageGetItem(page, item);
-		/* what takes the time is waiting for memory */
-		if (offset + FETCH_AHEAD <= last)
-			FetchKey(page, offset + FETCH_AHEAD);
-		memcpy(&key, (char *) header + header->t_hoff + EVENT_USER_KEY_OFFSET, sizeof(key));
-		if (day->single ? key != day->singleKey : !KeySetHas(day->people, key))
-			continue;
-		tuple->t_data = header;
-		tuple->t_tableOid = RelationGetRelid(day->relation);
-		tuple->t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple->t_self, block, offset);
-		if (HeapTupleSatisfiesVisibility(tuple, day->snapshot, buffer))
-			count++;
-	}
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	return count;
+	memcpy(&key, bytes, sizeof(key));
+	return day->single ? key == day->singleKey : KeySetHas(day->people, key);
 }
 
 /* Visit by walking all pages. */
@@ -152,13 +114,13 @@ VisitByPage(DayVisit *day)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(day->relation);
 	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
+	PageWalk	walk = {day->relation, day->snapshot, EVENT_USER_KEY_OFFSET};
 
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		Buffer		buffer = ReadBuffer(day->relation, block);
-		int			count = FindOnPage(day, buffer, block, found);
+		int			count = PageFind(&walk, IsOfPeople, day, buffer, found);
 
-		/* the pin keeps the tuples where they are */
 		for (int i = 0; i < count; i++)
 		{
 			ExecStoreBufferHeapTuple(&found[i], day->slot, buffer);
@@ -193,13 +155,13 @@ void
 EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes)
 {
 	DayVisit	day = {.people = people,.visit = visit,.arg = arg,.deletes = deletes};
+	uint64		place = 0;
 	List	   *partitions;
 	ListCell   *cell;
 
 	day.single = people->count == 1;
-	for (int i = 0; day.single && i < people->capacity; i++)
-		if (people->used[i])
-			day.singleKey = people->keys[i];
+	if (day.single)
+		(void) KeySetNext(people, &place, &day.singleKey);
 	day.snapshot = GetActiveSnapshot();
 	day.context = AllocSetContextCreate(CurrentMemoryContext, "personalize event",
 										ALLOCSET_DEFAULT_SIZES);

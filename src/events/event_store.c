@@ -288,19 +288,13 @@ ExpireMessages(PersonExpiry *expiry)
 
 static const PersonTaker eventTaker = {.begin = BeginEvents,.event = CountEvent,.finish = PurgeForeignDays};
 static const PersonTaker messageTaker = {.begin = BeginMessages,.event = CollectMessage,.finish = PurgeMessages};
-static const PersonTaker rejectedTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeRejected};
+static const PersonTaker rejectedTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeRejected};
 
 static const PersonWithdrawal eventWithdrawal = {
-	.uncount = PERSON_STORE_NONE,
-	.clear = ClearEvents,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = PERSON_NONE,.clear = ClearEvents,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonWithdrawal rejectedWithdrawal = {
-	.uncount = PERSON_STORE_NONE,
-	.clear = ClearRejected,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = PERSON_NONE,.clear = ClearRejected,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 
 #define EVENT_PEOPLE \
@@ -366,37 +360,24 @@ static const PersonStore stores[] = {
 		.copy = &eventCopy,
 		.rank = 30,
 		.receipt = "events",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &eventTaker,
 		.withdraw = &eventWithdrawal,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY |
+		PERSON_NO_EXPIRY
 	},
 	{
 		.name = "message_seen",
 		.form = "SELECT to_jsonb(m.message) FROM personalize.message_seen m",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "message",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
 		.copy = &messageCopy,
 		.rank = 40,
 		.receipt = "messages",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &messageTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = messageExpiry
+		.expiry = messageExpiry,
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT |
+		PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
+		PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "rejected_event",
@@ -411,16 +392,11 @@ static const PersonStore stores[] = {
 		.copy = &rejectedCopy,
 		.rank = 50,
 		.receipt = "rejected_events",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &rejectedTaker,
 		.withdraw = &rejectedWithdrawal,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = rejectedExpiry
+		.expiry = rejectedExpiry,
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "event_type",

@@ -25,6 +25,7 @@
 
 #include "access/xact.h"
 #include "base/clock.h"
+#include "base/key_set.h"
 #include "base/lock.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -35,7 +36,6 @@
 #include "events/ingest.h"
 #include "events/ingest_private.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -156,27 +156,19 @@ IngestPurposes(IngestBatch *batch, ArrayType *names)
 
 /* The user of a message, entered if it is the first one of hers. */
 static int
-FindUser(Flush *flush, int *table, uint64 mask, const PendingMessage *message)
+FindUser(Flush *flush, KeySet *known, const PendingMessage *message)
 {
-	uint64		place = ((uint64) message->userKey * UINT64CONST(0x9E3779B97F4A7C15)) >> 20;
-	PendingUser *user;
+	int			number = KeySetNumber(known, message->userKey);
+	PendingUser *user = &flush->users[number];
 
-	for (;; place++)
+	if (number == flush->userCount)
 	{
-		int		   *entry = &table[place & mask];
-
-		if (*entry < 0)
-		{
-			*entry = flush->userCount++;
-			user = &flush->users[*entry];
-			memset(user, 0, sizeof(PendingUser));
-			user->state.userKey = message->userKey;
-			user->id = message->userId;
-			return *entry;
-		}
-		if (flush->users[*entry].state.userKey == message->userKey)
-			return *entry;
+		memset(user, 0, sizeof(PendingUser));
+		user->state.userKey = message->userKey;
+		user->id = message->userId;
+		flush->userCount++;
 	}
+	return number;
 }
 
 /* Find the users of the batch. */
@@ -184,15 +176,14 @@ static void
 CollectUsers(Flush *flush)
 {
 	IngestBatch *batch = flush->batch;
-	uint64		size = pg_nextpower2_64(2 * (uint64) batch->messageCount);
-	int		   *table = palloc(size * sizeof(int));
+	KeySet		known;
 
-	memset(table, -1, size * sizeof(int));
+	KeySetInit(&known, batch->messageCount);
 	flush->userOf = palloc(batch->messageCount * sizeof(int));
 	flush->users = palloc_extended(batch->messageCount * sizeof(PendingUser), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < batch->messageCount; i++)
 		flush->userOf[i] = batch->messages[i].hasUser ?
-			FindUser(flush, table, size - 1, &batch->messages[i]) : -1;
+			FindUser(flush, &known, &batch->messages[i]) : -1;
 }
 
 /* Lock the stripes of the users, in ascending order. */

@@ -6,6 +6,7 @@
 
 #include "items/item_store.h"
 
+#include "base/dictionary.h"
 #include "items/item_stat.h"
 #include "items/item_stat_fold.h"
 #include "items/popular.h"
@@ -136,26 +137,17 @@ ExpireDays(PersonExpiry *expiry)
 }
 
 static const PersonTaker countTaker = {.begin = BeginCounts,.event = UncountEvent,.finish = FinishCounts};
-static const PersonTaker basketTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeBaskets};
-static const PersonTaker popularTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = RefreshPopular};
+static const PersonTaker basketTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeBaskets};
+static const PersonTaker popularTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = RefreshPopular};
 
 static const PersonWithdrawal countWithdrawal = {
-	.uncount = &countTaker,
-	.clear = PERSON_STORE_NONE,
-	.purge = PERSON_STORE_NONE,
-	.recount = RecountPerson
+	.uncount = &countTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = RecountPerson
 };
 static const PersonWithdrawal basketWithdrawal = {
-	.uncount = &basketTaker,
-	.clear = PERSON_STORE_NONE,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = &basketTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonWithdrawal popularWithdrawal = {
-	.uncount = &popularTaker,
-	.clear = PERSON_STORE_NONE,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = &popularTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonParking countParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking countRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
@@ -182,12 +174,12 @@ static const PersonExport basketCopy = {
 static const PersonHolding itemHolding = {
 	.items = "SELECT k FROM unnest($1) AS k"
 	" WHERE EXISTS (SELECT FROM personalize.item i WHERE i.item_key = k AND (" BARE_ITEM ") IS NOT TRUE)",
-	.reads = PERSON_STORE_NONE
+	.reads = PERSON_NONE
 };
 static const PersonHolding basketHolding = {
 	.items = "SELECT k FROM unnest($1) AS k"
 	" WHERE EXISTS (SELECT FROM personalize._basket b WHERE b.item_key = k)",
-	.reads = PERSON_STORE_NONE
+	.reads = PERSON_NONE
 };
 static const PersonHolding countHolding = {
 	.items = "SELECT s.item_key FROM personalize.item_stat s JOIN unnest($1) AS k ON k = s.item_key",
@@ -218,8 +210,8 @@ static const PersonStore stores[] = {
 		" UNION "
 		"SELECT jsonb_build_object('item_id', l.id, 'available', true, 'hidden', false, 'vanished', false,"
 		" 'category', NULL, 'brand', NULL, 'price', NULL, 'currency', NULL, 'tags', NULL,"
-		" 'attributes', NULL, 'source', NULL) FROM personalize._dictionary_log l"
-		" WHERE l.kind = 'i' AND NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)",
+		" 'attributes', NULL, 'source', NULL) FROM " DICTIONARY_LOGGED("i") " AS l"
+		" WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = l.key)",
 		.holds = &itemHolding,
 		.dictionary = &items
 	},
@@ -253,23 +245,18 @@ static const PersonStore stores[] = {
 	{
 		.name = "_basket",
 		.form = PERSON_STORE_PLAIN("_basket"),
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "user_key",
 		.people = BASKET_PEOPLE,
 		.keeps = BASKET_PEOPLE,
 		.copy = &basketCopy,
 		.rank = 20,
 		.receipt = "baskets",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &basketTaker,
 		.withdraw = &basketWithdrawal,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
 		.holds = &basketHolding,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = basketExpiry
+		.expiry = basketExpiry,
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "_popular",

@@ -277,14 +277,14 @@ NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
 {
 	SessionIndex *index = SessionIndexBegin();
 	Session    *session = palloc(sizeof(Session));
+	uint64		place = 0;
+	int64		userKey;
 
-	for (int i = 0; i < people->capacity; i++)
+	while (KeySetNext(people, &place, &userKey))
 	{
-		Datum		key = Int64GetDatum(people->keys[i]);
+		Datum		key = Int64GetDatum(userKey);
 		TupleTableSlot *slot;
 
-		if (!people->used[i])
-			continue;
 		KeyedSeek(index->sessions, index->snapshot, 1, &key, BTEqualStrategyNumber);
 		while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
 		{

@@ -105,12 +105,9 @@ ExpireSessions(PersonExpiry *expiry)
 	PersonExpiryReport(expiry, "session with its postings", sessions.sessions);
 }
 
-static const PersonTaker sessionTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeSessions};
+static const PersonTaker sessionTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeSessions};
 static const PersonWithdrawal sessionWithdrawal = {
-	.uncount = PERSON_STORE_NONE,
-	.clear = PERSON_STORE_NONE,
-	.purge = NeighbourPurge,
-	.recount = RecountPerson
+	.uncount = PERSON_NONE,.clear = PERSON_NONE,.purge = NeighbourPurge,.recount = RecountPerson
 };
 static const PersonParking sessionParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking sessionRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
@@ -120,13 +117,13 @@ static const PersonExpiryStep sessionExpiry[] = {{"session", 80, false, ExpireSe
 static const PersonHolding postingHolding = {
 	.items = "SELECT k FROM unnest($1) AS k"
 	" WHERE EXISTS (SELECT FROM personalize.posting p WHERE p.item_key = k)",
-	.reads = PERSON_STORE_NONE
+	.reads = PERSON_NONE
 };
 
 static const PersonHolding pairHolding = {
 	.items = "SELECT k FROM unnest($1) AS k"
 	" WHERE EXISTS (SELECT FROM personalize._pair_list p WHERE p.item_key = k)",
-	.reads = PERSON_STORE_NONE
+	.reads = PERSON_NONE
 };
 
 #define SESSION_PEOPLE \
@@ -153,11 +150,7 @@ static const PersonExport sessionCopy = {
 	.meaning = "visits, the items of each in order, and the items whose lists of neighbours they are in"
 };
 
-static const PersonExport postingCopy = {
-	.as = "sessions",
-	.query = PERSON_STORE_NONE,
-	.meaning = PERSON_STORE_NONE
-};
+static const PersonExport postingCopy = {.as = "sessions",.query = PERSON_NONE,.meaning = PERSON_NONE};
 
 /* Postings are made of sessions of people who allow recommendations, and go with them. */
 static const PersonStore stores[] = {
@@ -182,10 +175,8 @@ static const PersonStore stores[] = {
 		.restriction = &sessionParking,
 		.correction = &sessionRemaking,
 		.names = &sessionNaming,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = sessionExpiry
+		.expiry = sessionExpiry,
+		.none = PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "posting",
@@ -202,40 +193,22 @@ static const PersonStore stores[] = {
 		" GROUP BY p.item_key",
 		.mask = "4",
 		.unanalyzed = "data",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
 		.copy = &postingCopy,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
 		.holds = &postingHolding,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT |
+		PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_pair_list",
 		.form = PERSON_STORE_PLAIN("_pair_list"),
 		.mask = "4",
 		.unanalyzed = "item_key,data",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
-		.copy = PERSON_STORE_NONE,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
 		.holds = &pairHolding,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY | PERSON_NO_RECEIPT |
+		PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY |
+		PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_session_total",

@@ -240,8 +240,10 @@ RepeatArray(TupleTableSlot *slot, int column)
 	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != REPEAT_CHANCES || ARR_HASNULL(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row of \"_session_repeat\" has not %d counts", (int) REPEAT_CHANCES),
-				 errhint("SELECT personalize.rebuild_processor('neighbour') makes it anew.")));
+				 errmsg("row of \"_session_repeat\" with place %d is damaged",
+						DatumGetInt16(slot_getattr(slot, REPEAT_PLACE, &isNull))),
+				 errdetail("There are not %d counts.", (int) REPEAT_CHANCES),
+				 errhint("SELECT personalize.rebuild_processor('neighbour') makes the table anew from raw events.")));
 	return (int64 *) ARR_DATA_PTR(array);
 }
 

@@ -6,6 +6,7 @@
 
 #include "people/people_store.h"
 
+#include "base/dictionary.h"
 #include "people/ledger.h"
 #include "people/person_removal.h"
 
@@ -34,19 +35,19 @@ PurgeLog(void *state, PersonRemoval *removal)
 	static SPIPlanPtr plan = NULL;
 
 	PersonRemovalDelete(removal, &plan,
-						"DELETE FROM personalize._dictionary_log WHERE kind = 'u' AND key = ANY ($1) RETURNING key");
+						DICTIONARY_FORGET("u", "$1"));
 }
 
-static const PersonTaker ledgerTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLedger};
-static const PersonTaker subjectTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeSubjects};
-static const PersonTaker logTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeLog};
+static const PersonTaker ledgerTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeLedger};
+static const PersonTaker subjectTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeSubjects};
+static const PersonTaker logTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeLog};
 
 #define SUBJECT_PEOPLE \
 	"SELECT s.user_key, 0 AS purposes FROM personalize.subject AS s"
 #define LEDGER_PEOPLE \
 	"SELECT l.user_key, 0 AS purposes FROM personalize.consent_ledger AS l"
 #define LOG_PEOPLE \
-	"SELECT l.key AS user_key, 0 AS purposes FROM personalize._dictionary_log AS l WHERE l.kind = 'u'"
+	"SELECT l.key AS user_key, 0 AS purposes FROM " DICTIONARY_LOGGED("u") " AS l"
 
 /* Without these rows the people would be treated as if they had never spoken. */
 #define SUBJECT_KEEPS \
@@ -77,7 +78,7 @@ static const PersonExport logCopy = {
 	.as = "ids_to_be_filed",
 	.query =
 	"SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]')"
-	" FROM personalize._dictionary_log l WHERE l.kind = 'u' AND l.key = $1",
+	" FROM " DICTIONARY_LOGGED("u") " AS l WHERE l.key = $1",
 	.meaning = "your id, if it has not reached subject yet"
 };
 
@@ -95,16 +96,10 @@ static const PersonStore stores[] = {
 		.copy = &subjectCopy,
 		.rank = 110,
 		.receipt = "subjects",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &subjectTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "consent_ledger",
@@ -114,66 +109,41 @@ static const PersonStore stores[] = {
 		" 'purposes', l.purposes, 'granted', l.granted, 'source', l.source, 'basis', l.basis,"
 		" 'notice', l.notice_version, 'evidence', l.evidence_digest)"
 		" FROM personalize.consent_ledger l WHERE NOT l.erased",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "user_key,evidence_digest",
 		.people = LEDGER_PEOPLE " WHERE NOT l.erased",
 		.keeps = LEDGER_KEEPS,
 		.copy = &consentCopy,
 		.rank = 100,
 		.receipt = "decisions",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &ledgerTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_dictionary_log",
 		.form =
 		"SELECT DISTINCT jsonb_build_object('user', l.key, 'id', l.id)"
-		" FROM personalize._dictionary_log l WHERE l.kind = 'u'",
-		.mask = PERSON_STORE_NONE,
+		" FROM " DICTIONARY_LOGGED("u") " AS l",
 		.unanalyzed = "key,id",
 		.people = LOG_PEOPLE,
 		.keeps = LOG_PEOPLE,
 		.copy = &logCopy,
 		.rank = 90,
 		.receipt = "log_entries",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &logTaker,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_ledger_pruned",
 		.exempt = "random numbers: hashes of entries that retention took out of consent_ledger",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "hash",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
-		.copy = PERSON_STORE_NONE,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
+		PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
+		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
+		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "purpose",
@@ -203,22 +173,11 @@ static const PersonStore stores[] = {
 	{
 		.name = "_secret",
 		.exempt = "the key of the pseudonyms, which is random",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "secret",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
-		.copy = PERSON_STORE_NONE,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
+		PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
+		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
+		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "_incarnation",

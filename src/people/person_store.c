@@ -30,38 +30,40 @@ PersonStoreNone(void)
 	elog(ERROR, "a store was asked for what it does not need");
 }
 
-/* Take one thing that a registration says, a pointer; refuse what a table of people leaves out. */
+/* Refuse a registration that leaves out what a table of people must say, or says it twice over. */
 static void
-TakePart(const PersonStore *store, const char *part, void *place)
+CheckPart(const PersonStore *store, const char *part, const void *value, bool none)
 {
-	void	   *value;
-
-	memcpy(&value, place, sizeof(value));
-	if (value == NULL && store->content == NULL)
+	if (value == NULL && !none && store->content == NULL)
 		elog(ERROR, "store \"%s\" does not say what its %s is", store->name, part);
-	if (value == PERSON_STORE_NONE)
-		memset(place, 0, sizeof(value));
+	if (value != NULL && none)
+		elog(ERROR, "store \"%s\" says what its %s is, and that it has none", store->name, part);
 }
 
-/* Take a structure of pointers that a registration points to, all of which it must say. */
-static void
-TakeGroup(PersonStore *store, const char *part, void *place, Size size)
+/* Copy a structure of pointers that a registration points to, all of which it must say. */
+static void *
+CopyGroup(const PersonStore *store, const char *part, const void *group, Size size)
 {
-	PersonStore strict = {.name = store->name};
-	char	   *group;
+	void	  **members;
 
-	TakePart(store, part, place);
-	memcpy(&group, place, sizeof(group));
 	if (group == NULL)
-		return;
-	group = memcpy(MemoryContextAlloc(TopMemoryContext, size), group, size);
-	for (Size offset = 0; offset < size; offset += sizeof(void *))
-		TakePart(&strict, part, group + offset);
-	memcpy(place, &group, sizeof(group));
+		return NULL;
+	members = memcpy(MemoryContextAlloc(TopMemoryContext, size), group, size);
+	for (Size i = 0; i < size / sizeof(void *); i++)
+	{
+		if (members[i] == NULL)
+			elog(ERROR, "store \"%s\" does not say all of its %s", store->name, part);
+		if (members[i] == PERSON_NONE)
+			members[i] = NULL;
+	}
+	return members;
 }
 
-#define TakePartOf(store, part) TakePart(store, CppAsString(part), &(store)->part)
-#define TakeGroupOf(store, part) TakeGroup(store, CppAsString(part), &(store)->part, sizeof(*(store)->part))
+#define TakePart(store, part, flag) \
+	CheckPart(store, CppAsString(part), (store)->part, ((store)->none & (flag)) != 0)
+#define TakeGroup(store, part, flag) \
+	(TakePart(store, part, flag), \
+	 (store)->part = CopyGroup(store, CppAsString(part), (store)->part, sizeof(*(store)->part)))
 
 /* Take a registration, checking that it is complete. */
 static void
@@ -69,24 +71,25 @@ TakeStore(PersonStore *store)
 {
 	if ((store->form == NULL) == (store->exempt == NULL))
 		elog(ERROR, "store \"%s\" has not either a form or a reason to have none", store->name);
-	TakePartOf(store, mask);
-	TakePartOf(store, unanalyzed);
-	TakePartOf(store, people);
-	TakePartOf(store, keeps);
-	TakeGroupOf(store, copy);
-	TakePartOf(store, receipt);
-	TakePartOf(store, receiptLeft);
-	TakeGroupOf(store, forget);
-	TakeGroupOf(store, withdraw);
-	if (store->withdraw && store->withdraw->uncount)
-		TakeGroup(store, "withdraw->uncount", (void *) &store->withdraw->uncount, sizeof(PersonTaker));
-	TakeGroupOf(store, restriction);
-	TakeGroupOf(store, correction);
-	TakeGroupOf(store, names);
-	TakeGroupOf(store, eventNames);
-	TakeGroupOf(store, holds);
-	TakeGroupOf(store, dictionary);
-	TakePartOf(store, expiry);
+	TakePart(store, mask, PERSON_NO_MASK);
+	TakePart(store, unanalyzed, PERSON_NO_UNANALYZED);
+	TakePart(store, people, PERSON_NO_PEOPLE);
+	TakePart(store, keeps, PERSON_NO_KEEPS);
+	TakeGroup(store, copy, PERSON_NO_COPY);
+	TakePart(store, receipt, PERSON_NO_RECEIPT);
+	TakePart(store, receiptLeft, PERSON_NO_RECEIPT_LEFT);
+	TakeGroup(store, forget, PERSON_NO_FORGET);
+	TakeGroup(store, withdraw, PERSON_NO_WITHDRAW);
+	if (store->withdraw)
+		((PersonWithdrawal *) store->withdraw)->uncount =
+			CopyGroup(store, "withdraw->uncount", store->withdraw->uncount, sizeof(PersonTaker));
+	TakeGroup(store, restriction, PERSON_NO_RESTRICTION);
+	TakeGroup(store, correction, PERSON_NO_CORRECTION);
+	TakeGroup(store, names, PERSON_NO_NAMES);
+	TakeGroup(store, eventNames, PERSON_NO_EVENT_NAMES);
+	TakeGroup(store, holds, PERSON_NO_HOLDS);
+	TakeGroup(store, dictionary, PERSON_NO_DICTIONARY);
+	TakePart(store, expiry, PERSON_NO_EXPIRY);
 }
 
 /* Put a store in its place; two that take something away cannot have one. */

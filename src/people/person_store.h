@@ -171,23 +171,42 @@ typedef struct PersonExpiryStep
 	void		(*run) (struct PersonExpiry *expiry);
 } PersonExpiryStep;
 
-/* Said of what a table does not need: a callback as well as a text. */
+/* Said of what a structure above does not need: a callback as well as a text. */
 extern void PersonStoreNone(void);
-#define PERSON_STORE_NONE ((void *) PersonStoreNone)
+#define PERSON_NONE ((void *) PersonStoreNone)
+
+/* What a table does not need. */
+#define PERSON_NO_MASK			(1 << 0)
+#define PERSON_NO_UNANALYZED	(1 << 1)
+#define PERSON_NO_PEOPLE		(1 << 2)
+#define PERSON_NO_KEEPS			(1 << 3)
+#define PERSON_NO_COPY			(1 << 4)
+#define PERSON_NO_RECEIPT		(1 << 5)
+#define PERSON_NO_RECEIPT_LEFT	(1 << 6)
+#define PERSON_NO_FORGET		(1 << 7)
+#define PERSON_NO_WITHDRAW		(1 << 8)
+#define PERSON_NO_RESTRICTION	(1 << 9)
+#define PERSON_NO_CORRECTION	(1 << 10)
+#define PERSON_NO_NAMES			(1 << 11)
+#define PERSON_NO_EVENT_NAMES	(1 << 12)
+#define PERSON_NO_HOLDS			(1 << 13)
+#define PERSON_NO_DICTIONARY	(1 << 14)
+#define PERSON_NO_EXPIRY		(1 << 15)
 
 /* A form that is the rows as they are. */
 #define PERSON_STORE_PLAIN(table) \
 	"SELECT pg_catalog.to_jsonb(t) FROM personalize." table " t"
 
 /*
- * A table.  One with data of people says everything, be it PERSON_STORE_NONE: a
- * registration that leaves something out is refused.  One with nobody's data says
- * what it holds instead (content) and its form; of the rest, what it needs.
+ * A table.  One with data of people says everything, or that it does not need it
+ * (none): a registration that leaves something out is refused.  One with nobody's
+ * data says what it holds instead (content) and its form; of the rest, what it needs.
  */
 typedef struct PersonStore
 {
 	const char *name;
 	const char *content;
+	int			none;			/* PERSON_NO_... */
 
 	/* state_hash(): the query of the canonical form ($1: as_of), or why it has none. */
 	const char *form;
@@ -235,7 +254,7 @@ typedef struct PersonStore
 /* Called from Init functions. */
 extern void PersonStoreRegister(const PersonStore *stores, int count);
 
-/* All stores in the order of rank; what they do not need is NULL, also in what they point to. */
+/* All stores in the order of rank; what they do not need is NULL, also in the structures above. */
 extern const PersonStore *PersonStores(int *count);
 
 #endif

@@ -106,7 +106,7 @@ Classify(PreferenceList *list, const Preference *preference)
 		list->kinds[preference->hidden]++;
 		return;
 	}
-	if (items->capacity == 0)
+	if (items->table == NULL)
 		KeySetInit(items, 0);
 	KeySetAdd(items, preference->key);
 }

@@ -207,18 +207,12 @@ ExpirePreferences(PersonExpiry *expiry)
 }
 
 static const PersonTaker profileTaker = {.begin = BeginProfiles,.event = CountProfiled,.finish = PurgeProfiles};
-static const PersonTaker preferenceTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgePreferences};
+static const PersonTaker preferenceTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgePreferences};
 static const PersonWithdrawal profileWithdrawal = {
-	.uncount = PERSON_STORE_NONE,
-	.clear = PERSON_STORE_NONE,
-	.purge = ProfilePurge,
-	.recount = ProfileRecount
+	.uncount = PERSON_NONE,.clear = PERSON_NONE,.purge = ProfilePurge,.recount = ProfileRecount
 };
 static const PersonWithdrawal preferenceWithdrawal = {
-	.uncount = PERSON_STORE_NONE,
-	.clear = ClearPreferences,
-	.purge = PERSON_STORE_NONE,
-	.recount = PERSON_STORE_NONE
+	.uncount = PERSON_NONE,.clear = ClearPreferences,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonRemaking profileRemaking = {.takeOut = TakeProfileOut,.remake = RemakeProfile};
 static const PersonNaming profileNaming = {.kinds = PERSON_NAMES_BOTH,.index = "profile_pkey",.row = NameProfile};
@@ -283,34 +277,25 @@ static const PersonStore stores[] = {
 		.receiptLeft = "events",
 		.forget = &profileTaker,
 		.withdraw = &profileWithdrawal,
-		.restriction = PERSON_STORE_NONE,
 		.correction = &profileRemaking,
 		.names = &profileNaming,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = profileExpiry
+		.expiry = profileExpiry,
+		.none = PERSON_NO_RESTRICTION | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "preference",
 		.form = "SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p",
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "user_key,value,value_key",
 		.people = PREFERENCE_PEOPLE,
 		.keeps = PREFERENCE_PEOPLE,
 		.copy = &preferenceCopy,
 		.rank = 80,
 		.receipt = "preferences",
-		.receiptLeft = PERSON_STORE_NONE,
 		.forget = &preferenceTaker,
 		.withdraw = &preferenceWithdrawal,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
-		.eventNames = PERSON_STORE_NONE,
-		.holds = PERSON_STORE_NONE,
-		.dictionary = PERSON_STORE_NONE,
-		.expiry = preferenceExpiry
+		.expiry = preferenceExpiry,
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	}
 };
 

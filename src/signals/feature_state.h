@@ -23,9 +23,9 @@
 
 #include "postgres.h"
 
-#include "base/feature_key.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "signals/value_key.h"
 
 #define FEATURE_STATE_MAX_FEATURES 512
 

@@ -7,8 +7,8 @@
 
 #include "postgres.h"
 
-#include "base/feature_key.h"
 #include "signals/signal.h"
+#include "signals/value_key.h"
 #include "utils/snapshot.h"
 
 /* Texts that a processor has met and that the dictionary may lack. */

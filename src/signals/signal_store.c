@@ -10,9 +10,9 @@
 
 #include "signals/signal_store.h"
 
-#include "base/feature_key.h"
 #include "events/event_store.h"
 #include "items/item.h"
+#include "signals/value_key.h"
 
 /* Tell of a feature that somebody has. */
 void
@@ -99,32 +99,19 @@ static const PersonDictionary values = {
 	" WHERE v.signal = k.signal AND v.value_key = k.value_key"
 };
 
-static const PersonExport valueCopy = {
-	.as = "profile",
-	.query = PERSON_STORE_NONE,
-	.meaning = PERSON_STORE_NONE
-};
+static const PersonExport valueCopy = {.as = "profile",.query = PERSON_NONE,.meaning = PERSON_NONE};
 
 static const PersonStore stores[] = {
 	{
 		.name = "feature_value",
 		.form = PERSON_STORE_PLAIN("feature_value"),
-		.mask = PERSON_STORE_NONE,
 		.unanalyzed = "value",
-		.people = PERSON_STORE_NONE,
-		.keeps = PERSON_STORE_NONE,
 		.copy = &valueCopy,
-		.receipt = PERSON_STORE_NONE,
-		.receiptLeft = PERSON_STORE_NONE,
-		.forget = PERSON_STORE_NONE,
-		.withdraw = PERSON_STORE_NONE,
-		.restriction = PERSON_STORE_NONE,
-		.correction = PERSON_STORE_NONE,
-		.names = PERSON_STORE_NONE,
 		.eventNames = &eventNaming,
-		.holds = PERSON_STORE_NONE,
 		.dictionary = &values,
-		.expiry = PERSON_STORE_NONE
+		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT |
+		PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_HOLDS | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "signal",

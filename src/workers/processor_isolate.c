@@ -99,7 +99,7 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED)
 	{
 		/* one row that is damaged, or of another version, may fail all of a person's events */
-		if (batch->damaged.capacity == 0)
+		if (batch->damaged.table == NULL)
 			KeySetInit(&batch->damaged, MAX_REJECTED_PER_BATCH);
 		batch->failures += KeySetAdd(&batch->damaged, row->userKey);
 	}

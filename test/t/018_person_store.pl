@@ -1,7 +1,7 @@
 # A table with data of people registers everything: whatever is left out is refused.
 #
 # src/people/person_store.c is built into a library of its own, whose function
-# store_without(n) registers a table that says all but the n-th thing.
+# store_without(kind, n) registers a table that says all but the n-th thing.
 use strict;
 use warnings;
 
@@ -30,7 +30,7 @@ write_file('store_test.c', <<'SOURCE');
 PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(store_without);
 
-#define NONE PERSON_STORE_NONE
+#define NONE PERSON_NONE
 
 static PersonTaker taker = {NONE, NONE, NONE};
 static PersonTaker uncount = {NONE, NONE, NONE};
@@ -42,16 +42,20 @@ static PersonNaming names = {NONE, NONE, NONE};
 static PersonEventNaming eventNames = {NONE, NONE, NONE};
 static PersonHolding holds = {NONE, NONE};
 static PersonDictionary dictionary = {NONE, NONE, NONE};
-static PersonStore complete = {
-	.name = "test", .exempt = "nothing", .mask = NONE, .unanalyzed = NONE, .people = NONE, .keeps = NONE,
-	.copy = &copy, .receipt = NONE, .receiptLeft = NONE, .forget = &taker, .withdraw = &withdraw,
-	.restriction = &restriction, .correction = &correction, .names = &names, .eventNames = &eventNames,
-	.holds = &holds, .dictionary = &dictionary, .expiry = NONE
-};
+static const PersonExpiryStep expiry[] = {{NULL}};
 
-/* Where the things are that it says; of the store itself those from exempt on. */
+/* One that says everything, and one that has nothing. */
+static PersonStore full = {
+	.name = "test", .exempt = "nothing", .mask = "mask", .unanalyzed = "a", .people = "people", .keeps = "keeps",
+	.copy = &copy, .rank = 1, .receipt = "rows", .receiptLeft = "more", .forget = &taker, .withdraw = &withdraw,
+	.restriction = &restriction, .correction = &correction, .names = &names, .eventNames = &eventNames,
+	.holds = &holds, .dictionary = &dictionary, .expiry = expiry
+};
+static PersonStore empty = {.name = "test", .exempt = "nothing", .none = PERSON_NO_EXPIRY * 2 - 1};
+
+/* Where the things are that the full one says; of the store itself those from exempt on. */
 static const struct { void *start; Size size; } groups[] = {
-	{(char *) &complete + offsetof(PersonStore, exempt), sizeof(PersonStore) - offsetof(PersonStore, exempt)},
+	{(char *) &full + offsetof(PersonStore, exempt), sizeof(PersonStore) - offsetof(PersonStore, exempt)},
 	{&taker, sizeof(taker)}, {&uncount, sizeof(uncount)}, {&withdraw, sizeof(withdraw)},
 	{&restriction, sizeof(restriction)}, {&correction, sizeof(correction)}, {&copy, sizeof(copy)},
 	{&names, sizeof(names)}, {&eventNames, sizeof(eventNames)}, {&holds, sizeof(holds)},
@@ -73,31 +77,43 @@ Find(int n)
 	return NULL;
 }
 
-/* Register it without the n-th thing (0: with all), with a rank; false if there are fewer things. */
+/*
+ * Register one of the two as kind says: 'said', the full one without the n-th thing
+ * (0: with all); 'none', the empty one without the n-th flag (0: with all); 'both',
+ * the full one with it.  False if there are fewer.
+ */
 Datum
 store_without(PG_FUNCTION_ARGS)
 {
-	int			n = PG_GETARG_INT32(0);
-	void	  **place = n > 0 ? Find(n - 1) : NULL;
-	void	   *thing = place ? *place : NULL;
+	const char *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			n = PG_GETARG_INT32(1);
+	void	  **place = strcmp(kind, "said") == 0 && n > 0 ? Find(n - 1) : NULL;
+	PersonStore changed;
 
-	if (n > 0 && place == NULL)
+	if (strcmp(kind, "said") == 0 ? n > 0 && place == NULL : n > 0 && 1 << (n - 1) > PERSON_NO_EXPIRY)
 		PG_RETURN_BOOL(false);
-	complete.rank = PG_GETARG_INT32(1);
-	if (place == (void *) &complete.rank)
-		complete.rank = 0;
-	else if (place)
+	if (place == NULL)
+	{
+		changed = strcmp(kind, "none") == 0 ? empty : full;
+		changed.none ^= n > 0 ? 1 << (n - 1) : 0;
+		PersonStoreRegister(&changed, 1);
+	}
+	else
+	{
+		void	   *thing = *place;
+
 		*place = NULL;
-	PG_TRY();
-	{
-		PersonStoreRegister(&complete, 1);
-	}
-	PG_FINALLY();
-	{
-		if (place && place != (void *) &complete.rank)
+		changed = full;
+		PG_TRY();
+		{
+			PersonStoreRegister(&changed, 1);
+		}
+		PG_FINALLY();
+		{
 			*place = thing;
+		}
+		PG_END_TRY();
 	}
-	PG_END_TRY();
 	PG_RETURN_BOOL(true);
 }
 SOURCE
@@ -113,11 +129,14 @@ system_or_bail('make', '-s', '-C', $build, 'with_llvm=no', 'store_test.so');
 my $node = PostgreSQL::Test::Cluster->new('store');
 $node->init;
 $node->start;
-$node->safe_psql('postgres', "CREATE FUNCTION store_without(integer, integer) RETURNS boolean LANGUAGE c AS '$build/store_test'");
+$node->safe_psql('postgres', "CREATE FUNCTION store_without(text, integer) RETURNS boolean LANGUAGE c AS '$build/store_test'");
 
-# What happens without each thing, in one session.
-my $found = $node->safe_psql('postgres', <<'SQL');
-DO $$
+# What is said when each of the things is changed, in one session: how many were taken, then the errors.
+sub outcomes
+{
+	my ($kind) = @_;
+	my ($accepted, @messages) = split /\n/, $node->safe_psql('postgres', <<"SQL");
+DO \$\$
 DECLARE
 	n integer := 1;
 	done boolean := true;
@@ -125,7 +144,7 @@ BEGIN
 	CREATE TEMP TABLE outcome (n integer, message text);
 	WHILE done LOOP
 		BEGIN
-			done := store_without(n, n);
+			done := store_without('$kind', n);
 			IF done THEN
 				INSERT INTO outcome VALUES (n, 'accepted');
 			END IF;
@@ -135,20 +154,41 @@ BEGIN
 		n := n + 1;
 	END LOOP;
 END
-$$;
-SELECT count(*) || ' ' || count(*) FILTER (WHERE message = 'accepted') FROM outcome;
-SELECT DISTINCT message FROM outcome ORDER BY 1;
+\$\$;
+SELECT count(*) FILTER (WHERE message = 'accepted') FROM outcome;
+SELECT message FROM outcome WHERE message <> 'accepted' ORDER BY 1;
 SQL
-my ($counts, @messages) = split /\n/, $found;
-like($counts, qr{^[1-9][0-9]* 0$}, 'a table that leaves anything out is refused');
-my @parts = map { /does not say what its (\S+) is/ ? $1 : () } @messages;
-is_deeply(\@parts, [sort qw(copy correction dictionary eventNames expiry forget holds keeps mask names people
-	receipt receiptLeft restriction unanalyzed withdraw withdraw->uncount)], 'the error names what is missing');
+	return ($accepted, @messages);
+}
+
+# The parts that errors of a kind name, each once.
+sub parts
+{
+	my ($pattern, @messages) = @_;
+	my %parts = map { /$pattern/ ? ($1 => 1) : () } @messages;
+	return [sort keys %parts];
+}
+
+my @groups = qw(copy correction dictionary eventNames forget holds names restriction withdraw);
+my @parts = sort @groups, qw(expiry keeps mask people receipt receiptLeft unanalyzed);
+
+my ($accepted, @messages) = outcomes('said');
+is($accepted, 0, 'a table that leaves anything out is refused');
+is_deeply(parts('does not say what its (\S+) is', @messages), \@parts, 'the error names what is missing');
+is_deeply(parts('does not say all of its (\S+)', @messages), [sort @groups, 'withdraw->uncount'], 'or of what something is missing');
 is(scalar(grep { /form/ } @messages), 1, 'so is one without a form that does not say why');
 is(scalar(grep { /rank/ } @messages), 1, 'and one without a rank that takes something away');
 
-is($node->safe_psql('postgres', 'SELECT store_without(0, 1)'), 't', 'one that says everything is taken');
-my ($status, $out, $error) = $node->psql('postgres', 'SELECT store_without(0, 1); SELECT store_without(0, 1)');
+($accepted, @messages) = outcomes('none');
+is($accepted, 0, 'a table that does not say of everything that it has none is refused');
+is_deeply(parts('does not say what its (\S+) is', @messages), \@parts, 'the error names what is missing');
+($accepted, @messages) = outcomes('both');
+is($accepted, 0, 'a table that has something and says that it has none is refused');
+is_deeply(parts('says what its (\S+) is, and that it has none', @messages), \@parts, 'the error names it');
+
+is($node->safe_psql('postgres', "SELECT store_without('said', 0)"), 't', 'one that says everything is taken');
+is($node->safe_psql('postgres', "SELECT store_without('none', 0)"), 't', 'so is one that has nothing');
+my ($status, $out, $error) = $node->psql('postgres', "SELECT store_without('said', 0); SELECT store_without('said', 0)");
 like($error, qr/store "test" has no rank of its own/, 'two of one rank are refused');
 $node->stop;
 done_testing();

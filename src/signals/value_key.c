@@ -1,10 +1,10 @@
 /*
- * feature_key.c
+ * value_key.c
  *		Keys of features: a signal and a value in 64 bits.
  */
 #include "postgres.h"
 
-#include "base/feature_key.h"
+#include "signals/value_key.h"
 
 /* The 48-bit value key of a text with this key. */
 uint64

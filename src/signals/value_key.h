@@ -1,9 +1,9 @@
 /*
- * feature_key.h
+ * value_key.h
  *		Keys of features: a signal and a value in 64 bits.
  */
-#ifndef PERSONALIZE_FEATURE_KEY_H
-#define PERSONALIZE_FEATURE_KEY_H
+#ifndef PERSONALIZE_VALUE_KEY_H
+#define PERSONALIZE_VALUE_KEY_H
 
 #include "postgres.h"
 
