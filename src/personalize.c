@@ -9,6 +9,7 @@
 #include "base/pass.h"
 #include "compat.h"
 #include "engines/engine.h"
+#include "engines/engine_store.h"
 #include "engines/recommend.h"
 #include "engines/sources.h"
 #include "erasure/erasure_scrub.h"
@@ -83,6 +84,7 @@ _PG_init(void)
 	SignalStoreInit();
 	NeighbourStoreInit();
 	ProfileStoreInit();
+	EngineStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();

@@ -55,6 +55,7 @@ static const RelationShape shapes[] = {
 	{"_session_repeat", {INT2OID, INT8ARRAYOID, INT8ARRAYOID}},
 	{"processor_position", {INT2OID, INT2OID, TEXTOID}},
 	{"_tombstone", {INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}},
+	{"engine_variant", {TEXTOID, TEXTOID, INT2OID, JSONBOID, BOOLOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID}},
 	{"_secret", {TIMESTAMPTZOID, BYTEAOID}}
 };
 

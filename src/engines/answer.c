@@ -133,6 +133,7 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 			if (candidate->parts[p] != 0)
 				JsonPushFloat(&state, partNames[p], candidate->parts[p]);
 		JsonPushFloat(&state, "boost", candidate->boost);
+		JsonPushString(&state, "variant", context->variant->name);
 		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)
 			JsonPushText(&state, "because", ContextFindId(context, candidate->because));

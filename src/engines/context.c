@@ -22,8 +22,8 @@
 #include "utils/timestamp.h"
 
 /* The key of an id, which is remembered if the key does not tell it. */
-static int64
-KeepId(EngineContext *context, text *id)
+int64
+ContextKeepId(EngineContext *context, text *id)
 {
 	int64		key = KeyFromText(id);
 
@@ -88,7 +88,7 @@ ContextGetKeys(EngineContext *context, int argument, int64 **keys)
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i])
-			(*keys)[found++] = KeepId(context, DatumGetTextPP(values[i]));
+			(*keys)[found++] = ContextKeepId(context, DatumGetTextPP(values[i]));
 	}
 	return found;
 }
@@ -101,7 +101,7 @@ ContextGetItemKey(EngineContext *context, int argument)
 
 	if (!ContextHasArgument(context, argument))
 		ArgumentReportNull("item_id");
-	return KeepId(context, PG_GETARG_TEXT_PP(argument));
+	return ContextKeepId(context, PG_GETARG_TEXT_PP(argument));
 }
 
 /* How many items are asked for. */
@@ -165,7 +165,7 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 
 /* Read the arguments that engines share. */
 EngineContext *
-ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
+ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments)
 {
 	EngineContext *context = palloc0(sizeof(EngineContext));
 	int64	   *excluded;
@@ -173,6 +173,10 @@ ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	context->fcinfo = fcinfo;
+	context->engine = engine;
+	context->variant = VariantFind(engine, ContextHasArgument(context, arguments->variant) ?
+								   text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)) : NULL);
+	context->variantId = context->variant->id;
 	context->n = GetCount(context, arguments->n);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);

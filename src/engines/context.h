@@ -9,6 +9,7 @@
 
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
+#include "engines/variant.h"
 #include "fmgr.h"
 #include "items/item.h"
 #include "neighbours/knn.h"
@@ -38,6 +39,7 @@ typedef struct EngineArguments
 	int			exclude;
 	int			explain;
 	int			asOf;
+	int			variant;
 } EngineArguments;
 
 /* An id that the caller has given and its key does not tell. */
@@ -73,6 +75,9 @@ typedef struct Visitor
 typedef struct EngineContext
 {
 	FunctionCallInfo fcinfo;
+	int			engine;			/* its number in the registry */
+	const Variant *variant;
+	int16		variantId;		/* variant->id, for the request */
 	Snapshot	snapshot;
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
@@ -89,7 +94,9 @@ typedef struct EngineContext
 	int64	   *candidateKeys;	/* as given */
 	KeySet		candidates;
 	KeySet		excluded;
-	const text *category;		/* NULL: all */
+	const text *category;		/* that the question is about; NULL: all */
+	const text *query;			/* what was searched for; NULL: the engine is asked for nothing */
+	const text *module;			/* of a page; NULL: none */
 	int64		halfLife;		/* microseconds */
 
 	/* whom it is for */
@@ -107,7 +114,7 @@ typedef struct EngineContext
 } EngineContext;
 
 /* Read the arguments that engines share. */
-extern EngineContext *ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments);
+extern EngineContext *ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments);
 extern void ContextEnd(EngineContext *context);
 
 /* True if an argument is there and not null. */
@@ -119,6 +126,9 @@ ContextHasArgument(const EngineContext *context, int argument)
 
 /* The keys of an array argument of ids, without its nulls; 0 if it is NULL. */
 extern int	ContextGetKeys(EngineContext *context, int argument, int64 **keys);
+
+/* The key of an id, which is remembered if the key does not tell it. */
+extern int64 ContextKeepId(EngineContext *context, text *id);
 
 /* The key of the argument item_id. */
 extern int64 ContextGetItemKey(EngineContext *context, int argument);

@@ -3,7 +3,7 @@
  *		The frame of all engines: a recipe, and how it is followed.
  *
  * Only as much is asked of the catalogue as the answer needs: candidates come best
- * first, and the costly rules are asked when one is about to be taken.  If too many of
+ * first, and the costly conditions are asked when one is about to be taken.  If too many of
  * those looked for could not be taken, the sources are asked to look further.
  */
 #include "postgres.h"
@@ -11,28 +11,22 @@
 #include "engines/engine.h"
 
 #include "engines/answer.h"
-
-/* As many engines there can be. */
-#define MAX_ENGINES 16
-
-static const char *engineNames[MAX_ENGINES];
-static int	engineCount = 0;
+#include "engines/registry.h"
+#include "engines/variant.h"
 
 /* Make an engine known. */
 void
 EngineRegister(EngineRecipe *recipe)
 {
-	if (engineCount == MAX_ENGINES)
-		elog(ERROR, "too many engines");
-	recipe->id = engineCount;
-	engineNames[engineCount++] = recipe->name;
+	recipe->id = RegistryAdd(recipe->name, recipe->preview, recipe->previewNeedsItems, recipe->parameters);
 }
 
 /* Make the counters of all engines known. */
 void
 EngineInit(void)
 {
-	AnswerRegisterCounters(engineNames, engineCount);
+	AnswerRegisterCounters(RegistryNames(), RegistryCount());
+	VariantInit();
 }
 
 /* The features that apply to a call. */
@@ -98,7 +92,7 @@ AskSources(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
-	EngineContext *context = ContextBegin(fcinfo, &recipe->arguments);
+	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
 	Slate	   *slate = SlateBegin(context);
 
 	recipe->prepare(context);

@@ -36,6 +36,8 @@ static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
 static const CandidateSource *const trends[] = {&TrendingSource, NULL};
 static const CandidateSource *const baskets[] = {&BasketSource, NULL};
 static const FeatureSource *const favourites[] = {&FavouriteFeature, NULL};
+static const EngineParameters *const personalParameters[] = {&NeighbourParameters, &FavouriteParameters, NULL};
+static const EngineParameters *const neighbourParameters[] = {&NeighbourParameters, NULL};
 static const Fallback *const popular[] = {
 	&PopularInCategoryFallback, &TrendingFallback, &CandidateFallback, &NewestFallback, NULL
 };
@@ -55,7 +57,8 @@ PrepareRecommend(EngineContext *context)
 
 static EngineRecipe recommend = {
 	.name = "recommend",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 10},
+	.parameters = personalParameters,
 	.prepare = PrepareRecommend,
 	.sources = neighbours,
 	.features = favourites,
@@ -65,7 +68,7 @@ static EngineRecipe recommend = {
 
 /*
  * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
- * allow_session_items)
+ * allow_session_items, variant)
  */
 Datum
 personalize_recommend(PG_FUNCTION_ARGS)
@@ -87,13 +90,14 @@ PrepareSimilarItems(EngineContext *context)
 
 static EngineRecipe similarItems = {
 	.name = "similar_items",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.parameters = neighbourParameters,
 	.prepare = PrepareSimilarItems,
 	.sources = neighbours,
 	.fallbacks = popular
 };
 
-/* similar_items(item_id, n, filter, candidates, exclude, explain, as_of) */
+/* similar_items(item_id, n, filter, candidates, exclude, explain, as_of, variant) */
 Datum
 personalize_similar_items(PG_FUNCTION_ARGS)
 {
@@ -132,12 +136,12 @@ PrepareTrending(EngineContext *context)
 
 static EngineRecipe trending = {
 	.name = "trending",
-	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.prepare = PrepareTrending,
 	.sources = trends
 };
 
-/* trending(n, half_life, category, filter, exclude, explain, as_of) */
+/* trending(n, half_life, category, filter, exclude, explain, as_of, variant) */
 Datum
 personalize_trending(PG_FUNCTION_ARGS)
 {
@@ -156,12 +160,12 @@ PrepareBoughtTogether(EngineContext *context)
 
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.prepare = PrepareBoughtTogether,
 	.sources = baskets
 };
 
-/* bought_together(items, n, filter, candidates, exclude, explain, as_of) */
+/* bought_together(items, n, filter, candidates, exclude, explain, as_of, variant) */
 Datum
 personalize_bought_together(PG_FUNCTION_ARGS)
 {

@@ -6,7 +6,7 @@
 
 #include "engines/slate.h"
 
-#include "engines/rules.h"
+#include "engines/admission.h"
 #include "miscadmin.h"
 
 /* An empty slate. */
@@ -20,11 +20,11 @@ SlateBegin(EngineContext *context)
 	return slate;
 }
 
-/* Add a candidate, unless a cheap rule speaks against it. */
+/* Add a candidate, unless a cheap condition speaks against it. */
 void
 SlatePropose(Slate *slate, const Candidate *candidate)
 {
-	if (!RulesAdmit(slate->context, candidate->itemKey, RULE_CHEAP))
+	if (!Admits(slate->context, candidate->itemKey, ADMISSION_CHEAP))
 		return;
 	if (slate->count == slate->capacity)
 	{
@@ -55,14 +55,14 @@ SlateSort(Slate *slate)
 	qsort(slate->candidates, slate->count, sizeof(Candidate), CompareCandidates);
 }
 
-/* Take a candidate if the costly rules admit it. */
+/* Take a candidate if the costly conditions admit it. */
 static void
 Take(Slate *slate, const Candidate *candidate)
 {
 	EngineContext *context = slate->context;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!RulesAdmit(context, candidate->itemKey, RULE_COSTLY))
+	if (!Admits(context, candidate->itemKey, ADMISSION_COSTLY))
 		return;
 	KeySetAdd(&context->shown, candidate->itemKey);
 	slate->taken[slate->takenCount++] = *candidate;
@@ -78,10 +78,10 @@ SlateTake(Slate *slate)
 	slate->count = 0;
 }
 
-/* Take a candidate if all rules admit it. */
+/* Take a candidate if all conditions admit it. */
 void
 SlateTakeOne(Slate *slate, const Candidate *candidate)
 {
-	if (!SlateIsFull(slate) && RulesAdmit(slate->context, candidate->itemKey, RULE_CHEAP))
+	if (!SlateIsFull(slate) && Admits(slate->context, candidate->itemKey, ADMISSION_CHEAP))
 		Take(slate, candidate);
 }

@@ -44,7 +44,7 @@ typedef struct Slate
 	EngineContext *context;
 	int			count;
 	int			capacity;
-	Candidate  *candidates;		/* proposed, admitted by the cheap rules */
+	Candidate  *candidates;		/* proposed, admitted by the cheap conditions */
 	int			takenCount;
 	Candidate  *taken;			/* context->n at most */
 } Slate;
@@ -58,16 +58,16 @@ SlateIsFull(const Slate *slate)
 	return slate->takenCount >= slate->context->n;
 }
 
-/* Add a candidate, unless a cheap rule speaks against it; the best come first. */
+/* Add a candidate, unless a cheap condition speaks against it; the best come first. */
 extern void SlatePropose(Slate *slate, const Candidate *candidate);
 
 /* Order what is proposed by score, the best first; ties by key. */
 extern void SlateSort(Slate *slate);
 
-/* Take what is proposed in its order, as far as the costly rules admit it, and forget the rest. */
+/* Take what is proposed in its order, as far as the costly conditions admit it, and forget the rest. */
 extern void SlateTake(Slate *slate);
 
-/* Take a candidate if all rules admit it. */
+/* Take a candidate if all conditions admit it. */
 extern void SlateTakeOne(Slate *slate, const Candidate *candidate);
 
 #endif

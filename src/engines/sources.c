@@ -24,9 +24,6 @@
 /* Categories that are used to fill up: favourites first, then those of items. */
 #define FILL_CATEGORIES 4
 
-/* What each favourite that an item agrees with adds to its score, as a part of it. */
-#define FAVOURITE_BOOST 0.5
-
 /* Baskets of an item that are looked at: the newest. */
 #define MAX_BASKETS 500
 
@@ -39,7 +36,39 @@ static Reason trending = {"trending", REASON_PLAIN};
 static Reason newest = {"newest", REASON_PLAIN};
 static Reason candidate = {"candidate", REASON_PLAIN};
 
-/* Make the reasons known. */
+static EngineParameter neighbourParameters[KNN_PARAM_COUNT];
+const EngineParameters NeighbourParameters = {neighbourParameters, KNN_PARAM_COUNT};
+
+static EngineParameter favouriteBoost = {
+	.name = "favourite_boost",.unit = "part of the score",.minimum = 0,.maximum = 100,.standard = 0.5,
+	.description = "what each favourite (item, brand, category) that an item agrees with adds to its score"
+};
+const EngineParameters FavouriteParameters = {&favouriteBoost, 1};
+
+/* The neighbours' own parameters as those of engines. */
+static void
+CopyParameters(void)
+{
+	for (int i = 0; i < KNN_PARAM_COUNT; i++)
+	{
+		const KnnParamInfo *info = &knnParamInfo[i];
+
+		neighbourParameters[i] = (EngineParameter) {
+			.name = info->name,.unit = info->unit,.integer = info->integer,.minimum = info->minimum,
+			.maximum = info->maximum,.standard = info->standard,.description = info->description
+		};
+	}
+}
+
+/* What a variant sets the parameters of the neighbours to. */
+void
+SourcesKnnParams(const Variant *variant, KnnParams *params)
+{
+	for (int i = 0; i < KNN_PARAM_COUNT; i++)
+		KnnParamSet(params, &knnParamInfo[i], VariantGet(variant, &neighbourParameters[i]));
+}
+
+/* Make the reasons and parameters known. */
 void
 SourcesInit(void)
 {
@@ -49,6 +78,7 @@ SourcesInit(void)
 
 	for (int i = 0; i < lengthof(all); i++)
 		ReasonRegister(all[i]);
+	CopyParameters();
 }
 
 /* Ask the neighbours. */
@@ -60,11 +90,14 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
 	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = Min(KNN_MAX_RESULTS, depth)};
+	KnnParams	params;
 	KnnItem    *found;
 	int			count;
 
 	if (visitor->itemCount == 0)
 		return false;
+	SourcesKnnParams(context->variant, &params);
+	query.params = &params;
 	if (visitor->personal)
 	{
 		query.excluded = own;
@@ -324,9 +357,11 @@ const FeatureSource FavouriteFeature = {"favourites", HasFavourites, FillFavouri
 static void
 ScoreFavourites(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 {
+	double		boost = VariantGet(context->variant, &favouriteBoost);
+
 	for (int i = 0; i < slate->count; i++)
 	{
-		slate->candidates[i].boost = 1 + FAVOURITE_BOOST * matrix->values[(size_t) i * matrix->columns];
+		slate->candidates[i].boost = 1 + boost * matrix->values[(size_t) i * matrix->columns];
 		slate->candidates[i].score *= slate->candidates[i].boost;
 	}
 }
