@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/engine_store.h"
+#include "engines/placement.h"
 #include "engines/recommend.h"
 #include "engines/sources.h"
 #include "erasure/erasure_scrub.h"
@@ -92,6 +93,7 @@ _PG_init(void)
 	MaintenanceJobInit();
 	ErasureScrubInit();
 	SourcesInit();
+	PlacementInit();
 	RecommendInit();
 	EngineInit();
 	UtilityInit();

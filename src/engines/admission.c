@@ -4,7 +4,7 @@
  *
  * An item comes back once, not if the caller excludes it, only if it is a candidate
  * where candidates are given, if the catalogue does not say otherwise, if the person
- * has not said not to want it, and if the filter agrees.  These conditions are asked in this
+ * has not said not to want it, and if rules and the filter agree.  These conditions are asked in this
  * order; the cheap ones when an item is proposed, the costly ones when it is about to
  * be taken.
  */
@@ -12,8 +12,7 @@
 
 #include "engines/admission.h"
 
-#include "base/json_filter.h"
-#include "utils/memutils.h"
+#include "engines/rule.h"
 
 /* A condition. */
 typedef struct Condition
@@ -70,18 +69,7 @@ IsOfWantedKind(EngineContext *context, int64 itemKey)
 static bool
 FilterAgrees(EngineContext *context, int64 itemKey)
 {
-	MemoryContext caller;
-	bool		agrees;
-
-	if (context->filter == NULL)
-		return true;
-	caller = MemoryContextSwitchTo(context->filter->scratch);
-	agrees = JsonFilterAgrees(context->filter->path,
-							  ItemReaderJson(context->items, itemKey, ContextFindId(context, itemKey)),
-							  true);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(context->filter->scratch);
-	return agrees;
+	return context->filter == NULL || ContextFilterAgrees(context, context->filter, itemKey);
 }
 
 static const Condition conditions[] = {
@@ -91,6 +79,7 @@ static const Condition conditions[] = {
 	{"hidden", ADMISSION_CHEAP, IsWanted},
 	{"available", ADMISSION_COSTLY, IsOffered},
 	{"hidden kind", ADMISSION_COSTLY, IsOfWantedKind},
+	{"rules", ADMISSION_COSTLY, RuleAdmits},
 	{"filter", ADMISSION_COSTLY, FilterAgrees}
 };
 

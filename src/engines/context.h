@@ -49,13 +49,6 @@ typedef struct GivenId
 	text	   *id;
 } GivenId;
 
-/* A filter, made ready once; scratch is emptied after each row. */
-typedef struct ItemFilter
-{
-	JsonPath   *path;
-	MemoryContext scratch;
-} ItemFilter;
-
 /* Whom the answer is for, or what it goes by. */
 typedef struct Visitor
 {
@@ -75,6 +68,7 @@ typedef struct Visitor
 typedef struct EngineContext
 {
 	FunctionCallInfo fcinfo;
+	MemoryContext context;		/* that of the call */
 	int			engine;			/* its number in the registry */
 	const Variant *variant;
 	int16		variantId;		/* variant->id, for the request */
@@ -88,7 +82,7 @@ typedef struct EngineContext
 	/* the question */
 	int			n;
 	bool		explain;
-	ItemFilter *filter;			/* NULL: none */
+	JsonPath   *filter;			/* NULL: none */
 	bool		hasCandidates;
 	int			candidateCount;
 	int64	   *candidateKeys;	/* as given */
@@ -105,7 +99,14 @@ typedef struct EngineContext
 	EngineLack	lack;
 	bool		stale;
 
+	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
+
 	KeySet		shown;			/* what the answer holds so far */
+
+	/* the catalogue row that filters were last asked about */
+	MemoryContext rowContext;	/* NULL: none yet */
+	int64		rowKey;
+	Jsonb	   *row;
 
 	int			givenCount;
 	int			givenCapacity;
@@ -136,6 +137,9 @@ extern int64 ContextGetItemKey(EngineContext *context, int argument);
 /* The id behind a key: the catalogue's, or as the caller has given it; NULL if neither knows. */
 extern text *ContextFindId(EngineContext *context, int64 key);
 
+/* True if a filter agrees to the item's catalogue row: finds anything but false or null. */
+extern bool ContextFilterAgrees(EngineContext *context, JsonPath *filter, int64 itemKey);
+
 /* The neighbours, opened at first use. */
 extern Knn *ContextKnn(EngineContext *context);
 
@@ -146,11 +150,11 @@ ContextIsAhead(const EngineContext *context, TimestampTz ts)
 	return context->hasAsOf && ts > context->now;
 }
 
-/* True if some of what is proposed may well not be admitted: a filter, candidates, preferences. */
+/* True if some of what is proposed may well not be returned: a filter, candidates, rules, preferences. */
 static inline bool
 ContextIsSelective(const EngineContext *context)
 {
-	return context->filter != NULL || context->hasCandidates ||
+	return context->filter != NULL || context->hasCandidates || context->rules != NULL ||
 		(context->preferences != NULL && context->preferences->count > 0);
 }
 

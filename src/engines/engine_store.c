@@ -13,6 +13,11 @@ static const PersonStore stores[] = {
 		.name = "engine_variant",
 		.content = "definitions",
 		.form = PERSON_STORE_PLAIN("engine_variant")
+	},
+	{
+		.name = "rule",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("rule")
 	}
 };
 

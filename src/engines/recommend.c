@@ -16,6 +16,7 @@
 #include "base/interval.h"
 #include "compat.h"
 #include "engines/engine.h"
+#include "engines/rule.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "fmgr.h"
@@ -59,6 +60,7 @@ static EngineRecipe recommend = {
 	.name = "recommend",
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 10},
 	.parameters = personalParameters,
+	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
 	.prepare = PrepareRecommend,
 	.sources = neighbours,
 	.features = favourites,
@@ -81,8 +83,12 @@ static void
 PrepareSimilarItems(EngineContext *context)
 {
 	int64	   *item = palloc(sizeof(int64));
+	const ItemInfo *info;
 
 	*item = ContextGetItemKey(context, 0);
+	info = RuleExists() ? ItemReaderGet(context->items, *item) : NULL;
+	if (info != NULL && info->category != NULL)
+		context->category = DatumGetTextPCopy(PointerGetDatum(info->category));
 	/* no item is like itself */
 	KeySetAdd(&context->excluded, *item);
 	VisitorGoBy(context, item, 1);
@@ -92,6 +98,8 @@ static EngineRecipe similarItems = {
 	.name = "similar_items",
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.parameters = neighbourParameters,
+	.preview = "SELECT item_id, reason FROM personalize.similar_items($3[1], $2)",
+	.previewNeedsItems = true,
 	.prepare = PrepareSimilarItems,
 	.sources = neighbours,
 	.fallbacks = popular
@@ -137,6 +145,7 @@ PrepareTrending(EngineContext *context)
 static EngineRecipe trending = {
 	.name = "trending",
 	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.preview = "SELECT item_id, reason FROM personalize.trending($2, category => $4)",
 	.prepare = PrepareTrending,
 	.sources = trends
 };
@@ -161,6 +170,8 @@ PrepareBoughtTogether(EngineContext *context)
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.preview = "SELECT item_id, reason FROM personalize.bought_together($3, $2)",
+	.previewNeedsItems = true,
 	.prepare = PrepareBoughtTogether,
 	.sources = baskets
 };

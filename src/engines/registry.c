@@ -14,9 +14,11 @@ static int	engineCount = 0;
 static int	parameterCount = 0;
 
 /* Add a list of parameters to an engine. */
-static void
-AddParameters(RegisteredEngine *engine, const EngineParameters *list)
+void
+RegistryAddParameters(int number, const EngineParameters *list)
 {
+	RegisteredEngine *engine = &engines[number];
+
 	for (int i = 0; i < list->count; i++)
 	{
 		EngineParameter *parameter = &list->parameters[i];
@@ -42,7 +44,7 @@ RegistryAdd(const char *name, const char *preview, bool previewNeedsItems,
 	engine->preview = preview;
 	engine->previewNeedsItems = previewNeedsItems;
 	for (int i = 0; lists && lists[i]; i++)
-		AddParameters(engine, lists[i]);
+		RegistryAddParameters(engineCount, lists[i]);
 	return engineCount++;
 }
 

@@ -45,6 +45,9 @@ typedef struct RegisteredEngine
 extern int	RegistryAdd(const char *name, const char *preview, bool previewNeedsItems,
 						const EngineParameters *const *lists);
 
+/* Add a list of parameters to an engine. */
+extern void RegistryAddParameters(int engine, const EngineParameters *list);
+
 extern int	RegistryCount(void);
 extern const RegisteredEngine *RegistryGet(int engine);
 

@@ -128,7 +128,8 @@ ProposeTrending(EngineContext *context, Slate *slate, int depth)
 	.category = context->category};
 	PopularList list;
 
-	if (!context->filter && context->excluded.count == 0)
+	/* usually all that are asked for may be returned, and none is asked for twice */
+	if (!ContextIsSelective(context) && context->excluded.count == 0 && slate->room == context->n && slate->takenCount == 0)
 		query.n = context->n;
 	list = PopularTrending(&query);
 	for (int i = 0; i < list.count; i++)
@@ -137,7 +138,7 @@ ProposeTrending(EngineContext *context, Slate *slate, int depth)
 		proposal.score = list.items[i].score;
 		SlatePropose(slate, &proposal);
 	}
-	return false;
+	return query.n < POPULAR_MAX_ITEMS && list.count == query.n;
 }
 
 const CandidateSource TrendingSource = {"trending", ProposeTrending};
@@ -219,7 +220,7 @@ FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *c
 {
 	EngineContext *context = slate->context;
 	double		top = slate->takenCount ? slate->taken[slate->takenCount - 1].score / 2 : 1;
-	int			until = Min(context->n, slate->takenCount + limit);
+	int			until = Min(slate->room, slate->takenCount + limit);
 	Candidate	filler = {.boost = 1,.reason = reason,.category = category};
 
 	for (int i = 0; i < list.count && slate->takenCount < until; i++)
@@ -281,7 +282,7 @@ FillPopularInCategory(EngineContext *context, Slate *slate)
 	count = CollectCategories(context, categories);
 	for (int i = 0; i < count && !SlateIsFull(slate); i++)
 	{
-		int			left = context->n - slate->takenCount;
+		int			left = slate->room - slate->takenCount;
 		int			share = (left + count - i - 1) / (count - i);
 
 		FillFromList(slate, Trending(context, categories[i]), &popularIn, categories[i], share);
@@ -294,7 +295,7 @@ const Fallback PopularInCategoryFallback = {"popular_in_category", FillPopularIn
 static void
 FillTrending(EngineContext *context, Slate *slate)
 {
-	FillFromList(slate, Trending(context, NULL), &trending, NULL, context->n);
+	FillFromList(slate, Trending(context, NULL), &trending, NULL, slate->room);
 }
 
 const Fallback TrendingFallback = {"trending", FillTrending};
@@ -320,11 +321,11 @@ const Fallback CandidateFallback = {"candidates", FillCandidates};
 static void
 FillNewest(EngineContext *context, Slate *slate)
 {
-	int			depth = context->filter || context->preferences ? POPULAR_MAX_ITEMS :
-		Min(POPULAR_MAX_ITEMS, context->n + slate->takenCount + context->excluded.count);
+	int			depth = context->filter || context->rules || context->preferences ? POPULAR_MAX_ITEMS :
+		Min(POPULAR_MAX_ITEMS, slate->room + slate->takenCount + context->excluded.count);
 
 	if (!context->hasCandidates)
-		FillFromList(slate, PopularNewest(depth), &newest, NULL, context->n);
+		FillFromList(slate, PopularNewest(depth), &newest, NULL, slate->room);
 }
 
 const Fallback NewestFallback = {"newest", FillNewest};

@@ -529,10 +529,9 @@ TableNext(void *state, KnnChunk *chunk)
 }
 
 /* An item's list of pairs, copied. */
-static bool
-TablePair(void *state, int64 itemKey, PairList *list)
+bool
+KnnPairList(Knn *knn, int64 itemKey, PairList *list)
 {
-	Knn		   *knn = state;
 	Datum		key = Int64GetDatum(itemKey);
 	TupleTableSlot *slot;
 	bytea	   *data;
@@ -552,6 +551,13 @@ TablePair(void *state, int64 itemKey, PairList *list)
 	PairListRead(copy, length, list);
 	StoredRowEnd(&row);
 	return true;
+}
+
+/* The same as a source. */
+static bool
+TablePair(void *state, int64 itemKey, PairList *list)
+{
+	return KnnPairList(state, itemKey, list);
 }
 
 /* The trends of items, as long as nothing is written. */

@@ -68,6 +68,9 @@ extern void KnnClose(Knn *knn);
  */
 extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
 
+/* What goes next to an item, copied; false if nothing is known. */
+extern bool KnnPairList(Knn *knn, int64 itemKey, PairList *list);
+
 /* The same with postings from anywhere; room for maxResults is given. */
 extern int	KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results);
 
