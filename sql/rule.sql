@@ -73,7 +73,7 @@ INSERT INTO personalize.rule (name, kind, items, factor, place, share) VALUES
 	('out', 'exclude', '{19}', NULL, NULL, NULL), ('up', 'boost', '{6}', 50, NULL, NULL),
 	('ad', 'slots', '{18,19,17}', NULL, NULL, 0.25), ('top', 'pin', '{19,16}', NULL, 1, NULL), ('top too', 'pin', '{15}', NULL, 1, NULL);
 SELECT * FROM answers;
-SELECT rank, item_id, reason, explanation -> 'rules' AS rules FROM personalize.recommend('ada', 6, as_of => '2099-01-01 00:00+00', explain => true);
+SELECT rank, item_id, reason, explanation -> 'rank_by_score' AS by_score, explanation -> 'rules' AS rules FROM personalize.recommend('ada', 6, as_of => '2099-01-01 00:00+00', explain => true);
 -- of two pins at one place the higher priority has it
 UPDATE personalize.rule SET priority = 1 WHERE name = 'top too';
 SELECT ask('recommend', 3);

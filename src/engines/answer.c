@@ -174,6 +174,8 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 			JsonPushText(&state, "category", candidate->category);
 		JsonPushBool(&state, "candidates", context->hasCandidates);
 		JsonPushBool(&state, "filtered", context->filter != NULL);
+		if (candidate->place > 0)
+			JsonPushNumber(&state, "rank_by_score", candidate->place);
 		PushRules(&state, context, candidate);
 	}
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));

@@ -96,6 +96,8 @@ SlateSortTaken(Slate *slate)
 	for (int i = 0; i < slate->takenCount; i++)
 		slate->taken[i].place = i;
 	qsort(slate->taken, slate->takenCount, sizeof(Candidate), CompareTaken);
+	for (int i = 0; i < slate->takenCount; i++)
+		slate->taken[i].place = i + 1;
 }
 
 /* Take a candidate if the costly conditions admit it. */

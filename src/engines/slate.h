@@ -38,7 +38,7 @@ typedef struct Candidate
 	int64		because;		/* the item of the reason */
 	const text *category;		/* the category of the reason */
 	const char *rule;			/* that has placed it; NULL: none */
-	int			place;			/* by score, if the answer was arranged; from 0 */
+	int			place;			/* by score, if the answer was arranged; from 1 */
 } Candidate;
 
 /* Candidates in order, and those of them that are taken. */
