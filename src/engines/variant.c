@@ -190,14 +190,14 @@ VariantFind(int engine, const char *name)
 	return NULL;
 }
 
-/* _find_variant(engine, name): its number, or the error an answer by it would be. */
+/* _find_variant(engine, variant): its number, or the error an answer by it would be. */
 Datum
 personalize_find_variant(PG_FUNCTION_ARGS)
 {
 	int			engine;
 
 	ArgumentCheckGiven(fcinfo, 0, "engine");
-	ArgumentCheckGiven(fcinfo, 1, "name");
+	ArgumentCheckGiven(fcinfo, 1, "name of the variant");
 	engine = RegistryFind(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	PG_RETURN_INT16(VariantFind(engine, text_to_cstring(PG_GETARG_TEXT_PP(1)))->id);
 }

@@ -37,7 +37,7 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.engine_variant
 ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_truncated;
 
-CREATE FUNCTION personalize._find_variant(engine text, name text) RETURNS smallint
+CREATE FUNCTION personalize._find_variant(engine text, variant text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_find_variant' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._find_variant(text, text) IS
 	'the number of a variant that serves. Errors: 42704 unknown engine or variant, 55000 the variant is retired';
