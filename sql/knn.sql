@@ -132,9 +132,9 @@ CALL learn('2025-12-31');
 SELECT differing('{3}', '2025-12-31', true);
 CALL learn('2026-01-10');
 -- few sessions looked at, few that vote
-INSERT INTO personalize.neighbour_parameter (postings, neighbours) VALUES (20, 10);
+SELECT personalize.create_variant('recommend', 'few', '{"postings": 20, "neighbours": 10}'), personalize.set_default_variant('recommend', 'few');
 SELECT sum(differing(ARRAY[a, a + 3], '2026-01-10', true, 20, 10)) AS differing FROM generate_series(0, 36) a;
-TRUNCATE personalize.neighbour_parameter;
+SELECT personalize.set_default_variant('recommend', 'shipped');
 
 -- Answers are in order and no more than asked for; the given item that speaks for each is named.
 SELECT item_key, round(score::numeric, 3) AS score, because FROM personalize.session_neighbours('{3,20}', 5, '2026-01-10');
@@ -147,7 +147,6 @@ SELECT * FROM personalize.session_neighbours('{1}', 0);
 SELECT * FROM personalize.session_neighbours('{1}', 1001);
 SELECT * FROM personalize.session_neighbours('{1,NULL}', 5);
 SELECT * FROM personalize.session_neighbours(NULL, 5);
-INSERT INTO personalize.neighbour_parameter (postings) VALUES (257);
 
 DROP FUNCTION differing, score;
 DROP PROCEDURE learn;

@@ -9,6 +9,8 @@
 #include "base/pass.h"
 #include "compat.h"
 #include "engines/engine.h"
+#include "engines/engine_store.h"
+#include "engines/placement.h"
 #include "engines/recommend.h"
 #include "engines/sources.h"
 #include "erasure/erasure_scrub.h"
@@ -85,6 +87,7 @@ _PG_init(void)
 	NeighbourStoreInit();
 	ModelInit();
 	ProfileStoreInit();
+	EngineStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -92,6 +95,7 @@ _PG_init(void)
 	MaintenanceJobInit();
 	ErasureScrubInit();
 	SourcesInit();
+	PlacementInit();
 	RecommendInit();
 	EngineInit();
 	UtilityInit();

@@ -20,4 +20,10 @@ extern Datum JsonFilterNoVariables(void);
  */
 extern bool JsonFilterAgrees(JsonPath *filter, Jsonb *document, bool zoned);
 
+/*
+ * What a filter that is kept must not use, since it could fail or take long: variables,
+ * **, like_regex, most methods.  filter is as jsonpath_out writes it; NULL if all is well.
+ */
+extern char *JsonFilterFindUnsafe(const char *filter);
+
 #endif

@@ -19,9 +19,6 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
-#include "compat.h"
-#include "fmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -29,8 +26,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-
-PG_FUNCTION_INFO_V1(personalize_relation_changed);
 
 /* What was found lately, by name. */
 #define FOUND_SLOTS 64
@@ -238,16 +233,4 @@ Oid
 RelationOwner(void)
 {
 	return get_role_oid(PERSONALIZE_OWNER, false);
-}
-
-/* Trigger _relation_changed(): tell every backend that rows of the table changed. */
-Datum
-personalize_relation_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("_relation_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
 }

@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-#define MAX_COLUMNS 15
+#define MAX_COLUMNS 20
 
 /* The types of a table's columns; ANYOID: one of the extension's own, 0: the end. */
 struct RelationShape
@@ -56,6 +56,9 @@ static const RelationShape shapes[] = {
 	{"_session_repeat", {INT2OID, INT8ARRAYOID, INT8ARRAYOID}},
 	{"processor_position", {INT2OID, INT2OID, TEXTOID}},
 	{"_tombstone", {INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}},
+	{"engine_variant", {TEXTOID, TEXTOID, INT2OID, JSONBOID, BOOLOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID}},
+	{"rule", {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, ANYOID, JSONPATHOID, FLOAT8OID,
+	INT4OID, FLOAT8OID, JSONPATHOID, TSTZRANGEOID, INT4OID, BOOLOID}},
 	{"_secret", {TIMESTAMPTZOID, BYTEAOID}}
 };
 

@@ -45,7 +45,7 @@ CREATE TRIGGER secret_added BEFORE INSERT ON personalize._secret
 	FOR EACH ROW EXECUTE FUNCTION personalize._secret_added();
 
 CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
 ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;

@@ -14,6 +14,7 @@
 #include "base/json_build.h"
 #include "base/uuid.h"
 #include "compat.h"
+#include "engines/rule.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -104,6 +105,8 @@ FormatReason(EngineContext *context, const Candidate *candidate)
 		detail = ContextFindId(context, candidate->because);
 	else if (candidate->reason->detail == REASON_OF_CATEGORY)
 		detail = candidate->category;
+	else if (candidate->reason->detail == REASON_OF_RULE)
+		detail = cstring_to_text(candidate->rule);
 	if (detail != NULL)
 	{
 		appendStringInfoChar(&reason, ':');
@@ -112,6 +115,36 @@ FormatReason(EngineContext *context, const Candidate *candidate)
 	else if (lackNames[context->lack] != NULL)
 		appendStringInfo(&reason, ":%s", lackNames[context->lack]);
 	return cstring_to_text_with_len(reason.data, reason.len);
+}
+
+/* Name the rules that have touched a candidate: what moved its score or admitted it, and what placed it. */
+static void
+PushRules(JsonbParseState **state, EngineContext *context, const Candidate *candidate)
+{
+	int			count = 0;
+
+	for (int i = 0; context->rules != NULL && i < context->rules->count; i++)
+	{
+		const Rule *rule = context->rules->rules[i];
+		bool		touched = rule->kind == RULE_PIN || rule->kind == RULE_SLOTS ?
+			candidate->rule == rule->name : RuleIsAbout(context, rule, candidate->itemKey);
+
+		if (!touched)
+			continue;
+		if (count++ == 0)
+		{
+			JsonPushKey(state, "rules");
+			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+		}
+		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+		JsonPushString(state, "name", rule->name);
+		JsonPushString(state, "kind", ruleKindNames[rule->kind]);
+		if (rule->kind == RULE_BOOST || rule->kind == RULE_BURY)
+			JsonPushFloat(state, "factor", rule->factor);
+		pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	}
+	if (count > 0)
+		pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
 /* How a candidate came about, as JSON. */
@@ -133,6 +166,7 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 			if (candidate->parts[p] != 0)
 				JsonPushFloat(&state, partNames[p], candidate->parts[p]);
 		JsonPushFloat(&state, "boost", candidate->boost);
+		JsonPushString(&state, "variant", context->variant->name);
 		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)
 			JsonPushText(&state, "because", ContextFindId(context, candidate->because));
@@ -140,6 +174,9 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 			JsonPushText(&state, "category", candidate->category);
 		JsonPushBool(&state, "candidates", context->hasCandidates);
 		JsonPushBool(&state, "filtered", context->filter != NULL);
+		if (candidate->place > 0)
+			JsonPushNumber(&state, "rank_by_score", candidate->place);
+		PushRules(&state, context, candidate);
 	}
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }

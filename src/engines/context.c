@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "base/argument.h"
+#include "base/json_filter.h"
 #include "base/key.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -22,8 +23,8 @@
 #include "utils/timestamp.h"
 
 /* The key of an id, which is remembered if the key does not tell it. */
-static int64
-KeepId(EngineContext *context, text *id)
+int64
+ContextKeepId(EngineContext *context, text *id)
 {
 	int64		key = KeyFromText(id);
 
@@ -88,7 +89,7 @@ ContextGetKeys(EngineContext *context, int argument, int64 **keys)
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i])
-			(*keys)[found++] = KeepId(context, DatumGetTextPP(values[i]));
+			(*keys)[found++] = ContextKeepId(context, DatumGetTextPP(values[i]));
 	}
 	return found;
 }
@@ -101,7 +102,7 @@ ContextGetItemKey(EngineContext *context, int argument)
 
 	if (!ContextHasArgument(context, argument))
 		ArgumentReportNull("item_id");
-	return KeepId(context, PG_GETARG_TEXT_PP(argument));
+	return ContextKeepId(context, PG_GETARG_TEXT_PP(argument));
 }
 
 /* How many items are asked for. */
@@ -138,20 +139,36 @@ GetNow(const EngineContext *context, int argument)
 	return asOf;
 }
 
-/* Make the filter ready. */
-static ItemFilter *
+/* The filter; NULL if there is none. */
+static JsonPath *
 GetFilter(const EngineContext *context, int argument)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
-	ItemFilter *filter;
 
-	if (!ContextHasArgument(context, argument))
-		return NULL;
-	filter = palloc(sizeof(ItemFilter));
-	filter->path = PG_GETARG_JSONPATH_P(argument);
-	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize filter",
-											ALLOCSET_DEFAULT_SIZES);
-	return filter;
+	return ContextHasArgument(context, argument) ? PG_GETARG_JSONPATH_P(argument) : NULL;
+}
+
+/* True if a filter agrees to the item's catalogue row, which is read once for all filters. */
+bool
+ContextFilterAgrees(EngineContext *context, JsonPath *filter, int64 itemKey)
+{
+	MemoryContext caller;
+	bool		agrees;
+
+	if (context->rowContext == NULL)
+		context->rowContext = AllocSetContextCreate(context->context, "personalize filter", ALLOCSET_DEFAULT_SIZES);
+	if (context->row == NULL || context->rowKey != itemKey)
+	{
+		context->row = NULL;
+		MemoryContextReset(context->rowContext);
+	}
+	caller = MemoryContextSwitchTo(context->rowContext);
+	if (context->row == NULL)
+		context->row = ItemReaderJson(context->items, itemKey, ContextFindId(context, itemKey));
+	context->rowKey = itemKey;
+	agrees = JsonFilterAgrees(filter, context->row, true);
+	MemoryContextSwitchTo(caller);
+	return agrees;
 }
 
 /* Make a set of an array of keys. */
@@ -165,7 +182,7 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 
 /* Read the arguments that engines share. */
 EngineContext *
-ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
+ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments)
 {
 	EngineContext *context = palloc0(sizeof(EngineContext));
 	int64	   *excluded;
@@ -173,6 +190,11 @@ ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	context->fcinfo = fcinfo;
+	context->context = CurrentMemoryContext;
+	context->engine = engine;
+	context->variant = VariantFind(engine, ContextHasArgument(context, arguments->variant) ?
+								   text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)) : NULL);
+	context->variantId = context->variant->id;
 	context->n = GetCount(context, arguments->n);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);

@@ -9,6 +9,7 @@
 
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
+#include "engines/variant.h"
 #include "fmgr.h"
 #include "items/item.h"
 #include "neighbours/knn.h"
@@ -38,6 +39,7 @@ typedef struct EngineArguments
 	int			exclude;
 	int			explain;
 	int			asOf;
+	int			variant;
 } EngineArguments;
 
 /* An id that the caller has given and its key does not tell. */
@@ -46,13 +48,6 @@ typedef struct GivenId
 	int64		key;
 	text	   *id;
 } GivenId;
-
-/* A filter, made ready once; scratch is emptied after each row. */
-typedef struct ItemFilter
-{
-	JsonPath   *path;
-	MemoryContext scratch;
-} ItemFilter;
 
 /* Whom the answer is for, or what it goes by. */
 typedef struct Visitor
@@ -73,6 +68,10 @@ typedef struct Visitor
 typedef struct EngineContext
 {
 	FunctionCallInfo fcinfo;
+	MemoryContext context;		/* that of the call */
+	int			engine;			/* its number in the registry */
+	const Variant *variant;
+	int16		variantId;		/* variant->id, for the request */
 	Snapshot	snapshot;
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
@@ -83,13 +82,15 @@ typedef struct EngineContext
 	/* the question */
 	int			n;
 	bool		explain;
-	ItemFilter *filter;			/* NULL: none */
+	JsonPath   *filter;			/* NULL: none */
 	bool		hasCandidates;
 	int			candidateCount;
 	int64	   *candidateKeys;	/* as given */
 	KeySet		candidates;
 	KeySet		excluded;
-	const text *category;		/* NULL: all */
+	const text *category;		/* that the question is about; NULL: all */
+	const text *query;			/* what was searched for; NULL: the engine is asked for nothing */
+	const text *module;			/* of a page; NULL: none */
 	int64		halfLife;		/* microseconds */
 
 	/* whom it is for */
@@ -98,7 +99,14 @@ typedef struct EngineContext
 	EngineLack	lack;
 	bool		stale;
 
+	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
+
 	KeySet		shown;			/* what the answer holds so far */
+
+	/* the catalogue row that filters were last asked about */
+	MemoryContext rowContext;	/* NULL: none yet */
+	int64		rowKey;
+	Jsonb	   *row;
 
 	int			givenCount;
 	int			givenCapacity;
@@ -107,7 +115,7 @@ typedef struct EngineContext
 } EngineContext;
 
 /* Read the arguments that engines share. */
-extern EngineContext *ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments);
+extern EngineContext *ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments);
 extern void ContextEnd(EngineContext *context);
 
 /* True if an argument is there and not null. */
@@ -120,11 +128,17 @@ ContextHasArgument(const EngineContext *context, int argument)
 /* The keys of an array argument of ids, without its nulls; 0 if it is NULL. */
 extern int	ContextGetKeys(EngineContext *context, int argument, int64 **keys);
 
+/* The key of an id, which is remembered if the key does not tell it. */
+extern int64 ContextKeepId(EngineContext *context, text *id);
+
 /* The key of the argument item_id. */
 extern int64 ContextGetItemKey(EngineContext *context, int argument);
 
 /* The id behind a key: the catalogue's, or as the caller has given it; NULL if neither knows. */
 extern text *ContextFindId(EngineContext *context, int64 key);
+
+/* True if a filter agrees to the item's catalogue row: finds anything but false or null. */
+extern bool ContextFilterAgrees(EngineContext *context, JsonPath *filter, int64 itemKey);
 
 /* The neighbours, opened at first use. */
 extern Knn *ContextKnn(EngineContext *context);
@@ -136,11 +150,11 @@ ContextIsAhead(const EngineContext *context, TimestampTz ts)
 	return context->hasAsOf && ts > context->now;
 }
 
-/* True if some of what is proposed may well not be admitted: a filter, candidates, preferences. */
+/* True if some of what is proposed may well not be returned: a filter, candidates, rules, preferences. */
 static inline bool
 ContextIsSelective(const EngineContext *context)
 {
-	return context->filter != NULL || context->hasCandidates ||
+	return context->filter != NULL || context->hasCandidates || context->rules != NULL ||
 		(context->preferences != NULL && context->preferences->count > 0);
 }
 

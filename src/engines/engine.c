@@ -3,7 +3,7 @@
  *		The frame of all engines: a recipe, and how it is followed.
  *
  * Only as much is asked of the catalogue as the answer needs: candidates come best
- * first, and the costly rules are asked when one is about to be taken.  If too many of
+ * first, and the costly conditions are asked when one is about to be taken.  If too many of
  * those looked for could not be taken, the sources are asked to look further.
  */
 #include "postgres.h"
@@ -11,28 +11,35 @@
 #include "engines/engine.h"
 
 #include "engines/answer.h"
+#include "engines/diversity.h"
+#include "engines/placement.h"
+#include "engines/registry.h"
+#include "engines/rule.h"
+#include "engines/variant.h"
+#include "miscadmin.h"
 
-/* As many engines there can be. */
-#define MAX_ENGINES 16
+/*
+ * Where there is a choice to make, it is among so many items at least, and so many for
+ * each that is asked for.
+ */
+#define LEAST_CHOICE 100
+#define CHOICE_FACTOR 5
 
-static const char *engineNames[MAX_ENGINES];
-static int	engineCount = 0;
-
-/* Make an engine known. */
+/* Make an engine known, with the parameters that every engine has. */
 void
 EngineRegister(EngineRecipe *recipe)
 {
-	if (engineCount == MAX_ENGINES)
-		elog(ERROR, "too many engines");
-	recipe->id = engineCount;
-	engineNames[engineCount++] = recipe->name;
+	recipe->id = RegistryAdd(recipe->name, recipe->preview, recipe->previewNeedsItems, recipe->parameters);
+	RegistryAddParameters(recipe->id, &DiversityParameters);
 }
 
 /* Make the counters of all engines known. */
 void
 EngineInit(void)
 {
-	AnswerRegisterCounters(engineNames, engineCount);
+	AnswerRegisterCounters(RegistryNames(), RegistryCount());
+	VariantInit();
+	RuleInit();
 }
 
 /* The features that apply to a call. */
@@ -48,26 +55,36 @@ ChooseFeatures(const EngineContext *context, const EngineRecipe *recipe, Feature
 	}
 }
 
-/* Score what is proposed by the features that apply, and order it. */
+/* Score what is proposed by the features that apply and the boosts of rules, and order it. */
 static void
 ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, FeatureMatrix *matrix)
 {
-	if (recipe->scorer == NULL || matrix->columns == 0)
-		return;
-	matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < matrix->columns; i++)
-		matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
-	recipe->scorer->score(context, slate, matrix);
-	pfree(matrix->values);
-	SlateSort(slate);
+	bool		scored = recipe->scorer != NULL && matrix->columns > 0;
+	bool		boosted = RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) > 0;
+
+	if (scored)
+	{
+		matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+		for (int i = 0; i < matrix->columns; i++)
+			matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
+		recipe->scorer->score(context, slate, matrix);
+		pfree(matrix->values);
+	}
+	for (int i = 0; boosted && i < slate->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey));
+	}
+	if (scored || boosted)
+		SlateSort(slate);
 }
 
 /* How many candidates to look for at first. */
 static int
-FirstDepth(const EngineContext *context)
+FirstDepth(const EngineContext *context, const Slate *slate)
 {
 	/* looking again is costly in the past */
-	if (ContextIsSelective(context) || context->past)
+	if (ContextIsSelective(context) || context->past || slate->room > context->n)
 		return ENGINE_MAX_ITEMS;
 	return Min(ENGINE_MAX_ITEMS, context->n + context->excluded.count + context->n / 2 + 10);
 }
@@ -78,33 +95,81 @@ AskSources(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 {
 	const FeatureSource *sources[ENGINE_MAX_FEATURES];
 	FeatureMatrix matrix = {.sources = sources};
-	int			depth = FirstDepth(context);
-	bool		more = true;
+	int			depth = FirstDepth(context, slate);
+	bool		more = !slate->exhausted;
 
+	/* what an earlier round had no room for */
+	SlateTake(slate);
 	ChooseFeatures(context, recipe, &matrix);
 	while (more && !SlateIsFull(slate))
 	{
-		more = false;
+		slate->exhausted = true;
+		slate->count = slate->next = 0;
 		for (int i = 0; recipe->sources && recipe->sources[i]; i++)
-			more |= recipe->sources[i]->propose(context, slate, depth);
+			slate->exhausted &= !recipe->sources[i]->propose(context, slate, depth);
 		ScoreAndOrder(context, slate, recipe, &matrix);
 		SlateTake(slate);
-		more &= depth < ENGINE_MAX_ITEMS;
+		more = !slate->exhausted && depth < ENGINE_MAX_ITEMS;
 		depth = ENGINE_MAX_ITEMS;
 	}
+}
+
+/* Let sources and fallbacks fill the room there is. */
+static void
+Fill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	AskSources(context, slate, recipe);
+	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
+		recipe->fallbacks[i]->fill(context, slate);
+}
+
+/*
+ * Make the answer of more than is asked for: the first n as they would be, and what comes
+ * after them, among which there is a choice.  If caps leave too few, look further.
+ */
+static void
+Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placement *placement)
+{
+	int			chosen;
+	bool		mayBeMore;
+
+	do
+	{
+		SlateWiden(slate, Min(ENGINE_MAX_ITEMS, Max(LEAST_CHOICE, CHOICE_FACTOR * slate->room)));
+		Fill(context, slate, recipe);
+		mayBeMore = SlateIsFull(slate) && slate->room < ENGINE_MAX_ITEMS;
+		SlateSortTaken(slate);
+		chosen = DiversityChoose(context, slate);
+	} while (chosen < context->n && mayBeMore);
+	if (placement != NULL)
+		PlacementFinish(placement, slate, chosen);
+	else
+		slate->takenCount = chosen;
+}
+
+/* True if the answer is not simply the best there are. */
+static bool
+IsArranged(const EngineContext *context)
+{
+	return DiversityIsOn(context) ||
+		RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) +
+		RuleCount(context, RULE_SLOTS) + RuleCount(context, RULE_PIN) > 0;
 }
 
 /* Answer a call. */
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
-	EngineContext *context = ContextBegin(fcinfo, &recipe->arguments);
+	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
 	Slate	   *slate = SlateBegin(context);
+	Placement  *placement;
 
 	recipe->prepare(context);
-	AskSources(context, slate, recipe);
-	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
-		recipe->fallbacks[i]->fill(context, slate);
+	RuleEnter(context);
+	placement = PlacementBegin(context);
+	Fill(context, slate, recipe);
+	if (IsArranged(context))
+		Arrange(context, slate, recipe, placement);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
 	return (Datum) 0;

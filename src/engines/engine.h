@@ -2,8 +2,8 @@
  * engine.h
  *		The frame of all engines: a recipe, and how it is followed.
  *
- * Sources propose candidates, cheap rules admit them, features fill a matrix, a scorer
- * scores and orders, costly rules admit what is taken, fallbacks fill, and the list
+ * Sources propose candidates, cheap conditions admit them, features fill a matrix, a scorer
+ * scores and orders, costly conditions admit what is taken, fallbacks fill, and the list
  * is cut to n.
  */
 #ifndef PERSONALIZE_ENGINE_H
@@ -64,11 +64,14 @@ typedef struct EngineRecipe
 {
 	const char *name;
 	EngineArguments arguments;
+	const EngineParameters *const *parameters;	/* besides those of every engine */
 	void		(*prepare) (EngineContext *context);	/* reads what the question is about */
 	const CandidateSource *const *sources;
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
+	const char *preview;		/* for rule_effect(): see registry.h */
+	bool		previewNeedsItems;
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

@@ -16,6 +16,7 @@
 #include "base/interval.h"
 #include "compat.h"
 #include "engines/engine.h"
+#include "engines/rule.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "fmgr.h"
@@ -36,6 +37,8 @@ static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
 static const CandidateSource *const trends[] = {&TrendingSource, NULL};
 static const CandidateSource *const baskets[] = {&BasketSource, NULL};
 static const FeatureSource *const favourites[] = {&FavouriteFeature, NULL};
+static const EngineParameters *const personalParameters[] = {&NeighbourParameters, &FavouriteParameters, NULL};
+static const EngineParameters *const neighbourParameters[] = {&NeighbourParameters, NULL};
 static const Fallback *const popular[] = {
 	&PopularInCategoryFallback, &TrendingFallback, &CandidateFallback, &NewestFallback, NULL
 };
@@ -55,7 +58,9 @@ PrepareRecommend(EngineContext *context)
 
 static EngineRecipe recommend = {
 	.name = "recommend",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 10},
+	.parameters = personalParameters,
+	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
 	.prepare = PrepareRecommend,
 	.sources = neighbours,
 	.features = favourites,
@@ -65,7 +70,7 @@ static EngineRecipe recommend = {
 
 /*
  * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
- * allow_session_items)
+ * allow_session_items, variant)
  */
 Datum
 personalize_recommend(PG_FUNCTION_ARGS)
@@ -78,8 +83,12 @@ static void
 PrepareSimilarItems(EngineContext *context)
 {
 	int64	   *item = palloc(sizeof(int64));
+	const ItemInfo *info;
 
 	*item = ContextGetItemKey(context, 0);
+	info = RuleExists() ? ItemReaderGet(context->items, *item) : NULL;
+	if (info != NULL && info->category != NULL)
+		context->category = DatumGetTextPCopy(PointerGetDatum(info->category));
 	/* no item is like itself */
 	KeySetAdd(&context->excluded, *item);
 	VisitorGoBy(context, item, 1);
@@ -87,13 +96,16 @@ PrepareSimilarItems(EngineContext *context)
 
 static EngineRecipe similarItems = {
 	.name = "similar_items",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.parameters = neighbourParameters,
+	.preview = "SELECT item_id, reason FROM personalize.similar_items($3[1], $2)",
+	.previewNeedsItems = true,
 	.prepare = PrepareSimilarItems,
 	.sources = neighbours,
 	.fallbacks = popular
 };
 
-/* similar_items(item_id, n, filter, candidates, exclude, explain, as_of) */
+/* similar_items(item_id, n, filter, candidates, exclude, explain, as_of, variant) */
 Datum
 personalize_similar_items(PG_FUNCTION_ARGS)
 {
@@ -132,12 +144,13 @@ PrepareTrending(EngineContext *context)
 
 static EngineRecipe trending = {
 	.name = "trending",
-	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.preview = "SELECT item_id, reason FROM personalize.trending($2, category => $4)",
 	.prepare = PrepareTrending,
 	.sources = trends
 };
 
-/* trending(n, half_life, category, filter, exclude, explain, as_of) */
+/* trending(n, half_life, category, filter, exclude, explain, as_of, variant) */
 Datum
 personalize_trending(PG_FUNCTION_ARGS)
 {
@@ -156,12 +169,14 @@ PrepareBoughtTogether(EngineContext *context)
 
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.preview = "SELECT item_id, reason FROM personalize.bought_together($3, $2)",
+	.previewNeedsItems = true,
 	.prepare = PrepareBoughtTogether,
 	.sources = baskets
 };
 
-/* bought_together(items, n, filter, candidates, exclude, explain, as_of) */
+/* bought_together(items, n, filter, candidates, exclude, explain, as_of, variant) */
 Datum
 personalize_bought_together(PG_FUNCTION_ARGS)
 {

@@ -15,7 +15,8 @@ typedef enum ReasonDetail
 	REASON_PLAIN,
 	REASON_ITSELF,				/* the item is its own cause */
 	REASON_OF_ITEM,				/* because_viewed:<item> */
-	REASON_OF_CATEGORY			/* popular_in:<category> */
+	REASON_OF_CATEGORY,			/* popular_in:<category> */
+	REASON_OF_RULE				/* rule:<name> */
 } ReasonDetail;
 
 /* Why an item is returned; spelled and registered (answer.h) by the part that gives it. */
@@ -31,11 +32,13 @@ typedef struct Candidate
 {
 	int64		itemKey;
 	double		score;
-	double		boost;			/* what the scorer has multiplied the source's score with */
+	double		boost;			/* what the scorer and rules have multiplied the source's score with */
 	const Reason *reason;
 	const double *parts;		/* of the neighbour score, which they add up to; NULL: none */
 	int64		because;		/* the item of the reason */
 	const text *category;		/* the category of the reason */
+	const char *rule;			/* that has placed it; NULL: none */
+	int			place;			/* by score, if the answer was arranged; from 1 */
 } Candidate;
 
 /* Candidates in order, and those of them that are taken. */
@@ -44,9 +47,12 @@ typedef struct Slate
 	EngineContext *context;
 	int			count;
 	int			capacity;
-	Candidate  *candidates;		/* proposed, admitted by the cheap rules */
+	Candidate  *candidates;		/* proposed, admitted by the cheap conditions */
+	int			next;			/* of these, the first that was not looked at yet */
+	bool		exhausted;		/* the sources have no others */
 	int			takenCount;
-	Candidate  *taken;			/* context->n at most */
+	int			room;			/* how many may be taken; context->n unless there is to be a choice */
+	Candidate  *taken;
 } Slate;
 
 extern Slate *SlateBegin(EngineContext *context);
@@ -55,19 +61,28 @@ extern Slate *SlateBegin(EngineContext *context);
 static inline bool
 SlateIsFull(const Slate *slate)
 {
-	return slate->takenCount >= slate->context->n;
+	return slate->takenCount >= slate->room;
 }
 
-/* Add a candidate, unless a cheap rule speaks against it; the best come first. */
+/* Make room for more to be taken. */
+extern void SlateWiden(Slate *slate, int room);
+
+/* Multiply a score: what is below 0 is boosted upwards, too. */
+extern void CandidateBoost(Candidate *candidate, double factor);
+
+/* Add a candidate, unless a cheap condition speaks against it; the best come first. */
 extern void SlatePropose(Slate *slate, const Candidate *candidate);
 
 /* Order what is proposed by score, the best first; ties by key. */
 extern void SlateSort(Slate *slate);
 
-/* Take what is proposed in its order, as far as the costly rules admit it, and forget the rest. */
+/* The same for what is taken; ties as they were taken. */
+extern void SlateSortTaken(Slate *slate);
+
+/* Take what is proposed in its order, as far as the costly conditions admit it and there is room. */
 extern void SlateTake(Slate *slate);
 
-/* Take a candidate if all rules admit it. */
+/* Take a candidate if all conditions admit it. */
 extern void SlateTakeOne(Slate *slate, const Candidate *candidate);
 
 #endif

@@ -24,9 +24,6 @@
 /* Categories that are used to fill up: favourites first, then those of items. */
 #define FILL_CATEGORIES 4
 
-/* What each favourite that an item agrees with adds to its score, as a part of it. */
-#define FAVOURITE_BOOST 0.5
-
 /* Baskets of an item that are looked at: the newest. */
 #define MAX_BASKETS 500
 
@@ -39,7 +36,39 @@ static Reason trending = {"trending", REASON_PLAIN};
 static Reason newest = {"newest", REASON_PLAIN};
 static Reason candidate = {"candidate", REASON_PLAIN};
 
-/* Make the reasons known. */
+static EngineParameter neighbourParameters[KNN_PARAM_COUNT];
+const EngineParameters NeighbourParameters = {neighbourParameters, KNN_PARAM_COUNT};
+
+static EngineParameter favouriteBoost = {
+	.name = "favourite_boost",.unit = "part of the score",.minimum = 0,.maximum = 100,.standard = 0.5,
+	.description = "what each favourite (item, brand, category) that an item agrees with adds to its score"
+};
+const EngineParameters FavouriteParameters = {&favouriteBoost, 1};
+
+/* The neighbours' own parameters as those of engines. */
+static void
+CopyParameters(void)
+{
+	for (int i = 0; i < KNN_PARAM_COUNT; i++)
+	{
+		const KnnParamInfo *info = &knnParamInfo[i];
+
+		neighbourParameters[i] = (EngineParameter) {
+			.name = info->name,.unit = info->unit,.integer = info->integer,.minimum = info->minimum,
+			.maximum = info->maximum,.standard = info->standard,.description = info->description
+		};
+	}
+}
+
+/* What a variant sets the parameters of the neighbours to. */
+void
+SourcesKnnParams(const Variant *variant, KnnParams *params)
+{
+	for (int i = 0; i < KNN_PARAM_COUNT; i++)
+		KnnParamSet(params, &knnParamInfo[i], VariantGet(variant, &neighbourParameters[i]));
+}
+
+/* Make the reasons and parameters known. */
 void
 SourcesInit(void)
 {
@@ -49,6 +78,7 @@ SourcesInit(void)
 
 	for (int i = 0; i < lengthof(all); i++)
 		ReasonRegister(all[i]);
+	CopyParameters();
 }
 
 /* Ask the neighbours. */
@@ -60,11 +90,14 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
 	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = Min(KNN_MAX_RESULTS, depth)};
+	KnnParams	params;
 	KnnItem    *found;
 	int			count;
 
 	if (visitor->itemCount == 0)
 		return false;
+	SourcesKnnParams(context->variant, &params);
+	query.params = &params;
 	if (visitor->personal)
 	{
 		query.excluded = own;
@@ -95,7 +128,8 @@ ProposeTrending(EngineContext *context, Slate *slate, int depth)
 	.category = context->category};
 	PopularList list;
 
-	if (!context->filter && context->excluded.count == 0)
+	/* usually all that are asked for may be returned, and none is asked for twice */
+	if (!ContextIsSelective(context) && context->excluded.count == 0 && slate->room == context->n && slate->takenCount == 0)
 		query.n = context->n;
 	list = PopularTrending(&query);
 	for (int i = 0; i < list.count; i++)
@@ -104,7 +138,7 @@ ProposeTrending(EngineContext *context, Slate *slate, int depth)
 		proposal.score = list.items[i].score;
 		SlatePropose(slate, &proposal);
 	}
-	return false;
+	return query.n < POPULAR_MAX_ITEMS && list.count == query.n;
 }
 
 const CandidateSource TrendingSource = {"trending", ProposeTrending};
@@ -186,7 +220,7 @@ FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *c
 {
 	EngineContext *context = slate->context;
 	double		top = slate->takenCount ? slate->taken[slate->takenCount - 1].score / 2 : 1;
-	int			until = Min(context->n, slate->takenCount + limit);
+	int			until = Min(slate->room, slate->takenCount + limit);
 	Candidate	filler = {.boost = 1,.reason = reason,.category = category};
 
 	for (int i = 0; i < list.count && slate->takenCount < until; i++)
@@ -248,7 +282,7 @@ FillPopularInCategory(EngineContext *context, Slate *slate)
 	count = CollectCategories(context, categories);
 	for (int i = 0; i < count && !SlateIsFull(slate); i++)
 	{
-		int			left = context->n - slate->takenCount;
+		int			left = slate->room - slate->takenCount;
 		int			share = (left + count - i - 1) / (count - i);
 
 		FillFromList(slate, Trending(context, categories[i]), &popularIn, categories[i], share);
@@ -261,7 +295,7 @@ const Fallback PopularInCategoryFallback = {"popular_in_category", FillPopularIn
 static void
 FillTrending(EngineContext *context, Slate *slate)
 {
-	FillFromList(slate, Trending(context, NULL), &trending, NULL, context->n);
+	FillFromList(slate, Trending(context, NULL), &trending, NULL, slate->room);
 }
 
 const Fallback TrendingFallback = {"trending", FillTrending};
@@ -287,11 +321,11 @@ const Fallback CandidateFallback = {"candidates", FillCandidates};
 static void
 FillNewest(EngineContext *context, Slate *slate)
 {
-	int			depth = context->filter || context->preferences ? POPULAR_MAX_ITEMS :
-		Min(POPULAR_MAX_ITEMS, context->n + slate->takenCount + context->excluded.count);
+	int			depth = context->filter || context->rules || context->preferences ? POPULAR_MAX_ITEMS :
+		Min(POPULAR_MAX_ITEMS, slate->room + slate->takenCount + context->excluded.count);
 
 	if (!context->hasCandidates)
-		FillFromList(slate, PopularNewest(depth), &newest, NULL, context->n);
+		FillFromList(slate, PopularNewest(depth), &newest, NULL, slate->room);
 }
 
 const Fallback NewestFallback = {"newest", FillNewest};
@@ -324,9 +358,11 @@ const FeatureSource FavouriteFeature = {"favourites", HasFavourites, FillFavouri
 static void
 ScoreFavourites(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 {
+	double		boost = VariantGet(context->variant, &favouriteBoost);
+
 	for (int i = 0; i < slate->count; i++)
 	{
-		slate->candidates[i].boost = 1 + FAVOURITE_BOOST * matrix->values[(size_t) i * matrix->columns];
+		slate->candidates[i].boost = 1 + boost * matrix->values[(size_t) i * matrix->columns];
 		slate->candidates[i].score *= slate->candidates[i].boost;
 	}
 }

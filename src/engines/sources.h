@@ -28,10 +28,17 @@ extern const Fallback TrendingFallback;
 extern const Fallback CandidateFallback;
 extern const Fallback NewestFallback;
 
+/* Parameters of NeighbourSource, and what a variant sets them to. */
+extern const EngineParameters NeighbourParameters;
+extern void SourcesKnnParams(const Variant *variant, KnnParams *params);
+
+/* Parameters of FavouriteScorer. */
+extern const EngineParameters FavouriteParameters;
+
 /* How many of item, brand and category are favourites of the person: 0 to 3. */
 extern const FeatureSource FavouriteFeature;
 
-/* The source's score, raised by half of it for each favourite. */
+/* The source's score, raised by a part of it for each favourite. */
 extern const Scorer FavouriteScorer;
 
 extern void SourcesInit(void);

@@ -2,9 +2,8 @@
  * model.c
  *		The table of models, and those that this backend has unpacked.
  *
- * A statement trigger on the table makes every backend forget what it has unpacked; the
- * one in use is read anew under a fresh snapshot.  Whoever holds a model may go on using
- * it until the transaction ends.
+ * A model is unpacked when it is first asked for, and kept until the table changes.
+ * Whoever holds one may go on using it until the transaction ends.
  */
 #include "postgres.h"
 
@@ -17,6 +16,7 @@
 #include "base/argument.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
+#include "base/table_cache.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -30,9 +30,8 @@
 PG_FUNCTION_INFO_V1(personalize_import_model);
 PG_FUNCTION_INFO_V1(personalize_predict_model);
 
-/* The largest file, and as many models a backend keeps. */
+/* The largest file. */
 #define MAX_CONTENT_BYTES (256 * 1024 * 1024)
-#define MAX_KEPT 16
 
 /* Columns of model, in order; src/models/model.sql. */
 typedef enum ModelColumn
@@ -59,29 +58,12 @@ static const ModelFormat formats[] = {
 	{"xgboost", TreeXgboostRead}
 };
 
-/* The unpacked models, each in a context of its own. */
-static int	keptCount = 0;
-static MemoryContext keptContexts[MAX_KEPT];
-static Model *kept[MAX_KEPT];
-static bool keptIsValid = false;
-static Oid	keptRelation = InvalidOid;
-
-/* Relcache callback: models changed, or everything may have. */
-static void
-ForgetModels(Datum arg, Oid relationId)
+/* The unpacked models, which are added as they are asked for. */
+typedef struct ModelList
 {
-	if (relationId == InvalidOid || relationId == keptRelation)
-		keptIsValid = false;
-}
-
-/* Leave the models to whoever uses them in this transaction. */
-static void
-DropKept(void)
-{
-	for (int i = 0; i < keptCount; i++)
-		MemoryContextSetParent(keptContexts[i], TopTransactionContext);
-	keptCount = 0;
-}
+	MemoryContext context;
+	List	   *models;			/* Model * */
+} ModelList;
 
 /* Unpack a row into the current context. */
 static Model *
@@ -118,7 +100,19 @@ ReadModel(HeapTuple tuple, TupleDesc description)
 	return model;
 }
 
-/* Read the version in use from the table into the current context; NULL: there is none. */
+/* TableCache.read: nothing is unpacked yet. */
+static void *
+BeginList(Relation table, Snapshot snapshot)
+{
+	ModelList  *list = palloc0(sizeof(ModelList));
+
+	list->context = CurrentMemoryContext;
+	return list;
+}
+
+static TableCache cache = {.table = "model",.read = BeginList};
+
+/* Read the version in use from the table; NULL: there is none. */
 static Model *
 LoadModel(const char *name)
 {
@@ -129,7 +123,6 @@ LoadModel(const char *name)
 	HeapTuple	tuple;
 	Model	   *model = NULL;
 
-	keptRelation = RelationGetRelid(relation);
 	ScanKeyInit(&keys[0], MODEL_NAME, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
 	ScanKeyInit(&keys[1], MODEL_IN_USE, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(true));
 	scan = systable_beginscan(relation, InvalidOid, false, snapshot, lengthof(keys), keys);
@@ -156,26 +149,28 @@ ReportUnknown(const char *name)
 const Model *
 ModelFind(const char *name)
 {
+	ModelList  *list = (ModelList *) TableCacheGet(&cache);
 	MemoryContext context;
 	MemoryContext old;
 	Model	   *model;
+	ListCell   *cell;
 
-	/* what is said while the table is read makes this false again */
-	if (!keptIsValid || keptCount == MAX_KEPT)
-		DropKept();
-	for (int i = 0; i < keptCount; i++)
-		if (strcmp(kept[i]->name, name) == 0)
-			return kept[i];
+	foreach(cell, list->models)
+	{
+		model = lfirst(cell);
+		if (strcmp(model->name, name) == 0)
+			return model;
+	}
+	/* what an error leaves behind goes with the caller's memory */
 	context = AllocSetContextCreate(CurrentMemoryContext, "personalize model", ALLOCSET_DEFAULT_SIZES);
-	keptIsValid = true;
 	old = MemoryContextSwitchTo(context);
 	model = LoadModel(name);
-	MemoryContextSwitchTo(old);
 	if (model == NULL)
 		ReportUnknown(name);
-	MemoryContextSetParent(context, CacheMemoryContext);
-	keptContexts[keptCount] = context;
-	kept[keptCount++] = model;
+	MemoryContextSetParent(context, list->context);
+	MemoryContextSwitchTo(list->context);
+	list->models = lappend(list->models, model);
+	MemoryContextSwitchTo(old);
 	return model;
 }
 
@@ -334,10 +329,10 @@ static const PersonStore store = {
 	.form = "SELECT to_jsonb(m) - '{imported_at,imported_by}'::text[] FROM personalize.model m"
 };
 
-/* Register the table and watch it. */
+/* Register the table and what is kept of it. */
 void
 ModelInit(void)
 {
 	PersonStoreRegister(&store, 1);
-	RelationWatch(ForgetModels);
+	TableCacheRegister(&cache);
 }

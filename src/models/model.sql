@@ -23,9 +23,13 @@ COMMENT ON COLUMN personalize.model.trees IS 'how many trees';
 COMMENT ON COLUMN personalize.model.nodes IS 'how many splits and leaves';
 COMMENT ON COLUMN personalize.model.content IS 'the trees, packed';
 
-CREATE TRIGGER model_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.model
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
-ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER model_changed;
+CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.model
+	FOR EACH ROW EXECUTE FUNCTION personalize._table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.model
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+-- also on a subscriber
+ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_truncated;
 
 CREATE FUNCTION personalize.import_model(name text, format text, content text) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_import_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -463,7 +463,6 @@ struct Knn
 	KeyedTable *lists;
 	SessionTotals totals;
 	RepeatCounts *repeats;		/* NULL: not read yet */
-	KnnParams	params;
 };
 
 /* Open them. */
@@ -475,7 +474,6 @@ KnnOpen(Snapshot snapshot)
 	knn->snapshot = snapshot;
 	knn->repeats = NULL;
 	SessionTotalsRead(&knn->totals, snapshot);
-	KnnParamsCurrent(&knn->params, snapshot);
 	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
 	knn->lists = KeyedOpen("_pair_list", "_pair_list_pkey", AccessShareLock);
 	return knn;
@@ -531,10 +529,9 @@ TableNext(void *state, KnnChunk *chunk)
 }
 
 /* An item's list of pairs, copied. */
-static bool
-TablePair(void *state, int64 itemKey, PairList *list)
+bool
+KnnPairList(Knn *knn, int64 itemKey, PairList *list)
 {
-	Knn		   *knn = state;
 	Datum		key = Int64GetDatum(itemKey);
 	TupleTableSlot *slot;
 	bytea	   *data;
@@ -554,6 +551,13 @@ TablePair(void *state, int64 itemKey, PairList *list)
 	PairListRead(copy, length, list);
 	StoredRowEnd(&row);
 	return true;
+}
+
+/* The same as a source. */
+static bool
+TablePair(void *state, int64 itemKey, PairList *list)
+{
+	return KnnPairList(state, itemKey, list);
 }
 
 /* The trends of items, as long as nothing is written. */
@@ -620,14 +624,11 @@ KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
 	KnnSource	source = {.state = knn,.totals = TableTotals,.seek = TableSeek,.next = TableNext,
 	.pair = TablePair,.trend = TableTrend,.repeats = TableRepeats};
-	KnnQuery	complete = *query;
 
-	if (query->params == NULL)
-		complete.params = &knn->params;
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);
 	/* when everything had happened by then, the table says the same */
 	if (query->past && query->now < knn->totals.newest)
-		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot), &complete, *results);
-	return KnnScoreFrom(&source, &complete, *results);
+		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot), query, *results);
+	return KnnScoreFrom(&source, query, *results);
 }

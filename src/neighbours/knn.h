@@ -44,7 +44,7 @@ typedef struct KnnQuery
 	bool		past;			/* nor what happened since in those before */
 	KnnReturn	returns;
 	int			maxResults;		/* the best so many, 1..KNN_MAX_RESULTS */
-	const KnnParams *params;	/* NULL: those of this database */
+	const KnnParams *params;
 } KnnQuery;
 
 /* One answer. */
@@ -68,7 +68,10 @@ extern void KnnClose(Knn *knn);
  */
 extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
 
-/* The same with postings from anywhere; params and room for maxResults are given. */
+/* What goes next to an item, copied; false if nothing is known. */
+extern bool KnnPairList(Knn *knn, int64 itemKey, PairList *list);
+
+/* The same with postings from anywhere; room for maxResults is given. */
 extern int	KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results);
 
 #endif

@@ -6,78 +6,48 @@
 
 #include "neighbours/knn_param.h"
 
-#include "access/stratnum.h"
-#include "base/keyed.h"
+const KnnParamInfo knnParamInfo[KNN_PARAM_COUNT] = {
+	{"session_items", "items", true, 1, KNN_MAX_SESSION_ITEMS, 8, offsetof(KnnParams, sessionItems),
+	"newest distinct items of the session that count"},
+	{"long_items", "items", true, 0, KNN_MAX_LONG_ITEMS, 8, offsetof(KnnParams, longItems),
+	"long-term items that count besides"},
+	{"postings", "sessions", true, 1, KNN_MAX_POSTINGS, 128, offsetof(KnnParams, postings),
+	"newest sessions looked at per item"},
+	{"neighbours", "sessions", true, 1, KNN_MAX_NEIGHBOURS, 128, offsetof(KnnParams, neighbours),
+	"most similar sessions that vote"},
+	{"long_weight", "factor", false, 0, 10, 0.2, offsetof(KnnParams, longWeight),
+	"weight of a long-term item; the session's newest item weighs 1"},
+	{"overlap_power", "exponent", false, 0, 10, 2, offsetof(KnnParams, overlapPower),
+	"how much a larger overlap with a session counts"},
+	{"recent_decay", "clicks", false, 0.1, 1e6, 6, offsetof(KnnParams, recentDecay),
+	"a session that shares only an older item, so many clicks back, weighs 1/e"},
+	{"next_weight", "factor", false, 0, 100, 1, offsetof(KnnParams, nextWeight),
+	"weight of what came right after the newest item, beside 1 of the sessions"},
+	{"next_prior", "times", false, 0.1, 1e6, 8, offsetof(KnnParams, nextPrior),
+	"how often an item must have come right after the newest one to be believed by half"},
+	{"repeat_weight", "factor", false, 0, 100, 1.25, offsetof(KnnParams, repeatWeight),
+	"weight of the chance that people come back to an item of their session"},
+	{"trend_power", "exponent", false, 0, 10, 0.2, offsetof(KnnParams, trendPower),
+	"how much it counts that an item is met more often in the last days than before; 0: not at all"}
+};
 
-/* Columns of neighbour_parameter. */
-typedef enum ParameterColumn
+/* The value of a parameter. */
+double
+KnnParamGet(const KnnParams *params, const KnnParamInfo *info)
 {
-	PARAMETER_SINGLETON = 1,
-	PARAMETER_SESSION_ITEMS,
-	PARAMETER_LONG_ITEMS,
-	PARAMETER_POSTINGS,
-	PARAMETER_NEIGHBOURS,
-	PARAMETER_LONG_WEIGHT,
-	PARAMETER_OVERLAP_POWER,
-	PARAMETER_RECENT_DECAY,
-	PARAMETER_NEXT_WEIGHT,
-	PARAMETER_NEXT_PRIOR,
-	PARAMETER_REPEAT_WEIGHT,
-	PARAMETER_TREND_POWER
-} ParameterColumn;
+	const char *field = (const char *) params + info->offset;
 
-/* The parameters the extension is shipped with. */
-void
-KnnParamsDefault(KnnParams *params)
-{
-	params->sessionItems = 8;
-	params->longItems = 8;
-	params->postings = 128;
-	params->neighbours = 128;
-	params->longWeight = 0.2;
-	params->overlapPower = 2;
-	params->recentDecay = 6;
-	params->nextWeight = 1;
-	params->nextPrior = 8;
-	params->repeatWeight = 1.25;
-	params->trendPower = 0.2;
+	return info->integer ? *(const int *) field : *(const double *) field;
 }
 
-/* Take the parameters from a row. */
-static void
-ReadRow(TupleTableSlot *slot, KnnParams *params)
-{
-	slot_getallattrs(slot);
-#define INTEGER(column) DatumGetInt32(slot->tts_values[(column) - 1])
-#define NUMBER(column) DatumGetFloat8(slot->tts_values[(column) - 1])
-	params->sessionItems = INTEGER(PARAMETER_SESSION_ITEMS);
-	params->longItems = INTEGER(PARAMETER_LONG_ITEMS);
-	params->postings = INTEGER(PARAMETER_POSTINGS);
-	params->neighbours = INTEGER(PARAMETER_NEIGHBOURS);
-	params->longWeight = NUMBER(PARAMETER_LONG_WEIGHT);
-	params->overlapPower = NUMBER(PARAMETER_OVERLAP_POWER);
-	params->recentDecay = NUMBER(PARAMETER_RECENT_DECAY);
-	params->nextWeight = NUMBER(PARAMETER_NEXT_WEIGHT);
-	params->nextPrior = NUMBER(PARAMETER_NEXT_PRIOR);
-	params->repeatWeight = NUMBER(PARAMETER_REPEAT_WEIGHT);
-	params->trendPower = NUMBER(PARAMETER_TREND_POWER);
-#undef INTEGER
-#undef NUMBER
-}
-
-/* The parameters this database uses. */
+/* Set a parameter. */
 void
-KnnParamsCurrent(KnnParams *params, Snapshot snapshot)
+KnnParamSet(KnnParams *params, const KnnParamInfo *info, double value)
 {
-	KeyedTable *table = KeyedOpen("neighbour_parameter", "neighbour_parameter_pkey",
-								  AccessShareLock);
-	TupleTableSlot *slot;
+	char	   *field = (char *) params + info->offset;
 
-	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot)
-		ReadRow(slot, params);
+	if (info->integer)
+		*(int *) field = (int) value;
 	else
-		KnnParamsDefault(params);
-	KeyedClose(table);
+		*(double *) field = value;
 }

@@ -7,8 +7,6 @@
 
 #include "postgres.h"
 
-#include "utils/snapshot.h"
-
 /* Bounds of what the parameters may ask for. */
 #define KNN_MAX_SESSION_ITEMS 16
 #define KNN_MAX_LONG_ITEMS 16
@@ -32,8 +30,23 @@ typedef struct KnnParams
 	double		trendPower;		/* how much it counts that an item is met more often than before */
 } KnnParams;
 
-/* The parameters this database uses, and those it is shipped with. */
-extern void KnnParamsCurrent(KnnParams *params, Snapshot snapshot);
-extern void KnnParamsDefault(KnnParams *params);
+/* What there is to say of a parameter. */
+typedef struct KnnParamInfo
+{
+	const char *name;
+	const char *unit;
+	bool		integer;
+	double		minimum;
+	double		maximum;
+	double		standard;		/* as shipped */
+	size_t		offset;			/* in KnnParams */
+	const char *description;
+} KnnParamInfo;
+
+#define KNN_PARAM_COUNT 11
+extern const KnnParamInfo knnParamInfo[KNN_PARAM_COUNT];
+
+extern double KnnParamGet(const KnnParams *params, const KnnParamInfo *info);
+extern void KnnParamSet(KnnParams *params, const KnnParamInfo *info, double value);
 
 #endif

@@ -224,11 +224,6 @@ static const PersonStore stores[] = {
 		.name = "_session_repeat",
 		.content = "a counter",
 		.form = PERSON_STORE_PLAIN("_session_repeat")
-	},
-	{
-		.name = "neighbour_parameter",
-		.content = "definitions",
-		.form = PERSON_STORE_PLAIN("neighbour_parameter")
 	}
 };
 

@@ -10,11 +10,11 @@ COMMENT ON COLUMN personalize.purpose_role.role IS 'a role of the cluster; nobod
 SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_role', '');
 
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_default
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
 CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_role
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._relation_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
 
 -- What policies call.  Everybody may call them, or an error would tell of a
 -- function rather than of what is missing; they say nothing about anybody's data.

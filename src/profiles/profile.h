@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "signals/feature_state.h"
 #include "signals/signal.h"
+#include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
 /* As many recent items are kept. */
@@ -82,6 +83,9 @@ extern text *ProfileValueText(const ProfileView *view, const Signal *signal, uin
  */
 extern void ProfileSpanArguments(FunctionCallInfo fcinfo, int period,
 								 TimestampTz *since, TimestampTz *until);
+
+/* The features a view shows at a time, as column features of profile() has them. */
+extern Jsonb *ProfileFeaturesJson(const ProfileView *view, TimestampTz now);
 
 /* Called once when the library is loaded. */
 extern void ProfileReadInit(void);

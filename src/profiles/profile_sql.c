@@ -245,7 +245,7 @@ personalize_recent(PG_FUNCTION_ARGS)
 }
 
 /* The features as JSON: {signal: [{"value", "count", "sum", "decayed"}, ...], ...}. */
-static Datum
+static Jsonb *
 FeaturesToJson(const FeatureRows *rows)
 {
 	JsonbParseState *state = NULL;
@@ -273,7 +273,16 @@ FeaturesToJson(const FeatureRows *rows)
 			pushJsonbValue(&state, WJB_END_ARRAY, NULL);
 	}
 	result = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return JsonbPGetDatum(JsonbValueToJsonb(result));
+	return JsonbValueToJsonb(result);
+}
+
+/* The features a view shows at a time. */
+Jsonb *
+ProfileFeaturesJson(const ProfileView *view, TimestampTz now)
+{
+	FeatureRows rows = CollectRows(view, DT_NOBEGIN, now);
+
+	return FeaturesToJson(&rows);
 }
 
 /* The names of purposes as text[]. */
@@ -320,7 +329,7 @@ personalize_profile(PG_FUNCTION_ARGS)
 	SetColumn(values, nulls, 3, !mayCount || view->lastSeen == DT_NOBEGIN,
 			  TimestampTzGetDatum(view->lastSeen));
 	SetColumn(values, nulls, 4, false, PurposesToArray(view->mask));
-	SetColumn(values, nulls, 5, false, FeaturesToJson(&rows));
+	SetColumn(values, nulls, 5, false, JsonbPGetDatum(FeaturesToJson(&rows)));
 	SetColumn(values, nulls, 6, view->features == NULL, view->features == NULL ? (Datum) 0 :
 			  Int64GetDatum(FeatureStateEvicted(view->features)));
 	SetColumn(values, nulls, 7, false, BoolGetDatum(view->stale));

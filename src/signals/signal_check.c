@@ -11,6 +11,7 @@
 
 #include "base/argument.h"
 #include "base/interval.h"
+#include "base/json_filter.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -24,66 +25,12 @@
 #define MAX_SIGNAL_PERIODS 16
 #define MAX_SPAN (INT64CONST(3660) * USECS_PER_DAY)
 
-/* True if a jsonpath method can neither fail on any event nor take long. */
-static bool
-IsSafeMethod(const char *name, int length)
-{
-	static const char *const safe[] = {
-		"type", "size", "double", "ceiling", "floor", "abs", "keyvalue"
-	};
-
-	for (int i = 0; i < lengthof(safe); i++)
-	{
-		if (strlen(safe[i]) == length && strncmp(name, safe[i], length) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * What a filter must not use, as it is written; NULL if all is well.  In the
- * text form that jsonpath_out gives, names of keys and variables are quoted.
- */
-static char *
-FindUnsafe(const char *filter)
-{
-	bool		quoted = false;
-
-	for (const char *p = filter; *p != '\0'; p++)
-	{
-		int			length = 0;
-
-		if (quoted)
-		{
-			if (*p == '\\')
-				p++;
-			else if (*p == '"')
-				quoted = false;
-			continue;
-		}
-		quoted = *p == '"';
-		if (*p == '$' && p[1] == '"')
-			return "variables";
-		if (*p == '*' && p[1] == '*')
-			return "**";
-		if (strncmp(p, "like_regex", strlen("like_regex")) == 0)
-			return "like_regex";
-		if (*p != '.' || !isalpha((unsigned char) p[1]))
-			continue;
-		while (isalnum((unsigned char) p[1 + length]) || p[1 + length] == '_')
-			length++;
-		if (!IsSafeMethod(p + 1, length))
-			return pnstrdup(p, length + 1);
-	}
-	return NULL;
-}
-
 /* Complain about filters that could fail, or keep a worker busy for long. */
 void
 SignalCheckFilter(Datum filter)
 {
 	char	   *string = DatumGetCString(DirectFunctionCall1(jsonpath_out, filter));
-	char	   *unsafe = FindUnsafe(string);
+	char	   *unsafe = JsonFilterFindUnsafe(string);
 
 	if (strlen(string) > MAX_FILTER_BYTES)
 		ereport(ERROR,

@@ -91,7 +91,7 @@ $$;
 -- Tables that no event changes.
 CREATE FUNCTION property.settings() RETURNS text[] LANGUAGE sql AS $$
 	SELECT '{purpose,purpose_default,consent_mapping,event_type,event_alias,signal,signal_state,
-		neighbour_parameter,item_sync,processor,retention_policy,purpose_role}'::text[]
+		engine_variant,rule,item_sync,processor,retention_policy,purpose_role}'::text[]
 $$;
 
 -- All tables that hold something of people or items.

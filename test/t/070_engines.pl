@@ -55,6 +55,23 @@ my $first = $standby->safe_psql('shop', q{SELECT item_id FROM personalize.recomm
 $node->safe_psql('shop', "INSERT INTO personalize.item (item_id, hidden) VALUES ('$first', true) ON CONFLICT (item_id) DO UPDATE SET hidden = true");
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('shop', "SELECT count(*) FROM personalize.recommend('ada', 100) WHERE item_id = '$first'"), '0', 'a hidden item is gone there, too');
+
+# Variants and rules, too, in a session that has kept those there were.
+my $session = $standby->background_psql('shop');
+my $ask = q{SELECT explanation ->> 'variant', reason FROM personalize.recommend('ada', 1, explain => true)};
+like($session->query_safe($ask), qr/^shipped\|because_viewed:/, 'as shipped, and without rules');
+$node->safe_psql('shop', q{
+	SELECT personalize.create_variant('recommend', 'varied', '{"diversity": 0.5}');
+	SELECT personalize.set_default_variant('recommend', 'varied');
+	INSERT INTO personalize.rule (name, kind, items, place) VALUES ('top', 'pin', '{on top}', 1)});
+$node->wait_for_catchup($standby);
+is($session->query_safe($ask), 'varied|rule:top', 'a new default and a new rule are obeyed on the standby');
+is($session->query_safe(q{SELECT rank_without || ' ' || rank_with FROM personalize.rule_effect('top', 'ada', 2) WHERE engine = 'recommend' AND rank_without = 1}),
+	'1 2', 'and a rule is previewed there');
+$node->safe_psql('shop', q{SELECT personalize.set_default_variant('recommend', 'shipped'); DELETE FROM personalize.rule});
+$node->wait_for_catchup($standby);
+like($session->query_safe($ask), qr/^shipped\|because_viewed:/, 'and gone with them');
+$session->quit;
 $standby->stop;
 
 # Without shared_preload_libraries the same answers come, and calls are counted for the session.

@@ -1,6 +1,6 @@
 /*
- * knn_function.c
- *		The neighbour score as a SQL function.
+ * session_neighbours.c
+ *		The neighbour score as a SQL function, by the parameters recommend() uses.
  */
 #include "postgres.h"
 
@@ -9,6 +9,9 @@
 #include "base/key.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "engines/registry.h"
+#include "engines/sources.h"
+#include "engines/variant.h"
 #include "funcapi.h"
 #include "neighbours/knn.h"
 #include "utils/array.h"
@@ -43,6 +46,7 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	KnnQuery	query = {0};
+	KnnParams	params;
 	KnnItem    *results;
 	Knn		   *knn;
 	int			count;
@@ -50,6 +54,8 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, 0, "session_items");
 	ArgumentCheckGiven(fcinfo, 1, "n");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SourcesKnnParams(VariantFind(RegistryFind("recommend", false), NULL), &params);
+	query.params = &params;
 	query.items = KeysFromArray(PG_GETARG_ARRAYTYPE_P(0), &query.itemCount);
 	query.maxResults = PG_GETARG_INT32(1);
 	query.now = PG_ARGISNULL(2) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(2);

@@ -12,7 +12,11 @@
 
 #include "base/json_build.h"
 #include "base/spi_util.h"
+#include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "engines/registry.h"
+#include "engines/sources.h"
+#include "engines/variant.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "neighbours/knn.h"
@@ -38,20 +42,18 @@ PG_FUNCTION_INFO_V1(personalize_tune_neighbours);
 /* A parameter and the values it may take; the nearest is where the search starts. */
 typedef struct TuneLadder
 {
-	const char *name;			/* column of neighbour_parameter */
-	size_t		offset;			/* in KnnParams */
-	bool		integer;
+	const char *name;			/* of the parameter */
 	int			steps;
 	double		values[9];
 } TuneLadder;
 
 static const TuneLadder ladders[] = {
-	{"repeat_weight", offsetof(KnnParams, repeatWeight), false, 7, {0, 0.3, 0.6, 0.9, 1.25, 1.8, 2.5}},
-	{"next_weight", offsetof(KnnParams, nextWeight), false, 7, {0, 0.3, 0.6, 1, 1.5, 2.2, 3}},
-	{"next_prior", offsetof(KnnParams, nextPrior), false, 5, {2, 4, 8, 16, 32}},
-	{"recent_decay", offsetof(KnnParams, recentDecay), false, 6, {2, 3, 4, 6, 9, 14}},
-	{"overlap_power", offsetof(KnnParams, overlapPower), false, 6, {1, 1.5, 2, 2.5, 3, 4}},
-	{"trend_power", offsetof(KnnParams, trendPower), false, 6, {0, 0.1, 0.2, 0.3, 0.4, 0.6}}
+	{"repeat_weight", 7, {0, 0.3, 0.6, 0.9, 1.25, 1.8, 2.5}},
+	{"next_weight", 7, {0, 0.3, 0.6, 1, 1.5, 2.2, 3}},
+	{"next_prior", 5, {2, 4, 8, 16, 32}},
+	{"recent_decay", 6, {2, 3, 4, 6, 9, 14}},
+	{"overlap_power", 6, {1, 1.5, 2, 2.5, 3, 4}},
+	{"trend_power", 6, {0, 0.1, 0.2, 0.3, 0.4, 0.6}}
 };
 
 /* What is gained from one quality to another: in rank and in hits, both relative. */
@@ -64,23 +66,28 @@ Gain(TuneQuality from, TuneQuality to)
 	return mrr + hr;
 }
 
+/* The parameter of a ladder. */
+static const KnnParamInfo *
+LadderInfo(const TuneLadder *ladder)
+{
+	for (int i = 0; i < KNN_PARAM_COUNT; i++)
+		if (strcmp(knnParamInfo[i].name, ladder->name) == 0)
+			return &knnParamInfo[i];
+	elog(ERROR, "no parameter is called %s", ladder->name);
+}
+
 /* Set a parameter to a step of its ladder. */
 static void
 SetStep(KnnParams *params, const TuneLadder *ladder, int step)
 {
-	if (ladder->integer)
-		*(int *) ((char *) params + ladder->offset) = (int) ladder->values[step];
-	else
-		*(double *) ((char *) params + ladder->offset) = ladder->values[step];
+	KnnParamSet(params, LadderInfo(ladder), ladder->values[step]);
 }
 
 /* The value of a parameter. */
 static double
 GetValue(const KnnParams *params, const TuneLadder *ladder)
 {
-	if (ladder->integer)
-		return *(const int *) ((const char *) params + ladder->offset);
-	return *(const double *) ((const char *) params + ladder->offset);
+	return KnnParamGet(params, LadderInfo(ladder));
 }
 
 /* The step of the ladder nearest to a parameter's value. */
@@ -153,30 +160,18 @@ FormatParams(const KnnParams *params)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* Store the parameters. */
+/* Make a variant of recommend() of them, and that the default. */
 static void
-StoreParams(const KnnParams *params)
+PublishParams(const KnnParams *params)
 {
-	StringInfoData columns;
-	StringInfoData values;
-	StringInfoData sets;
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {JSONBOID};
+	Datum		values[] = {JsonbPGetDatum(FormatParams(params))};
 	SpiUtilScope scope;
 
-	initStringInfo(&columns);
-	initStringInfo(&values);
-	initStringInfo(&sets);
-	for (int i = 0; i < lengthof(ladders); i++)
-	{
-		const char *comma = i == 0 ? "" : ", ";
-
-		appendStringInfo(&columns, "%s%s", comma, ladders[i].name);
-		appendStringInfo(&values, "%s%g", comma, GetValue(params, &ladders[i]));
-		appendStringInfo(&sets, "%s%s = excluded.%s", comma, ladders[i].name, ladders[i].name);
-	}
 	SpiUtilBegin(&scope);
-	SPI_execute(psprintf("INSERT INTO personalize.neighbour_parameter (%s) VALUES (%s)"
-						 " ON CONFLICT (singleton) DO UPDATE SET %s",
-						 columns.data, values.data, sets.data), false, 0);
+	SpiUtilRun(&plan, "SELECT personalize._publish_parameters('recommend', $1)",
+			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
 
@@ -226,7 +221,7 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 	bool		better;
 
 	InitMaterializedSRF(fcinfo, 0);
-	KnnParamsCurrent(&current, GetActiveSnapshot());
+	SourcesKnnParams(VariantFind(RegistryFind("recommend", false), NULL), &current);
 	trial = TuneTrialLoad(GetActiveSnapshot(), maxPredictions);
 	currentQuality = TuneTrialEvaluate(trial, &current, 1, maxPredictions);
 	if (currentQuality.predictions < MIN_PREDICTIONS)
@@ -241,7 +236,7 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 	bestQuality = TuneTrialEvaluate(trial, &best, 1, maxPredictions);
 	better = Gain(currentQuality, bestQuality) >= WORTH_A_CHANGE;
 	if (apply && better)
-		StoreParams(&best);
+		PublishParams(&best);
 	PutRow(output, "current", currentQuality, !(apply && better), &current);
 	PutRow(output, "best", bestQuality, apply && better, &best);
 	return (Datum) 0;

@@ -1,27 +1,26 @@
 /*
- * rules.c
+ * admission.c
  *		What may be in an answer.
  *
  * An item comes back once, not if the caller excludes it, only if it is a candidate
  * where candidates are given, if the catalogue does not say otherwise, if the person
- * has not said not to want it, and if the filter agrees.  The rules are asked in this
+ * has not said not to want it, and if rules and the filter agree.  These conditions are asked in this
  * order; the cheap ones when an item is proposed, the costly ones when it is about to
  * be taken.
  */
 #include "postgres.h"
 
-#include "engines/rules.h"
+#include "engines/admission.h"
 
-#include "base/json_filter.h"
-#include "utils/memutils.h"
+#include "engines/rule.h"
 
-/* A rule. */
-typedef struct Rule
+/* A condition. */
+typedef struct Condition
 {
 	const char *name;
-	RuleCost	cost;
+	AdmissionCost cost;
 	bool		(*admits) (EngineContext *context, int64 itemKey);
-} Rule;
+} Condition;
 
 /* Each item comes back once. */
 static bool
@@ -70,36 +69,26 @@ IsOfWantedKind(EngineContext *context, int64 itemKey)
 static bool
 FilterAgrees(EngineContext *context, int64 itemKey)
 {
-	MemoryContext caller;
-	bool		agrees;
-
-	if (context->filter == NULL)
-		return true;
-	caller = MemoryContextSwitchTo(context->filter->scratch);
-	agrees = JsonFilterAgrees(context->filter->path,
-							  ItemReaderJson(context->items, itemKey, ContextFindId(context, itemKey)),
-							  true);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(context->filter->scratch);
-	return agrees;
+	return context->filter == NULL || ContextFilterAgrees(context, context->filter, itemKey);
 }
 
-static const Rule rules[] = {
-	{"once", RULE_CHEAP, IsNew},
-	{"exclude", RULE_CHEAP, IsNotExcluded},
-	{"candidates", RULE_CHEAP, IsCandidate},
-	{"hidden", RULE_CHEAP, IsWanted},
-	{"available", RULE_COSTLY, IsOffered},
-	{"hidden kind", RULE_COSTLY, IsOfWantedKind},
-	{"filter", RULE_COSTLY, FilterAgrees}
+static const Condition conditions[] = {
+	{"once", ADMISSION_CHEAP, IsNew},
+	{"exclude", ADMISSION_CHEAP, IsNotExcluded},
+	{"candidates", ADMISSION_CHEAP, IsCandidate},
+	{"hidden", ADMISSION_CHEAP, IsWanted},
+	{"available", ADMISSION_COSTLY, IsOffered},
+	{"hidden kind", ADMISSION_COSTLY, IsOfWantedKind},
+	{"rules", ADMISSION_COSTLY, RuleAdmits},
+	{"filter", ADMISSION_COSTLY, FilterAgrees}
 };
 
-/* True if the rules of this cost admit the item. */
+/* True if the conditions of this cost admit the item. */
 bool
-RulesAdmit(EngineContext *context, int64 itemKey, RuleCost cost)
+Admits(EngineContext *context, int64 itemKey, AdmissionCost cost)
 {
-	for (int i = 0; i < lengthof(rules); i++)
-		if (rules[i].cost == cost && !rules[i].admits(context, itemKey))
+	for (int i = 0; i < lengthof(conditions); i++)
+		if (conditions[i].cost == cost && !conditions[i].admits(context, itemKey))
 			return false;
 	return true;
 }

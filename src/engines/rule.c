@@ -1,0 +1,381 @@
+/*
+ * rule.c
+ *		What a shop has said about its answers: table rule.
+ *
+ * Each backend keeps the rules until the table changes.  Which of them are in force is
+ * asked once a call: by engine, module, query, category, time and audience.  An audience is
+ * a jsonpath over the features of the profile.  Who does not allow recommendations, and
+ * personalization, for which features are counted, is in no audience.
+ */
+#include "postgres.h"
+
+#include "engines/rule.h"
+
+#include "access/tableam.h"
+#include "base/choice.h"
+#include "base/json_filter.h"
+#include "base/key.h"
+#include "base/table_cache.h"
+#include "catalog/pg_collation_d.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "engines/registry.h"
+#include "people/consent.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/memutils.h"
+#include "utils/rangetypes.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+const char *const ruleKindNames[RULE_KINDS] = {"exclude", "require", "boost", "bury", "slots", "pin"};
+const char *const ruleQueryMatchNames[RULE_QUERY_MATCHES] = {"exact", "contains"};
+
+/* What a backend keeps of the table. */
+typedef struct RuleTable
+{
+	int			count;
+	int			capacity;
+	Rule	   *rules;
+} RuleTable;
+
+static void *ReadTable(Relation relation, Snapshot snapshot);
+static TableCache cache = {.table = "rule",.read = ReadTable};
+
+/* What RulePretend was told. */
+static const char *pretended = NULL;
+static bool pretendedIsThere;
+
+/* Watch the table. */
+void
+RuleInit(void)
+{
+	TableCacheRegister(&cache);
+}
+
+/* Until the next call, answer as if a rule were there, or were not. */
+void
+RulePretend(const char *name, bool isThere)
+{
+	pretended = name;
+	pretendedIsThere = isThere;
+}
+
+/* A query in lower case, with one blank between words. */
+static text *
+FoldQuery(const text *query)
+{
+	char	   *lower = str_tolower(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), DEFAULT_COLLATION_OID);
+	int			length = 0;
+
+	for (const char *c = lower; *c != '\0'; c++)
+	{
+		bool		blank = *c == ' ' || *c == '\t' || *c == '\n' || *c == '\r';
+
+		if (!blank)
+			lower[length++] = *c;
+		else if (length > 0 && lower[length - 1] != ' ')
+			lower[length++] = ' ';
+	}
+	if (length > 0 && lower[length - 1] == ' ')
+		length--;
+	return cstring_to_text_with_len(lower, length);
+}
+
+/* A column that may be NULL, copied. */
+static void *
+CopyColumn(TupleTableSlot *slot, RuleColumn column)
+{
+	bool		isNull;
+	Datum		value = slot_getattr(slot, column, &isNull);
+
+	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
+}
+
+/* The items of a rule. */
+static void
+ReadItems(Rule *rule, ArrayType *array)
+{
+	Datum	   *values;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, NULL, &rule->itemCount);
+	rule->items = palloc_array(text *, rule->itemCount);
+	rule->itemKeys = palloc_array(int64, rule->itemCount);
+	KeySetInit(&rule->itemSet, rule->itemCount);
+	for (int i = 0; i < rule->itemCount; i++)
+	{
+		rule->items[i] = DatumGetTextPP(values[i]);
+		rule->itemKeys[i] = KeyFromText(rule->items[i]);
+		KeySetAdd(&rule->itemSet, rule->itemKeys[i]);
+	}
+}
+
+/* When a rule is valid; an end that belongs to the range is a microsecond before its own end. */
+static void
+ReadRange(Rule *rule, RangeType *range)
+{
+	RangeBound	lower;
+	RangeBound	upper;
+	bool		empty;
+
+	range_deserialize(lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO), range, &lower, &upper, &empty);
+	rule->since = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
+	rule->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
+	if (!lower.infinite && !lower.inclusive && !TIMESTAMP_NOT_FINITE(rule->since))
+		rule->since++;
+	if (!upper.infinite && upper.inclusive && !TIMESTAMP_NOT_FINITE(rule->until))
+		rule->until++;
+	if (empty)
+		rule->until = rule->since;
+}
+
+/* What of a row is a number or a word; false if the row must be passed over. */
+static bool
+ReadPlain(Rule *rule, TupleTableSlot *slot)
+{
+	char	   *engine = NULL;
+	char	   *match;
+	bool		isNull;
+	Datum		value;
+
+	rule->name = TextDatumGetCString(slot_getattr(slot, RULE_COLUMN_NAME, &isNull));
+	rule->kind = ChoiceFind(TextDatumGetCString(slot_getattr(slot, RULE_COLUMN_KIND, &isNull)),
+							ruleKindNames, RULE_KINDS);
+	value = slot_getattr(slot, RULE_COLUMN_ENGINE, &isNull);
+	if (!isNull)
+		engine = TextDatumGetCString(value);
+	rule->engine = engine ? RegistryFind(engine, true) : -1;
+	match = TextDatumGetCString(slot_getattr(slot, RULE_COLUMN_QUERY_MATCH, &isNull));
+	rule->queryMatch = ChoiceFind(match, ruleQueryMatchNames, RULE_QUERY_MATCHES);
+	value = slot_getattr(slot, RULE_COLUMN_FACTOR, &isNull);
+	rule->factor = isNull ? 1 : DatumGetFloat8(value);
+	value = slot_getattr(slot, RULE_COLUMN_PLACE, &isNull);
+	rule->place = isNull ? 0 : DatumGetInt32(value);
+	value = slot_getattr(slot, RULE_COLUMN_SHARE, &isNull);
+	rule->share = isNull ? 0 : DatumGetFloat8(value);
+	rule->priority = DatumGetInt32(slot_getattr(slot, RULE_COLUMN_PRIORITY, &isNull));
+	rule->enabled = DatumGetBool(slot_getattr(slot, RULE_COLUMN_ENABLED, &isNull));
+	/* false: an engine or a word that this library does not know */
+	return (engine == NULL || rule->engine >= 0) && (int) rule->kind >= 0 && (int) rule->queryMatch >= 0;
+}
+
+/* A row out of a slot; false if it must be passed over. */
+static bool
+ReadRow(Rule *rule, TupleTableSlot *slot)
+{
+	ArrayType  *items;
+
+	memset(rule, 0, sizeof(Rule));
+	if (!ReadPlain(rule, slot))
+		return false;
+	rule->module = CopyColumn(slot, RULE_COLUMN_MODULE);
+	rule->query = CopyColumn(slot, RULE_COLUMN_QUERY);
+	if (rule->query)
+		rule->query = FoldQuery(rule->query);
+	rule->category = CopyColumn(slot, RULE_COLUMN_CATEGORY);
+	rule->filter = CopyColumn(slot, RULE_COLUMN_FILTER);
+	rule->audience = CopyColumn(slot, RULE_COLUMN_AUDIENCE);
+	items = CopyColumn(slot, RULE_COLUMN_ITEMS);
+	if (items)
+		ReadItems(rule, items);
+	ReadRange(rule, CopyColumn(slot, RULE_COLUMN_VALID_DURING));
+	return true;
+}
+
+/* Order rules by priority, the highest first, then by name. */
+static int
+CompareRules(const void *left, const void *right)
+{
+	const Rule *a = left;
+	const Rule *b = right;
+
+	if (a->priority != b->priority)
+		return a->priority > b->priority ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+/* Read the table. */
+static void *
+ReadTable(Relation relation, Snapshot snapshot)
+{
+	RuleTable  *table = palloc0(sizeof(RuleTable));
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		if (table->count == table->capacity)
+		{
+			table->capacity = Max(16, 2 * table->capacity);
+			table->rules = table->rules == NULL ? palloc_array(Rule, table->capacity) :
+				repalloc_huge(table->rules, sizeof(Rule) * table->capacity);
+		}
+		table->count += ReadRow(&table->rules[table->count], slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	if (table->count > 1)
+		qsort(table->rules, table->count, sizeof(Rule), CompareRules);
+	return table;
+}
+
+/* A rule by its name. */
+const Rule *
+RuleFind(const char *name)
+{
+	const RuleTable *table = TableCacheGet(&cache);
+
+	for (int i = 0; i < table->count; i++)
+		if (strcmp(table->rules[i].name, name) == 0)
+			return &table->rules[i];
+	return NULL;
+}
+
+/* The names of all rules. */
+const char **
+RuleNames(int *count)
+{
+	const RuleTable *table = TableCacheGet(&cache);
+	const char **names = palloc_array(const char *, Max(table->count, 1));
+
+	for (int i = 0; i < table->count; i++)
+		names[i] = table->rules[i].name;
+	*count = table->count;
+	return names;
+}
+
+/* True if the query, folded, is the rule's, or contains it. */
+static bool
+QueryAgrees(const Rule *rule, const text *query)
+{
+	int			length = VARSIZE_ANY_EXHDR(rule->query);
+	int			rest;
+
+	if (query == NULL)
+		return false;
+	if (rule->queryMatch == RULE_QUERY_EXACT)
+		return TextIsSame(rule->query, query);
+	rest = (int) VARSIZE_ANY_EXHDR(query) - length;
+	for (int i = 0; i <= rest; i++)
+		if (memcmp(VARDATA_ANY(query) + i, VARDATA_ANY(rule->query), length) == 0)
+			return true;
+	return false;
+}
+
+/* True if a rule is enabled and valid, or pretended to be. */
+static bool
+IsValid(const Rule *rule, TimestampTz now)
+{
+	if (pretended != NULL && strcmp(rule->name, pretended) == 0)
+		return pretendedIsThere;
+	return rule->enabled && rule->since <= now && now < rule->until;
+}
+
+/* True if a rule is about calls like this one; query is folded. */
+static bool
+IsOfCall(const Rule *rule, const EngineContext *context, const text *query)
+{
+	return (rule->engine < 0 || rule->engine == context->engine) &&
+		(rule->module == NULL || (context->module && TextIsSame(rule->module, context->module))) &&
+		(rule->category == NULL || (context->category && TextIsSame(rule->category, context->category))) &&
+		(rule->query == NULL || QueryAgrees(rule, query));
+}
+
+/* True if the person is one of those a rule is for; document is made when it is first needed. */
+static bool
+IsForVisitor(const Rule *rule, const EngineContext *context, Jsonb **document)
+{
+	if (rule->audience == NULL)
+		return true;
+	/* of the past, features are not known */
+	if (!context->visitor.personal || context->past)
+		return false;
+	if (*document == NULL)
+	{
+		int64		userKey = context->visitor.userKey;
+
+		if ((ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) == 0)
+			return false;
+		*document = ProfileFeaturesJson(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), context->now);
+	}
+	return JsonFilterAgrees(rule->audience, *document, false);
+}
+
+/* Find the rules that are in force. */
+void
+RuleEnter(EngineContext *context)
+{
+	const RuleTable *table = TableCacheGet(&cache);
+	text	   *query = NULL;
+	Jsonb	   *document = NULL;
+	RuleScope  *scope = NULL;
+
+	if (table->count > 0 && context->query != NULL)
+		query = FoldQuery(context->query);
+	for (int i = 0; i < table->count; i++)
+	{
+		const Rule *rule = &table->rules[i];
+
+		if (!IsValid(rule, context->now) || !IsOfCall(rule, context, query) ||
+			!IsForVisitor(rule, context, &document))
+			continue;
+		if (scope == NULL)
+		{
+			scope = palloc0(sizeof(RuleScope));
+			scope->rules = palloc_extended(sizeof(Rule *) * table->count, MCXT_ALLOC_HUGE);
+		}
+		scope->rules[scope->count++] = rule;
+		scope->kinds[rule->kind]++;
+	}
+	context->rules = scope;
+}
+
+/* True if there are rules at all. */
+bool
+RuleExists(void)
+{
+	return ((const RuleTable *) TableCacheGet(&cache))->count > 0;
+}
+
+/* True if a rule is about the item. */
+bool
+RuleIsAbout(EngineContext *context, const Rule *rule, int64 itemKey)
+{
+	return rule->filter != NULL ? ContextFilterAgrees(context, rule->filter, itemKey) :
+		KeySetHas(&rule->itemSet, itemKey);
+}
+
+/* True if no rule that excludes or requires speaks against the item. */
+bool
+RuleAdmits(EngineContext *context, int64 itemKey)
+{
+	if (RuleCount(context, RULE_EXCLUDE) + RuleCount(context, RULE_REQUIRE) == 0)
+		return true;
+	for (int i = 0; i < context->rules->count; i++)
+	{
+		const Rule *rule = context->rules->rules[i];
+
+		if (rule->kind <= RULE_REQUIRE &&
+			RuleIsAbout(context, rule, itemKey) != (rule->kind == RULE_REQUIRE))
+			return false;
+	}
+	return true;
+}
+
+/* What boosts and burials multiply the item's score with. */
+double
+RuleFactor(EngineContext *context, int64 itemKey)
+{
+	double		factor = 1;
+
+	if (RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) == 0)
+		return factor;
+	for (int i = 0; i < context->rules->count; i++)
+	{
+		const Rule *rule = context->rules->rules[i];
+
+		if ((rule->kind == RULE_BOOST || rule->kind == RULE_BURY) && RuleIsAbout(context, rule, itemKey))
+			factor *= rule->factor;
+	}
+	return factor;
+}
