@@ -188,6 +188,7 @@ ContextBegin(FunctionCallInfo fcinfo, const EngineArguments *arguments)
 	context->snapshot = GetActiveSnapshot();
 	context->items = ItemReaderBegin(context->snapshot);
 	KeySetInit(&context->shown, context->n);
+	context->origin.propensity = 1;
 	return context;
 }
 

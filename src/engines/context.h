@@ -9,6 +9,7 @@
 
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
+#include "exposures/request_id.h"
 #include "fmgr.h"
 #include "items/item.h"
 #include "neighbours/knn.h"
@@ -99,6 +100,7 @@ typedef struct EngineContext
 	bool		stale;
 
 	KeySet		shown;			/* what the answer holds so far */
+	RequestOrigin origin;		/* what the request id says; the reason is added at the end */
 
 	int			givenCount;
 	int			givenCapacity;

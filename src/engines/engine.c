@@ -11,6 +11,7 @@
 #include "engines/engine.h"
 
 #include "engines/answer.h"
+#include "exposures/request_id.h"
 
 /* As many engines there can be. */
 #define MAX_ENGINES 16
@@ -24,6 +25,7 @@ EngineRegister(EngineRecipe *recipe)
 {
 	if (engineCount == MAX_ENGINES)
 		elog(ERROR, "too many engines");
+	RequestNameEngine(recipe->code, recipe->name);
 	recipe->id = engineCount;
 	engineNames[engineCount++] = recipe->name;
 }
@@ -101,6 +103,7 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	EngineContext *context = ContextBegin(fcinfo, &recipe->arguments);
 	Slate	   *slate = SlateBegin(context);
 
+	context->origin.engine = recipe->code;
 	recipe->prepare(context);
 	AskSources(context, slate, recipe);
 	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)

@@ -69,6 +69,7 @@ typedef struct EngineRecipe
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
+	int			code;			/* in request ids and counters, for ever (request_id.h) */
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

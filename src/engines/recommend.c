@@ -55,6 +55,7 @@ PrepareRecommend(EngineContext *context)
 
 static EngineRecipe recommend = {
 	.name = "recommend",
+	.code = 1,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8},
 	.prepare = PrepareRecommend,
 	.sources = neighbours,
@@ -87,6 +88,7 @@ PrepareSimilarItems(EngineContext *context)
 
 static EngineRecipe similarItems = {
 	.name = "similar_items",
+	.code = 2,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
 	.prepare = PrepareSimilarItems,
 	.sources = neighbours,
@@ -132,6 +134,7 @@ PrepareTrending(EngineContext *context)
 
 static EngineRecipe trending = {
 	.name = "trending",
+	.code = 3,
 	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6},
 	.prepare = PrepareTrending,
 	.sources = trends
@@ -156,6 +159,7 @@ PrepareBoughtTogether(EngineContext *context)
 
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
+	.code = 4,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6},
 	.prepare = PrepareBoughtTogether,
 	.sources = baskets
