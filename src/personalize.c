@@ -21,6 +21,7 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "exposures/request_id.h"
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
@@ -89,6 +90,7 @@ _PG_init(void)
 	MaintenanceInit();
 	MaintenanceJobInit();
 	ErasureScrubInit();
+	RequestIdInit();
 	SourcesInit();
 	RecommendInit();
 	EngineInit();

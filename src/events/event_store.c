@@ -314,7 +314,7 @@ static const PersonExport eventCopy = {
 	"SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object("
 	" 'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),"
 	" 'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,"
-	" 'session_key', e.session_key, 'request_key', e.request_key, 'message_key', e.message_key,"
+	" 'session_key', e.session_key, 'request_key', e.request_key, 'request_origin', e.request_origin, 'message_key', e.message_key,"
 	" 'purposes', personalize._purpose_names(e.consent),"
 	" 'in_profile', coalesce(personalize._txid_seen(e.txid, seen.asof), false)))"
 	" || CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END"
@@ -360,7 +360,7 @@ static const PersonStore stores[] = {
 		" 'value', e.value, 'properties', e.properties)"
 		" FROM personalize.event e LEFT JOIN personalize.event_type n USING (event)",
 		.mask = "consent, user_key",
-		.unanalyzed = "user_key,session_key,request_key,message_key,properties",
+		.unanalyzed = "user_key,session_key,request_key,message_key,request_origin,properties",
 		.people = EVENT_PEOPLE,
 		.keeps = EVENT_PEOPLE,
 		.copy = &eventCopy,

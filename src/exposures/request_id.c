@@ -18,8 +18,12 @@
 
 #include <math.h>
 
+#include "base/counter.h"
+#include "base/id.h"
 #include "base/secret.h"
+#include "base/uuid.h"
 #include "compat.h"
+#include "events/ingest.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -254,4 +258,29 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 		values[ORIGIN_PROPENSITY] = Float8GetDatum(origin.propensity);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* What is counted of the ids that events name. */
+static const char *const counterNames[] = {"request.own", "request.foreign"};
+static int	firstCounter;
+
+/* Read the id that an event names, and count it. */
+static int64
+ReadRequest(IngestString requestId)
+{
+	IdBytes		id = IdCanonical((IdBytes) {requestId.data, requestId.length});
+	pg_uuid_t	uuid;
+	RequestOrigin origin;
+	bool		own = UuidParse(id.data, id.length, &uuid) && RequestIdRead(&uuid, &origin);
+
+	CounterAdd(firstCounter + !own, 1);
+	return own ? RequestOriginPack(&origin) : 0;
+}
+
+/* Have ids read where events come in. */
+void
+RequestIdInit(void)
+{
+	firstCounter = CounterRegister(counterNames, lengthof(counterNames));
+	IngestRegisterRequest(ReadRequest);
 }

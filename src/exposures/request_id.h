@@ -42,4 +42,7 @@ extern const char *RequestEngineName(int code);
 extern const char *RequestReasonName(int code);
 extern int	RequestReasonCode(const char *name, int length);
 
+/* Called once when the library is loaded. */
+extern void RequestIdInit(void);
+
 #endif
