@@ -21,6 +21,9 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "exposures/exposure.h"
+#include "exposures/exposure_store.h"
+#include "exposures/query.h"
 #include "exposures/request_id.h"
 #include "fmgr.h"
 #include "items/item_stat.h"
@@ -77,6 +80,8 @@ _PG_init(void)
 	ProfileWriteInit();
 	ItemStatInit();
 	NeighbourInit();
+	ExposureInit();
+	QueryInit();
 	PeopleStoreInit();
 	EventStoreInit();
 	ProcessorStoreInit();
@@ -84,6 +89,7 @@ _PG_init(void)
 	SignalStoreInit();
 	NeighbourStoreInit();
 	ProfileStoreInit();
+	ExposureStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();

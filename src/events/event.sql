@@ -116,7 +116,7 @@ CREATE TABLE personalize._gone (
 	before timestamptz NOT NULL
 );
 COMMENT ON TABLE personalize._gone IS
-	'what retention may have removed: event: raw events that arrived before, session: sessions that ended before that time';
+	'what retention may have removed: event: raw events that arrived before, session: sessions that ended before that time, exposure: what was shown or done before it';
 SELECT pg_catalog.pg_extension_config_dump('personalize._gone', '');
 
 CREATE TABLE personalize.rejected_event (

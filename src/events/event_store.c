@@ -248,7 +248,7 @@ ClearRejected(int64 userKey, int32 purposes, TimestampTz until)
 		  "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
 		  " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
 		  " WHERE user_key = $1 AND consent & $2 <> 0"
-		  " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
+		  " AND coalesce(CASE WHEN personalize._processor_number(source) IS NOT NULL"
 		  "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
 		  userKey, purposes, until);
 }
@@ -402,7 +402,7 @@ static const PersonStore stores[] = {
 		.name = "rejected_event",
 		.form =
 		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
-		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
+		" 'reason', r.reason, 'payload', CASE WHEN personalize._processor_number(r.source) IS NOT NULL"
 		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,payload",

@@ -29,6 +29,8 @@
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(personalize_request_origin);
+PG_FUNCTION_INFO_V1(personalize_engine_name);
+PG_FUNCTION_INFO_V1(personalize_reason_name);
 
 /* Widths of the parts of a packed origin, the lowest first. */
 #define PROPENSITY_BITS 8
@@ -218,6 +220,13 @@ RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin)
 	return true;
 }
 
+/* The name of a code as a text, or its number if it is not known. */
+static text *
+NameOrNumber(const char *name, int code)
+{
+	return cstring_to_text(name ? name : psprintf("%d", code));
+}
+
 /* Columns of request_origin(). */
 typedef enum OriginColumn
 {
@@ -238,7 +247,6 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 	RequestOrigin origin;
 	Datum		values[ORIGIN_COLUMNS] = {0};
 	bool		nulls[ORIGIN_COLUMNS];
-	const char *engine;
 	const char *reason;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -246,9 +254,8 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 	memset(nulls, !RequestIdRead(PG_GETARG_UUID_P(0), &origin), sizeof(nulls));
 	if (!nulls[ORIGIN_ENGINE])
 	{
-		engine = RequestEngineName(origin.engine);
 		reason = RequestReasonName(origin.reason);
-		values[ORIGIN_ENGINE] = CStringGetTextDatum(engine ? engine : psprintf("engine %d", origin.engine));
+		values[ORIGIN_ENGINE] = PointerGetDatum(NameOrNumber(RequestEngineName(origin.engine), origin.engine));
 		values[ORIGIN_VARIANT] = Int32GetDatum(origin.variant);
 		values[ORIGIN_MODULE] = Int32GetDatum(origin.module);
 		values[ORIGIN_PLACE_BUCKET] = Int16GetDatum(origin.placeBucket);
@@ -258,6 +265,22 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 		values[ORIGIN_PROPENSITY] = Float8GetDatum(origin.propensity);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* _engine_name(code) */
+Datum
+personalize_engine_name(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(NameOrNumber(RequestEngineName(PG_GETARG_INT16(0)), PG_GETARG_INT16(0)));
+}
+
+/* _reason_name(code) */
+Datum
+personalize_reason_name(PG_FUNCTION_ARGS)
+{
+	int			code = PG_GETARG_INT16(0);
+
+	PG_RETURN_TEXT_P(NameOrNumber(code == 0 ? "several" : RequestReasonName(code), code));
 }
 
 /* What is counted of the ids that events name. */

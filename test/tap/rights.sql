@@ -6,7 +6,7 @@ CREATE EXTENSION personalize;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 
 SELECT plan(4);
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 
 -- a person in every table
 SELECT personalize.grant_consent('planted', ARRAY['analytics', 'personalization', 'recommendations'], 'planted-ledger');
@@ -16,9 +16,9 @@ SELECT personalize.track('planted', 'view_item', 'other-item', message_id => 'pl
 SELECT personalize.track('planted', 'purchase', 'bought-item', message_id => 'planted-purchase', session_id => 'planted-session');
 SELECT personalize.track('planted', 'search', properties => '{"query": "plantedword"}');
 SELECT personalize.track_many('[{"user_id": "planted", "event": "view_item", "ts": "planted-rejected"}]');
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(*) FROM personalize.rollup_now();
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.track('planted', 'view_item', 'waiting-item', '{"note": "planted-tail"}');
 INSERT INTO personalize._dictionary_log VALUES ('u', 0, personalize.user_key('planted'), 'planted-filed', 1);
 INSERT INTO personalize._tombstone VALUES (personalize._pseudonym(personalize.user_key('planted')), '2001-02-03 04:05:06+00', 1, 7, now());
