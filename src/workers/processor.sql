@@ -60,7 +60,7 @@ GRANT EXECUTE ON FUNCTION personalize._verify_counts() TO personalize_admin;
 CREATE FUNCTION personalize._processor_number(name text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_processor_number' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._processor_number(text) IS 'processor.processor of a name; NULL if there is none';
-CREATE FUNCTION personalize._check_processor(name text) RETURNS smallint
+CREATE FUNCTION personalize._check_processor(processor text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_check_processor' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._check_processor(text) IS 'the same, or an error that lists the processors';
 REVOKE ALL ON FUNCTION personalize._processor_number(text), personalize._check_processor(text) FROM PUBLIC;

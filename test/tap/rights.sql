@@ -14,6 +14,8 @@ SELECT personalize.set_preference('planted', 'favourite_brand', 'planted-prefere
 SELECT personalize.track('planted', 'view_item', 'planted-item', '{"note": "planted-event"}', message_id => '11111111-2222-4333-8444-555555555555', session_id => 'planted-session');
 SELECT personalize.track('planted', 'view_item', 'other-item', message_id => 'planted message that is no uuid', session_id => 'planted-session');
 SELECT personalize.track('planted', 'purchase', 'bought-item', message_id => 'planted-purchase', session_id => 'planted-session');
+SELECT personalize.track_impressions('planted', 'planted-request', ARRAY['shown-item'], query => 'plantedquery');
+SELECT personalize.track('planted', 'add_to_cart', 'shown-item');
 SELECT personalize.track('planted', 'search', properties => '{"query": "plantedword"}');
 SELECT personalize.track_many('[{"user_id": "planted", "event": "view_item", "ts": "planted-rejected"}]');
 SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
@@ -36,6 +38,9 @@ CREATE TEMP TABLE evidence (name, share, planted) ON COMMIT DROP AS
 		('profile', '{profile,signals}', 'plantedword'),
 		('profile', '{profile,recent}', 'planted-item'),
 		('feature_value', '{profile,signals}', 'plantedword'),
+		('exposure', '{exposures}', 'shown-item'),
+		('exposure_outcome', '{outcomes}', 'shown-item'),
+		('_searcher', '{searches}', 'plantedquery'),
 		('session', '{sessions}', personalize.user_key('planted-session')::text),
 		('posting', '{sessions,0,neighbour_lists}', 'other-item'),
 		('preference', '{preferences}', 'planted-preference'),
