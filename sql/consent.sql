@@ -1,6 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SET client_min_messages = error;
 -- the mask an event is stored with; NULL: not stored
 CREATE FUNCTION pg_temp.mask(who text, said text[] DEFAULT NULL) RETURNS integer LANGUAGE plpgsql AS $$

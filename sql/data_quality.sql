@@ -2,7 +2,7 @@
 \set VERBOSITY terse
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 SET client_min_messages = error;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.grant_consent('ann', '{analytics,personalization,recommendations}');
 SELECT problem, count FROM personalize.data_quality;
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'names of events';
@@ -26,7 +26,7 @@ INSERT INTO personalize.event_alias (alias, event) VALUES ('Order COMPLETED', 10
 
 -- a new name counts nothing until somebody gives it a weight
 TRUNCATE personalize.event;
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.track('ann', 'view_itm', 'hat', '{"price": 7, "colour": "red"}'), personalize.track('ann', 'Tasted ', 'wine'), personalize.track('ann', 'tasted', 'wine'), personalize.track('ann', 'waved');
 SELECT name, weight FROM personalize.event_type WHERE NOT builtin ORDER BY 1;
 SELECT signal, value, count FROM personalize.features('ann') ORDER BY 1, 2;

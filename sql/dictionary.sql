@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p \g /dev/null
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p \g /dev/null
 SELECT personalize.grant_consent('ann', ARRAY['analytics', 'personalization', 'recommendations']) \g /dev/null
 SELECT personalize.grant_consent('bob', ARRAY['analytics', 'personalization', 'recommendations']) \g /dev/null
 RESET client_min_messages;

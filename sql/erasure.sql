@@ -2,12 +2,12 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 \set SHOW_CONTEXT never
 SET timezone = 'UTC';
 -- the batches of this test are its own: a running worker would take them first
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	PERFORM personalize.rollup_now();
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END $$;
 SET client_min_messages = error;
 -- what a receipt counts, without zeros

@@ -1,15 +1,15 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 RESET client_min_messages;
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	events bigint;
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	RETURN events;
 END
 $$;

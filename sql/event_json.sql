@@ -1,7 +1,7 @@
 -- one bad message never loses a batch: texts that jsonb or timestamptz cannot hold are rejected one by one
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(personalize.grant_consent(u, '{analytics}')) FROM unnest('{a,b,c,d,1}'::text[]) AS u;
 CREATE VIEW stored AS
 	SELECT coalesce(s.user_id, e.user_key::text) AS user_id, e.properties FROM personalize.event e LEFT JOIN personalize.subject s USING (user_key);

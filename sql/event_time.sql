@@ -1,7 +1,7 @@
 -- times that applications send: one reader for every path, whatever the session's settings
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 SET personalize.test_now = '2026-06-01 12:00:00+00';
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.grant_consent('t', '{analytics}');
 CREATE TABLE given (number serial, string text);
 INSERT INTO given (string) VALUES

@@ -2,12 +2,12 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 SET timezone = 'UTC';
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	PERFORM personalize.rollup_now();
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END $$;
 CREATE TABLE id AS SELECT * FROM unnest(ARRAY['0', '1', '140737488355327', '140737488355328', '140737488355329', '281474976710656',
 	'4611686018427387903', '4611686018427387904', '9223372036854775807', '9223372036854775808', '99999999999999999999999999',

@@ -20,7 +20,7 @@ SELECT processor FROM personalize.rollup_now();
 SELECT personalize.disable_processor('nobody');
 
 -- a rebuild is told from a lag, and is over when nothing of it waits
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT personalize.rebuild_processor('item_stat');
 SELECT personalize.track('ada', 'view_item', 'hat', consent => '{analytics,personalization,recommendations}');
 SELECT processor, waiting, rebuilding, imported, rebuilding_since IS NOT NULL AS rebuilds, lag > interval '0' AS lags FROM personalize.stat_processor;
@@ -29,7 +29,7 @@ SELECT accepted FROM personalize.import_events(ARRAY['bob', 'bob'], ARRAY['view_
 	ARRAY[now() - interval '300 days', now() - interval '3 days'], consents => ARRAY['analytics', 'analytics']);
 SELECT processor, waiting, rebuilding, imported, lag < interval '1 hour' AS lags_little FROM personalize.stat_processor;
 SELECT regexp_replace(regexp_replace(detail, 'since [^;]*', 'since'), '\d+ seconds', 'some seconds') AS detail FROM personalize.health() WHERE "check" = 'processor item_stat';
-SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT processor FROM personalize.rollup_now();
 SELECT processor, waiting, rebuilding, imported, lag, rebuilding_since FROM personalize.stat_processor;
 -- days that somebody has dropped, detached, moved, renamed, emptied or attached by hand

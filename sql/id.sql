@@ -2,7 +2,7 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 SET client_encoding = 'UTF8';
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 
 -- keys: blanks around, invisible characters around, composed or not, UUIDs
 CREATE TABLE spelling (person text, id text);

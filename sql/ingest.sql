@@ -1,6 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE VIEW stored AS
 	SELECT e.user_key, t.name AS event, e.item_key, e.consent, e.ordinal, e.slot, e.value, e.properties,
 		e.session_key IS NOT NULL AS session, e.request_key IS NOT NULL AS request, e.message_key IS NOT NULL AS message

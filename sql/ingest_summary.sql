@@ -1,6 +1,6 @@
 -- every batch path says what was not stored, and why; try_track keeps what it rejects
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(personalize.grant_consent(u, '{analytics}')) FROM unnest('{yes,no,gone}'::text[]) AS u;
 SELECT personalize.withdraw_consent('no');
 SELECT personalize.forget('gone') IS NOT NULL AS forgotten;

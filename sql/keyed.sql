@@ -1,7 +1,7 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 -- rows that processors write are put into every index: also into the second one that
 -- there is while the primary key's is built anew (REINDEX CONCURRENTLY), and into one's own
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE UNIQUE INDEX session_second ON personalize.session (user_key, given, session_key);
 CREATE INDEX session_some ON personalize.session (events, (events + 1)) WHERE events > 1;
 CREATE INDEX profile_second ON personalize.profile (user_key);
@@ -9,9 +9,9 @@ CREATE INDEX posting_second ON personalize.posting (item_key);
 CREATE INDEX item_stat_second ON personalize.item_stat (item_key);
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	PERFORM personalize.rollup_now();
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END $$;
 CREATE FUNCTION counts() RETURNS TABLE (name text, rows bigint) LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 
 -- pseudonyms: stable, of this database, and made by the oldest secret
 SELECT count(*), min(octet_length(secret)) FROM personalize._secret;
@@ -150,7 +150,7 @@ SELECT problem FROM personalize.verify_ledger(anchor => :'anchor');
 SELECT purpose, allowed FROM personalize.consent_of('ada') WHERE allowed;
 
 -- a withdrawal that arrives late: what happened before the next grant loses the purpose, what came since stays
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.upsert_items('[{"item_id": "1", "category": "a"}, {"item_id": "2", "category": "b"}, {"item_id": "3", "category": "c"}]');
 SELECT personalize.grant_consent('late', '{analytics,personalization,recommendations}', effective_at => now() - interval '10 days');
 SELECT personalize.track('late', 'view_item', n, ts => now() - n * interval '2 days' - interval '1 hour', session_id => 's' || n) FROM generate_series(1, 3) n;

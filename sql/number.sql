@@ -2,7 +2,7 @@
 \set VERBOSITY terse
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 SET client_min_messages = error;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.grant_consent('ann', '{analytics,personalization}');
 CREATE TABLE written (n serial, text text, number numeric);
 INSERT INTO written (text, number) VALUES
@@ -99,7 +99,7 @@ UPDATE shop SET worth = 'NaN' WHERE id = 's2';
 SELECT updated FROM personalize.sync_items('shop', '{"price": "worth"}');
 
 -- signals: price bands, value paths and filters see what event.value sees
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.create_signal('seconds', '{view_item}', 'none', value_path => 'properties.seconds') > 0 AS made,
 	personalize.create_signal('dear', '{view_item}', 'item', filter => '$.price > 50') > 0 AS dear,
 	personalize.create_signal('long', '{view_item}', 'item', filter => '$.seconds > 50 && !($.seconds > 5000)') > 0 AS long,

@@ -2,13 +2,13 @@
 \set VERBOSITY terse
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
 SET client_min_messages = error;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.grant_consent(u, '{analytics,personalization,recommendations}') FROM unnest('{ann,bob}'::text[]) u;
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$ BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest('{profile,item_stat,neighbour}'::text[]) p;
+	PERFORM personalize.enable_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) p;
 	COMMIT;
 	WHILE EXISTS (SELECT FROM personalize.rollup_now() AS r WHERE r.events > 0) LOOP COMMIT; END LOOP;
-	PERFORM personalize.disable_processor(p) FROM unnest('{profile,item_stat,neighbour}'::text[]) p;
+	PERFORM personalize.disable_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) p;
 END $$;
 -- what becomes of properties as an order
 CREATE FUNCTION rows_of(p jsonb, kind text DEFAULT 'purchase', item text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$

@@ -2,7 +2,7 @@ SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 -- the batches of this test are its own: a running worker would take them first
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p \g /dev/null
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p \g /dev/null
 RESET client_min_messages;
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
 BEGIN

@@ -6,7 +6,7 @@ DO $$
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['profile', 'item_stat', 'neighbour'] LOOP
+	FOREACH name IN ARRAY ARRAY['profile', 'item_stat', 'neighbour', 'exposure'] LOOP
 		PERFORM personalize.disable_processor(name);
 	END LOOP;
 END

@@ -2,7 +2,7 @@ SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 -- the batches of this test are its own: a running worker would take them first
-SELECT personalize.disable_processor(name) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS name;
+SELECT personalize.disable_processor(name) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS name;
 RESET client_min_messages;
 CREATE PROCEDURE roll_profiles() LANGUAGE plpgsql AS $$
 BEGIN

@@ -18,7 +18,7 @@ SELECT * FROM personalize.upsert_items('[
 	{"item_id": 5, "category": "hats", "brand": "B", "price": 50, "created_at": "2026-01-05"},
 	{"item_id": "hidden", "hidden": true}, {"item_id": "gone", "available": false}]');
 SELECT rank, item_id, item_key, score, reason, explanation FROM personalize.recommend('anyone', 3);
-SELECT count(DISTINCT request_id), bool_and(request_id::text ~ '^.{14}4.{4}[89ab]') AS version_4 FROM personalize.recommend('anyone');
+SELECT count(DISTINCT request_id), bool_and(request_id::text ~ '^.{14}8.{4}[89ab]') AS version_8 FROM personalize.recommend('anyone');
 
 -- twelve people who each looked at a few items in a row
 SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations'])) FROM generate_series(100, 111) u;

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 RESET client_min_messages;
 SET timezone = 'Pacific/Auckland';
 SET intervalstyle = 'postgres';
@@ -11,9 +11,9 @@ CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	events bigint;
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	RETURN events;
 END
 $$;
@@ -35,11 +35,11 @@ SELECT personalize.set_retention('raw', '-1 year');
 SELECT personalize.set_retention('raw', '200 years');
 SELECT personalize.set_retention('raw', '1 month -100 days');
 SELECT personalize.set_retention('raw', '90 days', without_end => true);
-SELECT personalize.set_retention('exposure', '30 days');
+SELECT personalize.set_retention('no_such_kind', '30 days');
 SELECT personalize.set_retention(NULL, '30 days');
 SELECT personalize.set_retention('session', '30 days', event => 'view_item');
 SELECT personalize.set_retention('raw', '30 days', event => 'no_such_event');
-SELECT personalize.reset_retention('exposure');
+SELECT personalize.reset_retention('no_such_kind');
 INSERT INTO personalize.retention_policy (kind) VALUES ('raw');
 UPDATE personalize.retention_policy SET keep = '1 hour' WHERE kind = 'ledger';
 INSERT INTO personalize.retention_policy (kind, event, keep) VALUES ('rejected', 'view_item', '1 day');
@@ -235,7 +235,7 @@ SELECT event, count(*), bool_and(thinned <> '{}') AS done FROM personalize.event
 -- no day goes that a processor has not counted all of, and the answer says which and why:
 -- one is disabled, then one is behind, then a day is partly counted, then nobody has closed it
 SELECT happened('p3', ARRAY['view_item'], '2021-08-02 12:00+00');
-SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat']) AS p;
+SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'exposure']) AS p;
 SELECT processor, events FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20', true);
 SELECT * FROM apply('2022-08-20');
@@ -252,7 +252,7 @@ UPDATE personalize._event_day SET rolled = false WHERE day = '2021-08-02';
 SELECT * FROM apply('2022-08-20');
 SELECT processor, events FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20');
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 
 -- days detached, moved and renamed by hand, and a partition that is no day of ours
 SELECT happened('p4', ARRAY['view_item'], ts) FROM unnest('{2021-09-01 12:00+00,2021-09-02 12:00+00,2021-09-03 12:00+00}'::timestamptz[]) AS ts;
@@ -327,12 +327,14 @@ SET client_min_messages = warning;
 DROP EXTENSION personalize CASCADE;
 CREATE EXTENSION personalize;
 RESET client_min_messages;
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT personalize.grant_consent(u, '{analytics,personalization}') FROM unnest('{seeker,other}'::text[]) u;
 SELECT personalize.import_events('{seeker,seeker,other}', '{search,view_item,search}', ARRAY[NULL, 'page', NULL],
 	array_fill(now() - interval '2 years', '{3}'), properties => ARRAY['{"query": "my illness"}', '{}', '{"query": "boots"}']::jsonb[]);
 SELECT personalize.track('other', 'search', properties => '{"query": "boots"}');
 INSERT INTO personalize.item (item_id) VALUES ('own');
+-- a raw event stays as long as that
+SELECT personalize.set_retention('raw', NULL, without_end => true);
 SELECT roll() IS NOT NULL AS rolled;
 SELECT count(*) FROM personalize.scrub_erased(files => false);
 SELECT value FROM personalize.feature_value UNION ALL SELECT item_id FROM personalize.item ORDER BY 1;

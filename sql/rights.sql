@@ -12,7 +12,7 @@ CREATE FUNCTION pg_temp.story(mistaken boolean) RETURNS void LANGUAGE plpgsql AS
 DECLARE
 	noon timestamptz := (SELECT c.noon FROM clock c);
 BEGIN
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	INSERT INTO personalize.item (item_id, category, brand) SELECT i, 'c' || i % 2, 'b' || i % 3 FROM generate_series(1, 6) i;
 	INSERT INTO personalize.item (item_id, category) VALUES ('typo', 'wrong');
 	PERFORM personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations']) FROM unnest(ARRAY['ann', 'bob']) u;
@@ -35,9 +35,9 @@ CREATE FUNCTION pg_temp.roll() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	done text;
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	SELECT string_agg(r.processor || ' ' || r.events, ', ') INTO done FROM personalize.rollup_now() r;
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	RETURN done;
 END $$;
 SELECT pg_temp.story(false);
@@ -137,7 +137,7 @@ SELECT personalize.grant_consent('ann', ARRAY['personalization']);
 SELECT personalize.track('bob', 'view_item', 6, message_id => 'bob5', ts => noon - interval '5 hours') FROM clock;
 SELECT pg_temp.roll();
 SELECT features, events, people, views FROM pg_temp.seen('ann');
-SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['item_stat', 'neighbour', 'profile']) p;
+SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['item_stat', 'neighbour', 'profile', 'exposure']) p;
 SELECT pg_temp.roll();
 SELECT features, events, people, views, sessions FROM pg_temp.seen('ann');
 -- for one purpose only

@@ -2,12 +2,12 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 SET timezone = 'UTC';
 \set SHOW_CONTEXT never
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE PROCEDURE roll() LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	PERFORM personalize.rollup_now();
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END $$;
 -- who looks at items 1 .. 3, in a session of its own; the ids are the keys
 CREATE FUNCTION look(who integer, visit text, at timestamptz) RETURNS bigint LANGUAGE sql AS $$

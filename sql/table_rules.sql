@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize._make_partitions_ahead(1) > 0 AS made;
 -- the tables, each with a key column
 CREATE TABLE below (name text, key text, parent text GENERATED ALWAYS AS (CASE WHEN name LIKE '%.event\_p%' THEN 'personalize.event' ELSE name END) STORED);
@@ -38,10 +38,10 @@ BEGIN
 	COMMIT;
 	-- counted, by insertion and by update, and read
 	FOR i IN 1 .. 2 LOOP
-		PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+		PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 		COMMIT;
 		CALL attempt('SELECT max(events) FROM personalize.rollup_now()', outcome);
-		PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+		PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 		COMMIT;
 		CALL attempt($q$SELECT personalize.track('ada', 'view_item', 'item9')$q$, outcome);
 		CALL attempt($q$SELECT 'profile ' || events || '/' || (SELECT events FROM personalize.profile) FROM personalize.profile('ada')$q$, outcome);

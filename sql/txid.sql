@@ -3,7 +3,7 @@ DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 -- a worker would begin incarnations, too
 DO $$ BEGIN
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 END $$;
 RESET client_min_messages;
 

@@ -1,15 +1,15 @@
 -- verify_counts: what the processors hold against the raw events
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
-SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 RESET client_min_messages;
 -- one transaction, so that no worker sees them enabled
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	counted bigint;
 BEGIN
-	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	SELECT sum(events) INTO counted FROM personalize.rollup_now();
-	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	RETURN counted;
 END
 $$;
@@ -69,7 +69,7 @@ SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0 A
 UPDATE personalize.item_stat SET count = 2 * count WHERE pane_start > now() - interval '5 days';
 UPDATE personalize.item_stat SET count = 0 WHERE pane_start < now() - interval '30 days' AND event = 4;
 SELECT processor, what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE wrong > 0 AND processor = 'item_stat';
-SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT roll() > 0 AS rebuilt;
 SELECT processor, what, wrong, expected = found AS same FROM personalize.verify_counts();
 

@@ -9,7 +9,7 @@ CREATE DATABASE regress_personalize_latin1 TEMPLATE template0 ENCODING 'LATIN1' 
 SET client_encoding = 'UTF8';
 SET client_min_messages = warning;
 CREATE EXTENSION personalize;
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.enable_signal('search_term');
 CREATE TABLE query (n serial, text text);
 CREATE VIEW words AS

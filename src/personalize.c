@@ -23,6 +23,10 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "exposures/exposure.h"
+#include "exposures/exposure_store.h"
+#include "exposures/query.h"
+#include "exposures/request_id.h"
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
@@ -79,6 +83,8 @@ _PG_init(void)
 	ProfileWriteInit();
 	ItemStatInit();
 	NeighbourInit();
+	ExposureInit();
+	QueryInit();
 	PeopleStoreInit();
 	EventStoreInit();
 	ProcessorStoreInit();
@@ -87,6 +93,7 @@ _PG_init(void)
 	NeighbourStoreInit();
 	ModelInit();
 	ProfileStoreInit();
+	ExposureStoreInit();
 	EngineStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
@@ -94,6 +101,7 @@ _PG_init(void)
 	MaintenanceInit();
 	MaintenanceJobInit();
 	ErasureScrubInit();
+	RequestIdInit();
 	SourcesInit();
 	PlacementInit();
 	RecommendInit();

@@ -35,7 +35,9 @@ LANGUAGE sql AS $$
 			WHERE CASE p.name
 				WHEN 'profile' THEN true
 				WHEN 'item_stat' THEN e.item_key IS NOT NULL AND e.consent & 1 <> 0
-				WHEN 'neighbour' THEN e.item_key IS NOT NULL AND e.consent & 4 <> 0 END) AS e
+				WHEN 'neighbour' THEN e.item_key IS NOT NULL AND e.consent & 4 <> 0
+				WHEN 'exposure' THEN e.item_key IS NOT NULL AND e.consent & 1 <> 0 AND
+					(e.event IN (2, 3, 6, 10, 12, 13) OR (e.event = 4 AND e.request_key IS NOT NULL)) END) AS e
 	WHERE p.events + p.rejected <> e.events
 $$;
 
@@ -159,12 +161,142 @@ LANGUAGE sql AS $$
 	SELECT format('verify_index: of %s %s are wrong', part, wrong) FROM personalize.verify_index() WHERE wrong <> 0
 $$;
 
+-- True if the processor exposure could not count an event.
+CREATE FUNCTION recompute.is_set_aside(e personalize.event) RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT EXISTS (
+		SELECT FROM personalize.rejected_event AS r
+		WHERE r.source = 'exposure' AND r.txid = e.txid AND r.user_key = e.user_key
+			AND (r.payload ->> 'event')::smallint = e.event AND (r.payload ->> 'ordinal')::smallint = e.ordinal)
+$$;
+
+-- exposure: what was shown, once a person, page and item.  A page is a request, or
+-- else a message, or else a moment.
+CREATE VIEW recompute.shown AS
+	SELECT DISTINCT ON (e.user_key, p.page, e.item_key) e.user_key, p.page, e.item_key, e.ts AS shown_at,
+		coalesce(e.slot, 0) AS slot, e.request_key, coalesce(e.request_origin, 0) AS origin, q.query_key
+	FROM personalize.event AS e
+		CROSS JOIN LATERAL (SELECT coalesce('r' || e.request_key, 'm' || e.message_key, 't' || extract(epoch FROM e.ts)) AS page) AS p
+		CROSS JOIN LATERAL (
+			SELECT coalesce(min(personalize.query_key(o.properties ->> 'query')), 0) AS query_key FROM personalize.event AS o
+			WHERE o.user_key = e.user_key AND o.event IN (2, 12) AND o.consent & 1 <> 0 AND o.item_key IS NOT NULL
+				AND coalesce('r' || o.request_key, 'm' || o.message_key, 't' || extract(epoch FROM o.ts)) = p.page) AS q
+	WHERE e.event IN (2, 12) AND e.consent & 1 <> 0 AND e.item_key IS NOT NULL AND NOT recompute.is_set_aside(e)
+	ORDER BY e.user_key, p.page, e.item_key, e.ts, e.slot NULLS FIRST;
+
+-- What followed, and when that was shown which it is credited to.
+CREATE VIEW recompute.outcome AS
+	SELECT DISTINCT e.user_key, e.ts, e.item_key, e.event, e.ordinal, coalesce(e.request_key, 0) AS request_key,
+		CASE WHEN e.event = 10 THEN coalesce(round(e.value * 1000000), 0)::bigint ELSE 0 END AS amount,
+		CASE WHEN e.request_key IS NULL THEN (
+			SELECT max(s.shown_at) FROM recompute.shown AS s
+			WHERE s.user_key = e.user_key AND s.item_key = e.item_key
+				AND s.shown_at BETWEEN e.ts - interval '30 minutes' AND e.ts)
+		ELSE (SELECT s.shown_at FROM recompute.shown AS s
+			WHERE s.user_key = e.user_key AND s.item_key = e.item_key AND s.request_key = e.request_key) END AS credited_at
+	FROM personalize.event AS e
+	WHERE e.consent & 1 <> 0 AND e.item_key IS NOT NULL AND NOT recompute.is_set_aside(e)
+		AND (e.event IN (3, 6, 10, 13) OR (e.event = 4 AND e.request_key IS NOT NULL));
+
+CREATE FUNCTION recompute.exposure() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH shown AS (
+		SELECT user_key, item_key, shown_at, slot, origin, query_key FROM recompute.shown
+	), stored_shown AS (
+		SELECT user_key, item_key, shown_at, slot, request_origin, query_key FROM personalize.exposure
+	), outcome AS (
+		SELECT user_key, ts, item_key, event, ordinal, request_key, amount, credited_at FROM recompute.outcome
+	), stored_outcome AS (
+		SELECT o.user_key, o.ts, o.item_key, o.event, o.ordinal, o.request_key, o.amount, s.shown_at
+		FROM personalize.exposure_outcome AS o
+			LEFT JOIN personalize.exposure AS s
+				ON s.user_key = o.user_key AND s.request_key = o.attributed_to AND s.item_key = o.item_key
+	)
+	SELECT 'not in exposure: ' || row(s.*)::text FROM (TABLE shown EXCEPT ALL TABLE stored_shown) AS s
+	UNION ALL
+	SELECT 'only in exposure: ' || row(s.*)::text FROM (TABLE stored_shown EXCEPT ALL TABLE shown) AS s
+	UNION ALL
+	SELECT 'not in exposure_outcome: ' || row(o.*)::text FROM (TABLE outcome EXCEPT ALL TABLE stored_outcome) AS o
+	UNION ALL
+	SELECT 'only in exposure_outcome: ' || row(o.*)::text FROM (TABLE stored_outcome EXCEPT ALL TABLE outcome) AS o
+$$;
+
+-- search_stat and the searchers, from what was shown and credited.
+CREATE FUNCTION recompute.search_stat() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH fate AS (
+		SELECT s.*, bool_or(o.event IN (3, 4, 13)) AS clicked, bool_or(o.event = 6) AS carted, bool_or(o.event = 10) AS bought
+		FROM personalize.exposure AS s
+			LEFT JOIN personalize.exposure_outcome AS o
+				ON o.user_key = s.user_key AND o.attributed_to = s.request_key AND o.item_key = s.item_key
+		GROUP BY s.user_key, s.request_key, s.item_key
+	), counted AS (
+		SELECT query_key, item_key, (shown_at AT TIME ZONE 'UTC')::date AS day, personalize._slot_bucket(nullif(slot, 0)) AS place_bucket,
+			count(*) AS shown, count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
+			count(*) FILTER (WHERE bought) AS bought
+		FROM fate WHERE query_key <> 0 GROUP BY 1, 2, 3, 4
+	), searcher AS (
+		SELECT query_key, user_key, count(DISTINCT request_key) AS requests FROM personalize.exposure WHERE query_key <> 0 GROUP BY 1, 2
+	)
+	SELECT 'not in search_stat: ' || row(c.*)::text FROM (TABLE counted EXCEPT TABLE personalize.search_stat) AS c
+	UNION ALL
+	SELECT 'only in search_stat: ' || row(c.*)::text FROM (TABLE personalize.search_stat EXCEPT TABLE counted) AS c
+	UNION ALL
+	SELECT 'not in _searcher: ' || row(c.*)::text FROM (TABLE searcher EXCEPT TABLE personalize._searcher) AS c
+	UNION ALL
+	SELECT 'only in _searcher: ' || row(c.*)::text FROM (TABLE personalize._searcher EXCEPT TABLE searcher) AS c
+	UNION ALL
+	SELECT 'text without searcher: ' || q.query FROM personalize.search_query AS q
+	WHERE NOT EXISTS (SELECT FROM searcher AS s WHERE s.query_key = q.query_key)
+$$;
+
+-- engine_stat: shares and amounts by engine and day, however they are spread over reasons and places.
+CREATE FUNCTION recompute.engine_stat() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH fate AS (
+		SELECT s.user_key, s.request_key, s.item_key, s.request_origin, s.shown_at AS at, true AS shown,
+			bool_or(o.event IN (3, 4, 13)) AS clicked, bool_or(o.event = 6) AS carted, bool_or(o.event = 10) AS bought,
+			coalesce(sum(o.amount), 0) AS amount
+		FROM personalize.exposure AS s
+			LEFT JOIN personalize.exposure_outcome AS o
+				ON o.user_key = s.user_key AND o.attributed_to = s.request_key AND o.item_key = s.item_key
+		GROUP BY s.user_key, s.request_key, s.item_key
+	), alone AS (
+		SELECT o.request_origin, CASE WHEN o.event IN (6, 10) THEN o.event ELSE 3 END AS kind,
+			min(o.ts) AS at, sum(o.amount) AS amount
+		FROM personalize.exposure_outcome AS o
+		WHERE o.request_origin <> 0 AND NOT EXISTS (
+			SELECT FROM personalize.exposure AS s
+			WHERE s.user_key = o.user_key AND s.request_key = o.request_key AND s.item_key = o.item_key)
+		GROUP BY o.user_key, o.request_key, o.item_key, o.request_origin, 2
+	), counted AS (
+		SELECT (f.request_origin >> 50)::smallint AS engine, (f.at AT TIME ZONE 'UTC')::date AS day, count(*) AS shown,
+			count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
+			count(*) FILTER (WHERE bought) AS bought, sum(amount) AS amount
+		FROM fate AS f WHERE f.request_origin <> 0 GROUP BY 1, 2
+		UNION ALL
+		SELECT (a.request_origin >> 50)::smallint, (a.at AT TIME ZONE 'UTC')::date, 0,
+			count(*) FILTER (WHERE kind = 3), count(*) FILTER (WHERE kind = 6), count(*) FILTER (WHERE kind = 10), sum(amount)
+		FROM alone AS a GROUP BY 1, 2
+	), expected AS (
+		SELECT engine, day, sum(shown), sum(clicked), sum(carted), sum(bought), sum(amount) FROM counted GROUP BY 1, 2
+	), stored AS (
+		SELECT engine, day, sum(shown), sum(clicked), sum(carted), sum(bought), sum(amount) FROM personalize.engine_stat GROUP BY 1, 2
+	)
+	SELECT 'not in engine_stat: ' || row(c.*)::text FROM (TABLE expected EXCEPT TABLE stored) AS c
+	UNION ALL
+	SELECT 'only in engine_stat: ' || row(c.*)::text FROM (TABLE stored EXCEPT TABLE expected) AS c
+$$;
+
 -- All of them.
 CREATE FUNCTION recompute.differences() RETURNS SETOF text
 LANGUAGE sql AS $$
 	SELECT * FROM recompute.counts()
 	UNION ALL SELECT * FROM recompute.item_stat()
 	UNION ALL SELECT * FROM recompute.basket()
+	UNION ALL SELECT * FROM recompute.exposure()
+	UNION ALL SELECT * FROM recompute.search_stat()
+	UNION ALL SELECT * FROM recompute.engine_stat()
 	UNION ALL SELECT * FROM recompute.profile()
 	UNION ALL SELECT * FROM recompute.features()
 	UNION ALL SELECT * FROM recompute.session()

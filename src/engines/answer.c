@@ -12,7 +12,6 @@
 #include "base/counter.h"
 #include "base/event_time.h"
 #include "base/json_build.h"
-#include "base/uuid.h"
 #include "compat.h"
 #include "engines/rule.h"
 #include "funcapi.h"
@@ -70,6 +69,7 @@ ReasonRegister(Reason *reason)
 {
 	if (reasonCount == MAX_REASONS)
 		elog(ERROR, "too many reasons");
+	RequestNameReason(reason->code, reason->name);
 	reason->id = reasonCount;
 	reasons[reasonCount++] = reason;
 }
@@ -205,13 +205,30 @@ CountCall(const Slate *slate, int engine)
 	}
 }
 
+/* The id of an answer. */
+static pg_uuid_t *
+MakeRequestId(const Slate *slate)
+{
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	RequestOrigin origin = slate->context->origin;
+
+	origin.reason = slate->takenCount > 0 ? slate->taken[0].reason->code : 0;
+	for (int i = 1; i < slate->takenCount; i++)
+	{
+		if (slate->taken[i].reason->code != origin.reason)
+			origin.reason = 0;
+	}
+	RequestIdMake(id, &origin);
+	return id;
+}
+
 /* Return the rows that are taken. */
 void
 AnswerReturn(const Slate *slate, int engine)
 {
 	EngineContext *context = slate->context;
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
-	Datum		requestId = UUIDPGetDatum(UuidRandom());
+	Datum		requestId = UUIDPGetDatum(MakeRequestId(slate));
 
 	for (int i = 0; i < slate->takenCount; i++)
 	{

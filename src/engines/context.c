@@ -194,7 +194,6 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->engine = engine;
 	context->variant = VariantFind(engine, ContextHasArgument(context, arguments->variant) ?
 								   text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)) : NULL);
-	context->variantId = context->variant->id;
 	context->n = GetCount(context, arguments->n);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);
@@ -210,6 +209,7 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->snapshot = GetActiveSnapshot();
 	context->items = ItemReaderBegin(context->snapshot);
 	KeySetInit(&context->shown, context->n);
+	context->origin.propensity = 1;
 	return context;
 }
 

@@ -10,6 +10,7 @@
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
 #include "engines/variant.h"
+#include "exposures/request_id.h"
 #include "fmgr.h"
 #include "items/item.h"
 #include "neighbours/knn.h"
@@ -71,7 +72,7 @@ typedef struct EngineContext
 	MemoryContext context;		/* that of the call */
 	int			engine;			/* its number in the registry */
 	const Variant *variant;
-	int16		variantId;		/* variant->id, for the request */
+
 	Snapshot	snapshot;
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
@@ -102,6 +103,7 @@ typedef struct EngineContext
 	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
 
 	KeySet		shown;			/* what the answer holds so far */
+	RequestOrigin origin;		/* what the request id says; the reason is added at the end */
 
 	/* the catalogue row that filters were last asked about */
 	MemoryContext rowContext;	/* NULL: none yet */

@@ -16,6 +16,7 @@
 #include "engines/registry.h"
 #include "engines/rule.h"
 #include "engines/variant.h"
+#include "exposures/request_id.h"
 #include "miscadmin.h"
 
 /*
@@ -29,6 +30,7 @@
 void
 EngineRegister(EngineRecipe *recipe)
 {
+	RequestNameEngine(recipe->code, recipe->name);
 	recipe->id = RegistryAdd(recipe->name, recipe->preview, recipe->previewNeedsItems, recipe->parameters);
 	RegistryAddParameters(recipe->id, &DiversityParameters);
 }
@@ -164,6 +166,8 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	Slate	   *slate = SlateBegin(context);
 	Placement  *placement;
 
+	context->origin.engine = recipe->code;
+	context->origin.variant = context->variant->id;
 	recipe->prepare(context);
 	RuleEnter(context);
 	placement = PlacementBegin(context);

@@ -72,6 +72,7 @@ typedef struct EngineRecipe
 	const Fallback *const *fallbacks;
 	const char *preview;		/* for rule_effect(): see registry.h */
 	bool		previewNeedsItems;
+	int			code;			/* in request ids and counters, for ever (request_id.h) */
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

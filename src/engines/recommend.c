@@ -58,6 +58,7 @@ PrepareRecommend(EngineContext *context)
 
 static EngineRecipe recommend = {
 	.name = "recommend",
+	.code = 1,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 10},
 	.parameters = personalParameters,
 	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
@@ -96,6 +97,7 @@ PrepareSimilarItems(EngineContext *context)
 
 static EngineRecipe similarItems = {
 	.name = "similar_items",
+	.code = 2,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.parameters = neighbourParameters,
 	.preview = "SELECT item_id, reason FROM personalize.similar_items($3[1], $2)",
@@ -144,6 +146,7 @@ PrepareTrending(EngineContext *context)
 
 static EngineRecipe trending = {
 	.name = "trending",
+	.code = 3,
 	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.preview = "SELECT item_id, reason FROM personalize.trending($2, category => $4)",
 	.prepare = PrepareTrending,
@@ -169,6 +172,7 @@ PrepareBoughtTogether(EngineContext *context)
 
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
+	.code = 4,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.preview = "SELECT item_id, reason FROM personalize.bought_together($3, $2)",
 	.previewNeedsItems = true,

@@ -24,6 +24,7 @@ typedef struct Reason
 {
 	const char *name;
 	ReasonDetail detail;
+	int			code;			/* in request ids and counters, for ever (request_id.h) */
 	int			id;				/* given by ReasonRegister */
 } Reason;
 

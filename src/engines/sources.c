@@ -27,14 +27,14 @@
 /* Baskets of an item that are looked at: the newest. */
 #define MAX_BASKETS 500
 
-static Reason becauseViewed = {"because_viewed", REASON_OF_ITEM};
-static Reason viewedBefore = {"viewed_before", REASON_ITSELF};
-static Reason similarTo = {"similar_to", REASON_OF_ITEM};
-static Reason boughtWith = {"bought_with", REASON_OF_ITEM};
-static Reason popularIn = {"popular_in", REASON_OF_CATEGORY};
-static Reason trending = {"trending", REASON_PLAIN};
-static Reason newest = {"newest", REASON_PLAIN};
-static Reason candidate = {"candidate", REASON_PLAIN};
+static Reason becauseViewed = {"because_viewed", REASON_OF_ITEM, 1};
+static Reason viewedBefore = {"viewed_before", REASON_ITSELF, 2};
+static Reason similarTo = {"similar_to", REASON_OF_ITEM, 3};
+static Reason boughtWith = {"bought_with", REASON_OF_ITEM, 4};
+static Reason popularIn = {"popular_in", REASON_OF_CATEGORY, 5};
+static Reason trending = {"trending", REASON_PLAIN, 6};
+static Reason newest = {"newest", REASON_PLAIN, 7};
+static Reason candidate = {"candidate", REASON_PLAIN, 8};
 
 static EngineParameter neighbourParameters[KNN_PARAM_COUNT];
 const EngineParameters NeighbourParameters = {neighbourParameters, KNN_PARAM_COUNT};

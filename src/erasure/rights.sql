@@ -136,7 +136,7 @@ BEGIN
 			AND (ordinal IS NULL OR e.ordinal = ordinal);
 	-- what a processor could not count, it may be able to now
 	DELETE FROM personalize.rejected_event r
-		WHERE r.source IN ('profile', 'item_stat', 'neighbour') AND r.user_key = user_key AND r.txid = row.txid
+		WHERE personalize._processor_number(r.source) IS NOT NULL AND r.user_key = user_key AND r.txid = row.txid
 			AND (r.payload ->> 'ts')::timestamptz = row.ts AND (r.payload ->> 'ordinal')::smallint = row.ordinal
 			AND (r.payload ->> 'event')::smallint = row.event
 			AND (r.payload ->> 'item_key')::bigint IS NOT DISTINCT FROM row.item_key;
@@ -351,9 +351,12 @@ BEGIN
 			(4, 'analytics', 'item_stat_hour', 'counters of items by the hour, which tell of nobody'),
 			(5, 'analytics', 'item_stat', 'counters of items, which tell of nobody'),
 			(6, 'analytics', 'basket', 'what was bought together'),
-			(7, 'personalization', 'profile', 'profile: counts per signal and span of time, recent items'),
-			(8, 'personalization', 'preference', 'declared preferences'),
-			(9, 'recommendations', 'session', 'sessions, and the items around each item in them')
+			(7, 'analytics', 'exposure', 'what was shown, and what was done about it'),
+			(8, 'analytics', 'engine_stat', 'counters of what engines showed, which tell of nobody'),
+			(9, 'analytics', 'search_stat', 'counters of what searches showed, which tell of nobody'),
+			(10, 'personalization', 'profile', 'profile: counts per signal and span of time, recent items'),
+			(11, 'personalization', 'preference', 'declared preferences'),
+			(12, 'recommendations', 'session', 'sessions, and the items around each item in them')
 		) AS c(place, purpose, kind, words)
 	)
 	SELECT p.name, p.description, p.legal_basis, coalesce(d.answer, 'denied'),

@@ -425,6 +425,8 @@ EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 	row->sessionKey = ReadKey(slot, EVENT_SESSION_KEY, &row->hasSession);
 	row->requestKey = ReadKey(slot, EVENT_REQUEST_KEY, &row->hasRequest);
 	row->messageKey = ReadKey(slot, EVENT_MESSAGE_KEY, &row->hasMessage);
+	row->requestOrigin = slot->tts_isnull[EVENT_REQUEST_ORIGIN - 1] ? 0 :
+		DatumGetInt64(values[EVENT_REQUEST_ORIGIN - 1]);
 	row->hasSlot = !slot->tts_isnull[EVENT_SLOT - 1];
 	row->slot = row->hasSlot ? DatumGetInt16(values[EVENT_SLOT - 1]) : 0;
 	row->value = keysOnly || slot->tts_isnull[EVENT_VALUE - 1] ? NULL :

@@ -29,11 +29,12 @@ typedef enum EventColumn
 	EVENT_SESSION_KEY,
 	EVENT_REQUEST_KEY,
 	EVENT_MESSAGE_KEY,
+	EVENT_REQUEST_ORIGIN,
 	EVENT_SLOT,
 	EVENT_VALUE,
 	EVENT_PROPERTIES
 } EventColumn;
-#define EVENT_COLUMN_COUNT 14
+#define EVENT_COLUMN_COUNT 15
 
 /* Where user_key stands in a tuple's data: after three 8-byte columns. */
 #define EVENT_USER_KEY_OFFSET 24
@@ -74,6 +75,7 @@ typedef struct EventRow
 	int64		sessionKey;
 	int64		requestKey;
 	int64		messageKey;
+	int64		requestOrigin;	/* what an id of ours says (exposures/request_id.h); 0: none */
 	int16		slot;			/* place on the page, from 1 */
 	Numeric		value;			/* NULL if none */
 	Jsonb	   *properties;		/* NULL if none */

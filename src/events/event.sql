@@ -75,6 +75,7 @@ CREATE TABLE personalize.event (
 	session_key bigint,
 	request_key bigint,
 	message_key bigint,
+	request_origin bigint,
 	slot smallint,
 	value numeric,
 	properties jsonb
@@ -93,6 +94,8 @@ COMMENT ON COLUMN personalize.event.item_key IS 'item_key(item_id)';
 COMMENT ON COLUMN personalize.event.session_key IS 'key of session_id';
 COMMENT ON COLUMN personalize.event.request_key IS 'key of request_id: the answer of an engine this event reacts to';
 COMMENT ON COLUMN personalize.event.message_key IS 'key of message_id; of a uuid a hash of its bytes, however it is written';
+COMMENT ON COLUMN personalize.event.request_origin IS
+	'what the request_id says, packed, if this database has made it: request_origin(request_id)';
 COMMENT ON COLUMN personalize.event.slot IS 'place of the item on the page, from 1';
 COMMENT ON COLUMN personalize.event.value IS 'worth of the event in the currency of properties.currency';
 COMMENT ON COLUMN personalize.event.properties IS 'what else the application said, a JSON object';
@@ -113,7 +116,7 @@ CREATE TABLE personalize._gone (
 	before timestamptz NOT NULL
 );
 COMMENT ON TABLE personalize._gone IS
-	'what retention may have removed: event: raw events that arrived before, session: sessions that ended before that time';
+	'what retention may have removed: event: raw events that arrived before, session: sessions that ended before that time, exposure: what was shown or done before it';
 SELECT pg_catalog.pg_extension_config_dump('personalize._gone', '');
 
 CREATE TABLE personalize.rejected_event (

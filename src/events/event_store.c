@@ -248,7 +248,7 @@ ClearRejected(int64 userKey, int32 purposes, TimestampTz until)
 		  "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
 		  " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
 		  " WHERE user_key = $1 AND consent & $2 <> 0"
-		  " AND coalesce(CASE WHEN source IN ('profile', 'item_stat', 'neighbour')"
+		  " AND coalesce(CASE WHEN personalize._processor_number(source) IS NOT NULL"
 		  "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
 		  userKey, purposes, until);
 }
@@ -308,7 +308,7 @@ static const PersonExport eventCopy = {
 	"SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object("
 	" 'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),"
 	" 'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,"
-	" 'session_key', e.session_key, 'request_key', e.request_key, 'message_key', e.message_key,"
+	" 'session_key', e.session_key, 'request_key', e.request_key, 'request_origin', e.request_origin, 'message_key', e.message_key,"
 	" 'purposes', personalize._purpose_names(e.consent),"
 	" 'in_profile', coalesce(personalize._txid_seen(e.txid, seen.asof), false)))"
 	" || CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END"
@@ -354,7 +354,7 @@ static const PersonStore stores[] = {
 		" 'value', e.value, 'properties', e.properties)"
 		" FROM personalize.event e LEFT JOIN personalize.event_type n USING (event)",
 		.mask = "consent, user_key",
-		.unanalyzed = "user_key,session_key,request_key,message_key,properties",
+		.unanalyzed = "user_key,session_key,request_key,message_key,request_origin,properties",
 		.people = EVENT_PEOPLE,
 		.keeps = EVENT_PEOPLE,
 		.copy = &eventCopy,
@@ -383,7 +383,7 @@ static const PersonStore stores[] = {
 		.name = "rejected_event",
 		.form =
 		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
-		" 'reason', r.reason, 'payload', CASE WHEN r.source IN ('profile', 'item_stat', 'neighbour')"
+		" 'reason', r.reason, 'payload', CASE WHEN personalize._processor_number(r.source) IS NOT NULL"
 		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,payload",

@@ -86,3 +86,20 @@ GoneSessionsBefore(void)
 	return Ask(&plan, "SELECT g.before FROM personalize._gone g WHERE g.what = 'session'"
 			   " UNION ALL SELECT NULL LIMIT 1");
 }
+
+/* Note that what was shown before a time may be gone. */
+void
+GoneNoteExposures(TimestampTz before)
+{
+	Note("exposure", before);
+}
+
+/* From when on what was shown is there. */
+TimestampTz
+GoneExposuresBefore(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	return Ask(&plan, "SELECT g.before FROM personalize._gone g WHERE g.what = 'exposure'"
+			   " UNION ALL SELECT NULL LIMIT 1");
+}

@@ -20,4 +20,8 @@ extern void GoneNoteSessions(TimestampTz before);
 extern TimestampTz GoneEventsBefore(void);
 extern TimestampTz GoneSessionsBefore(void);
 
+/* The same of what was shown to people, by its time. */
+extern void GoneNoteExposures(TimestampTz before);
+extern TimestampTz GoneExposuresBefore(void);
+
 #endif

@@ -56,6 +56,13 @@ typedef struct IngestCounts
 typedef struct IngestBatch IngestBatch;
 
 /*
+ * What a request_id says of the answer it is of, as a number; 0: it is not one of
+ * ours.  Whoever makes such ids registers how they are read.
+ */
+typedef int64 (*IngestReadRequest) (IngestString requestId);
+extern void IngestRegisterRequest(IngestReadRequest read);
+
+/*
  * Begin a call.  source names it in rejected_event; history: events count as
  * received at their own time.
  */

@@ -46,6 +46,8 @@ FormEvent(const EventRow *row, int64 txid, int32 consent, Datum *values, bool *n
 	nulls[EVENT_REQUEST_KEY - 1] = !row->hasRequest;
 	values[EVENT_MESSAGE_KEY - 1] = Int64GetDatum(row->messageKey);
 	nulls[EVENT_MESSAGE_KEY - 1] = !row->hasMessage;
+	values[EVENT_REQUEST_ORIGIN - 1] = Int64GetDatum(row->requestOrigin);
+	nulls[EVENT_REQUEST_ORIGIN - 1] = row->requestOrigin == 0;
 	values[EVENT_SLOT - 1] = Int16GetDatum(row->slot);
 	nulls[EVENT_SLOT - 1] = !row->hasSlot;
 	values[EVENT_VALUE - 1] = NumericGetDatum(row->value);

@@ -176,6 +176,16 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReaso
 	return NULL;
 }
 
+static IngestReadRequest readRequest = NULL;
+
+/* Let others read the ids of answers. */
+void
+IngestRegisterRequest(IngestReadRequest read)
+{
+	Assert(readRequest == NULL);
+	readRequest = read;
+}
+
 /* An id that may be left out, as a key. */
 static int64
 OptionalKey(IngestString string, bool *exists)
@@ -295,6 +305,8 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	row.receivedAt = batch->history ? row.ts : batch->now;
 	row.sessionKey = OptionalKey(message->sessionId, &row.hasSession);
 	row.requestKey = OptionalKey(message->requestId, &row.hasRequest);
+	if (row.hasRequest)
+		row.requestOrigin = readRequest(message->requestId);
 	if (message->hasProperties)
 	{
 		row.properties = DatumGetJsonbP(message->properties);

@@ -18,15 +18,12 @@
 
 #include "base/id.h"
 #include "base/key.h"
+#include "base/uuid.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(personalize_new_message_id);
-
-/* Length of a uuid's text. */
-#define UUID_TEXT_LENGTH 36
 
 /* So many ids are prepared at once; the counter has 12 bits. */
 #define PREPARED_IDS 256
@@ -68,43 +65,6 @@ MakeUuid(unsigned char *uuid)
 	nextPrepared++;
 }
 
-/* The value of a hexadecimal digit; -1 if it is none. */
-static inline int
-HexDigit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Read a uuid in its usual form, hyphens and all. */
-static bool
-ParseUuid(const char *string, int length, pg_uuid_t *uuid)
-{
-	const char *c = string;
-
-	if (length != UUID_TEXT_LENGTH)
-		return false;
-	for (int i = 0; i < UUID_LEN; i++)
-	{
-		int			high;
-		int			low;
-
-		if ((i == 4 || i == 6 || i == 8 || i == 10) && *c++ != '-')
-			return false;
-		high = HexDigit(*c++);
-		low = HexDigit(*c++);
-		if (high < 0 || low < 0)
-			return false;
-		uuid->data[i] = (unsigned char) (high << 4 | low);
-	}
-	return true;
-}
-
 /*
  * A message id as 128 bits: a uuid as it is, anything else two hashes, the
  * second over the first and the bytes, marked as a uuid of version 8 (RFC 9562,
@@ -117,7 +77,7 @@ MessageIdRead(const char *id, int length, pg_uuid_t *uuid)
 	uint64		hash[2];
 	char	   *salted;
 
-	if (ParseUuid(canonical.data, canonical.length, uuid))
+	if (UuidParse(canonical.data, canonical.length, uuid))
 		return MessageIdBits(uuid) | PG_INT64_MIN;
 	salted = palloc(sizeof(uint64) + canonical.length);
 	hash[0] = KeyHash(canonical.data, canonical.length);

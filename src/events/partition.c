@@ -60,7 +60,7 @@ typedef struct PartitionRequest
 /* As event has it: LIKE does not copy it. */
 #define WITHOUT_STATISTICS \
 	"ALTER user_key SET STATISTICS 0, ALTER item_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0," \
-	" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0, ALTER value SET STATISTICS 0," \
+	" ALTER request_key SET STATISTICS 0, ALTER request_origin SET STATISTICS 0, ALTER message_key SET STATISTICS 0, ALTER value SET STATISTICS 0," \
 	" ALTER properties SET STATISTICS 0"
 
 /* So are subscribers told which row is meant: LIKE does not copy this either. */

@@ -34,7 +34,7 @@ EnableRowSecurity(const char *qualifiedName)
 {
 	SpiUtilCommand(psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY,"
 							" ALTER user_key SET STATISTICS 0, ALTER session_key SET STATISTICS 0,"
-							" ALTER request_key SET STATISTICS 0, ALTER message_key SET STATISTICS 0,"
+							" ALTER request_key SET STATISTICS 0, ALTER request_origin SET STATISTICS 0, ALTER message_key SET STATISTICS 0,"
 							" ALTER properties SET STATISTICS 0", qualifiedName));
 }
 

@@ -28,6 +28,7 @@
 #include "common/int.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
+#include "events/event_measure.h"
 #include "events/event_people.h"
 #include "fmgr.h"
 #include "items/basket.h"
@@ -49,9 +50,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_currency);
 PG_FUNCTION_INFO_V1(personalize_slot_bucket);
-
-/* Amounts are kept in this part of the currency's unit. */
-#define AMOUNT_UNITS 1000000
 
 /* Columns of item_stat in order; the first five are its key. */
 typedef enum StatColumn
@@ -105,51 +103,6 @@ BeginBatch(void)
 	return batch;
 }
 
-/* The event's worth in 10^-6 of the currency; a worth too large is an error. */
-static int64
-EventAmount(const EventRow *row)
-{
-	Datum		units;
-
-	if (row->value == NULL)
-		return 0;
-	units = DirectFunctionCall2(numeric_mul, NumericGetDatum(row->value),
-								NumericGetDatum(int64_to_numeric(AMOUNT_UNITS)));
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, units));
-}
-
-/* A currency of up to four ASCII characters as a number; 0 if it is none. */
-static int32
-EventCurrency(const EventRow *row)
-{
-	JsonbValue	value;
-	uint32		code = 0;
-
-	if (!EventProperty(row, "currency", &value) || value.type != jbvString ||
-		value.val.string.len < 1 || value.val.string.len > 4)
-		return 0;
-	for (int i = 0; i < value.val.string.len; i++)
-	{
-		unsigned char letter = value.val.string.val[i];
-
-		if (letter < ' ' || letter > '~')
-			return 0;
-		code = code << 8 | letter;
-	}
-	return (int32) code;
-}
-
-/* The bucket of a place on the page. */
-static int16
-SlotBucket(bool hasSlot, int16 slot)
-{
-	if (!hasSlot || slot <= 0)
-		return 0;
-	if (slot <= 4)
-		return slot;
-	return slot <= 8 ? 5 : slot <= 16 ? 6 : slot <= 32 ? 7 : 8;
-}
-
 /* Add to a sum, or complain that the sum gets too large. */
 static void
 AddTo(int64 *sum, int64 value)
@@ -175,7 +128,7 @@ CountEvent(StatBatch *batch, const EventRow *row, int64 times)
 	wanted.key.itemKey = row->itemKey;
 	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
 	wanted.key.event = row->event;
-	wanted.key.bucket = SlotBucket(row->hasSlot, row->slot);
+	wanted.key.bucket = EventSlotBucket(row->hasSlot, row->slot);
 	counter = hash_search(batch->counters, &wanted.key, HASH_ENTER, &found);
 	if (!found)
 		counter->count = counter->amount = 0;
@@ -506,7 +459,7 @@ personalize_currency(PG_FUNCTION_ARGS)
 Datum
 personalize_slot_bucket(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT16(SlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
+	PG_RETURN_INT16(EventSlotBucket(!PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT16(0)));
 }
 
 /* Make the processor known. */

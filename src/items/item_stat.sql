@@ -103,5 +103,5 @@ GRANT SELECT ON personalize.item_performance TO personalize_analyst, personalize
 
 REVOKE EXECUTE ON FUNCTION personalize._currency(integer), personalize._slot_bucket(smallint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._currency(integer), personalize._slot_bucket(smallint)
-	TO personalize_app, personalize_analyst, personalize_admin;
+	TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;
 

@@ -2,7 +2,7 @@
 CREATE FUNCTION personalize._processor_lag(
 	OUT processor smallint, OUT name text, OUT waiting bigint, OUT rebuilding bigint, OUT imported bigint,
 	OUT oldest timestamptz) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_processor_lag' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
+	AS 'MODULE_PATHNAME', 'personalize_processor_lag' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 100000;
 COMMENT ON FUNCTION personalize._processor_lag() IS
 	'events each processor has not counted yet (counting stops at 1,000,000 events read), how many of these it had counted before it was rebuilt, how many of the others are history that was imported, and when the oldest of the rest arrived';
 REVOKE ALL ON FUNCTION personalize._processor_lag() FROM PUBLIC;
@@ -27,7 +27,7 @@ GRANT EXECUTE ON FUNCTION personalize._process_name(integer) TO personalize_owne
 -- A batch skips shards and stripes that others hold, so nobody is seen to wait
 -- for these; any other lock it waits for a while, and its slot says for whose.
 CREATE FUNCTION personalize._processor_blocker(OUT processor smallint, OUT blocker text, OUT fix text) RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 4
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH worker AS MATERIALIZED (
@@ -40,7 +40,7 @@ BEGIN ATOMIC
 			AND l.classid::int8 IN (1, 2)
 	), blocking AS (
 		SELECT p.processor, h.pid, CASE WHEN h.pid IS NULL THEN h.virtualtransaction END AS prepared
-		FROM held AS h JOIN generate_series(1, 3) AS p (processor) ON h.class = 2 OR h.processor = p.processor
+		FROM held AS h JOIN generate_series(1, 4) AS p (processor) ON h.class = 2 OR h.processor = p.processor
 		UNION
 		SELECT b.processor, nullif(b.pid, -1), NULL
 		FROM worker AS w, unnest(w.blockers) WITH ORDINALITY AS b (pid, processor)
@@ -80,7 +80,7 @@ CREATE FUNCTION personalize._stat_processor(
 	OUT failures bigint, OUT last_error text, OUT last_error_at timestamptz, OUT rebuilding_since timestamptz,
 	OUT rebuilding bigint, OUT imported bigint, OUT stale_reads bigint)
 	RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 4
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
@@ -105,7 +105,7 @@ GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin;
 CREATE VIEW personalize.stat_processor AS SELECT * FROM personalize._stat_processor();
 COMMENT ON VIEW personalize.stat_processor IS
 	'the stream processors, one row each: how far behind they are and how they fare';
-COMMENT ON COLUMN personalize.stat_processor.processor IS 'profile, item_stat or neighbour';
+COMMENT ON COLUMN personalize.stat_processor.processor IS 'profile, item_stat, neighbour or exposure';
 COMMENT ON COLUMN personalize.stat_processor.enabled IS 'false after disable_processor()';
 COMMENT ON COLUMN personalize.stat_processor.activity IS 'what workers are doing for it just now, NULL: nothing';
 COMMENT ON COLUMN personalize.stat_processor.waiting IS
@@ -154,7 +154,7 @@ BEGIN ATOMIC
 				OR p.last_batch_at > clock_timestamp() - interval '1 minute') AS at_work
 		FROM personalize._stat_processor() AS p
 		LEFT JOIN personalize._processor_blocker() AS b
-			ON p.waiting > 0 AND b.processor = array_position(ARRAY['profile', 'item_stat', 'neighbour'], p.processor)) AS s;
+			ON p.waiting > 0 AND b.processor = personalize._processor_number(p.processor)) AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;
@@ -246,7 +246,7 @@ BEGIN ATOMIC
 		format('%s events could not be counted by a processor', r.set_aside)
 			|| coalesce('; last by ' || r.last_set_aside, ''),
 		CASE WHEN r.set_aside > 0 THEN
-			'See personalize.rejected_event WHERE source IN (''profile'', ''item_stat'', ''neighbour''); delete the rows that are settled.' END
+			'See personalize.rejected_event WHERE source IN (SELECT name FROM personalize.processor); delete the rows that are settled.' END
 	FROM personalize._table_state() AS r
 	UNION ALL
 	SELECT 'key collisions', r.collisions = 0,

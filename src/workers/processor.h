@@ -20,9 +20,10 @@ typedef enum ProcessorId
 {
 	PROCESSOR_PROFILE = 1,
 	PROCESSOR_ITEM_STAT,
-	PROCESSOR_NEIGHBOUR
+	PROCESSOR_NEIGHBOUR,
+	PROCESSOR_EXPOSURE
 } ProcessorId;
-#define PROCESSOR_COUNT 3
+#define PROCESSOR_COUNT 4
 
 /*
  * What a processor does with a batch.  begin returns its state, allocated in

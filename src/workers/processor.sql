@@ -36,7 +36,7 @@ COMMENT ON COLUMN personalize.processor_position.asof IS
 SELECT pg_catalog.pg_extension_config_dump('personalize.processor_position', '');
 
 CREATE FUNCTION personalize.rollup_now(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_rollup_now' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3 COST 100000;
+	AS 'MODULE_PATHNAME', 'personalize_rollup_now' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 100000;
 COMMENT ON FUNCTION personalize.rollup_now() IS
 	'runs every enabled processor over the committed events until none is waiting, one row a processor: events counted and events set aside; refused in a transaction that has written events and above READ COMMITTED. Errors: 25001 this transaction has written events; 0A000 above READ COMMITTED; 25006 on a standby; 55000 library and SQL versions differ';
 REVOKE ALL ON FUNCTION personalize.rollup_now() FROM PUBLIC;
@@ -53,22 +53,27 @@ CREATE FUNCTION personalize._verify_counts(
 	OUT processor text, OUT what text, OUT compared bigint, OUT wrong bigint, OUT expected bigint, OUT found bigint,
 	OUT first_wrong text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_verify_counts' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 1000000;
-COMMENT ON FUNCTION personalize._verify_counts() IS 'verify_counts() of profile and item_stat';
+COMMENT ON FUNCTION personalize._verify_counts() IS 'verify_counts() of the processors that can compare';
 REVOKE ALL ON FUNCTION personalize._verify_counts() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._verify_counts() TO personalize_admin;
+
+CREATE FUNCTION personalize._processor_number(name text) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_processor_number' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._processor_number(text) IS 'processor.processor of a name; NULL if there is none';
+CREATE FUNCTION personalize._check_processor(processor text) RETURNS smallint
+	AS 'MODULE_PATHNAME', 'personalize_check_processor' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize._check_processor(text) IS 'the same, or an error that lists the processors';
+REVOKE ALL ON FUNCTION personalize._processor_number(text), personalize._check_processor(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._processor_number(text), personalize._check_processor(text) TO personalize_owner, personalize_admin;
 
 CREATE FUNCTION personalize._switch_processor(name text, on_or_off boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	number smallint := pg_catalog.array_position(ARRAY['profile', 'item_stat', 'neighbour'], name);
+	number smallint;
 BEGIN
-	IF number IS NULL THEN
-		RAISE EXCEPTION 'processor "%" does not exist', name
-			USING ERRCODE = 'undefined_object',
-				HINT = 'The processors are profile, item_stat and neighbour.';
-	END IF;
+	number := personalize._check_processor(coalesce(name, '<NULL>'));
 	INSERT INTO personalize.processor AS p (processor, name, enabled) VALUES (number, name, on_or_off)
 	ON CONFLICT (processor) DO UPDATE SET enabled = excluded.enabled;
 END
@@ -82,7 +87,7 @@ BEGIN ATOMIC
 	SELECT personalize._switch_processor(name, true);
 END;
 COMMENT ON FUNCTION personalize.enable_processor(text) IS
-	'lets the processor profile, item_stat or neighbour run again from where it was. Errors: 42704 unknown';
+	'lets the processor profile, item_stat, neighbour or exposure run again from where it was. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.enable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.enable_processor(text) TO personalize_admin;
 
@@ -92,7 +97,7 @@ BEGIN ATOMIC
 	SELECT personalize._switch_processor(name, false);
 END;
 COMMENT ON FUNCTION personalize.disable_processor(text) IS
-	'stops the processor profile, item_stat or neighbour; its events wait, and retention keeps their days until it has counted them; readers go on over the tail. Errors: 42704 unknown';
+	'stops the processor profile, item_stat, neighbour or exposure; its events wait, and retention keeps their days until it has counted them; readers go on over the tail. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
 

@@ -32,10 +32,15 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "workers/processor_scan.h"
 
-/* A batch that found nothing still moves its position after so much reading. */
+/*
+ * A batch that found nothing still moves its position after so much reading, or so long
+ * a time: days that are not passed are neither closed nor dropped.
+ */
 #define MOVE_AFTER_SCANNED 1000
+#define MOVE_AFTER_MS (10 * SECS_PER_MINUTE * 1000)
 
 int			personalize_batch_events = 100000;
 
@@ -273,9 +278,24 @@ WriteCounts(const Batch *batch)
 	SpiUtilEnd(&scope);
 }
 
+/* True if it is time to move the position, although there was nothing to count. */
+static bool
+IsTimeToMove(const Batch *batch, bool foreground)
+{
+	static TimestampTz movedAt[PROCESSOR_COUNT + 1];
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (batch->scanned <= MOVE_AFTER_SCANNED &&
+		(batch->scanned == 0 ||
+		 !(foreground || TimestampDifferenceExceeds(movedAt[batch->methods->id], now, MOVE_AFTER_MS))))
+		return false;
+	movedAt[batch->methods->id] = now;
+	return true;
+}
+
 /* Steps 3 and 4, with locks held. */
 static void
-RunClaimed(Batch *batch, bool isolate)
+RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 {
 	PushActiveSnapshot(GetLatestSnapshot());
 	batch->snapshot = GetActiveSnapshot();
@@ -284,12 +304,12 @@ RunClaimed(Batch *batch, bool isolate)
 	ProcessorCutToSize(batch);
 	if (batch->waiting)
 	{
-		if (isolate)
+		if (options->isolate)
 			ProcessorRunIsolating(batch);
 		else
 			RunAll(batch);
 	}
-	if (batch->waiting || batch->scanned > MOVE_AFTER_SCANNED)
+	if (batch->waiting || IsTimeToMove(batch, options->wait))
 	{
 		ProcessorReportPhase(batch->methods, "position");
 		WritePositions(batch);
@@ -321,7 +341,7 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 			methods->fold(batch->claimed);
 			PopActiveSnapshot();
 		}
-		RunClaimed(batch, options->isolate);
+		RunClaimed(batch, options);
 	}
 	result = batch->result;
 	MemoryContextSwitchTo(caller);

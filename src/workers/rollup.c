@@ -22,20 +22,58 @@
 
 PG_FUNCTION_INFO_V1(personalize_rollup_now);
 PG_FUNCTION_INFO_V1(personalize_rebuild_processor);
+PG_FUNCTION_INFO_V1(personalize_processor_number);
+PG_FUNCTION_INFO_V1(personalize_check_processor);
 
-/* The processor with this name. */
+/* The processor with this name; NULL: there is none. */
 static const ProcessorMethods *
-ProcessorByName(const char *name)
+FindProcessor(const text *name)
 {
 	for (int id = 1; id <= PROCESSOR_COUNT; id++)
 	{
-		if (ProcessorGet(id) && strcmp(ProcessorGet(id)->name, name) == 0)
-			return ProcessorGet(id);
+		const ProcessorMethods *methods = ProcessorGet(id);
+
+		if (methods != NULL && strlen(methods->name) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(methods->name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return methods;
 	}
+	return NULL;
+}
+
+/* The processor with this name, or an error that lists all. */
+static const ProcessorMethods *
+ProcessorByName(const text *name)
+{
+	const ProcessorMethods *methods = FindProcessor(name);
+	StringInfoData names;
+
+	if (methods != NULL)
+		return methods;
+	initStringInfo(&names);
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+		appendStringInfo(&names, "%s%s", id == 1 ? "" : id == PROCESSOR_COUNT ? " and " : ", ", ProcessorGet(id)->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("processor \"%s\" does not exist", name),
-			 errhint("The processors are profile, item_stat and neighbour.")));
+			 errmsg("processor \"%s\" does not exist", text_to_cstring(name)),
+			 errhint("The processors are %s.", names.data)));
+}
+
+/* _processor_number(name): NULL if there is none. */
+Datum
+personalize_processor_number(PG_FUNCTION_ARGS)
+{
+	const ProcessorMethods *methods = FindProcessor(PG_GETARG_TEXT_PP(0));
+
+	if (methods == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT16(methods->id);
+}
+
+/* _check_processor(name): its number, or an error. */
+Datum
+personalize_check_processor(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16(ProcessorByName(PG_GETARG_TEXT_PP(0))->id);
 }
 
 /* One batch in a subtransaction; if an event fails it, once more to set that aside. */
@@ -123,7 +161,7 @@ personalize_rollup_now(PG_FUNCTION_ARGS)
 Datum
 personalize_rebuild_processor(PG_FUNCTION_ARGS)
 {
-	const ProcessorMethods *methods = ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const ProcessorMethods *methods = ProcessorByName(PG_GETARG_TEXT_PP(0));
 	char	   *command;
 	SpiUtilScope scope;
 

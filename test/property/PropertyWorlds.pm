@@ -71,7 +71,7 @@ sub closing
 	  . "SELECT 'filled', $seed, name, '' FROM property.filled() AS name;\n"
 	  # of every second stream, for the time's sake
 	  . ($seed % 2 ? '' : "SELECT 'tail', $seed, name, hash FROM property.hashes('{feature_value,_erasure_candidate}' || property.settings(), date_trunc('day', now()));\n" . $asked)
-	  . "SELECT personalize.enable_processor(name) FROM unnest('{profile,item_stat,neighbour}'::text[]) AS name;\n"
+	  . "SELECT personalize.enable_processor(name) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS name;\n"
 	  . "SELECT FROM personalize.rollup_now();\n"
 	  . $scrub
 	  . "SELECT 'rolled', $seed, name, hash FROM property.hashes('{}', date_trunc('day', now()));\n"

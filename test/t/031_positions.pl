@@ -19,7 +19,7 @@ max_worker_processes = 12
 });
 make_shop($node, 'shop');
 my $everything = q{'{analytics,personalization,recommendations}'};
-my $switch = q{SELECT personalize.%s_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p};
+my $switch = q{SELECT personalize.%s_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p};
 
 # Events of people, each in a transaction of its own, in turn.
 sub send_events

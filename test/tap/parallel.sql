@@ -32,7 +32,7 @@ CREATE TABLE argument AS SELECT
 	(SELECT l FROM personalize.consent_ledger l ORDER BY user_key LIMIT 1) AS "personalize.consent_ledger",
 	'personalization'::text AS "purpose text", 'item_affinity'::text AS "signal text", NULL::text AS "category text", 'relname'::text AS "name text",
 	'recommend'::text AS "engine text", 'shipped'::text AS "variant text",
-	'item_id'::text AS "item_column text", personalize._txid_snapshot() AS "asof text",
+	'item_id'::text AS "item_column text", 'profile'::text AS "processor text", personalize._txid_snapshot() AS "asof text",
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
 	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
 	(SELECT recent FROM personalize.profile ORDER BY user_key LIMIT 1) AS "recent bytea",

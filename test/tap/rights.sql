@@ -6,7 +6,7 @@ CREATE EXTENSION personalize;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 
 SELECT plan(4);
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 
 -- a person in every table
 SELECT personalize.grant_consent('planted', ARRAY['analytics', 'personalization', 'recommendations'], 'planted-ledger');
@@ -14,11 +14,13 @@ SELECT personalize.set_preference('planted', 'favourite_brand', 'planted-prefere
 SELECT personalize.track('planted', 'view_item', 'planted-item', '{"note": "planted-event"}', message_id => '11111111-2222-4333-8444-555555555555', session_id => 'planted-session');
 SELECT personalize.track('planted', 'view_item', 'other-item', message_id => 'planted message that is no uuid', session_id => 'planted-session');
 SELECT personalize.track('planted', 'purchase', 'bought-item', message_id => 'planted-purchase', session_id => 'planted-session');
+SELECT personalize.track_impressions('planted', 'planted-request', ARRAY['shown-item'], query => 'plantedquery');
+SELECT personalize.track('planted', 'add_to_cart', 'shown-item');
 SELECT personalize.track('planted', 'search', properties => '{"query": "plantedword"}');
 SELECT personalize.track_many('[{"user_id": "planted", "event": "view_item", "ts": "planted-rejected"}]');
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(*) FROM personalize.rollup_now();
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.track('planted', 'view_item', 'waiting-item', '{"note": "planted-tail"}');
 INSERT INTO personalize._dictionary_log VALUES ('u', 0, personalize.user_key('planted'), 'planted-filed', 1);
 INSERT INTO personalize._tombstone VALUES (personalize._pseudonym(personalize.user_key('planted')), '2001-02-03 04:05:06+00', 1, 7, now());
@@ -36,6 +38,9 @@ CREATE TEMP TABLE evidence (name, share, planted) ON COMMIT DROP AS
 		('profile', '{profile,signals}', 'plantedword'),
 		('profile', '{profile,recent}', 'planted-item'),
 		('feature_value', '{profile,signals}', 'plantedword'),
+		('exposure', '{exposures}', 'shown-item'),
+		('exposure_outcome', '{outcomes}', 'shown-item'),
+		('_searcher', '{searches}', 'plantedquery'),
 		('session', '{sessions}', personalize.user_key('planted-session')::text),
 		('posting', '{sessions,0,neighbour_lists}', 'other-item'),
 		('preference', '{preferences}', 'planted-preference'),

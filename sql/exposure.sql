@@ -1,0 +1,198 @@
+-- What was shown to people, and what came of it.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set recompute :abs_srcdir '/test/recompute.sql'
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+DROP SCHEMA IF EXISTS recompute CASCADE;
+CREATE EXTENSION personalize;
+\set ECHO none
+\i :recompute
+\set ECHO all
+\set SHOW_CONTEXT never
+RESET client_min_messages;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+CREATE FUNCTION roll() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+END
+$$;
+CREATE FUNCTION at(clock text) RETURNS timestamptz LANGUAGE sql AS $$
+	SELECT date_trunc('day', now(), 'UTC') - interval '2 days' + clock::interval
+$$;
+CREATE FUNCTION followed(person text) RETURNS TABLE (item text, slot smallint, reason text, query text, shown text, followed_by text)
+LANGUAGE sql AS $$
+	SELECT i.item_id, nullif(e.slot, 0::smallint), personalize._reason_name(e.reason), q.query,
+		to_char(e.shown_at AT TIME ZONE 'UTC', 'HH24:MI'),
+		(SELECT string_agg(t.name || ' ' || to_char(o.ts AT TIME ZONE 'UTC', 'HH24:MI'), ', ' ORDER BY o.ts, t.name)
+			FROM personalize.exposure_outcome o JOIN personalize.event_type t USING (event)
+			WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key)
+	FROM personalize.exposure e JOIN personalize.item i USING (item_key)
+		LEFT JOIN personalize.search_query q USING (query_key)
+	WHERE e.user_key = personalize.user_key(person) ORDER BY e.shown_at, e.slot, i.item_id
+$$;
+CREATE FUNCTION performance() RETURNS TABLE (engine text, reason text, requests bigint, impressions bigint, clicks bigint,
+	ctr numeric, low numeric, high numeric, carts bigint, purchases bigint, revenue jsonb)
+LANGUAGE sql AS $$
+	SELECT p.engine, p.reason, p.requests, p.impressions, p.clicks, round(p.ctr::numeric, 3), round(p.ctr_low::numeric, 3),
+		round(p.ctr_high::numeric, 3), p.carts, p.purchases, p.revenue
+	FROM personalize.answer_performance p ORDER BY p.engine, p.reason, p.day
+$$;
+SET personalize.purpose = 'analytics';
+SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommendations}')) FROM unnest('{ada,bob,cyd}'::text[]) u;
+INSERT INTO personalize.item (item_id, category) VALUES ('cap', 'hats'), ('hat', 'hats'), ('scarf', 'hats'), ('shoe', 'shoes');
+CREATE TABLE answer AS SELECT 'new' AS name, a.* FROM personalize.recommend('ada', 3) AS a
+	UNION ALL SELECT 'like', a.* FROM personalize.similar_items('cap', 2) AS a;
+CREATE FUNCTION request(answer text) RETURNS text LANGUAGE sql AS 'SELECT min(a.request_id::text) FROM answer a WHERE a.name = answer';
+
+-- an outcome names its request, whenever it happens; or belongs to what was shown last, within half an hour
+SELECT personalize.track_impressions('ada', request('new'), '{cap,hat,scarf}'::text[], ts => at('10:00'));
+SELECT personalize.track_impressions('ada', request('like'), '{hat,shoe}'::text[], first_slot => 11, query => 'Warm  HATS!', ts => at('10:20'));
+SELECT personalize.track('ada', 'select_item', 'hat', ts => at('10:10'));
+SELECT personalize.track('ada', 'select_item', 'hat', ts => at('10:20'));
+SELECT personalize.track('ada', 'select_item', 'cap', ts => at('10:30'));
+SELECT personalize.track('ada', 'select_item', 'cap', ts => at('10:31'));
+SELECT personalize.track('ada', 'add_to_cart', 'scarf', ts => at('09:59'));
+SELECT personalize.track('ada', 'add_to_cart', 'scarf', ts => at('09:58'), request_id => upper(request('new')));
+SELECT personalize.track('ada', 'purchase', properties => '{"currency": "EUR", "items": [{"item_id": "shoe", "price": 20}, {"item_id": "hat", "price": 7.5}, {"item_id": "boot", "price": 3}]}',
+	ts => at('23:00'), request_id => request('like'));
+-- a look at an item counts as a click where it names the request, else not
+SELECT personalize.track('ada', 'view_item', 'shoe', ts => at('10:21'));
+SELECT personalize.track('ada', 'view_item', 'scarf', ts => at('10:22'), request_id => request('new'));
+SELECT roll();
+SELECT * FROM followed('ada');
+SELECT * FROM performance();
+SELECT count(*) AS unattributed FROM personalize.exposure_outcome WHERE attributed_to = 0;
+
+-- what comes again, and what is shown again, changes nothing; what was shown earlier does
+SELECT personalize.track_impressions('ada', request('new'), '{scarf,hat,cap}'::text[], ts => at('11:00'));
+SELECT personalize.track('ada', 'select_item', 'cap', ts => at('10:30'));
+SELECT roll();
+SELECT * FROM followed('ada') WHERE item IN ('cap', 'scarf');
+SELECT personalize.track_impressions('ada', NULL, '{cap}'::text[], ts => at('10:29'));
+SELECT roll();
+SELECT * FROM followed('ada') WHERE item = 'cap';
+
+-- reasons a row
+SELECT personalize.track_impressions('bob', request('like'), '{hat,cap,shoe,scarf}'::text[], reasons => ARRAY['similar_to:cap', 'newest', NULL, 'made up'], ts => at('12:00'));
+SELECT personalize.track('bob', 'view_item_list', properties => '{"query": "warm hats", "items": [{"item_id": "cap", "index": 4, "reason": "trending"}]}', ts => at('12:01'));
+-- an id of others joins what bears it, credits no engine, and is counted
+SELECT personalize.track_impressions('bob', 'page-17', '{hat,cap}'::text[], query => 'warm hats', ts => at('13:00'));
+SELECT personalize.track('bob', 'select_item', 'cap', ts => at('18:00'), request_id => 'page-17');
+SELECT personalize.track('bob', 'select_item', 'cap', ts => at('13:01'), request_id => '11111111-1111-8111-8111-111111111111');
+SELECT roll();
+SELECT * FROM followed('bob');
+SELECT * FROM performance();
+SELECT personalize.request_origin('11111111-1111-8111-8111-111111111111');
+SELECT origin FROM personalize.stat_request WHERE messages > 0 ORDER BY 1;
+SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+
+-- the text of a query is shown once enough people have searched it
+SELECT coalesce(query, 'few have searched') AS query, item_id, impressions, clicks, carts, purchases FROM personalize.search_performance ORDER BY 1, 2;
+SET personalize.min_query_people = 2;
+SELECT coalesce(query, 'few have searched') AS query, item_id, impressions, clicks, carts, purchases FROM personalize.search_performance ORDER BY 1, 2;
+RESET personalize.min_query_people;
+SET ROLE personalize_analyst;
+SET personalize.min_query_people = 1;
+SELECT query FROM personalize.search_query;
+SELECT query_key FROM personalize.search_stat;
+SELECT count(query) FROM personalize.search_performance;
+RESET ROLE;
+
+-- a person taken out, and put back, leaves what a recomputation gives
+CREATE FUNCTION hash() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(personalize.state_hash(t), ' ')
+	FROM unnest(ARRAY['exposure', 'exposure_outcome', 'engine_stat', 'search_stat', '_searcher', 'search_query']) AS t
+$$;
+SELECT personalize.restrict('ada', '{analytics}') \g /dev/null
+SELECT count(*) FILTER (WHERE clicked + carted + bought > 0) AS left_of_ada FROM personalize.engine_stat;
+SELECT personalize.track('ada', 'select_item', 'shoe', ts => at('10:40'));
+SELECT roll();
+SELECT personalize.lift_restriction('ada', '{analytics}') \g /dev/null
+SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+SELECT personalize.withdraw_consent('ada', '{analytics}') \g /dev/null
+SELECT count(*) FROM personalize.exposure WHERE user_key = personalize.user_key('ada');
+SELECT * FROM performance();
+SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+SELECT query, (SELECT count(*) FROM personalize._searcher s WHERE s.query_key = q.query_key) AS people FROM personalize.search_query q;
+SELECT count(personalize.forget('bob'));
+SELECT count(*) FROM (SELECT FROM personalize.exposure UNION ALL SELECT FROM personalize.exposure_outcome UNION ALL SELECT FROM personalize.engine_stat
+	UNION ALL SELECT FROM personalize.search_stat UNION ALL SELECT FROM personalize._searcher UNION ALL SELECT FROM personalize.search_query) AS t;
+
+-- in whatever order, and however cut into batches, events come, the same is held
+CREATE TABLE stream AS
+	SELECT n, n % 7 AS person, (ARRAY['view_item_list', 'view_item_list', 'select_item', 'add_to_cart', 'purchase', 'view_item'])[1 + hashint4(n) % 6 + CASE WHEN hashint4(n) < 0 THEN 5 ELSE 0 END] AS event,
+		(ARRAY['cap', 'hat', 'scarf', 'shoe'])[1 + abs(hashint4(n + 1000)) % 4] AS item,
+		at((abs(hashint4(n + 2000)) % 90)::text || ' minutes') AS ts,
+		CASE abs(hashint4(n + 3000)) % 4 WHEN 0 THEN request('new') WHEN 1 THEN request('like') WHEN 2 THEN 'theirs' END AS request,
+		jsonb_build_object('query', (ARRAY['red', 'Blue!', NULL])[1 + abs(hashint4(n + 4000)) % 3], 'slot', 1 + abs(hashint4(n + 5000)) % 20,
+			'value', n, 'currency', (ARRAY['EUR', 'USD'])[1 + n % 2]) AS properties
+	FROM generate_series(1, 600) AS n;
+SELECT count(personalize.grant_consent('u' || u, '{analytics}')) FROM generate_series(0, 6) u;
+CREATE FUNCTION send(whose text, first integer, last integer) RETURNS bigint LANGUAGE sql AS $$
+	SELECT (personalize.ingest(array_agg(whose || s.person), array_agg(s.event), array_agg(s.item), array_agg(s.ts), array_agg(s.properties), request_ids => array_agg(s.request))).accepted
+	FROM stream AS s WHERE s.n BETWEEN first AND last
+$$;
+SELECT send('u', 1, 600);
+SELECT roll();
+SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+SELECT hash() AS once \gset
+SELECT personalize.state_hash('engine_stat') || personalize.state_hash('search_stat') AS counted \gset
+SELECT count(*) > 100 AS shown, count(*) FILTER (WHERE query_key <> 0) > 50 AS searched FROM personalize.exposure;
+SELECT personalize.rebuild_processor('exposure');
+SET personalize.batch_events = 17;
+SELECT roll();
+RESET personalize.batch_events;
+SELECT hash() = :'once' AS same;
+SELECT count(personalize.forget('u' || u)) FROM generate_series(0, 6) u;
+SELECT count(*) FROM personalize.engine_stat;
+SELECT count(personalize.grant_consent('v' || u, '{analytics}')) FROM generate_series(0, 6) u;
+DO $$
+BEGIN
+	FOR piece IN REVERSE 29 .. 0 LOOP
+		PERFORM send('v', 20 * piece + 1, 20 * piece + 20);
+		PERFORM send('v', 20 * piece + 1, 20 * piece + 5);
+	END LOOP;
+END
+$$;
+SET personalize.batch_events = 40;
+SELECT roll();
+RESET personalize.batch_events;
+SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+SELECT personalize.state_hash('engine_stat') || personalize.state_hash('search_stat') = :'counted' AS same;
+
+-- what is past its time goes, and the texts with it; the counters stay
+SELECT count(*) AS counters FROM personalize.engine_stat \gset
+SELECT personalize.set_retention('exposure', '1 day');
+SELECT kind, what, removed > 0 AS removed, result FROM personalize.apply_retention() WHERE kind = 'exposure';
+SELECT count(*) FROM (SELECT FROM personalize.exposure UNION ALL SELECT FROM personalize.exposure_outcome
+	UNION ALL SELECT FROM personalize._searcher UNION ALL SELECT FROM personalize.search_query) AS t;
+SELECT count(*) = :counters AS counters_stay FROM personalize.engine_stat;
+SELECT personalize.track('v1', 'select_item', 'cap', request_id => request('new'), ts => at('1:00'));
+SELECT roll();
+SELECT count(*) FROM personalize.exposure_outcome;
+
+-- what cannot be meant
+SELECT personalize.track_impressions(NULL, request('new'), '{cap}'::text[]);
+SELECT personalize.track_impressions('cyd', request('new'), NULL);
+SELECT personalize.track_impressions('cyd', request('new'), ARRAY['cap', NULL]);
+SELECT personalize.track_impressions('cyd', request('new'), ARRAY[ARRAY['cap'], ARRAY['hat']]);
+SELECT personalize.track_impressions('cyd', request('new'), array_fill('cap'::text, '{1001}'));
+SELECT personalize.track_impressions('cyd', request('new'), '{cap}'::text[], 0);
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], 32767);
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], reasons => '{newest}');
+SELECT personalize.track_impressions('cyd', repeat('r', 513), '{cap}'::text[]);
+SELECT personalize.track_impressions('cyd', request('new'), ARRAY['']);
+-- what can
+SELECT personalize.track_impressions('cyd', request('new'), '{}'::text[], NULL, '');
+SELECT personalize.track_impressions('cyd', NULL, ARRAY[7, 7]::integer[], NULL, repeat('word ', 2000));
+SELECT personalize.track_impressions('cyd', request('new'), ARRAY['cap', 'cap'], 5, E'\t\x01 !?');
+SELECT roll();
+SELECT slot, query_key = 0 AS no_query FROM personalize.exposure WHERE user_key = personalize.user_key('cyd') ORDER BY 1;
+SELECT length(query) FROM personalize.search_query;
+SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes') AS same, personalize.query_key('?!') AS none;
+
+SET client_min_messages = warning;
+DROP EXTENSION personalize CASCADE;
+DROP SCHEMA recompute CASCADE;

@@ -1,0 +1,307 @@
+/*
+ * exposure.c
+ *		The processor that keeps what was shown to people and what they did then.
+ *
+ * Impressions are events view_item_list and view_promotion; what may be credited to
+ * them are clicks (select_item, select_promotion, and a view_item that names its
+ * request), add_to_cart and purchase.  Only events that may be used for analytics
+ * count.  A person's batch is taken in by exposure_person.c, and what it changes in the
+ * counters is written by exposure_count.c.
+ */
+#include "postgres.h"
+
+#include "exposures/exposure.h"
+
+#include "access/xact.h"
+#include "base/key.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "compat.h"
+#include "events/event.h"
+#include "events/event_measure.h"
+#include "events/gone.h"
+#include "exposures/exposure_internal.h"
+#include "exposures/query.h"
+#include "exposures/request_id.h"
+#include "miscadmin.h"
+#include "people/consent.h"
+#include "people/restriction.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "workers/processor.h"
+
+static int	personalize_attribution_window = 30 * SECS_PER_MINUTE;
+
+/* A batch of the processor. */
+typedef struct ExposureBatch
+{
+	MemoryContext context;
+	TimestampTz since;			/* what happened before is not kept any more */
+	int			shownCount;
+	int			shownCapacity;
+	ShownFact  *shown;
+	int			outcomeCount;
+	int			outcomeCapacity;
+	OutcomeFact *outcomes;
+	QueryTexts *texts;
+} ExposureBatch;
+
+/* How long an impression is credited. */
+int64
+ExposureWindow(void)
+{
+	return personalize_attribution_window * USECS_PER_SEC;
+}
+
+/* True if something was shown. */
+static bool
+IsImpression(const EventRow *row)
+{
+	return row->event == EVENT_TYPE_VIEW_ITEM_LIST || row->event == EVENT_TYPE_VIEW_PROMOTION;
+}
+
+/* True if something was done that may be credited. */
+static bool
+IsOutcome(const EventRow *row)
+{
+	switch (row->event)
+	{
+		case EVENT_TYPE_SELECT_ITEM:
+		case EVENT_TYPE_SELECT_PROMOTION:
+		case EVENT_TYPE_ADD_TO_CART:
+		case EVENT_TYPE_PURCHASE:
+			return true;
+		case EVENT_TYPE_VIEW_ITEM:
+			return row->hasRequest;
+		default:
+			return false;
+	}
+}
+
+/* The person's shard, if the event counts. */
+static int
+ShardOfEvent(const EventRow *row)
+{
+	if (!row->hasItem || (row->consent & PURPOSE_ANALYTICS) == 0 || !(IsImpression(row) || IsOutcome(row)) ||
+		(RestrictionOf(row->userKey) & PURPOSE_ANALYTICS) != 0)
+		return -1;
+	return ShardOfKey(row->userKey);
+}
+
+/* Begin a batch. */
+static void *
+BeginBatch(void)
+{
+	ExposureBatch *batch = palloc0(sizeof(ExposureBatch));
+
+	batch->context = CurrentMemoryContext;
+	batch->since = GoneExposuresBefore();
+	batch->texts = QueryTextsBegin();
+	return batch;
+}
+
+/* The request of an event: named, or else that of its message, or of its moment. */
+static int64
+RequestOf(const EventRow *row)
+{
+	uint64		parts[2] = {row->hasMessage, row->hasMessage ? (uint64) row->messageKey : (uint64) row->ts};
+
+	if (row->hasRequest && row->requestKey != 0)
+		return row->requestKey;
+	return (int64) (KeyHash(parts, sizeof(parts)) | (UINT64CONST(1) << 63));
+}
+
+/* The reason an impression gives, or that of all rows of its answer; 0: several. */
+static int16
+ReasonOf(const EventRow *row)
+{
+	JsonbValue	value;
+	RequestOrigin origin;
+
+	if (row->requestOrigin == 0)
+		return 0;
+	if (EventProperty(row, "reason", &value) && value.type == jbvString)
+	{
+		const char *colon = memchr(value.val.string.val, ':', value.val.string.len);
+		int			length = colon ? colon - value.val.string.val : value.val.string.len;
+
+		return RequestReasonCode(value.val.string.val, length);
+	}
+	RequestOriginUnpack(row->requestOrigin, &origin);
+	return origin.reason;
+}
+
+/* The key of the query of an impression; 0: none. */
+static int64
+QueryOf(ExposureBatch *batch, const EventRow *row)
+{
+	JsonbValue	value;
+	text	   *query;
+	int64		key;
+
+	if (!EventProperty(row, "query", &value) || value.type != jbvString ||
+		(query = QueryRead(value.val.string.val, value.val.string.len)) == NULL)
+		return 0;
+	key = QueryKey(query);
+	QueryTextsAdd(batch->texts, key, query);
+	return key;
+}
+
+/* Room for one more in an array of the batch. */
+static void *
+Grow(ExposureBatch *batch, void *array, int count, int *capacity, Size size)
+{
+	if (count < *capacity)
+		return array;
+	*capacity = Max(256, 2 * *capacity);
+	return array == NULL ? MemoryContextAllocHuge(batch->context, size * *capacity) :
+		repalloc_huge(array, size * *capacity);
+}
+
+/* Take an event into the batch. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	ExposureBatch *batch = state;
+
+	if (row->ts < batch->since)
+		return;
+	if (IsImpression(row))
+	{
+		Shown		shown = {.request = RequestOf(row),.item = row->itemKey,.at = row->ts,
+			.origin = row->requestOrigin,.query = QueryOf(batch, row),
+			.slot = row->hasSlot ? row->slot : 0,.reason = ReasonOf(row)};
+
+		batch->shown = Grow(batch, batch->shown, batch->shownCount, &batch->shownCapacity, sizeof(ShownFact));
+		batch->shown[batch->shownCount++] = (ShownFact) {row->userKey, shown};
+	}
+	else
+	{
+		Outcome		outcome = {.at = row->ts,.item = row->itemKey,
+			.request = row->hasRequest ? row->requestKey : 0,.origin = row->requestOrigin,
+			.event = row->event,.ordinal = row->ordinal};
+
+		if (row->event == EVENT_TYPE_PURCHASE && (outcome.amount = EventAmount(row)) != 0)
+			outcome.currency = EventCurrency(row);
+		batch->outcomes = Grow(batch, batch->outcomes, batch->outcomeCount, &batch->outcomeCapacity,
+							   sizeof(OutcomeFact));
+		batch->outcomes[batch->outcomeCount++] = (OutcomeFact) {row->userKey, outcome};
+	}
+}
+
+/* Order facts, of either kind, by person. */
+static int
+CompareFacts(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+/* Take in the facts, person by person, in the order of their keys. */
+static void
+ApplyFacts(ExposureBatch *batch, ExposureTables *tables, ExposureCounts *counts)
+{
+	MemoryContext personContext = AllocSetContextCreate(batch->context, "personalize exposures",
+														ALLOCSET_DEFAULT_SIZES);
+	int			s = 0;
+	int			o = 0;
+
+	while (s < batch->shownCount || o < batch->outcomeCount)
+	{
+		int			firstShown = s;
+		int			firstOutcome = o;
+		int64		userKey = s == batch->shownCount ? batch->outcomes[o].userKey :
+			o == batch->outcomeCount ? batch->shown[s].userKey :
+			Min(batch->shown[s].userKey, batch->outcomes[o].userKey);
+
+		while (s < batch->shownCount && batch->shown[s].userKey == userKey)
+			s++;
+		while (o < batch->outcomeCount && batch->outcomes[o].userKey == userKey)
+			o++;
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(personContext);
+		ExposureApply(tables, counts, userKey, batch->shown + firstShown, s - firstShown,
+					  batch->outcomes + firstOutcome, o - firstOutcome);
+		MemoryContextSwitchTo(batch->context);
+		MemoryContextReset(personContext);
+	}
+	MemoryContextDelete(personContext);
+}
+
+/* Write a batch. */
+static void
+FinishBatch(void *state)
+{
+	ExposureBatch *batch = state;
+	Snapshot	snapshot;
+	ExposureTables *tables;
+	ExposureCounts *counts = ExposureCountsBegin();
+
+	if (batch->shownCount > 0)
+		qsort(batch->shown, batch->shownCount, sizeof(ShownFact), CompareFacts);
+	if (batch->outcomeCount > 0)
+		qsort(batch->outcomes, batch->outcomeCount, sizeof(OutcomeFact), CompareFacts);
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	tables = ExposureTablesOpen(RowExclusiveLock, snapshot);
+	ApplyFacts(batch, tables, counts);
+	ExposureTablesClose(tables);
+	UnregisterSnapshot(snapshot);
+	ExposureCountsWrite(counts);
+	QueryTextsWrite(batch->texts);
+}
+
+/* Throw everything away. */
+static void
+Reset(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize.exposure", false, 0);
+	SPI_execute("DELETE FROM personalize.exposure_outcome", false, 0);
+	SPI_execute("DELETE FROM personalize.engine_stat", false, 0);
+	SPI_execute("DELETE FROM personalize.search_stat", false, 0);
+	SPI_execute("DELETE FROM personalize._searcher", false, 0);
+	SPI_execute("DELETE FROM personalize.search_query", false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* Take a person out of the counters, or back in. */
+void
+ExposureCountPerson(int64 userKey, int times)
+{
+	ExposureTables *tables = ExposureTablesOpen(AccessShareLock, GetActiveSnapshot());
+	ExposureCounts *counts = ExposureCountsBegin();
+
+	ExposureCountsAdd(counts, ExposureLoadAll(tables, userKey), true, times);
+	ExposureTablesClose(tables);
+	ExposureCountsWrite(counts);
+}
+
+/* Define the setting, and make the processor known. */
+void
+ExposureInit(void)
+{
+	static const ProcessorMethods methods = {
+		.id = PROCESSOR_EXPOSURE,
+		.name = "exposure",
+		.shards = SHARD_COUNT,
+		.shardedByUser = true,
+		.shardOf = ShardOfEvent,
+		.begin = BeginBatch,
+		.add = AddEvent,
+		.finish = FinishBatch,
+		.reset = Reset
+	};
+
+	DefineCustomIntVariable("personalize.attribution_window",
+							"How long something shown is credited with what is done about it.",
+							"An event that names its request needs no time.",
+							&personalize_attribution_window,
+							30 * SECS_PER_MINUTE, 1, 30 * SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	ProcessorRegister(&methods);
+}

@@ -1,0 +1,123 @@
+/*
+ * exposure_internal.h
+ *		What the files of the exposures share.
+ */
+#ifndef PERSONALIZE_EXPOSURE_INTERNAL_H
+#define PERSONALIZE_EXPOSURE_INTERNAL_H
+
+#include "postgres.h"
+
+#include "base/key_set.h"
+#include "datatype/timestamp.h"
+#include "storage/itemptr.h"
+#include "utils/hsearch.h"
+#include "utils/snapshot.h"
+
+/* Something shown: a row of exposure.  Of queries and origins, 0 is none. */
+typedef struct Shown
+{
+	int64		request;
+	int64		item;
+	TimestampTz at;
+	int64		origin;
+	int64		query;
+	int16		slot;
+	int16		reason;
+} Shown;
+
+/* The same as it is, and as it is stored. */
+typedef struct ShownRow
+{
+	Shown		now;
+	Shown		before;
+	bool		stored;
+	ItemPointerData tid;
+} ShownRow;
+
+/* What somebody did about an item: a row of exposure_outcome.  request 0: it names none. */
+typedef struct Outcome
+{
+	TimestampTz at;
+	int64		item;
+	int64		request;
+	int64		origin;
+	int64		amount;
+	int32		currency;
+	int16		event;
+	int16		ordinal;
+} Outcome;
+
+/* The same, and the request it is attributed to now and as it is stored; 0: none. */
+typedef struct OutcomeRow
+{
+	Outcome		what;
+	int64		target;
+	int64		before;
+	bool		stored;
+	ItemPointerData tid;
+} OutcomeRow;
+
+/* What is known of some requests of a person: all that was shown, and what came of it. */
+typedef struct PersonExposures
+{
+	int64		userKey;
+	int			shownCount;
+	int			shownCapacity;
+	ShownRow   *shown;			/* by request and item, when it matters */
+	int			outcomeCount;
+	int			outcomeCapacity;
+	OutcomeRow *outcomes;
+	KeySet		requests;		/* those that are here as a whole */
+} PersonExposures;
+
+/* What came of something shown. */
+typedef enum OutcomeKind
+{
+	OUTCOME_CLICK,
+	OUTCOME_CART,
+	OUTCOME_PURCHASE
+} OutcomeKind;
+#define OUTCOME_KINDS 3
+
+extern OutcomeKind ExposureOutcomeKind(int16 event);
+
+/* exposure.c: facts of events, in the batch they come with. */
+typedef struct ShownFact
+{
+	int64		userKey;
+	Shown		shown;
+} ShownFact;
+
+typedef struct OutcomeFact
+{
+	int64		userKey;
+	Outcome		outcome;
+} OutcomeFact;
+
+/* exposure_count.c: what is to be added to the counters. */
+typedef struct ExposureCounts ExposureCounts;
+
+extern ExposureCounts *ExposureCountsBegin(void);
+
+/* Add what a person's requests come to, as they are or as they are stored. */
+extern void ExposureCountsAdd(ExposureCounts *counts, PersonExposures *person, bool stored, int times);
+extern void ExposureCountsWrite(ExposureCounts *counts);
+
+/* exposure_person.c: the tables, opened. */
+typedef struct ExposureTables ExposureTables;
+
+extern ExposureTables *ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot);
+extern void ExposureTablesClose(ExposureTables *tables);
+
+/* Take in facts of a person, count and write what changes. */
+extern void ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
+						  const ShownFact *shown, int shownCount,
+						  const OutcomeFact *outcomes, int outcomeCount);
+
+/* All that is stored of a person. */
+extern PersonExposures *ExposureLoadAll(ExposureTables *tables, int64 userKey);
+
+/* How long an impression is credited with what names no request, in microseconds. */
+extern int64 ExposureWindow(void);
+
+#endif

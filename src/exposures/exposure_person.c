@@ -1,0 +1,590 @@
+/*
+ * exposure_person.c
+ *		What was shown to one person, and which of it is credited with what followed.
+ *
+ * Rows are sets, so that it does not matter in which order events come, or how often:
+ *
+ * - Something is shown once in a request, and the first time counts; the request is
+ *   that of the event, or else its message, or else its moment.  A request has one
+ *   query; of several the one with the smallest key.
+ * - An outcome that names a request belongs to that.  One that names none belongs to
+ *   the newest impression of its item within personalize.attribution_window before
+ *   it; of those of one moment to that with the greater key.
+ *
+ * Only what facts touch is read: the requests they name, outcomes near what was shown,
+ * and what was shown near outcomes.  A request whose impressions or outcomes change is
+ * read as a whole, and its part in the counters taken out and put in again.
+ */
+#include "postgres.h"
+
+#include "exposures/exposure_internal.h"
+
+#include "access/stratnum.h"
+#include "base/keyed.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* Columns of exposure in order. */
+typedef enum ExposureColumn
+{
+	EXPOSURE_USER_KEY,
+	EXPOSURE_REQUEST_KEY,
+	EXPOSURE_ITEM_KEY,
+	EXPOSURE_SHOWN_AT,
+	EXPOSURE_REQUEST_ORIGIN,
+	EXPOSURE_QUERY_KEY,
+	EXPOSURE_SLOT,
+	EXPOSURE_REASON
+} ExposureColumn;
+#define EXPOSURE_COLUMNS (EXPOSURE_REASON + 1)
+
+/* Columns of exposure_outcome in order. */
+typedef enum OutcomeColumn
+{
+	OUTCOME_USER_KEY,
+	OUTCOME_TS,
+	OUTCOME_ITEM_KEY,
+	OUTCOME_EVENT,
+	OUTCOME_ORDINAL,
+	OUTCOME_REQUEST_KEY,
+	OUTCOME_CURRENCY_CODE,
+	OUTCOME_AMOUNT,
+	OUTCOME_REQUEST_ORIGIN,
+	OUTCOME_ATTRIBUTED_TO
+} OutcomeColumn;
+#define OUTCOME_COLUMNS (OUTCOME_ATTRIBUTED_TO + 1)
+
+/* The tables, each by the indexes that are searched. */
+struct ExposureTables
+{
+	Snapshot	snapshot;
+	KeyedTable *shownByRequest;
+	KeyedTable *shownByTime;
+	KeyedTable *outcomesByTime;
+	KeyedTable *outcomesByTarget;
+};
+
+/* Open the tables. */
+ExposureTables *
+ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot)
+{
+	ExposureTables *tables = palloc(sizeof(ExposureTables));
+
+	tables->snapshot = snapshot;
+	tables->shownByRequest = KeyedOpen("exposure", "exposure_pkey", lockMode);
+	tables->shownByTime = KeyedOpen("exposure", "exposure_shown_at_idx", lockMode);
+	tables->outcomesByTime = KeyedOpen("exposure_outcome", "exposure_outcome_pkey", lockMode);
+	tables->outcomesByTarget = KeyedOpen("exposure_outcome", "exposure_outcome_attributed_to_idx", lockMode);
+	return tables;
+}
+
+/* Close them. */
+void
+ExposureTablesClose(ExposureTables *tables)
+{
+	KeyedClose(tables->outcomesByTarget);
+	KeyedClose(tables->outcomesByTime);
+	KeyedClose(tables->shownByTime);
+	KeyedClose(tables->shownByRequest);
+}
+
+/* A row of exposure in a slot. */
+static Shown
+ReadShown(TupleTableSlot *slot)
+{
+	Datum	   *values;
+	Shown		shown;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values;
+	shown.request = DatumGetInt64(values[EXPOSURE_REQUEST_KEY]);
+	shown.item = DatumGetInt64(values[EXPOSURE_ITEM_KEY]);
+	shown.at = DatumGetTimestampTz(values[EXPOSURE_SHOWN_AT]);
+	shown.origin = DatumGetInt64(values[EXPOSURE_REQUEST_ORIGIN]);
+	shown.query = DatumGetInt64(values[EXPOSURE_QUERY_KEY]);
+	shown.slot = DatumGetInt16(values[EXPOSURE_SLOT]);
+	shown.reason = DatumGetInt16(values[EXPOSURE_REASON]);
+	return shown;
+}
+
+/* Room for one more of what was shown. */
+static ShownRow *
+AppendShown(PersonExposures *person)
+{
+	if (person->shownCount == person->shownCapacity)
+	{
+		person->shownCapacity = Max(32, 2 * person->shownCapacity);
+		person->shown = person->shown == NULL ?
+			palloc(sizeof(ShownRow) * person->shownCapacity) :
+			repalloc_huge(person->shown, sizeof(ShownRow) * person->shownCapacity);
+	}
+	return &person->shown[person->shownCount++];
+}
+
+/* Room for one more outcome. */
+static OutcomeRow *
+AppendOutcome(PersonExposures *person)
+{
+	if (person->outcomeCount == person->outcomeCapacity)
+	{
+		person->outcomeCapacity = Max(16, 2 * person->outcomeCapacity);
+		person->outcomes = person->outcomes == NULL ?
+			palloc(sizeof(OutcomeRow) * person->outcomeCapacity) :
+			repalloc_huge(person->outcomes, sizeof(OutcomeRow) * person->outcomeCapacity);
+	}
+	return &person->outcomes[person->outcomeCount++];
+}
+
+/* Take in what was shown in the rows that a search gives. */
+static void
+TakeShown(KeyedTable *table, PersonExposures *person)
+{
+	TupleTableSlot *slot;
+
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		ShownRow   *row = AppendShown(person);
+
+		CHECK_FOR_INTERRUPTS();
+		row->now = row->before = ReadShown(slot);
+		row->stored = true;
+		row->tid = slot->tts_tid;
+	}
+}
+
+/* True if two outcomes are one. */
+static bool
+OutcomeIsSame(const Outcome *a, const Outcome *b)
+{
+	return a->at == b->at && a->item == b->item && a->request == b->request &&
+		a->amount == b->amount && a->currency == b->currency &&
+		a->event == b->event && a->ordinal == b->ordinal;
+}
+
+/* Take in the outcomes that a search gives, up to a time, that are not here yet. */
+static void
+TakeOutcomes(KeyedTable *table, PersonExposures *person, TimestampTz until)
+{
+	TupleTableSlot *slot;
+	int			known = person->outcomeCount;
+
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		OutcomeRow	row = {.stored = true};
+		Datum	   *values;
+		bool		isHere = false;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		values = slot->tts_values;
+		row.what.at = DatumGetTimestampTz(values[OUTCOME_TS]);
+		if (row.what.at > until)
+			break;
+		row.tid = slot->tts_tid;
+		for (int i = 0; i < known && !isHere; i++)
+			isHere = person->outcomes[i].stored && ItemPointerEquals(&person->outcomes[i].tid, &row.tid);
+		if (isHere)
+			continue;
+		row.what.item = DatumGetInt64(values[OUTCOME_ITEM_KEY]);
+		row.what.event = DatumGetInt16(values[OUTCOME_EVENT]);
+		row.what.ordinal = DatumGetInt16(values[OUTCOME_ORDINAL]);
+		row.what.request = DatumGetInt64(values[OUTCOME_REQUEST_KEY]);
+		row.what.currency = DatumGetInt32(values[OUTCOME_CURRENCY_CODE]);
+		row.what.amount = DatumGetInt64(values[OUTCOME_AMOUNT]);
+		row.what.origin = DatumGetInt64(values[OUTCOME_REQUEST_ORIGIN]);
+		row.target = row.before = DatumGetInt64(values[OUTCOME_ATTRIBUTED_TO]);
+		*AppendOutcome(person) = row;
+	}
+}
+
+/* Read a request as a whole, unless it is here. */
+static void
+LoadRequest(ExposureTables *tables, PersonExposures *person, int64 request)
+{
+	Datum		keys[2] = {Int64GetDatum(person->userKey), Int64GetDatum(request)};
+
+	if (!KeySetAdd(&person->requests, request))
+		return;
+	KeyedSeek(tables->shownByRequest, tables->snapshot, 2, keys, BTEqualStrategyNumber);
+	TakeShown(tables->shownByRequest, person);
+	KeyedSeek(tables->outcomesByTarget, tables->snapshot, 2, keys, BTEqualStrategyNumber);
+	TakeOutcomes(tables->outcomesByTarget, person, DT_NOEND);
+}
+
+/* Order what was shown by request and item. */
+static int
+CompareShown(const void *left, const void *right)
+{
+	const Shown *a = &((const ShownRow *) left)->now;
+	const Shown *b = &((const ShownRow *) right)->now;
+
+	if (a->request != b->request)
+		return a->request < b->request ? -1 : 1;
+	return (a->item > b->item) - (a->item < b->item);
+}
+
+/* True if something was shown before something else; any order will do for one moment. */
+static bool
+IsEarlier(const Shown *a, const Shown *b)
+{
+	if (a->at != b->at)
+		return a->at < b->at;
+	if (a->slot != b->slot)
+		return a->slot < b->slot;
+	return a->reason < b->reason;
+}
+
+/* Of two keys of queries that which counts. */
+static int64
+ChooseQuery(int64 a, int64 b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Of two impressions of one item in one request make the one that counts. */
+static void
+MergeShown(Shown *kept, const Shown *other)
+{
+	int64		query = ChooseQuery(kept->query, other->query);
+	int64		origin = Max(kept->origin, other->origin);
+
+	if (IsEarlier(other, kept))
+		*kept = *other;
+	kept->query = query;
+	kept->origin = origin;
+}
+
+/* Give all impressions of a request its query; they are in order. */
+static void
+SpreadQueries(PersonExposures *person)
+{
+	int			end;
+
+	for (int start = 0; start < person->shownCount; start = end)
+	{
+		int64		query = 0;
+
+		for (end = start; end < person->shownCount &&
+			 person->shown[end].now.request == person->shown[start].now.request; end++)
+			query = ChooseQuery(query, person->shown[end].now.query);
+		for (int i = start; i < end; i++)
+			person->shown[i].now.query = query;
+	}
+}
+
+/* Take in impressions; the requests they are of are here. */
+static void
+AddShown(PersonExposures *person, const ShownFact *facts, int count)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		ShownRow   *row = AppendShown(person);
+
+		memset(row, 0, sizeof(ShownRow));
+		row->now = facts[i].shown;
+	}
+	qsort(person->shown, person->shownCount, sizeof(ShownRow), CompareShown);
+	for (int i = 0; i < person->shownCount; i++)
+	{
+		ShownRow   *row = &person->shown[i];
+		ShownRow   *last = kept > 0 ? &person->shown[kept - 1] : NULL;
+
+		if (last == NULL || CompareShown(last, row) != 0)
+		{
+			person->shown[kept++] = *row;
+			continue;
+		}
+		MergeShown(&last->now, &row->now);
+		if (row->stored)
+		{
+			last->stored = true;
+			last->before = row->before;
+			last->tid = row->tid;
+		}
+	}
+	person->shownCount = kept;
+	SpreadQueries(person);
+}
+
+/* Take in outcomes; the stored ones of their times are here. */
+static void
+AddOutcomes(PersonExposures *person, const OutcomeFact *facts, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		const Outcome *outcome = &facts[i].outcome;
+		bool		isHere = false;
+
+		for (int j = 0; j < person->outcomeCount && !isHere; j++)
+			isHere = OutcomeIsSame(&person->outcomes[j].what, outcome);
+		if (!isHere)
+			*AppendOutcome(person) = (OutcomeRow) {.what = *outcome,.target = outcome->request};
+	}
+}
+
+/* Read the outcomes of the times that matter to facts. */
+static void
+LoadOutcomes(ExposureTables *tables, PersonExposures *person, const ShownFact *shown, int shownCount,
+			 const OutcomeFact *outcomes, int outcomeCount)
+{
+	TimestampTz first = DT_NOEND;
+	TimestampTz last = DT_NOBEGIN;
+	Datum		keys[2];
+
+	for (int i = 0; i < shownCount; i++)
+	{
+		first = Min(first, shown[i].shown.at);
+		last = Max(last, shown[i].shown.at + ExposureWindow());
+	}
+	for (int i = 0; i < outcomeCount; i++)
+	{
+		first = Min(first, outcomes[i].outcome.at);
+		last = Max(last, outcomes[i].outcome.at);
+	}
+	keys[0] = Int64GetDatum(person->userKey);
+	keys[1] = TimestampTzGetDatum(first);
+	KeyedSeek(tables->outcomesByTime, tables->snapshot, 2, keys, BTGreaterEqualStrategyNumber);
+	TakeOutcomes(tables->outcomesByTime, person, last);
+}
+
+/* Something that may be credited. */
+typedef struct Candidate
+{
+	int64		item;
+	TimestampTz at;
+	int64		request;
+} Candidate;
+
+/* Candidates, in the order of item, time and request. */
+typedef struct CandidateList
+{
+	int			count;
+	int			capacity;
+	Candidate  *candidates;
+} CandidateList;
+
+static int
+CompareCandidates(const void *left, const void *right)
+{
+	const Candidate *a = left;
+	const Candidate *b = right;
+
+	if (a->item != b->item)
+		return a->item < b->item ? -1 : 1;
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
+	return (a->request > b->request) - (a->request < b->request);
+}
+
+/* Add a candidate. */
+static void
+AddCandidate(CandidateList *list, const Shown *shown)
+{
+	if (list->count == list->capacity)
+	{
+		list->capacity *= 2;
+		list->candidates = repalloc_huge(list->candidates, sizeof(Candidate) * list->capacity);
+	}
+	list->candidates[list->count++] = (Candidate) {shown->item, shown->at, shown->request};
+}
+
+/* What was shown between two times, and all that is here. */
+static CandidateList
+CollectCandidates(ExposureTables *tables, const PersonExposures *person, TimestampTz first, TimestampTz last)
+{
+	CandidateList list = {.capacity = 32 + person->shownCount};
+	Datum		keys[2] = {Int64GetDatum(person->userKey), TimestampTzGetDatum(first)};
+	TupleTableSlot *slot;
+
+	list.candidates = palloc_extended(sizeof(Candidate) * list.capacity, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < person->shownCount; i++)
+		AddCandidate(&list, &person->shown[i].now);
+	KeyedSeek(tables->shownByTime, tables->snapshot, 2, keys, BTGreaterEqualStrategyNumber);
+	while ((slot = KeyedNext(tables->shownByTime, ForwardScanDirection)) != NULL)
+	{
+		Shown		shown = ReadShown(slot);
+
+		CHECK_FOR_INTERRUPTS();
+		if (shown.at > last)
+			break;
+		if (!KeySetHas(&person->requests, shown.request))
+			AddCandidate(&list, &shown);
+	}
+	qsort(list.candidates, list.count, sizeof(Candidate), CompareCandidates);
+	return list;
+}
+
+/* The request that an outcome which names none is credited to; 0: none. */
+static int64
+FindTarget(const CandidateList *list, const Outcome *outcome)
+{
+	int			low = 0;
+	int			high = list->count;
+	Candidate	wanted = {outcome->item, outcome->at, PG_INT64_MAX};
+	const Candidate *last;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (CompareCandidates(&list->candidates[middle], &wanted) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	last = low > 0 ? &list->candidates[low - 1] : NULL;
+	return last != NULL && last->item == outcome->item && last->at >= outcome->at - ExposureWindow() ?
+		last->request : 0;
+}
+
+/* Attribute the outcomes that name no request, and read the requests for which that changes something. */
+static void
+Attribute(ExposureTables *tables, PersonExposures *person)
+{
+	TimestampTz first = DT_NOEND;
+	TimestampTz last = DT_NOBEGIN;
+	int			count = person->outcomeCount;
+	CandidateList list;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (person->outcomes[i].what.request != 0)
+			continue;
+		first = Min(first, person->outcomes[i].what.at);
+		last = Max(last, person->outcomes[i].what.at);
+	}
+	if (first > last)
+		return;
+	list = CollectCandidates(tables, person, first - ExposureWindow(), last);
+	for (int i = 0; i < count; i++)
+	{
+		if (person->outcomes[i].what.request == 0)
+			person->outcomes[i].target = FindTarget(&list, &person->outcomes[i].what);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		int64		target = person->outcomes[i].target;
+		int64		before = person->outcomes[i].before;
+
+		if (target != before && target != 0)
+			LoadRequest(tables, person, target);
+		if (target != before && before != 0)
+			LoadRequest(tables, person, before);
+	}
+	qsort(person->shown, person->shownCount, sizeof(ShownRow), CompareShown);
+}
+
+/* Write what changes of what was shown. */
+static void
+WriteShown(KeyedTable *table, const PersonExposures *person)
+{
+	for (int i = 0; i < person->shownCount; i++)
+	{
+		ShownRow   *row = &person->shown[i];
+		Datum		values[EXPOSURE_COLUMNS];
+
+		if (row->stored && row->now.at == row->before.at && row->now.origin == row->before.origin &&
+			row->now.query == row->before.query && row->now.slot == row->before.slot &&
+			row->now.reason == row->before.reason)
+			continue;
+		values[EXPOSURE_USER_KEY] = Int64GetDatum(person->userKey);
+		values[EXPOSURE_REQUEST_KEY] = Int64GetDatum(row->now.request);
+		values[EXPOSURE_ITEM_KEY] = Int64GetDatum(row->now.item);
+		values[EXPOSURE_SHOWN_AT] = TimestampTzGetDatum(row->now.at);
+		values[EXPOSURE_REQUEST_ORIGIN] = Int64GetDatum(row->now.origin);
+		values[EXPOSURE_QUERY_KEY] = Int64GetDatum(row->now.query);
+		values[EXPOSURE_SLOT] = Int16GetDatum(row->now.slot);
+		values[EXPOSURE_REASON] = Int16GetDatum(row->now.reason);
+		if (row->stored)
+			KeyedUpdate(table, &row->tid, values, NULL);
+		else
+			KeyedInsert(table, values, NULL);
+	}
+}
+
+/* Write what changes of what followed. */
+static void
+WriteOutcomes(KeyedTable *table, const PersonExposures *person)
+{
+	for (int i = 0; i < person->outcomeCount; i++)
+	{
+		OutcomeRow *row = &person->outcomes[i];
+		Datum		values[OUTCOME_COLUMNS];
+
+		if (row->stored && row->target == row->before)
+			continue;
+		values[OUTCOME_USER_KEY] = Int64GetDatum(person->userKey);
+		values[OUTCOME_TS] = TimestampTzGetDatum(row->what.at);
+		values[OUTCOME_ITEM_KEY] = Int64GetDatum(row->what.item);
+		values[OUTCOME_EVENT] = Int16GetDatum(row->what.event);
+		values[OUTCOME_ORDINAL] = Int16GetDatum(row->what.ordinal);
+		values[OUTCOME_REQUEST_KEY] = Int64GetDatum(row->what.request);
+		values[OUTCOME_CURRENCY_CODE] = Int32GetDatum(row->what.currency);
+		values[OUTCOME_AMOUNT] = Int64GetDatum(row->what.amount);
+		values[OUTCOME_REQUEST_ORIGIN] = Int64GetDatum(row->what.origin);
+		values[OUTCOME_ATTRIBUTED_TO] = Int64GetDatum(row->target);
+		if (row->stored)
+			KeyedUpdate(table, &row->tid, values, NULL);
+		else
+			KeyedInsert(table, values, NULL);
+	}
+}
+
+/* Begin with nothing known of a person. */
+static PersonExposures *
+BeginPerson(int64 userKey)
+{
+	PersonExposures *person = palloc0(sizeof(PersonExposures));
+
+	person->userKey = userKey;
+	KeySetInit(&person->requests, 8);
+	return person;
+}
+
+/* Take in facts of a person, count and write what changes. */
+void
+ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
+			  const ShownFact *shown, int shownCount, const OutcomeFact *outcomes, int outcomeCount)
+{
+	PersonExposures *person = BeginPerson(userKey);
+
+	for (int i = 0; i < shownCount; i++)
+		LoadRequest(tables, person, shown[i].shown.request);
+	for (int i = 0; i < outcomeCount; i++)
+	{
+		if (outcomes[i].outcome.request != 0)
+			LoadRequest(tables, person, outcomes[i].outcome.request);
+	}
+	AddShown(person, shown, shownCount);
+	LoadOutcomes(tables, person, shown, shownCount, outcomes, outcomeCount);
+	AddOutcomes(person, outcomes, outcomeCount);
+	Attribute(tables, person);
+	ExposureCountsAdd(counts, person, true, -1);
+	ExposureCountsAdd(counts, person, false, 1);
+	WriteShown(tables->shownByRequest, person);
+	WriteOutcomes(tables->outcomesByTime, person);
+}
+
+/* All that is stored of a person. */
+PersonExposures *
+ExposureLoadAll(ExposureTables *tables, int64 userKey)
+{
+	PersonExposures *person = BeginPerson(userKey);
+	Datum		key = Int64GetDatum(userKey);
+
+	KeyedSeek(tables->shownByRequest, tables->snapshot, 1, &key, BTEqualStrategyNumber);
+	TakeShown(tables->shownByRequest, person);
+	KeyedSeek(tables->outcomesByTime, tables->snapshot, 1, &key, BTEqualStrategyNumber);
+	TakeOutcomes(tables->outcomesByTime, person, DT_NOEND);
+	for (int i = 0; i < person->shownCount; i++)
+		KeySetAdd(&person->requests, person->shown[i].now.request);
+	for (int i = 0; i < person->outcomeCount; i++)
+	{
+		if (person->outcomes[i].before != 0)
+			KeySetAdd(&person->requests, person->outcomes[i].before);
+	}
+	return person;
+}

@@ -1,0 +1,385 @@
+/*
+ * exposure_store.c
+ *		What must be done about people for the tables of exposures.
+ *
+ * Who is restricted is out of the counters already, so that nothing is taken out of
+ * them twice.
+ */
+#include "postgres.h"
+
+#include "exposures/exposure_store.h"
+
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/gone.h"
+#include "exposures/exposure.h"
+#include "exposures/query.h"
+#include "people/person_expiry.h"
+#include "people/person_removal.h"
+#include "people/purpose.h"
+#include "people/restriction.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "workers/processor.h"
+
+/* True if a removal is about these tables. */
+static bool
+Concerns(const PersonRemoval *removal)
+{
+	return (removal->purposes & PURPOSE_ANALYTICS) != 0;
+}
+
+/* exposure: take people out of the counters, while all their rows are there. */
+static void *
+UncountPeople(PersonRemoval *removal)
+{
+	for (int i = 0; Concerns(removal) && i < removal->count; i++)
+	{
+		int64		userKey = removal->people[i].userKey;
+
+		if ((RestrictionOf(userKey) & PURPOSE_ANALYTICS) == 0)
+			ExposureCountPerson(userKey, -1);
+	}
+	return NULL;
+}
+
+/* exposure */
+static void
+PurgeShown(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (Concerns(removal))
+		PersonRemovalDelete(removal, &plan,
+							"DELETE FROM personalize.exposure WHERE user_key = ANY ($1) RETURNING user_key");
+}
+
+/* exposure_outcome */
+static void
+PurgeOutcomes(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (Concerns(removal))
+		PersonRemovalDelete(removal, &plan,
+							"DELETE FROM personalize.exposure_outcome WHERE user_key = ANY ($1) RETURNING user_key");
+}
+
+/* _searcher: whoever is in the counters has gone from here with them. */
+static void
+PurgeSearchers(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (Concerns(removal))
+		PersonRemovalDelete(removal, &plan,
+							"DELETE FROM personalize._searcher WHERE user_key = ANY ($1) RETURNING user_key");
+}
+
+/* Count what is left of a person after a withdrawal that came late. */
+static void
+RecountPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) != 0)
+		ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
+}
+
+/* Take a person out of the counters for the time being. */
+static void
+ParkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) != 0)
+		ExposureCountPerson(userKey, -1);
+}
+
+/* Put the person back, with what has come meanwhile: rows are sets, so what is there stays as it is. */
+static void
+UnparkPerson(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) == 0)
+		return;
+	ExposureCountPerson(userKey, 1);
+	ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
+}
+
+/* Delete a person's rows. */
+static void
+DeletePerson(int64 userKey)
+{
+	static SPIPlanPtr shownPlan = NULL;
+	static SPIPlanPtr outcomePlan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&shownPlan, "DELETE FROM personalize.exposure WHERE user_key = $1", 1, types, values, NULL, false);
+	SpiUtilRun(&outcomePlan, "DELETE FROM personalize.exposure_outcome WHERE user_key = $1", 1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* The rows are made anew for a correction of events. */
+static void
+TakePersonOut(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_ANALYTICS) == 0)
+		ExposureCountPerson(userKey, -1);
+	DeletePerson(userKey);
+}
+
+static void
+PutPersonBack(int64 userKey, int32 restricted)
+{
+	if ((restricted & PURPOSE_ANALYTICS) == 0)
+		ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
+}
+
+/*
+ * What was shown before $1, at most $2 of it, with what is credited to it; and who is
+ * left with fewer requests of a query.  Gives how much it was, and the queries.
+ */
+#define EXPIRE_SHOWN_SQL \
+	"WITH gone AS (" \
+	"  DELETE FROM personalize.exposure AS e WHERE e.ctid = ANY (ARRAY(" \
+	"   SELECT o.ctid FROM personalize.exposure AS o WHERE o.shown_at < $1 LIMIT $2))" \
+	"  RETURNING e.user_key, e.request_key, e.item_key, e.query_key)," \
+	" followed AS (" \
+	"  DELETE FROM personalize.exposure_outcome AS o USING gone AS g" \
+	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.item_key = g.item_key)," \
+	" lost AS (" \
+	"  SELECT g.user_key, g.query_key, count(*) AS requests FROM (" \
+	"   SELECT s.user_key, s.request_key, s.query_key, count(*) AS gone FROM gone AS s" \
+	"   WHERE s.query_key <> 0 GROUP BY 1, 2, 3) AS g" \
+	"  WHERE g.gone = (SELECT count(*) FROM personalize.exposure AS e" \
+	"   WHERE e.user_key = g.user_key AND e.request_key = g.request_key) GROUP BY 1, 2)," \
+	" fewer AS (" \
+	"  UPDATE personalize._searcher AS s SET requests = s.requests - l.requests FROM lost AS l" \
+	"  WHERE s.user_key = l.user_key AND s.query_key = l.query_key)" \
+	" SELECT (SELECT count(*) FROM gone), ARRAY(SELECT DISTINCT l.query_key FROM lost AS l)"
+
+/* Delete what was shown, and what followed. */
+static int64
+DeleteShown(const PersonExpiry *expiry)
+{
+	static SPIPlanPtr shownPlan = NULL;
+	static SPIPlanPtr outcomePlan = NULL;
+	static SPIPlanPtr searcherPlan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID, INT8OID};
+	const Oid	queryTypes[] = {INT8ARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(expiry->cutoff), Int64GetDatum(expiry->maxRows)};
+	SpiUtilScope scope;
+	Datum		queries;
+	bool		isNull;
+	int64		removed;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&shownPlan, EXPIRE_SHOWN_SQL, 2, types, values, NULL, false);
+	removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	queries = SpiUtilValue(0, 2, &isNull);
+	SpiUtilRun(&outcomePlan,
+			   "DELETE FROM personalize.exposure_outcome AS o WHERE o.ts < $1 AND NOT EXISTS ("
+			   "SELECT FROM personalize.exposure AS e WHERE e.user_key = o.user_key"
+			   " AND e.request_key = o.attributed_to AND e.item_key = o.item_key)",
+			   1, types, values, NULL, false);
+	SpiUtilRun(&searcherPlan,
+			   "DELETE FROM personalize._searcher AS s WHERE s.query_key = ANY ($1) AND s.requests <= 0",
+			   1, queryTypes, &queries, NULL, false);
+	QueryForget(queries);
+	SpiUtilEnd(&scope);
+	return removed;
+}
+
+/* What was shown, and what followed; the counters keep it. */
+static void
+ExpireShown(PersonExpiry *expiry)
+{
+	if (expiry->dryRun)
+		PersonExpiryDelete(expiry, "exposure", "t.shown_at < $1");
+	else if (!ProcessorPause(PROCESSOR_EXPOSURE))
+		PersonExpirySetBusy(expiry, "processor exposure is at work");
+	else
+	{
+		PersonExpiryPushSnapshot();
+		expiry->removed = DeleteShown(expiry);
+		expiry->passed = expiry->removed < expiry->maxRows;
+		GoneNoteExposures(expiry->cutoff);
+		PopActiveSnapshot();
+	}
+	PersonExpiryReport(expiry, "exposure with exposure_outcome", expiry->removed);
+}
+
+/* Days of counters that nobody asks for any more. */
+static void
+ExpireEngineDays(PersonExpiry *expiry)
+{
+	PersonExpiryDelete(expiry, "engine_stat", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	PersonExpiryReport(expiry, "engine_stat", expiry->removed);
+}
+
+static void
+ExpireSearchDays(PersonExpiry *expiry)
+{
+	PersonExpiryDelete(expiry, "search_stat", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	PersonExpiryReport(expiry, "search_stat", expiry->removed);
+}
+
+static const PersonTaker shownTaker = {.begin = UncountPeople,.event = PERSON_NONE,.finish = PurgeShown};
+static const PersonTaker outcomeTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeOutcomes};
+static const PersonTaker searcherTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeSearchers};
+static const PersonWithdrawal shownWithdrawal = {
+	.uncount = &shownTaker,
+	.clear = PERSON_NONE,
+	.purge = PERSON_NONE,
+	.recount = RecountPerson
+};
+static const PersonWithdrawal outcomeWithdrawal = {
+	.uncount = &outcomeTaker,
+	.clear = PERSON_NONE,
+	.purge = PERSON_NONE,
+	.recount = PERSON_NONE
+};
+static const PersonWithdrawal searcherWithdrawal = {
+	.uncount = &searcherTaker,
+	.clear = PERSON_NONE,
+	.purge = PERSON_NONE,
+	.recount = PERSON_NONE
+};
+static const PersonParking shownParking = {.park = ParkPerson,.unpark = UnparkPerson};
+static const PersonRemaking shownRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+static const PersonExpiryStep shownExpiry[] = {{"exposure", 55, false, ExpireShown}, {NULL}};
+static const PersonExpiryStep engineExpiry[] = {{"engine_stat", 72, false, ExpireEngineDays}, {NULL}};
+static const PersonExpiryStep searchExpiry[] = {{"search_stat", 74, false, ExpireSearchDays}, {NULL}};
+
+static const PersonHolding shownHolding = {
+	.items = "SELECT e.item_key FROM personalize.exposure e JOIN unnest($1) AS k ON k = e.item_key",
+	.reads = "exposure"
+};
+static const PersonHolding outcomeHolding = {
+	.items = "SELECT o.item_key FROM personalize.exposure_outcome o JOIN unnest($1) AS k ON k = o.item_key",
+	.reads = "exposure_outcome"
+};
+static const PersonHolding searchHolding = {
+	.items = "SELECT s.item_key FROM personalize.search_stat s JOIN unnest($1) AS k ON k = s.item_key",
+	.reads = "search_stat"
+};
+
+/* 1: analytics */
+#define SHOWN_PEOPLE \
+	"SELECT e.user_key, 1 AS purposes FROM personalize.exposure AS e"
+#define OUTCOME_PEOPLE \
+	"SELECT o.user_key, 1 AS purposes FROM personalize.exposure_outcome AS o"
+#define SEARCHER_PEOPLE \
+	"SELECT s.user_key, 1 AS purposes FROM personalize._searcher AS s"
+
+static const PersonExport shownCopy = {
+	.as = "exposures",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(e.item_key),"
+	" 'request_key', e.request_key, 'shown_at', e.shown_at, 'slot', nullif(e.slot, 0),"
+	" 'reason', personalize._reason_name(e.reason),"
+	" 'query', (SELECT q.query FROM personalize.search_query q WHERE q.query_key = e.query_key),"
+	" 'followed_by', (SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, o.event::text), 'ts', o.ts)"
+	"  ORDER BY o.ts, o.event, o.ordinal), '[]')"
+	"  FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event"
+	"  WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key))"
+	" ORDER BY e.shown_at, e.request_key, e.slot, e.item_key), '[]')"
+	" FROM personalize.exposure e WHERE e.user_key = $1",
+	.meaning = "what you were shown, and what you did about it"
+};
+
+static const PersonExport outcomeCopy = {
+	.as = "outcomes",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(o.item_key),"
+	" 'event', coalesce(t.name, o.event::text), 'ts', o.ts, 'credited', nullif(o.attributed_to, 0),"
+	" 'amount', CASE WHEN o.amount <> 0 THEN trim_scale(o.amount / 1000000::numeric) END,"
+	" 'currency', personalize._currency(o.currency_code))"
+	" ORDER BY o.ts, o.item_key, o.event, o.ordinal), '[]')"
+	" FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event WHERE o.user_key = $1",
+	.meaning = "clicks, carts and purchases, and the request_key of what was shown that each is credited to"
+};
+
+static const PersonExport searcherCopy = {
+	.as = "searches",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('query', q.query, 'pages', s.requests) ORDER BY q.query), '[]')"
+	" FROM personalize._searcher s JOIN personalize.search_query q ON q.query_key = s.query_key WHERE s.user_key = $1",
+	.meaning = "what you searched, and on how many pages"
+};
+
+static const PersonStore stores[] = {
+	{
+		.name = "exposure",
+		.form = PERSON_STORE_PLAIN("exposure"),
+		.mask = "1, user_key",
+		.unanalyzed = "user_key,request_key,query_key",
+		.people = SHOWN_PEOPLE,
+		.keeps = SHOWN_PEOPLE,
+		.copy = &shownCopy,
+		.rank = 12,
+		.receipt = "exposures",
+		.forget = &shownTaker,
+		.withdraw = &shownWithdrawal,
+		.restriction = &shownParking,
+		.correction = &shownRemaking,
+		.holds = &shownHolding,
+		.expiry = shownExpiry,
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
+	},
+	{
+		.name = "exposure_outcome",
+		.form = PERSON_STORE_PLAIN("exposure_outcome"),
+		.mask = "1, user_key",
+		.unanalyzed = "user_key,request_key,attributed_to",
+		.people = OUTCOME_PEOPLE,
+		.keeps = OUTCOME_PEOPLE,
+		.copy = &outcomeCopy,
+		.rank = 14,
+		.receipt = "outcomes",
+		.forget = &outcomeTaker,
+		.withdraw = &outcomeWithdrawal,
+		.holds = &outcomeHolding,
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
+		PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
+	},
+	{
+		.name = "_searcher",
+		.form = PERSON_STORE_PLAIN("_searcher"),
+		.unanalyzed = "user_key,query_key",
+		.people = SEARCHER_PEOPLE,
+		.keeps = SEARCHER_PEOPLE,
+		.copy = &searcherCopy,
+		.rank = 16,
+		.forget = &searcherTaker,
+		.withdraw = &searcherWithdrawal,
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION |
+		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
+		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
+	},
+	{
+		.name = "search_query",
+		.content = "texts of queries, while somebody in _searcher has searched them",
+		.form = PERSON_STORE_PLAIN("search_query")
+	},
+	{
+		.name = "search_stat",
+		.content = "counters of queries and items",
+		.form = PERSON_STORE_PLAIN("search_stat"),
+		.holds = &searchHolding,
+		.expiry = searchExpiry
+	},
+	{
+		.name = "engine_stat",
+		.content = "counters of engines",
+		.form = PERSON_STORE_PLAIN("engine_stat"),
+		.expiry = engineExpiry
+	}
+};
+
+/* Register them. */
+void
+ExposureStoreInit(void)
+{
+	PersonStoreRegister(stores, lengthof(stores));
+}

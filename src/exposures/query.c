@@ -1,0 +1,219 @@
+/*
+ * query.c
+ *		What people typed into a search box.
+ *
+ * Queries with the same words in the same order are one.  A text may name somebody, so
+ * analysts see one only when enough people have searched it; its key can be computed
+ * from a guess and is shown no more freely.
+ */
+#include "postgres.h"
+
+#include "exposures/query.h"
+
+#include "base/key.h"
+#include "base/spi_util.h"
+#include "base/unicode.h"
+#include "base/words.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+
+PG_FUNCTION_INFO_V1(personalize_query_key);
+PG_FUNCTION_INFO_V1(personalize_shown_query);
+
+static int	personalize_min_query_people = 5;
+
+/* Append a word. */
+static void
+AppendWord(void *argument, const char *word, int length)
+{
+	StringInfo	words = argument;
+
+	if (words->len > 0)
+		appendStringInfoChar(words, ' ');
+	appendBinaryStringInfo(words, word, length);
+}
+
+/* The words of a query. */
+text *
+QueryRead(const char *query, int length)
+{
+	StringInfoData words;
+
+	initStringInfo(&words);
+	WordsEach(query, length, QUERY_MAX_BYTES, AppendWord, &words);
+	return words.len > 0 ? cstring_to_text_with_len(words.data, words.len) : NULL;
+}
+
+/* The key of them. */
+int64
+QueryKey(const text *query)
+{
+	int			length;
+	const char *utf8 = UnicodeFromServer(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), &length);
+
+	return (int64) (KeyHash(utf8, length) | (UINT64CONST(1) << 63));
+}
+
+/* A text on its way. */
+typedef struct QueryText
+{
+	int64		key;
+	text	   *query;
+} QueryText;
+
+struct QueryTexts
+{
+	HTAB	   *texts;
+	MemoryContext context;
+};
+
+/* Begin to collect, in the current memory context. */
+QueryTexts *
+QueryTextsBegin(void)
+{
+	QueryTexts *texts = palloc(sizeof(QueryTexts));
+	HASHCTL		control = {
+		.keysize = sizeof(int64),
+		.entrysize = sizeof(QueryText),
+		.hcxt = CurrentMemoryContext
+	};
+
+	texts->context = CurrentMemoryContext;
+	texts->texts = hash_create("personalize query texts", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return texts;
+}
+
+/* A copy of a text. */
+static text *
+CopyText(MemoryContext context, const text *query)
+{
+	text	   *copy = MemoryContextAlloc(context, VARSIZE_ANY(query));
+
+	memcpy(copy, query, VARSIZE_ANY(query));
+	return copy;
+}
+
+/* Note a text. */
+void
+QueryTextsAdd(QueryTexts *texts, int64 key, const text *query)
+{
+	bool		found;
+	QueryText  *entry = hash_search(texts->texts, &key, HASH_ENTER, &found);
+
+	if (!found)
+		entry->query = CopyText(texts->context, query);
+}
+
+/* Write the texts that somebody has searched. */
+void
+QueryTextsWrite(QueryTexts *texts)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, TEXTARRAYOID};
+	long		room = hash_get_num_entries(texts->texts);
+	Datum	   *keys = palloc(sizeof(Datum) * Max(room, 1));
+	Datum	   *queries = palloc(sizeof(Datum) * Max(room, 1));
+	Datum		values[2];
+	HASH_SEQ_STATUS status;
+	QueryText  *entry;
+	int			count = 0;
+	SpiUtilScope scope;
+
+	if (room == 0)
+		return;
+	hash_seq_init(&status, texts->texts);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		keys[count] = Int64GetDatum(entry->key);
+		queries[count++] = PointerGetDatum(entry->query);
+	}
+	values[0] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = PointerGetDatum(construct_array(queries, count, TEXTOID, -1, false, TYPALIGN_INT));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.search_query (query_key, query)"
+			   " SELECT t.key, t.query FROM unnest($1, $2) AS t (key, query)"
+			   " WHERE EXISTS (SELECT FROM personalize._searcher AS s WHERE s.query_key = t.key)"
+			   " ORDER BY 1 ON CONFLICT (query_key) DO NOTHING",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* What nobody is known to have searched. */
+#define UNSEARCHED \
+	" FROM personalize.search_query AS q WHERE q.query_key = ANY ($1)" \
+	" AND NOT EXISTS (SELECT FROM personalize._searcher AS s WHERE s.query_key = q.query_key)"
+
+/*
+ * Drop texts.  Who has searched one for the first time and not committed yet counts on
+ * it, so such transactions are waited for.
+ */
+void
+QueryForget(Datum keys)
+{
+	static SPIPlanPtr findPlan = NULL;
+	static SPIPlanPtr dropPlan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&findPlan, "SELECT 1" UNSEARCHED, 1, types, &keys, NULL, false) > 0)
+	{
+		SpiUtilCommand("LOCK TABLE personalize.search_query IN SHARE ROW EXCLUSIVE MODE");
+		SpiUtilRun(&dropPlan, "DELETE" UNSEARCHED, 1, types, &keys, NULL, false);
+	}
+	SpiUtilEnd(&scope);
+}
+
+/* query_key(query): NULL if it has no words. */
+Datum
+personalize_query_key(PG_FUNCTION_ARGS)
+{
+	text	   *query = PG_GETARG_TEXT_PP(0);
+	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
+
+	if (words == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(QueryKey(words));
+}
+
+/* _shown_query(query_key): its text, if so many have searched it that it may be shown. */
+Datum
+personalize_shown_query(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT8OID};
+	Datum		values[] = {PG_GETARG_DATUM(0), Int64GetDatum(personalize_min_query_people)};
+	MemoryContext caller = CurrentMemoryContext;
+	text	   *query = NULL;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&plan,
+				   "SELECT q.query FROM personalize.search_query AS q WHERE q.query_key = $1 AND $2 <= (SELECT count(*)"
+				   " FROM (SELECT FROM personalize._searcher AS s WHERE s.query_key = $1 LIMIT $2) AS l)",
+				   lengthof(types), types, values, NULL, true) > 0)
+		query = CopyText(caller, DatumGetTextPP(SpiUtilValue(0, 1, &isNull)));
+	SpiUtilEnd(&scope);
+	if (query == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(query);
+}
+
+/* Define the setting. */
+void
+QueryInit(void)
+{
+	DefineCustomIntVariable("personalize.min_query_people",
+							"How many people must have searched a text before analysts see it.",
+							"A text that few have typed may name one of them.",
+							&personalize_min_query_people,
+							5, 1, 1000000, PGC_SUSET, 0, NULL, NULL, NULL);
+}

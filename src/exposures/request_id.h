@@ -1,0 +1,48 @@
+/*
+ * request_id.h
+ *		Ids of answers, which say where the answer came from.
+ */
+#ifndef PERSONALIZE_REQUEST_ID_H
+#define PERSONALIZE_REQUEST_ID_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+/* Codes of engines and reasons run from 1 to this; 0 is none, or several. */
+#define REQUEST_MAX_CODE 63
+
+/* Where an answer came from. */
+typedef struct RequestOrigin
+{
+	int			engine;			/* code of the engine */
+	uint16		variant;		/* engine_variant.variant; 0: as shipped */
+	uint16		module;			/* part of a page; 0: none */
+	int			placeBucket;	/* SlotBucket of the answer's place on the page; 0: not told */
+	int			reason;			/* code of the one reason of all its rows; 0: several */
+	double		propensity;		/* chance with which this answer was drawn, 1: it was certain */
+} RequestOrigin;
+
+/* Make an id; a propensity is kept to 2.2 %, and one below 1/62,000 as that. */
+extern void RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin);
+
+/* Read an id; false if it was not made in this database. */
+extern bool RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin);
+
+/* An origin as a number above 0, and back. */
+extern int64 RequestOriginPack(const RequestOrigin *origin);
+extern void RequestOriginUnpack(int64 packed, RequestOrigin *origin);
+
+/* Make the code of an engine, or of a reason, known, in an Init; codes are never given twice. */
+extern void RequestNameEngine(int code, const char *name);
+extern void RequestNameReason(int code, const char *name);
+
+/* The name of a code; NULL: none has it.  The code of a reason; 0: there is none. */
+extern const char *RequestEngineName(int code);
+extern const char *RequestReasonName(int code);
+extern int	RequestReasonCode(const char *name, int length);
+
+/* Called once when the library is loaded. */
+extern void RequestIdInit(void);
+
+#endif
