@@ -53,7 +53,8 @@ INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', 1 / (2
 SELECT count(*), count(DISTINCT item_key) FROM stored;
 TRUNCATE personalize.event;
 
--- one bad row raises; among several it is kept aside
+-- a bad row raises or is kept aside, be it one or several
+SET personalize.on_bad_row = error;
 \set VERBOSITY terse
 INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
 INSERT INTO personalize.inbox (user_id, event) VALUES (1, repeat('e', 65));
@@ -65,7 +66,39 @@ UPDATE personalize.inbox SET user_id = 1;
 DELETE FROM personalize.inbox;
 \set VERBOSITY default
 INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view'), (1, 'view'), (1, '');
-SELECT source, row_number, reason, user_key FROM personalize.rejected_event ORDER BY row_number;
+COPY personalize.inbox (user_id, event, ts) FROM stdin;
+1	view	\N
+1	view	yesterday
+\.
+SELECT * FROM personalize.track_many('[{"user_id": 1, "event": "view"}, {"user_id": 1, "event": "view", "items": 3}, 4]');
+SELECT * FROM personalize.track_many('{"user_id": 1, "event": "view"}' || E'\n' || '{"user_id": 1, "ev');
+SELECT * FROM personalize.ingest(ARRAY[1, 1], ARRAY['view', 'view'], properties => ARRAY['{}', '[]']::jsonb[]);
+SELECT personalize.track(1, 'view', session_id => repeat('s', 600)), personalize.track(1, 'view');
+DO $$
+DECLARE
+	field text;
+BEGIN
+	INSERT INTO personalize.inbox (user_id, event, ts) SELECT 1, 'view', CASE g WHEN 1500 THEN 'never' END FROM generate_series(1, 2000) g;
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS field = COLUMN_NAME;
+	RAISE NOTICE '%, column %', SQLERRM, field;
+END $$;
+SELECT count(*) FROM personalize.event;
+SET personalize.on_bad_row = set_aside;
+BEGIN;
+SELECT * FROM personalize.rejections();
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view'), (1, 'view'), (1, '');
+SELECT row_number, source, reason, payload - 'ts' - 'message_id' AS payload FROM personalize.rejections();
+SAVEPOINT a;
+SELECT accepted, rejected FROM personalize.track_many('[{"user_id": 1, "event": "view", "ts": "soon"}]');
+SELECT count(*) FROM personalize.rejections();
+ROLLBACK TO a;
+SELECT count(*) FROM personalize.rejections();
+COMMIT;
+SELECT * FROM personalize.rejections();
+SELECT source, row_number, reason, user_key FROM personalize.rejected_event ORDER BY rejected_at, row_number;
+RESET personalize.on_bad_row;
 SELECT count(*) FROM personalize.event;
 TRUNCATE personalize.event, personalize.rejected_event;
 
@@ -153,6 +186,10 @@ CREATE TEMP TABLE binary_id (id personalize.entity_id);
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;
 SET ROLE regress_personalize_app;
+BEGIN;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', repeat('i', 600));
+SELECT row_number, source, reason, payload ->> 'user_id' AS user_id FROM personalize.rejections();
+ROLLBACK;
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1) RETURNING item_id;
 SET personalize.history = on;
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);

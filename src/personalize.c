@@ -19,6 +19,7 @@
 #include "events/event_store.h"
 #include "events/inbox.h"
 #include "events/ingest.h"
+#include "events/rejection.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
 #include "fmgr.h"
@@ -68,6 +69,7 @@ _PG_init(void)
 	ConsentMappingInit();
 	ConsentSourceInit();
 	IngestInit();
+	RejectionInit();
 	IngestStatInit();
 	InboxInit();
 	ProcessorInit();

@@ -182,11 +182,11 @@ personalize_inbox_begin(PG_FUNCTION_ARGS)
 
 /* Write what a statement has gathered. */
 static void
-FlushLevel(InboxLevel *level, bool raise)
+FlushLevel(InboxLevel *level)
 {
 	MemoryContext caller = MemoryContextSwitchTo(level->context);
 
-	IngestFlush(level->batch, raise);
+	IngestFlush(level->batch);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(level->rowContext);
 	level->gathered = 0;
@@ -259,7 +259,7 @@ personalize_inbox_row(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	if (level->gathered >= FLUSH_ROWS ||
 		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
-		FlushLevel(level, false);
+		FlushLevel(level);
 	return PointerGetDatum(trigger->tg_trigtuple);
 }
 
@@ -272,7 +272,7 @@ personalize_inbox_end(PG_FUNCTION_ARGS)
 	CheckTrigger(fcinfo);
 	if (level == NULL)
 		elog(ERROR, "no statement is inserting into personalize.inbox");
-	FlushLevel(level, level->rowCount == 1);
+	FlushLevel(level);
 	IngestEnd(level->batch);
 	innermost = level->outer;
 	MemoryContextDelete(level->context);

@@ -34,6 +34,7 @@
 #include "events/dedup.h"
 #include "events/ingest.h"
 #include "events/ingest_private.h"
+#include "events/rejection.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
@@ -78,6 +79,7 @@ IngestBegin(const char *source, bool history)
 	PreventCommandDuringRecovery(source);
 	batch->source = source;
 	batch->history = history;
+	batch->raise = personalize_on_bad_row == ON_BAD_ROW_ERROR;
 	batch->now = ClockNow();
 	batch->context = context;
 	batch->scratch = AllocSetContextCreate(context, "personalize ingest flush",
@@ -86,6 +88,13 @@ IngestBegin(const char *source, bool history)
 	batch->messages = MemoryContextAlloc(context, batch->messageCapacity * sizeof(PendingMessage));
 	batch->rows = MemoryContextAlloc(context, batch->rowCapacity * sizeof(PendingRow));
 	return batch;
+}
+
+/* Whether a rejected message is an error, whatever the setting says. */
+void
+IngestSetRaise(IngestBatch *batch, bool raise)
+{
+	batch->raise = raise;
 }
 
 /* Append a row to the batch; the caller sets event and itemId. */
@@ -410,24 +419,6 @@ CountMessages(IngestBatch *batch)
 	IngestStatAdd(reasons);
 }
 
-/* Raise what is wrong with the first rejected message; it stays counted. */
-static void
-RaiseRejected(const IngestBatch *batch)
-{
-	for (int i = 0; i < batch->messageCount; i++)
-	{
-		int64		reasons[INGEST_REASON_COUNT] = {0};
-
-		if (batch->messages[i].status != INGEST_REJECTED)
-			continue;
-		reasons[batch->messages[i].cause]++;
-		IngestStatAdd(reasons);
-		ereport(ERROR,
-				(errcode(batch->messages[i].sqlState),
-				 errmsg("%s", batch->messages[i].reason)));
-	}
-}
-
 /* Write the batch. */
 static void
 WriteBatch(IngestBatch *batch)
@@ -451,16 +442,16 @@ WriteBatch(IngestBatch *batch)
 	TellSuppressed(&flush);
 }
 
-/* Write what was added. */
+/* Write what was added, or raise what is wrong with it. */
 void
-IngestFlush(IngestBatch *batch, bool raise)
+IngestFlush(IngestBatch *batch)
 {
 	MemoryContext caller;
 
 	if (batch->messageCount == 0)
 		return;
-	if (raise)
-		RaiseRejected(batch);
+	if (batch->raise)
+		RejectionRaise(batch);
 	caller = MemoryContextSwitchTo(batch->scratch);
 	WriteBatch(batch);
 	MemoryContextSwitchTo(caller);

@@ -53,6 +53,7 @@ struct IngestBatch
 {
 	const char *source;
 	bool		history;
+	bool		raise;			/* a rejected message is an error */
 	TimestampTz now;
 	MemoryContext context;		/* lives as long as the batch */
 	MemoryContext scratch;		/* reset by each flush */

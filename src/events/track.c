@@ -97,7 +97,7 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 	IngestCounts counts;
 	int			status = 0;
 
-	message->rowNumber = 1;
+	message->rowNumber = raise ? 0 : 1;
 	message->userId = ArgumentString(fcinfo, 0);
 	message->event = ArgumentString(fcinfo, 1);
 	message->itemId = ArgumentString(fcinfo, 2);
@@ -110,7 +110,8 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 	if (message->speaks)
 		message->spoken = IngestPurposes(batch, PG_GETARG_ARRAYTYPE_P(8));
 	IngestAdd(batch, message);
-	IngestFlush(batch, raise);
+	IngestSetRaise(batch, raise);
+	IngestFlush(batch);
 	counts = IngestEnd(batch);
 	while (counts.of[status] == 0)
 		status++;
@@ -219,9 +220,9 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 			message.spoken = IngestPurposeList(batch, consent.data, consent.length);
 		IngestAdd(batch, &message);
 		if ((row + 1) % FLUSH_MESSAGES == 0)
-			IngestFlush(batch, false);
+			IngestFlush(batch);
 	}
-	IngestFlush(batch, false);
+	IngestFlush(batch);
 	return IngestCountsDatum(fcinfo, IngestEnd(batch));
 }
 
