@@ -11,6 +11,7 @@ CREATE TYPE personalize.entity_id (
 	OUTPUT = personalize._entity_id_out,
 	SEND = personalize._entity_id_send,
 	LIKE = pg_catalog.text,
+	COLLATABLE = true,
 	CATEGORY = 'U'
 );
 COMMENT ON TYPE personalize.entity_id IS
