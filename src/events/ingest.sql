@@ -15,15 +15,30 @@ CREATE FUNCTION personalize.track(
 	user_id personalize.entity_id,
 	event text,
 	item_id personalize.entity_id DEFAULT NULL,
-	properties jsonb DEFAULT NULL,
+	properties personalize.event_json DEFAULT NULL,
 	ts personalize.event_time DEFAULT NULL,
 	session_id personalize.entity_id DEFAULT NULL,
 	request_id personalize.entity_id DEFAULT NULL,
 	message_id personalize.entity_id DEFAULT NULL,
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
 	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it. Returns accepted, duplicate (this message_id came before) or suppressed (no purpose is allowed). Errors: 22023 empty or too long id or event, ts too far ahead, properties no object or over 64 kB; 53400 too many event names';
+
+-- for ids that are text, with the jsonb that every driver knows
+CREATE FUNCTION personalize.track(
+	user_id text,
+	event text,
+	item_id text DEFAULT NULL,
+	properties jsonb DEFAULT NULL,
+	ts personalize.event_time DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	request_id text DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
+	AS 'MODULE_PATHNAME', 'personalize_track_jsonb' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]) IS
+	'track() for ids that are text, as literals and parameters without a type are taken to be';
 
 CREATE FUNCTION personalize.try_track(
 	user_id personalize.entity_id,
@@ -128,14 +143,16 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 
 REVOKE ALL ON FUNCTION
 	personalize._purge_message_seen(),
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]),
 	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track_many(jsonb), personalize.track_many(text), personalize.rejections(),
 	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
 	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]),
 	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track_many(jsonb), personalize.track_many(text), personalize.rejections(),
 	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])

@@ -17,6 +17,7 @@
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(personalize_track);
+PG_FUNCTION_INFO_V1(personalize_track_jsonb);
 PG_FUNCTION_INFO_V1(personalize_try_track);
 PG_FUNCTION_INFO_V1(personalize_ingest);
 PG_FUNCTION_INFO_V1(personalize_import_events);
@@ -121,6 +122,18 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 /* track(user_id, event, item_id, properties, ts, session_id, request_id, message_id, consent). */
 Datum
 personalize_track(PG_FUNCTION_ARGS)
+{
+	IngestBatch *batch = IngestBegin("track", false);
+	IngestMessage message = {0};
+
+	if (!PG_ARGISNULL(3))
+		IngestSetProperties(&message, PG_GETARG_DATUM(3));
+	return TrackOne(fcinfo, batch, &message, true);
+}
+
+/* track(...) with properties that are jsonb. */
+Datum
+personalize_track_jsonb(PG_FUNCTION_ARGS)
 {
 	IngestMessage message = {.hasProperties = !PG_ARGISNULL(3), .properties = PG_GETARG_DATUM(3)};
 

@@ -17,6 +17,10 @@ BEGIN
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
 			AND NOT pg_catalog.starts_with(p.proname, '_') AND p.prokind OPERATOR(pg_catalog.=) 'f'
 			AND 'personalize.entity_id'::pg_catalog.regtype OPERATOR(pg_catalog.=) ANY (p.proargtypes)
+			-- where it is not made by hand
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc q
+				WHERE q.pronamespace OPERATOR(pg_catalog.=) p.pronamespace AND q.proname OPERATOR(pg_catalog.=) p.proname
+					AND q.pronargs OPERATOR(pg_catalog.=) p.pronargs AND q.oid OPERATOR(pg_catalog.<>) p.oid)
 		ORDER BY 1
 	LOOP
 		-- without an argument only one of the two can be meant
