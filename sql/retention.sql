@@ -272,7 +272,9 @@ SELECT personalize.forget('p4') AS receipt \gset
 SELECT counts -> 'events' AS events FROM personalize.erasure_receipt(:'receipt');
 SELECT count(*) FROM personalize.kept_by_hand;
 ROLLBACK;
+SET personalize.allow_drop = on;
 DROP TABLE personalize.kept_by_hand, public.event_p20210902;
+RESET personalize.allow_drop;
 SELECT * FROM apply('2022-09-20');
 SELECT ok FROM personalize.health() WHERE "check" = 'retention';
 

@@ -18,6 +18,7 @@
 #include "events/event_cache.h"
 #include "events/event_store.h"
 #include "events/inbox.h"
+#include "events/drop_guard.h"
 #include "events/ingest.h"
 #include "events/rejection.h"
 #include "events/ingest_stat.h"
@@ -68,6 +69,7 @@ _PG_init(void)
 	ConsentCacheInit();
 	ConsentMappingInit();
 	ConsentSourceInit();
+	DropGuardInit();
 	IngestInit();
 	RejectionInit();
 	IngestStatInit();
