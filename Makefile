@@ -19,7 +19,7 @@ SQL_PARTS = base/role base/setting base/relation base/clock base/key base/dictio
 	models/model neighbours/neighbour neighbours/knn neighbours/tune engines/recommend erasure/retention \
 	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/maintenance_job \
 	operation/publication operation/data_quality items/item_health operation/health \
-	operation/security_check operation/text_id operation/grants
+	operation/security_check operation/reset operation/text_id operation/grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))

@@ -32,6 +32,7 @@
 #include "operation/maintenance.h"
 #include "operation/maintenance_job.h"
 #include "operation/operation_store.h"
+#include "operation/reset.h"
 #include "operation/utility.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
@@ -98,6 +99,7 @@ _PG_init(void)
 	SourcesInit();
 	RecommendInit();
 	EngineInit();
+	ResetInit();
 	UtilityInit();
 	WorkerInit();
 	MarkGUCPrefixReserved("personalize");
