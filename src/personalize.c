@@ -20,7 +20,6 @@
 #include "events/inbox.h"
 #include "events/drop_guard.h"
 #include "events/ingest.h"
-#include "events/rejection.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
 #include "fmgr.h"
@@ -72,7 +71,6 @@ _PG_init(void)
 	ConsentSourceInit();
 	DropGuardInit();
 	IngestInit();
-	RejectionInit();
 	IngestStatInit();
 	InboxInit();
 	ProcessorInit();

@@ -34,7 +34,6 @@
 #include "events/dedup.h"
 #include "events/ingest.h"
 #include "events/ingest_private.h"
-#include "events/rejection.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
@@ -57,9 +56,23 @@ static const struct config_enum_entry eventConsentOptions[] = {
 	{NULL, 0, false}
 };
 
+/* What becomes of a statement of which a message is not acceptable. */
+typedef enum OnBadRow
+{
+	ON_BAD_ROW_SET_ASIDE,
+	ON_BAD_ROW_ERROR
+} OnBadRow;
+
+static const struct config_enum_entry onBadRowOptions[] = {
+	{"set_aside", ON_BAD_ROW_SET_ASIDE, false},
+	{"error", ON_BAD_ROW_ERROR, false},
+	{NULL, 0, false}
+};
+
 int			personalize_max_future = 5 * 60 * 1000;
 static int	personalize_dedup_window = 2 * 24 * 60;
 static int	personalize_event_consent = EVENT_CONSENT_GRANT;
+static int	personalize_on_bad_row = ON_BAD_ROW_SET_ASIDE;
 
 /* Whether this session has been told that events are suppressed. */
 static bool toldSuppressed = false;
@@ -451,7 +464,7 @@ IngestFlush(IngestBatch *batch)
 	if (batch->messageCount == 0)
 		return;
 	if (batch->raise)
-		RejectionRaise(batch);
+		IngestRaiseRejected(batch);
 	caller = MemoryContextSwitchTo(batch->scratch);
 	WriteBatch(batch);
 	MemoryContextSwitchTo(caller);
@@ -507,4 +520,9 @@ IngestInit(void)
 							"Furthest an event's time may lie ahead of the server's clock.",
 							NULL, &personalize_max_future, 5 * 60 * 1000, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomEnumVariable("personalize.on_bad_row",
+							 "What becomes of a statement of which an event is not acceptable.",
+							 "set_aside: it goes to rejected_event, the others are stored; error: the statement fails.",
+							 &personalize_on_bad_row, ON_BAD_ROW_SET_ASIDE, onBadRowOptions,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }

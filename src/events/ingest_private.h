@@ -95,6 +95,9 @@ typedef struct Flush
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
 
+/* Raise what is wrong with the first rejected message of a batch, if there is one. */
+extern void IngestRaiseRejected(const IngestBatch *batch);
+
 /* Tell what was not stored of several messages, and what was rejected. */
 extern void IngestTellSummary(const IngestBatch *batch);
 

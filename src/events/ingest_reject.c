@@ -1,5 +1,5 @@
 /*
- * rejection.c
+ * ingest_reject.c
  *		What becomes of a message that is not acceptable.
  *
  * track() raises and try_track() never does.  All that take several messages, inbox
@@ -15,24 +15,14 @@
 #include "compat.h"
 #include "events/ingest_private.h"
 #include "events/ingest_stat.h"
-#include "events/rejection.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 PG_FUNCTION_INFO_V1(personalize_rejections);
 
 /* Columns of rejections(). */
 #define REJECTION_COLUMN_COUNT 4
-
-static const struct config_enum_entry onBadRowOptions[] = {
-	{"set_aside", ON_BAD_ROW_SET_ASIDE, false},
-	{"error", ON_BAD_ROW_ERROR, false},
-	{NULL, 0, false}
-};
-
-int			personalize_on_bad_row = ON_BAD_ROW_SET_ASIDE;
 
 /* Raise what is wrong with a message; drivers find its field where a table's column is named. */
 static void
@@ -58,7 +48,7 @@ RaiseMessage(const IngestBatch *batch, const PendingMessage *message)
 
 /* Raise what is wrong with the first rejected message; it stays counted. */
 void
-RejectionRaise(const IngestBatch *batch)
+IngestRaiseRejected(const IngestBatch *batch)
 {
 	for (int i = 0; i < batch->messageCount; i++)
 	{
@@ -102,15 +92,4 @@ personalize_rejections(PG_FUNCTION_ARGS)
 	}
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
-}
-
-/* Define the setting. */
-void
-RejectionInit(void)
-{
-	DefineCustomEnumVariable("personalize.on_bad_row",
-							 "What becomes of a statement of which an event is not acceptable.",
-							 "set_aside: it goes to rejected_event, the others are stored; error: the statement fails.",
-							 &personalize_on_bad_row, ON_BAD_ROW_SET_ASIDE, onBadRowOptions,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
