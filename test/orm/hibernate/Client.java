@@ -2,9 +2,10 @@
 import jakarta.persistence.*;
 import java.util.*;
 import java.util.function.*;
-import org.hibernate.*;
-import org.hibernate.annotations.*;
-import org.hibernate.cfg.*;
+import org.hibernate.Session;
+import org.hibernate.SessionFactory;
+import org.hibernate.annotations.DynamicInsert;
+import org.hibernate.cfg.Configuration;
 
 public class Client {
 	@Entity(name = "Product") @Table(name = "products")
@@ -27,7 +28,7 @@ public class Client {
 		@Column(name = "user_id") public String userId;
 		public String event;
 		@Column(name = "item_id") public String itemId;
-		@JdbcTypeCode(org.hibernate.type.SqlTypes.JSON) public String properties;
+		public String properties;
 
 		public Event() {}
 
@@ -61,7 +62,7 @@ public class Client {
 	public static class Ours implements org.hibernate.tool.schema.spi.SchemaFilterProvider {
 		static final org.hibernate.tool.schema.spi.SchemaFilter FILTER = new org.hibernate.tool.schema.spi.SchemaFilter() {
 			public boolean includeNamespace(org.hibernate.boot.model.relational.Namespace namespace) {
-				return namespace.getName().schema() == null || !namespace.getName().schema().getText().equals("personalize");
+				return namespace.getName().getSchema() == null || !namespace.getName().getSchema().getText().equals("personalize");
 			}
 			public boolean includeTable(org.hibernate.mapping.Table table) {
 				return !"personalize".equals(table.getSchema());
