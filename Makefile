@@ -19,7 +19,7 @@ SQL_PARTS = base/role base/setting base/clock base/key base/dictionary people/re
 	models/model neighbours/neighbour engines/variant engines/rule engines/session_neighbours engines/tune exposures/request_id exposures/query exposures/exposure engines/recommend erasure/retention \
 	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/maintenance_job \
 	operation/publication operation/data_quality items/item_health operation/health \
-	operation/security_check operation/grants
+	operation/security_check operation/reset operation/text_id operation/grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))

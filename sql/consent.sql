@@ -101,7 +101,6 @@ SELECT personalize.grant_consent(repeat('u', 513), ARRAY['analytics']);
 SELECT personalize.grant_consent(1, NULL);
 SELECT personalize.grant_consent(1, '{}');
 SELECT personalize.grant_consent(1, ARRAY['analytics', NULL]);
-SELECT personalize.grant_consent(1, ARRAY['analytics'], NULL);
 SELECT personalize.grant_consent(1, ARRAY['analytics'], repeat('é', 1001));
 SELECT personalize.withdraw_consent(1, ARRAY['analytics'], 'form', repeat('v', 2001));
 SELECT personalize.object_to(1, ARRAY['analytics'], repeat('why ', 501));

@@ -168,7 +168,9 @@ SELECT personalize.grant_consent('old', ARRAY['analytics', 'personalization', 'r
 SELECT * FROM personalize.import_events(ARRAY['old', 'old'], ARRAY['view_item', 'purchase'], ARRAY['1', '2'], ARRAY['2025-05-05 10:00+00', '2025-05-05 10:01+00']::timestamptz[]);
 SELECT personalize.track('old', 'view_item', '1');
 CALL roll();
+SET personalize.allow_drop = on;
 DROP TABLE personalize.event_p20250505;
+RESET personalize.allow_drop;
 DELETE FROM personalize._event_day WHERE day = '2025-05-05';
 SELECT personalize.forget('old') AS receipt \gset
 SELECT stage, counts -> 'partial' AS partial, counts -> 'item_counts' AS item_counts FROM personalize.erasure_receipt(:'receipt');

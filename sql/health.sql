@@ -37,7 +37,9 @@ SELECT personalize.import_events('{ada,ada,ada,ada,ada}', '{view_item,view_item,
 	'{2020-01-01,2020-01-02,2020-01-03,2020-01-04,2020-01-05}', consents => array_fill('analytics'::text, '{5}'));
 SELECT processor FROM personalize.rollup_now();
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'days of event';
+SET personalize.allow_drop = on;
 DROP TABLE personalize.event_p20200101;
+RESET personalize.allow_drop;
 ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20200102;
 ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20200103;
 ALTER TABLE personalize.event_p20200103 SET SCHEMA public;

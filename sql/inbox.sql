@@ -53,7 +53,8 @@ INSERT INTO personalize.inbox (user_id, event, item_id) SELECT 1, 'view', 1 / (2
 SELECT count(*), count(DISTINCT item_key) FROM stored;
 TRUNCATE personalize.event;
 
--- one bad row raises; among several it is kept aside
+-- a bad row raises or is kept aside, be it one or several
+SET personalize.on_bad_row = error;
 \set VERBOSITY terse
 INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
 INSERT INTO personalize.inbox (user_id, event) VALUES (1, repeat('e', 65));
@@ -65,7 +66,39 @@ UPDATE personalize.inbox SET user_id = 1;
 DELETE FROM personalize.inbox;
 \set VERBOSITY default
 INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view'), (1, 'view'), (1, '');
-SELECT source, row_number, reason, user_key FROM personalize.rejected_event ORDER BY row_number;
+COPY personalize.inbox (user_id, event, ts) FROM stdin;
+1	view	\N
+1	view	yesterday
+\.
+SELECT * FROM personalize.track_many('[{"user_id": 1, "event": "view"}, {"user_id": 1, "event": "view", "items": 3}, 4]');
+SELECT * FROM personalize.track_many('{"user_id": 1, "event": "view"}' || E'\n' || '{"user_id": 1, "ev');
+SELECT * FROM personalize.ingest(ARRAY[1, 1], ARRAY['view', 'view'], properties => ARRAY['{}', '[]']::jsonb[]);
+SELECT personalize.track(1, 'view', session_id => repeat('s', 600)), personalize.track(1, 'view');
+DO $$
+DECLARE
+	field text;
+BEGIN
+	INSERT INTO personalize.inbox (user_id, event, ts) SELECT 1, 'view', CASE g WHEN 1500 THEN 'never' END FROM generate_series(1, 2000) g;
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS field = COLUMN_NAME;
+	RAISE NOTICE '%, column %', SQLERRM, field;
+END $$;
+SELECT count(*) FROM personalize.event;
+SET personalize.on_bad_row = set_aside;
+BEGIN;
+SELECT * FROM personalize.rejections();
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view');
+INSERT INTO personalize.inbox (user_id, event) VALUES (NULL, 'view'), (1, 'view'), (1, '');
+SELECT row_number, source, reason, payload - 'ts' - 'message_id' AS payload FROM personalize.rejections();
+SAVEPOINT a;
+SELECT accepted, rejected FROM personalize.track_many('[{"user_id": 1, "event": "view", "ts": "soon"}]');
+SELECT count(*) FROM personalize.rejections();
+ROLLBACK TO a;
+SELECT count(*) FROM personalize.rejections();
+COMMIT;
+SELECT * FROM personalize.rejections();
+SELECT source, row_number, reason, user_key FROM personalize.rejected_event ORDER BY rejected_at, row_number;
+RESET personalize.on_bad_row;
 SELECT count(*) FROM personalize.event;
 TRUNCATE personalize.event, personalize.rejected_event;
 
@@ -125,10 +158,38 @@ PREPARE active_record AS INSERT INTO "personalize"."inbox" ("user_id", "event", 
 EXECUTE active_record('1', 'view', '5', '{"a": 1}');
 SELECT * FROM stored ORDER BY item_key;
 
+-- save(), upsert and reload: no row is found, and a message_id counts once
+INSERT INTO personalize.inbox (user_id, event, item_id, message_id) VALUES (1, 'view', 20, 'once') ON CONFLICT (message_id) DO NOTHING RETURNING message_id;
+INSERT INTO personalize.inbox (user_id, event, item_id, message_id) VALUES (1, 'view', 21, 'once') ON CONFLICT (message_id) DO UPDATE SET item_id = excluded.item_id RETURNING message_id;
+INSERT INTO personalize.inbox (user_id, event, item_id, message_id) VALUES (1, 'view', 22, 'once') ON CONFLICT DO NOTHING RETURNING message_id;
+WITH saved AS (INSERT INTO personalize.inbox AS i (user_id, event, item_id, message_id)
+	SELECT 1, 'view', g, 'twice ' || g / 2 FROM generate_series(24, 27) g ON CONFLICT (message_id) DO NOTHING RETURNING i.message_id)
+SELECT count(*) FROM saved;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 23) ON CONFLICT (user_id) DO NOTHING;
+UPDATE personalize.inbox SET item_id = 30 WHERE message_id = 'once' RETURNING *;
+SELECT message_id FROM personalize.inbox WHERE message_id = 'once' AND user_id = '1' ORDER BY message_id LIMIT 1;
+SELECT item_key FROM stored WHERE item_key >= 20 ORDER BY item_key;
+-- what a driver sends in binary: text, a timestamp or unix time, JSON or jsonb; never a number as an id
+CREATE TEMP TABLE sent AS SELECT '1'::text AS user_id, 'view'::text AS event, g::text AS item_id, now() AS ts, 1767225600 + g::bigint AS unix, '{"a": 1}'::jsonb AS json, 825373492 AS number FROM generate_series(40, 41) g;
+\copy (SELECT user_id, event, item_id, ts, json FROM sent) TO PROGRAM 'cat >"${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+\copy personalize.inbox (user_id, event, item_id, ts, properties) FROM PROGRAM 'cat "${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+\copy (SELECT user_id, event, item_id, unix, json::text FROM sent) TO PROGRAM 'cat >"${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+\copy personalize.inbox (user_id, event, item_id, ts, properties) FROM PROGRAM 'cat "${TMPDIR:-/tmp}/inbox.binary"; rm "${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+SELECT item_key, properties, count(*), count(*) FILTER (WHERE ts = now_.at) AS now, count(*) FILTER (WHERE ts = to_timestamp(1767225600 + item_key)) AS unix
+FROM personalize.event, (SELECT min(ts) AS at FROM sent) now_ WHERE item_key >= 40 GROUP BY 1, 2 ORDER BY 1;
+SELECT attname, format_type(atttypid, NULL) AS type FROM pg_attribute WHERE attrelid = 'personalize.inbox'::regclass AND attnum > 0 ORDER BY attnum;
+CREATE TEMP TABLE binary_id (id personalize.entity_id);
+\copy (SELECT number FROM sent) TO PROGRAM 'cat >"${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+\copy binary_id FROM PROGRAM 'cat "${TMPDIR:-/tmp}/inbox.binary"; rm "${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
+
 -- privileges
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;
 SET ROLE regress_personalize_app;
+BEGIN;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', repeat('i', 600));
+SELECT row_number, source, reason, payload ->> 'user_id' AS user_id FROM personalize.rejections();
+ROLLBACK;
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1) RETURNING item_id;
 SET personalize.history = on;
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 1);

@@ -156,7 +156,6 @@ DROP ROLE regress_item_second;
 -- mistakes are named
 SELECT * FROM personalize.sync_items(NULL);
 SELECT * FROM personalize.sync_items('product', mode => 'partial');
-SELECT * FROM personalize.sync_items('product', mode => NULL);
 SELECT * FROM personalize.sync_items('product', '{"item_id": "nosuch"}');
 SELECT * FROM personalize.sync_items('product', '{"colour": "category"}');
 SELECT * FROM personalize.sync_items('product', '{"category": 3}');

@@ -57,7 +57,6 @@ UPDATE personalize.item SET available = false WHERE item_id = 'hat';
 SELECT rank, item_id, reason FROM personalize.trending(as_of => at('18:30'), exclude => ARRAY['5']);
 UPDATE personalize.item SET available = true WHERE item_id = 'hat';
 SELECT * FROM personalize.trending(0);
-SELECT * FROM personalize.trending(n => NULL);
 SELECT * FROM personalize.trending(half_life => '-1 day');
 SELECT * FROM personalize.trending(half_life => '1 second');
 SELECT * FROM personalize.trending(as_of => 'infinity');

@@ -58,3 +58,32 @@ SELECT roll();
 SELECT events FROM personalize.profile;
 
 DROP FUNCTION roll;
+
+-- a day and the schema are not dropped by mistake
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+SELECT accepted FROM personalize.import_events('{ada}', '{view_item}', '{a}', '{2020-01-01}', consents => '{analytics}');
+DROP TABLE personalize.event_p20200101;
+SET search_path = personalize;
+DROP TABLE IF EXISTS nothing_of_the_kind, event_p20200101 CASCADE;
+RESET search_path;
+DROP SCHEMA personalize CASCADE;
+DROP OWNED BY personalize_owner;
+DROP TABLE personalize.event;
+CREATE TABLE personalize.event_p20200102 ();
+DROP TABLE personalize.event_p20200102;
+CREATE SCHEMA regress_other;
+DROP SCHEMA regress_other;
+BEGIN;
+SET LOCAL personalize.allow_drop = on;
+DROP TABLE personalize.event_p20200101;
+ROLLBACK;
+SET application_name = 'pg_restore';
+BEGIN;
+DROP TABLE personalize.event_p20200101;
+ROLLBACK;
+RESET application_name;
+SET client_min_messages = warning;
+DROP EXTENSION personalize CASCADE;
+DROP SCHEMA personalize;
+CREATE EXTENSION personalize;
+RESET client_min_messages;

@@ -157,7 +157,6 @@ SELECT count(*) FROM personalize.recommend('eve', 1000);
 SELECT personalize.recommend('eve', 0);
 SELECT personalize.recommend('eve', -1);
 SELECT personalize.recommend('eve', 2147483647);
-SELECT personalize.recommend('eve', NULL);
 SELECT count(*) > 0 FROM personalize.recommend(repeat('u', 5000), session_items => ARRAY[repeat('i', 5000)]);
 SELECT count(*) > 0 FROM personalize.recommend('eve', exclude_seen => '-1 day');
 SELECT count(*) > 0 FROM personalize.recommend('eve', exclude_seen => '100000000 years');

@@ -57,7 +57,6 @@ SELECT kind, event, keep FROM personalize.retention_policy WHERE NOT builtin ORD
 SELECT extcondition[array_position(extconfig, 'personalize.retention_policy'::regclass)] FROM pg_extension WHERE extname = 'personalize';
 
 -- arguments
-SELECT * FROM personalize.apply_retention(NULL);
 SELECT * FROM personalize.apply_retention(as_of => 'infinity');
 SELECT count(*) FROM personalize.apply_retention(as_of => '2100-01-01 00:00+00');
 SELECT count(*) FROM personalize.apply_retention(as_of => '4700-01-01 00:00+00 BC');
@@ -273,7 +272,9 @@ SELECT personalize.forget('p4') AS receipt \gset
 SELECT counts -> 'events' AS events FROM personalize.erasure_receipt(:'receipt');
 SELECT count(*) FROM personalize.kept_by_hand;
 ROLLBACK;
+SET personalize.allow_drop = on;
 DROP TABLE personalize.kept_by_hand, public.event_p20210902;
+RESET personalize.allow_drop;
 SELECT * FROM apply('2022-09-20');
 SELECT ok FROM personalize.health() WHERE "check" = 'retention';
 
@@ -294,7 +295,6 @@ SELECT count(*) FROM personalize.apply_retention(as_of => 'infinity');
 SELECT count(*) FROM personalize.apply_retention(as_of => '-infinity');
 SELECT result, removed FROM personalize.apply_retention(as_of => '0001-01-01 00:00+00') WHERE result <> 'done' OR removed <> 0;
 SELECT count(*) FROM personalize.apply_retention(max_rows => 0);
-SELECT count(*) FROM personalize.apply_retention(max_rows => NULL);
 SELECT count(*) FROM personalize.apply_retention(pause => '-1 hour');
 SELECT personalize.set_retention('raw', '0');
 SELECT personalize.set_retention('session', '2 days -40 hours');

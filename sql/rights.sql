@@ -120,7 +120,6 @@ SELECT personalize.rectify('ann', '{"item_id": 6}', message_id => 'ann3');
 ROLLBACK;
 SELECT personalize.restrict('ann', ARRAY['nothing']);
 SELECT personalize.restrict(NULL);
-SELECT personalize.restrict('ann', source => NULL);
 SELECT personalize.lift_restriction('ann', ARRAY['analytics']);
 SELECT personalize.restrict('ann', ARRAY['analytics', 'personalization', 'recommendations'], 'contests the accuracy', 'letter 4711');
 SELECT * FROM pg_temp.seen('ann');

@@ -17,7 +17,7 @@ GRANT CREATE ON SCHEMA personalize TO PUBLIC;
 CREATE EXTENSION personalize;
 REVOKE CREATE ON SCHEMA personalize FROM PUBLIC;
 -- nor into one in which somebody has left something, of whatever kind
-CREATE FUNCTION pg_temp.refusal(planted text) RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
+CREATE FUNCTION pg_temp.refusal(planted text) RETURNS text LANGUAGE plpgsql SET client_min_messages = error SET personalize.allow_drop = on AS $$
 DECLARE
 	refusal text;
 BEGIN

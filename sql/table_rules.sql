@@ -178,6 +178,7 @@ BEGIN
 	COMMIT;
 	RAISE NOTICE '%: %', what, outcome;
 END $$;
+SET personalize.allow_drop = on;
 CALL with_event('index', 'CREATE INDEX mine ON personalize.event ((properties ->> ''query'')) WHERE event > 2', 'DROP INDEX personalize.mine');
 CALL with_event('column', 'ALTER TABLE personalize.event ADD COLUMN mine text DEFAULT ''x''', 'ALTER TABLE personalize.event DROP COLUMN mine');
 CALL with_event('generated column', 'ALTER TABLE personalize.event ADD COLUMN mine text GENERATED ALWAYS AS (properties ->> ''query'') STORED', 'ALTER TABLE personalize.event DROP COLUMN mine');

@@ -20,6 +20,7 @@
 #include "events/event_cache.h"
 #include "events/event_store.h"
 #include "events/inbox.h"
+#include "events/drop_guard.h"
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
@@ -36,6 +37,7 @@
 #include "operation/maintenance.h"
 #include "operation/maintenance_job.h"
 #include "operation/operation_store.h"
+#include "operation/reset.h"
 #include "operation/utility.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
@@ -73,6 +75,7 @@ _PG_init(void)
 	ConsentCacheInit();
 	ConsentMappingInit();
 	ConsentSourceInit();
+	DropGuardInit();
 	IngestInit();
 	IngestStatInit();
 	InboxInit();
@@ -106,6 +109,7 @@ _PG_init(void)
 	PlacementInit();
 	RecommendInit();
 	EngineInit();
+	ResetInit();
 	UtilityInit();
 	WorkerInit();
 	MarkGUCPrefixReserved("personalize");

@@ -1,6 +1,6 @@
 /*
  * argument.h
- *		Arguments of functions that must be given.
+ *		Arguments of functions that must be given, or have a default.
  */
 #ifndef PERSONALIZE_ARGUMENT_H
 #define PERSONALIZE_ARGUMENT_H
@@ -11,20 +11,12 @@
 #include "fmgr.h"
 
 /* Complain that something is null; it is called by name. */
-pg_noreturn static inline void
-ArgumentReportNull(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s must not be null", name)));
-}
+pg_noreturn extern void ArgumentReportNull(const char *name);
 
-/* Complain unless an argument is given. */
-static inline void
-ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ArgumentReportNull(name);
-}
+/* Put an argument's default in the place of NULL; false if that is NULL, too. */
+extern bool ArgumentUseDefault(FunctionCallInfo fcinfo, int argument);
+
+/* Complain unless an argument is given or has a default. */
+extern void ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name);
 
 #endif

@@ -320,14 +320,43 @@ personalize_event_time_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(pnstrdup(text, length));
 }
 
-/* event_time binary input: that of text. */
+/*
+ * Eight bytes that no text begins like: a driver that does not know the type sent a
+ * timestamp or a bigint.  A number that is unix time is one: as a timestamp it would
+ * lie in the first years after 2000.
+ */
+static bool
+ReadBinary(StringInfo buffer, Datum *value)
+{
+	unsigned char first = buffer->data[buffer->cursor];
+	int64		number;
+
+	if (buffer->len - buffer->cursor != sizeof(number) || (first != 0x00 && first != 0xff))
+		return false;
+	number = pq_getmsgint64(buffer);
+	if (number >= 0 && number < END_OF_UNIX_MILLISECONDS)
+	{
+		char	   *digits = psprintf(INT64_FORMAT, number);
+
+		*value = MakeFromString(digits, strlen(digits));
+	}
+	else
+		*value = MakeRead(number);
+	return true;
+}
+
+/* event_time binary input: that of text, or of a timestamp. */
 Datum
 personalize_event_time_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
 	int			length;
-	char	   *string = pq_getmsgtext(buffer, buffer->len - buffer->cursor, &length);
+	char	   *string;
+	Datum		value;
 
+	if (ReadBinary(buffer, &value))
+		PG_RETURN_DATUM(value);
+	string = pq_getmsgtext(buffer, buffer->len - buffer->cursor, &length);
 	PG_RETURN_DATUM(MakeFromString(string, length));
 }
 

@@ -11,6 +11,9 @@
  *	- anything else is the SipHash-2-4 of its UTF-8 bytes with the sign bit set,
  *	  the same on every platform, version and server encoding.
  *
+ * entity_id has no binary input: a driver that does not know the type sends an
+ * integer or a uuid as its bytes, which may be characters, too.
+ *
  * What the several ways to write one id have in common is in id.c.
  *
  * The two spaces never meet, because only the second has negative keys.
@@ -37,7 +40,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_entity_id_in);
 PG_FUNCTION_INFO_V1(personalize_entity_id_out);
-PG_FUNCTION_INFO_V1(personalize_entity_id_recv);
 PG_FUNCTION_INFO_V1(personalize_entity_id_send);
 PG_FUNCTION_INFO_V1(personalize_entity_id_from_int2);
 PG_FUNCTION_INFO_V1(personalize_entity_id_from_int4);
@@ -175,13 +177,6 @@ Datum
 personalize_entity_id_out(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_CSTRING(TextDatumGetCString(PG_GETARG_DATUM(0)));
-}
-
-/* entity_id binary input, as text's. */
-Datum
-personalize_entity_id_recv(PG_FUNCTION_ARGS)
-{
-	return textrecv(fcinfo);
 }
 
 /* entity_id binary output, as text's. */

@@ -4,20 +4,18 @@ CREATE FUNCTION personalize._entity_id_in(cstring) RETURNS personalize.entity_id
 	AS 'MODULE_PATHNAME', 'personalize_entity_id_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION personalize._entity_id_out(personalize.entity_id) RETURNS cstring
 	AS 'MODULE_PATHNAME', 'personalize_entity_id_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION personalize._entity_id_recv(internal) RETURNS personalize.entity_id
-	AS 'MODULE_PATHNAME', 'personalize_entity_id_recv' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION personalize._entity_id_send(personalize.entity_id) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'personalize_entity_id_send' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE TYPE personalize.entity_id (
 	INPUT = personalize._entity_id_in,
 	OUTPUT = personalize._entity_id_out,
-	RECEIVE = personalize._entity_id_recv,
 	SEND = personalize._entity_id_send,
 	LIKE = pg_catalog.text,
+	COLLATABLE = true,
 	CATEGORY = 'U'
 );
 COMMENT ON TYPE personalize.entity_id IS
-	'id of a user, item, session or message; text, varchar, char, smallint, integer, bigint, numeric and uuid cast to it implicitly';
+	'id of a user, item, session or message; text, varchar, char, smallint, integer, bigint, numeric and uuid cast to it implicitly, and it casts to text. Has no binary input, in which a number would be taken for the characters its bytes are';
 
 CREATE FUNCTION personalize._entity_id(smallint) RETURNS personalize.entity_id
 	AS 'MODULE_PATHNAME', 'personalize_entity_id_from_int2' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -44,7 +42,8 @@ CREATE CAST (integer AS personalize.entity_id) WITH FUNCTION personalize._entity
 CREATE CAST (bigint AS personalize.entity_id) WITH FUNCTION personalize._entity_id(bigint) AS IMPLICIT;
 CREATE CAST (numeric AS personalize.entity_id) WITH FUNCTION personalize._entity_id(numeric) AS IMPLICIT;
 CREATE CAST (uuid AS personalize.entity_id) WITH FUNCTION personalize._entity_id(uuid) AS IMPLICIT;
-CREATE CAST (personalize.entity_id AS text) WITHOUT FUNCTION AS ASSIGNMENT;
+-- a parameter may be an id and a text in one query
+CREATE CAST (personalize.entity_id AS text) WITHOUT FUNCTION AS IMPLICIT;
 
 CREATE FUNCTION personalize.user_key(user_id personalize.entity_id) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -112,8 +112,7 @@ GetCount(const EngineContext *context, int argument)
 	FunctionCallInfo fcinfo = context->fcinfo;
 	int			n;
 
-	if (!ContextHasArgument(context, argument))
-		ArgumentReportNull("n");
+	ArgumentCheckGiven(fcinfo, argument, "n");
 	n = PG_GETARG_INT32(argument);
 	if (n < 1 || n > ENGINE_MAX_ITEMS)
 		ereport(ERROR,

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "base/argument.h"
 #include "base/json_build.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
@@ -197,8 +198,10 @@ PutRow(ReturnSetInfo *output, const char *setting, TuneQuality quality, bool inU
 static int
 CheckPredictions(FunctionCallInfo fcinfo)
 {
-	int			maxPredictions = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	int			maxPredictions;
 
+	ArgumentCheckGiven(fcinfo, 1, "max_predictions");
+	maxPredictions = PG_GETARG_INT32(1);
 	if (maxPredictions < MIN_PREDICTIONS || maxPredictions > 1000000)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -452,6 +452,7 @@ personalize_scrub_erased(PG_FUNCTION_ARGS)
 	ErasureSweepResult sweep;
 
 	CheckMayScrub();
+	ArgumentCheckGiven(fcinfo, 0, "files");
 	InitMaterializedSRF(fcinfo, 0);
 	sweep = ErasureSweep(true);
 	ErasureSweepRecord();
@@ -459,7 +460,7 @@ personalize_scrub_erased(PG_FUNCTION_ARGS)
 	PutStep(result, "dictionary", true,
 			psprintf(INT64_FORMAT " values and " INT64_FORMAT " items are deleted, " INT64_FORMAT " are kept because others have them",
 					 sweep.values, sweep.items, sweep.kept), NULL);
-	if (PG_ARGISNULL(0) || !PG_GETARG_BOOL(0))
+	if (!PG_GETARG_BOOL(0))
 		return (Datum) 0;
 	if (!ErasureScrubIsNeeded())
 		PutStep(result, "vacuum", true, "no erasure waits for it", NULL);

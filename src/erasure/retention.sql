@@ -138,10 +138,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF kind IS NULL OR without_end IS NULL THEN
-		RAISE EXCEPTION '% must not be null', CASE WHEN kind IS NULL THEN 'kind' ELSE 'without_end' END
-			USING ERRCODE = 'null_value_not_allowed';
+	IF kind IS NULL THEN
+		RAISE EXCEPTION 'kind must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	without_end := coalesce(without_end, false);
 	IF event IS NOT NULL THEN
 		event := coalesce((SELECT t.name FROM personalize.event_type t
 			WHERE t.event = personalize._event_number(set_retention.event)), event);

@@ -138,6 +138,12 @@ COMMENT ON COLUMN personalize.rejected_event.payload IS
 	'the event as it was given; for a processor''s, its place in event';
 SELECT pg_catalog.pg_extension_config_dump('personalize.rejected_event', '');
 
+CREATE FUNCTION personalize._guard_drops() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'personalize_guard_drops' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._guard_drops() IS
+	'refuses to drop a day of event or the schema by hand';
+REVOKE ALL ON FUNCTION personalize._guard_drops() FROM PUBLIC;
+
 CREATE FUNCTION personalize._make_partitions_ahead(days integer DEFAULT 3) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_make_partitions_ahead' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._make_partitions_ahead(integer) IS

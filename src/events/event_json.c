@@ -25,11 +25,15 @@
 #include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(personalize_event_json_out);
+PG_FUNCTION_INFO_V1(personalize_event_json_recv);
 PG_FUNCTION_INFO_V1(personalize_event_json_send);
 PG_FUNCTION_INFO_V1(personalize_event_json_from_jsonb);
 
 /* What stands in front of a jsonb. */
 #define MARK_BYTES 4
+
+/* What the binary form of a jsonb begins with, and no JSON does. */
+#define JSONB_BINARY_VERSION '\1'
 
 /* True if an error says that the text is at fault, and not the server or the user's patience. */
 static bool
@@ -132,6 +136,17 @@ personalize_event_json_out(PG_FUNCTION_ARGS)
 		PG_RETURN_CSTRING(pnstrdup(value.data, value.length));
 	json = Unmark(&value);
 	PG_RETURN_CSTRING(JsonbToCString(NULL, &json->root, VARSIZE(json)));
+}
+
+/* event_json binary input: that of text, or of jsonb, which puts a version before it. */
+Datum
+personalize_event_json_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
+
+	if (buffer->len > buffer->cursor && buffer->data[buffer->cursor] == JSONB_BINARY_VERSION)
+		buffer->cursor++;
+	return textrecv(fcinfo);
 }
 
 /* event_json binary output: that of text. */

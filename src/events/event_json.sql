@@ -5,7 +5,7 @@ CREATE FUNCTION personalize._event_json_in(cstring) RETURNS personalize.event_js
 CREATE FUNCTION personalize._event_json_out(personalize.event_json) RETURNS cstring
 	AS 'MODULE_PATHNAME', 'personalize_event_json_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION personalize._event_json_recv(internal) RETURNS personalize.event_json
-	AS 'textrecv' LANGUAGE internal STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'personalize_event_json_recv' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION personalize._event_json_send(personalize.event_json) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'personalize_event_json_send' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE TYPE personalize.event_json (

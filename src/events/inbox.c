@@ -8,11 +8,17 @@
  * too, so each has a level of its own, pushed by a trigger before the statement
  * and popped by the one after it.  Levels of a subtransaction that fails are
  * dropped with what they hold, and all of them at the transaction's end.
+ *
+ * The view is always empty.  ORMs that save by UPDATE first find no row and insert;
+ * those that insert ON CONFLICT (message_id) mean what inbox does with a message_id
+ * anyway.  A view has no index from which the server could infer that, so the
+ * clause is taken off an INSERT into inbox when it has been parsed.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "base/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -21,18 +27,23 @@
 #include "events/message_id.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "parser/analyze.h"
+#include "parser/parsetree.h"
 #include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(personalize_inbox_begin);
 PG_FUNCTION_INFO_V1(personalize_inbox_row);
 PG_FUNCTION_INFO_V1(personalize_inbox_end);
+PG_FUNCTION_INFO_V1(personalize_inbox_no_row);
 
 /* Rows are written when so many, or so many bytes, have been gathered. */
 #define FLUSH_ROWS 1000
@@ -73,6 +84,7 @@ typedef struct InboxLevel
 static InboxLevel *innermost = NULL;
 
 static bool personalize_history = false;
+static post_parse_analyze_hook_type previousHook = NULL;
 
 /* Forget the statements of a subtransaction that fails. */
 static void
@@ -119,6 +131,15 @@ CheckHistoryAllowed(void)
 				 errhint("personalize.history is for members of %s.", ADMIN_ROLE)));
 }
 
+/* True for the view. */
+static bool
+IsInbox(Oid relation)
+{
+	Oid			schema = get_namespace_oid(PERSONALIZE_SCHEMA, true);
+
+	return OidIsValid(schema) && get_relname_relid("inbox", schema) == relation;
+}
+
 /*
  * True if the statement is COPY, as far as its progress report tells.  Ids that
  * are made for its rows are returned to nobody, so none can come again and they
@@ -161,11 +182,11 @@ personalize_inbox_begin(PG_FUNCTION_ARGS)
 
 /* Write what a statement has gathered. */
 static void
-FlushLevel(InboxLevel *level, bool raise)
+FlushLevel(InboxLevel *level)
 {
 	MemoryContext caller = MemoryContextSwitchTo(level->context);
 
-	IngestFlush(level->batch, raise);
+	IngestFlush(level->batch);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(level->rowContext);
 	level->gathered = 0;
@@ -238,7 +259,7 @@ personalize_inbox_row(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	if (level->gathered >= FLUSH_ROWS ||
 		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
-		FlushLevel(level, false);
+		FlushLevel(level);
 	return PointerGetDatum(trigger->tg_trigtuple);
 }
 
@@ -251,11 +272,75 @@ personalize_inbox_end(PG_FUNCTION_ARGS)
 	CheckTrigger(fcinfo);
 	if (level == NULL)
 		elog(ERROR, "no statement is inserting into personalize.inbox");
-	FlushLevel(level, level->rowCount == 1);
+	FlushLevel(level);
 	IngestEnd(level->batch);
 	innermost = level->outer;
 	MemoryContextDelete(level->context);
 	return PointerGetDatum(NULL);
+}
+
+/* UPDATE finds no row; DELETE is refused, lest somebody take it for an erasure. */
+Datum
+personalize_inbox_no_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = CheckTrigger(fcinfo);
+
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("events cannot be deleted through personalize.inbox"),
+				 errhint("SELECT personalize.forget(user_id) erases a person; a retention_policy drops old days.")));
+	return PointerGetDatum(NULL);
+}
+
+/* True if a conflict is one of message_id and nothing else. */
+static bool
+IsAboutMessageId(const OnConflictExpr *conflict)
+{
+	InferenceElem *element;
+
+	if (list_length(conflict->arbiterElems) != 1 || conflict->arbiterWhere != NULL)
+		return false;
+	element = linitial_node(InferenceElem, conflict->arbiterElems);
+	return IsA(element->expr, Var) && castNode(Var, element->expr)->varattno == INBOX_MESSAGE_ID + 1;
+}
+
+/*
+ * An INSERT into inbox ON CONFLICT (message_id) is one ON CONFLICT.  An event that is
+ * stored does not change, so DO UPDATE is DO NOTHING.
+ */
+static void
+AcceptConflict(Query *query)
+{
+	OnConflictExpr *conflict = query->onConflict;
+	ListCell   *cell;
+
+	foreach(cell, query->cteList)
+	{
+		Node	   *inner = lfirst_node(CommonTableExpr, cell)->ctequery;
+
+		if (IsA(inner, Query))
+			AcceptConflict(castNode(Query, inner));
+	}
+	if (query->commandType != CMD_INSERT || conflict == NULL ||
+		!IsAboutMessageId(conflict) || !IsInbox(rt_fetch(query->resultRelation, query->rtable)->relid))
+		return;
+	conflict->action = ONCONFLICT_NOTHING;
+	conflict->arbiterElems = NIL;
+	conflict->onConflictSet = NIL;
+	conflict->onConflictWhere = NULL;
+	conflict->exclRelIndex = 0;
+	conflict->exclRelTlist = NIL;
+}
+
+/* post_parse_analyze_hook */
+static void
+AfterParsing(ParseState *state, Query *query, JumbleState *jumble)
+{
+	if (previousHook)
+		previousHook(state, query, jumble);
+	if (query->commandType == CMD_INSERT || query->cteList != NIL)
+		AcceptConflict(query);
 }
 
 /* Define the setting and watch transactions. */
@@ -266,6 +351,8 @@ InboxInit(void)
 							 "Rows inserted into inbox count as received at their own time.",
 							 NULL, &personalize_history, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	previousHook = post_parse_analyze_hook;
+	post_parse_analyze_hook = AfterParsing;
 	RegisterXactCallback(DropAllLevels, NULL);
 	RegisterSubXactCallback(DropFailedLevels, NULL);
 }

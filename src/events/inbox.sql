@@ -1,19 +1,19 @@
 -- inbox: a view to insert events into.
 CREATE VIEW personalize.inbox AS
 	SELECT
-		NULL::personalize.entity_id AS user_id,
+		NULL::text AS user_id,
 		NULL::text AS event,
-		NULL::personalize.entity_id AS item_id,
+		NULL::text AS item_id,
 		NULL::personalize.event_json AS properties,
 		NULL::personalize.event_time AS ts,
-		NULL::personalize.entity_id AS session_id,
-		NULL::personalize.entity_id AS request_id,
-		NULL::personalize.entity_id AS message_id,
+		NULL::text AS session_id,
+		NULL::text AS request_id,
+		NULL::text AS message_id,
 		NULL::text AS consent
 	WHERE false;
 COMMENT ON VIEW personalize.inbox IS
-	'track() as a table: INSERT and COPY into it; always empty when read. A single row that is not acceptable raises, of several the bad ones go to rejected_event';
-CREATE FUNCTION personalize._new_message_id() RETURNS personalize.entity_id
+	'track() as a table: INSERT and COPY into it; always empty when read, so an UPDATE finds no row. A message_id counts once, ON CONFLICT (message_id) or not. What is not acceptable is dealt with as personalize.on_bad_row says';
+CREATE FUNCTION personalize._new_message_id() RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_new_message_id' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION personalize._new_message_id() IS
 	'a random uuid that begins with the time (version 7)';
@@ -29,15 +29,23 @@ COMMENT ON FUNCTION personalize._inbox_row() IS 'trigger of inbox: gathers a row
 CREATE FUNCTION personalize._inbox_end() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_inbox_end' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._inbox_end() IS 'trigger of inbox: writes what a statement gathered';
+CREATE FUNCTION personalize._inbox_no_row() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'personalize_inbox_no_row' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._inbox_no_row() IS 'trigger of inbox: makes UPDATE a statement that finds no row, and refuses DELETE';
 CREATE TRIGGER inbox_begin BEFORE INSERT ON personalize.inbox
 	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_begin();
 CREATE TRIGGER inbox_row INSTEAD OF INSERT ON personalize.inbox
 	FOR EACH ROW EXECUTE FUNCTION personalize._inbox_row();
 CREATE TRIGGER inbox_end AFTER INSERT ON personalize.inbox
 	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_end();
+CREATE TRIGGER inbox_no_row INSTEAD OF UPDATE OR DELETE ON personalize.inbox
+	FOR EACH ROW EXECUTE FUNCTION personalize._inbox_no_row();
+CREATE TRIGGER inbox_no_delete BEFORE DELETE ON personalize.inbox
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_no_row();
 
 REVOKE ALL ON FUNCTION
-	personalize._new_message_id(), personalize._inbox_begin(), personalize._inbox_row(), personalize._inbox_end()
+	personalize._new_message_id(), personalize._inbox_begin(), personalize._inbox_row(), personalize._inbox_end(),
+	personalize._inbox_no_row()
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._new_message_id() TO personalize_app, personalize_admin;
-GRANT SELECT, INSERT ON personalize.inbox TO personalize_app, personalize_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.inbox TO personalize_app, personalize_admin;

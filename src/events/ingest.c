@@ -56,9 +56,23 @@ static const struct config_enum_entry eventConsentOptions[] = {
 	{NULL, 0, false}
 };
 
+/* What becomes of a statement of which a message is not acceptable. */
+typedef enum OnBadRow
+{
+	ON_BAD_ROW_SET_ASIDE,
+	ON_BAD_ROW_ERROR
+} OnBadRow;
+
+static const struct config_enum_entry onBadRowOptions[] = {
+	{"set_aside", ON_BAD_ROW_SET_ASIDE, false},
+	{"error", ON_BAD_ROW_ERROR, false},
+	{NULL, 0, false}
+};
+
 int			personalize_max_future = 5 * 60 * 1000;
 static int	personalize_dedup_window = 2 * 24 * 60;
 static int	personalize_event_consent = EVENT_CONSENT_GRANT;
+static int	personalize_on_bad_row = ON_BAD_ROW_SET_ASIDE;
 
 /* Whether this session has been told that events are suppressed. */
 static bool toldSuppressed = false;
@@ -78,6 +92,7 @@ IngestBegin(const char *source, bool history)
 	PreventCommandDuringRecovery(source);
 	batch->source = source;
 	batch->history = history;
+	batch->raise = personalize_on_bad_row == ON_BAD_ROW_ERROR;
 	batch->now = ClockNow();
 	batch->context = context;
 	batch->scratch = AllocSetContextCreate(context, "personalize ingest flush",
@@ -86,6 +101,13 @@ IngestBegin(const char *source, bool history)
 	batch->messages = MemoryContextAlloc(context, batch->messageCapacity * sizeof(PendingMessage));
 	batch->rows = MemoryContextAlloc(context, batch->rowCapacity * sizeof(PendingRow));
 	return batch;
+}
+
+/* Whether a rejected message is an error, whatever the setting says. */
+void
+IngestSetRaise(IngestBatch *batch, bool raise)
+{
+	batch->raise = raise;
 }
 
 /* Append a row to the batch; the caller sets event and itemId. */
@@ -401,24 +423,6 @@ CountMessages(IngestBatch *batch)
 	IngestStatAdd(reasons);
 }
 
-/* Raise what is wrong with the first rejected message; it stays counted. */
-static void
-RaiseRejected(const IngestBatch *batch)
-{
-	for (int i = 0; i < batch->messageCount; i++)
-	{
-		int64		reasons[INGEST_REASON_COUNT] = {0};
-
-		if (batch->messages[i].status != INGEST_REJECTED)
-			continue;
-		reasons[batch->messages[i].cause]++;
-		IngestStatAdd(reasons);
-		ereport(ERROR,
-				(errcode(batch->messages[i].sqlState),
-				 errmsg("%s", batch->messages[i].reason)));
-	}
-}
-
 /* Write the batch. */
 static void
 WriteBatch(IngestBatch *batch)
@@ -442,16 +446,16 @@ WriteBatch(IngestBatch *batch)
 	TellSuppressed(&flush);
 }
 
-/* Write what was added. */
+/* Write what was added, or raise what is wrong with it. */
 void
-IngestFlush(IngestBatch *batch, bool raise)
+IngestFlush(IngestBatch *batch)
 {
 	MemoryContext caller;
 
 	if (batch->messageCount == 0)
 		return;
-	if (raise)
-		RaiseRejected(batch);
+	if (batch->raise)
+		IngestRaiseRejected(batch);
 	caller = MemoryContextSwitchTo(batch->scratch);
 	WriteBatch(batch);
 	MemoryContextSwitchTo(caller);
@@ -507,4 +511,9 @@ IngestInit(void)
 							"Furthest an event's time may lie ahead of the server's clock.",
 							NULL, &personalize_max_future, 5 * 60 * 1000, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomEnumVariable("personalize.on_bad_row",
+							 "What becomes of a statement of which an event is not acceptable.",
+							 "set_aside: it goes to rejected_event, the others are stored; error: the statement fails.",
+							 &personalize_on_bad_row, ON_BAD_ROW_SET_ASIDE, onBadRowOptions,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }

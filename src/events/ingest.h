@@ -24,7 +24,7 @@ typedef struct IngestString
 /* One message as the application gave it. */
 typedef struct IngestMessage
 {
-	int64		rowNumber;		/* place in the call, from 1 */
+	int64		rowNumber;		/* place in the call, from 1; 0: it is the only one */
 	IngestString userId;
 	IngestString event;
 	IngestString itemId;
@@ -64,9 +64,11 @@ extern void IngestRegisterRequest(IngestReadRequest read);
 
 /*
  * Begin a call.  source names it in rejected_event; history: events count as
- * received at their own time.
+ * received at their own time.  A rejected message is an error if
+ * personalize.on_bad_row says so, or IngestSetRaise.
  */
 extern IngestBatch *IngestBegin(const char *source, bool history);
+extern void IngestSetRaise(IngestBatch *batch, bool raise);
 
 /* Note the time of a message, an event_time, and its properties, an event_json. */
 extern void IngestSetTs(IngestMessage *message, Datum value);
@@ -86,8 +88,8 @@ extern int32 IngestPurpose(IngestBatch *batch, const char *name, int length);
 /* Bits of the purposes in a list written as text; see PurposeReadList. */
 extern int32 IngestPurposeList(IngestBatch *batch, const char *list, int length);
 
-/* Write what was added; raise: a rejected message is an error. */
-extern void IngestFlush(IngestBatch *batch, bool raise);
+/* Write what was added, or raise what is wrong with it. */
+extern void IngestFlush(IngestBatch *batch);
 
 /* What became of the messages flushed so far; tells of rejected ones. */
 extern IngestCounts IngestEnd(IngestBatch *batch);

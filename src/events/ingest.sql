@@ -15,15 +15,30 @@ CREATE FUNCTION personalize.track(
 	user_id personalize.entity_id,
 	event text,
 	item_id personalize.entity_id DEFAULT NULL,
-	properties jsonb DEFAULT NULL,
+	properties personalize.event_json DEFAULT NULL,
 	ts personalize.event_time DEFAULT NULL,
 	session_id personalize.entity_id DEFAULT NULL,
 	request_id personalize.entity_id DEFAULT NULL,
 	message_id personalize.entity_id DEFAULT NULL,
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
+COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
 	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it. Returns accepted, duplicate (this message_id came before) or suppressed (no purpose is allowed). Errors: 22023 empty or too long id or event, ts too far ahead, properties no object or over 64 kB; 53400 too many event names';
+
+-- for ids that are text, with the jsonb that every driver knows
+CREATE FUNCTION personalize.track(
+	user_id text,
+	event text,
+	item_id text DEFAULT NULL,
+	properties jsonb DEFAULT NULL,
+	ts personalize.event_time DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	request_id text DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
+	AS 'MODULE_PATHNAME', 'personalize_track_jsonb' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]) IS
+	'track() for ids that are text, as literals and parameters without a type are taken to be';
 
 CREATE FUNCTION personalize.try_track(
 	user_id personalize.entity_id,
@@ -48,7 +63,7 @@ CREATE FUNCTION personalize.track_many(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(jsonb) IS
-	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was. Errors: 22023 a jsonb that is no array';
+	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event, or are an error with personalize.on_bad_row = error. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was. Errors: 22023 a jsonb that is no array';
 
 CREATE FUNCTION personalize.track_many(
 	events text,
@@ -59,7 +74,7 @@ CREATE FUNCTION personalize.track_many(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(text) IS
-	E'track_many() of a text: a JSON array, or one object a line. Never fails for what is in it: a message that is no JSON, or holds what jsonb cannot, such as \\u0000, goes to rejected_event, the others are stored';
+	E'track_many() of a text: a JSON array, or one object a line. A message that is no JSON, or holds what jsonb cannot, such as \\u0000, is a bad one like others: it goes to rejected_event, the others are stored';
 
 CREATE FUNCTION personalize.ingest(
 	user_ids personalize.entity_id[],
@@ -99,6 +114,12 @@ CREATE FUNCTION personalize.import_events(
 COMMENT ON FUNCTION personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]) IS
 	'ingest() for history: an event counts as received at its own time, and its day gets a partition. Errors: 53400 more new days than one statement may add';
 
+CREATE FUNCTION personalize.rejections(
+	OUT row_number bigint, OUT source text, OUT reason text, OUT payload jsonb) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_rejections' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION personalize.rejections() IS
+	'events that this transaction handed in and that were rejected: their place in the call, from 1, the function or view that took them, the reason, and the event as it was given. Those of all transactions are in rejected_event, for personalize_admin';
+
 CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_purge_message_seen' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 GRANT EXECUTE ON FUNCTION personalize._purge_message_seen() TO personalize_owner;
@@ -122,16 +143,18 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 
 REVOKE ALL ON FUNCTION
 	personalize._purge_message_seen(),
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]),
 	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.track_many(jsonb), personalize.track_many(text), personalize.rejections(),
 	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[]),
 	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.track(personalize.entity_id, text, personalize.entity_id, jsonb, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
+	personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]),
 	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
-	personalize.track_many(jsonb), personalize.track_many(text),
+	personalize.track_many(jsonb), personalize.track_many(text), personalize.rejections(),
 	personalize.ingest(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_app, personalize_admin;
 GRANT EXECUTE ON FUNCTION

@@ -53,6 +53,7 @@ struct IngestBatch
 {
 	const char *source;
 	bool		history;
+	bool		raise;			/* a rejected message is an error */
 	TimestampTz now;
 	MemoryContext context;		/* lives as long as the batch */
 	MemoryContext scratch;		/* reset by each flush */
@@ -93,6 +94,9 @@ typedef struct Flush
 
 /* Write rows, ids, consent and rejections of a batch that has been judged. */
 extern void IngestWrite(const Flush *flush);
+
+/* Raise what is wrong with the first rejected message of a batch, if there is one. */
+extern void IngestRaiseRejected(const IngestBatch *batch);
 
 /* Tell what was not stored of several messages, and what was rejected. */
 extern void IngestTellSummary(const IngestBatch *batch);

@@ -65,8 +65,7 @@ IngestTellSummary(const IngestBatch *batch)
 			(errmsg("%lld of %lld events were not stored", (long long) missing, (long long) total),
 			 errdetail_internal("%s", detail.data),
 			 counts->of[INGEST_REJECTED] > 0 ?
-			 errhint("SELECT * FROM personalize.rejected_event WHERE source = '%s' tells which were rejected and why.",
-					 batch->source) : 0));
+			 errhint("SELECT * FROM personalize.rejections() tells which were rejected in this transaction and why; later personalize.rejected_event does, to personalize_admin.") : 0));
 }
 
 /* The reasons of all statuses that have some, as {"rejected": {"ts": 1}}; NULL if there are none. */

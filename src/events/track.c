@@ -17,6 +17,7 @@
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(personalize_track);
+PG_FUNCTION_INFO_V1(personalize_track_jsonb);
 PG_FUNCTION_INFO_V1(personalize_try_track);
 PG_FUNCTION_INFO_V1(personalize_ingest);
 PG_FUNCTION_INFO_V1(personalize_import_events);
@@ -97,7 +98,7 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 	IngestCounts counts;
 	int			status = 0;
 
-	message->rowNumber = 1;
+	message->rowNumber = raise ? 0 : 1;
 	message->userId = ArgumentString(fcinfo, 0);
 	message->event = ArgumentString(fcinfo, 1);
 	message->itemId = ArgumentString(fcinfo, 2);
@@ -110,7 +111,8 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 	if (message->speaks)
 		message->spoken = IngestPurposes(batch, PG_GETARG_ARRAYTYPE_P(8));
 	IngestAdd(batch, message);
-	IngestFlush(batch, raise);
+	IngestSetRaise(batch, raise);
+	IngestFlush(batch);
 	counts = IngestEnd(batch);
 	while (counts.of[status] == 0)
 		status++;
@@ -120,6 +122,18 @@ TrackOne(FunctionCallInfo fcinfo, IngestBatch *batch, IngestMessage *message, bo
 /* track(user_id, event, item_id, properties, ts, session_id, request_id, message_id, consent). */
 Datum
 personalize_track(PG_FUNCTION_ARGS)
+{
+	IngestBatch *batch = IngestBegin("track", false);
+	IngestMessage message = {0};
+
+	if (!PG_ARGISNULL(3))
+		IngestSetProperties(&message, PG_GETARG_DATUM(3));
+	return TrackOne(fcinfo, batch, &message, true);
+}
+
+/* track(...) with properties that are jsonb. */
+Datum
+personalize_track_jsonb(PG_FUNCTION_ARGS)
 {
 	IngestMessage message = {.hasProperties = !PG_ARGISNULL(3), .properties = PG_GETARG_DATUM(3)};
 
@@ -219,9 +233,9 @@ IngestColumns(FunctionCallInfo fcinfo, const char *source, bool history)
 			message.spoken = IngestPurposeList(batch, consent.data, consent.length);
 		IngestAdd(batch, &message);
 		if ((row + 1) % FLUSH_MESSAGES == 0)
-			IngestFlush(batch, false);
+			IngestFlush(batch);
 	}
-	IngestFlush(batch, false);
+	IngestFlush(batch);
 	return IngestCountsDatum(fcinfo, IngestEnd(batch));
 }
 

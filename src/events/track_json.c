@@ -164,7 +164,7 @@ AddMessage(IngestBatch *batch, const IngestMessage *message)
 {
 	IngestAdd(batch, message);
 	if (message->rowNumber % FLUSH_MESSAGES == 0)
-		IngestFlush(batch, false);
+		IngestFlush(batch);
 }
 
 /* Read one element of the array. */
@@ -206,7 +206,7 @@ AddText(IngestBatch *batch, int64 number, IngestString text)
 static Datum
 Finish(FunctionCallInfo fcinfo, IngestBatch *batch)
 {
-	IngestFlush(batch, false);
+	IngestFlush(batch);
 	return IngestCountsDatum(fcinfo, IngestEnd(batch));
 }
 

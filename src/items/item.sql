@@ -248,7 +248,8 @@ BEGIN
 	IF source IS NULL THEN
 		RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF mode IS NULL OR mode NOT IN ('full', 'incremental') THEN
+	mode := coalesce(mode, 'full');
+	IF mode NOT IN ('full', 'incremental') THEN
 		RAISE EXCEPTION 'mode "%" is unknown', mode
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use full or incremental.';
 	END IF;

@@ -77,6 +77,11 @@ CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	EXECUTE FUNCTION personalize._refuse_triggers();
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
+CREATE EVENT TRIGGER personalize_guard_drops ON ddl_command_start
+	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
+	EXECUTE FUNCTION personalize._guard_drops();
+COMMENT ON EVENT TRIGGER personalize_guard_drops IS
+	'days of personalize.event and the schema are not dropped by mistake';
 CREATE EVENT TRIGGER personalize_leave_cron ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA')
 	EXECUTE FUNCTION personalize._leave_cron();

@@ -152,21 +152,33 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 	};
 }
 
+/* Raise a counter to this transaction. */
+static void
+NoteChange(int stripe)
+{
+	uint64		transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
+	pg_atomic_uint64 *counter = &changes[stripe].transactionId;
+	uint64		known = pg_atomic_read_u64(counter);
+
+	while (known < transactionId &&
+		   !pg_atomic_compare_exchange_u64(counter, &known, transactionId))
+		;
+}
+
 /* Say that this transaction is about to change what a person allows. */
 void
 ConsentCacheNoteChange(int64 userKey)
 {
-	uint64		transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
-	pg_atomic_uint64 *counter;
-	uint64		known;
+	if (changes != NULL)
+		NoteChange(ShardOfKey(userKey));
+}
 
-	if (changes == NULL)
-		return;
-	counter = &changes[ShardOfKey(userKey)].transactionId;
-	known = pg_atomic_read_u64(counter);
-	while (known < transactionId &&
-		   !pg_atomic_compare_exchange_u64(counter, &known, transactionId))
-		;
+/* Say that it is about to change what everybody allows. */
+void
+ConsentCacheNoteAll(void)
+{
+	for (int stripe = 0; stripe < SHARD_COUNT && changes != NULL; stripe++)
+		NoteChange(stripe);
 }
 
 /* Ask for shared memory, and watch the table. */

@@ -34,6 +34,9 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  */
 extern void ConsentCacheNoteChange(int64 userKey);
 
+/* The same of everybody. */
+extern void ConsentCacheNoteAll(void);
+
 /* Called once when the library is loaded. */
 extern void ConsentCacheInit(void);
 

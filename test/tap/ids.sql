@@ -43,14 +43,27 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN format('%s: %s', statement, SQLERRM);
 END $$;
 
-SELECT plan(9);
+SELECT plan(11);
 
 SELECT cmp_ok((SELECT count(*)::integer FROM call), '>=', 10, 'there are calls with ids');
 SELECT is_empty($$
 	SELECT p.proname FROM pg_proc p
 	WHERE p.pronamespace = 'personalize'::regnamespace AND p.oid IN (SELECT oid FROM call)
 	GROUP BY 1 HAVING count(*) > 1$$,
-	'every call with an id has one signature');
+	'every call with an id has one signature for ids of any type');
+SELECT is_empty($$
+	SELECT p.oid::regprocedure FROM pg_proc p
+	WHERE p.oid IN (SELECT oid FROM call) AND 'personalize.entity_id'::regtype = ANY (p.proargtypes)
+		AND (SELECT count(*) FROM pg_proc t
+			WHERE t.pronamespace = p.pronamespace AND t.proname = p.proname AND t.oid <> p.oid
+				AND replace(replace(t.oid::regprocedure::text, 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
+					= replace(replace(p.oid::regprocedure::text, 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
+				AND t.proargnames = p.proargnames AND t.provolatile = p.provolatile AND t.proparallel = p.proparallel
+				AND t.prosecdef = p.prosecdef AND t.proisstrict = p.proisstrict AND t.prosupport = p.prosupport
+				AND t.proowner = p.proowner
+				AND (SELECT array_agg(x ORDER BY x::text) FROM unnest(t.proacl) x) IS NOT DISTINCT FROM (SELECT array_agg(x ORDER BY x::text) FROM unnest(p.proacl) x)) <> 1
+	ORDER BY 1$$,
+	'and one for ids that are text, with the same rights');
 
 -- literals: bare where the type has a literal of its own, and cast
 SELECT is_empty($$
@@ -88,6 +101,10 @@ SELECT is_empty($$
 		pg_temp.fails(format('PREPARE ids AS SELECT personalize.%I(%s)', name, parameters)) f
 	WHERE f IS NOT NULL$$,
 	'parameters without a type');
+PREPARE bind AS SELECT r.item_id FROM personalize.recommend($1, n => $2) r, personalize.consent_of($1)
+	WHERE r.item_id = $1 OR $1 = 'x' OR $3 = r.item_id;
+SELECT is((SELECT parameter_types::text FROM pg_prepared_statements WHERE name = 'bind'), '{text,integer,text}',
+	'a parameter without a type is a text, in an id''s place and in a text''s');
 
 -- all of them are the same user
 SELECT personalize.grant_consent(7, ARRAY['analytics']) \gset ignored_

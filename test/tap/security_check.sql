@@ -111,9 +111,9 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('functions', 'backdoor', 'a definer function of the owner elsewhere', 'CREATE FUNCTION public.backdoor() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS ''SELECT count(*) FROM personalize.subject''; GRANT CREATE ON SCHEMA public TO personalize_owner; ALTER FUNCTION public.backdoor() OWNER TO personalize_owner; REVOKE CREATE ON SCHEMA public FROM personalize_owner'),
 ('functions', 'backdoor', 'a definer function in the schema', 'CREATE FUNCTION personalize.backdoor() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS ''SELECT 1::bigint''; REVOKE ALL ON FUNCTION personalize.backdoor() FROM PUBLIC; ALTER FUNCTION personalize.backdoor() OWNER TO personalize_owner'),
 -- grants
-('grants', 'PUBLIC has EXECUTE on ROUTINE personalize.forget', 'EXECUTE of a revoked function for PUBLIC', 'GRANT EXECUTE ON FUNCTION personalize.withdraw_consent TO PUBLIC; GRANT EXECUTE ON FUNCTION personalize.forget TO PUBLIC'),
+('grants', 'PUBLIC has EXECUTE on ROUTINE personalize.forget', 'EXECUTE of a revoked function for PUBLIC', 'GRANT EXECUTE ON FUNCTION personalize.withdraw_consent(text, text[], text, text, text, timestamptz) TO PUBLIC; GRANT EXECUTE ON FUNCTION personalize.forget(personalize.entity_id) TO PUBLIC'),
 ('grants', '_ledger_mask', 'EXECUTE of an internal function', 'GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO sec_mallory'),
-('grants', 'recommend.*|EXECUTE', 'EXECUTE that may be handed on', 'GRANT EXECUTE ON FUNCTION personalize.track TO sec_mallory WITH GRANT OPTION'),
+('grants', 'recommend.*|EXECUTE', 'EXECUTE that may be handed on', 'GRANT EXECUTE ON FUNCTION personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]) TO sec_mallory WITH GRANT OPTION'),
 ('grants', 'INSERT.*subject', 'INSERT on a table', 'GRANT INSERT ON personalize.subject TO sec_mallory'),
 ('grants', 'UPDATE.*profile', 'UPDATE on a table', 'GRANT UPDATE ON personalize.profile TO sec_mallory'),
 ('grants', 'UPDATE \(granted\)', 'UPDATE on a column', 'GRANT UPDATE (granted) ON personalize.subject TO sec_mallory'),
@@ -230,9 +230,9 @@ SELECT is(unplant($$DO $do$ DECLARE made text; BEGIN
 	FOR made IN SELECT make FROM personalize._shipped WHERE kind IN ('functions', 'views', 'event triggers') LOOP EXECUTE made; END LOOP; END $do$ $$), '',
 	'what was made anew by the SQL that was written down equals what was shipped');
 SELECT is(unplant($$GRANT personalize_app TO sec_mallory; GRANT personalize_marketing TO sec_mallory; GRANT USAGE ON SCHEMA personalize TO sec_marketing;
-	GRANT EXECUTE ON FUNCTION personalize.recommend TO sec_marketing; GRANT SELECT ON personalize.analytics_event TO sec_marketing$$), '',
+	GRANT EXECUTE ON FUNCTION personalize.bought_together TO sec_marketing; GRANT SELECT ON personalize.analytics_event TO sec_marketing$$), '',
 	'members of the roles and callers of your own are no weakness');
-SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track FROM personalize_app; CREATE POLICY more ON personalize.event AS RESTRICTIVE USING (false);
+SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track_many(jsonb) FROM personalize_app; CREATE POLICY more ON personalize.event AS RESTRICTIVE USING (false);
 	ALTER ROLE personalize_analyst CONNECTION LIMIT 3$$), '', 'what is stronger than shipped is none either');
 SELECT is(unplant($$CREATE VIEW public.mine AS SELECT * FROM personalize.subject; CREATE TABLE public.other (user_key bigint, ts timestamptz)$$), '',
 	'nor are a view nobody else may read and a table of one''s own');

@@ -1,0 +1,121 @@
+/*
+ * drop_guard.c
+ *		Drops by mistake: of a day of event, or of the schema with all that is in it.
+ *
+ * A migration tool that finds tables it has no models for offers to drop them, and
+ * days of event are such tables: they are made at run time and so belong to no
+ * extension, whose other tables the server protects.  What is meant is done by
+ * retention, by DROP EXTENSION, or with personalize.allow_drop = on.  pg_restore
+ * --clean means it.
+ */
+#include "postgres.h"
+
+#include "base/pass.h"
+#include "base/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "events/drop_guard.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(personalize_guard_drops);
+
+#define OWNER_ROLE "personalize_owner"
+#define RESTORE_PROGRAM "pg_restore"
+
+static bool personalize_allow_drop = false;
+
+/* Raise if a table is a day of event. */
+static void
+CheckTable(List *name)
+{
+	Oid			table = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock, true);
+
+	if (!OidIsValid(table) || !get_rel_relispartition(table) ||
+		get_partition_parent(table, true) != RelationFind("event", true))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is a day of personalize.event and is not dropped by hand", get_rel_name(table)),
+			 errdetail("Profiles and counts know its events, and would no longer agree with them."),
+			 errhint("SELECT personalize.set_retention('raw', interval '...') says how long days are kept, and SELECT * FROM personalize.apply_retention() drops those that are older. SET personalize.allow_drop = on lets DROP TABLE pass.")));
+}
+
+/* Raise if the schema is that of the extension. */
+static void
+CheckSchema(const char *name)
+{
+	if (strcmp(name, PERSONALIZE_SCHEMA) != 0 || !OidIsValid(get_extension_oid("personalize", true)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("schema \"%s\" belongs to the extension personalize and is not dropped by hand", name),
+			 errdetail("All events, profiles and decisions of people would be lost."),
+			 errhint("If that is meant: DROP EXTENSION personalize, then DROP SCHEMA personalize. SET personalize.allow_drop = on lets DROP SCHEMA pass.")));
+}
+
+/* Raise if a role owns what the extension has made. */
+static void
+CheckOwner(const RoleSpec *role)
+{
+	if (role->roletype != ROLESPEC_CSTRING || strcmp(role->rolename, OWNER_ROLE) != 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("what \"%s\" owns is not dropped by hand", OWNER_ROLE),
+			 errhint("If that is meant: DROP EXTENSION personalize. SET personalize.allow_drop = on lets DROP OWNED pass.")));
+}
+
+/* Raise if a command would drop what is not dropped by hand. */
+static void
+CheckCommand(Node *command)
+{
+	ListCell   *cell;
+
+	if (IsA(command, DropOwnedStmt))
+	{
+		foreach(cell, castNode(DropOwnedStmt, command)->roles)
+			CheckOwner(lfirst_node(RoleSpec, cell));
+		return;
+	}
+	if (!IsA(command, DropStmt))
+		return;
+	foreach(cell, castNode(DropStmt, command)->objects)
+	{
+		if (castNode(DropStmt, command)->removeType == OBJECT_TABLE)
+			CheckTable(lfirst_node(List, cell));
+		else if (castNode(DropStmt, command)->removeType == OBJECT_SCHEMA)
+			CheckSchema(strVal(lfirst(cell)));
+	}
+}
+
+/* Event trigger _guard_drops() */
+Datum
+personalize_guard_drops(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("_guard_drops must be called by an event trigger")));
+	if (!personalize_allow_drop && !PassIsUp() && !IsBinaryUpgrade &&
+		strcmp(application_name, RESTORE_PROGRAM) != 0)
+		CheckCommand(((EventTriggerData *) fcinfo->context)->parsetree);
+	PG_RETURN_NULL();
+}
+
+/* Define the setting. */
+void
+DropGuardInit(void)
+{
+	DefineCustomBoolVariable("personalize.allow_drop",
+							 "Days of event and the schema may be dropped by hand.",
+							 NULL, &personalize_allow_drop, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+}

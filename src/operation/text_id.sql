@@ -1,0 +1,48 @@
+-- text_id: for each function with an id, one of the same name whose ids are text.
+--
+-- What has no type, a literal or a parameter, chooses text before every other type,
+-- and every driver can bind a text; entity_id is for numbers, uuids and columns.
+DO $$
+DECLARE
+	f record;
+	g record;
+	made pg_catalog.regprocedure;
+BEGIN
+	FOR f IN
+		SELECT p.oid, p.proname AS name, p.proacl AS acl,
+			p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.=) 0 AS all_have_defaults,
+			pg_catalog.replace(pg_catalog.replace(pg_catalog.pg_get_functiondef(p.oid), 'CREATE OR REPLACE ', 'CREATE '),
+				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text') AS definition
+		FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
+			AND NOT pg_catalog.starts_with(p.proname, '_') AND p.prokind OPERATOR(pg_catalog.=) 'f'
+			AND 'personalize.entity_id'::pg_catalog.regtype OPERATOR(pg_catalog.=) ANY (p.proargtypes)
+			-- where it is not made by hand
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc q
+				WHERE q.pronamespace OPERATOR(pg_catalog.=) p.pronamespace AND q.proname OPERATOR(pg_catalog.=) p.proname
+					AND q.pronargs OPERATOR(pg_catalog.=) p.pronargs AND q.oid OPERATOR(pg_catalog.<>) p.oid)
+		ORDER BY 1
+	LOOP
+		-- without an argument only one of the two can be meant
+		IF f.all_have_defaults THEN
+			f.definition := pg_catalog.regexp_replace(f.definition, ' DEFAULT NULL::text', '');
+		END IF;
+		EXECUTE f.definition;
+		SELECT p.oid::pg_catalog.regprocedure INTO STRICT made
+		FROM pg_catalog.pg_proc p, pg_catalog.pg_proc q
+		WHERE q.oid OPERATOR(pg_catalog.=) f.oid AND p.pronamespace OPERATOR(pg_catalog.=) q.pronamespace
+			AND p.proname OPERATOR(pg_catalog.=) q.proname AND p.prosrc OPERATOR(pg_catalog.=) q.prosrc
+			AND p.oid OPERATOR(pg_catalog.<>) q.oid;
+		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', made,
+			pg_catalog.format('%s() for ids that are text, as literals and parameters without a type are taken to be', f.name));
+		CONTINUE WHEN f.acl IS NULL;
+		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
+		FOR g IN
+			SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END AS grantee
+			FROM pg_catalog.aclexplode(f.acl) a
+		LOOP
+			EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', made, g.grantee);
+		END LOOP;
+	END LOOP;
+END
+$$;
