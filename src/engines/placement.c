@@ -18,7 +18,7 @@
 #include "engines/rule.h"
 #include "miscadmin.h"
 
-static Reason byRule = {"rule", REASON_OF_RULE};
+static Reason byRule = {"rule", REASON_OF_RULE, 9};
 
 /* A rule and those of its items that may be placed. */
 typedef struct PlacedRule
