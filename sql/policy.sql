@@ -205,6 +205,7 @@ SELECT count(*) FROM beneath;
 SELECT count(*) FROM pg_stats WHERE tablename IN ('event', 'subject', 'profile') OR tablename LIKE 'event\_p%';
 RESET ROLE;
 REVOKE ALL ON :today FROM regress_a;
+SET personalize.allow_drop = on;
 DROP TABLE by_hand, "by 'hand' $$ \", other;
 SET client_min_messages = warning;
 DROP SCHEMA regress_policy CASCADE;
