@@ -57,12 +57,19 @@ ChooseFeatures(const EngineContext *context, const EngineRecipe *recipe, Feature
 	}
 }
 
+/* True if rules change scores. */
+static bool
+IsBoosted(const EngineContext *context)
+{
+	return RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) > 0;
+}
+
 /* Score what is proposed by the features that apply and the boosts of rules, and order it. */
 static void
 ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, FeatureMatrix *matrix)
 {
 	bool		scored = recipe->scorer != NULL && matrix->columns > 0;
-	bool		boosted = RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) > 0;
+	bool		boosted = IsBoosted(context);
 
 	if (scored)
 	{
@@ -140,7 +147,7 @@ Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placem
 		SlateWiden(slate, Min(ENGINE_MAX_ITEMS, Max(LEAST_CHOICE, CHOICE_FACTOR * slate->room)));
 		Fill(context, slate, recipe);
 		mayBeMore = SlateIsFull(slate) && slate->room < ENGINE_MAX_ITEMS;
-		SlateSortTaken(slate);
+		SlateRankTaken(slate, IsBoosted(context));
 		chosen = DiversityChoose(context, slate);
 	} while (chosen < context->n && mayBeMore);
 	if (placement != NULL)
@@ -153,8 +160,7 @@ Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placem
 static bool
 IsArranged(const EngineContext *context)
 {
-	return DiversityIsOn(context) ||
-		RuleCount(context, RULE_BOOST) + RuleCount(context, RULE_BURY) +
+	return DiversityIsOn(context) || IsBoosted(context) ||
 		RuleCount(context, RULE_SLOTS) + RuleCount(context, RULE_PIN) > 0;
 }
 

@@ -89,13 +89,14 @@ CompareTaken(const void *left, const void *right)
 	return a->place - b->place;
 }
 
-/* Order what is taken by score. */
+/* Give what is taken its ranks. */
 void
-SlateSortTaken(Slate *slate)
+SlateRankTaken(Slate *slate, bool boosted)
 {
 	for (int i = 0; i < slate->takenCount; i++)
 		slate->taken[i].place = i;
-	qsort(slate->taken, slate->takenCount, sizeof(Candidate), CompareTaken);
+	if (boosted)
+		qsort(slate->taken, slate->takenCount, sizeof(Candidate), CompareTaken);
 	for (int i = 0; i < slate->takenCount; i++)
 		slate->taken[i].place = i + 1;
 }

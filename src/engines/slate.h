@@ -77,8 +77,8 @@ extern void SlatePropose(Slate *slate, const Candidate *candidate);
 /* Order what is proposed by score, the best first; ties by key. */
 extern void SlateSort(Slate *slate);
 
-/* The same for what is taken; ties as they were taken. */
-extern void SlateSortTaken(Slate *slate);
+/* Give what is taken its ranks; boosted: after ordering it by score, ties as they were taken. */
+extern void SlateRankTaken(Slate *slate, bool boosted);
 
 /* Take what is proposed in its order, as far as the costly conditions admit it and there is room. */
 extern void SlateTake(Slate *slate);
