@@ -52,7 +52,9 @@ typedef struct Trait
 	int			tagCount;
 	uint64	   *tags;
 	bool		hasPairs;
-	PairList	pairs;
+	int			pairCount;
+	int64	   *pairKeys;		/* what people went to next to it */
+	double	   *pairWeights;	/* as a part of the heaviest */
 	int			sameCategory;	/* chosen items that share it */
 	int			sameBrand;
 	double		likeness;		/* to the chosen one it is most like */
@@ -98,6 +100,27 @@ ReadTags(Trait *trait, ArrayType *array)
 	}
 }
 
+/* An item's list of pairs, unpacked: each is looked through for many others. */
+static void
+ReadPairs(EngineContext *context, Trait *trait, int64 itemKey)
+{
+	PairList	list;
+
+	trait->hasPairs = KnnPairList(ContextKnn(context), itemKey, &list);
+	if (!trait->hasPairs)
+		return;
+	trait->pairCount = list.count;
+	trait->pairKeys = palloc_array(int64, Max(list.count, 1));
+	trait->pairWeights = palloc_array(double, Max(list.count, 1));
+	for (int i = 0; i < list.count; i++)
+	{
+		Pair		pair = PairListGet(&list, i);
+
+		trait->pairKeys[i] = pair.itemKey;
+		trait->pairWeights[i] = (double) pair.weight / Max(PairListGet(&list, 0).weight, 1);
+	}
+}
+
 /* What is known of the taken items. */
 static Trait *
 ReadTraits(EngineContext *context, const Slate *slate, bool compare)
@@ -118,7 +141,7 @@ ReadTraits(EngineContext *context, const Slate *slate, bool compare)
 				ReadTags(&traits[i], item->tags);
 		}
 		if (compare && !context->past)
-			traits[i].hasPairs = KnnPairList(ContextKnn(context), itemKey, &traits[i].pairs);
+			ReadPairs(context, &traits[i], itemKey);
 	}
 	return traits;
 }
@@ -139,15 +162,9 @@ ShareOfTags(const Trait *a, const Trait *b)
 static double
 WeightInList(const Trait *of, int64 itemKey)
 {
-	if (!of->hasPairs || of->pairs.count == 0)
-		return 0;
-	for (int i = 0; i < of->pairs.count; i++)
-	{
-		Pair		pair = PairListGet(&of->pairs, i);
-
-		if (pair.itemKey == itemKey)
-			return (double) pair.weight / Max(PairListGet(&of->pairs, 0).weight, 1);
-	}
+	for (int i = 0; i < of->pairCount; i++)
+		if (of->pairKeys[i] == itemKey)
+			return of->pairWeights[i];
 	return 0;
 }
 
