@@ -15,7 +15,7 @@ CREATE FUNCTION personalize._worker_state(
 COMMENT ON FUNCTION personalize._worker_state() IS
 	'the workers of this database: when they started and last went round all processors, and for each processor the process that has a lock it needs (0: none, -1: a prepared transaction)';
 REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._process_name(pid integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_process_name' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -86,7 +86,7 @@ BEGIN ATOMIC
 	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
 		coalesce(greatest(clock_timestamp() - l.oldest, interval '0'), interval '0'),
 		coalesce(p.events, 0), coalesce(p.batches, 0), coalesce(p.rejected, 0), p.last_batch_at,
-		coalesce(p.failures, 0), p.last_error, p.last_error_at,
+		coalesce(p.failures, 0), personalize._for_admins(p.last_error), p.last_error_at,
 		CASE WHEN l.rebuilding > 0 THEN p.rebuilding_since END, l.rebuilding, l.imported,
 		CASE l.name WHEN 'profile' THEN (
 			SELECT c.value FROM personalize._counters() AS c WHERE c.name = 'profile.stale') END
@@ -100,7 +100,7 @@ BEGIN ATOMIC
 	ORDER BY l.processor;
 END;
 REVOKE ALL ON FUNCTION personalize._stat_processor() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin, personalize_monitor;
 
 CREATE VIEW personalize.stat_processor AS SELECT * FROM personalize._stat_processor();
 COMMENT ON VIEW personalize.stat_processor IS
@@ -124,7 +124,7 @@ COMMENT ON COLUMN personalize.stat_processor.rebuilding IS 'waiting events that 
 COMMENT ON COLUMN personalize.stat_processor.imported IS 'other waiting events that are history: they arrived with the time they happened, more than a day ago';
 COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
 	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
-GRANT SELECT ON personalize.stat_processor TO personalize_admin;
+GRANT SELECT ON personalize.stat_processor TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._health_processors(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -157,7 +157,7 @@ BEGIN ATOMIC
 			ON p.waiting > 0 AND b.processor = array_position(ARRAY['profile', 'item_stat', 'neighbour'], p.processor)) AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._days_ahead() RETURNS date[]
 	AS 'MODULE_PATHNAME', 'personalize_days_ahead' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -244,19 +244,19 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'events set aside', r.set_aside = 0,
 		format('%s events could not be counted by a processor', r.set_aside)
-			|| coalesce('; last by ' || r.last_set_aside, ''),
+			|| coalesce('; last by ' || personalize._for_admins(r.last_set_aside), ''),
 		CASE WHEN r.set_aside > 0 THEN
 			'See personalize.rejected_event WHERE source IN (''profile'', ''item_stat'', ''neighbour''); delete the rows that are settled.' END
 	FROM personalize._table_state() AS r
 	UNION ALL
 	SELECT 'key collisions', r.collisions = 0,
-		coalesce(r.first_collision, 'every id has a key of its own'),
+		coalesce(personalize._for_admins(r.first_collision), 'every id has a key of its own'),
 		CASE WHEN r.collisions > 0 THEN
 			'Give one of them another id: they cannot be told apart. Then delete the row of personalize.rejected_event WHERE source = ''dictionary''.' END
 	FROM personalize._table_state() AS r;
 END;
 REVOKE ALL ON FUNCTION personalize._health_tables() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -334,6 +334,6 @@ BEGIN ATOMIC
 		WHERE pg_catalog.age(p.backend_xmin) > 1000000) AS b;
 END;
 COMMENT ON FUNCTION personalize.health() IS
-	'one row a check: whether it is well, what was found, and what to do if it is not; a member of pg_read_all_stats also sees transactions older than an hour';
+	'one row a check: whether it is well, what was found, and what to do if it is not; a member of pg_read_all_stats also sees transactions older than an hour, and only one of personalize_admin the texts of errors, which may name persons';
 REVOKE ALL ON FUNCTION personalize.health() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.health() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize.health() TO personalize_admin, personalize_monitor;

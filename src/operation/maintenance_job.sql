@@ -247,12 +247,13 @@ CREATE FUNCTION personalize._stat_retention(
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT k.kind, CASE WHEN p.kind IS NULL THEN k.keep ELSE p.keep END, s.last_run_at, s.last_result, s.last_detail,
+	SELECT k.kind, CASE WHEN p.kind IS NULL THEN k.keep ELSE p.keep END, s.last_run_at, s.last_result,
+		CASE s.last_result WHEN 'failed' THEN personalize._for_admins(s.last_detail) ELSE s.last_detail END,
 		coalesce(s.last_removed, 0), coalesce(s.removed, 0), m.next_run_at,
 		-- what should have been removed two days ago is still there, or no run has succeeded for a day
 		(k.kind = 'raw' AND o.day < d.before - 2)
 			OR coalesce(greatest(s.well_at, m.scheduled_at) < now() - interval '1 day' - m.every, false),
-		coalesce(s.failures, 0), s.last_error, s.last_error_at
+		coalesce(s.failures, 0), personalize._for_admins(s.last_error), s.last_error_at
 	FROM (SELECT r.kind, r.place, r.keep FROM personalize._retention_kind() AS r UNION ALL SELECT 'message'::text, 0, NULL::interval) AS k
 		LEFT JOIN personalize.retention_policy AS p ON p.kind = k.kind AND p.event IS NULL
 		LEFT JOIN personalize._retention_state AS s ON s.kind = k.kind
@@ -273,6 +274,8 @@ GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._note_main
 	personalize._cron_place(), personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
 	personalize._maintenance_runs(), personalize._stat_maintenance(), personalize._stat_retention() TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize._maintenance_job() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._cron_place(), personalize._maintenance_runs(),
+	personalize._stat_maintenance(), personalize._stat_retention() TO personalize_monitor;
 
 CREATE VIEW personalize.stat_retention AS
 	SELECT r.* FROM personalize._stat_retention() AS r
@@ -298,7 +301,7 @@ COMMENT ON COLUMN personalize.stat_retention.overdue IS
 COMMENT ON COLUMN personalize.stat_retention.failures IS 'runs that failed; of a job, those still in the log of pg_cron';
 COMMENT ON COLUMN personalize.stat_retention.last_error IS 'why the last of these failed';
 COMMENT ON COLUMN personalize.stat_retention.last_error_at IS 'when that was';
-GRANT SELECT ON personalize.stat_retention TO personalize_admin;
+GRANT SELECT ON personalize.stat_retention TO personalize_admin, personalize_monitor;
 
 -- How long ago retention last ran, and whether there is anything it could be about.
 CREATE FUNCTION personalize._maintenance_due(OUT scheduled boolean, OUT applied_at timestamptz, OUT needed boolean)
@@ -311,7 +314,7 @@ BEGIN ATOMIC
 	FROM personalize._server_state() AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._maintenance_due() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_due() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._maintenance_due() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._health_retention(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -344,4 +347,4 @@ BEGIN ATOMIC
 		personalize._maintenance_due() AS d;
 END;
 REVOKE ALL ON FUNCTION personalize._health_retention() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_retention() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_retention() TO personalize_admin, personalize_monitor;

@@ -103,4 +103,4 @@ CREATE FUNCTION personalize._server_state(
 COMMENT ON FUNCTION personalize._server_state() IS
 	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
 REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin, personalize_monitor;
