@@ -13,7 +13,7 @@ DATA = $(wildcard personalize--*--*.sql)
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
 SQL_PARTS = base/role base/setting base/relation base/clock base/key base/dictionary people/refused_id base/event_time events/event_json \
-	base/txid base/secret base/counter events/event people/consent people/policy people/ledger \
+	base/txid base/secret base/counter base/progress events/event people/consent people/policy people/ledger \
 	people/consent_decode events/ingest events/inbox workers/processor signals/feature_state \
 	signals/signal profiles/profile profiles/preference items/item items/item_stat profiles/analyst \
 	models/model neighbours/neighbour neighbours/knn neighbours/tune engines/recommend erasure/retention \

@@ -280,7 +280,9 @@ FinishBatch(void *state)
 
 	WriteCounters(batch->counters);
 	BasketWrite(batch->baskets);
-	PopularRefresh();
+	/* lists are not made of what is incomplete */
+	if (!ProcessorIsRebuilding())
+		PopularRefresh();
 }
 
 /* Events about an item that may be used for analytics. */
@@ -359,19 +361,22 @@ Fold(const bool *shards)
 	PopularRefreshIfDue();
 }
 
-/* Throw everything away. */
-static void
-ResetStats(void)
+/* Which item a row is about. */
+static bool
+ItemOfRow(TupleTableSlot *slot, int64 *key)
 {
-	SpiUtilScope scope;
+	bool		isNull;
 
-	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.item_stat", false, 0);
-	SPI_execute("DELETE FROM personalize._item_stat_fold", false, 0);
-	SPI_execute("DELETE FROM personalize._basket", false, 0);
-	SPI_execute("DELETE FROM personalize._popular", false, 0);
-	SPI_execute("DELETE FROM personalize._popular_state", false, 0);
-	SpiUtilEnd(&scope);
+	*key = DatumGetInt64(slot_getattr(slot, STAT_ITEM_KEY + 1, &isNull));
+	return true;
+}
+
+/* Forget what was counted of some shards. */
+static void
+ClearShards(const bool *shards)
+{
+	ProcessorClearTable("item_stat", "item_stat_pkey", shards, ItemOfRow);
+	BasketClear(shards);
 }
 
 /* People's events being taken out of the counters again. */
@@ -524,7 +529,8 @@ ItemStatInit(void)
 		.fold = Fold,
 		.addToCompare = AddEvent,
 		.compare = CompareBatch,
-		.reset = ResetStats
+		.clear = ClearShards,
+		.rebuilt = PopularSpoil
 	};
 
 	ProcessorRegister(&methods);

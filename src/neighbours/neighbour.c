@@ -568,6 +568,7 @@ NeighbourInit(void)
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
+		.rebuilt = SessionIndexRebuilt,
 		.reset = SessionIndexReset
 	};
 

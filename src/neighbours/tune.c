@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "base/json_build.h"
+#include "base/progress.h"
 #include "base/spi_util.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -96,6 +97,16 @@ NearestStep(const KnnParams *params, const TuneLadder *ladder)
 	return nearest;
 }
 
+/* How good parameters are. */
+static TuneQuality
+Evaluate(TuneTrial *trial, const KnnParams *params, int part, int maxPredictions)
+{
+	TuneQuality quality = TuneTrialEvaluate(trial, params, part, maxPredictions);
+
+	ProgressAdd(1);
+	return quality;
+}
+
 /* Climb one ladder in both directions; true if something was gained. */
 static bool
 ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
@@ -112,7 +123,7 @@ ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
 			TuneQuality quality;
 
 			SetStep(&tried, ladder, step);
-			quality = TuneTrialEvaluate(trial, &tried, 0, maxPredictions);
+			quality = Evaluate(trial, &tried, 0, maxPredictions);
 			if (Gain(start, quality) < Gain(start, *bestQuality) + LEAST_GAIN)
 				break;
 			*best = tried;
@@ -127,7 +138,7 @@ ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
 static void
 Search(TuneTrial *trial, int maxPredictions, KnnParams *params)
 {
-	TuneQuality start = TuneTrialEvaluate(trial, params, 0, maxPredictions);
+	TuneQuality start = Evaluate(trial, params, 0, maxPredictions);
 	TuneQuality best = start;
 
 	for (int round = 0; round < MAX_ROUNDS; round++)
@@ -227,8 +238,10 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	KnnParamsCurrent(&current, GetActiveSnapshot());
+	/* what is tried depends on what is found: about two steps of each ladder a round */
+	ProgressBegin("tune_neighbours", "trials", 3 + MAX_ROUNDS * 2 * lengthof(ladders));
 	trial = TuneTrialLoad(GetActiveSnapshot(), maxPredictions);
-	currentQuality = TuneTrialEvaluate(trial, &current, 1, maxPredictions);
+	currentQuality = Evaluate(trial, &current, 1, maxPredictions);
 	if (currentQuality.predictions < MIN_PREDICTIONS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -238,7 +251,7 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 						   currentQuality.predictions, MIN_PREDICTIONS)));
 	best = current;
 	Search(trial, maxPredictions, &best);
-	bestQuality = TuneTrialEvaluate(trial, &best, 1, maxPredictions);
+	bestQuality = Evaluate(trial, &best, 1, maxPredictions);
 	better = Gain(currentQuality, bestQuality) >= WORTH_A_CHANGE;
 	if (apply && better)
 		StoreParams(&best);

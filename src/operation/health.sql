@@ -126,6 +126,46 @@ COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
 	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
 GRANT SELECT ON personalize.stat_processor TO personalize_admin, personalize_monitor;
 
+CREATE FUNCTION personalize._stat_progress(
+	OUT task text, OUT subject text, OUT pid integer, OUT started_at timestamptz, OUT done bigint, OUT total bigint, OUT unit text,
+	OUT percent numeric, OUT time_left interval) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT p.task, p.subject, p.pid, p.started_at, p.done, p.total, p.unit, round(100.0 * p.done / p.total, 1),
+		CASE WHEN p.done > 0 THEN date_trunc('second', (clock_timestamp() - p.started_at) * ((p.total - p.done)::float8 / p.done)) END
+	FROM (
+		SELECT 'rebuild_processor' AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
+			r.rebuilding_total - l.shards AS done, r.rebuilding_total AS total, 'shards' AS unit
+		FROM personalize.processor AS r, LATERAL (
+			SELECT count(*) AS shards FROM personalize._rebuild AS s WHERE s.processor = r.processor) AS l
+		WHERE l.shards > 0
+		UNION ALL
+		SELECT 'rebuild_processor', r.name, NULL, r.rebuilding_since, least(r.events, r.rebuilding_total), r.rebuilding_total, 'events'
+		FROM personalize.processor AS r WHERE r.rebuilding_upto IS NOT NULL
+		UNION ALL
+		SELECT g.task, NULL, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize._progress() AS g) AS p
+	WHERE p.total > 0
+	ORDER BY p.started_at;
+END;
+COMMENT ON FUNCTION personalize._stat_progress() IS 'what stat_progress shows';
+REVOKE ALL ON FUNCTION personalize._stat_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._stat_progress() TO personalize_admin, personalize_monitor;
+
+CREATE VIEW personalize.stat_progress AS SELECT * FROM personalize._stat_progress();
+COMMENT ON VIEW personalize.stat_progress IS
+	'rebuild_processor() and tune_neighbours() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor or tune_neighbours';
+COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt';
+COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
+COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
+COMMENT ON COLUMN personalize.stat_progress.done IS 'how much is done';
+COMMENT ON COLUMN personalize.stat_progress.total IS 'out of how much; of trials about, for what is found decides what is tried next';
+COMMENT ON COLUMN personalize.stat_progress.unit IS 'of what: shards (of 64), events or trials';
+COMMENT ON COLUMN personalize.stat_progress.percent IS 'done of total';
+COMMENT ON COLUMN personalize.stat_progress.time_left IS 'how long it takes from now at the pace so far, NULL: nothing is done yet';
+GRANT SELECT ON personalize.stat_progress TO personalize_admin, personalize_monitor;
+
 CREATE FUNCTION personalize._health_processors(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 6

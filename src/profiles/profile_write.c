@@ -360,17 +360,33 @@ ShardOf(const EventRow *row)
 	return ShardOfKey(row->userKey);
 }
 
+/* Whose a row is. */
+static bool
+UserOfRow(TupleTableSlot *slot, int64 *key)
+{
+	bool		isNull;
+
+	*key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
+	return true;
+}
+
+/* Forget the profiles of some shards. */
+static void
+ClearShards(const bool *shards)
+{
+	ProcessorClearTable("profile", "profile_pkey", shards, UserOfRow);
+}
+
 /*
- * Forget all profiles.  What is rebuilt is complete from the oldest raw day on, or
- * from the day after the last one out of which retention took events of its kind.
+ * What is rebuilt is complete from the oldest raw day on, or from the day after the
+ * last one out of which retention took events of its kind.
  */
 static void
-Reset(void)
+Rebuilt(void)
 {
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.profile", false, 0);
 	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
 				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
 				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
@@ -659,7 +675,8 @@ static const ProcessorMethods profileMethods = {
 	.fold = ConsentFoldSubjects,
 	.addToCompare = AddToCompare,
 	.compare = CompareBatch,
-	.reset = Reset
+	.clear = ClearShards,
+	.rebuilt = Rebuilt
 };
 
 /* Register the processor. */

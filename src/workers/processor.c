@@ -38,6 +38,35 @@ ProcessorGet(ProcessorId id)
 	return processors[id];
 }
 
+/* The processor with this name, or an error. */
+const ProcessorMethods *
+ProcessorByName(const char *name)
+{
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+	{
+		if (ProcessorGet(id) && strcmp(ProcessorGet(id)->name, name) == 0)
+			return ProcessorGet(id);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("processor \"%s\" does not exist", name),
+			 errhint("The processors are profile, item_stat and neighbour.")));
+}
+
+/* What is added to the phases during a rebuild. */
+static char rebuildNotes[PROCESSOR_COUNT + 1][NAMEDATALEN];
+
+/* Tell how much of a rebuild is done. */
+void
+ProcessorNoteRebuild(const ProcessorMethods *methods, int64 done, int64 total)
+{
+	char	   *note = rebuildNotes[methods->id];
+
+	note[0] = '\0';
+	if (total > 0)
+		snprintf(note, NAMEDATALEN, ", %d %% rebuilt", (int) (100 * Min(done, total) / total));
+}
+
 /* Tell where a batch has got, for pg_stat_activity. */
 void
 ProcessorReportPhase(const ProcessorMethods *methods, const char *phase)
@@ -47,7 +76,7 @@ ProcessorReportPhase(const ProcessorMethods *methods, const char *phase)
 	/* a foreground call keeps showing its statement */
 	if (MyBackendType != B_BG_WORKER)
 		return;
-	snprintf(activity, sizeof(activity), "%s: %s", methods->name, phase);
+	snprintf(activity, sizeof(activity), "%s: %s%s", methods->name, phase, rebuildNotes[methods->id]);
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 

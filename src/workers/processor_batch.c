@@ -32,6 +32,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "workers/processor_rebuild.h"
 #include "workers/processor_scan.h"
 
 /* A batch that found nothing still moves its position after so much reading. */
@@ -186,6 +187,8 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 	{
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
+		/* what is to be counted anew will be told of then */
+		*count += batch->rebuilds || !batch->outdated[methods->shardOf(&row)];
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);
@@ -208,7 +211,6 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(roundContext);
-	*count += roundCount;
 	return !atEnd;
 }
 
@@ -280,8 +282,14 @@ RunClaimed(Batch *batch, bool isolate)
 	PushActiveSnapshot(GetLatestSnapshot());
 	batch->snapshot = GetActiveSnapshot();
 	ReadPositions(batch);
+	(void) ProcessorOutdated(batch->methods->id, batch->outdated);
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		batch->result.more |= batch->claimed[shard] && batch->outdated[shard];
 	batch->upto = TxidSnapshotTake();
-	ProcessorCutToSize(batch);
+	if (!batch->rebuilds)
+		ProcessorCutToSize(batch);
+	else if (ProcessorTakePart(batch) > 0)
+		ProcessorBeginPart(batch);
 	if (batch->waiting)
 	{
 		if (isolate)
@@ -294,8 +302,27 @@ RunClaimed(Batch *batch, bool isolate)
 		ProcessorReportPhase(batch->methods, "position");
 		WritePositions(batch);
 		WriteCounts(batch);
+		if (batch->rebuilds)
+			ProcessorEndPart(batch);
+		else if (batch->methods->reset)
+			ProcessorSeeRebuilt(batch);
 	}
 	PopActiveSnapshot();
+}
+
+/* True if it is the turn of what is to be counted anew, of which there is some. */
+static bool
+RebuildsNow(const ProcessorMethods *methods, bool turn)
+{
+	bool		outdated[SHARD_COUNT];
+	bool		some;
+
+	if (methods->clear == NULL || !turn)
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	some = ProcessorOutdated(methods->id, outdated) > 0;
+	PopActiveSnapshot();
+	return some;
 }
 
 /* Run one batch in the current transaction. */
@@ -305,13 +332,16 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "personalize processor",
 												  ALLOCSET_DEFAULT_SIZES);
+	static bool turn[PROCESSOR_COUNT + 1];	/* of a rebuild, else of what is waiting */
 	Batch	   *batch;
 	ProcessorBatchResult result;
 
 	ProcessorCheckMayRun();
+	ProcessorAbortPart();
 	MemoryContextSwitchTo(context);
 	batch = palloc0(sizeof(Batch));
 	batch->methods = methods;
+	batch->rebuilds = RebuildsNow(methods, turn[methods->id]);
 	ProcessorReportPhase(methods, "claim");
 	if (ClaimShards(batch, options) > 0 && LockStripes(batch, options->wait) > 0)
 	{
@@ -323,6 +353,8 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 		}
 		RunClaimed(batch, options->isolate);
 	}
+	/* who fails tries the same again */
+	turn[methods->id] = !turn[methods->id];
 	result = batch->result;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
