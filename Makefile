@@ -18,7 +18,7 @@ SQL_PARTS = base/role base/setting base/relation base/clock base/key base/dictio
 	signals/signal profiles/profile profiles/preference items/item items/item_stat profiles/analyst \
 	models/model neighbours/neighbour neighbours/knn neighbours/tune engines/recommend erasure/retention \
 	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/monitor operation/maintenance_job \
-	operation/publication operation/data_quality items/item_health operation/health \
+	operation/storage operation/publication operation/data_quality items/item_health operation/health \
 	operation/security_check operation/grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

@@ -54,8 +54,8 @@ SELECT is_empty($$
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p
 	WHERE p.pronamespace = 'personalize'::regnamespace AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
-		AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND p.proname NOT LIKE '\_%' AND p.proname <> 'health'$$,
-	'of public functions it has health() and those that are everybody''s');
+		AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND p.proname NOT LIKE '\_%' AND p.proname NOT IN ('health', 'storage_usage')$$,
+	'of public functions it has health(), storage_usage() and those that are everybody''s');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p
 	WHERE p.pronamespace = 'personalize'::regnamespace AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
