@@ -25,7 +25,7 @@ exact($node, 'shop', 'counted');
 # What everybody reads while it goes on.
 my $people = 'SELECT count(*), sum(events) FROM personalize.profile';
 my $items = 'SELECT sum(count), sum(amount) FROM personalize.item_stat';
-my $fallbacks = q{SELECT count(*) > 0, count(*) FILTER (WHERE r.reason ~ '^(trending|newest)') FROM personalize.similar_items('sku1', 5) AS r};
+my $fallbacks = q{SELECT count(*) FILTER (WHERE r.reason !~ '^(trending|newest)') > 0 FROM personalize.similar_items('sku1', 5) AS r};
 my $readers = q{SELECT md5(string_agg(format('%s %s %s %s %s', u, f.signal, f.value, f.count, f.sum), ',' ORDER BY u, f.signal, f.value))
 	FROM generate_series(0, 300) AS u, personalize.features(u, as_of => '2100-01-01', period => NULL) AS f};
 my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers;
@@ -76,7 +76,7 @@ for my $processor (('item_stat', 'neighbour') x 4)
 	$met{$processor}++ if $victim && $node->safe_psql('shop', "SELECT count(*) FROM personalize.stat_progress WHERE subject = '$processor' AND percent < 100") > 0;
 	kill 'KILL', $victim if $victim;
 	wait_for($node, 'postgres', 'SELECT true');
-	is($reads, "$before{$items}\nt|0", "$processor: sums and similar items stay meanwhile");
+	is($reads, "$before{$items}\nt", "$processor: sums and similar items stay meanwhile");
 	exact($node, 'shop', 'and after the kill it ends as it should');
 }
 cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour';
