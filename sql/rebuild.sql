@@ -55,7 +55,17 @@ SELECT personalize.lift_restriction('u5');
 SELECT roll() >= 0 AS rolled, pause();
 SELECT name FROM now_held WHERE name IN ('profile', 'item_stat', '_basket') EXCEPT SELECT b.name FROM now_held AS b JOIN held AS h USING (name, hash);
 
+-- a person whose row cannot be read is forgotten, and may withdraw: what raw events allow is counted again
+UPDATE personalize.profile SET recent = '\x02' WHERE user_key IN (personalize.user_key('u11'), personalize.user_key('u12'), personalize.user_key('u13'));
+SELECT personalize.forget('u11') IS NOT NULL AS forgotten;
+SELECT personalize.withdraw_consent('u12', '{personalization}');
+SELECT personalize.withdraw_consent('u13', '{analytics,personalization,recommendations}');
+SELECT count(*) FROM personalize.profile WHERE user_key = personalize.user_key('u11');
+SELECT count(*) > 0 AS recent FROM personalize.recent('u12', purpose => 'recommendations');
+SELECT processor, what, wrong FROM personalize.verify_counts() WHERE processor <> 'neighbour';
+
 -- neighbours begin from nothing, but what goes next to an item stays until it is made anew
+CREATE TEMP TABLE neighbours_held AS SELECT * FROM held WHERE name IN ('session', 'posting', '_pair_list', '_session_total');
 CREATE TEMP TABLE next_to AS SELECT i, s.item_id::text AS item FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s;
 SELECT personalize.rebuild_processor('neighbour');
 SELECT subject, done, total > 100 AS some, unit, percent, time_left FROM personalize.stat_progress;
@@ -64,7 +74,7 @@ SELECT count(*) > 0 AS some, 3 * count(n.item) > 2 * count(*) AS most FROM next_
 SELECT split_part(reason, ':', 1) AS reason, count(*) > 500 AS many FROM answer GROUP BY 1 ORDER BY 1;
 SELECT roll() > 0 AS rolled, pause();
 SELECT count(*) FROM personalize.stat_progress;
-SELECT name FROM now_held WHERE name LIKE '\_%' OR name IN ('session', 'posting') EXCEPT SELECT b.name FROM now_held AS b JOIN held AS h USING (name, hash);
+SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
 -- an item that nobody views any more is in no list
 SELECT personalize.track('last', 'view_item', x, consent => '{recommendations}') FROM unnest('{only,i1}'::text[]) AS x;
 SELECT roll() > 0 AS rolled, pause();
@@ -80,4 +90,5 @@ SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 SELECT count(*) FILTER (WHERE percent < 100) FROM personalize.stat_progress;
 SELECT personalize.rebuild_processor('nobody');
 SELECT personalize.rebuild_processor(NULL);
+DROP FUNCTION public.roll, pause;
 SET client_min_messages = warning; DROP EXTENSION personalize CASCADE;

@@ -332,6 +332,11 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
 						   row.key.pane >= verification->since,
 						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
+		/* money may be given back, so that less than all of it can be more */
+		if (row.key.pane >= verification->since)
+			ProcessorVerifyKey(verification, 2, counter ? counter->amount : 0,
+							   DatumGetInt64(slot->tts_values[STAT_AMOUNT]), true,
+							   CounterName(row.key.pane, row.key.itemKey, row.key.event));
 	}
 	KeyedClose(table);
 	hash_seq_init(&status, batch->counters);
@@ -349,6 +354,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 {
 	verification->parts[0].what = "counters";
 	verification->parts[1].what = "baskets";
+	verification->parts[2].what = "amounts";
 	CompareCounterRows(state, verification);
 	BasketCompare(((StatBatch *) state)->baskets, verification);
 }
