@@ -75,6 +75,12 @@ SELECT split_part(reason, ':', 1) AS reason, count(*) > 500 AS many FROM answer 
 SELECT roll() > 0 AS rolled, pause();
 SELECT count(*) FROM personalize.stat_progress;
 SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
+-- a session that cannot be read goes from the lists it was in
+UPDATE personalize.session SET items = '\x02' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
+SELECT personalize.forget('u21') IS NOT NULL AS forgotten;
+SELECT personalize.withdraw_consent('u22', '{recommendations}');
+SELECT count(*) FROM personalize.session WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour';
 -- an item that nobody views any more is in no list
 SELECT personalize.track('last', 'view_item', x, consent => '{recommendations}') FROM unnest('{only,i1}'::text[]) AS x;
 SELECT roll() > 0 AS rolled, pause();
