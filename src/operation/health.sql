@@ -135,16 +135,17 @@ BEGIN ATOMIC
 	SELECT p.task, p.subject, p.pid, p.started_at, p.done, p.total, p.unit, round(100.0 * p.done / p.total, 1),
 		CASE WHEN p.done > 0 THEN date_trunc('second', (clock_timestamp() - p.started_at) * ((p.total - p.done)::float8 / p.done)) END
 	FROM (
-		SELECT 'rebuild_processor' AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
-			r.rebuilding_total - l.shards AS done, r.rebuilding_total AS total, 'shards' AS unit
+		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
+			r.rebuilding_total - l.shards AS done, r.rebuilding_total AS total, 'shards'::text AS unit
 		FROM personalize.processor AS r, LATERAL (
 			SELECT count(*) AS shards FROM personalize._rebuild AS s WHERE s.processor = r.processor) AS l
 		WHERE l.shards > 0
 		UNION ALL
-		SELECT 'rebuild_processor', r.name, NULL, r.rebuilding_since, least(r.events, r.rebuilding_total), r.rebuilding_total, 'events'
+		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
+			least(r.events, r.rebuilding_total) AS done, r.rebuilding_total AS total, 'events'::text AS unit
 		FROM personalize.processor AS r WHERE r.rebuilding_upto IS NOT NULL
 		UNION ALL
-		SELECT g.task, NULL, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize._progress() AS g) AS p
+		SELECT g.task, NULL::text AS subject, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize._progress() AS g) AS p
 	WHERE p.total > 0
 	ORDER BY p.started_at;
 END;
