@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/pass.h"
+#include "base/progress.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/engine_store.h"
@@ -66,6 +67,7 @@ _PG_init(void)
 	ClockInit();
 	PassInit();
 	CounterInit();
+	ProgressInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

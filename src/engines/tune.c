@@ -12,6 +12,7 @@
 
 #include "base/argument.h"
 #include "base/json_build.h"
+#include "base/progress.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -104,6 +105,16 @@ NearestStep(const KnnParams *params, const TuneLadder *ladder)
 	return nearest;
 }
 
+/* How good parameters are. */
+static TuneQuality
+Evaluate(TuneTrial *trial, const KnnParams *params, int part, int maxPredictions)
+{
+	TuneQuality quality = TuneTrialEvaluate(trial, params, part, maxPredictions);
+
+	ProgressAdd(1);
+	return quality;
+}
+
 /* Climb one ladder in both directions; true if something was gained. */
 static bool
 ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
@@ -120,7 +131,7 @@ ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
 			TuneQuality quality;
 
 			SetStep(&tried, ladder, step);
-			quality = TuneTrialEvaluate(trial, &tried, 0, maxPredictions);
+			quality = Evaluate(trial, &tried, 0, maxPredictions);
 			if (Gain(start, quality) < Gain(start, *bestQuality) + LEAST_GAIN)
 				break;
 			*best = tried;
@@ -135,7 +146,7 @@ ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
 static void
 Search(TuneTrial *trial, int maxPredictions, KnnParams *params)
 {
-	TuneQuality start = TuneTrialEvaluate(trial, params, 0, maxPredictions);
+	TuneQuality start = Evaluate(trial, params, 0, maxPredictions);
 	TuneQuality best = start;
 
 	for (int round = 0; round < MAX_ROUNDS; round++)
@@ -225,8 +236,10 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SourcesKnnParams(VariantFind(RegistryFind("recommend", false), NULL), &current);
+	/* what is tried depends on what is found: about two steps of each ladder a round */
+	ProgressBegin("tune_neighbours", "trials", 3 + MAX_ROUNDS * 2 * lengthof(ladders));
 	trial = TuneTrialLoad(GetActiveSnapshot(), maxPredictions);
-	currentQuality = TuneTrialEvaluate(trial, &current, 1, maxPredictions);
+	currentQuality = Evaluate(trial, &current, 1, maxPredictions);
 	if (currentQuality.predictions < MIN_PREDICTIONS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -236,7 +249,7 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 						   currentQuality.predictions, MIN_PREDICTIONS)));
 	best = current;
 	Search(trial, maxPredictions, &best);
-	bestQuality = TuneTrialEvaluate(trial, &best, 1, maxPredictions);
+	bestQuality = Evaluate(trial, &best, 1, maxPredictions);
 	better = Gain(currentQuality, bestQuality) >= WORTH_A_CHANGE;
 	if (apply && better)
 		PublishParams(&best);

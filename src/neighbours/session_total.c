@@ -393,6 +393,23 @@ SessionTotalsRead(SessionTotals *totals, Snapshot snapshot)
 	KeyedClose(table);
 }
 
+/* What _session_kept says. */
+int64
+SessionsKept(Snapshot snapshot)
+{
+	KeyedTable *table = KeyedOpen("_session_kept", "_session_kept_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	int64		sessions = 0;
+	bool		isNull;
+
+	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot)
+		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
+	KeyedClose(table);
+	return sessions;
+}
+
 /* What _session_repeat says. */
 void
 SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot)

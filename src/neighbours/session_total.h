@@ -23,6 +23,9 @@ typedef struct SessionTotals
 	ItemPointerData tid;		/* and so of all that is written together with it */
 } SessionTotals;
 
+/* How many sessions there were before the rebuild that is under way; 0: there is none. */
+extern int64 SessionsKept(Snapshot snapshot);
+
 /* What is added, and taken out. */
 typedef struct SessionSum SessionSum;
 extern SessionSum *SessionSumBegin(void);

@@ -360,17 +360,33 @@ ShardOf(const EventRow *row)
 	return ShardOfKey(row->userKey);
 }
 
+/* Whose a row is. */
+static bool
+UserOfRow(TupleTableSlot *slot, int64 *key)
+{
+	bool		isNull;
+
+	*key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
+	return true;
+}
+
+/* Forget the profiles of some shards. */
+static void
+ClearShards(const bool *shards)
+{
+	ProcessorClearTable("profile", "profile_pkey", shards, UserOfRow);
+}
+
 /*
- * Forget all profiles.  What is rebuilt is complete from the oldest raw day on, or
- * from the day after the last one out of which retention took events of its kind.
+ * What is rebuilt is complete from the oldest raw day on, or from the day after the
+ * last one out of which retention took events of its kind.
  */
 static void
-Reset(void)
+Rebuilt(void)
 {
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.profile", false, 0);
 	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
 				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
 				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
@@ -420,9 +436,9 @@ PurgeRecent(StoredProfile *stored, int32 bits)
 
 /* Remove from a row what needed the bits; false if nothing remains. */
 static bool
-PurgeRow(StoredProfile *stored, int32 bits)
+PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
 {
-	Withdrawal	withdrawal = {.signals = SignalSetGet(),.bits = bits};
+	Withdrawal	withdrawal = {.signals = signals,.bits = bits};
 	FeatureState *features = RowFeatures(stored);
 
 	if (features != NULL)
@@ -442,7 +458,28 @@ PurgeRow(StoredProfile *stored, int32 bits)
 		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
 }
 
-/* Remove what needed one of the purposes; the caller holds the person's stripe. */
+/* A row that purposes are taken from, for StoredRowTry(). */
+typedef struct PurgedRow
+{
+	StoredProfile *stored;
+	const SignalSet *signals;
+	int32		bits;
+	bool		remains;
+} PurgedRow;
+
+/* Decode it and leave out what needed them. */
+static void
+PurgeBytes(void *arg)
+{
+	PurgedRow  *purged = arg;
+
+	purged->remains = PurgeRow(purged->stored, purged->signals, purged->bits);
+}
+
+/*
+ * Remove what needed one of the purposes; the caller holds the person's stripe.  A
+ * row that is damaged goes, and what the raw events still allow is counted again.
+ */
 void
 ProfilePurge(int64 userKey, int32 bits)
 {
@@ -450,19 +487,22 @@ ProfilePurge(int64 userKey, int32 bits)
 	Snapshot	snapshot;
 	StoredProfile stored;
 	ItemPointerData tid;
+	PurgedRow	purged = {.stored = &stored,.signals = SignalSetGet(),.bits = bits};
+	bool		whole = true;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	snapshot = GetActiveSnapshot();
 	if (ReadRow(table, snapshot, userKey, &stored, &tid))
 	{
-		bool		remains;
 		StoredRow	row;
 
 		StoredRowBegin(&row, STORED_PROFILE, &userKey);
-		remains = PurgeRow(&stored, bits);
+		/* a row that goes whole need not be read */
+		if (bits != -1)
+			whole = StoredRowTry(&row, PurgeBytes, &purged, "it is made anew from the raw events that exist");
 		StoredRowEnd(&row);
-		if (remains)
+		if (whole && purged.remains)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 		else
 			KeyedDelete(table, &tid);
@@ -470,6 +510,8 @@ ProfilePurge(int64 userKey, int32 bits)
 	KeyedClose(table);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
+	if (!whole)
+		ProcessorRecount(PROCESSOR_PROFILE, userKey);
 }
 
 /* Remove a person's row. */
@@ -659,7 +701,8 @@ static const ProcessorMethods profileMethods = {
 	.fold = ConsentFoldSubjects,
 	.addToCompare = AddToCompare,
 	.compare = CompareBatch,
-	.reset = Reset
+	.clear = ClearShards,
+	.rebuilt = Rebuilt
 };
 
 /* Register the processor. */
