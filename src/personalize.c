@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/pass.h"
+#include "base/row_place.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/recommend.h"
@@ -58,6 +59,7 @@ _PG_init(void)
 	ClockInit();
 	PassInit();
 	CounterInit();
+	RowPlaceInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

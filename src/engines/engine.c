@@ -10,6 +10,7 @@
 
 #include "engines/engine.h"
 
+#include "base/scratch.h"
 #include "engines/answer.h"
 
 /* As many engines there can be. */
@@ -98,14 +99,21 @@ AskSources(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
-	EngineContext *context = ContextBegin(fcinfo, &recipe->arguments);
-	Slate	   *slate = SlateBegin(context);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = ScratchTake();
+	EngineContext *context;
+	Slate	   *slate;
 
+	MemoryContextSwitchTo(scratch);
+	context = ContextBegin(fcinfo, &recipe->arguments);
+	slate = SlateBegin(context);
 	recipe->prepare(context);
 	AskSources(context, slate, recipe);
 	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
 		recipe->fallbacks[i]->fill(context, slate);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
+	MemoryContextSwitchTo(caller);
+	ScratchGiveBack(scratch);
 	return (Datum) 0;
 }
