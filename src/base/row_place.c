@@ -147,6 +147,7 @@ CanRemember(Relation table, Snapshot snapshot, const TupleTableSlot *slot)
 void
 RowPlacePrefetch(Relation table, const int64 *keys, int count)
 {
+#ifdef __GNUC__
 	if (places == NULL)
 		return;
 	for (int i = 0; i < count; i++)
@@ -163,6 +164,7 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 		__builtin_prefetch(page);
 		__builtin_prefetch(page + place.start);
 	}
+#endif
 }
 
 /* Put a row into the slot if it is where it was. */

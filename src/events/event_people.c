@@ -6,6 +6,8 @@
  * for one person after the other.  The pages of younger days are walked once for
  * all of them: on each page the keys are looked at first, 5 ns an event, and
  * only what belongs to one of the people is tested for visibility and unpacked.
+ * For one person most pages need not be read, as it is known whose events are on them
+ * (event_cache.c).
  */
 #include "postgres.h"
 
@@ -20,6 +22,7 @@
 #include "base/table_rules.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
+#include "events/event_cache.h"
 #include "events/partition.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -28,9 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* So many tuples ahead of the one that is looked at, memory is asked for the next. */
-#define FETCH_AHEAD 12
+#include "utils/timestamp.h"
 
 /* A visit to one day. */
 typedef struct DayVisit
@@ -41,6 +42,7 @@ typedef struct DayVisit
 	EventVisit	visit;
 	void	   *arg;
 	bool		deletes;
+	EventDayRows *rows;			/* to be collected; NULL: visit them */
 	Relation	relation;
 	TupleTableSlot *slot;
 	Snapshot	snapshot;
@@ -63,13 +65,30 @@ DeleteRow(DayVisit *day)
 						RelationGetRelationName(day->relation))));
 }
 
+/* Note where the row in the slot lies. */
+static void
+CollectRow(EventDayRows *rows, ItemPointer tid)
+{
+	if (rows->tids == NULL)
+		rows->tids = palloc(sizeof(ItemPointerData) * 16);
+	else if (rows->count >= 16 && (rows->count & (rows->count - 1)) == 0)
+		rows->tids = repalloc_huge(rows->tids, sizeof(ItemPointerData) * 2 * rows->count);
+	rows->tids[rows->count++] = *tid;
+}
+
 /* Visit the row in the slot. */
 static void
 VisitRow(DayVisit *day)
 {
-	MemoryContext caller = MemoryContextSwitchTo(day->context);
+	MemoryContext caller;
 	EventRow	row;
 
+	if (day->rows != NULL)
+	{
+		CollectRow(day->rows, &day->slot->tts_tid);
+		return;
+	}
+	caller = MemoryContextSwitchTo(day->context);
 	EventFillRow(day->slot, false, &row);
 	day->visit(day->arg, &row);
 	if (day->deletes)
@@ -99,46 +118,57 @@ VisitByIndex(DayVisit *day, Relation index)
 	index_endscan(scan);
 }
 
-/* Ask for the memory where a line pointer's key is, or would be if it has a tuple. */
-static inline void
-FetchKey(Page page, OffsetNumber offset)
+/* All line pointers of a page; what others add from now on is not visible. */
+static int
+AllOnPage(Buffer buffer, OffsetNumber *offsets)
 {
-#ifdef __GNUC__
-	__builtin_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, offset)) +
-					   MAXALIGN(SizeofHeapTupleHeader) + EVENT_USER_KEY_OFFSET);
-#endif
+	int			count = PageGetMaxOffsetNumber(BufferGetPage(buffer));
+
+	for (int i = 0; i < count; i++)
+		offsets[i] = i + 1;
+	return count;
 }
 
-/* The line pointers of a page that are events of the people and visible; their number. */
+/*
+ * The line pointers of a page that are events of the people and visible; their number.
+ * One person's may be known without looking at the page.
+ */
 static int
 FindOnPage(DayVisit *day, Buffer buffer, BlockNumber block, HeapTupleData *found)
 {
 	Page		page = BufferGetPage(buffer);
-	OffsetNumber last;
+	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	int			offsetCount;
+	int			total;
 	int			count = 0;
 
+	if (day->single)
+		offsetCount = EventCacheFindOnPage(day->relation, block, buffer, day->singleKey,
+										   EVENT_USER_KEY_OFFSET, offsets, &total);
+	else
+		offsetCount = AllOnPage(buffer, offsets);
+	if (offsetCount == 0)
+		return 0;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	last = PageGetMaxOffsetNumber(page);
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	for (int i = 0; i < offsetCount; i++)
 	{
-		ItemId		item = PageGetItemId(page, offset);
+		ItemId		item = PageGetItemId(page, offsets[i]);
 		HeapTuple	tuple = &found[count];
 		HeapTupleHeader header;
 		int64		key;
 
-		if (!ItemIdIsNormal(item))
+		if (offsets[i] > PageGetMaxOffsetNumber(page) || !ItemIdIsNormal(item))
 			continue;
 		header = (HeapTupleHeader) PageGetItem(page, item);
-		/* what takes the time is waiting for memory */
-		if (offset + FETCH_AHEAD <= last)
-			FetchKey(page, offset + FETCH_AHEAD);
+		if (i + EVENT_FETCH_AHEAD < offsetCount)
+			EventFetchKey(page, offsets[i + EVENT_FETCH_AHEAD], EVENT_USER_KEY_OFFSET);
 		memcpy(&key, (char *) header + header->t_hoff + EVENT_USER_KEY_OFFSET, sizeof(key));
 		if (day->single ? key != day->singleKey : !KeySetHas(day->people, key))
 			continue;
 		tuple->t_data = header;
 		tuple->t_tableOid = RelationGetRelid(day->relation);
 		tuple->t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple->t_self, block, offset);
+		ItemPointerSet(&tuple->t_self, block, offsets[i]);
 		if (HeapTupleSatisfiesVisibility(tuple, day->snapshot, buffer))
 			count++;
 	}
@@ -155,7 +185,7 @@ VisitByPage(DayVisit *day)
 
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
-		Buffer		buffer = ReadBuffer(day->relation, block);
+		Buffer		buffer = EventCacheReadPage(day->relation, block, InvalidBuffer);
 		int			count = FindOnPage(day, buffer, block, found);
 
 		/* the pin keeps the tuples where they are */
@@ -219,4 +249,57 @@ EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes
 	}
 	list_free(partitions);
 	MemoryContextDelete(day.context);
+}
+
+/* Collect a person's events of a day, unless an index tells them. */
+static void
+CollectDay(DayVisit *day, EventDayRows *rows)
+{
+	day->rows = rows;
+	day->slot = table_slot_create(day->relation, NULL);
+	VisitByPage(day);
+	ExecDropSingleTupleTableSlot(day->slot);
+}
+
+/* True if a day has an index on user_key. */
+static bool
+DayIsIndexed(Relation relation)
+{
+	Relation	index = EventOpenIndex(relation, BTREE_AM_OID, EVENT_USER_KEY);
+
+	if (index != NULL)
+		index_close(index, AccessShareLock);
+	return index != NULL;
+}
+
+/* Find a person's events in the days from the first on that has no index. */
+List *
+EventOpenRows(int64 userKey, TimestampTz *since)
+{
+	DayVisit	day = {.single = true,.singleKey = userKey,.snapshot = GetActiveSnapshot()};
+	List	   *found = NIL;
+	ListCell   *cell;
+
+	*since = DT_NOEND;
+	foreach(cell, PartitionDays(day.snapshot, true))
+	{
+		EventDayRows *rows = palloc0(sizeof(EventDayRows));
+		Oid			partition;
+
+		PartitionName(lfirst_int(cell), rows->partition);
+		partition = RelationFind(rows->partition, true);
+		day.relation = OidIsValid(partition) ? try_table_open(partition, AccessShareLock) : NULL;
+		if (day.relation == NULL)
+			continue;
+		RelationCheckColumns(day.relation);
+		rows->indexed = DayIsIndexed(day.relation);
+		if (!rows->indexed && *since == DT_NOEND)
+			*since = lfirst_int(cell) * USECS_PER_DAY;
+		if (!rows->indexed)
+			CollectDay(&day, rows);
+		table_close(day.relation, AccessShareLock);
+		if (*since != DT_NOEND && (rows->indexed || rows->count > 0))
+			found = lappend(found, rows);
+	}
+	return found;
 }

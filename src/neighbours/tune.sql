@@ -7,6 +7,6 @@ CREATE FUNCTION personalize.tune_neighbours(
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_tune_neighbours' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
 COMMENT ON FUNCTION personalize.tune_neighbours(boolean, integer) IS
-	'looks for parameters that foretell the newest sessions better from the older ones: one row for the parameters now in use and one for the best found, each with mean reciprocal rank and hit rate among 20 on sessions that the search has not seen (predictions: how many). Only with apply => true, and only if there both together gain 2 % or more, the best are put into neighbour_parameter (in_use tells). Takes up to 200 MB and some tens of seconds; locks nothing. Errors: 55000 too few sessions';
+	'looks for parameters that foretell the newest sessions better from the older ones: one row for the parameters now in use and one for the best found, each with mean reciprocal rank and hit rate among 20 on sessions that the search has not seen (predictions: how many). Only with apply => true, and only if there both together gain 2 % or more, the best are put into neighbour_parameter (in_use tells). Takes up to 200 MB and some tens of seconds, at most about two minutes; pg_stat_activity shows how far it is; locks nothing. Errors: 55000 too few sessions';
 REVOKE ALL ON FUNCTION personalize.tune_neighbours(boolean, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.tune_neighbours(boolean, integer) TO personalize_admin;
