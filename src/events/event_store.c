@@ -93,9 +93,9 @@ Clear(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes, Timestam
 	SpiUtilEnd(&scope);
 }
 
-/* Take purposes out of a person's raw events in one partition: those at tids, or (NULL) all. */
+/* Take purposes out of a person's raw events of one day: those at tids, or (NULL) all. */
 static void
-ClearPartition(const char *partition, int64 userKey, int32 purposes, TimestampTz until, ArrayType *tids)
+ClearDay(const char *partition, int64 userKey, int32 purposes, TimestampTz until, ArrayType *tids)
 {
 	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIDARRAYOID};
 	Datum		values[] = {
@@ -106,7 +106,7 @@ ClearPartition(const char *partition, int64 userKey, int32 purposes, TimestampTz
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
-			   psprintf("UPDATE %s SET consent = consent & ~$2 WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3%s",
+			   psprintf("UPDATE personalize.%s SET consent = consent & ~$2 WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3%s",
 						partition, tids ? " AND ctid = ANY ($4)" : ""),
 			   tids ? 4 : 3, types, values, NULL, false);
 	SPI_freeplan(plan);
@@ -133,18 +133,22 @@ ClearIndexedDays(int64 userKey, int32 purposes, TimestampTz until, TimestampTz b
 
 /*
  * Take purposes out of a person's raw events.  Days without an index are not left to
- * SQL, which would look at every row of theirs.
+ * SQL, which would look at every row of theirs; partitions attached by hand are, with
+ * all others, for they may be of a form and an owner of their own.
  */
 static void
 ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
 {
-	TimestampTz before;
-	List	   *days;
+	TimestampTz before = DT_NOEND;
+	List	   *days = NIL;
 	ListCell   *cell;
 
-	PushActiveSnapshot(GetLatestSnapshot());
-	days = EventOpenRows(userKey, &before);
-	PopActiveSnapshot();
+	if (PartitionForeign() == NIL)
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		days = EventOpenRows(userKey, &before);
+		PopActiveSnapshot();
+	}
 	ClearIndexedDays(userKey, purposes, until, before);
 	foreach(cell, days)
 	{
@@ -153,11 +157,9 @@ ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
 
 		for (int i = 0; i < rows->count; i++)
 			tids[i] = PointerGetDatum(&rows->tids[i]);
-		ClearPartition(psprintf("personalize.%s", rows->partition), userKey, purposes, until, rows->indexed ? NULL :
-					   construct_array(tids, rows->count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+		ClearDay(rows->partition, userKey, purposes, until, rows->indexed ? NULL :
+				 construct_array(tids, rows->count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
 	}
-	foreach(cell, PartitionForeign())
-		ClearPartition(lfirst(cell), userKey, purposes, until, NULL);
 }
 
 /* Whose messages are to be forgotten. */
