@@ -81,10 +81,10 @@ $standbys[1]->poll_query_until('postgres', q{SELECT pg_get_wal_replay_pause_stat
 my $receipt = $node->safe_psql('shop', q{SELECT personalize.forget('walker7')});
 $node->wait_for_catchup($standbys[0]);
 my $status = "SELECT done FROM personalize.erasure_status('$receipt') WHERE stage = ";
-wait_for($node, 'shop', "$status 'vacuumed'", 'the scrub process');
-$node->safe_psql('shop', 'SELECT count(*) FROM personalize.scrub_erased()');
+$node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+wait_for($node, 'shop', "SELECT reached ? 'vacuumed' FROM personalize.erasure WHERE receipt = '$receipt'", 'the scrub process');
 is($node->safe_psql('shop', "$status 'replicas'"), 'f', 'an erasure waits for a standby that has not replayed it');
-like($node->safe_psql('shop', "SELECT blocker FROM personalize.erasure_status('$receipt') WHERE stage = 'replicas'"),
+like($node->safe_psql('shop', "SELECT blockers FROM personalize.erasure_status('$receipt') WHERE stage = 'replicas'"),
 	qr/standby_2/, 'and names it');
 my $forgotten = q{SELECT count(*) FROM personalize.event WHERE user_key = personalize.user_key('walker7')};
 is($standbys[0]->safe_psql('shop', $forgotten), '0', 'the other has forgotten');
