@@ -2,7 +2,18 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 -- A row that is found where it was found before is the one the index would find: what
 -- comes next to items is asked twice, and once more under a serializable transaction,
 -- which remembers nothing.
-SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat']) p;
+SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+-- in one transaction, so that no worker sees the processor enabled
+CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	counted bigint;
+BEGIN
+	PERFORM personalize.enable_processor('neighbour');
+	SELECT sum(events) INTO counted FROM personalize.rollup_now();
+	PERFORM personalize.disable_processor('neighbour');
+	RETURN counted;
+END
+$$;
 CREATE FUNCTION visit(people int, since int, day timestamptz) RETURNS bigint LANGUAGE sql AS $$
 	SELECT (personalize.import_events(array_agg(u::text::personalize.entity_id), array_agg('view_item'::text),
 		array_agg((since + (u * i) % 7)::text::personalize.entity_id), array_agg(day + make_interval(mins => u, secs => i)),
@@ -20,23 +31,23 @@ CREATE VIEW verdict AS SELECT step, count(*) AS asked, count(DISTINCT answer) AS
 FROM seen s GROUP BY step ORDER BY step;
 \set sure 'BEGIN ISOLATION LEVEL SERIALIZABLE; CALL look(:step); COMMIT;'
 SELECT visit(20, 1, '2026-01-01');
-SELECT sum(events) FROM personalize.rollup_now();
+SELECT roll();
 \set step 1
 CALL look(1); :sure
 -- a batch, and one that is rolled back after its own answers are seen
 SELECT visit(9, 4, '2026-01-02');
-SELECT sum(events) FROM personalize.rollup_now();
+SELECT roll();
 \set step 2
 CALL look(2); :sure
 SELECT visit(6, 8, '2026-01-03');
 BEGIN;
-SELECT sum(events) FROM personalize.rollup_now();
+SELECT roll();
 SELECT answers() <> max(answer) AS changed FROM seen WHERE step = 2;
 SELECT answers() <> max(answer) AS changed FROM seen WHERE step = 2;
 SAVEPOINT s; CALL look(0); ROLLBACK TO s;
 ROLLBACK;
 INSERT INTO seen SELECT 2, answers() FROM generate_series(1, 2);
-SELECT sum(events) FROM personalize.rollup_now();
+SELECT roll();
 \set step 3
 CALL look(3); :sure
 -- a person leaves, and another in a transaction that does not happen
@@ -59,8 +70,8 @@ INSERT INTO seen SELECT 4, answers() FROM generate_series(1, 2);
 BEGIN; DELETE FROM personalize._pair_list; SELECT answers() <> max(answer) AS changed FROM seen WHERE step = 4; ROLLBACK;
 INSERT INTO seen SELECT 4, answers();
 SELECT personalize.rebuild_processor('neighbour') IS NOT NULL AS rebuilt;
-SELECT sum(events) > 0 AS counted FROM personalize.rollup_now();
+SELECT roll() > 0 AS counted;
 INSERT INTO seen SELECT 4, answers() FROM generate_series(1, 2);
 SELECT * FROM verdict;
-DROP VIEW verdict; DROP TABLE seen; DROP PROCEDURE look; DROP FUNCTION answers, visit;
+DROP VIEW verdict; DROP TABLE seen; DROP PROCEDURE look; DROP FUNCTION answers, visit, roll;
 DROP EXTENSION personalize CASCADE;
