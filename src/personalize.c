@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "base/pass.h"
 #include "base/progress.h"
+#include "base/row_place.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/engine_store.h"
@@ -68,6 +69,7 @@ _PG_init(void)
 	PassInit();
 	CounterInit();
 	ProgressInit();
+	RowPlaceInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

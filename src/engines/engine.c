@@ -10,6 +10,7 @@
 
 #include "engines/engine.h"
 
+#include "base/scratch.h"
 #include "engines/answer.h"
 #include "engines/diversity.h"
 #include "engines/placement.h"
@@ -168,10 +169,15 @@ IsArranged(const EngineContext *context)
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
-	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
-	Slate	   *slate = SlateBegin(context);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = ScratchTake();
+	EngineContext *context;
+	Slate	   *slate;
 	Placement  *placement;
 
+	MemoryContextSwitchTo(scratch);
+	context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
+	slate = SlateBegin(context);
 	context->origin.engine = recipe->code;
 	context->origin.variant = context->variant->id;
 	recipe->prepare(context);
@@ -182,5 +188,7 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 		Arrange(context, slate, recipe, placement);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
+	MemoryContextSwitchTo(caller);
+	ScratchGiveBack(scratch);
 	return (Datum) 0;
 }

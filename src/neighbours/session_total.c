@@ -14,7 +14,6 @@
 #include <math.h>
 
 #include "access/stratnum.h"
-#include "access/sysattr.h"
 #include "base/keyed.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -323,11 +322,7 @@ WriteRepeats(SessionSum *sum, Snapshot snapshot)
 static void
 ReadTotal(TupleTableSlot *slot, SessionTotals *totals)
 {
-	bool		isNull;
-
 	slot_getallattrs(slot);
-	totals->writtenBy = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isNull));
-	totals->tid = slot->tts_tid;
 	totals->sessions = DatumGetInt64(slot->tts_values[TOTAL_SESSIONS - 1]);
 	totals->newest = DatumGetTimestampTz(slot->tts_values[TOTAL_NEWEST - 1]);
 	totals->entries = DatumGetInt64(slot->tts_values[TOTAL_ENTRIES - 1]);
