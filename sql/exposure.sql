@@ -196,5 +196,5 @@ SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes')
 SET client_min_messages = warning;
 DROP EXTENSION personalize CASCADE;
 DROP SCHEMA recompute CASCADE;
-DROP FUNCTION roll(), at(text), followed(text), performance(), request(text), hash(), send(text, integer, integer);
 DROP TABLE answer, stream;
+DROP FUNCTION roll, at, followed, performance, request, hash, send;
