@@ -36,6 +36,8 @@ like($error, qr/cannot be processed during recovery/, 'and rollup_now is refused
 is($standby->safe_psql('shop', q{SELECT string_agg("check", ', ') FROM personalize.health() WHERE NOT ok AND "check" <> 'purposes'}),
 	'', 'health() is content with a standby');
 is($standby->safe_psql('shop', 'SELECT count(*) FROM personalize.stat_processor'), 4, 'stat_processor answers on a standby');
+my $request = $standby->safe_psql('shop', 'SELECT request_id FROM personalize.trending(1)');
+is($node->safe_psql('shop', "SELECT engine FROM personalize.request_origin('$request')"), 'trending', 'an id that a standby gave is known to the primary');
 
 # What runs on the primary has not happened on the standby, and has nothing to
 # do with what an anchor taken there stands for: top-level transactions, their
