@@ -332,8 +332,8 @@ static const PersonStore stores[] = {
 		.people = SEARCHER_PEOPLE,
 		.keeps = SEARCHER_PEOPLE,
 		.copy = &searcherCopy,
-		/* a counter among the others: exposure takes people out of it */,
-		.none = PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
+		/* a counter among the others: exposure takes people out of it */
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
 		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
 		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},

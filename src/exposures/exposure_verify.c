@@ -158,14 +158,16 @@ VerifyCounters(ProcessorVerification *verification, ExposureTables *tables, cons
 	ExposureCounts *counts = ExposureCountsBegin();
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
+	uint64		place = 0;
+	int64		userKey;
 
-	for (int i = 0; i < people->capacity; i++)
+	while (KeySetNext(people, &place, &userKey))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!people->used[i] || (RestrictionOf(people->keys[i]) & PURPOSE_ANALYTICS) != 0)
+		if ((RestrictionOf(userKey) & PURPOSE_ANALYTICS) != 0)
 			continue;
 		MemoryContextSwitchTo(personContext);
-		ExposureCountsAdd(counts, ExposureLoadAll(tables, people->keys[i]), true, 1);
+		ExposureCountsAdd(counts, ExposureLoadAll(tables, userKey), true, 1);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(personContext);
 	}
@@ -208,6 +210,8 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 	KeySet		people = ReadPeople();
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
+	uint64		place = 0;
+	int64		userKey;
 
 	verification->parts[0].what = "exposures";
 	verification->parts[1].what = "counters";
@@ -217,16 +221,15 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 		KeySetAdd(&people, shown[i].userKey);
 	for (int i = 0; i < outcomeCount; i++)
 		KeySetAdd(&people, outcomes[i].userKey);
-	for (int i = 0; i < people.capacity; i++)
+	while (KeySetNext(&people, &place, &userKey))
 	{
-		int64		userKey = people.keys[i];
 		int			s;
 		int			o;
 		int			shownEnd;
 		int			outcomeEnd;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!people.used[i] || !verification->shards[ShardOfKey(userKey)] ||
+		if (!verification->shards[ShardOfKey(userKey)] ||
 			(RestrictionOf(userKey) & PURPOSE_ANALYTICS) != 0)
 			continue;
 		s = FindFacts(shown, shownCount, sizeof(ShownFact), userKey, &shownEnd);
