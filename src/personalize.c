@@ -24,6 +24,7 @@
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
+#include "items/popular_use.h"
 #include "models/model.h"
 #include "neighbours/neighbour.h"
 #include "neighbours/neighbour_store.h"
@@ -76,6 +77,7 @@ _PG_init(void)
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();
+	PopularUseInit();
 	NeighbourInit();
 	PeopleStoreInit();
 	EventStoreInit();

@@ -91,6 +91,7 @@ typedef struct EngineContext
 	KeySet		excluded;
 	const text *category;		/* NULL: all */
 	int64		halfLife;		/* microseconds */
+	bool		listCut;		/* there is more than the list that was proposed */
 
 	/* whom it is for */
 	Visitor		visitor;

@@ -36,6 +36,7 @@ static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
 static const CandidateSource *const trends[] = {&TrendingSource, NULL};
 static const CandidateSource *const baskets[] = {&BasketSource, NULL};
 static const FeatureSource *const favourites[] = {&FavouriteFeature, NULL};
+static const Fallback *const restOfTrends[] = {&RestOfTrendingFallback, NULL};
 static const Fallback *const popular[] = {
 	&PopularInCategoryFallback, &TrendingFallback, &CandidateFallback, &NewestFallback, NULL
 };
@@ -134,7 +135,8 @@ static EngineRecipe trending = {
 	.name = "trending",
 	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6},
 	.prepare = PrepareTrending,
-	.sources = trends
+	.sources = trends,
+	.fallbacks = restOfTrends
 };
 
 /* trending(n, half_life, category, filter, exclude, explain, as_of) */

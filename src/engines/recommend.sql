@@ -42,7 +42,7 @@ CREATE FUNCTION personalize.trending(
 	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_trending' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 10000;
 COMMENT ON FUNCTION personalize.trending(integer, interval, text, jsonpath, personalize.entity_id[], boolean, timestamptz) IS
-	'items by the sum of the weights (event_type.weight) of their events, halved with every half_life of an event''s age, counted from the middle of its hour; hours older than 10 half-lives are left out, and so are items whose sum is not above zero. Of one category, if that is given. As fresh as the processor item_stat; reason trending or popular_in:<category>';
+	'items by the sum of the weights (event_type.weight) of their events, halved with every half_life of an event''s age, counted from the middle of its hour to that of the present one, or to now once that is later; hours older than 10 half-lives are left out, and so are items whose sum is not above zero. Of one category, if that is given. The lists of the half-lives that were asked for in the last day are kept by the processor item_stat, and as fresh as its last batch; others, and with as_of, are counted when they are asked for. reason trending or popular_in:<category>';
 
 CREATE FUNCTION personalize.bought_together(
 	items personalize.entity_id[],

@@ -15,6 +15,7 @@
 #include "engines/answer.h"
 #include "engines/visitor.h"
 #include "items/popular.h"
+#include "items/popular_use.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -85,29 +86,75 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 
 const CandidateSource NeighbourSource = {"neighbours", ProposeNeighbours};
 
-/* Ask what is trending. */
+/* True if the item is in the category now: it may have moved since the list was made. */
 static bool
-ProposeTrending(EngineContext *context, Slate *slate, int depth)
+IsInCategory(EngineContext *context, int64 itemKey, const text *category)
 {
-	PopularQuery query = {.category = context->category,.now = context->now,
-	.halfLife = context->halfLife,.n = POPULAR_MAX_ITEMS};
+	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
+
+	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
+}
+
+/* Propose a list of what is trending. */
+static void
+ProposeList(Slate *slate, PopularList list)
+{
+	EngineContext *context = slate->context;
 	Candidate	proposal = {.boost = 1,.reason = context->category ? &popularIn : &trending,
 	.category = context->category};
-	PopularList list;
 
-	if (!context->filter && context->excluded.count == 0)
-		query.n = context->n;
-	list = PopularTrending(&query);
 	for (int i = 0; i < list.count; i++)
 	{
 		proposal.itemKey = list.items[i].itemKey;
+		if (context->category != NULL && !IsInCategory(context, proposal.itemKey, context->category))
+			continue;
 		proposal.score = list.items[i].score;
 		SlatePropose(slate, &proposal);
 	}
+}
+
+/* What trending() asks for. */
+static PopularQuery
+TrendingQuery(const EngineContext *context)
+{
+	PopularQuery query = {.category = context->category,.now = context->now,
+	.halfLife = context->halfLife,.n = POPULAR_MAX_ITEMS};
+
+	return query;
+}
+
+/* Ask for the list that is kept, or of the time asked for. */
+static bool
+ProposeTrending(EngineContext *context, Slate *slate, int depth)
+{
+	PopularQuery query = TrendingQuery(context);
+	PopularList list;
+
+	if (!context->hasAsOf)
+		PopularUse(query.halfLife);
+	if (context->hasAsOf || !PopularKept(&query, context->snapshot, &list))
+		list = PopularTrending(&query);
+	context->listCut = list.cut;
+	if (!list.faded)
+		ProposeList(slate, list);
 	return false;
 }
 
 const CandidateSource TrendingSource = {"trending", ProposeTrending};
+
+/* Ask for what comes after the end of a kept list. */
+static void
+FillRestOfTrending(EngineContext *context, Slate *slate)
+{
+	PopularQuery query = TrendingQuery(context);
+
+	if (!context->listCut)
+		return;
+	ProposeList(slate, PopularTrending(&query));
+	SlateTake(slate);
+}
+
+const Fallback RestOfTrendingFallback = {"rest_of_trending", FillRestOfTrending};
 
 /* Ask for items in the newest baskets of the given ones, with the number of baskets. */
 static bool
@@ -167,17 +214,12 @@ Trending(EngineContext *context, const text *category)
 {
 	PopularQuery query = {.category = category,.now = context->now,
 	.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+	PopularList list;
 
-	return context->hasAsOf ? PopularTrending(&query) : PopularKept(category, context->snapshot);
-}
-
-/* True if the item is in the category now: it may have moved since the list was made. */
-static bool
-IsInCategory(EngineContext *context, int64 itemKey, const text *category)
-{
-	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
-
-	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
+	if (context->hasAsOf)
+		return PopularTrending(&query);
+	(void) PopularKept(&query, context->snapshot, &list);
+	return list;
 }
 
 /* Take up to limit items of a list, scored below what there is. */

@@ -14,6 +14,7 @@ extern const CandidateSource NeighbourSource;
 
 /* What is trending, in context->category or at all, with context->halfLife. */
 extern const CandidateSource TrendingSource;
+extern const Fallback RestOfTrendingFallback;
 
 /* What was bought together with the visitor's items. */
 extern const CandidateSource BasketSource;

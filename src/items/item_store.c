@@ -275,12 +275,12 @@ static const PersonStore stores[] = {
 		.name = "_popular",
 		.content = "counters of items",
 		.form =
-		/* a digit less than is stored, because sums of fractions depend on their order */
+		/* parts of the best score, which do not depend on the time; what else was asked for is the same counters */
 		"SELECT jsonb_build_object('category', p.category, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(l.score, l.item) ORDER BY l.score DESC, l.item) FROM ("
-		"   SELECT round(u.score::numeric, 5) AS score, u.item"
+		"   SELECT round((u.score / p.scores[1])::numeric, 5) AS score, u.item"
 		"   FROM unnest(p.scores, p.items) AS u (score, item)) l))"
-		" FROM personalize._popular p",
+		" FROM personalize._popular p WHERE p.half_life = 86400000000",
 		.rank = 120,
 		.forget = &popularTaker,
 		.withdraw = &popularWithdrawal
