@@ -147,7 +147,7 @@ GetFilter(const EngineContext *context, int argument)
 
 	if (!ContextHasArgument(context, argument))
 		return NULL;
-	filter = palloc(sizeof(ItemFilter));
+	filter = palloc0(sizeof(ItemFilter));
 	filter->path = PG_GETARG_JSONPATH_P(argument);
 	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize filter",
 											ALLOCSET_DEFAULT_SIZES);

@@ -52,6 +52,8 @@ typedef struct ItemFilter
 {
 	JsonPath   *path;
 	MemoryContext scratch;
+	int			asked;			/* of so many items */
+	int			matched;
 } ItemFilter;
 
 /* Whom the answer is for, or what it goes by. */

@@ -11,6 +11,7 @@
 #include "engines/engine.h"
 
 #include "engines/answer.h"
+#include "engines/filter_check.h"
 
 /* As many engines there can be. */
 #define MAX_ENGINES 16
@@ -105,6 +106,7 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	AskSources(context, slate, recipe);
 	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
 		recipe->fallbacks[i]->fill(context, slate);
+	FilterCheck(context);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
 	return (Datum) 0;

@@ -81,6 +81,8 @@ FilterAgrees(EngineContext *context, int64 itemKey)
 							  true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(context->filter->scratch);
+	context->filter->asked++;
+	context->filter->matched += agrees;
 	return agrees;
 }
 

@@ -33,7 +33,7 @@ typedef struct Candidate
 	double		score;
 	double		boost;			/* what the scorer has multiplied the source's score with */
 	const Reason *reason;
-	const double *parts;		/* of the neighbour score, which they add up to; NULL: none */
+	const KnnItem *found;		/* what the neighbours say of it; NULL: nothing */
 	int64		because;		/* the item of the reason */
 	const text *category;		/* the category of the reason */
 } Candidate;

@@ -75,7 +75,7 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 	for (int i = 0; i < count; i++)
 	{
 		Candidate	proposal = {.itemKey = found[i].itemKey,.score = found[i].score,.boost = 1,
-		.parts = found[i].parts,.because = found[i].because};
+		.found = &found[i],.because = found[i].because};
 
 		proposal.reason = proposal.because == proposal.itemKey ? &viewedBefore :
 			visitor->personal ? &becauseViewed : &similarTo;

@@ -38,7 +38,7 @@
 /* The cache is thrown away when it holds this many rows. */
 #define ITEM_CACHE_ROWS 8192
 
-/* Columns of item that are read here; the names are looked up once. */
+/* Columns of item that are read here; the names are looked up once.  Filters see all from item_id on. */
 typedef enum ItemField
 {
 	FIELD_AVAILABLE,
@@ -254,6 +254,28 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	else if (itemId != NULL)
 		JsonPushText(&state, "item_id", itemId);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* What a member of that object is. */
+ItemMember
+ItemMemberKind(const char *name, int length)
+{
+	for (int i = FIELD_ITEM_ID; i < FIELD_COUNT; i++)
+		if (strlen(fieldNames[i]) == length && memcmp(fieldNames[i], name, length) == 0)
+			return i == FIELD_ATTRIBUTES ? ITEM_MEMBER_OBJECT : ITEM_MEMBER_VALUE;
+	return ITEM_MEMBER_NONE;
+}
+
+/* The names of all. */
+char *
+ItemMemberNames(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = FIELD_ITEM_ID; i < FIELD_COUNT; i++)
+		appendStringInfo(&names, "%s%s", i == FIELD_ITEM_ID ? "" : ", ", fieldNames[i]);
+	return names.data;
 }
 
 /* The id behind a key; NULL if it is not known. */

@@ -47,6 +47,19 @@ extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
  */
 extern Jsonb *ItemReaderJson(ItemReader *reader, int64 key, const text *itemId);
 
+/* What a member of that object is. */
+typedef enum ItemMember
+{
+	ITEM_MEMBER_NONE,			/* there is no such */
+	ITEM_MEMBER_VALUE,			/* or a list of values */
+	ITEM_MEMBER_OBJECT
+} ItemMember;
+
+extern ItemMember ItemMemberKind(const char *name, int length);
+
+/* The names of all, with commas between them. */
+extern char *ItemMemberNames(void);
+
 /*
  * The id behind a key, palloc'd: the number, the catalogue's, or the one seen in
  * events since; NULL if it is not known.

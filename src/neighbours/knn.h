@@ -54,6 +54,9 @@ typedef struct KnnItem
 	double		score;
 	double		parts[KNN_PARTS];
 	int64		because;		/* the query item that contributed most */
+	int			sessions;		/* how many voted for it, and when they came to a query item */
+	TimestampTz oldest;
+	TimestampTz newest;
 } KnnItem;
 
 /* The neighbours under a snapshot, which must stay registered or active. */
