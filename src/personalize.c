@@ -24,6 +24,8 @@
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
+#include "items/popular.h"
+#include "items/repeat_purchase.h"
 #include "items/popular_use.h"
 #include "models/model.h"
 #include "neighbours/neighbour.h"
@@ -77,7 +79,8 @@ _PG_init(void)
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();
-	PopularUseInit();
+	PopularInit();
+	RepeatPurchaseInit();
 	NeighbourInit();
 	PeopleStoreInit();
 	EventStoreInit();

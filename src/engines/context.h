@@ -90,7 +90,9 @@ typedef struct EngineContext
 	int			candidateCount;
 	int64	   *candidateKeys;	/* as given */
 	KeySet		candidates;
-	KeySet		excluded;
+	KeySet		excluded;		/* by the call */
+	KeySet		seen;			/* lately, and so excluded */
+	KeySet		bought;
 	const text *category;		/* NULL: all */
 	int64		halfLife;		/* microseconds */
 	bool		listCut;		/* there is more than the list that was proposed */
@@ -145,6 +147,13 @@ ContextIsSelective(const EngineContext *context)
 {
 	return context->filter != NULL || context->hasCandidates ||
 		(context->preferences != NULL && context->preferences->count > 0);
+}
+
+/* How many items are not to come back, at most. */
+static inline int
+ContextExcludedCount(const EngineContext *context)
+{
+	return context->excluded.count + context->seen.count + context->bought.count;
 }
 
 /* True if two texts are the same. */

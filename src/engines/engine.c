@@ -70,7 +70,7 @@ FirstDepth(const EngineContext *context)
 	/* looking again is costly in the past */
 	if (ContextIsSelective(context) || context->past)
 		return ENGINE_MAX_ITEMS;
-	return Min(ENGINE_MAX_ITEMS, context->n + context->excluded.count + context->n / 2 + 10);
+	return Min(ENGINE_MAX_ITEMS, context->n + ContextExcludedCount(context) + context->n / 2 + 10);
 }
 
 /* Let the sources propose until the list is full or they have no more. */

@@ -15,11 +15,12 @@
 
 #include "base/interval.h"
 #include "compat.h"
+#include "engines/bought.h"
 #include "engines/engine.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "fmgr.h"
-#include "items/popular.h"
+#include "items/popular_use.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -50,6 +51,7 @@ PrepareRecommend(EngineContext *context)
 	VisitorLoad(context, 0, 7);
 	if (context->visitor.personal && !PG_ARGISNULL(5))
 		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));
+	BoughtExclude(context, PG_ARGISNULL(10) ? NULL : PG_GETARG_INTERVAL_P(10));
 	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
 		context->visitor.returns = KNN_RETURN_ALL;
 }
@@ -66,7 +68,7 @@ static EngineRecipe recommend = {
 
 /*
  * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
- * allow_session_items)
+ * allow_session_items, exclude_bought)
  */
 Datum
 personalize_recommend(PG_FUNCTION_ARGS)
@@ -174,6 +176,7 @@ personalize_bought_together(PG_FUNCTION_ARGS)
 void
 RecommendInit(void)
 {
+	BoughtInit();
 	EngineRegister(&recommend);
 	EngineRegister(&similarItems);
 	EngineRegister(&trending);

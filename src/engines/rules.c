@@ -2,8 +2,8 @@
  * rules.c
  *		What may be in an answer.
  *
- * An item comes back once, not if the caller excludes it, only if it is a candidate
- * where candidates are given, if the catalogue does not say otherwise, if the person
+ * An item comes back once, not if the caller excludes it or the person has seen or bought
+ * it lately, only if it is a candidate where candidates are given, if the catalogue does not say otherwise, if the person
  * has not said not to want it, and if the filter agrees.  The rules are asked in this
  * order; the cheap ones when an item is proposed, the costly ones when it is about to
  * be taken.
@@ -30,11 +30,25 @@ IsNew(EngineContext *context, int64 itemKey)
 	return !KeySetHas(&context->shown, itemKey);
 }
 
-/* Not what the caller has excluded, or what was seen. */
+/* Not what the caller has excluded. */
 static bool
 IsNotExcluded(EngineContext *context, int64 itemKey)
 {
 	return !KeySetHas(&context->excluded, itemKey);
+}
+
+/* Not what the person has had to do with lately, where that is asked for. */
+static bool
+IsNotSeen(EngineContext *context, int64 itemKey)
+{
+	return !KeySetHas(&context->seen, itemKey);
+}
+
+/* Not what the person has bought lately (bought.c). */
+static bool
+IsNotBought(EngineContext *context, int64 itemKey)
+{
+	return !KeySetHas(&context->bought, itemKey);
 }
 
 /* Only candidates, where they are given. */
@@ -89,6 +103,8 @@ FilterAgrees(EngineContext *context, int64 itemKey)
 static const Rule rules[] = {
 	{"once", RULE_CHEAP, IsNew},
 	{"exclude", RULE_CHEAP, IsNotExcluded},
+	{"seen", RULE_CHEAP, IsNotSeen},
+	{"bought", RULE_CHEAP, IsNotBought},
 	{"candidates", RULE_CHEAP, IsCandidate},
 	{"hidden", RULE_CHEAP, IsWanted},
 	{"available", RULE_COSTLY, IsOffered},

@@ -330,7 +330,7 @@ static void
 FillNewest(EngineContext *context, Slate *slate)
 {
 	int			depth = context->filter || context->preferences ? POPULAR_MAX_ITEMS :
-		Min(POPULAR_MAX_ITEMS, context->n + slate->takenCount + context->excluded.count);
+		Min(POPULAR_MAX_ITEMS, context->n + slate->takenCount + ContextExcludedCount(context));
 
 	if (!context->hasCandidates)
 		FillFromList(slate, PopularNewest(depth), &newest, NULL, context->n);

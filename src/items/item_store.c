@@ -8,7 +8,7 @@
 
 #include "items/item_stat.h"
 #include "items/item_stat_fold.h"
-#include "items/popular.h"
+#include "items/kept_list.h"
 #include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
@@ -57,12 +57,12 @@ PurgeBaskets(void *state, PersonRemoval *removal)
 							"DELETE FROM personalize._basket WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-/* _popular: lists made from counters that were reduced. */
+/* _popular and _repeat_purchase: made from counters and baskets that have gone. */
 static void
-RefreshPopular(void *state, PersonRemoval *removal)
+RefreshLists(void *state, PersonRemoval *removal)
 {
-	if (PersonRemovalTotal(removal, "item_stat") > 0)
-		PopularSpoil();
+	if (PersonRemovalTotal(removal, "item_stat") > 0 || PersonRemovalTotal(removal, "_basket") > 0)
+		KeptListSpoil();
 }
 
 /* Take a person out of the statistics for the time being, and put the person back. */
@@ -111,6 +111,8 @@ static void
 ExpireBaskets(PersonExpiry *expiry)
 {
 	ExpireRows(expiry, "_basket", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	if (!expiry->dryRun && expiry->removed > 0)
+		KeptListSpoil();
 }
 
 /* Hours of item_stat become days. */
@@ -137,7 +139,7 @@ ExpireDays(PersonExpiry *expiry)
 
 static const PersonTaker countTaker = {.begin = BeginCounts,.event = UncountEvent,.finish = FinishCounts};
 static const PersonTaker basketTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = PurgeBaskets};
-static const PersonTaker popularTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = RefreshPopular};
+static const PersonTaker listTaker = {.begin = PERSON_STORE_NONE,.event = PERSON_STORE_NONE,.finish = RefreshLists};
 
 static const PersonWithdrawal countWithdrawal = {
 	.uncount = &countTaker,
@@ -151,8 +153,8 @@ static const PersonWithdrawal basketWithdrawal = {
 	.purge = PERSON_STORE_NONE,
 	.recount = PERSON_STORE_NONE
 };
-static const PersonWithdrawal popularWithdrawal = {
-	.uncount = &popularTaker,
+static const PersonWithdrawal listWithdrawal = {
+	.uncount = &listTaker,
 	.clear = PERSON_STORE_NONE,
 	.purge = PERSON_STORE_NONE,
 	.recount = PERSON_STORE_NONE
@@ -282,13 +284,18 @@ static const PersonStore stores[] = {
 		"   FROM unnest(p.scores, p.items) AS u (score, item)) l))"
 		" FROM personalize._popular p WHERE p.half_life = 86400000000",
 		.rank = 120,
-		.forget = &popularTaker,
-		.withdraw = &popularWithdrawal
+		.forget = &listTaker,
+		.withdraw = &listWithdrawal
+	},
+	{
+		.name = "_repeat_purchase",
+		.content = "counters of items",
+		.form = "SELECT to_jsonb(r) FROM personalize._repeat_purchase r"
 	},
 	{
 		.name = "_popular_state",
 		.content = "counters of items",
-		.exempt = "statistics: when _popular was made and how long it took"
+		.exempt = "statistics: when lists were made and how long it took"
 	}
 };
 

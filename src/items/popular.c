@@ -9,10 +9,8 @@
  *
  * Engines fall back on such lists when they know too little, which may be for
  * every visitor of a new shop, so the processor item_stat keeps them ready, for each
- * half-life that is asked for (popular_use.c), with the time their scores are of.
- * Lists of a small shop are made with every batch; those of a large one at most
- * in one part in fifty of the time, that is, when fifty times as long has passed
- * as it took to make them.  What may be returned at all is checked when it is.
+ * half-life that is asked for (popular_use.c), with the time their scores are of
+ * (kept_list.c says when).  What may be returned at all is checked when it is.
  */
 #include "postgres.h"
 
@@ -20,28 +18,20 @@
 
 #include <math.h>
 
-#include "access/relation.h"
-#include "access/xact.h"
 #include "base/interval.h"
 #include "base/key.h"
 #include "base/keyed.h"
-#include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "items/kept_list.h"
 #include "items/popular_use.h"
-#include "portability/instr_time.h"
-#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Hours older than this many half-lives (0.1 %) are left out. */
 #define MAX_HALF_LIVES 10
-
-/* A shop is small while item_stat has no more pages. */
-#define SMALL_SHOP_BLOCKS 16
 
 /* Lists are known by the key of their category; this one, which no text is likely to have, by none. */
 #define ALL_CATEGORIES INT64CONST(-1)
@@ -221,17 +211,6 @@ PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list)
 	return kept;
 }
 
-/* True if there are few item statistics. */
-static bool
-IsSmallShop(void)
-{
-	Relation	table = RelationOpenTable("item_stat", AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(table);
-
-	relation_close(table, AccessShareLock);
-	return blocks <= SMALL_SHOP_BLOCKS;
-}
-
 /* Write the lists of a half-life that have changed by more than their age. */
 static void
 WriteLists(TimestampTz now, int64 halfLife)
@@ -293,82 +272,12 @@ WriteAllLists(void)
 			   lengthof(types), types, values, NULL, false);
 }
 
-/* Make the lists anew if it is time and nobody else is at it. */
-static void
-Refresh(bool ifBehind)
-{
-	static SPIPlanPtr lockPlan = NULL;
-	static SPIPlanPtr insertPlan = NULL;
-	static SPIPlanPtr updatePlan = NULL;
-	const Oid	types[] = {BOOLOID, BOOLOID, INT8OID};
-	Datum		values[3];
-	instr_time	start;
-	instr_time	end;
-	SpiUtilScope scope;
-
-	values[0] = BoolGetDatum(IsSmallShop());
-	values[1] = BoolGetDatum(ifBehind);
-	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&lockPlan,
-				   "SELECT FROM personalize._popular_state s"
-				   " WHERE ($1 OR clock_timestamp() NOT BETWEEN s.made_at AND s.made_at + s.cost * 50)"
-				   " AND (NOT $2 OR s.events <> coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0))"
-				   " FOR UPDATE SKIP LOCKED",
-				   2, types, values, NULL, false) == 0)
-	{
-		/* the first time ever; whoever comes second to it leaves it alone */
-		if (SpiUtilRun(&insertPlan,
-					   "INSERT INTO personalize._popular_state (made_at, cost, events)"
-					   " SELECT clock_timestamp(), '0', -1 WHERE NOT EXISTS (SELECT FROM personalize._popular_state)"
-					   " ON CONFLICT DO NOTHING",
-					   0, NULL, NULL, NULL, false) == 0)
-		{
-			SpiUtilEnd(&scope);
-			return;
-		}
-	}
-	INSTR_TIME_SET_CURRENT(start);
-	WriteAllLists();
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	values[2] = Int64GetDatum((int64) INSTR_TIME_GET_MICROSEC(end));
-	SpiUtilRun(&updatePlan,
-			   "UPDATE personalize._popular_state SET made_at = clock_timestamp(),"
-			   " cost = $3 * interval '1 microsecond',"
-			   " events = coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0)",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
-/* Make the kept lists anew if it is time. */
+/* Have the lists kept. */
 void
-PopularRefresh(void)
+PopularInit(void)
 {
-	Refresh(false);
-}
+	static const KeptList list = {.name = "trending",.madeOf = "item_stat",.write = WriteAllLists};
 
-/* The same, if item_stat was written since they were made. */
-void
-PopularRefreshIfDue(void)
-{
-	Refresh(true);
-}
-
-/*
- * Say that counters were taken back, which no number of events tells.  A small
- * shop's lists are made anew at once, others by the next batch.
- */
-void
-PopularSpoil(void)
-{
-	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
-			   0, NULL, NULL, NULL, false);
-	SpiUtilEnd(&scope);
-	if (IsSmallShop())
-		Refresh(false);
+	KeptListRegister(&list);
+	PopularUseInit();
 }

@@ -25,9 +25,6 @@ typedef struct PopularList
 	bool		faded;			/* kept, and by now all of it is too old to count */
 } PopularList;
 
-/* The half-life of a fallback's list, in microseconds: a day.  Its lists are always kept. */
-#define POPULAR_HALF_LIFE USECS_PER_DAY
-
 /* The longest lists: overall, and of a category. */
 #define POPULAR_MAX_ITEMS 1000
 #define POPULAR_MAX_OF_CATEGORY 100
@@ -48,8 +45,8 @@ typedef struct PopularQuery
 extern PopularList PopularTrending(const PopularQuery *query);
 
 /*
- * The same for query->category and query->halfLife, with the scores of query->now, as
- * PopularRefresh() has last found it: longer than query->n, or shorter if list->cut.
+ * The same for query->category and query->halfLife, with the scores of query->now, as it
+ * was last found: longer than query->n, or shorter if list->cut.
  * Items that may not be returned are in it.  False: no such lists are kept.
  */
 extern bool PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list);
@@ -57,13 +54,6 @@ extern bool PopularKept(const PopularQuery *query, Snapshot snapshot, PopularLis
 /* The newest n items of the catalogue that engines may return. */
 extern PopularList PopularNewest(int n);
 
-/* Make the kept lists anew if it is time; called after item_stat was written. */
-extern void PopularRefresh(void);
-
-/* The same, if item_stat was written since they were made. */
-extern void PopularRefreshIfDue(void);
-
-/* Say that counters were taken back: the lists are made anew at the next occasion. */
-extern void PopularSpoil(void);
+extern void PopularInit(void);
 
 #endif

@@ -13,7 +13,6 @@
 #include "items/popular_use.h"
 
 #include "base/shared_memory.h"
-#include "items/popular.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 

@@ -7,6 +7,11 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
+/* The half-life of a fallback's list, in microseconds: a day.  Its lists are always kept. */
+#define POPULAR_HALF_LIFE USECS_PER_DAY
+
 /* Lists of as many half-lives are kept for a database, besides those of a day. */
 #define POPULAR_USE_MAX 7
 
