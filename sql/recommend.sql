@@ -1,4 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- Which new item has a place changes by the hour (explore.sql).
+SET personalize.exploration = 0;
 -- Scores depend on the age of sessions, so only their order is shown.
 CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
 

@@ -106,6 +106,8 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	AskSources(context, slate, recipe);
 	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
 		recipe->fallbacks[i]->fill(context, slate);
+	if (recipe->finish)
+		recipe->finish(context, slate);
 	FilterCheck(context);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);

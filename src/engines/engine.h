@@ -69,6 +69,7 @@ typedef struct EngineRecipe
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
+	void		(*finish) (EngineContext *context, Slate *slate);	/* last of all; NULL: nothing */
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

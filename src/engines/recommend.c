@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "engines/bought.h"
 #include "engines/engine.h"
+#include "engines/explore.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "fmgr.h"
@@ -63,7 +64,8 @@ static EngineRecipe recommend = {
 	.sources = neighbours,
 	.features = favourites,
 	.scorer = &FavouriteScorer,
-	.fallbacks = popular
+	.fallbacks = popular,
+	.finish = Explore
 };
 
 /*
@@ -177,6 +179,7 @@ void
 RecommendInit(void)
 {
 	BoughtInit();
+	ExploreInit();
 	EngineRegister(&recommend);
 	EngineRegister(&similarItems);
 	EngineRegister(&trending);

@@ -85,3 +85,27 @@ SlateTakeOne(Slate *slate, const Candidate *candidate)
 	if (!SlateIsFull(slate) && RulesAdmit(slate->context, candidate->itemKey, RULE_CHEAP))
 		Take(slate, candidate);
 }
+
+/* Let the answer end with these. */
+void
+SlateEndWith(Slate *slate, const Candidate *ending, int count, const KeySet *kept)
+{
+	int			leave = slate->takenCount + count - slate->context->n;
+	double		below;
+
+	for (int i = slate->takenCount - 1; i >= 0 && leave > 0; i--)
+	{
+		if (KeySetHas(kept, slate->taken[i].itemKey))
+			continue;
+		memmove(&slate->taken[i], &slate->taken[i + 1], sizeof(Candidate) * (slate->takenCount - i - 1));
+		slate->takenCount--;
+		leave--;
+	}
+	below = slate->takenCount ? slate->taken[slate->takenCount - 1].score : 1;
+	for (int i = 0; i < count && !SlateIsFull(slate); i++)
+	{
+		slate->taken[slate->takenCount] = ending[i];
+		slate->taken[slate->takenCount++].score = below / (i + 2);
+		KeySetAdd(&slate->context->shown, ending[i].itemKey);
+	}
+}

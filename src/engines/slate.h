@@ -70,4 +70,10 @@ extern void SlateTake(Slate *slate);
 /* Take a candidate if all rules admit it. */
 extern void SlateTakeOne(Slate *slate, const Candidate *candidate);
 
+/*
+ * Let the answer end with these, whatever rules say, scored below the others.  Where it
+ * has no room its last items leave, but not those to be kept.
+ */
+extern void SlateEndWith(Slate *slate, const Candidate *ending, int count, const KeySet *kept);
+
 #endif

@@ -22,9 +22,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Categories that are used to fill up: favourites first, then those of items. */
-#define FILL_CATEGORIES 4
-
 /* What each favourite that an item agrees with adds to its score, as a part of it. */
 #define FAVOURITE_BOOST 0.5
 
@@ -249,13 +246,13 @@ AddCategory(text **categories, int *count, const text *category)
 	for (int i = 0; i < *count; i++)
 		if (TextIsSame(categories[i], category))
 			return;
-	if (*count < FILL_CATEGORIES)
+	if (*count < SOURCES_MAX_CATEGORIES)
 		categories[(*count)++] = DatumGetTextPCopy(PointerGetDatum(category));
 }
 
-/* The categories to fill up from: one for a favourite at least, then the items'. */
-static int
-CollectCategories(EngineContext *context, text **categories)
+/* The visitor's categories: one for a favourite at least, then the items'. */
+int
+SourcesCategories(EngineContext *context, text **categories)
 {
 	const PreferenceList *preferences = context->preferences;
 	const Visitor *visitor = &context->visitor;
@@ -267,7 +264,7 @@ CollectCategories(EngineContext *context, text **categories)
 			!preferences->preferences[i].hidden)
 			AddCategory(categories, &count, preferences->preferences[i].value);
 	}
-	for (int i = 0; i < Min(visitor->itemCount, 16) && count < FILL_CATEGORIES; i++)
+	for (int i = 0; i < Min(visitor->itemCount, 16) && count < SOURCES_MAX_CATEGORIES; i++)
 	{
 		const ItemInfo *item = ItemReaderGet(context->items, visitor->items[i]);
 
@@ -281,13 +278,13 @@ CollectCategories(EngineContext *context, text **categories)
 static void
 FillPopularInCategory(EngineContext *context, Slate *slate)
 {
-	text	   *categories[FILL_CATEGORIES];
+	text	   *categories[SOURCES_MAX_CATEGORIES];
 	int			count;
 
 	/* what is offered comes back, whatever it is offered after */
 	for (int i = 0; i < context->visitor.itemCount && !context->hasCandidates; i++)
 		KeySetAdd(&context->excluded, context->visitor.items[i]);
-	count = CollectCategories(context, categories);
+	count = SourcesCategories(context, categories);
 	for (int i = 0; i < count && !SlateIsFull(slate); i++)
 	{
 		int			left = context->n - slate->takenCount;

@@ -35,6 +35,10 @@ extern const FeatureSource FavouriteFeature;
 /* The source's score, raised by half of it for each favourite. */
 extern const Scorer FavouriteScorer;
 
+/* The visitor's categories: of favourites, then of the newest items. */
+#define SOURCES_MAX_CATEGORIES 4
+extern int	SourcesCategories(EngineContext *context, text **categories);
+
 extern void SourcesInit(void);
 
 #endif

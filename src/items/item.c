@@ -41,6 +41,7 @@
 /* Columns of item that are read here; the names are looked up once.  Filters see all from item_id on. */
 typedef enum ItemField
 {
+	FIELD_ITEM_KEY,
 	FIELD_AVAILABLE,
 	FIELD_HIDDEN,
 	FIELD_ITEM_ID,
@@ -55,7 +56,7 @@ typedef enum ItemField
 #define FIELD_COUNT (FIELD_CREATED_AT + 1)
 
 static const char *const fieldNames[FIELD_COUNT] = {
-	"available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
+	"item_key", "available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
 	"attributes", "created_at"
 };
 
@@ -81,6 +82,7 @@ struct ItemReader
 	Snapshot	snapshot;
 	ItemIndex	all;
 	ItemIndex	notOffered;
+	ItemIndex	ofCategory;		/* offered ones, the newest first */
 	TupleTableSlot *slot;
 	AttrNumber	columns[FIELD_COUNT];
 	MemoryContext context;		/* the reader's own */
@@ -100,6 +102,7 @@ ItemReaderBegin(Snapshot snapshot)
 	reader->slot = table_slot_create(reader->table, NULL);
 	reader->all.name = "item_pkey";
 	reader->notOffered.name = "item_not_offered_idx";
+	reader->ofCategory.name = "item_category_created_at_idx";
 	return reader;
 }
 
@@ -112,6 +115,16 @@ ColumnNumber(ItemReader *reader, ItemField field)
 	return reader->columns[field];
 }
 
+/* Open an index for scans with so many keys, unless it is open. */
+static void
+OpenIndex(ItemReader *reader, ItemIndex *index, int keys)
+{
+	if (index->scan != NULL)
+		return;
+	index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
+	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
+}
+
 /* Put the row of a key into the slot, by one of the indexes; false if there is none. */
 static bool
 FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
@@ -120,11 +133,7 @@ FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
 	ScanKeyData scanKey;
 	bool		found;
 
-	if (index->scan == NULL)
-	{
-		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
-		index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, 1, 0);
-	}
+	OpenIndex(reader, index, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	index_rescan(index->scan, &scanKey, 1, NULL, 0);
 	found = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
@@ -256,6 +265,28 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* The newest items of a category. */
+int
+ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	ScanKeyData scanKeys[3];
+	int			count = 0;
+	bool		isNull;
+
+	OpenIndex(reader, &reader->ofCategory, lengthof(scanKeys));
+	ScanKeyEntryInitialize(&scanKeys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
+	ScanKeyInit(&scanKeys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(since));
+	ScanKeyInit(&scanKeys[2], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
+	index_rescan(reader->ofCategory.scan, scanKeys, lengthof(scanKeys), NULL, 0);
+	while (count < most && index_getnext_slot(reader->ofCategory.scan, ForwardScanDirection, reader->slot))
+		keys[count++] = DatumGetInt64(GetField(reader, FIELD_ITEM_KEY, &isNull));
+	ExecClearTuple(reader->slot);
+	MemoryContextSwitchTo(oldContext);
+	return count;
+}
+
 /* What a member of that object is. */
 ItemMember
 ItemMemberKind(const char *name, int length)
@@ -310,6 +341,7 @@ ItemReaderEnd(ItemReader *reader)
 	ExecDropSingleTupleTableSlot(reader->slot);
 	CloseIndex(&reader->all);
 	CloseIndex(&reader->notOffered);
+	CloseIndex(&reader->ofCategory);
 	table_close(reader->table, AccessShareLock);
 	if (reader->rows != NULL)
 		MemoryContextDelete(reader->rows);

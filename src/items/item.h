@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -39,6 +40,13 @@ extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);
 
 /* False if the catalogue says that engines must not return it (not cached). */
 extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
+
+/*
+ * The newest items of a category that engines may return, created after since and not
+ * after until: as many as there are, most at most; returns how many.
+ */
+extern int	ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since,
+							 TimestampTz until, int64 *keys, int most);
 
 /*
  * A row as the JSON object that filters see: item_id, category, brand, price,

@@ -1,0 +1,65 @@
+SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- a new item of the visitor's category has a place in the answer before anybody has met it
+SELECT inserted FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'old' || i, 'category', 'shoes', 'created_at', now() - interval '1 year')) FROM generate_series(1, 100) i));
+SELECT inserted FROM personalize.upsert_items('[{"item_id": "old hat", "category": "hats", "created_at": "2020-01-01"}]');
+SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommendations}')) FROM unnest(ARRAY['ann', 'bea', 'cleo']) u;
+SELECT count(personalize.track(u, 'view_item', 'old' || i, session_id => 's' || i / 25, ts => now() - interval '1 day' + i * interval '1 minute')) FROM unnest(ARRAY['bea', 'cleo']) u, generate_series(1, 100) i;
+SELECT personalize.rollup_now();
+SELECT personalize.track('ann', 'view_item', 'old1');
+SELECT count(*), count(*) FILTER (WHERE reason LIKE 'new_in%') AS new FROM personalize.recommend('ann');
+INSERT INTO personalize.item (item_id, category) VALUES ('new shoe', 'shoes'), ('new hat', 'hats');
+INSERT INTO personalize.item (item_id, category, available) VALUES ('no shoe', 'shoes', false);
+INSERT INTO personalize.item (item_id, category, created_at) VALUES ('soon', 'shoes', now() + interval '1 day'), ('not so new', 'shoes', now() - interval '15 days');
+SELECT rank, item_id, reason FROM personalize.recommend('ann') WHERE reason LIKE 'new_in%';
+SELECT count(*), count(DISTINCT item_id), bool_and(score <= before) FROM (SELECT *, lag(score, 1, 'Infinity') OVER (ORDER BY rank) AS before FROM personalize.recommend('ann')) r;
+-- met by that impression, and by the answers of the next
+SELECT personalize.track('ann', 'view_item_list', item_id, jsonb_build_object('index', rank), request_id => request_id) FROM personalize.recommend('ann') WHERE item_id = 'new shoe';
+SELECT personalize.rollup_now();
+SELECT impressions FROM personalize.item_performance WHERE item_id = 'new shoe';
+-- of everybody interested in it, of nobody else; who has met it meets another
+SELECT personalize.set_preference('ann', 'favourite_category', 'hats');
+SELECT count(*) FROM personalize.recommend('ann', 40) WHERE reason LIKE 'new_in%';
+SELECT count(*) FROM personalize.recommend('ann', 40, exclude => ARRAY['new hat']) WHERE reason LIKE 'new_in%';
+SELECT count(*) FROM personalize.recommend('ann', 40, '$.category == "shoes"') WHERE reason = 'new_in:hats';
+SELECT personalize.set_preference('ann', 'hidden_category', 'hats');
+SELECT item_id FROM personalize.recommend('ann', 40) WHERE reason LIKE 'new_in%';
+SELECT personalize.track('ann', 'view_item', 'new shoe');
+SELECT item_id FROM personalize.recommend('ann', 40) WHERE reason LIKE 'new_in%';
+SELECT count(*) FROM personalize.recommend('nobody', 40) WHERE reason LIKE 'new_in%';
+SELECT item_id, reason FROM personalize.recommend('nobody', 20, session_items => ARRAY['old hat']) WHERE item_id = 'new hat';
+-- candidates come back as they are, and items like one, and what is trending
+SELECT count(*) FROM personalize.recommend('bea', 20, candidates => ARRAY['old1', 'old2', 'new shoe']) WHERE reason LIKE 'new_in%';
+SELECT count(*) FROM personalize.similar_items('old1', 20) WHERE reason LIKE 'new_in%';
+-- how much, and how old
+SELECT item_id, reason FROM personalize.recommend('bea', 20, explain => true) WHERE reason LIKE 'new_in%';
+SET personalize.exploration = 0;
+SELECT count(*) FROM personalize.recommend('bea', 20) WHERE reason LIKE 'new_in%';
+SET personalize.exploration = 0.1;
+SET personalize.new_item_age = '30d';
+SELECT item_id FROM personalize.recommend('bea', 20) WHERE reason LIKE 'new_in%' ORDER BY 1;
+SET personalize.exploration = 1;
+SELECT count(*), count(*) FILTER (WHERE reason LIKE 'new_in%') AS new FROM personalize.recommend('bea', 20);
+SELECT item_id FROM personalize.recommend('bea', 1, exclude => ARRAY['new shoe']);
+SELECT explanation ->> 'source' AS source, explanation ->> 'category' AS category, (explanation ->> 'score_new_in')::float8 = score AS adds_up
+FROM personalize.recommend('bea', 1, exclude => ARRAY['new shoe'], explain => true);
+SET personalize.exploration = 1.5;
+SET personalize.exploration = 'NaN';
+SET personalize.exploration = -0.1;
+SET personalize.new_item_age = 0;
+RESET personalize.exploration;
+RESET personalize.new_item_age;
+
+-- drawn by visitor and hour: the same within it, all of them met, a share of one place in 20
+INSERT INTO personalize.item (item_id, category, created_at) SELECT 'fresh' || i, 'toys', '2026-01-09' FROM generate_series(1, 10) i;
+INSERT INTO personalize.item (item_id, category, created_at) SELECT 'toy' || i, 'toys', '2025-01-09' FROM generate_series(1, 40) i;
+SELECT count(personalize.track('bea', 'view_item', 'toy' || i, session_id => 'toys', ts => '2026-01-09 10:00+00')) FROM generate_series(1, 40) i;
+SELECT personalize.rollup_now();
+CREATE TABLE drawn AS
+	SELECT u, h, item_id, reason FROM generate_series(1, 200) u, generate_series(1, 2) h,
+		personalize.recommend(u, 10, exclude => ARRAY['toy1'], session_items => ARRAY['toy1'], as_of => '2026-01-10 10:05+00'::timestamptz + h * interval '1 hour') WHERE reason LIKE 'new_in%';
+SELECT count(*) BETWEEN 170 AND 230 AS one_in_twenty, count(DISTINCT item_id) FROM drawn;
+SELECT count(*) FROM drawn a JOIN drawn b USING (u) WHERE a.h = 1 AND b.h = 2 AND a.item_id <> b.item_id AND a.u < 100;
+SELECT count(*) FROM generate_series(1, 200) u, personalize.recommend(u, 10, exclude => ARRAY['toy1'], session_items => ARRAY['toy1'], as_of => '2026-01-10 11:55+00') r
+	WHERE r.reason LIKE 'new_in%' AND NOT EXISTS (SELECT FROM drawn d WHERE d.u = u.u AND d.h = 1 AND d.item_id = r.item_id);
+SELECT count(*) FROM personalize.recommend(1, 20, session_items => ARRAY['toy1'], as_of => '2026-02-10') WHERE reason LIKE 'new_in%';
+DROP TABLE drawn;
