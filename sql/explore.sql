@@ -1,10 +1,11 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
 -- a new item of the visitor's category has a place in the answer before anybody has met it
 SELECT inserted FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'old' || i, 'category', 'shoes', 'created_at', now() - interval '1 year')) FROM generate_series(1, 100) i));
 SELECT inserted FROM personalize.upsert_items('[{"item_id": "old hat", "category": "hats", "created_at": "2020-01-01"}]');
 SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommendations}')) FROM unnest(ARRAY['ann', 'bea', 'cleo']) u;
 SELECT count(personalize.track(u, 'view_item', 'old' || i, session_id => 's' || i / 25, ts => now() - interval '1 day' + i * interval '1 minute')) FROM unnest(ARRAY['bea', 'cleo']) u, generate_series(1, 100) i;
-SELECT personalize.rollup_now();
+SELECT roll();
 SELECT personalize.track('ann', 'view_item', 'old1');
 SELECT count(*), count(*) FILTER (WHERE reason LIKE 'new_in%') AS new FROM personalize.recommend('ann');
 INSERT INTO personalize.item (item_id, category) VALUES ('new shoe', 'shoes'), ('new hat', 'hats');
@@ -14,7 +15,7 @@ SELECT rank, item_id, reason FROM personalize.recommend('ann') WHERE reason LIKE
 SELECT count(*), count(DISTINCT item_id), bool_and(score <= before) FROM (SELECT *, lag(score, 1, 'Infinity') OVER (ORDER BY rank) AS before FROM personalize.recommend('ann')) r;
 -- met by that impression, and by the answers of the next
 SELECT personalize.track('ann', 'view_item_list', item_id, jsonb_build_object('index', rank), request_id => request_id) FROM personalize.recommend('ann') WHERE item_id = 'new shoe';
-SELECT personalize.rollup_now();
+SELECT roll();
 SELECT impressions FROM personalize.item_performance WHERE item_id = 'new shoe';
 -- of everybody interested in it, of nobody else; who has met it meets another
 SELECT personalize.set_preference('ann', 'favourite_category', 'hats');
@@ -53,7 +54,7 @@ RESET personalize.new_item_age;
 INSERT INTO personalize.item (item_id, category, created_at) SELECT 'fresh' || i, 'toys', '2026-01-09' FROM generate_series(1, 10) i;
 INSERT INTO personalize.item (item_id, category, created_at) SELECT 'toy' || i, 'toys', '2025-01-09' FROM generate_series(1, 40) i;
 SELECT count(personalize.track('bea', 'view_item', 'toy' || i, session_id => 'toys', ts => '2026-01-09 10:00+00')) FROM generate_series(1, 40) i;
-SELECT personalize.rollup_now();
+SELECT roll();
 CREATE TABLE drawn AS
 	SELECT u, h, item_id, reason FROM generate_series(1, 200) u, generate_series(1, 2) h,
 		personalize.recommend(u, 10, exclude => ARRAY['toy1'], session_items => ARRAY['toy1'], as_of => '2026-01-10 10:05+00'::timestamptz + h * interval '1 hour') WHERE reason LIKE 'new_in%';
@@ -63,3 +64,4 @@ SELECT count(*) FROM generate_series(1, 200) u, personalize.recommend(u, 10, exc
 	WHERE r.reason LIKE 'new_in%' AND NOT EXISTS (SELECT FROM drawn d WHERE d.u = u.u AND d.h = 1 AND d.item_id = r.item_id);
 SELECT count(*) FROM personalize.recommend(1, 20, session_items => ARRAY['toy1'], as_of => '2026-02-10') WHERE reason LIKE 'new_in%';
 DROP TABLE drawn;
+DROP FUNCTION roll;

@@ -1,4 +1,5 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
 -- what trending() finds in the lists that are kept is what counting anew finds
 CREATE FUNCTION differs(half_life interval, n integer DEFAULT 1000, category text DEFAULT NULL, filter jsonpath DEFAULT NULL, exclude text[] DEFAULT NULL)
 	RETURNS bigint LANGUAGE sql AS $$
@@ -16,7 +17,7 @@ SELECT inserted FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_obje
 SELECT count(personalize.track('p' || 1 + i % 5, CASE WHEN i % 7 = 0 THEN 'purchase' ELSE 'view_item' END, 'i' || 1 + i * i % 180,
 	ts => now() - i * interval '7 minutes')) FROM generate_series(0, 600) i;
 SELECT count(personalize.track('p1', 'view_item', 'i' || i, ts => now() - i * interval '1 minute')) FROM generate_series(1, 180) i;
-SELECT personalize.rollup_now();
+SELECT roll();
 
 -- of a day, and of what was asked for
 SELECT kept();
@@ -26,7 +27,7 @@ SELECT differs('1 day', filter => '$.price > 100'), differs('1 day', 5, 'few', '
 -- a half-life nobody has asked for before is counted; the next batch keeps it
 SELECT differs('8 hours'), kept();
 SELECT personalize.track('p1', 'view_item', 'i7');
-SELECT personalize.rollup_now();
+SELECT roll();
 SELECT differs('8 hours'), kept();
 -- the answer is the list that is kept, and none is counted for it
 BEGIN;
@@ -43,7 +44,7 @@ SELECT count(*) FROM personalize.trending(10, category => 'many', filter => '$.p
 UPDATE personalize.item SET hidden = true WHERE item_id = 'i7';
 SELECT bool_or(item_id = 'i7') FROM personalize.trending(1000, '8 hours');
 SELECT personalize.track('p1', 'view_item', 'i8');
-SELECT personalize.rollup_now();
+SELECT roll();
 UPDATE personalize.item SET hidden = false, category = 'moved' WHERE item_id = 'i7';
 SELECT bool_or(item_id = 'i7') FROM personalize.trending(1000, '8 hours');
 SELECT bool_or(item_id = 'i7') FROM personalize.trending(1000, '8 hours', 'many');
@@ -61,14 +62,14 @@ SELECT count(*) FROM before b LEFT JOIN personalize.trending(100, '8 hours') t U
 ROLLBACK;
 -- lists that only grow older are not written again
 SELECT personalize.track('p1', 'search', properties => '{"query": "x"}');
-SELECT personalize.rollup_now();
+SELECT roll();
 CREATE TEMP TABLE rows AS SELECT half_life, category_key, ctid AS place FROM personalize._popular;
 SELECT personalize.track('p1', 'search', properties => '{"query": "x"}');
-SELECT personalize.rollup_now();
+SELECT roll();
 SELECT count(*) FROM rows r LEFT JOIN personalize._popular p USING (half_life, category_key) WHERE p.ctid IS DISTINCT FROM r.place;
 -- who withdraws is not in any list
 SELECT personalize.track('p2', 'purchase', 'i9');
-SELECT personalize.rollup_now();
+SELECT roll();
 SELECT count(personalize.withdraw_consent('p' || u, '{analytics}')) FROM generate_series(1, 5) u;
 SELECT count(*) FROM personalize._popular;
 SELECT count(*) FROM personalize.trending(half_life => '8 hours');
@@ -76,4 +77,4 @@ SELECT count(*) FROM personalize.trending(half_life => '8 hours');
 BEGIN READ ONLY;
 SELECT count(*) FROM personalize.trending(half_life => '11 hours');
 ROLLBACK;
-DROP FUNCTION differs, kept;
+DROP FUNCTION roll, differs, kept;

@@ -104,6 +104,8 @@ typedef struct EngineContext
 	bool		stale;
 
 	KeySet		shown;			/* what the answer holds so far */
+	bool		hasExempt;		/* an item that all rules admit, to see where it would be */
+	int64		exemptKey;
 
 	int			givenCount;
 	int			givenCapacity;
@@ -124,6 +126,10 @@ ContextHasArgument(const EngineContext *context, int argument)
 
 /* The keys of an array argument of ids, without its nulls; 0 if it is NULL. */
 extern int	ContextGetKeys(EngineContext *context, int argument, int64 **keys);
+
+/* An id for SQL that a person reads: as a literal, the key if the id is not known. */
+extern char *ContextQuoteItem(EngineContext *context, int64 key);
+extern char *ContextQuoteUser(const EngineContext *context);
 
 /* The key of the argument item_id. */
 extern int64 ContextGetItemKey(EngineContext *context, int argument);

@@ -95,6 +95,18 @@ AskSources(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 	}
 }
 
+/* Fill the slate as the recipe says. */
+void
+EngineFill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	AskSources(context, slate, recipe);
+	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
+		recipe->fallbacks[i]->fill(context, slate);
+	if (recipe->finish)
+		recipe->finish(context, slate);
+	FilterCheck(context);
+}
+
 /* Answer a call. */
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
@@ -103,12 +115,7 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	Slate	   *slate = SlateBegin(context);
 
 	recipe->prepare(context);
-	AskSources(context, slate, recipe);
-	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
-		recipe->fallbacks[i]->fill(context, slate);
-	if (recipe->finish)
-		recipe->finish(context, slate);
-	FilterCheck(context);
+	EngineFill(context, slate, recipe);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
 	return (Datum) 0;

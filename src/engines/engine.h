@@ -79,6 +79,9 @@ extern void EngineRegister(EngineRecipe *recipe);
 /* Answer a call: the SQL function of an engine. */
 extern Datum EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe);
 
+/* Fill the slate as the recipe says, when the question is prepared. */
+extern void EngineFill(EngineContext *context, Slate *slate, const EngineRecipe *recipe);
+
 /* Called after all engines and reasons have been registered. */
 extern void EngineInit(void);
 

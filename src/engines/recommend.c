@@ -68,6 +68,13 @@ static EngineRecipe recommend = {
 	.finish = Explore
 };
 
+/* The engine behind recommend(). */
+const EngineRecipe *
+RecommendRecipe(void)
+{
+	return &recommend;
+}
+
 /*
  * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
  * allow_session_items, exclude_bought)

@@ -49,26 +49,35 @@ SourcesInit(void)
 		ReasonRegister(all[i]);
 }
 
-/* Ask the neighbours. */
-static bool
-ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
+/* Ask the neighbours for so many items. */
+int
+SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found)
 {
 	const Visitor *visitor = &context->visitor;
 	int64		own[VISITOR_MAX_SESSIONS];
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
-	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = Min(KNN_MAX_RESULTS, depth)};
-	KnnItem    *found;
-	int			count;
+	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = most};
 
 	if (visitor->itemCount == 0)
-		return false;
+		return 0;
 	if (visitor->personal)
 	{
 		query.excluded = own;
 		query.excludedCount = VisitorOwnSessions(context, own);
 	}
-	count = KnnScore(ContextKnn(context), &query, &found);
+	return KnnScore(ContextKnn(context), &query, found);
+}
+
+/* Propose what the neighbours say. */
+static bool
+ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
+{
+	const Visitor *visitor = &context->visitor;
+	int			most = Min(KNN_MAX_RESULTS, depth);
+	KnnItem    *found;
+	int			count = SourcesAskNeighbours(context, most, &found);
+
 	for (int i = 0; i < count; i++)
 	{
 		Candidate	proposal = {.itemKey = found[i].itemKey,.score = found[i].score,.boost = 1,
@@ -78,7 +87,7 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 			visitor->personal ? &becauseViewed : &similarTo;
 		SlatePropose(slate, &proposal);
 	}
-	return count == query.maxResults;
+	return count == most;
 }
 
 const CandidateSource NeighbourSource = {"neighbours", ProposeNeighbours};

@@ -11,6 +11,7 @@
 
 /* What others went to next in sessions that touched the visitor's items. */
 extern const CandidateSource NeighbourSource;
+extern int	SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found);
 
 /* What is trending, in context->category or at all, with context->halfLife. */
 extern const CandidateSource TrendingSource;

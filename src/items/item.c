@@ -88,6 +88,9 @@ struct ItemReader
 	MemoryContext context;		/* the reader's own */
 	MemoryContext rows;			/* the cached rows */
 	HTAB	   *cache;			/* in rows; made when first needed */
+	bool		asked;			/* whether this item is offered */
+	int64		askedKey;
+	bool		offered;
 };
 
 /* Open the table for look-ups. */
@@ -158,16 +161,6 @@ CopyField(ItemReader *reader, ItemField field)
 	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
 }
 
-/* True if the row in the slot may be returned by an engine. */
-static bool
-RowIsOffered(ItemReader *reader)
-{
-	bool		isNull;
-
-	return DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull)) &&
-		!DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
-}
-
 /* Make the cache, empty. */
 static void
 ResetCache(ItemReader *reader)
@@ -189,6 +182,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 {
 	ItemEntry  *entry;
 	bool		found;
+	bool		isNull;
 	MemoryContext oldContext;
 
 	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
@@ -202,7 +196,8 @@ ItemReaderGet(ItemReader *reader, int64 key)
 		return NULL;
 	oldContext = MemoryContextSwitchTo(reader->rows);
 	entry->info.key = key;
-	entry->info.available = RowIsOffered(reader);
+	entry->info.available = DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull));
+	entry->info.hidden = DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
 	entry->info.itemId = CopyField(reader, FIELD_ITEM_ID);
 	entry->info.category = CopyField(reader, FIELD_CATEGORY);
 	entry->info.brand = CopyField(reader, FIELD_BRAND);
@@ -219,7 +214,11 @@ ItemReaderGet(ItemReader *reader, int64 key)
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
-	return !FetchRow(reader, &reader->notOffered, key);
+	if (!reader->asked || reader->askedKey != key)
+		reader->offered = !FetchRow(reader, &reader->notOffered, key);
+	reader->asked = true;
+	reader->askedKey = key;
+	return reader->offered;
 }
 
 /* Append the members of the row in the slot, those that are not null. */

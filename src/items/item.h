@@ -17,7 +17,8 @@
 typedef struct ItemInfo
 {
 	int64		key;
-	bool		available;		/* and not hidden: engines may return it */
+	bool		available;
+	bool		hidden;
 	text	   *itemId;
 	text	   *category;
 	text	   *brand;
@@ -75,5 +76,18 @@ extern char *ItemMemberNames(void);
 extern text *ItemReaderId(ItemReader *reader, int64 key);
 
 extern void ItemReaderEnd(ItemReader *reader);
+
+/* Who wrote a catalogue row, and when. */
+typedef struct ItemOrigin
+{
+	bool		exists;
+	TimestampTz changedAt;		/* 0: nobody wrote it, an event that named the item did */
+	char	   *source;			/* of sync_items; NULL: written otherwise */
+	TimestampTz vanishedAt;		/* since when source does not have it; 0: it does */
+	char	   *writtenBy;		/* the roles whose sync_items writes the column asked for; NULL: none does */
+} ItemOrigin;
+
+/* Find out about a row, and about a column of it. */
+extern ItemOrigin ItemOriginRead(int64 key, const char *column);
 
 #endif

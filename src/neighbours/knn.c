@@ -621,6 +621,30 @@ TableRepeats(void *state)
 	return knn->repeats;
 }
 
+/* How many sessions have an item. */
+int64
+KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest)
+{
+	PostingReader reader;
+	PostingEntry entry;
+	KnnChunk	chunk;
+	StoredRow	row;
+	int64		sessions;
+
+	TableSeek(knn, itemKey);
+	if (!TableNext(knn, &chunk))
+		return 0;
+	StoredRowBegin(&row, STORED_POSTING, (int64[]) {itemKey, chunk.number});
+	PostingReaderBegin(&reader, chunk.data, chunk.length);
+	sessions = reader.header.sessions;
+	if (PostingReaderNext(&reader, &entry))
+		*newest = entry.ts;
+	else
+		sessions = 0;
+	StoredRowEnd(&row);
+	return sessions;
+}
+
 /* Score what fits next to the items of the query. */
 int
 KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)

@@ -71,7 +71,10 @@ extern void KnnClose(Knn *knn);
  */
 extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
 
-/* The same with postings from anywhere; params and room for maxResults are given. */
+/* How many sessions have an item, and when the newest of them came to it; 0: none. */
+extern int64 KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest);
+
+/* KnnScore with postings from anywhere; params and room for maxResults are given. */
 extern int	KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results);
 
 #endif
