@@ -26,7 +26,6 @@
 #include "items/item_store.h"
 #include "items/popular.h"
 #include "items/repeat_purchase.h"
-#include "items/popular_use.h"
 #include "models/model.h"
 #include "neighbours/neighbour.h"
 #include "neighbours/neighbour_store.h"
