@@ -12,6 +12,7 @@
 
 #include "engines/answer.h"
 #include "engines/diversity.h"
+#include "engines/filter_check.h"
 #include "engines/placement.h"
 #include "engines/registry.h"
 #include "engines/rule.h"
@@ -82,7 +83,7 @@ ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, 
 	for (int i = 0; boosted && i < slate->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey));
+		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
 	}
 	if (scored || boosted)
 		SlateSort(slate);
@@ -95,7 +96,7 @@ FirstDepth(const EngineContext *context, const Slate *slate)
 	/* looking again is costly in the past */
 	if (ContextIsSelective(context) || context->past || slate->room > context->n)
 		return ENGINE_MAX_ITEMS;
-	return Min(ENGINE_MAX_ITEMS, context->n + context->excluded.count + context->n / 2 + 10);
+	return Min(ENGINE_MAX_ITEMS, context->n + ContextExcludedCount(context) + context->n / 2 + 10);
 }
 
 /* Let the sources propose until the list is full or they have no more. */
@@ -133,11 +134,12 @@ Fill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 }
 
 /*
- * Make the answer of more than is asked for: the first n as they would be, and what comes
- * after them, among which there is a choice.  If caps leave too few, look further.
+ * Choose the answer among more than is asked for: the first n as they would be, and what
+ * comes after them; returns how many of those taken, from the first, make it.  If caps leave
+ * too few, look further.
  */
-static void
-Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placement *placement)
+static int
+Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 {
 	int			chosen;
 	bool		mayBeMore;
@@ -150,10 +152,7 @@ Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placem
 		SlateRankTaken(slate, IsBoosted(context));
 		chosen = DiversityChoose(context, slate);
 	} while (chosen < context->n && mayBeMore);
-	if (placement != NULL)
-		PlacementFinish(placement, slate, chosen);
-	else
-		slate->takenCount = chosen;
+	return chosen;
 }
 
 /* True if the answer is not simply the best there are. */
@@ -164,22 +163,53 @@ IsArranged(const EngineContext *context)
 		RuleCount(context, RULE_SLOTS) + RuleCount(context, RULE_PIN) > 0;
 }
 
-/* Answer a call. */
-Datum
-EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
+/* Fill an empty slate with the answer. */
+void
+EngineFill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	Placement  *placement = PlacementBegin(context);
+	int			chosen;
+
+	Fill(context, slate, recipe);
+	chosen = IsArranged(context) ? Arrange(context, slate, recipe) : slate->takenCount;
+	if (recipe->finish)
+		chosen = recipe->finish(context, slate, chosen);
+	if (placement != NULL)
+		PlacementFinish(placement, slate, chosen);
+	else
+		slate->takenCount = chosen;
+	FilterCheck(context);
+}
+
+/* Fill an empty slate with what is proposed, by score. */
+void
+EngineFillByScore(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	Fill(context, slate, recipe);
+	SlateRankTaken(slate, IsBoosted(context));
+}
+
+/* Read the question of a call. */
+EngineContext *
+EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
 	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
-	Slate	   *slate = SlateBegin(context);
-	Placement  *placement;
 
 	context->origin.engine = recipe->code;
 	context->origin.variant = context->variant->id;
 	recipe->prepare(context);
 	RuleEnter(context);
-	placement = PlacementBegin(context);
-	Fill(context, slate, recipe);
-	if (IsArranged(context))
-		Arrange(context, slate, recipe, placement);
+	return context;
+}
+
+/* Answer a call. */
+Datum
+EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
+{
+	EngineContext *context = EnginePrepare(fcinfo, recipe);
+	Slate	   *slate = SlateBegin(context);
+
+	EngineFill(context, slate, recipe);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
 	return (Datum) 0;

@@ -34,7 +34,7 @@
 #include "items/basket.h"
 #include "items/item_dictionary.h"
 #include "items/item_stat_fold.h"
-#include "items/popular.h"
+#include "items/kept_list.h"
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "people/restriction.h"
@@ -233,7 +233,7 @@ FinishBatch(void *state)
 
 	WriteCounters(batch->counters);
 	BasketWrite(batch->baskets);
-	PopularRefresh();
+	KeptListRefresh();
 }
 
 /* Events about an item that may be used for analytics. */
@@ -309,7 +309,7 @@ static void
 Fold(const bool *shards)
 {
 	ItemDictionaryFold(shards);
-	PopularRefreshIfDue();
+	KeptListRefreshIfDue();
 }
 
 /* Throw everything away. */
@@ -323,6 +323,7 @@ ResetStats(void)
 	SPI_execute("DELETE FROM personalize._item_stat_fold", false, 0);
 	SPI_execute("DELETE FROM personalize._basket", false, 0);
 	SPI_execute("DELETE FROM personalize._popular", false, 0);
+	SPI_execute("DELETE FROM personalize._repeat_purchase", false, 0);
 	SPI_execute("DELETE FROM personalize._popular_state", false, 0);
 	SpiUtilEnd(&scope);
 }
@@ -418,7 +419,6 @@ CountPerson(int64 userKey, int64 times)
 	EventVisitPeople(&people, UncountEvent, uncount, false);
 	BasketWrite(uncount->batch->baskets);
 	ItemStatUncountEnd(uncount);
-	PopularSpoil();
 }
 
 /* Take a person out of the statistics for the time being. */
@@ -427,6 +427,7 @@ ItemStatPark(int64 userKey)
 {
 	CountPerson(userKey, -1);
 	BasketFlip(userKey);
+	KeptListSpoil();
 }
 
 /* Put a person back into the statistics. */
@@ -435,6 +436,7 @@ ItemStatUnpark(int64 userKey)
 {
 	BasketFlip(userKey);
 	CountPerson(userKey, 1);
+	KeptListSpoil();
 }
 
 /* _currency(code): the letters of a currency. */
