@@ -137,7 +137,15 @@ $$;
 SELECT send('u', 1, 600);
 SELECT roll();
 SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
+SELECT processor, what, compared > 0 AS compared, wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
 SELECT hash() AS once \gset
+BEGIN;
+UPDATE personalize.exposure SET slot = slot + 1 WHERE user_key = personalize.user_key('u1');
+DELETE FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('u2');
+UPDATE personalize.engine_stat SET clicked = clicked + 1 WHERE clicked > 0;
+DELETE FROM personalize.search_stat;
+SELECT what, wrong > 0 AS wrong, first_wrong IS NOT NULL AS first_wrong, fix FROM personalize.verify_counts() WHERE processor = 'exposure';
+ROLLBACK;
 SELECT personalize.state_hash('engine_stat') || personalize.state_hash('search_stat') AS counted \gset
 SELECT count(*) > 100 AS shown, count(*) FILTER (WHERE query_key <> 0) > 50 AS searched FROM personalize.exposure;
 SELECT personalize.rebuild_processor('exposure');
@@ -196,5 +204,5 @@ SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes')
 SET client_min_messages = warning;
 DROP EXTENSION personalize CASCADE;
 DROP SCHEMA recompute CASCADE;
-DROP FUNCTION roll(), at(text), followed(text), performance(), request(text), hash(), send(text, integer, integer);
 DROP TABLE answer, stream;
+DROP FUNCTION roll, at, followed, performance, request, hash, send;

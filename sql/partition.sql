@@ -57,6 +57,35 @@ SELECT personalize.rebuild_processor('profile');
 SELECT roll();
 SELECT events FROM personalize.profile;
 
+-- what is withdrawn is taken out of every event: of closed days, of days between these that
+-- are open again, of today, of partitions attached by hand, and of nobody else's
+SELECT personalize.grant_consent('u2', ARRAY['analytics', 'personalization', 'recommendations']);
+SELECT personalize.import_events(ARRAY['u1', 'u2'], ARRAY['view_item', 'view_item'], ARRAY['d', 'd'],
+	ARRAY['2020-02-29 13:00:00+00', '2020-02-29 13:00:00+00']::timestamptz[]);
+SELECT (personalize.ingest(array_agg((ARRAY['u1', 'u2', 'u3'])[1 + n % 3]::personalize.entity_id), array_agg('view_item'::text), array_agg('d'::personalize.entity_id))).accepted
+FROM generate_series(1, 4000) n;
+CREATE TABLE by_hand (LIKE personalize.event INCLUDING DEFAULTS);
+INSERT INTO by_hand SELECT * FROM personalize.event WHERE ts = '2020-02-29 13:00:00+00';
+UPDATE by_hand SET received_at = '2019-01-01 12:00+00';
+ALTER TABLE personalize.event ATTACH PARTITION by_hand FOR VALUES FROM ('2019-01-01 00:00+00') TO ('2019-01-02 00:00+00');
+CREATE VIEW days AS SELECT user_key = personalize.user_key('u1') AS mine, least((received_at AT TIME ZONE 'UTC')::date, '2024-01-01') AS day, consent, count(*)
+	FROM personalize.event GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3;
+SELECT * FROM days;
+BEGIN;
+SELECT personalize.withdraw_consent('u1', ARRAY['analytics']);
+SELECT * FROM days;
+ROLLBACK;
+ALTER TABLE personalize.event DETACH PARTITION by_hand;
+BEGIN;
+SELECT personalize.withdraw_consent('u1', ARRAY['analytics']);
+SELECT * FROM days;
+ROLLBACK;
+SELECT sum(count) FROM days WHERE mine AND consent & 1 = 0;
+SELECT personalize.withdraw_consent('u1', ARRAY['analytics', 'personalization']);
+SELECT * FROM days;
+DROP VIEW days;
+DROP TABLE by_hand;
+
 DROP FUNCTION roll;
 
 -- a day and the schema are not dropped by mistake

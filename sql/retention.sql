@@ -153,7 +153,7 @@ INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed');
 SELECT personalize.set_retention('item_stat', '32 days'), personalize.set_retention('rejected', '1 day');
 -- a dry run writes nothing: it runs where nothing may be written, and takes no transaction id
 BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ;
-SELECT * FROM personalize.apply_retention(true, '2020-06-20');
+SELECT kind, what, removed, result, detail FROM personalize.apply_retention(true, '2020-06-20');
 SELECT pg_current_xact_id_if_assigned() AS xid;
 COMMIT;
 -- and counts what a run then removes
@@ -338,7 +338,7 @@ SELECT personalize.set_retention('raw', NULL, without_end => true);
 SELECT roll() IS NOT NULL AS rolled;
 SELECT count(*) FROM personalize.scrub_erased(files => false);
 SELECT value FROM personalize.feature_value UNION ALL SELECT item_id FROM personalize.item ORDER BY 1;
-SELECT * FROM personalize.apply_retention(dry_run => true) WHERE kind = 'dictionary';
+SELECT kind, what, removed, result, detail FROM personalize.apply_retention(dry_run => true) WHERE kind = 'dictionary';
 SELECT count(*) FROM personalize._erasure_candidate;
 -- in pieces, each once
 SELECT kind, what, removed, result, detail FROM personalize.apply_retention(max_rows => 2) WHERE kind = 'dictionary';

@@ -32,8 +32,12 @@ SELECT * FROM personalize.verify_index();
 SELECT personalize.state_hash('profile');
 SELECT personalize.state_hash('posting');
 SELECT personalize.state_hash('session');
-SELECT personalize.forget(3);
-SELECT personalize.forget(4);
+BEGIN;
+SELECT count(personalize.forget(3));
+ROLLBACK;
+BEGIN;
+SELECT count(personalize.forget(4));
+ROLLBACK;
 SELECT count(*) FROM personalize.recent(2);
 
 -- everybody goes on looking: the profile is made anew from the raw events, the list

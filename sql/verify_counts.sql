@@ -69,6 +69,8 @@ SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0 A
 UPDATE personalize.item_stat SET count = 2 * count WHERE pane_start > now() - interval '5 days';
 UPDATE personalize.item_stat SET count = 0 WHERE pane_start < now() - interval '30 days' AND event = 4;
 SELECT processor, what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE wrong > 0 AND processor = 'item_stat';
+UPDATE personalize.item_stat SET amount = amount + 1 WHERE pane_start = (SELECT max(pane_start) FROM personalize.item_stat);
+SELECT processor, what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE what = 'amounts';
 SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT roll() > 0 AS rebuilt;
 SELECT processor, what, wrong, expected = found AS same FROM personalize.verify_counts();

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/pass.h"
+#include "base/progress.h"
+#include "base/row_place.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/engine_store.h"
@@ -68,6 +70,8 @@ _PG_init(void)
 	ClockInit();
 	PassInit();
 	CounterInit();
+	ProgressInit();
+	RowPlaceInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

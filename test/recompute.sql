@@ -161,51 +161,41 @@ LANGUAGE sql AS $$
 	SELECT format('verify_index: of %s %s are wrong', part, wrong) FROM personalize.verify_index() WHERE wrong <> 0
 $$;
 
--- True if the processor exposure could not count an event.
-CREATE FUNCTION recompute.is_set_aside(e personalize.event) RETURNS boolean
-LANGUAGE sql AS $$
-	SELECT EXISTS (
-		SELECT FROM personalize.rejected_event AS r
-		WHERE r.source = 'exposure' AND r.txid = e.txid AND r.user_key = e.user_key
-			AND (r.payload ->> 'event')::smallint = e.event AND (r.payload ->> 'ordinal')::smallint = e.ordinal)
-$$;
-
--- exposure: what was shown, once a person, page and item.  A page is a request, or
--- else a message, or else a moment.
-CREATE VIEW recompute.shown AS
-	SELECT DISTINCT ON (e.user_key, p.page, e.item_key) e.user_key, p.page, e.item_key, e.ts AS shown_at,
-		coalesce(e.slot, 0) AS slot, e.request_key, coalesce(e.request_origin, 0) AS origin, q.query_key
-	FROM personalize.event AS e
-		CROSS JOIN LATERAL (SELECT coalesce('r' || e.request_key, 'm' || e.message_key, 't' || extract(epoch FROM e.ts)) AS page) AS p
-		CROSS JOIN LATERAL (
-			SELECT coalesce(min(personalize.query_key(o.properties ->> 'query')), 0) AS query_key FROM personalize.event AS o
-			WHERE o.user_key = e.user_key AND o.event IN (2, 12) AND o.consent & 1 <> 0 AND o.item_key IS NOT NULL
-				AND coalesce('r' || o.request_key, 'm' || o.message_key, 't' || extract(epoch FROM o.ts)) = p.page) AS q
-	WHERE e.event IN (2, 12) AND e.consent & 1 <> 0 AND e.item_key IS NOT NULL AND NOT recompute.is_set_aside(e)
-	ORDER BY e.user_key, p.page, e.item_key, e.ts, e.slot NULLS FIRST;
-
--- What followed, and when that was shown which it is credited to.
-CREATE VIEW recompute.outcome AS
-	SELECT DISTINCT e.user_key, e.ts, e.item_key, e.event, e.ordinal, coalesce(e.request_key, 0) AS request_key,
-		CASE WHEN e.event = 10 THEN coalesce(round(e.value * 1000000), 0)::bigint ELSE 0 END AS amount,
-		CASE WHEN e.request_key IS NULL THEN (
-			SELECT max(s.shown_at) FROM recompute.shown AS s
-			WHERE s.user_key = e.user_key AND s.item_key = e.item_key
-				AND s.shown_at BETWEEN e.ts - interval '30 minutes' AND e.ts)
-		ELSE (SELECT s.shown_at FROM recompute.shown AS s
-			WHERE s.user_key = e.user_key AND s.item_key = e.item_key AND s.request_key = e.request_key) END AS credited_at
-	FROM personalize.event AS e
-	WHERE e.consent & 1 <> 0 AND e.item_key IS NOT NULL AND NOT recompute.is_set_aside(e)
-		AND (e.event IN (3, 6, 10, 13) OR (e.event = 4 AND e.request_key IS NOT NULL));
-
+-- exposure: what was shown, once a person, page and item, and what followed, with when
+-- that was shown which it is credited to.  A page is a request, or else a message, or
+-- else a moment.
 CREATE FUNCTION recompute.exposure() RETURNS SETOF text
 LANGUAGE sql AS $$
-	WITH shown AS (
-		SELECT user_key, item_key, shown_at, slot, origin, query_key FROM recompute.shown
+	WITH counted AS MATERIALIZED (
+		SELECT e.*, coalesce('r' || e.request_key, 'm' || e.message_key, 't' || extract(epoch FROM e.ts)) AS page
+		FROM personalize.event AS e
+			LEFT JOIN personalize.rejected_event AS r
+				ON r.source = 'exposure' AND r.txid = e.txid AND r.user_key = e.user_key
+					AND (r.payload ->> 'event')::smallint = e.event AND (r.payload ->> 'ordinal')::smallint = e.ordinal
+					AND (r.payload ->> 'ts')::timestamptz = e.ts
+		WHERE e.consent & 1 <> 0 AND e.item_key IS NOT NULL AND r.txid IS NULL
+			AND (e.event IN (2, 3, 6, 10, 12, 13) OR (e.event = 4 AND e.request_key IS NOT NULL))
+	), page AS MATERIALIZED (
+		SELECT user_key, page, coalesce(min(personalize.query_key(properties ->> 'query')), 0) AS query_key
+		FROM counted WHERE event IN (2, 12) GROUP BY 1, 2
+	), first AS MATERIALIZED (
+		SELECT DISTINCT ON (user_key, page, item_key) user_key, page, item_key, ts AS shown_at, coalesce(slot, 0) AS slot,
+			request_key, coalesce(request_origin, 0) AS origin
+		FROM counted WHERE event IN (2, 12) ORDER BY user_key, page, item_key, ts, slot NULLS FIRST
+	), shown AS (
+		SELECT f.user_key, f.item_key, f.shown_at, f.slot, f.origin, p.query_key FROM first AS f JOIN page AS p USING (user_key, page)
 	), stored_shown AS (
 		SELECT user_key, item_key, shown_at, slot, request_origin, query_key FROM personalize.exposure
+	), did AS MATERIALIZED (
+		SELECT DISTINCT user_key, ts, item_key, event, ordinal, request_key,
+			CASE WHEN event = 10 THEN coalesce(round(value * 1000000), 0)::bigint ELSE 0 END AS amount
+		FROM counted WHERE event NOT IN (2, 12)
 	), outcome AS (
-		SELECT user_key, ts, item_key, event, ordinal, request_key, amount, credited_at FROM recompute.outcome
+		SELECT d.user_key, d.ts, d.item_key, d.event, d.ordinal, coalesce(d.request_key, 0), d.amount,
+			max(f.shown_at) FILTER (WHERE f.request_key = d.request_key
+				OR (d.request_key IS NULL AND f.shown_at BETWEEN d.ts - interval '30 minutes' AND d.ts)) AS credited_at
+		FROM did AS d LEFT JOIN first AS f ON f.user_key = d.user_key AND f.item_key = d.item_key
+		GROUP BY d.user_key, d.ts, d.item_key, d.event, d.ordinal, d.request_key, d.amount
 	), stored_outcome AS (
 		SELECT o.user_key, o.ts, o.item_key, o.event, o.ordinal, o.request_key, o.amount, s.shown_at
 		FROM personalize.exposure_outcome AS o

@@ -5,5 +5,6 @@ CREATE FUNCTION personalize._counters(
 COMMENT ON FUNCTION personalize._counters() IS
 	'counts since the server started: of this database, or, without shared_preload_libraries, of this session only, as scope says';
 REVOKE ALL ON FUNCTION personalize._counters() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._counters() TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._counters() TO personalize_owner, personalize_app, personalize_analyst, personalize_admin,
+	personalize_monitor;
 

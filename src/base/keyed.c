@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/relation.h"
+#include "base/row_place.h"
 #include "base/table_rules.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -153,6 +154,29 @@ KeyedNext(KeyedTable *table, ScanDirection direction)
 
 	MemoryContextSwitchTo(caller);
 	return found ? table->readSlot : NULL;
+}
+
+/* The row of a key. */
+TupleTableSlot *
+KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
+{
+	Datum		datum = Int64GetDatum(key);
+	TupleTableSlot *row;
+
+	if (RowPlaceFetch(table->heap, snapshot, key, table->readSlot))
+		return table->readSlot;
+	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
+	row = KeyedNext(table, ForwardScanDirection);
+	if (row != NULL)
+		RowPlaceKeep(table->heap, snapshot, key, row);
+	return row;
+}
+
+/* Rows of these keys are about to be found. */
+void
+KeyedExpect(KeyedTable *table, const int64 *keys, int count)
+{
+	RowPlacePrefetch(table->heap, keys, count);
 }
 
 /* See what holds for the table's rows before the first is written. */

@@ -38,6 +38,15 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
 /*
+ * The row of a key that is one bigint, or NULL; as KeyedNext gives it.  Where it was
+ * found is remembered (row_place.h): for rows that are asked for again and again.
+ */
+extern TupleTableSlot *KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key);
+
+/* Rows of these keys are about to be found: it is quicker for many when said before. */
+extern void KeyedExpect(KeyedTable *table, const int64 *keys, int count);
+
+/*
  * Lock the row that KeyedNext gave against changes, waiting for whoever is at it,
  * and give its latest version, which lives until the table is closed; NULL: it
  * is deleted.  An error above READ COMMITTED if it had to be waited for.

@@ -14,6 +14,7 @@ BEGIN
 			('personalize_app', false),
 			('personalize_analyst', false),
 			('personalize_admin', false),
+			('personalize_monitor', false),
 			-- whose members may read for a purpose
 			('personalize_analytics', false),
 			('personalize_personalization', false),
@@ -41,7 +42,7 @@ BEGIN
 				JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.roleid
 			WHERE m.member OPERATOR(pg_catalog.=) existing.oid
 				-- those who call functions may hold purposes and roles of the shop's
-				AND (r.name NOT IN ('personalize_app', 'personalize_analyst', 'personalize_admin')
+				AND (r.name NOT IN ('personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor')
 					OR g.rolname OPERATOR(pg_catalog.~) '^pg_' OR g.rolname IN ('personalize_owner', 'personalize_admin')
 					OR g.rolsuper OR g.rolcreaterole OR g.rolcreatedb OR g.rolbypassrls OR g.rolreplication)
 			LIMIT 1;

@@ -10,6 +10,7 @@
 
 #include "engines/engine.h"
 
+#include "base/scratch.h"
 #include "engines/answer.h"
 #include "engines/diversity.h"
 #include "engines/filter_check.h"
@@ -206,11 +207,18 @@ EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
-	EngineContext *context = EnginePrepare(fcinfo, recipe);
-	Slate	   *slate = SlateBegin(context);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = ScratchTake();
+	EngineContext *context;
+	Slate	   *slate;
 
+	MemoryContextSwitchTo(scratch);
+	context = EnginePrepare(fcinfo, recipe);
+	slate = SlateBegin(context);
 	EngineFill(context, slate, recipe);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
+	MemoryContextSwitchTo(caller);
+	ScratchGiveBack(scratch);
 	return (Datum) 0;
 }

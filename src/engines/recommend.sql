@@ -86,5 +86,5 @@ COMMENT ON COLUMN personalize.stat_engine.engine IS 'the SQL function: recommend
 COMMENT ON COLUMN personalize.stat_engine.measure IS
 	'calls: answers given; of these empty: without an item, stale: without the person''s newest events, of which more than personalize.max_tail_events were waiting, new_user: nothing is known of the person, no_consent: recommendations are not allowed. A reason: items returned for it';
 COMMENT ON COLUMN personalize.stat_engine.value IS 'how often';
-GRANT SELECT ON personalize.stat_engine TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.stat_engine TO personalize_analyst, personalize_admin, personalize_monitor;
 

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "base/argument.h"
 #include "base/key.h"
+#include "base/scratch.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/registry.h"
@@ -47,6 +48,8 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	KnnQuery	query = {0};
 	KnnParams	params;
+	MemoryContext scratch;
+	MemoryContext caller;
 	KnnItem    *results;
 	Knn		   *knn;
 	int			count;
@@ -56,6 +59,8 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SourcesKnnParams(VariantFind(RegistryFind("recommend", false), NULL), &params);
 	query.params = &params;
+	scratch = ScratchTake();
+	caller = MemoryContextSwitchTo(scratch);
 	query.items = KeysFromArray(PG_GETARG_ARRAYTYPE_P(0), &query.itemCount);
 	query.maxResults = PG_GETARG_INT32(1);
 	query.now = PG_ARGISNULL(2) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
@@ -75,5 +80,7 @@ personalize_session_neighbours(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
+	MemoryContextSwitchTo(caller);
+	ScratchGiveBack(scratch);
 	return (Datum) 0;
 }

@@ -12,6 +12,7 @@
 
 #include "base/argument.h"
 #include "base/json_build.h"
+#include "base/progress.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -22,6 +23,8 @@
 #include "funcapi.h"
 #include "neighbours/knn.h"
 #include "neighbours/tune_trial.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
@@ -104,27 +107,53 @@ NearestStep(const KnnParams *params, const TuneLadder *ladder)
 	return nearest;
 }
 
+/* A search. */
+typedef struct Search
+{
+	TuneTrial  *trial;
+	int			maxPredictions;
+	TuneQuality start;
+	KnnParams	best;
+	TuneQuality quality;		/* of the best */
+	int			tried;			/* settings */
+} Search;
+
+/* How well a setting does; pg_stat_activity shows how far the search is. */
+static TuneQuality
+Try(Search *search, const KnnParams *params)
+{
+	int			most = 1;
+	char	   *activity;
+
+	for (int i = 0; i < lengthof(ladders); i++)
+		most += MAX_ROUNDS * ladders[i].steps;
+	activity = psprintf("tune_neighbours: setting %d, of at most %d", ++search->tried, most);
+	pgstat_report_activity(STATE_RUNNING, activity);
+	pfree(activity);
+	ProgressAdd(1);
+	return TuneTrialEvaluate(search->trial, params, 0, search->maxPredictions);
+}
+
 /* Climb one ladder in both directions; true if something was gained. */
 static bool
-ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
-			TuneQuality start, KnnParams *best, TuneQuality *bestQuality)
+ClimbLadder(Search *search, const TuneLadder *ladder)
 {
-	int			from = NearestStep(best, ladder);
+	int			from = NearestStep(&search->best, ladder);
 	bool		gained = false;
 
 	for (int direction = -1; direction <= 1 && !gained; direction += 2)
 	{
 		for (int step = from + direction; step >= 0 && step < ladder->steps; step += direction)
 		{
-			KnnParams	tried = *best;
+			KnnParams	params = search->best;
 			TuneQuality quality;
 
-			SetStep(&tried, ladder, step);
-			quality = TuneTrialEvaluate(trial, &tried, 0, maxPredictions);
-			if (Gain(start, quality) < Gain(start, *bestQuality) + LEAST_GAIN)
+			SetStep(&params, ladder, step);
+			quality = Try(search, &params);
+			if (Gain(search->start, quality) < Gain(search->start, search->quality) + LEAST_GAIN)
 				break;
-			*best = tried;
-			*bestQuality = quality;
+			search->best = params;
+			search->quality = quality;
 			gained = true;
 		}
 	}
@@ -133,20 +162,22 @@ ClimbLadder(TuneTrial *trial, const TuneLadder *ladder, int maxPredictions,
 
 /* Look for better parameters than these. */
 static void
-Search(TuneTrial *trial, int maxPredictions, KnnParams *params)
+SearchParams(TuneTrial *trial, int maxPredictions, KnnParams *params)
 {
-	TuneQuality start = TuneTrialEvaluate(trial, params, 0, maxPredictions);
-	TuneQuality best = start;
+	Search		search = {.trial = trial,.maxPredictions = maxPredictions,.best = *params};
 
+	search.start = search.quality = Try(&search, params);
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
 		bool		gained = false;
 
 		for (int i = 0; i < lengthof(ladders); i++)
-			gained |= ClimbLadder(trial, &ladders[i], maxPredictions, start, params, &best);
+			gained |= ClimbLadder(&search, &ladders[i]);
 		if (!gained)
 			break;
 	}
+	*params = search.best;
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 }
 
 /* The tuned parameters as a JSON object. */
@@ -225,6 +256,8 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SourcesKnnParams(VariantFind(RegistryFind("recommend", false), NULL), &current);
+	/* what is tried depends on what is found: about two steps of each ladder a round */
+	ProgressBegin("tune_neighbours", "trials", 1 + MAX_ROUNDS * 2 * lengthof(ladders));
 	trial = TuneTrialLoad(GetActiveSnapshot(), maxPredictions);
 	currentQuality = TuneTrialEvaluate(trial, &current, 1, maxPredictions);
 	if (currentQuality.predictions < MIN_PREDICTIONS)
@@ -235,7 +268,7 @@ personalize_tune_neighbours(PG_FUNCTION_ARGS)
 						   " predictions to judge by, at least %d are needed.",
 						   currentQuality.predictions, MIN_PREDICTIONS)));
 	best = current;
-	Search(trial, maxPredictions, &best);
+	SearchParams(trial, maxPredictions, &best);
 	bestQuality = TuneTrialEvaluate(trial, &best, 1, maxPredictions);
 	better = Gain(currentQuality, bestQuality) >= WORTH_A_CHANGE;
 	if (apply && better)

@@ -97,6 +97,7 @@ Begin(PersonRemoval *removal)
 	candidates->purposes = removal->purposes;
 	candidates->names = (PersonNames)
 	{
+		.remedy = "what only it names is not looked for",
 		.arg = candidates,.items = true,.values = true,.item = AddItem,.value = AddValue
 	};
 	candidates->eventStates = palloc0_array(void *, count);

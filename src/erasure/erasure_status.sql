@@ -85,7 +85,7 @@ COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
 REVOKE ALL ON FUNCTION personalize._person_columns(), personalize._invalid_index(), personalize.erasure_status(uuid),
 	personalize.scrub_erased(boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._person_columns() TO personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize._invalid_index() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._invalid_index() TO personalize_owner, personalize_admin, personalize_monitor;
 GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased(boolean) TO personalize_admin;
 
 CREATE FUNCTION personalize.export_tombstones() RETURNS jsonb

@@ -23,6 +23,7 @@
 #include "base/event_time.h"
 #include "base/interval.h"
 #include "base/lock.h"
+#include "base/relation.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "base/subtransaction.h"
@@ -57,13 +58,46 @@ typedef struct RetentionStep
 	void		(*runOfStore) (PersonExpiry *expiry);
 } RetentionStep;
 
+/*
+ * About how many bytes rows take that what begins with the table of; -1: they are
+ * not removed, but get shorter, or nothing is known.
+ */
+static int64
+RemovedBytes(const char *what, int64 removed)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {OIDOID};
+	char	   *table = pnstrdup(what, strcspn(what, ": "));
+	const char *rest = what + strlen(table);
+	Datum		values[] = {ObjectIdGetDatum(RelationFind(table, true))};
+	SpiUtilScope scope;
+	bool		isNull;
+	double		rows;
+	double		bytes;
+
+	if (!OidIsValid(DatumGetObjectId(values[0])) || strstr(rest, "features with") || strstr(rest, "recent items") ||
+		strstr(rest, "hours folded"))
+		return -1;
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT pg_total_relation_size(c.oid), greatest(c.reltuples, pg_stat_get_live_tuples(c.oid))::float8"
+			   " FROM pg_class AS c WHERE c.oid = $1", 1, types, values, NULL, true);
+	bytes = (double) DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	rows = DatumGetFloat8(SpiUtilValue(0, 2, &isNull));
+	SpiUtilEnd(&scope);
+	/* a day goes whole, and the statistics may be behind */
+	if (strncmp(table, "event_p", 7) == 0 && *rest == '\0')
+		return removed > 0 ? (int64) bytes : 0;
+	return (int64) (bytes * removed / Max(Max(rows, (double) removed), 1));
+}
+
 /* Add a row to the answer. */
 void
 RetentionReport(RetentionRun *run, const char *kind, const char *what, int64 removed,
 				const char *result, const char *detail)
 {
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	int64		bytes = run->dryRun ? RemovedBytes(what, removed) : -1;
 
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = CStringGetTextDatum(what);
@@ -72,6 +106,8 @@ RetentionReport(RetentionRun *run, const char *kind, const char *what, int64 rem
 	nulls[4] = detail == NULL;
 	if (detail)
 		values[4] = CStringGetTextDatum(detail);
+	values[5] = Int64GetDatum(bytes);
+	nulls[5] = bytes < 0;
 	tuplestore_putvalues(run->store, run->descriptor, values, nulls);
 }
 

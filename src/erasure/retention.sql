@@ -191,9 +191,9 @@ CREATE FUNCTION personalize.apply_retention(
 	as_of timestamptz DEFAULT NULL,
 	max_rows bigint DEFAULT 50000,
 	pause interval DEFAULT '0',
-	OUT kind text, OUT what text, OUT removed bigint, OUT result text, OUT detail text) RETURNS SETOF record
+	OUT kind text, OUT what text, OUT removed bigint, OUT result text, OUT detail text, OUT bytes bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_apply_retention' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10 COST 100000;
 COMMENT ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, interval) IS
-	'removes what is past its retention_policy, and says what and how much: result is done, more (max_rows of a kind were reached: call again), waits (days that a processor has not passed), busy (somebody holds it: call again), failed (detail says why) or, for a dry run, which only counts, would. as_of, not in the future, stands for now. Kinds over which a whole pass ended less than pause ago are left out. Several at once are safe: one works, the others say busy. Errors: 22023 as_of in the future; 0A000 above READ COMMITTED; 25006 on a standby';
+	'removes what is past its retention_policy, and says what and how much: result is done, more (max_rows of a kind were reached: call again), waits (days that a processor has not passed), busy (somebody holds it: call again), failed (detail says why) or, for a dry run, which only counts, would. bytes: of a dry run, about how much of the disk these rows take with their indexes; NULL where rows stay and only get shorter. VACUUM makes it free for other rows, a dropped day''s goes back at once. as_of, not in the future, stands for now. Kinds over which a whole pass ended less than pause ago are left out. Several at once are safe: one works, the others say busy. Errors: 22023 as_of in the future; 0A000 above READ COMMITTED; 25006 on a standby';
 REVOKE ALL ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, interval) TO personalize_admin;

@@ -1,6 +1,6 @@
 /*
  * event_cache.c
- *		What this backend remembers of the pages of event.
+ *		What is remembered of the pages of event.
  *
  * A reader that adds the un-rolled tail asks two questions every time: which
  * pages may hold it, and which of them hold events of this user.  The answers
@@ -12,7 +12,10 @@
  * Runs found for an older position are a superset of those for a newer one, and
  * pages that were added since are always part of them.
  *
- * Everything is in fixed arrays of 0.4 MB, allocated when first used.
+ * What is known of pages is in shared memory, for one page to eight shared buffers:
+ * 0.5 % of what these take; without shared_preload_libraries each backend has some of
+ * its own.  It is read without a lock: a version is odd while a page's is written, and
+ * the same before and after.  Files that replace others have pages of other LSNs.
  */
 #include "postgres.h"
 
@@ -21,15 +24,21 @@
 #include "access/htup_details.h"
 #include "access/xlog.h"
 #include "base/relation.h"
+#include "base/shared_memory.h"
 #include "compat.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/bufmgr.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #define CACHED_PARTITIONS 4
 #define MAX_CACHED_RUNS 16
-#define CACHED_PAGES 1024
+#define LOCAL_PAGES 1024
+#define LEAST_SHARED_PAGES 4096
+#define BUFFERS_PER_PAGE 8
 #define MAX_PAGE_USERS 160
 
 /* Runs of more pages than this are asked for again, but not all the time. */
@@ -48,10 +57,12 @@ typedef struct CachedRuns
 	BlockRun	runs[MAX_CACHED_RUNS];
 } CachedRuns;
 
-/* Whose events are on a page: 16 bits of each key, by line pointer. */
+/* Whose events are on a page: 16 bits of each key, by line pointer; all zeros: unused. */
 typedef struct CachedPage
 {
-	Oid			partition;		/* InvalidOid: unused */
+	pg_atomic_uint32 version;
+	Oid			database;
+	Oid			partition;
 	BlockNumber block;
 	Buffer		buffer;			/* it was in this one */
 	XLogRecPtr	lsn;
@@ -63,11 +74,13 @@ typedef struct EventCache
 {
 	CachedRuns	partitions[CACHED_PARTITIONS];
 	int			nextPartition;	/* to be overwritten */
-	CachedPage	pages[CACHED_PAGES];
 } EventCache;
 
 static EventCache *cache = NULL;
 static CachedRuns pendingRuns;
+
+static CachedPage *pages = NULL;
+static uint32 pageCount;
 
 /* Relcache callback: files may have been replaced. */
 static void
@@ -80,18 +93,23 @@ ForgetRelation(Datum argument, Oid relationId)
 		if (!OidIsValid(relationId) || cache->partitions[i].index == relationId)
 			cache->partitions[i].index = InvalidOid;
 	}
-	for (int i = 0; i < CACHED_PAGES; i++)
-	{
-		if (!OidIsValid(relationId) || cache->pages[i].partition == relationId)
-			cache->pages[i].partition = InvalidOid;
-	}
 }
 
-/* Watch for relations that change. */
+/* Begin with no pages. */
+static void
+ClearPages(void *memory)
+{
+	memset(memory, 0, sizeof(CachedPage) * pageCount);
+}
+
+/* Watch for relations that change, and ask for shared memory. */
 void
 EventCacheInit(void)
 {
 	RelationWatch(ForgetRelation);
+	pageCount = Max(NBuffers / BUFFERS_PER_PAGE, LEAST_SHARED_PAGES);
+	SharedMemoryRegister("personalize event pages", mul_size(sizeof(CachedPage), pageCount),
+						 (void **) &pages, ClearPages);
 }
 
 /* The cache, made when first needed. */
@@ -223,55 +241,102 @@ UserBits(int64 userKey)
 static CachedPage *
 PageSlot(Oid partition, BlockNumber block)
 {
-	return &Cache()->pages[(block + partition * 389) % CACHED_PAGES];
+	if (pages == NULL)
+	{
+		pageCount = LOCAL_PAGES;
+		pages = MemoryContextAllocZero(TopMemoryContext, sizeof(CachedPage) * pageCount);
+	}
+	return &pages[(block + partition * 389) % pageCount];
+}
+
+/* True if a place is that of a page. */
+static inline bool
+IsPage(const CachedPage *cached, Oid partition, BlockNumber block)
+{
+	return cached->partition == partition && cached->block == block && cached->database == MyDatabaseId;
 }
 
 /* Release a page and read another, in the buffer where it was if it is still there. */
 Buffer
 EventCacheReadPage(Relation partition, BlockNumber block, Buffer previous)
 {
-	CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
+	const CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
+	Buffer		buffer = cached->buffer;
 
 	if (BufferIsValid(previous))
 		ReleaseBuffer(previous);
-	if (cached->partition == RelationGetRelid(partition) && cached->block == block &&
-		ReadRecentBuffer(CompatRelationLocator(partition), MAIN_FORKNUM, block, cached->buffer))
-		return cached->buffer;
+	/* that it is the page is looked at there */
+	if (IsPage(cached, RelationGetRelid(partition), block) && BufferIsValid(buffer) &&
+		ReadRecentBuffer(CompatRelationLocator(partition), MAIN_FORKNUM, block, buffer))
+		return buffer;
 	return ReadBuffer(partition, block);
+}
+
+/* Copy what is known of a page; false: nothing, or not of how it is now. */
+static bool
+CopyPage(Relation partition, BlockNumber block, Buffer buffer, CachedPage *copy)
+{
+	CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
+	uint32		version = pg_atomic_read_u32(&cached->version);
+
+	pg_read_barrier();
+	if (!IsPage(cached, RelationGetRelid(partition), block))
+		return false;
+	memcpy(copy, cached, offsetof(CachedPage, users));
+	memcpy(copy->users, cached->users, sizeof(copy->users[0]) * Min((uint32) cached->count, MAX_PAGE_USERS));
+	pg_read_barrier();
+	return version % 2 == 0 && version == pg_atomic_read_u32(&cached->version) &&
+		IsPage(copy, RelationGetRelid(partition), block) && copy->lsn == PageLsn(buffer);
+}
+
+/* Remember what was read of a page, unless somebody is at its place. */
+static void
+KeepPage(const CachedPage *made)
+{
+	CachedPage *cached = PageSlot(made->partition, made->block);
+	uint32		version = pg_atomic_read_u32(&cached->version);
+
+	if (version % 2 != 0 || !pg_atomic_compare_exchange_u32(&cached->version, &version, version + 1))
+		return;
+	pg_write_barrier();
+	memcpy((char *) cached + offsetof(CachedPage, database), (const char *) made + offsetof(CachedPage, database),
+		   sizeof(CachedPage) - offsetof(CachedPage, database));
+	pg_write_barrier();
+	pg_atomic_write_u32(&cached->version, version + 2);
 }
 
 /* Read whose events are on a page; the whole page if they are not too many. */
 static void
-ReadPageUsers(CachedPage *cached, Relation partition, BlockNumber block, Buffer buffer,
-			  int keyOffset)
+ReadPageUsers(CachedPage *made, Relation partition, BlockNumber block, Buffer buffer, int keyOffset)
 {
 	Page		page = BufferGetPage(buffer);
 
-	cached->partition = InvalidOid;
+	made->database = MyDatabaseId;
+	made->partition = RelationGetRelid(partition);
+	made->block = block;
+	made->buffer = buffer;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	cached->count = PageGetMaxOffsetNumber(page);
-	for (int i = 0; i < Min(cached->count, MAX_PAGE_USERS); i++)
+	made->lsn = PageGetLSN(page);
+	made->count = PageGetMaxOffsetNumber(page);
+	for (int i = 0; i < Min(made->count, MAX_PAGE_USERS); i++)
 	{
 		ItemId		item = PageGetItemId(page, i + 1);
 		HeapTupleHeader header;
 		int64		key;
 
-		cached->users[i] = 0;
+		made->users[i] = 0;
 		if (!ItemIdIsNormal(item))
 			continue;
+		/* what takes the time is waiting for memory */
+		if (i + EVENT_FETCH_AHEAD < made->count)
+			EventFetchKey(page, i + 1 + EVENT_FETCH_AHEAD, keyOffset);
 		header = (HeapTupleHeader) PageGetItem(page, item);
 		memcpy(&key, (char *) header + header->t_hoff + keyOffset, sizeof(key));
-		cached->users[i] = UserBits(key);
-	}
-	if (cached->count <= MAX_PAGE_USERS && RelationNeedsWAL(partition) &&
-		!XLogRecPtrIsInvalid(PageGetLSN(page)))
-	{
-		cached->partition = RelationGetRelid(partition);
-		cached->block = block;
-		cached->lsn = PageGetLSN(page);
-		cached->buffer = buffer;
+		made->users[i] = UserBits(key);
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (made->count <= MAX_PAGE_USERS && RelationNeedsWAL(partition) && !XLogRecPtrIsInvalid(made->lsn))
+		KeepPage(made);
 }
 
 /* The line pointers of a page that may be events of the user. */
@@ -279,26 +344,25 @@ int
 EventCacheFindOnPage(Relation partition, BlockNumber block, Buffer buffer,
 					 int64 userKey, int keyOffset, OffsetNumber *found, int *total)
 {
-	CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
+	CachedPage	page;
 	uint16		bits = UserBits(userKey);
 	bool		any = false;
 	int			known;
 	int			count = 0;
 
-	if (cached->partition != RelationGetRelid(partition) || cached->block != block ||
-		cached->lsn != PageLsn(buffer))
-		ReadPageUsers(cached, partition, block, buffer, keyOffset);
-	*total = cached->count;
-	known = Min(cached->count, MAX_PAGE_USERS);
+	if (!CopyPage(partition, block, buffer, &page))
+		ReadPageUsers(&page, partition, block, buffer, keyOffset);
+	*total = page.count;
+	known = Min(page.count, MAX_PAGE_USERS);
 	/* most pages hold none: a loop without a branch says so quickly */
 	for (int i = 0; i < known; i++)
-		any |= cached->users[i] == bits;
+		any |= page.users[i] == bits;
 	for (int i = 0; any && i < known; i++)
 	{
-		if (cached->users[i] == bits)
+		if (page.users[i] == bits)
 			found[count++] = i + 1;
 	}
-	for (int i = known; i < cached->count; i++)
+	for (int i = known; i < page.count; i++)
 		found[count++] = i + 1;
 	return count;
 }

@@ -1,13 +1,15 @@
 /*
  * event_cache.h
- *		What this backend remembers of the pages of event.
+ *		What is remembered of the pages of event.
  */
 #ifndef PERSONALIZE_EVENT_CACHE_H
 #define PERSONALIZE_EVENT_CACHE_H
 
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "storage/block.h"
+#include "storage/bufpage.h"
 #include "storage/buf.h"
 #include "storage/off.h"
 #include "utils/relcache.h"
@@ -33,6 +35,19 @@ extern void EventCachePutRuns(Relation brin, const BlockRun *runs, int count);
 
 /* ReleaseAndReadBuffer, quicker for pages that are remembered. */
 extern Buffer EventCacheReadPage(Relation partition, BlockNumber block, Buffer previous);
+
+/* So many tuples ahead of the one that is looked at, memory is asked for the next. */
+#define EVENT_FETCH_AHEAD 12
+
+/* Ask for the memory where a line pointer's key is, or would be if it has a tuple. */
+static inline void
+EventFetchKey(Page page, OffsetNumber offset, int keyOffset)
+{
+#ifdef __GNUC__
+	__builtin_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, offset)) +
+					   MAXALIGN(SizeofHeapTupleHeader) + keyOffset);
+#endif
+}
 
 /*
  * The line pointers of a page that may be events of the user, in order; their

@@ -6,6 +6,8 @@
  * for one person after the other.  The pages of younger days are walked once for
  * all of them: on each page the keys are looked at first, 5 ns an event, and
  * only what belongs to one of the people is tested for visibility and unpacked.
+ * For one person most pages need not be read, as it is known whose events are on them
+ * (event_cache.c).
  */
 #include "postgres.h"
 
@@ -21,6 +23,7 @@
 #include "base/table_rules.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
+#include "events/event_cache.h"
 #include "events/partition.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -29,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* A visit to one day. */
 typedef struct DayVisit
@@ -39,6 +43,7 @@ typedef struct DayVisit
 	EventVisit	visit;
 	void	   *arg;
 	bool		deletes;
+	EventDayRows *rows;			/* to be collected; NULL: visit them */
 	Relation	relation;
 	TupleTableSlot *slot;
 	Snapshot	snapshot;
@@ -61,13 +66,30 @@ DeleteRow(DayVisit *day)
 						RelationGetRelationName(day->relation))));
 }
 
+/* Note where the row in the slot lies. */
+static void
+CollectRow(EventDayRows *rows, ItemPointer tid)
+{
+	if (rows->tids == NULL)
+		rows->tids = palloc(sizeof(ItemPointerData) * 16);
+	else if (rows->count >= 16 && (rows->count & (rows->count - 1)) == 0)
+		rows->tids = repalloc_huge(rows->tids, sizeof(ItemPointerData) * 2 * rows->count);
+	rows->tids[rows->count++] = *tid;
+}
+
 /* Visit the row in the slot. */
 static void
 VisitRow(DayVisit *day)
 {
-	MemoryContext caller = MemoryContextSwitchTo(day->context);
+	MemoryContext caller;
 	EventRow	row;
 
+	if (day->rows != NULL)
+	{
+		CollectRow(day->rows, &day->slot->tts_tid);
+		return;
+	}
+	caller = MemoryContextSwitchTo(day->context);
 	EventFillRow(day->slot, false, &row);
 	day->visit(day->arg, &row);
 	if (day->deletes)
@@ -108,6 +130,24 @@ IsOfPeople(const void *arg, const char *bytes)
 	return day->single ? key == day->singleKey : KeySetHas(day->people, key);
 }
 
+/*
+ * The events of the people on a page that are visible; their number.  One person's may be
+ * known without looking at the page.
+ */
+static int
+FindOnPage(DayVisit *day, PageWalk *walk, Buffer buffer, BlockNumber block, HeapTupleData *found)
+{
+	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	int			total;
+
+	if (!day->single)
+		return PageFind(walk, IsOfPeople, day, buffer, found);
+	walk->offsets = offsets;
+	walk->offsetCount = EventCacheFindOnPage(day->relation, block, buffer, day->singleKey,
+											 EVENT_USER_KEY_OFFSET, offsets, &total);
+	return walk->offsetCount == 0 ? 0 : PageFind(walk, IsOfPeople, day, buffer, found);
+}
+
 /* Visit by walking all pages. */
 static void
 VisitByPage(DayVisit *day)
@@ -118,8 +158,8 @@ VisitByPage(DayVisit *day)
 
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
-		Buffer		buffer = ReadBuffer(day->relation, block);
-		int			count = PageFind(&walk, IsOfPeople, day, buffer, found);
+		Buffer		buffer = EventCacheReadPage(day->relation, block, InvalidBuffer);
+		int			count = FindOnPage(day, &walk, buffer, block, found);
 
 		for (int i = 0; i < count; i++)
 		{
@@ -181,4 +221,57 @@ EventVisitPeople(const KeySet *people, EventVisit visit, void *arg, bool deletes
 	}
 	list_free(partitions);
 	MemoryContextDelete(day.context);
+}
+
+/* Collect a person's events of a day, unless an index tells them. */
+static void
+CollectDay(DayVisit *day, EventDayRows *rows)
+{
+	day->rows = rows;
+	day->slot = table_slot_create(day->relation, NULL);
+	VisitByPage(day);
+	ExecDropSingleTupleTableSlot(day->slot);
+}
+
+/* True if a day has an index on user_key. */
+static bool
+DayIsIndexed(Relation relation)
+{
+	Relation	index = EventOpenIndex(relation, BTREE_AM_OID, EVENT_USER_KEY);
+
+	if (index != NULL)
+		index_close(index, AccessShareLock);
+	return index != NULL;
+}
+
+/* Find a person's events in the days from the first on that has no index. */
+List *
+EventOpenRows(int64 userKey, TimestampTz *since)
+{
+	DayVisit	day = {.single = true,.singleKey = userKey,.snapshot = GetActiveSnapshot()};
+	List	   *found = NIL;
+	ListCell   *cell;
+
+	*since = DT_NOEND;
+	foreach(cell, PartitionDays(day.snapshot, true))
+	{
+		EventDayRows *rows = palloc0(sizeof(EventDayRows));
+		Oid			partition;
+
+		PartitionName(lfirst_int(cell), rows->partition);
+		partition = RelationFind(rows->partition, true);
+		day.relation = OidIsValid(partition) ? try_table_open(partition, AccessShareLock) : NULL;
+		if (day.relation == NULL)
+			continue;
+		RelationCheckColumns(day.relation);
+		rows->indexed = DayIsIndexed(day.relation);
+		if (!rows->indexed && *since == DT_NOEND)
+			*since = lfirst_int(cell) * USECS_PER_DAY;
+		if (!rows->indexed)
+			CollectDay(&day, rows);
+		table_close(day.relation, AccessShareLock);
+		if (*since != DT_NOEND && (rows->indexed || rows->count > 0))
+			found = lappend(found, rows);
+	}
+	return found;
 }

@@ -17,6 +17,7 @@
 #include "people/person_removal.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* A walk, and whom it is for. */
@@ -92,16 +93,73 @@ Clear(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes, Timestam
 	SpiUtilEnd(&scope);
 }
 
-/* Take purposes out of a person's raw events. */
+/* Take purposes out of a person's raw events of one day: those at tids, or (NULL) all. */
+static void
+ClearDay(const char *partition, int64 userKey, int32 purposes, TimestampTz until, ArrayType *tids)
+{
+	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIDARRAYOID};
+	Datum		values[] = {
+		Int64GetDatum(userKey), Int32GetDatum(purposes), TimestampTzGetDatum(until), PointerGetDatum(tids)
+	};
+	SPIPlanPtr	plan = NULL;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan,
+			   psprintf("UPDATE personalize.%s SET consent = consent & ~$2 WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3%s",
+						partition, tids ? " AND ctid = ANY ($4)" : ""),
+			   tids ? 4 : 3, types, values, NULL, false);
+	SPI_freeplan(plan);
+	SpiUtilEnd(&scope);
+}
+
+/* Take purposes out of a person's raw events of days that have an index on people. */
+static void
+ClearIndexedDays(int64 userKey, int32 purposes, TimestampTz until, TimestampTz before)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int64GetDatum(userKey), Int32GetDatum(purposes), TimestampTzGetDatum(until), TimestampTzGetDatum(before)
+	};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "UPDATE personalize.event SET consent = consent & ~$2"
+			   " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3 AND received_at < $4",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * Take purposes out of a person's raw events.  Days without an index are not left to
+ * SQL, which would look at every row of theirs; partitions attached by hand are, with
+ * all others, for they may be of a form and an owner of their own.
+ */
 static void
 ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
 {
-	static SPIPlanPtr plan = NULL;
+	TimestampTz before = DT_NOEND;
+	List	   *days = NIL;
+	ListCell   *cell;
 
-	Clear(&plan,
-		  "UPDATE personalize.event SET consent = consent & ~$2"
-		  " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3",
-		  userKey, purposes, until);
+	if (PartitionForeign() == NIL)
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		days = EventOpenRows(userKey, &before);
+		PopActiveSnapshot();
+	}
+	ClearIndexedDays(userKey, purposes, until, before);
+	foreach(cell, days)
+	{
+		const EventDayRows *rows = lfirst(cell);
+		Datum	   *tids = palloc_extended(sizeof(Datum) * Max(rows->count, 1), MCXT_ALLOC_HUGE);
+
+		for (int i = 0; i < rows->count; i++)
+			tids[i] = PointerGetDatum(&rows->tids[i]);
+		ClearDay(rows->partition, userKey, purposes, until, rows->indexed ? NULL :
+				 construct_array(tids, rows->count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	}
 }
 
 /* Whose messages are to be forgotten. */

@@ -160,5 +160,5 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize.import_events(personalize.entity_id[], text[], personalize.entity_id[], personalize.event_time[], personalize.event_json[], personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], text[])
 	TO personalize_admin;
-GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.stat_ingest TO personalize_app, personalize_analyst, personalize_admin, personalize_monitor;
 GRANT SELECT ON personalize.rejected_event TO personalize_admin;

@@ -30,6 +30,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "workers/processor.h"
+#include "workers/processor_verify.h"
 
 static int	personalize_attribution_window = 30 * SECS_PER_MINUTE;
 
@@ -254,6 +255,19 @@ FinishBatch(void *state)
 	QueryTextsWrite(batch->texts);
 }
 
+/* Compare a batch of all events with what is stored. */
+static void
+CompareBatch(void *state, ProcessorVerification *verification)
+{
+	ExposureBatch *batch = state;
+
+	if (batch->shownCount > 0)
+		qsort(batch->shown, batch->shownCount, sizeof(ShownFact), CompareFacts);
+	if (batch->outcomeCount > 0)
+		qsort(batch->outcomes, batch->outcomeCount, sizeof(OutcomeFact), CompareFacts);
+	ExposureVerify(verification, batch->shown, batch->shownCount, batch->outcomes, batch->outcomeCount);
+}
+
 /* Throw everything away. */
 static void
 Reset(void)
@@ -295,6 +309,8 @@ ExposureInit(void)
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
+		.addToCompare = AddEvent,
+		.compare = CompareBatch,
 		.reset = Reset
 	};
 

@@ -27,6 +27,7 @@
 #include "exposures/request_id.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "workers/processor_verify.h"
 
 /* engine_stat.place_bucket of what is not known to have been shown. */
 #define EXPOSURE_PLACE_UNKNOWN (-1)
@@ -340,12 +341,20 @@ typedef struct CounterTable
 	int			measureCount;
 	const char *add;
 	const char *drop;			/* rows that count nothing any more */
+	const char *name;
+	const char *read;			/* keys and measures, all bigint */
 	SPIPlanPtr	addPlan;
 	SPIPlanPtr	dropPlan;
+	SPIPlanPtr	readPlan;
 } CounterTable;
 
 static CounterTable engineTable = {
+	.name = "engine_stat",
 	.keyCount = 7,.firstMeasure = MEASURE_SHOWN,.measureCount = MEASURE_COUNT,
+	.read =
+	"SELECT engine::int8, variant::int8, module::int8, reason::int8, place_bucket::int8,"
+	" (day - '2000-01-01'::date)::int8, currency_code::int8, shown, clicked, carted, bought, requests, amount"
+	" FROM personalize.engine_stat ORDER BY 1, 2, 3, 4, 5, 6, 7",
 	.add =
 	"INSERT INTO personalize.engine_stat AS s (engine, variant, module, reason, place_bucket, day, currency_code,"
 	" shown, clicked, carted, bought, requests, amount)"
@@ -366,7 +375,11 @@ static CounterTable engineTable = {
 };
 
 static CounterTable searchTable = {
+	.name = "search_stat",
 	.keyCount = 4,.firstMeasure = MEASURE_SHOWN,.measureCount = MEASURE_BOUGHT + 1,
+	.read =
+	"SELECT query_key, item_key, (day - '2000-01-01'::date)::int8, place_bucket::int8, shown, clicked, carted, bought"
+	" FROM personalize.search_stat ORDER BY 1, 2, 3, 4",
 	.add =
 	"INSERT INTO personalize.search_stat AS s (query_key, item_key, day, place_bucket, shown, clicked, carted, bought)"
 	" SELECT k1, k2, '2000-01-01'::date + k3::int4, k4, c1, c2, c3, c4"
@@ -383,7 +396,9 @@ static CounterTable searchTable = {
 };
 
 static CounterTable searcherTable = {
+	.name = "_searcher",
 	.keyCount = 2,.firstMeasure = MEASURE_REQUESTS,.measureCount = 1,
+	.read = "SELECT query_key, user_key, requests FROM personalize._searcher ORDER BY 1, 2",
 	.add =
 	"INSERT INTO personalize._searcher AS s (query_key, user_key, requests)"
 	" SELECT k1, k2, c1 FROM unnest($1, $2, $3) AS t (k1, k2, c1) ORDER BY 1, 2"
@@ -448,6 +463,62 @@ WriteCounters(CounterTable *table, HTAB *counters, Datum values[MAX_KEYS + MEASU
 		SpiUtilRun(&table->dropPlan, table->drop, columnCount, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 	return takes;
+}
+
+/* Compare the measures of one counter; NULL: there is none. */
+static void
+CompareCounter(const CounterTable *table, const Counter *expected, const int64 *found,
+			   ProcessorVerification *verification, bool exactly)
+{
+	for (int m = 0; m < table->measureCount; m++)
+	{
+		int64		wanted = expected ? expected->counts[table->firstMeasure + m] : 0;
+		int64		there = found ? found[m] : 0;
+
+		if (wanted != 0 || there != 0)
+			ProcessorVerifyKey(verification, 1, wanted, there, exactly,
+							   psprintf("%s, measure %d", table->name, m + 1));
+	}
+}
+
+/* Compare a table of counters, one of whose keys is the day (-1: none), with these. */
+static void
+CompareCounters(CounterTable *table, HTAB *counters, ProcessorVerification *verification, int dayKey, int64 since)
+{
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+	SpiUtilScope scope;
+	uint64		rows;
+
+	SpiUtilBegin(&scope);
+	rows = SpiUtilRun(&table->readPlan, table->read, 0, NULL, NULL, NULL, true);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int64		keys[MAX_KEYS] = {0};
+		int64		found[MEASURE_COUNT];
+		bool		isNull;
+
+		for (int k = 0; k < table->keyCount; k++)
+			keys[k] = DatumGetInt64(SpiUtilValue(row, k + 1, &isNull));
+		for (int m = 0; m < table->measureCount; m++)
+			found[m] = DatumGetInt64(SpiUtilValue(row, table->keyCount + m + 1, &isNull));
+		counter = hash_search(counters, keys, HASH_FIND, NULL);
+		CompareCounter(table, counter, found, verification, dayKey < 0 || keys[dayKey] > since);
+		(void) hash_search(counters, keys, HASH_REMOVE, NULL);
+	}
+	SpiUtilEnd(&scope);
+	hash_seq_init(&status, counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+		CompareCounter(table, counter, NULL, verification, true);
+}
+
+/* Compare the counters of the tables with these. */
+void
+ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verification, int64 since)
+{
+	CompareCounters(&engineTable, counts->engines, verification, 5, since);
+	CompareCounters(&searchTable, counts->searches, verification, 2, since);
+	CompareCounters(&searcherTable, counts->searchers, verification, -1, since);
 }
 
 /* Write what has been counted. */

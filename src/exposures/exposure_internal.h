@@ -103,6 +103,13 @@ extern ExposureCounts *ExposureCountsBegin(void);
 extern void ExposureCountsAdd(ExposureCounts *counts, PersonExposures *person, bool stored, int times);
 extern void ExposureCountsWrite(ExposureCounts *counts);
 
+/*
+ * Compare the counters of the tables with these; of days, since 2000-01-01, before since
+ * there may be more.
+ */
+struct ProcessorVerification;
+extern void ExposureCountsCompare(ExposureCounts *counts, struct ProcessorVerification *verification, int64 since);
+
 /* exposure_person.c: the tables, opened. */
 typedef struct ExposureTables ExposureTables;
 
@@ -116,6 +123,18 @@ extern void ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 
 
 /* All that is stored of a person. */
 extern PersonExposures *ExposureLoadAll(ExposureTables *tables, int64 userKey);
+
+/* What facts alone come to; nothing is read. */
+extern PersonExposures *ExposureCompute(int64 userKey, const ShownFact *shown, int shownCount,
+										const OutcomeFact *outcomes, int outcomeCount);
+
+/*
+ * exposure_verify.c: compare the rows of people with those that the facts of a pass,
+ * sorted by person, come to; and, in the pass with the first shard, the counters with
+ * the rows of everybody.
+ */
+extern void ExposureVerify(struct ProcessorVerification *verification, const ShownFact *shown, int shownCount,
+						   const OutcomeFact *outcomes, int outcomeCount);
 
 /* How long an impression is credited with what names no request, in microseconds. */
 extern int64 ExposureWindow(void);

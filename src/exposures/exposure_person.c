@@ -391,7 +391,7 @@ AddCandidate(CandidateList *list, const Shown *shown)
 	list->candidates[list->count++] = (Candidate) {shown->item, shown->at, shown->request};
 }
 
-/* What was shown between two times, and all that is here. */
+/* What was shown between two times, and all that is here; only that without tables. */
 static CandidateList
 CollectCandidates(ExposureTables *tables, const PersonExposures *person, TimestampTz first, TimestampTz last)
 {
@@ -402,8 +402,9 @@ CollectCandidates(ExposureTables *tables, const PersonExposures *person, Timesta
 	list.candidates = palloc_extended(sizeof(Candidate) * list.capacity, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < person->shownCount; i++)
 		AddCandidate(&list, &person->shown[i].now);
-	KeyedSeek(tables->shownByTime, tables->snapshot, 2, keys, BTGreaterEqualStrategyNumber);
-	while ((slot = KeyedNext(tables->shownByTime, ForwardScanDirection)) != NULL)
+	if (tables != NULL)
+		KeyedSeek(tables->shownByTime, tables->snapshot, 2, keys, BTGreaterEqualStrategyNumber);
+	while (tables != NULL && (slot = KeyedNext(tables->shownByTime, ForwardScanDirection)) != NULL)
 	{
 		Shown		shown = ReadShown(slot);
 
@@ -464,7 +465,7 @@ Attribute(ExposureTables *tables, PersonExposures *person)
 		if (person->outcomes[i].what.request == 0)
 			person->outcomes[i].target = FindTarget(&list, &person->outcomes[i].what);
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; tables != NULL && i < count; i++)
 	{
 		int64		target = person->outcomes[i].target;
 		int64		before = person->outcomes[i].before;
@@ -566,6 +567,18 @@ ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
 	ExposureCountsAdd(counts, person, false, 1);
 	WriteShown(tables->shownByRequest, person);
 	WriteOutcomes(tables->outcomesByTime, person);
+}
+
+/* What facts alone come to. */
+PersonExposures *
+ExposureCompute(int64 userKey, const ShownFact *shown, int shownCount, const OutcomeFact *outcomes, int outcomeCount)
+{
+	PersonExposures *person = BeginPerson(userKey);
+
+	AddShown(person, shown, shownCount);
+	AddOutcomes(person, outcomes, outcomeCount);
+	Attribute(NULL, person);
+	return person;
 }
 
 /* All that is stored of a person. */

@@ -66,17 +66,6 @@ PurgeOutcomes(void *state, PersonRemoval *removal)
 							"DELETE FROM personalize.exposure_outcome WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-/* _searcher: whoever is in the counters has gone from here with them. */
-static void
-PurgeSearchers(void *state, PersonRemoval *removal)
-{
-	static SPIPlanPtr plan = NULL;
-
-	if (Concerns(removal))
-		PersonRemovalDelete(removal, &plan,
-							"DELETE FROM personalize._searcher WHERE user_key = ANY ($1) RETURNING user_key");
-}
-
 /* Count what is left of a person after a withdrawal that came late. */
 static void
 RecountPerson(int64 userKey, int32 purposes)
@@ -226,7 +215,6 @@ ExpireSearchDays(PersonExpiry *expiry)
 
 static const PersonTaker shownTaker = {.begin = UncountPeople,.event = PERSON_NONE,.finish = PurgeShown};
 static const PersonTaker outcomeTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeOutcomes};
-static const PersonTaker searcherTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeSearchers};
 static const PersonWithdrawal shownWithdrawal = {
 	.uncount = &shownTaker,
 	.clear = PERSON_NONE,
@@ -235,12 +223,6 @@ static const PersonWithdrawal shownWithdrawal = {
 };
 static const PersonWithdrawal outcomeWithdrawal = {
 	.uncount = &outcomeTaker,
-	.clear = PERSON_NONE,
-	.purge = PERSON_NONE,
-	.recount = PERSON_NONE
-};
-static const PersonWithdrawal searcherWithdrawal = {
-	.uncount = &searcherTaker,
 	.clear = PERSON_NONE,
 	.purge = PERSON_NONE,
 	.recount = PERSON_NONE
@@ -350,12 +332,10 @@ static const PersonStore stores[] = {
 		.people = SEARCHER_PEOPLE,
 		.keeps = SEARCHER_PEOPLE,
 		.copy = &searcherCopy,
-		.rank = 16,
-		.forget = &searcherTaker,
-		.withdraw = &searcherWithdrawal,
-		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION |
-		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
-		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
+		/* a counter among the others: exposure takes people out of it */
+		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
+		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
+		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
 		.name = "search_query",

@@ -18,6 +18,7 @@
 #include "datatype/timestamp.h"
 #include "events/order_id.h"
 #include "utils/array.h"
+#include "workers/processor.h"
 
 /* An item in a basket. */
 typedef struct BasketItem
@@ -132,6 +133,23 @@ BasketWrite(HTAB *baskets)
 			   " AND b.basket = t.k AND b.count <= 0",
 			   5, types, values, NULL, false);
 	SpiUtilEnd(&scope);
+}
+
+/* Which item a row is about; those of the restricted are not counted, and stay. */
+static bool
+ItemOfRow(TupleTableSlot *slot, int64 *key)
+{
+	bool		isNull;
+
+	*key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
+	return DatumGetInt64(slot_getattr(slot, 5, &isNull)) > 0;
+}
+
+/* Forget the baskets of some shards. */
+void
+BasketClear(const bool *shards)
+{
+	ProcessorClearTable("_basket", "_basket_pkey", shards, ItemOfRow);
 }
 
 /* Compare with the baskets that are in use. */

@@ -24,4 +24,7 @@ extern void BasketCompare(HTAB *baskets, ProcessorVerification *verification);
 /* Take a person's baskets out of use, or back into it. */
 extern void BasketFlip(int64 userKey);
 
+/* Forget the baskets of some shards. */
+extern void BasketClear(const bool *shards);
+
 #endif

@@ -43,4 +43,4 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION personalize._health_catalogue() IS 'checks of health(): the ids of the catalogue, what of it is offered, and sync_items()';
 REVOKE ALL ON FUNCTION personalize._health_catalogue() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_catalogue() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_catalogue() TO personalize_admin, personalize_monitor;

@@ -233,7 +233,9 @@ FinishBatch(void *state)
 
 	WriteCounters(batch->counters);
 	BasketWrite(batch->baskets);
-	KeptListRefresh();
+	/* lists are not made of what is incomplete */
+	if (!ProcessorIsRebuilding())
+		KeptListRefresh();
 }
 
 /* Events about an item that may be used for analytics. */
@@ -283,6 +285,11 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
 						   row.key.pane >= verification->since,
 						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
+		/* money may be given back, so that less than all of it can be more */
+		if (row.key.pane >= verification->since)
+			ProcessorVerifyKey(verification, 2, counter ? counter->amount : 0,
+							   DatumGetInt64(slot->tts_values[STAT_AMOUNT]), true,
+							   CounterName(row.key.pane, row.key.itemKey, row.key.event));
 	}
 	KeyedClose(table);
 	hash_seq_init(&status, batch->counters);
@@ -300,6 +307,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 {
 	verification->parts[0].what = "counters";
 	verification->parts[1].what = "baskets";
+	verification->parts[2].what = "amounts";
 	CompareCounterRows(state, verification);
 	BasketCompare(((StatBatch *) state)->baskets, verification);
 }
@@ -312,20 +320,22 @@ Fold(const bool *shards)
 	KeptListRefreshIfDue();
 }
 
-/* Throw everything away. */
-static void
-ResetStats(void)
+/* Which item a row is about. */
+static bool
+ItemOfRow(TupleTableSlot *slot, int64 *key)
 {
-	SpiUtilScope scope;
+	bool		isNull;
 
-	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.item_stat", false, 0);
-	SPI_execute("DELETE FROM personalize._item_stat_fold", false, 0);
-	SPI_execute("DELETE FROM personalize._basket", false, 0);
-	SPI_execute("DELETE FROM personalize._popular", false, 0);
-	SPI_execute("DELETE FROM personalize._repeat_purchase", false, 0);
-	SPI_execute("DELETE FROM personalize._popular_state", false, 0);
-	SpiUtilEnd(&scope);
+	*key = DatumGetInt64(slot_getattr(slot, STAT_ITEM_KEY + 1, &isNull));
+	return true;
+}
+
+/* Forget what was counted of some shards. */
+static void
+ClearShards(const bool *shards)
+{
+	ProcessorClearTable("item_stat", "item_stat_pkey", shards, ItemOfRow);
+	BasketClear(shards);
 }
 
 /* People's events being taken out of the counters again. */
@@ -479,7 +489,8 @@ ItemStatInit(void)
 		.fold = Fold,
 		.addToCompare = AddEvent,
 		.compare = CompareBatch,
-		.reset = ResetStats
+		.clear = ClearShards,
+		.rebuilt = KeptListSpoil
 	};
 
 	ProcessorRegister(&methods);

@@ -34,11 +34,12 @@
  * What is asked for a time in the past is answered as if nothing had happened
  * since, from the sessions themselves (session_past.c).
  *
- * Otherwise index scans of the lists of the query items, of 11 lists of pairs, and of
- * those of 30 more items for the trend, as far as that is not remembered, and no other
- * reads: an entry of a posting list carries the items around it.  Chunks are copied out of the buffers, at most
- * 32 lists of 256 entries of 116 bytes: 0.9 MB, and as much again for the tables
- * of sessions and items; with the parameters as shipped a tenth of that.
+ * Otherwise index scans of the lists of the query items, 11 lists of pairs, and the
+ * headers of those of 30 more items for the trend, which are read where they were found
+ * last (row_place.c), and no other reads: an entry of a posting list carries the items
+ * around it.  Chunks are copied out of the buffers, at most 32 lists of 256 entries of
+ * 116 bytes: 0.9 MB, and as much again for the tables of sessions and items; with the
+ * parameters as shipped a tenth of that.  All of it is in the caller's context.
  */
 #include "postgres.h"
 
@@ -52,7 +53,6 @@
 #include "neighbours/posting.h"
 #include "neighbours/session_past.h"
 #include "port/pg_bitutils.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* The least idf: an item in every session still counts. */
@@ -67,6 +67,9 @@
 /* What is left of the score of the newest item, and of others of the session. */
 #define NEWEST_SHARE 0.05
 #define EARLIER_SHARE 0.2
+
+/* Room for candidates that is mostly enough. */
+#define FEW_CANDIDATES 1024
 
 /* A table of indexes with at least twice as many places as entries, all empty. */
 static int32 *
@@ -148,7 +151,6 @@ MeetSession(Scoring *scoring, int item, double weight, const PostingEntry *entry
 	neighbour->ts = entry->ts;
 	neighbour->query = item;
 	neighbour->length = entry->place + 1 + entry->after;
-	neighbour->votes = entry->before + 1 + entry->after;
 	neighbour->entry = entry->data;
 }
 
@@ -237,7 +239,28 @@ ChooseNeighbours(Scoring *scoring, TopkEntry **chosen)
 	return Min(scoring->neighbourCount, scoring->params.neighbours);
 }
 
-/* The candidate of an item, made if there is none. */
+/* Make room for so many candidates. */
+static void
+ReserveCandidates(Scoring *scoring, int capacity)
+{
+	Candidate  *candidates = palloc_array(Candidate, capacity);
+
+	if (scoring->candidateCount > 0)
+		memcpy(candidates, scoring->candidates, sizeof(Candidate) * scoring->candidateCount);
+	scoring->candidates = candidates;
+	scoring->candidateCapacity = capacity;
+	scoring->itemTable = CreateTable(capacity, &scoring->itemMask);
+	for (int i = 0; i < scoring->candidateCount; i++)
+	{
+		uint32		slot = KeySpread(candidates[i].itemKey) & scoring->itemMask;
+
+		while (scoring->itemTable[slot] >= 0)
+			slot = (slot + 1) & scoring->itemMask;
+		scoring->itemTable[slot] = i;
+	}
+}
+
+/* The candidate of an item, made if there is none; it may move when another is made. */
 Candidate *
 ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
 {
@@ -250,6 +273,11 @@ ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
 		if (candidate->itemKey == itemKey)
 			return candidate;
 		slot = (slot + 1) & scoring->itemMask;
+	}
+	if (scoring->candidateCount == scoring->candidateCapacity)
+	{
+		ReserveCandidates(scoring, 2 * scoring->candidateCapacity);
+		return ScoringCandidate(scoring, itemKey, because);
 	}
 	scoring->itemTable[slot] = scoring->candidateCount;
 	candidate = &scoring->candidates[scoring->candidateCount++];
@@ -320,11 +348,7 @@ ScoreSessions(Scoring *scoring, const KnnSource *source)
 	for (int i = 0; i < scoring->itemCount; i++)
 		ReadPostings(scoring, source, i);
 	chosenCount = ChooseNeighbours(scoring, &chosen);
-	most = SCORING_MOST_PAIRS + MAX_QUERY_ITEMS;
-	for (int i = 0; i < chosenCount; i++)
-		most += scoring->neighbours[chosen[i].index].votes;
-	scoring->candidates = palloc_array(Candidate, most);
-	scoring->itemTable = CreateTable(most, &scoring->itemMask);
+	ReserveCandidates(scoring, FEW_CANDIDATES);
 	sum = CollectVotes(scoring, chosen, chosenCount);
 	for (int i = 0; sum > 0 && i < scoring->candidateCount; i++)
 		scoring->candidates[i].parts[KNN_PART_SESSIONS] /= sum;
@@ -409,7 +433,7 @@ ChooseResults(Scoring *scoring, const KnnSource *source, KnnItem *results)
 	return count;
 }
 
-/* The work, in a context of its own. */
+/* The work. */
 static int
 Score(Scoring *scoring, const KnnSource *source, KnnItem *results)
 {
@@ -445,21 +469,12 @@ CheckQuery(const KnnQuery *query)
 int
 KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context;
-	Scoring    *scoring;
-	int			count;
+	Scoring    *scoring = palloc0(sizeof(Scoring));
 
 	CheckQuery(query);
-	context = AllocSetContextCreate(caller, "personalize score", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	scoring = palloc0(sizeof(Scoring));
 	scoring->query = query;
 	scoring->params = *query->params;
-	count = Score(scoring, source, results);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
-	return count;
+	return Score(scoring, source, results);
 }
 
 /* The neighbours under a snapshot. */
@@ -481,6 +496,7 @@ KnnOpen(Snapshot snapshot)
 	knn->snapshot = snapshot;
 	knn->repeats = NULL;
 	SessionTotalsRead(&knn->totals, snapshot);
+	knn->totals.sessions = Max(knn->totals.sessions, SessionsKept(snapshot));
 	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
 	knn->lists = KeyedOpen("_pair_list", "_pair_list_pkey", AccessShareLock);
 	return knn;
@@ -502,6 +518,13 @@ static void
 TableTotals(void *state, SessionTotals *totals)
 {
 	*totals = ((Knn *) state)->totals;
+}
+
+/* Lists of these items are about to be asked for. */
+static void
+TablePrepare(void *state, const int64 *items, int itemCount)
+{
+	KeyedExpect(((Knn *) state)->lists, items, itemCount);
 }
 
 /* Go to an item's newest chunk. */
@@ -535,28 +558,34 @@ TableNext(void *state, KnnChunk *chunk)
 	return true;
 }
 
-/* An item's list of pairs, copied. */
-bool
-KnnPairList(Knn *knn, int64 itemKey, PairList *list)
+/* An item's list of pairs; its bytes live until the next is asked for. */
+static bool
+FindPairs(Knn *knn, int64 itemKey, PairList *list)
 {
-	Datum		key = Int64GetDatum(itemKey);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFind(knn->lists, knn->snapshot, itemKey);
 	bytea	   *data;
-	int			length;
-	uint8	   *copy;
 	StoredRow	row;
 
-	KeyedSeek(knn->lists, knn->snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(knn->lists, ForwardScanDirection);
 	if (slot == NULL)
 		return false;
 	StoredRowBegin(&row, STORED_PAIR_LIST, &itemKey);
 	data = StoredRowBytes(STORED_PAIR_LIST, slot, PAIR_LIST_DATA);
-	length = VARSIZE_ANY_EXHDR(data);
-	copy = palloc(length);
-	memcpy(copy, VARDATA_ANY(data), length);
-	PairListRead(copy, length, list);
+	PairListRead((const uint8 *) VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), list);
 	StoredRowEnd(&row);
+	return true;
+}
+
+/* An item's list of pairs, copied. */
+bool
+KnnPairList(Knn *knn, int64 itemKey, PairList *list)
+{
+	uint8	   *copy;
+
+	if (!FindPairs(knn, itemKey, list))
+		return false;
+	copy = palloc(PairListLength(list));
+	memcpy(copy, list->pairs, PairListLength(list));
+	list->pairs = copy;
 	return true;
 }
 
@@ -567,48 +596,11 @@ TablePair(void *state, int64 itemKey, PairList *list)
 	return KnnPairList(state, itemKey, list);
 }
 
-/* The trends of items, as long as nothing is written. */
-typedef struct TrendEntry
+/* Of an item's list of pairs, what its trend is told by. */
+static bool
+TableHeader(void *state, int64 itemKey, PairList *list)
 {
-	int64		itemKey;		/* hash key */
-	KnnTrend	trend;
-} TrendEntry;
-
-static HTAB *trends = NULL;
-static TransactionId trendsWrittenBy;
-static ItemPointerData trendsTid;
-
-/* So many are kept, in 1 MB. */
-#define MAX_TRENDS 16384
-
-/*
- * What is remembered of an item's trend.  Lists of pairs are written together with
- * _session_total, so that what one version of its row goes with stays true for it.
- */
-static KnnTrend *
-TableTrend(void *state, int64 itemKey, bool *known)
-{
-	const SessionTotals *totals = &((Knn *) state)->totals;
-	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(TrendEntry)};
-	TrendEntry *entry;
-
-	if (trends != NULL && (trendsWrittenBy != totals->writtenBy ||
-						   memcmp(&trendsTid, &totals->tid, sizeof(ItemPointerData)) != 0 ||
-						   hash_get_num_entries(trends) >= MAX_TRENDS))
-	{
-		hash_destroy(trends);
-		trends = NULL;
-	}
-	if (trends == NULL)
-		trends = hash_create("personalize trends", 1024, &control, HASH_ELEM | HASH_BLOBS);
-	trendsWrittenBy = totals->writtenBy;
-	trendsTid = totals->tid;
-	entry = hash_search(trends, &itemKey, HASH_ENTER, known);
-	if (!*known)
-		entry->trend.sessions = -1;
-	/* an error may have kept it from being filled in */
-	*known = entry->trend.sessions >= 0;
-	return &entry->trend;
+	return FindPairs(state, itemKey, list);
 }
 
 /* How often people came back to items. */
@@ -619,7 +611,7 @@ TableRepeats(void *state)
 
 	if (knn->repeats == NULL)
 	{
-		knn->repeats = MemoryContextAlloc(GetMemoryChunkContext(knn), sizeof(RepeatCounts));
+		knn->repeats = palloc(sizeof(RepeatCounts));
 		SessionRepeatsRead(knn->repeats, knn->snapshot);
 	}
 	return knn->repeats;
@@ -653,8 +645,8 @@ KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest)
 int
 KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
-	KnnSource	source = {.state = knn,.totals = TableTotals,.seek = TableSeek,.next = TableNext,
-	.pair = TablePair,.trend = TableTrend,.repeats = TableRepeats};
+	KnnSource	source = {.state = knn,.totals = TableTotals,.prepare = TablePrepare,.seek = TableSeek,
+	.next = TableNext,.pair = TablePair,.header = TableHeader,.repeats = TableRepeats};
 
 	CheckQuery(query);
 	*results = palloc_array(KnnItem, query->maxResults);

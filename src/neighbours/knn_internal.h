@@ -17,9 +17,6 @@
 #define SCORING_FIRST_HOP 3
 #define SCORING_SECOND_HOP 8
 
-/* Items they can bring. */
-#define SCORING_MOST_PAIRS ((1 + SCORING_SECOND_HOP) * PAIR_LIST_KEPT)
-
 /* The best so many items, not of the session, have their trend looked at. */
 #define SCORING_TREND_ITEMS 30
 
@@ -39,7 +36,6 @@ typedef struct Neighbour
 	TimestampTz ts;
 	int			query;			/* the newest query item in it */
 	int			length;			/* of the session, as far as the posting of that item tells */
-	int			votes;			/* items in the posting */
 	const uint8 *entry;			/* the posting, packed */
 } Neighbour;
 
@@ -75,11 +71,12 @@ typedef struct Scoring
 	uint32		sessionMask;
 	Candidate  *candidates;
 	int			candidateCount;
+	int			candidateCapacity;
 	int32	   *itemTable;
 	uint32		itemMask;
 } Scoring;
 
-/* The candidate of an item; a new one came through a query item. */
+/* The candidate of an item; a new one came through a query item.  Lives until the next call. */
 extern Candidate *ScoringCandidate(Scoring *scoring, int64 itemKey, int because);
 
 /* Add what the lists of pairs say. */

@@ -190,34 +190,22 @@ ScoringPairs(Scoring *scoring, const KnnSource *source)
 		scoring->candidates[i].parts[KNN_PART_HOPS] *= HOP_WEIGHT / sum;
 }
 
-/* How many sessions have an item, and how many of these are recent. */
-static KnnTrend
-ReadTrend(const Scoring *scoring, const KnnSource *source, int64 itemKey)
-{
-	double		reference = ((double) scoring->totals.lastDay + 1) * USECS_PER_DAY;
-	bool		known = false;
-	KnnTrend	trend = {0};
-	KnnTrend   *kept = source->trend ? source->trend(source->state, itemKey, &known) : &trend;
-	PairList	list;
-
-	if (known)
-		return *kept;
-	if (ReadPairList(source, itemKey, &list))
-	{
-		trend.sessions = list.sessions;
-		trend.recent = list.recent * exp(((double) list.newest - reference) / PAIR_TREND_DECAY);
-	}
-	*kept = trend;
-	return trend;
-}
-
 /* What the trend of an item multiplies its score with. */
 static double
-TrendFactor(const Scoring *scoring, KnnTrend trend)
+TrendFactor(const Scoring *scoring, const KnnSource *source, int64 itemKey)
 {
 	const SessionTotals *totals = &scoring->totals;
+	double		reference = ((double) totals->lastDay + 1) * USECS_PER_DAY;
+	double		sessions = 0;
+	double		recent = 0;
+	PairList	list;
 
-	return pow((trend.recent * totals->entries / totals->recent + 1) / (trend.sessions + 1),
+	if (source->header ? source->header(source->state, itemKey, &list) : ReadPairList(source, itemKey, &list))
+	{
+		sessions = list.sessions;
+		recent = list.recent * exp(((double) list.newest - reference) / PAIR_TREND_DECAY);
+	}
+	return pow((recent * totals->entries / totals->recent + 1) / (sessions + 1),
 			   scoring->params.trendPower);
 }
 
@@ -247,7 +235,7 @@ ScoringTrend(Scoring *scoring, const KnnSource *source, TopkEntry *entries, int 
 		Candidate  *candidate = &scoring->candidates[chosen[i]->index];
 
 		candidate->parts[KNN_PART_TREND] = candidate->score *
-			(TrendFactor(scoring, ReadTrend(scoring, source, items[i])) - 1);
+			(TrendFactor(scoring, source, items[i]) - 1);
 		candidate->score += candidate->parts[KNN_PART_TREND];
 		chosen[i]->score = candidate->score;
 	}

@@ -18,27 +18,20 @@ typedef struct KnnChunk
 	int32		number;
 } KnnChunk;
 
-/* What the trend of an item is told by. */
-typedef struct KnnTrend
-{
-	double		sessions;		/* with the item; 0: none */
-	double		recent;			/* of these, each weighing 1/e per PAIR_TREND_DECAY before totals.lastDay ends */
-} KnnTrend;
-
 /*
  * Where postings come from: the table, the sessions of then, or a trial's memory.
  * pair gives an item's list, false: there is none; NULL: it is made of the postings.
- * trend remembers what pair once told; NULL: nothing is remembered.
+ * header gives all of it but the pairs; NULL: pair does.
  */
 typedef struct KnnSource
 {
 	void	   *state;
 	void		(*totals) (void *state, SessionTotals *totals);
-	void		(*prepare) (void *state, const int64 *items, int itemCount);	/* for seek; NULL: not needed */
+	void		(*prepare) (void *state, const int64 *items, int itemCount);	/* before seek and pair; NULL: not needed */
 	void		(*seek) (void *state, int64 itemKey);
 	bool		(*next) (void *state, KnnChunk *chunk); /* newest first */
 	bool		(*pair) (void *state, int64 itemKey, PairList *list);
-	KnnTrend   *(*trend) (void *state, int64 itemKey, bool *known);
+	bool		(*header) (void *state, int64 itemKey, PairList *list);
 	const RepeatCounts *(*repeats) (void *state);
 } KnnSource;
 

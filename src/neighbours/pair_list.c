@@ -182,7 +182,7 @@ PairListRead(const uint8 *data, int length, PairList *list)
 	list->recent = (double) BytesGet(data + 25, 8) / PAIR_RECENT_UNIT;
 	list->pairs = data + PAIR_LIST_HEADER;
 	if (list->count > PAIR_LIST_KEPT || list->width < 1 || list->width > 8 ||
-		length != PAIR_LIST_HEADER + list->count * (4 + list->width) ||
+		length != PAIR_LIST_HEADER + PairListLength(list) ||
 		list->sessions < 1 || !IS_VALID_TIMESTAMP(list->newest))
 		StoredRowReportDamage(STORED_PAIR_LIST, "The header or the length cannot be.");
 }

@@ -85,6 +85,13 @@ PairListGet(const PairList *list, int index)
 	return pair;
 }
 
+/* Bytes of the pairs. */
+static inline int
+PairListLength(const PairList *list)
+{
+	return list->count * (4 + list->width);
+}
+
 /*
  * Sum up an item's newest sessions, which are given newest first; no more than
  * POSTING_KEPT of these count.  sessions: all there are.  Returns the length of what

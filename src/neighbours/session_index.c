@@ -416,7 +416,10 @@ SessionIndexEnd(SessionIndex *index)
 	return losses;
 }
 
-/* Throw all sessions and postings away. */
+/*
+ * Throw all sessions and postings away.  What goes next to an item stays in use until
+ * it is made anew, by its first session.
+ */
 void
 SessionIndexReset(void)
 {
@@ -426,9 +429,23 @@ SessionIndexReset(void)
 	SpiUtilBegin(&scope);
 	SPI_execute("DELETE FROM personalize.posting", false, 0);
 	SPI_execute("DELETE FROM personalize.session", false, 0);
-	SPI_execute("DELETE FROM personalize._pair_list", false, 0);
+	SPI_execute("INSERT INTO personalize._session_kept AS k (sessions) SELECT sessions FROM personalize._session_total"
+				" ON CONFLICT (singleton) DO UPDATE SET sessions = greatest(k.sessions, excluded.sessions)", false, 0);
 	SPI_execute("DELETE FROM personalize._session_total", false, 0);
 	SPI_execute("DELETE FROM personalize._session_day", false, 0);
 	SPI_execute("DELETE FROM personalize._session_repeat", false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* Of items that nobody views any more nothing is kept. */
+void
+SessionIndexRebuilt(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize._pair_list AS p WHERE NOT EXISTS"
+				" (SELECT FROM personalize.posting AS l WHERE l.item_key = p.item_key)", false, 0);
+	SPI_execute("DELETE FROM personalize._session_kept", false, 0);
 	SpiUtilEnd(&scope);
 }

@@ -41,7 +41,8 @@ typedef struct SessionIndexLosses
 /* Write the postings and close. */
 extern SessionIndexLosses SessionIndexEnd(SessionIndex *index);
 
-/* Throw all sessions and postings away. */
+/* Throw all sessions and postings away; when others have been made, what was kept in use meanwhile. */
 extern void SessionIndexReset(void);
+extern void SessionIndexRebuilt(void);
 
 #endif

@@ -14,7 +14,6 @@
 #include <math.h>
 
 #include "access/stratnum.h"
-#include "access/sysattr.h"
 #include "base/keyed.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -323,11 +322,7 @@ WriteRepeats(SessionSum *sum, Snapshot snapshot)
 static void
 ReadTotal(TupleTableSlot *slot, SessionTotals *totals)
 {
-	bool		isNull;
-
 	slot_getallattrs(slot);
-	totals->writtenBy = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isNull));
-	totals->tid = slot->tts_tid;
 	totals->sessions = DatumGetInt64(slot->tts_values[TOTAL_SESSIONS - 1]);
 	totals->newest = DatumGetTimestampTz(slot->tts_values[TOTAL_NEWEST - 1]);
 	totals->entries = DatumGetInt64(slot->tts_values[TOTAL_ENTRIES - 1]);
@@ -391,6 +386,23 @@ SessionTotalsRead(SessionTotals *totals, Snapshot snapshot)
 	if (slot)
 		ReadTotal(slot, totals);
 	KeyedClose(table);
+}
+
+/* What _session_kept says. */
+int64
+SessionsKept(Snapshot snapshot)
+{
+	KeyedTable *table = KeyedOpen("_session_kept", "_session_kept_pkey", AccessShareLock);
+	TupleTableSlot *slot;
+	int64		sessions = 0;
+	bool		isNull;
+
+	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot)
+		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
+	KeyedClose(table);
+	return sessions;
 }
 
 /* What _session_repeat says. */

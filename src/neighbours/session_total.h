@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "neighbours/repeat.h"
-#include "storage/itemptr.h"
 #include "utils/snapshot.h"
 
 /* Of sessions that have postings. */
@@ -19,9 +18,10 @@ typedef struct SessionTotals
 	int64		entries;		/* items of all sessions */
 	double		recent;			/* of these, each weighing 1/e per PAIR_TREND_DECAY before lastDay ends */
 	int32		lastDay;		/* that any was come to, since 2000-01-01 UTC */
-	TransactionId writtenBy;	/* and where: which version of the row it is, */
-	ItemPointerData tid;		/* and so of all that is written together with it */
 } SessionTotals;
+
+/* How many sessions there were before the rebuild that is under way; 0: there is none. */
+extern int64 SessionsKept(Snapshot snapshot);
 
 /* What is added, and taken out. */
 typedef struct SessionSum SessionSum;

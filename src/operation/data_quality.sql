@@ -69,4 +69,5 @@ COMMENT ON FUNCTION personalize._health_data_quality() IS 'the row of health() a
 REVOKE ALL ON FUNCTION personalize._event_gaps(timestamptz), personalize._data_quality(), personalize._health_data_quality() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._event_gaps(timestamptz) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize._data_quality(), personalize._health_data_quality() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_data_quality() TO personalize_monitor;
 GRANT SELECT ON personalize.data_quality TO personalize_admin;

@@ -105,8 +105,10 @@ BEGIN
 	EXECUTE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO personalize_owner', pg_catalog.current_database());
 END
 $$;
-GRANT USAGE ON SCHEMA personalize TO personalize_app, personalize_analyst, personalize_admin, personalize_owner;
+GRANT USAGE ON SCHEMA personalize TO personalize_app, personalize_analyst, personalize_admin, personalize_monitor, personalize_owner;
 GRANT CREATE ON SCHEMA personalize TO personalize_owner;
 
 -- what security_check() compares with
 SELECT personalize._ship_security();
+
+SELECT personalize._tell_preload();

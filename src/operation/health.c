@@ -45,7 +45,9 @@ typedef struct Lag
 {
 	const ProcessorMethods *methods;
 	TxidSnapshot *seen[SHARD_COUNT];
-	TxidSnapshot *rebuilding;	/* what there was when it was last rebuilt */
+	bool		outdated[SHARD_COUNT];	/* to be counted anew */
+	bool		anyOutdated;
+	TxidSnapshot *rebuilding;	/* what there was when it was last rebuilt, if it began from nothing */
 	int64		minTxid;
 	int64		waiting;
 	int64		ofRebuild;		/* of these, what it had counted before */
@@ -93,10 +95,11 @@ BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 	lag->oldest = DT_NOEND;
 	lag->rebuilding = ReadRebuilding(methods->id);
 	lag->minTxid = PG_INT64_MAX;
+	lag->anyOutdated = ProcessorOutdated(methods->id, lag->outdated) > 0;
 	for (int shard = 0; shard < methods->shards; shard++)
 	{
 		lag->seen[shard] = ProcessorPosition(methods->id, shard, snapshot);
-		lag->minTxid = Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
+		lag->minTxid = lag->outdated[shard] ? 0 : Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
 	}
 }
 
@@ -112,14 +115,18 @@ static void
 AddToLag(Lag *lag, const EventRow *row, TimestampTz now)
 {
 	int			shard;
+	bool		seen;
 
 	if (row->txid < lag->minTxid)
 		return;
 	shard = lag->methods->shardOf(row);
-	if (shard < 0 || TxidIsSeen(row->txid, lag->seen[shard]))
+	if (shard < 0)
+		return;
+	seen = TxidIsSeen(row->txid, lag->seen[shard]);
+	if (seen && !lag->outdated[shard])
 		return;
 	lag->waiting++;
-	if (TxidIsSeen(row->txid, lag->rebuilding))
+	if (seen || TxidIsSeen(row->txid, lag->rebuilding))
 		lag->ofRebuild++;
 	else if (IsHistory(row, now))
 		lag->imported++;
@@ -138,7 +145,10 @@ ScanWaiting(Lag *lags, int count, Snapshot snapshot)
 	int64		scanned = 0;
 
 	for (int i = 0; i < count; i++)
+	{
 		options.minTxid = Min(options.minTxid, lags[i].minTxid);
+		options.allDays |= lags[i].anyOutdated;
+	}
 	scan = EventScanBegin(&options);
 	while (scanned++ < MAX_COUNTED && EventScanNext(scan, &row))
 	{

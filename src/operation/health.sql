@@ -15,7 +15,7 @@ CREATE FUNCTION personalize._worker_state(
 COMMENT ON FUNCTION personalize._worker_state() IS
 	'the workers of this database: when they started and last went round all processors, and for each processor the process that has a lock it needs (0: none, -1: a prepared transaction)';
 REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._process_name(pid integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_process_name' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -86,7 +86,7 @@ BEGIN ATOMIC
 	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
 		coalesce(greatest(clock_timestamp() - l.oldest, interval '0'), interval '0'),
 		coalesce(p.events, 0), coalesce(p.batches, 0), coalesce(p.rejected, 0), p.last_batch_at,
-		coalesce(p.failures, 0), p.last_error, p.last_error_at,
+		coalesce(p.failures, 0), personalize._for_admins(p.last_error), p.last_error_at,
 		CASE WHEN l.rebuilding > 0 THEN p.rebuilding_since END, l.rebuilding, l.imported,
 		CASE l.name WHEN 'profile' THEN (
 			SELECT c.value FROM personalize._counters() AS c WHERE c.name = 'profile.stale') END
@@ -100,7 +100,7 @@ BEGIN ATOMIC
 	ORDER BY l.processor;
 END;
 REVOKE ALL ON FUNCTION personalize._stat_processor() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin, personalize_monitor;
 
 CREATE VIEW personalize.stat_processor AS SELECT * FROM personalize._stat_processor();
 COMMENT ON VIEW personalize.stat_processor IS
@@ -124,7 +124,48 @@ COMMENT ON COLUMN personalize.stat_processor.rebuilding IS 'waiting events that 
 COMMENT ON COLUMN personalize.stat_processor.imported IS 'other waiting events that are history: they arrived with the time they happened, more than a day ago';
 COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
 	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
-GRANT SELECT ON personalize.stat_processor TO personalize_admin;
+GRANT SELECT ON personalize.stat_processor TO personalize_admin, personalize_monitor;
+
+CREATE FUNCTION personalize._stat_progress(
+	OUT task text, OUT subject text, OUT pid integer, OUT started_at timestamptz, OUT done bigint, OUT total bigint, OUT unit text,
+	OUT percent numeric, OUT time_left interval) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT p.task, p.subject, p.pid, p.started_at, p.done, p.total, p.unit, round(100.0 * p.done / p.total, 1),
+		CASE WHEN p.done > 0 THEN date_trunc('second', (clock_timestamp() - p.started_at) * ((p.total - p.done)::float8 / p.done)) END
+	FROM (
+		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
+			r.rebuilding_total - l.shards AS done, r.rebuilding_total AS total, 'shards'::text AS unit
+		FROM personalize.processor AS r, LATERAL (
+			SELECT count(*) AS shards FROM personalize._rebuild AS s WHERE s.processor = r.processor) AS l
+		WHERE l.shards > 0
+		UNION ALL
+		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
+			least(r.events, r.rebuilding_total) AS done, r.rebuilding_total AS total, 'events'::text AS unit
+		FROM personalize.processor AS r WHERE r.rebuilding_upto IS NOT NULL
+		UNION ALL
+		SELECT g.task, NULL::text AS subject, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize._progress() AS g) AS p
+	WHERE p.total > 0
+	ORDER BY p.started_at;
+END;
+COMMENT ON FUNCTION personalize._stat_progress() IS 'what stat_progress shows';
+REVOKE ALL ON FUNCTION personalize._stat_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._stat_progress() TO personalize_admin, personalize_monitor;
+
+CREATE VIEW personalize.stat_progress AS SELECT * FROM personalize._stat_progress();
+COMMENT ON VIEW personalize.stat_progress IS
+	'rebuild_processor() and tune_neighbours() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor or tune_neighbours';
+COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt';
+COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
+COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
+COMMENT ON COLUMN personalize.stat_progress.done IS 'how much is done';
+COMMENT ON COLUMN personalize.stat_progress.total IS 'out of how much; of trials about, for what is found decides what is tried next';
+COMMENT ON COLUMN personalize.stat_progress.unit IS 'of what: shards (of 64), events or trials';
+COMMENT ON COLUMN personalize.stat_progress.percent IS 'done of total';
+COMMENT ON COLUMN personalize.stat_progress.time_left IS 'how long it takes from now at the pace so far, NULL: nothing is done yet';
+GRANT SELECT ON personalize.stat_progress TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._health_processors(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -157,7 +198,7 @@ BEGIN ATOMIC
 			ON p.waiting > 0 AND b.processor = personalize._processor_number(p.processor)) AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._days_ahead() RETURNS date[]
 	AS 'MODULE_PATHNAME', 'personalize_days_ahead' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -244,19 +285,19 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'events set aside', r.set_aside = 0,
 		format('%s events could not be counted by a processor', r.set_aside)
-			|| coalesce('; last by ' || r.last_set_aside, ''),
+			|| coalesce('; last by ' || personalize._for_admins(r.last_set_aside), ''),
 		CASE WHEN r.set_aside > 0 THEN
 			'See personalize.rejected_event WHERE source IN (SELECT name FROM personalize.processor); delete the rows that are settled.' END
 	FROM personalize._table_state() AS r
 	UNION ALL
 	SELECT 'key collisions', r.collisions = 0,
-		coalesce(r.first_collision, 'every id has a key of its own'),
+		coalesce(personalize._for_admins(r.first_collision), 'every id has a key of its own'),
 		CASE WHEN r.collisions > 0 THEN
 			'Give one of them another id: they cannot be told apart. Then delete the row of personalize.rejected_event WHERE source = ''dictionary''.' END
 	FROM personalize._table_state() AS r;
 END;
 REVOKE ALL ON FUNCTION personalize._health_tables() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -334,6 +375,6 @@ BEGIN ATOMIC
 		WHERE pg_catalog.age(p.backend_xmin) > 1000000) AS b;
 END;
 COMMENT ON FUNCTION personalize.health() IS
-	'one row a check: whether it is well, what was found, and what to do if it is not; a member of pg_read_all_stats also sees transactions older than an hour';
+	'one row a check: whether it is well, what was found, and what to do if it is not; a member of pg_read_all_stats also sees transactions older than an hour, and only one of personalize_admin the texts of errors, which may name persons';
 REVOKE ALL ON FUNCTION personalize.health() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.health() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize.health() TO personalize_admin, personalize_monitor;

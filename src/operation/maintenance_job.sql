@@ -4,6 +4,7 @@ CREATE TABLE personalize._maintenance (
 	job_name text NOT NULL,
 	command text NOT NULL,
 	place text,
+	scheduled_by name NOT NULL,
 	scheduled_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE personalize._maintenance IS
@@ -45,7 +46,7 @@ END;
 COMMENT ON FUNCTION personalize._maintenance_job() IS
 	'the jobs: what they run and when; wanted: this database needs it; elsewhere: it runs in the database of pg_cron';
 
-CREATE FUNCTION personalize._note_maintenance(job text, job_name text, command text, place text, keep_it boolean) RETURNS void
+CREATE FUNCTION personalize._note_maintenance(job text, job_name text, command text, place text, role name, keep_it boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -54,14 +55,15 @@ BEGIN
 		DELETE FROM personalize._maintenance AS m WHERE m.job = _note_maintenance.job;
 		RETURN;
 	END IF;
-	INSERT INTO personalize._maintenance AS m (job, job_name, command, place)
-	VALUES (_note_maintenance.job, _note_maintenance.job_name, _note_maintenance.command, _note_maintenance.place)
+	INSERT INTO personalize._maintenance AS m (job, job_name, command, place, scheduled_by)
+	VALUES (_note_maintenance.job, _note_maintenance.job_name, _note_maintenance.command, _note_maintenance.place, _note_maintenance.role)
 	ON CONFLICT ON CONSTRAINT _maintenance_pkey DO UPDATE SET job_name = excluded.job_name, command = excluded.command,
-		place = excluded.place, scheduled_at = excluded.scheduled_at
-	WHERE (m.job_name, m.command) <> (excluded.job_name, excluded.command) OR m.place IS DISTINCT FROM excluded.place;
+		place = excluded.place, scheduled_by = excluded.scheduled_by, scheduled_at = excluded.scheduled_at
+	WHERE (m.job_name, m.command, m.scheduled_by) <> (excluded.job_name, excluded.command, excluded.scheduled_by)
+		OR m.place IS DISTINCT FROM excluded.place;
 END
 $$;
-COMMENT ON FUNCTION personalize._note_maintenance(text, text, text, text, boolean) IS
+COMMENT ON FUNCTION personalize._note_maintenance(text, text, text, text, name, boolean) IS
 	'remembers, or forgets, that a job was scheduled';
 
 -- Where pg_cron is: NULL here, else its database, or '' if nobody can tell.
@@ -81,6 +83,95 @@ $$;
 COMMENT ON FUNCTION personalize._cron_place() IS
 	'the database of pg_cron: NULL this one, an empty string if it cannot be told';
 
+-- What the current user lacks to make jobs of pg_cron, as the statements that give it.
+CREATE FUNCTION personalize._cron_missing() RETURNS text
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT string_agg(format('GRANT %s TO %I;', m.privilege, current_user), ' ' ORDER BY m.place)
+	FROM (
+		SELECT 1, 'USAGE ON SCHEMA cron' FROM pg_namespace AS n
+		WHERE n.nspname = 'cron' AND NOT has_schema_privilege(n.oid, 'USAGE')
+		UNION ALL
+		SELECT 2, format('EXECUTE ON FUNCTION %s', p.oid::regprocedure)
+		FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+		WHERE n.nspname = 'cron' AND (p.proname, p.pronargs) IN (('schedule', 3), ('unschedule', 1)) AND NOT has_function_privilege(p.oid, 'EXECUTE')
+		UNION ALL
+		SELECT 3, format('%s ON TABLE %s', t.privilege, c.oid::regclass)
+		FROM (VALUES ('job', 'SELECT'), ('job_run_details', 'SELECT'), ('job_run_details', 'DELETE')) AS t (name, privilege)
+			JOIN pg_class AS c ON c.relname = t.name JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'cron' AND NOT has_table_privilege(c.oid, t.privilege)) AS m (place, privilege);
+END;
+COMMENT ON FUNCTION personalize._cron_missing() IS
+	'the grants the current user lacks to make jobs of pg_cron in this database; NULL: none';
+
+CREATE FUNCTION personalize._cron_host() RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_cron_host' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize._cron_host() IS
+	'cron.host, to which pg_cron connects; NULL if it need not. A job keeps the host it was made with';
+
+CREATE FUNCTION personalize._cron_unreachable() RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_cron_unreachable' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION personalize._cron_unreachable() IS
+	'why pg_cron could not connect to run a job of the current user in this database, found out by beginning such a connection; NULL: it can, need not, or it cannot be told';
+
+-- Whoever schedules the jobs is whom they run as.
+CREATE FUNCTION personalize._check_cron() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	missing text := personalize._cron_missing();
+BEGIN
+	IF NOT (SELECT r.rolcanlogin FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+		RAISE EXCEPTION 'role "%" cannot log in, so pg_cron cannot run jobs as it', current_user
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = format('Call schedule_maintenance() as a member of personalize_admin that can log in, or run ALTER ROLE %I LOGIN.', current_user);
+	END IF;
+	IF missing IS NOT NULL THEN
+		RAISE EXCEPTION 'role "%" lacks rights on schema cron', current_user
+			USING ERRCODE = 'insufficient_privilege', HINT = format('As a superuser, run: %s', missing);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize._check_cron() IS 'raises if the current user cannot have jobs of pg_cron in this database';
+
+CREATE FUNCTION personalize._warn_cron() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	why text := personalize._cron_unreachable();
+BEGIN
+	IF why IS NOT NULL THEN
+		RAISE WARNING 'pg_cron cannot connect to run the jobs: %', why
+			USING HINT = 'Put this line into postgresql.conf and restart the server, then it need not connect: cron.use_background_workers = on';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize._warn_cron() IS 'warns if pg_cron cannot connect';
+
+-- Other roles' jobs cannot be seen by those who are no superusers: who scheduled
+-- one is remembered, so that it does not run twice.
+CREATE FUNCTION personalize._scheduled_by(job text, job_name text) RETURNS name
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT m.scheduled_by FROM personalize._maintenance AS m JOIN pg_roles AS r ON r.rolname = m.scheduled_by
+	WHERE m.job = _scheduled_by.job AND m.job_name = _scheduled_by.job_name AND m.place IS NULL;
+END;
+COMMENT ON FUNCTION personalize._scheduled_by(text, text) IS 'the role that has scheduled a job in this database, NULL: none that exists';
+
+-- Whether the current user sees the jobs of a role in cron.job.
+CREATE FUNCTION personalize._sees_jobs(role name) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT current_user = role OR EXISTS (
+		SELECT FROM pg_roles AS r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolbypassrls));
+END;
+COMMENT ON FUNCTION personalize._sees_jobs(name) IS 'whether the current user sees the jobs of a role in cron.job';
+
 CREATE FUNCTION personalize.schedule_maintenance(
 	OUT job text, OUT schedule text, OUT result text, OUT statement text) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 5
@@ -91,13 +182,18 @@ DECLARE
 	j record;
 	jobs bigint[];
 	same boolean;
+	other name;
+	host text := personalize._cron_host();
 BEGIN
 	IF place = '' THEN
 		RAISE NOTICE 'pg_cron is not in this database, and where it is cannot be told'
 			USING HINT = 'Run the statements in the database that cron.database_name names.';
 	ELSIF place IS NOT NULL THEN
 		RAISE NOTICE 'pg_cron lives in database "%": run the statements there', place;
+	ELSE
+		PERFORM personalize._check_cron();
 	END IF;
+	PERFORM personalize._warn_cron();
 	FOR j IN SELECT * FROM personalize._maintenance_job() LOOP
 		schedule_maintenance.job := j.job;
 		schedule := j.schedule;
@@ -105,18 +201,28 @@ BEGIN
 			THEN format('SELECT cron.schedule(%L, %L, %L);', j.job_name, j.schedule, j.command)
 			ELSE format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', j.job_name, j.schedule, j.command, current_database()) END;
 		IF place IS NOT NULL THEN
-			PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, j.wanted);
+			PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, current_user, j.wanted);
 			CONTINUE WHEN NOT j.wanted;
 			result := CASE WHEN place = '' THEN 'run it where pg_cron lives' ELSE format('run it in database "%s"', place) END;
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
-		EXECUTE 'SELECT array_agg(c.jobid), bool_or(c.schedule = $2 AND c.command = $3 AND c.active)'
+		other := personalize._scheduled_by(j.job, j.job_name);
+		IF NOT personalize._sees_jobs(other) THEN
+			result := format('is scheduled by role "%s"', other);
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		EXECUTE 'SELECT array_agg(c.jobid), bool_or(c.schedule = $2 AND c.command = $3 AND c.active AND coalesce(c.nodename = $4, true))'
 			|| ' FROM cron.job AS c WHERE c.jobname = $1 AND c.database = current_database()'
-			INTO jobs, same USING j.job_name, j.schedule, j.command;
+			INTO jobs, same USING j.job_name, j.schedule, j.command, host;
 		IF j.wanted AND same THEN
 			result := 'unchanged';
 		ELSIF j.wanted THEN
+			-- a superuser sees those of others, which run as them; one made with another cron.host keeps it
+			EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c'
+				|| ' WHERE c.jobname = $1 AND c.database = current_database() AND (c.username <> current_user OR c.nodename <> $2)' USING j.job_name, host;
+			other := current_user;
 			EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING j.job_name, j.schedule, j.command;
 			result := 'scheduled';
 		ELSIF jobs IS NOT NULL THEN
@@ -126,13 +232,13 @@ BEGIN
 		ELSE
 			CONTINUE;
 		END IF;
-		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, NULL, j.wanted);
+		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, NULL, coalesce(other, current_user), j.wanted);
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION personalize.schedule_maintenance() IS
-	'has pg_cron run, as the caller, what keeps this database in order: apply_retention, partitions ahead, scrub_erased, rollup_now where the library is not preloaded, and the removal of their own entries of cron.job_run_details. Where pg_cron lives in another database, or nobody knows, it returns the statements to run there. Calling it again changes what has changed';
+	'has pg_cron run, as the caller, what keeps this database in order: apply_retention, partitions ahead, scrub_erased, rollup_now where the library is not preloaded, and the removal of their own entries of cron.job_run_details. Where pg_cron lives in another database, or nobody knows, it returns the statements to run there. Calling it again changes what has changed, and leaves what another role has scheduled. Warns if pg_cron cannot connect, with the setting. Errors: 42501 rights on schema cron are missing, 55000 the caller cannot log in';
 
 CREATE FUNCTION personalize.unschedule_maintenance(
 	OUT job text, OUT result text, OUT statement text) RETURNS SETOF record
@@ -143,11 +249,18 @@ DECLARE
 	place text := personalize._cron_place();
 	j record;
 	found_it boolean;
+	other name;
 BEGIN
 	FOR j IN SELECT * FROM personalize._maintenance_job() LOOP
 		unschedule_maintenance.job := j.job;
 		statement := format('SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = %L;', j.job_name);
-		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, false);
+		other := personalize._scheduled_by(j.job, j.job_name);
+		IF place IS NULL AND NOT personalize._sees_jobs(other) THEN
+			result := format('is scheduled by role "%s", which can unschedule it', other);
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, current_user, false);
 		IF place IS NULL THEN
 			EXECUTE 'SELECT count(cron.unschedule(c.jobid)) > 0 FROM cron.job AS c'
 				|| ' WHERE c.jobname = $1 AND c.database = current_database()' INTO found_it USING j.job_name;
@@ -232,11 +345,12 @@ COMMENT ON FUNCTION personalize._maintenance_runs() IS
 	'what cron.job_run_details, as far as the caller may read it, says about the jobs of schedule_maintenance()';
 
 CREATE FUNCTION personalize._stat_maintenance(
-	OUT job text, OUT scheduled_at timestamptz, OUT place text, OUT every interval, OUT next_run_at timestamptz) RETURNS SETOF record
+	OUT job text, OUT scheduled_at timestamptz, OUT scheduled_by name, OUT place text, OUT every interval,
+	OUT next_run_at timestamptz) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT m.job, m.scheduled_at, m.place, j.every, date_bin(j.every, now(), j.origin) + j.every
+	SELECT m.job, m.scheduled_at, m.scheduled_by, m.place, j.every, date_bin(j.every, now(), j.origin) + j.every
 	FROM personalize._maintenance AS m JOIN personalize._maintenance_job() AS j ON j.job = m.job;
 END;
 
@@ -247,12 +361,13 @@ CREATE FUNCTION personalize._stat_retention(
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT k.kind, CASE WHEN p.kind IS NULL THEN k.keep ELSE p.keep END, s.last_run_at, s.last_result, s.last_detail,
+	SELECT k.kind, CASE WHEN p.kind IS NULL THEN k.keep ELSE p.keep END, s.last_run_at, s.last_result,
+		CASE s.last_result WHEN 'failed' THEN personalize._for_admins(s.last_detail) ELSE s.last_detail END,
 		coalesce(s.last_removed, 0), coalesce(s.removed, 0), m.next_run_at,
 		-- what should have been removed two days ago is still there, or no run has succeeded for a day
 		(k.kind = 'raw' AND o.day < d.before - 2)
 			OR coalesce(greatest(s.well_at, m.scheduled_at) < now() - interval '1 day' - m.every, false),
-		coalesce(s.failures, 0), s.last_error, s.last_error_at
+		coalesce(s.failures, 0), personalize._for_admins(s.last_error), s.last_error_at
 	FROM (SELECT r.kind, r.place, r.keep FROM personalize._retention_kind() AS r UNION ALL SELECT 'message'::text, 0, NULL::interval) AS k
 		LEFT JOIN personalize.retention_policy AS p ON p.kind = k.kind AND p.event IS NULL
 		LEFT JOIN personalize._retention_state AS s ON s.kind = k.kind
@@ -266,20 +381,26 @@ BEGIN ATOMIC
 	ORDER BY k.place;
 END;
 
-REVOKE ALL ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, boolean),
-	personalize._cron_place(), personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
+REVOKE ALL ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, name, boolean),
+	personalize._cron_place(), personalize._cron_missing(), personalize._cron_host(), personalize._cron_unreachable(), personalize._check_cron(), personalize._warn_cron(),
+	personalize._scheduled_by(text, text), personalize._sees_jobs(name),
+	personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
 	personalize._maintenance_runs(), personalize._stat_maintenance(), personalize._stat_retention() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, boolean),
-	personalize._cron_place(), personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
+GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, name, boolean),
+	personalize._cron_place(), personalize._cron_missing(), personalize._cron_host(), personalize._cron_unreachable(), personalize._check_cron(), personalize._warn_cron(),
+	personalize._scheduled_by(text, text), personalize._sees_jobs(name),
+	personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
 	personalize._maintenance_runs(), personalize._stat_maintenance(), personalize._stat_retention() TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize._maintenance_job() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._cron_place(), personalize._sees_jobs(name), personalize._maintenance_runs(),
+	personalize._stat_maintenance(), personalize._stat_retention() TO personalize_monitor;
 
 CREATE VIEW personalize.stat_retention AS
 	SELECT r.* FROM personalize._stat_retention() AS r
 	UNION ALL
 	SELECT 'job ' || m.job, NULL, c.last_run_at, c.last_result, c.last_detail, NULL, NULL, m.next_run_at,
 		CASE WHEN c.registered THEN greatest(c.last_run_at, m.scheduled_at) < pg_catalog.now() - 2 * m.every - interval '1 hour'
-			ELSE m.place IS NULL AND c.registered IS NOT NULL END,
+			ELSE m.place IS NULL AND c.registered IS NOT NULL AND personalize._sees_jobs(m.scheduled_by) END,
 		c.failures, c.last_error, c.last_error_at
 	FROM personalize._stat_maintenance() AS m LEFT JOIN personalize._maintenance_runs() AS c ON c.job = m.job;
 COMMENT ON VIEW personalize.stat_retention IS
@@ -298,7 +419,7 @@ COMMENT ON COLUMN personalize.stat_retention.overdue IS
 COMMENT ON COLUMN personalize.stat_retention.failures IS 'runs that failed; of a job, those still in the log of pg_cron';
 COMMENT ON COLUMN personalize.stat_retention.last_error IS 'why the last of these failed';
 COMMENT ON COLUMN personalize.stat_retention.last_error_at IS 'when that was';
-GRANT SELECT ON personalize.stat_retention TO personalize_admin;
+GRANT SELECT ON personalize.stat_retention TO personalize_admin, personalize_monitor;
 
 -- How long ago retention last ran, and whether there is anything it could be about.
 CREATE FUNCTION personalize._maintenance_due(OUT scheduled boolean, OUT applied_at timestamptz, OUT needed boolean)
@@ -311,7 +432,7 @@ BEGIN ATOMIC
 	FROM personalize._server_state() AS s;
 END;
 REVOKE ALL ON FUNCTION personalize._maintenance_due() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_due() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._maintenance_due() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize._health_retention(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -344,4 +465,4 @@ BEGIN ATOMIC
 		personalize._maintenance_due() AS d;
 END;
 REVOKE ALL ON FUNCTION personalize._health_retention() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_retention() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_retention() TO personalize_admin, personalize_monitor;

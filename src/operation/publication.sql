@@ -44,7 +44,8 @@ COMMENT ON FUNCTION personalize._check_publication() IS
 
 CREATE FUNCTION personalize._health_publications(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH sent AS (
 		SELECT u.name AS publication, p.root, EXISTS (SELECT FROM personalize._person_table AS t WHERE t.name = p.root) AS of_people
@@ -80,3 +81,4 @@ REVOKE ALL ON FUNCTION personalize._publication_fault(regclass), personalize._pu
 	personalize._check_publication(), personalize._health_publications() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._publication_fault(regclass), personalize._published(), personalize._publication_faults(),
 	personalize._health_publications() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._health_publications() TO personalize_monitor;

@@ -147,7 +147,7 @@ BEGIN ATOMIC
 		SELECT o.kind, o.name, current_setting('server_version_num')::integer / 10000, o.make FROM personalize._security_objects() AS o
 		UNION ALL
 		SELECT 'grants', g.name, current_setting('server_version_num')::integer / 10000, g.make FROM personalize._security_grants() AS g
-		WHERE g.grantee = 'PUBLIC' OR g.grantee IN ('personalize_app', 'personalize_analyst', 'personalize_admin',
+		WHERE g.grantee = 'PUBLIC' OR g.grantee IN ('personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor',
 			'personalize_analytics', 'personalize_personalization', 'personalize_recommendations', 'personalize_marketing');
 END;
 COMMENT ON FUNCTION personalize._ship_security() IS
@@ -252,9 +252,9 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH shipped ("check", name) AS (
 		SELECT 'owner role', 'personalize_owner'::text
-		UNION ALL SELECT 'roles', n.name FROM (VALUES ('personalize_app'), ('personalize_analyst'), ('personalize_admin')) AS n (name)
+		UNION ALL SELECT 'roles', n.name FROM (VALUES ('personalize_app'), ('personalize_analyst'), ('personalize_admin'), ('personalize_monitor')) AS n (name)
 		UNION ALL SELECT DISTINCT 'purpose roles', p.role FROM personalize._purpose_roles() AS p
-			WHERE p.role NOT IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin')),
+			WHERE p.role NOT IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor')),
 	ours AS (SELECT s."check", s.name, r.* FROM shipped AS s JOIN pg_roles AS r ON r.rolname = s.name),
 	membership AS (
 		SELECT m.roleid, m.member, m.admin_option, g.rolname AS name, u.rolname AS member_name, u.rolsuper AS member_super,
@@ -296,7 +296,7 @@ BEGIN ATOMIC
 	SELECT 'purpose roles', format('purpose "%s" is everybody''s who is a member of %I', p.purpose, p.role),
 		format('UPDATE personalize.purpose_role SET role = %L WHERE purpose = %L;', 'personalize_' || p.purpose, p.purpose)
 	FROM personalize._purpose_roles() AS p
-	WHERE p.role IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin') OR p.role ~ '^pg_'
+	WHERE p.role IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor') OR p.role ~ '^pg_'
 	UNION ALL
 	SELECT 'above row security', format('role %I has BYPASSRLS', r.rolname), format('ALTER ROLE %I NOBYPASSRLS;', r.rolname)
 	FROM pg_roles AS r WHERE r.rolbypassrls AND NOT r.rolsuper AND r.oid NOT IN (SELECT o.oid FROM ours AS o)

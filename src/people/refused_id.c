@@ -38,7 +38,7 @@ typedef struct RefusedId
 static HTAB *list = NULL;
 
 /* By length, which first characters ids on it have: most ids need no hash. */
-static uint32 shapes[KEY_MAX_ID_BYTES + 1];
+static uint64 shapes[KEY_MAX_ID_BYTES + 1];
 static Oid	listTable = InvalidOid;
 
 /* Relcache callback: read the list anew when the table changes. */
@@ -51,11 +51,11 @@ ForgetList(Datum argument, Oid relationId)
 	list = NULL;
 }
 
-/* The bit of an id in shapes; upper and lower case have the same. */
-static inline uint32
+/* The bit of an id in shapes; upper and lower case have the same, digits others than letters. */
+static inline uint64
 FirstBit(IdBytes id)
 {
-	return (uint32) 1 << (id.data[0] & 31);
+	return UINT64CONST(1) << ((id.data[0] & 31) | ((id.data[0] & 64) >> 1));
 }
 
 /* The hash of an id in lower case. */

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "profiles/profile.h"
+#include "profiles/profile_row.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -45,13 +46,6 @@ typedef struct ProfileBatch
 	int64		added;
 	ProfileCollector collector;
 } ProfileBatch;
-
-/* A stored row. */
-typedef struct StoredProfile
-{
-	Datum		values[PROFILE_COLUMN_COUNT + 1];	/* by ProfileColumn */
-	bool		nulls[PROFILE_COLUMN_COUNT + 1];
-} StoredProfile;
 
 /* Start collecting anew. */
 static void
@@ -115,85 +109,6 @@ SortUsers(ProfileBatch *batch, int *count)
 	return deltas;
 }
 
-/* The columns of a row that was read. */
-static void
-TakeSlot(TupleTableSlot *slot, StoredProfile *stored)
-{
-	slot_getallattrs(slot);
-	for (int column = 1; column <= PROFILE_COLUMN_COUNT; column++)
-	{
-		stored->values[column] = slot->tts_values[column - 1];
-		stored->nulls[column] = slot->tts_isnull[column - 1];
-	}
-}
-
-/* Find a user's row; false if there is none. */
-static bool
-ReadRow(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored,
-		ItemPointer tid)
-{
-	Datum		key = Int64GetDatum(userKey);
-	TupleTableSlot *slot;
-
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot == NULL)
-		return false;
-	TakeSlot(slot, stored);
-	for (int column = PROFILE_RECENT; column <= PROFILE_FEATURES; column++)
-		if (!stored->nulls[column])
-			stored->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(stored->values[column]));
-	*tid = slot->tts_tid;
-	return true;
-}
-
-/* Make the row of a user nobody knows yet. */
-static void
-InitRow(StoredProfile *stored, int64 userKey)
-{
-	memset(stored, 0, sizeof(StoredProfile));
-	stored->values[PROFILE_USER_KEY] = Int64GetDatum(userKey);
-	stored->nulls[PROFILE_FIRST_SEEN] = true;
-	stored->nulls[PROFILE_LAST_SEEN] = true;
-	stored->nulls[PROFILE_FEATURES] = true;
-	stored->nulls[PROFILE_RECENT] = true;
-}
-
-/* The row's features, detoasted; NULL if there are none. */
-static FeatureState *
-RowFeatures(const StoredProfile *stored)
-{
-	if (stored->nulls[PROFILE_FEATURES])
-		return NULL;
-	return DatumGetFeatureStateP(stored->values[PROFILE_FEATURES]);
-}
-
-/* Put features into the row. */
-static void
-SetFeatures(StoredProfile *stored, const FeatureState *features)
-{
-	stored->nulls[PROFILE_FEATURES] = features == NULL;
-	stored->values[PROFILE_FEATURES] = PointerGetDatum(features);
-}
-
-/* The row's recent items. */
-static void
-RowRecent(const StoredProfile *stored, ProfileRecent *recent)
-{
-	recent->count = 0;
-	if (!stored->nulls[PROFILE_RECENT])
-		ProfileRecentUnpack(DatumGetByteaPP(stored->values[PROFILE_RECENT]), recent);
-}
-
-/* Put recent items into the row. */
-static void
-SetRecent(StoredProfile *stored, const ProfileRecent *recent)
-{
-	stored->nulls[PROFILE_RECENT] = recent->count == 0;
-	if (recent->count > 0)
-		stored->values[PROFILE_RECENT] = PointerGetDatum(ProfileRecentPack(recent));
-}
-
 /* A row, and what comes to it. */
 typedef struct ProfileChange
 {
@@ -225,12 +140,12 @@ ApplyDelta(void *arg)
 			stored->values[PROFILE_LAST_SEEN] = TimestampTzGetDatum(delta->lastSeen);
 		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = false;
 	}
-	SetFeatures(stored, ProfileDeltaApply(delta, RowFeatures(stored), change->signals));
+	ProfileRowSetFeatures(stored, ProfileDeltaApply(delta, ProfileRowFeatures(stored), change->signals));
 	if (delta->recentCount > 0)
 	{
-		RowRecent(stored, &recent);
+		ProfileRowRecent(stored, &recent);
 		ProfileRecentAdd(&recent, delta->recent, delta->recentCount);
-		SetRecent(stored, &recent);
+		ProfileRowSetRecent(stored, &recent);
 	}
 }
 
@@ -266,7 +181,7 @@ ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
 	StoredRowBegin(&row, STORED_PROFILE, &delta->userKey);
 	if (!StoredRowTry(&row, ApplyDelta, &change, "it is made anew from the raw events that exist"))
 	{
-		InitRow(stored, delta->userKey);
+		ProfileRowInit(stored, delta->userKey);
 		ProcessorVisitPassed(PROCESSOR_PROFILE, delta->userKey, RecountEvent, &recount);
 		change.signals = batch->collector.signals;
 		ApplyDelta(&change);
@@ -294,9 +209,9 @@ Flush(ProfileBatch *batch)
 		bool		exists;
 
 		MemoryContextSwitchTo(batch->row);
-		exists = ReadRow(table, snapshot, deltas[i]->userKey, &stored, &tid);
+		exists = ProfileRowRead(table, snapshot, deltas[i]->userKey, &stored, &tid);
 		if (!exists)
-			InitRow(&stored, deltas[i]->userKey);
+			ProfileRowInit(&stored, deltas[i]->userKey);
 		ApplyOrRepair(batch, &stored, deltas[i]);
 		if (exists)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
@@ -360,17 +275,33 @@ ShardOf(const EventRow *row)
 	return ShardOfKey(row->userKey);
 }
 
+/* Whose a row is. */
+static bool
+UserOfRow(TupleTableSlot *slot, int64 *key)
+{
+	bool		isNull;
+
+	*key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
+	return true;
+}
+
+/* Forget the profiles of some shards. */
+static void
+ClearShards(const bool *shards)
+{
+	ProcessorClearTable("profile", "profile_pkey", shards, UserOfRow);
+}
+
 /*
- * Forget all profiles.  What is rebuilt is complete from the oldest raw day on, or
- * from the day after the last one out of which retention took events of its kind.
+ * What is rebuilt is complete from the oldest raw day on, or from the day after the
+ * last one out of which retention took events of its kind.
  */
 static void
-Reset(void)
+Rebuilt(void)
 {
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.profile", false, 0);
 	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
 				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
 				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
@@ -407,7 +338,7 @@ PurgeRecent(StoredProfile *stored, int32 bits)
 	ProfileRecent left = {.count = 0};
 	int			count = 0;
 
-	RowRecent(stored, &recent);
+	ProfileRowRecent(stored, &recent);
 	for (int i = 0; i < recent.count; i++)
 	{
 		recent.items[i].mask &= ~bits;
@@ -415,21 +346,21 @@ PurgeRecent(StoredProfile *stored, int32 bits)
 			recent.items[count++] = recent.items[i];
 	}
 	ProfileRecentAdd(&left, recent.items, count);
-	SetRecent(stored, &left);
+	ProfileRowSetRecent(stored, &left);
 }
 
 /* Remove from a row what needed the bits; false if nothing remains. */
 static bool
-PurgeRow(StoredProfile *stored, int32 bits)
+PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
 {
-	Withdrawal	withdrawal = {.signals = SignalSetGet(),.bits = bits};
-	FeatureState *features = RowFeatures(stored);
+	Withdrawal	withdrawal = {.signals = signals,.bits = bits};
+	FeatureState *features = ProfileRowFeatures(stored);
 
 	if (features != NULL)
 		features = FeatureStateFilter(features, KeepAllowed, &withdrawal);
 	if (features != NULL && FeatureStateCount(features) == 0)
 		features = NULL;
-	SetFeatures(stored, features);
+	ProfileRowSetFeatures(stored, features);
 	PurgeRecent(stored, bits);
 	if ((bits & PURPOSE_PERSONALIZATION) != 0)
 	{
@@ -442,7 +373,28 @@ PurgeRow(StoredProfile *stored, int32 bits)
 		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
 }
 
-/* Remove what needed one of the purposes; the caller holds the person's stripe. */
+/* A row that purposes are taken from, for StoredRowTry(). */
+typedef struct PurgedRow
+{
+	StoredProfile *stored;
+	const SignalSet *signals;
+	int32		bits;
+	bool		remains;
+} PurgedRow;
+
+/* Decode it and leave out what needed them. */
+static void
+PurgeBytes(void *arg)
+{
+	PurgedRow  *purged = arg;
+
+	purged->remains = PurgeRow(purged->stored, purged->signals, purged->bits);
+}
+
+/*
+ * Remove what needed one of the purposes; the caller holds the person's stripe.  A
+ * row that is damaged goes, and what the raw events still allow is counted again.
+ */
 void
 ProfilePurge(int64 userKey, int32 bits)
 {
@@ -450,19 +402,22 @@ ProfilePurge(int64 userKey, int32 bits)
 	Snapshot	snapshot;
 	StoredProfile stored;
 	ItemPointerData tid;
+	PurgedRow	purged = {.stored = &stored,.signals = SignalSetGet(),.bits = bits};
+	bool		whole = true;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	snapshot = GetActiveSnapshot();
-	if (ReadRow(table, snapshot, userKey, &stored, &tid))
+	if (ProfileRowRead(table, snapshot, userKey, &stored, &tid))
 	{
-		bool		remains;
 		StoredRow	row;
 
 		StoredRowBegin(&row, STORED_PROFILE, &userKey);
-		remains = PurgeRow(&stored, bits);
+		/* a row that goes whole need not be read */
+		if (bits != -1)
+			whole = StoredRowTry(&row, PurgeBytes, &purged, "it is made anew from the raw events that exist");
 		StoredRowEnd(&row);
-		if (remains)
+		if (whole && purged.remains)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 		else
 			KeyedDelete(table, &tid);
@@ -470,6 +425,8 @@ ProfilePurge(int64 userKey, int32 bits)
 	KeyedClose(table);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
+	if (!whole)
+		ProcessorRecount(PROCESSOR_PROFILE, userKey);
 }
 
 /* Remove a person's row. */
@@ -487,7 +444,7 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
 	StoredProfile stored;
 	ItemPointerData tid;
 
-	if (ReadRow(table, GetActiveSnapshot(), userKey, &stored, &tid))
+	if (ProfileRowRead(table, GetActiveSnapshot(), userKey, &stored, &tid))
 	{
 		ProfileRecent recent;
 		ProfileRecent older = {.count = 0};
@@ -495,13 +452,13 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
 		StoredRow	row;
 
 		StoredRowBegin(&row, STORED_PROFILE, &userKey);
-		RowRecent(&stored, &recent);
+		ProfileRowRecent(&stored, &recent);
 		StoredRowEnd(&row);
 		for (int i = 0; i < recent.count; i++)
 			if (recent.items[i].ts < oldest)
 				recent.items[count++] = recent.items[i];
 		ProfileRecentAdd(&older, recent.items, count);
-		SetRecent(&stored, &older);
+		ProfileRowSetRecent(&stored, &older);
 		KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 	}
 	KeyedClose(table);
@@ -604,7 +561,7 @@ CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *store
 	if (stored)
 		CompareFeatures(batch->collector.signals, userKey,
 						delta ? ProfileDeltaApply(delta, NULL, batch->collector.signals) : NULL,
-						RowFeatures(stored), verification);
+						ProfileRowFeatures(stored), verification);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(batch->row);
 }
@@ -628,7 +585,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 		int64		userKey;
 
 		CHECK_FOR_INTERRUPTS();
-		TakeSlot(slot, &stored);
+		ProfileRowTake(slot, &stored);
 		userKey = DatumGetInt64(stored.values[PROFILE_USER_KEY]);
 		if (!verification->shards[ShardOfKey(userKey)])
 			continue;
@@ -659,7 +616,8 @@ static const ProcessorMethods profileMethods = {
 	.fold = ConsentFoldSubjects,
 	.addToCompare = AddToCompare,
 	.compare = CompareBatch,
-	.reset = Reset
+	.clear = ClearShards,
+	.rebuilt = Rebuilt
 };
 
 /* Register the processor. */

@@ -12,6 +12,9 @@
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/array.h"
@@ -19,6 +22,9 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_processor_number);
+PG_FUNCTION_INFO_V1(personalize_check_processor);
 
 static const ProcessorMethods *processors[PROCESSOR_COUNT + 1];
 
@@ -38,6 +44,70 @@ ProcessorGet(ProcessorId id)
 	return processors[id];
 }
 
+/* The processor with this name; NULL: there is none. */
+static const ProcessorMethods *
+FindProcessor(const char *name)
+{
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+	{
+		const ProcessorMethods *methods = ProcessorGet(id);
+
+		if (methods != NULL && strcmp(methods->name, name) == 0)
+			return methods;
+	}
+	return NULL;
+}
+
+/* The processor with this name, or an error that lists all. */
+const ProcessorMethods *
+ProcessorByName(const char *name)
+{
+	const ProcessorMethods *methods = FindProcessor(name);
+	StringInfoData names;
+
+	if (methods != NULL)
+		return methods;
+	initStringInfo(&names);
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+		appendStringInfo(&names, "%s%s", id == 1 ? "" : id == PROCESSOR_COUNT ? " and " : ", ", ProcessorGet(id)->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("processor \"%s\" does not exist", name),
+			 errhint("The processors are %s.", names.data)));
+}
+
+/* _processor_number(name): NULL if there is none. */
+Datum
+personalize_processor_number(PG_FUNCTION_ARGS)
+{
+	const ProcessorMethods *methods = FindProcessor(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	if (methods == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT16(methods->id);
+}
+
+/* _check_processor(name): its number, or an error. */
+Datum
+personalize_check_processor(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT16(ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)))->id);
+}
+
+/* What is added to the phases during a rebuild. */
+static char rebuildNotes[PROCESSOR_COUNT + 1][NAMEDATALEN];
+
+/* Tell how much of a rebuild is done. */
+void
+ProcessorNoteRebuild(const ProcessorMethods *methods, int64 done, int64 total)
+{
+	char	   *note = rebuildNotes[methods->id];
+
+	note[0] = '\0';
+	if (total > 0)
+		snprintf(note, NAMEDATALEN, ", %d %% rebuilt", (int) (100 * Min(done, total) / total));
+}
+
 /* Tell where a batch has got, for pg_stat_activity. */
 void
 ProcessorReportPhase(const ProcessorMethods *methods, const char *phase)
@@ -47,7 +117,7 @@ ProcessorReportPhase(const ProcessorMethods *methods, const char *phase)
 	/* a foreground call keeps showing its statement */
 	if (MyBackendType != B_BG_WORKER)
 		return;
-	snprintf(activity, sizeof(activity), "%s: %s", methods->name, phase);
+	snprintf(activity, sizeof(activity), "%s: %s%s", methods->name, phase, rebuildNotes[methods->id]);
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 

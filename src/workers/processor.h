@@ -12,6 +12,7 @@
 #include "base/shard.h"
 #include "base/txid.h"
 #include "events/event.h"
+#include "executor/tuptable.h"
 
 struct ProcessorVerification;
 
@@ -56,7 +57,14 @@ typedef struct ProcessorMethods
 	void		(*addToCompare) (void *state, const EventRow *row);
 	void		(*compare) (void *state, struct ProcessorVerification *verification);
 
-	/* Throw away everything the processor has written (rebuild). */
+	/*
+	 * For a rebuild: delete what was written for some shards, which are then counted
+	 * anew in the same transaction, and what is to be done after the last of them
+	 * (may be NULL).  One whose rows do not belong to one shard each has reset instead: it
+	 * throws away what was written, and batches count from nothing.
+	 */
+	void		(*clear) (const bool *shards);
+	void		(*rebuilt) (void);
 	void		(*reset) (void);
 } ProcessorMethods;
 
@@ -88,6 +96,22 @@ extern ProcessorBatchResult ProcessorRunBatch(const ProcessorMethods *methods,
 
 /* True if processor.enabled. */
 extern bool ProcessorIsEnabled(ProcessorId id);
+
+/* The processor with this name, or an error. */
+extern const ProcessorMethods *ProcessorByName(const char *name);
+
+/* Mark the shards that are still to be counted anew, as the active snapshot sees it; how many. */
+extern int	ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT]);
+
+/* True within a transaction that counts some anew, whose rows are incomplete until it commits. */
+extern bool ProcessorIsRebuilding(void);
+
+/* Delete the rows of a table that fall into the shards; keyOf tells a row's key, false: it stays. */
+extern void ProcessorClearTable(const char *table, const char *index, const bool *shards,
+								bool (*keyOf) (TupleTableSlot *slot, int64 *key));
+
+/* Let what is read see what this transaction has written; pop it again. */
+extern void ProcessorPushSnapshot(void);
 
 /* Remember in table processor that a batch failed; in a transaction of its own. */
 extern void ProcessorRecordFailure(const ProcessorMethods *methods, const char *message);
@@ -132,7 +156,8 @@ extern bool ProcessorPause(ProcessorId id);
 /* True if an error tells of the server's state rather than of an event. */
 extern bool ProcessorErrorIsPassing(int sqlState);
 
-/* Tell where a batch has got, for pg_stat_activity. */
+/* Tell where a batch has got, for pg_stat_activity, and how much of a rebuild is done; total 0: there is none. */
+extern void ProcessorNoteRebuild(const ProcessorMethods *methods, int64 done, int64 total);
 extern void ProcessorReportPhase(const ProcessorMethods *methods, const char *phase);
 
 /* Called once when the library is loaded. */

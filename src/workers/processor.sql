@@ -4,7 +4,9 @@ CREATE TABLE personalize.processor (
 	name text NOT NULL UNIQUE,
 	enabled boolean NOT NULL DEFAULT true,
 	rebuilding_since timestamptz,
+	rebuilding_total bigint,
 	rebuilding_upto text,
+	rebuilding_gone_before date,
 	events bigint NOT NULL DEFAULT 0,
 	batches bigint NOT NULL DEFAULT 0,
 	rejected bigint NOT NULL DEFAULT 0,
@@ -20,7 +22,9 @@ COMMENT ON COLUMN personalize.processor.raw_gone_before IS
 	'the day after the last one (UTC, of arrival) of which it has counted events that are gone; NULL: none';
 COMMENT ON COLUMN personalize.processor.rebuilding_since IS 'when it was last rebuilt';
 COMMENT ON COLUMN personalize.processor.rebuilding_upto IS
-	'the events that were there by then, as processor_position.asof: the rebuild goes on while it has not counted these';
+	'the events that were there by then, as processor_position.asof: the rebuild goes on while it has not counted these; NULL: it goes by shards, see _rebuild';
+COMMENT ON COLUMN personalize.processor.rebuilding_total IS 'how many shards were to be counted anew then, or events where it does not go by shards';
+COMMENT ON COLUMN personalize.processor.rebuilding_gone_before IS 'what raw_gone_before was then';
 SELECT pg_catalog.pg_extension_config_dump('personalize.processor', '');
 
 CREATE TABLE personalize.processor_position (
@@ -35,6 +39,15 @@ COMMENT ON COLUMN personalize.processor_position.asof IS
 	'incarnation:xmin:xmax:xids in progress; compare with _txid_seen()';
 SELECT pg_catalog.pg_extension_config_dump('personalize.processor_position', '');
 
+CREATE TABLE personalize._rebuild (
+	processor smallint NOT NULL,
+	shard smallint NOT NULL,
+	PRIMARY KEY (processor, shard)
+);
+COMMENT ON TABLE personalize._rebuild IS
+	'shards that rebuild_processor() has asked to be counted anew and no batch has yet: what is there is in use until then';
+SELECT pg_catalog.pg_extension_config_dump('personalize._rebuild', '');
+
 CREATE FUNCTION personalize.rollup_now(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_rollup_now' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 100000;
 COMMENT ON FUNCTION personalize.rollup_now() IS
@@ -43,9 +56,9 @@ REVOKE ALL ON FUNCTION personalize.rollup_now() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rollup_now() TO personalize_admin;
 
 CREATE FUNCTION personalize.rebuild_processor(name text) RETURNS void
-	AS 'MODULE_PATHNAME', 'personalize_rebuild_processor' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'personalize_rebuild_processor' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
-	'throws away what the processor has written and counts every raw event that exists again, in the background (or by rollup_now). Errors: 42704 unknown';
+	'has every raw event that exists counted again, in the background (or by rollup_now). What the processor has written stays in use until it is replaced, a sixteenth of it in each transaction; of neighbours the lists of pairs stay until each is made anew. stat_progress shows how far it is. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
 
@@ -108,4 +121,4 @@ CREATE FUNCTION personalize._server_state(
 COMMENT ON FUNCTION personalize._server_state() IS
 	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
 REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin, personalize_monitor;

@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "workers/processor_rebuild.h"
 #include "workers/processor_scan.h"
 
 /*
@@ -191,6 +192,8 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 	{
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
+		/* what is to be counted anew will be told of then */
+		*count += batch->rebuilds || !batch->outdated[methods->shardOf(&row)];
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);
@@ -213,7 +216,6 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(roundContext);
-	*count += roundCount;
 	return !atEnd;
 }
 
@@ -300,8 +302,14 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	PushActiveSnapshot(GetLatestSnapshot());
 	batch->snapshot = GetActiveSnapshot();
 	ReadPositions(batch);
+	(void) ProcessorOutdated(batch->methods->id, batch->outdated);
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		batch->result.more |= batch->claimed[shard] && batch->outdated[shard];
 	batch->upto = TxidSnapshotTake();
-	ProcessorCutToSize(batch);
+	if (!batch->rebuilds)
+		ProcessorCutToSize(batch);
+	else if (ProcessorTakePart(batch) > 0)
+		ProcessorBeginPart(batch);
 	if (batch->waiting)
 	{
 		if (options->isolate)
@@ -314,8 +322,27 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 		ProcessorReportPhase(batch->methods, "position");
 		WritePositions(batch);
 		WriteCounts(batch);
+		if (batch->rebuilds)
+			ProcessorEndPart(batch);
+		else if (batch->methods->reset)
+			ProcessorSeeRebuilt(batch);
 	}
 	PopActiveSnapshot();
+}
+
+/* True if it is the turn of what is to be counted anew, of which there is some. */
+static bool
+RebuildsNow(const ProcessorMethods *methods, bool turn)
+{
+	bool		outdated[SHARD_COUNT];
+	bool		some;
+
+	if (methods->clear == NULL || !turn)
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	some = ProcessorOutdated(methods->id, outdated) > 0;
+	PopActiveSnapshot();
+	return some;
 }
 
 /* Run one batch in the current transaction. */
@@ -325,13 +352,16 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "personalize processor",
 												  ALLOCSET_DEFAULT_SIZES);
+	static bool turn[PROCESSOR_COUNT + 1];	/* of a rebuild, else of what is waiting */
 	Batch	   *batch;
 	ProcessorBatchResult result;
 
 	ProcessorCheckMayRun();
+	ProcessorAbortPart();
 	MemoryContextSwitchTo(context);
 	batch = palloc0(sizeof(Batch));
 	batch->methods = methods;
+	batch->rebuilds = RebuildsNow(methods, turn[methods->id]);
 	ProcessorReportPhase(methods, "claim");
 	if (ClaimShards(batch, options) > 0 && LockStripes(batch, options->wait) > 0)
 	{
@@ -343,6 +373,8 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 		}
 		RunClaimed(batch, options);
 	}
+	/* who fails tries the same again */
+	turn[methods->id] = !turn[methods->id];
 	result = batch->result;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -20,6 +20,8 @@ typedef struct Batch
 	int64		minTxid;
 	int64		scanned;		/* events read in the first pass */
 	bool		waiting;		/* some of these are still to be counted */
+	bool		outdated[SHARD_COUNT];	/* shards that are to be counted anew */
+	bool		rebuilds;		/* and this batch does so for those it has claimed */
 	int			failures;		/* events set aside, of these people one each */
 	KeySet		damaged;		/* people with rows that cannot be read */
 	ProcessorBatchResult result;

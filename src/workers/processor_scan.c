@@ -28,6 +28,7 @@ ProcessorBeginScan(const Batch *batch, bool keysOnly)
 	options.minTxid = batch->minTxid;
 	options.maxTxid = TxidSnapshotMax(batch->upto);
 	options.keysOnly = keysOnly;
+	options.allDays = batch->rebuilds;
 	return EventScanBegin(&options);
 }
 

@@ -20,6 +20,11 @@ static const PersonStore stores[] = {
 		.name = "processor_position",
 		.content = "positions",
 		.exempt = "transaction ids: how far each processor has read"
+	},
+	{
+		.name = "_rebuild",
+		.content = "positions",
+		.exempt = "what is being counted anew: it changes nothing of what is counted"
 	}
 };
 

@@ -142,6 +142,8 @@ PutParts(ReturnSetInfo *output, const ProcessorMethods *methods, const Processor
 		Datum		values[7];
 		bool		nulls[7] = {false};
 
+		if (part->what == NULL)
+			continue;
 		values[0] = CStringGetTextDatum(methods->name);
 		values[1] = CStringGetTextDatum(part->what);
 		values[2] = Int64GetDatum(part->compared);

@@ -1,6 +1,6 @@
 /*
  * rollup.c
- *		Running the processors in the foreground: rollup_now and rebuild_processor.
+ *		Running the processors in the foreground: rollup_now.
  */
 #include "postgres.h"
 
@@ -21,60 +21,6 @@
 #include "workers/processor_scan.h"
 
 PG_FUNCTION_INFO_V1(personalize_rollup_now);
-PG_FUNCTION_INFO_V1(personalize_rebuild_processor);
-PG_FUNCTION_INFO_V1(personalize_processor_number);
-PG_FUNCTION_INFO_V1(personalize_check_processor);
-
-/* The processor with this name; NULL: there is none. */
-static const ProcessorMethods *
-FindProcessor(const text *name)
-{
-	for (int id = 1; id <= PROCESSOR_COUNT; id++)
-	{
-		const ProcessorMethods *methods = ProcessorGet(id);
-
-		if (methods != NULL && strlen(methods->name) == VARSIZE_ANY_EXHDR(name) &&
-			memcmp(methods->name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
-			return methods;
-	}
-	return NULL;
-}
-
-/* The processor with this name, or an error that lists all. */
-static const ProcessorMethods *
-ProcessorByName(const text *name)
-{
-	const ProcessorMethods *methods = FindProcessor(name);
-	StringInfoData names;
-
-	if (methods != NULL)
-		return methods;
-	initStringInfo(&names);
-	for (int id = 1; id <= PROCESSOR_COUNT; id++)
-		appendStringInfo(&names, "%s%s", id == 1 ? "" : id == PROCESSOR_COUNT ? " and " : ", ", ProcessorGet(id)->name);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("processor \"%s\" does not exist", text_to_cstring(name)),
-			 errhint("The processors are %s.", names.data)));
-}
-
-/* _processor_number(name): NULL if there is none. */
-Datum
-personalize_processor_number(PG_FUNCTION_ARGS)
-{
-	const ProcessorMethods *methods = FindProcessor(PG_GETARG_TEXT_PP(0));
-
-	if (methods == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_INT16(methods->id);
-}
-
-/* _check_processor(name): its number, or an error. */
-Datum
-personalize_check_processor(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT16(ProcessorByName(PG_GETARG_TEXT_PP(0))->id);
-}
 
 /* One batch in a subtransaction; if an event fails it, once more to set that aside. */
 static ProcessorBatchResult
@@ -155,37 +101,4 @@ personalize_rollup_now(PG_FUNCTION_ARGS)
 	}
 	MaintainDays();
 	return (Datum) 0;
-}
-
-/* rebuild_processor(name): forget the results and count every raw event again. */
-Datum
-personalize_rebuild_processor(PG_FUNCTION_ARGS)
-{
-	const ProcessorMethods *methods = ProcessorByName(PG_GETARG_TEXT_PP(0));
-	char	   *command;
-	SpiUtilScope scope;
-
-	ProcessorCheckMayRun();
-	/* which days there are must not change under it */
-	RetentionLock();
-	for (int shard = 0; shard < methods->shards; shard++)
-		ShardLock(methods->id, shard);
-	/* nobody is being forgotten meanwhile */
-	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
-		StripeLock(stripe, false);
-	ProcessorPushSnapshot();
-	methods->reset();
-	SpiUtilBegin(&scope);
-	command = psprintf("DELETE FROM personalize.processor_position WHERE processor = %d", methods->id);
-	SPI_execute(command, false, 0);
-	SPI_execute("UPDATE personalize._event_day SET rolled = false WHERE rolled", false, 0);
-	command = psprintf("INSERT INTO personalize.processor AS p (processor, name, rebuilding_since, rebuilding_upto)"
-					   " VALUES (%d, '%s', pg_catalog.clock_timestamp(), '%s')"
-					   " ON CONFLICT (processor) DO UPDATE SET events = 0, rejected = 0, raw_gone_before = NULL,"
-					   " rebuilding_since = excluded.rebuilding_since, rebuilding_upto = excluded.rebuilding_upto",
-					   methods->id, methods->name, TxidSnapshotFormat(TxidSnapshotTake()));
-	SPI_execute(command, false, 0);
-	SpiUtilEnd(&scope);
-	PopActiveSnapshot();
-	PG_RETURN_VOID();
 }

@@ -87,7 +87,7 @@ sub make_properties
 	my ($shop, $message, $user) = @_;
 	my @parts;
 
-	if ($message->{event} eq 'search')
+	if ($message->{event} eq 'search' || ($message->{event} eq 'view_item_list' && chance(0.4)))
 	{
 		push @parts, '"query": ' . json(join ' ', chance(0.3) ? $user->{word} : (), pick('red', 'blue', 'Green'), pick('shoe', 'hat', 'long coat'));
 	}
@@ -144,7 +144,8 @@ sub make_message
 	}
 	$message->{ts} = when($shop->{returned}{$number} + rand(500)) if $shop->{returned}{$number};
 	$message->{session} = pick(@{ $user->{sessions} }) if chance(0.6);
-	$message->{request} = "r$shop->{seed}." . $shop->{serial} if chance(0.1);
+	# a few requests a person, so that what follows meets what was shown
+	$message->{request} = "r$shop->{seed}.$number." . between(1, 3) if chance(0.25);
 	$message->{message} = sprintf('m %d.%d', $shop->{seed}, $shop->{serial}++) if chance(0.5);
 	$message->{consent} = some_purposes(0.5);
 	$message->{properties} = make_properties($shop, $message, $user);
@@ -350,7 +351,7 @@ sub make_stream
 	if (chance(0.07))
 	{
 		my ($off, $on) = sort { $a <=> $b } places(2, 0, $calls);
-		my $name = pick(qw(profile item_stat neighbour));
+		my $name = pick(qw(profile item_stat neighbour exposure));
 		push @{ $at{$off} }, "disable $name";
 		push @{ $at{$on} }, "enable $name";
 	}
@@ -365,7 +366,7 @@ sub make_stream
 			}
 			elsif ($what eq 'rebuild')
 			{
-				push @operations, { what => 'always', sql => "SELECT personalize.rebuild_processor('" . pick(qw(profile item_stat neighbour)) . "')" };
+				push @operations, { what => 'always', sql => "SELECT personalize.rebuild_processor('" . pick(qw(profile item_stat neighbour exposure)) . "')" };
 				push @operations, { what => 'always', rollup => 1, sql => 'SELECT FROM personalize.rollup_now()' };
 			}
 			elsif ($what =~ /^(\w+)able (\w+)$/)

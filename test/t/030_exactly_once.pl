@@ -122,7 +122,7 @@ traffic($node, 'shop', 10, 200);
 $node->safe_psql('shop', 'SELECT recompute.traffic(3000)');
 traffic($node, 'shop', 10, 200);
 cmp_ok($node->safe_psql('shop', 'SELECT min(waiting) FROM personalize.stat_processor'), '>', 500, 'a disabled processor waits');
-is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.health() WHERE NOT ok AND detail LIKE '%disabled%'}), 3, 'health() says so');
+is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.health() WHERE NOT ok AND detail LIKE '%disabled%'}), 4, 'health() says so');
 $node->safe_psql('shop', 'SELECT personalize.enable_processor(p) FROM unnest(ARRAY[\'profile\', \'item_stat\', \'neighbour\', \'exposure\']) AS p');
 exact($node, 'shop', 'many small batches');
 

@@ -28,7 +28,7 @@ restart_after_crash = on
 log_min_messages = warning
 });
 make_shop($node, 'shop');
-my @processors = qw(profile item_stat neighbour);
+my @processors = qw(profile item_stat neighbour exposure);
 my @open;						# sessions with a transaction that is open
 my %done;
 

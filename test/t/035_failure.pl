@@ -31,7 +31,7 @@ is($node->safe_psql('shop', q{SELECT reason IS NOT NULL AND (payload ->> 'txid')
 is($node->safe_psql('shop', q{SELECT ok, detail FROM personalize.health() WHERE "check" = 'events set aside'}) =~ s/:.*//r,
 	'f|1 events could not be counted by a processor; last by item_stat', 'health() says so');
 is($node->safe_psql('shop', q{SELECT processor, rejected FROM personalize.stat_processor ORDER BY 1}),
-	"item_stat|1\nneighbour|0\nprofile|0", 'and stat_processor counts it');
+	"exposure|0\nitem_stat|1\nneighbour|0\nprofile|0", 'and stat_processor counts it');
 traffic($node, 'shop', 3, 100);
 exact($node, 'shop', 'the rest goes on');
 
@@ -52,7 +52,7 @@ $node->safe_psql('shop', q{
 	SELECT personalize.track('poison', 'view_item', 'sku1', '{"value": 1e18, "currency": "EUR"}', consent => '{analytics}');
 	SELECT recompute.traffic(100)});
 is($node->safe_psql('shop', q{SELECT processor, rejected FROM personalize.rollup_now() ORDER BY 1}),
-	"item_stat|1\nneighbour|0\nprofile|0", 'rollup_now sets it aside, too');
+	"exposure|0\nitem_stat|1\nneighbour|0\nprofile|0", 'rollup_now sets it aside, too');
 exact($node, 'shop', 'and counts the rest');
 is($node->safe_psql('shop', q{SELECT ok FROM personalize.health() WHERE "check" = 'workers'}), 'f', 'health() misses the worker');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET personalize.databases');

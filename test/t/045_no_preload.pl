@@ -10,6 +10,12 @@ use Test::More;
 
 my $node = new_node('main', preload => 0, conf => "log_min_messages = warning\n");
 make_shop($node, 'shop');
+$node->safe_psql('postgres', 'CREATE DATABASE told');
+my ($result, $stdout, $stderr) = $node->psql('told', 'CREATE EXTENSION personalize');
+like($stderr, qr/NOTICE:  the library is not preloaded.*HINT:  .*shared_preload_libraries = 'personalize'/s, 'CREATE EXTENSION says that there will be no workers, and what makes some');
+($result, $stdout, $stderr) = $node->psql('told', 'DROP EXTENSION personalize; BEGIN; CREATE EXTENSION personalize; ROLLBACK; SELECT 1');
+unlike($stderr, qr/preload/, 'one that is rolled back says nothing');
+$node->safe_psql('postgres', 'DROP DATABASE told');
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'personalize%'"), 0, 'there are no workers');
 is($node->safe_psql('shop', q{SELECT ok, fix LIKE '%shared_preload_libraries%rollup_now%' FROM personalize.health() WHERE "check" = 'preload'}),
 	'f|t', 'health() says what to do');
@@ -42,6 +48,9 @@ $node->safe_psql('shop2', 'SELECT * FROM personalize.rollup_now()');
 traffic($node, 'shop2', 3, 100);
 $node->append_conf('postgresql.conf', preload_conf());
 $node->restart;
+$node->safe_psql('postgres', 'CREATE DATABASE quiet');
+($result, $stdout, $stderr) = $node->psql('quiet', 'CREATE EXTENSION personalize');
+is($stderr, '', 'preloaded, CREATE EXTENSION says nothing');
 exact($node, 'shop2', 'preloaded later, the workers go on from where rollup_now was');
 $node->stop;
 done_testing();

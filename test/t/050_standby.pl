@@ -35,7 +35,9 @@ my ($code, $out, $error) = $standby->psql('shop', 'SELECT * FROM personalize.rol
 like($error, qr/cannot be processed during recovery/, 'and rollup_now is refused there');
 is($standby->safe_psql('shop', q{SELECT string_agg("check", ', ') FROM personalize.health() WHERE NOT ok AND "check" <> 'purposes'}),
 	'', 'health() is content with a standby');
-is($standby->safe_psql('shop', 'SELECT count(*) FROM personalize.stat_processor'), 3, 'stat_processor answers on a standby');
+is($standby->safe_psql('shop', 'SELECT count(*) FROM personalize.stat_processor'), 4, 'stat_processor answers on a standby');
+my $request = $standby->safe_psql('shop', 'SELECT request_id FROM personalize.trending(1)');
+is($node->safe_psql('shop', "SELECT engine FROM personalize.request_origin('$request')"), 'trending', 'an id that a standby gave is known to the primary');
 
 # What runs on the primary has not happened on the standby, and has nothing to
 # do with what an anchor taken there stands for: top-level transactions, their

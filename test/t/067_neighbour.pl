@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use PersonalizeTest;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -39,5 +40,20 @@ is($node->safe_psql('restored', $answers), $expected, 'a restored dump answers t
 exact($node, 'restored', 'and holds what the events say');
 traffic($node, 'restored', 5, 300);
 exact($node, 'restored', 'and goes on exactly');
+
+# While it is tuned, pg_stat_activity shows how far that is; it can be given up.
+$node->safe_psql('restored', q{
+	SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat']) AS p;
+	SELECT personalize.import_events(array_agg('walker' || w), array_agg('view_item'::text), array_agg('path' || (w * 7 + w * i) % 300),
+		array_agg('2026-01-01 00:00+00'::timestamptz + make_interval(mins => w, secs => i)), consents => array_agg('recommendations'::text))
+	FROM generate_series(1, 6000) AS w, generate_series(1, 8) AS i});
+wait_for($node, 'restored', q{SELECT waiting = 0 FROM personalize.stat_processor WHERE processor = 'neighbour'}, 'neighbour');
+my $tuning = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('restored'), '-c', 'SELECT * FROM personalize.tune_neighbours(true, 1000000)' ],
+	'<', \undef, '>', \my $out, '2>', \my $error);
+wait_for($node, 'restored', q{SELECT count(pg_cancel_backend(pid)) = 1 FROM pg_stat_activity
+	WHERE state = 'active' AND query ~ '^tune_neighbours: setting [0-9]+, of at most [0-9]+$'}, 'the progress of tune_neighbours()');
+$tuning->finish;
+like($error, qr/canceling statement due to user request/, 'tuning tells how far it is, and ends when asked to');
+is($node->safe_psql('restored', 'SELECT count(*) FROM personalize.neighbour_parameter'), '0', 'and has changed nothing then');
 $node->stop;
 done_testing();

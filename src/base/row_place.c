@@ -1,0 +1,230 @@
+/*
+ * row_place.c
+ *		Where rows were found lately.
+ *
+ * Some rows are looked up by every call: lists of popular items.  A search of the
+ * index reads three pages or more before the row's own; a row that is still where
+ * it was found needs a pin of that one.
+ *
+ * A place is kept with the LSN of its page, and holds while that is the same: whoever
+ * sets about changing, deleting or moving the row logs a change of the page.  It is
+ * kept only if nobody had done so by then, and if the transaction that wrote the row
+ * was over for the snapshot that saw it: it has committed, and no later version of the
+ * row exists.  It holds for snapshots for which that transaction is over too.  So it
+ * does not matter which backend found the row, nor when.
+ *
+ * A table that is rewritten has other files, and no page of these is in the buffer
+ * that was noted.  Tables that are not logged, or not heaps, are not remembered, nor
+ * anything under serializable transactions, which must leave word of what they read.
+ *
+ * Places are in shared memory, one for each shared buffer: 0.6 % of what these take;
+ * without shared_preload_libraries each backend has some of its own.  A place is read
+ * without a lock: its version is odd while it is written, and the same before and after.
+ */
+#include "postgres.h"
+
+#include "base/row_place.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "base/key_set.h"
+#include "base/shared_memory.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "port/pg_bitutils.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Places of a backend of its own. */
+#define LOCAL_PLACES 16384
+
+/* A key has so many places to choose from. */
+#define CHOICES 2
+
+/* A place; all zeros: unused. */
+typedef struct RowPlace
+{
+	pg_atomic_uint32 version;
+	Oid			table;
+	int64		key;
+	XLogRecPtr	lsn;			/* of the page */
+	BlockNumber block;
+	Buffer		buffer;			/* it was in this one */
+	TransactionId writtenBy;
+	OffsetNumber offset;
+	uint16		start;			/* of the row, in the page */
+} RowPlace;
+
+static RowPlace *places = NULL;
+static uint32 placeCount;		/* a power of two */
+
+/* Begin with none. */
+static void
+ClearPlaces(void *memory)
+{
+	memset(memory, 0, sizeof(RowPlace) * placeCount);
+}
+
+/* Ask for shared memory. */
+void
+RowPlaceInit(void)
+{
+	placeCount = pg_nextpower2_32(Max(NBuffers, LOCAL_PLACES));
+	SharedMemoryRegister("personalize row places", mul_size(sizeof(RowPlace), placeCount),
+						 (void **) &places, ClearPlaces);
+}
+
+/* The first place a key may have. */
+static inline RowPlace *
+FirstPlace(Oid table, int64 key)
+{
+	return &places[(KeySpread(key) + table * 389) & (placeCount - 1) & ~(CHOICES - 1)];
+}
+
+/* Copy the place of a key; false: it is not known, or just being written. */
+static bool
+ReadPlace(Oid table, int64 key, RowPlace *copy)
+{
+	RowPlace   *place = FirstPlace(table, key);
+
+	for (int i = 0; i < CHOICES; i++, place++)
+	{
+		uint32		version = pg_atomic_read_u32(&place->version);
+
+		if (place->table != table || place->key != key)
+			continue;
+		pg_read_barrier();
+		*copy = *place;
+		pg_read_barrier();
+		return version % 2 == 0 && version == pg_atomic_read_u32(&place->version) &&
+			copy->table == table && copy->key == key;
+	}
+	return false;
+}
+
+/* Write the place of a key, unless somebody is at it. */
+static void
+WritePlace(const RowPlace *made)
+{
+	RowPlace   *first = FirstPlace(made->table, made->key);
+	RowPlace   *place = &first[KeySpread(made->key) % CHOICES];
+	uint32		version;
+
+	for (int i = 0; i < CHOICES; i++)
+		if (first[i].table == InvalidOid)
+			place = &first[i];
+	for (int i = 0; i < CHOICES; i++)
+		if (first[i].table == made->table && first[i].key == made->key)
+			place = &first[i];
+	version = pg_atomic_read_u32(&place->version);
+	if (version % 2 != 0 || !pg_atomic_compare_exchange_u32(&place->version, &version, version + 1))
+		return;
+	pg_write_barrier();
+	memcpy((char *) place + offsetof(RowPlace, table), (const char *) made + offsetof(RowPlace, table),
+		   sizeof(RowPlace) - offsetof(RowPlace, table));
+	pg_write_barrier();
+	pg_atomic_write_u32(&place->version, version + 2);
+}
+
+/* True if places in this table may be relied on, under this snapshot. */
+static bool
+CanRemember(Relation table, Snapshot snapshot, const TupleTableSlot *slot)
+{
+	return snapshot->snapshot_type == SNAPSHOT_MVCC && !IsolationIsSerializable() &&
+		RelationNeedsWAL(table) && slot->tts_ops == &TTSOpsBufferHeapTuple;
+}
+
+/*
+ * Bring what fetching rows will touch into the processor's caches.  It lies all over
+ * memory, and waiting for it is most of the work: it is waited for together.
+ */
+void
+RowPlacePrefetch(Relation table, const int64 *keys, int count)
+{
+#ifdef __GNUC__
+	if (places == NULL)
+		return;
+	for (int i = 0; i < count; i++)
+		__builtin_prefetch(FirstPlace(RelationGetRelid(table), keys[i]));
+	for (int i = 0; i < count; i++)
+	{
+		RowPlace	place;
+		const char *page;
+
+		if (!ReadPlace(RelationGetRelid(table), keys[i], &place))
+			continue;
+		page = BufferGetPage(place.buffer);
+		__builtin_prefetch(GetBufferDescriptor(place.buffer - 1));
+		__builtin_prefetch(page);
+		__builtin_prefetch(page + place.start);
+	}
+#endif
+}
+
+/* Put a row into the slot if it is where it was. */
+bool
+RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot)
+{
+	BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	HeapTuple	tuple = &stored->base.tupdata;
+	RowPlace	place;
+	ItemId		item;
+
+	if (places == NULL || !ReadPlace(RelationGetRelid(table), key, &place) ||
+		!TransactionIdPrecedes(place.writtenBy, snapshot->xmin) ||
+		!CanRemember(table, snapshot, slot) ||
+		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, place.block, place.buffer))
+		return false;
+	if (BufferGetLSNAtomic(place.buffer) != place.lsn)
+	{
+		ReleaseBuffer(place.buffer);
+		return false;
+	}
+	/* the pin keeps the row from being moved */
+	item = PageGetItemId(BufferGetPage(place.buffer), place.offset);
+	ExecClearTuple(slot);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.buffer), item);
+	tuple->t_len = ItemIdGetLength(item);
+	tuple->t_tableOid = RelationGetRelid(table);
+	ItemPointerSet(&tuple->t_self, place.block, place.offset);
+	ExecStorePinnedBufferHeapTuple(tuple, slot, place.buffer);
+	return true;
+}
+
+/* Remember where a row lies, if that can be relied on. */
+void
+RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot)
+{
+	const BufferHeapTupleTableSlot *stored = (const BufferHeapTupleTableSlot *) slot;
+	HeapTupleHeader header;
+	RowPlace	place = {.table = RelationGetRelid(table),.key = key};
+	bool		unchanged;
+
+	if (!CanRemember(table, snapshot, slot) || !BufferIsValid(stored->buffer))
+		return;
+	if (places == NULL)
+	{
+		placeCount = LOCAL_PLACES;
+		places = MemoryContextAllocZero(TopMemoryContext, sizeof(RowPlace) * placeCount);
+	}
+	header = stored->base.tuple->t_data;
+	place.block = ItemPointerGetBlockNumber(&slot->tts_tid);
+	place.buffer = stored->buffer;
+	place.offset = ItemPointerGetOffsetNumber(&slot->tts_tid);
+	place.start = (char *) header - (char *) BufferGetPage(stored->buffer);
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	place.writtenBy = HeapTupleHeaderGetXmin(header);
+	place.lsn = PageGetLSN(BufferGetPage(stored->buffer));
+	unchanged = (header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+		!TransactionIdIsValid(HeapTupleHeaderGetRawXmax(header));
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	if (unchanged && !XLogRecPtrIsInvalid(place.lsn) &&
+		TransactionIdPrecedes(place.writtenBy, snapshot->xmin))
+		WritePlace(&place);
+}

@@ -1,0 +1,244 @@
+/*
+ * exposure_verify.c
+ *		What the processor exposure holds against what the raw events say.
+ *
+ * Of each person the rows are compared one by one with what the events come to, as far
+ * as both are complete.  The counters are compared with the rows: those of days whose
+ * rows may be gone may be more.
+ */
+#include "postgres.h"
+
+#include "exposures/exposure_internal.h"
+
+#include "base/interval.h"
+#include "base/shard.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/gone.h"
+#include "miscadmin.h"
+#include "people/consent.h"
+#include "people/restriction.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "workers/processor_verify.h"
+
+/* Order outcomes by all that tells them apart. */
+static int
+CompareOutcomes(const void *left, const void *right)
+{
+	const Outcome *a = &((const OutcomeRow *) left)->what;
+	const Outcome *b = &((const OutcomeRow *) right)->what;
+	int64		pairs[][2] = {{a->at, b->at}, {a->item, b->item}, {a->request, b->request}, {a->amount, b->amount},
+	{a->currency, b->currency}, {a->event, b->event}, {a->ordinal, b->ordinal}};
+
+	for (int i = 0; i < lengthof(pairs); i++)
+	{
+		if (pairs[i][0] != pairs[i][1])
+			return pairs[i][0] < pairs[i][1] ? -1 : 1;
+	}
+	return 0;
+}
+
+/* Order what was shown by request and item. */
+static int
+CompareShown(const void *left, const void *right)
+{
+	const Shown *a = &((const ShownRow *) left)->now;
+	const Shown *b = &((const ShownRow *) right)->now;
+
+	if (a->request != b->request)
+		return a->request < b->request ? -1 : 1;
+	return (a->item > b->item) - (a->item < b->item);
+}
+
+/* How much of what is expected of a person, from a time on, is found, and how much is found in all. */
+static void
+CompareShownRows(const PersonExposures *expected, const PersonExposures *found, TimestampTz since,
+				 int64 *expectedCount, int64 *foundCount)
+{
+	int			same = 0;
+	int			others = 0;
+	int			f = 0;
+
+	for (int e = 0; e < expected->shownCount || f < found->shownCount;)
+	{
+		const ShownRow *left = e < expected->shownCount ? &expected->shown[e] : NULL;
+		const ShownRow *right = f < found->shownCount ? &found->shown[f] : NULL;
+		int			order = left == NULL ? 1 : right == NULL ? -1 : CompareShown(left, right);
+
+		e += order <= 0;
+		f += order >= 0;
+		if (order <= 0)
+			*expectedCount += left->now.at >= since;
+		if (order == 0 && left->now.at == right->now.at && left->now.slot == right->now.slot &&
+			left->now.query == right->now.query && left->now.reason == right->now.reason &&
+			left->now.origin == right->now.origin)
+			same += left->now.at >= since;
+		else if (order > 0)
+			others += right->now.at >= since;
+	}
+	*foundCount += same + others;
+}
+
+/* The same of outcomes; what each is credited to counts where all that was shown before is there. */
+static void
+CompareOutcomeRows(const PersonExposures *expected, const PersonExposures *found, TimestampTz since,
+				   int64 *expectedCount, int64 *foundCount)
+{
+	int			f = 0;
+
+	for (int e = 0; e < expected->outcomeCount || f < found->outcomeCount;)
+	{
+		const OutcomeRow *left = e < expected->outcomeCount ? &expected->outcomes[e] : NULL;
+		const OutcomeRow *right = f < found->outcomeCount ? &found->outcomes[f] : NULL;
+		int			order = left == NULL ? 1 : right == NULL ? -1 : CompareOutcomes(left, right);
+
+		e += order <= 0;
+		f += order >= 0;
+		if (order <= 0)
+			*expectedCount += left->what.at >= since;
+		if (order == 0)
+			*foundCount += left->what.at >= since &&
+				(left->target == right->target || left->what.at < since + ExposureWindow());
+		else if (order > 0)
+			*foundCount += right->what.at >= since;
+	}
+}
+
+/* Compare one person's rows. */
+static void
+VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 userKey, TimestampTz since,
+			 const ShownFact *shown, int shownCount, const OutcomeFact *outcomes, int outcomeCount)
+{
+	PersonExposures *expected = ExposureCompute(userKey, shown, shownCount, outcomes, outcomeCount);
+	PersonExposures *found = ExposureLoadAll(tables, userKey);
+	int64		expectedCount = 0;
+	int64		foundCount = 0;
+
+	if (expected->outcomeCount > 0)
+		qsort(expected->outcomes, expected->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+	if (found->outcomeCount > 0)
+		qsort(found->outcomes, found->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+	CompareShownRows(expected, found, since, &expectedCount, &foundCount);
+	CompareOutcomeRows(expected, found, since, &expectedCount, &foundCount);
+	ProcessorVerifyKey(verification, 0, expectedCount, foundCount, true, psprintf("user_key " INT64_FORMAT, userKey));
+}
+
+/* Read who has rows in any of the shards. */
+static KeySet
+ReadPeople(void)
+{
+	static SPIPlanPtr plan = NULL;
+	KeySet		people;
+	uint64		count;
+	MemoryContext caller = CurrentMemoryContext;
+	int64	   *keys;
+	SpiUtilScope scope;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	count = SpiUtilRun(&plan, "SELECT user_key FROM personalize.exposure UNION"
+					   " SELECT user_key FROM personalize.exposure_outcome", 0, NULL, NULL, NULL, true);
+	keys = MemoryContextAllocHuge(caller, sizeof(int64) * Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
+		keys[i] = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+	SpiUtilEnd(&scope);
+	KeySetInit(&people, (int) count);
+	for (uint64 i = 0; i < count; i++)
+		KeySetAdd(&people, keys[i]);
+	pfree(keys);
+	return people;
+}
+
+/* Compare the counters with what the rows of everybody who is counted come to. */
+static void
+VerifyCounters(ProcessorVerification *verification, ExposureTables *tables, const KeySet *people, TimestampTz since)
+{
+	ExposureCounts *counts = ExposureCountsBegin();
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
+	uint64		place = 0;
+	int64		userKey;
+
+	while (KeySetNext(people, &place, &userKey))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((RestrictionOf(userKey) & PURPOSE_ANALYTICS) != 0)
+			continue;
+		MemoryContextSwitchTo(personContext);
+		ExposureCountsAdd(counts, ExposureLoadAll(tables, userKey), true, 1);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(personContext);
+	}
+	MemoryContextDelete(personContext);
+	ExposureCountsCompare(counts, verification, IntervalPeriods(since, USECS_PER_DAY));
+}
+
+/* The first fact of a person among those sorted by person, and where they end. */
+static int
+FindFacts(const void *facts, int count, Size size, int64 userKey, int *end)
+{
+	int			low = 0;
+	int			high = count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (*(const int64 *) ((const char *) facts + middle * size) < userKey)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (*end = low; *end < count; (*end)++)
+	{
+		if (*(const int64 *) ((const char *) facts + *end * size) != userKey)
+			break;
+	}
+	return low;
+}
+
+/* Compare. */
+void
+ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int shownCount,
+			   const OutcomeFact *outcomes, int outcomeCount)
+{
+	ExposureTables *tables = ExposureTablesOpen(AccessShareLock, verification->snapshot);
+	TimestampTz gone = GoneExposuresBefore();
+	TimestampTz since = Max(verification->since, gone);
+	KeySet		people = ReadPeople();
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
+	uint64		place = 0;
+	int64		userKey;
+
+	verification->parts[0].what = "exposures";
+	verification->parts[1].what = "counters";
+	if (verification->shards[0])
+		VerifyCounters(verification, tables, &people, gone);
+	for (int i = 0; i < shownCount; i++)
+		KeySetAdd(&people, shown[i].userKey);
+	for (int i = 0; i < outcomeCount; i++)
+		KeySetAdd(&people, outcomes[i].userKey);
+	while (KeySetNext(&people, &place, &userKey))
+	{
+		int			s;
+		int			o;
+		int			shownEnd;
+		int			outcomeEnd;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!verification->shards[ShardOfKey(userKey)] ||
+			(RestrictionOf(userKey) & PURPOSE_ANALYTICS) != 0)
+			continue;
+		s = FindFacts(shown, shownCount, sizeof(ShownFact), userKey, &shownEnd);
+		o = FindFacts(outcomes, outcomeCount, sizeof(OutcomeFact), userKey, &outcomeEnd);
+		MemoryContextSwitchTo(personContext);
+		VerifyPerson(verification, tables, userKey, since, shown + s, shownEnd - s, outcomes + o, outcomeEnd - o);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(personContext);
+	}
+	MemoryContextDelete(personContext);
+	ExposureTablesClose(tables);
+}

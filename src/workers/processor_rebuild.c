@@ -1,0 +1,341 @@
+/*
+ * processor_rebuild.c
+ *		Counting anew what a processor has counted, while it is in use.
+ *
+ * rebuild_processor() only says which shards are to be counted anew (_rebuild).
+ * Batches take them a few at a time, in turn with what is waiting: in one
+ * transaction the shards' rows go, all raw events that exist are counted for them,
+ * and the position is where that snapshot ends.  Until it commits everybody reads
+ * the rows that were there, afterwards the new ones; a crash undoes a part and
+ * nothing else.  A withdrawal waits for a part at most.
+ *
+ * The processor of neighbours has no shards, and that of exposures counts people of
+ * different shards together.  They begin from nothing, batch by batch; of neighbours,
+ * what is made of its rows is kept meanwhile (SessionIndexReset).
+ */
+#include "postgres.h"
+
+#include "workers/processor_rebuild.h"
+
+#include "base/argument.h"
+#include "base/keyed.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/event.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_rebuild_processor);
+
+/* Shards counted anew in one transaction: each part reads all raw events. */
+#define SHARDS_PER_PART 4
+
+static bool isRunning = false;
+
+/* True within a part, whose rows are incomplete until it commits. */
+bool
+ProcessorIsRebuilding(void)
+{
+	return isRunning;
+}
+
+/* An array of the shards that are marked. */
+static Datum
+ShardArray(const bool *shards)
+{
+	Datum		numbers[SHARD_COUNT];
+	int			count = 0;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		if (shards[shard])
+			numbers[count++] = Int16GetDatum(shard);
+	return PointerGetDatum(construct_array(numbers, count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+}
+
+/* Mark the shards that are still to be counted anew, as the active snapshot sees it; how many. */
+int
+ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT])
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(id)};
+	SpiUtilScope scope;
+	int			count;
+
+	memset(shards, false, sizeof(bool) * SHARD_COUNT);
+	SpiUtilBegin(&scope);
+	count = SpiUtilRun(&plan, "SELECT shard FROM personalize._rebuild WHERE processor = $1 AND shard BETWEEN 0 AND 63",
+					   1, types, values, NULL, true);
+	for (int row = 0; row < count; row++)
+	{
+		bool		isNull;
+
+		shards[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
+	}
+	SpiUtilEnd(&scope);
+	return count;
+}
+
+/* Leave of the claimed shards those that are outdated, a part's number at most. */
+int
+ProcessorTakePart(Batch *batch)
+{
+	int			taken = 0;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+	{
+		batch->claimed[shard] &= batch->outdated[shard] && taken < SHARDS_PER_PART;
+		taken += batch->claimed[shard];
+	}
+	return taken;
+}
+
+/* Forget where the part's shards have got, and what was counted for them. */
+void
+ProcessorBeginPart(Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT2ARRAYOID};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ShardArray(batch->claimed)};
+	SpiUtilScope scope;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		if (batch->claimed[shard])
+			batch->from[shard] = TxidSnapshotNothing();
+	batch->minTxid = 0;
+	batch->waiting = true;
+	isRunning = true;
+	ProcessorReportPhase(batch->methods, "rebuild");
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
+			   2, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+	batch->methods->clear(batch->claimed);
+}
+
+/*
+ * The part is counted.  After the last one: what is known of days that are gone
+ * goes, unless some went meanwhile.  The caller has just written the processor's
+ * row, so others' parts have either ended, and are seen, or will be the last.
+ */
+void
+ProcessorEndPart(Batch *batch)
+{
+	static SPIPlanPtr donePlan = NULL;
+	static SPIPlanPtr leftPlan = NULL;
+	const Oid	types[] = {INT2OID, INT2ARRAYOID};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ShardArray(batch->claimed)};
+	SpiUtilScope scope;
+	bool		isNull;
+	bool		last;
+	int64		total;
+	int64		left;
+
+	isRunning = false;
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&donePlan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2)",
+			   2, types, values, NULL, false);
+	SpiUtilRun(&leftPlan, "SELECT p.rebuilding_total, (SELECT count(*) FROM personalize._rebuild AS r WHERE r.processor = p.processor)"
+			   " FROM personalize.processor AS p WHERE p.processor = $1", 1, types, values, NULL, false);
+	total = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	left = DatumGetInt64(SpiUtilValue(0, 2, &isNull));
+	SpiUtilEnd(&scope);
+	last = left == 0;
+	ProcessorNoteRebuild(batch->methods, total - left, last ? 0 : total);
+	batch->result.more |= !last;
+	if (last)
+		ProcessorEndRebuild(batch->methods);
+}
+
+/* Everything is counted anew. */
+void
+ProcessorEndRebuild(const ProcessorMethods *methods)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(methods->id)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "UPDATE personalize.processor SET raw_gone_before ="
+			   "  CASE WHEN raw_gone_before IS NOT DISTINCT FROM rebuilding_gone_before THEN NULL ELSE raw_gone_before END"
+			   " WHERE processor = $1", 1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+	if (methods->rebuilt)
+		methods->rebuilt();
+}
+
+/* True if a processor has passed this in all its shards. */
+static bool
+HasPassed(const ProcessorMethods *methods, const TxidSnapshot *upto)
+{
+	for (int shard = 0; shard < methods->shards; shard++)
+		if (!TxidSnapshotContains(ProcessorPosition(methods->id, shard, GetActiveSnapshot()), upto))
+			return false;
+	return true;
+}
+
+/* Of a processor that began from nothing: see whether it has passed what there was then. */
+void
+ProcessorSeeRebuilt(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr donePlan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(batch->methods->id)};
+	SpiUtilScope scope;
+	bool		passed = false;
+
+	ProcessorPushSnapshot();
+	SpiUtilBegin(&scope);
+	if (SpiUtilRun(&plan, "SELECT rebuilding_upto, events, rebuilding_total FROM personalize.processor WHERE processor = $1 AND rebuilding_upto IS NOT NULL",
+				   1, types, values, NULL, true) > 0)
+	{
+		bool		isNull;
+
+		passed = HasPassed(batch->methods, TxidSnapshotParse(TextDatumGetCString(SpiUtilValue(0, 1, &isNull))));
+		ProcessorNoteRebuild(batch->methods, DatumGetInt64(SpiUtilValue(0, 2, &isNull)),
+							 passed ? 0 : DatumGetInt64(SpiUtilValue(0, 3, &isNull)));
+	}
+	if (passed)
+		SpiUtilRun(&donePlan, "UPDATE personalize.processor SET rebuilding_upto = NULL WHERE processor = $1",
+				   1, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+	PopActiveSnapshot();
+	if (passed && batch->methods->rebuilt)
+		batch->methods->rebuilt();
+}
+
+/* After an error: no part is running any more. */
+void
+ProcessorAbortPart(void)
+{
+	isRunning = false;
+}
+
+/* Delete the rows of a table that fall into the shards; keyOf tells a row's key, or that it stays. */
+void
+ProcessorClearTable(const char *table, const char *index, const bool *shards,
+					bool (*keyOf) (TupleTableSlot *slot, int64 *key))
+{
+	KeyedTable *keyed = KeyedOpen(table, index, RowExclusiveLock);
+	TupleTableSlot *slot;
+
+	ProcessorPushSnapshot();
+	KeyedSeek(keyed, GetActiveSnapshot(), 0, NULL, InvalidStrategy);
+	while ((slot = KeyedNext(keyed, ForwardScanDirection)) != NULL)
+	{
+		int64		key;
+
+		CHECK_FOR_INTERRUPTS();
+		if (keyOf(slot, &key) && shards[ShardOfKey(key)])
+			KeyedDelete(keyed, &slot->tts_tid);
+	}
+	PopActiveSnapshot();
+	KeyedClose(keyed);
+}
+
+/* How many raw events a processor without shards will come to. */
+static int64
+CountEvents(const ProcessorMethods *methods)
+{
+	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.allDays = true,.keysOnly = true};
+	EventScan  *scan = EventScanBegin(&options);
+	EventRow	row;
+	int64		count = 0;
+
+	while (EventScanNext(scan, &row))
+	{
+		count += methods->shardOf(&row) >= 0;
+		CHECK_FOR_INTERRUPTS();
+	}
+	EventScanEnd(scan);
+	return count;
+}
+
+/* Say that a processor is being rebuilt: how much it is, and for one without shards up to where. */
+static void
+StoreRebuild(const ProcessorMethods *methods, int64 total, const char *upto)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, TEXTOID};
+	Datum		values[] = {Int16GetDatum(methods->id), CStringGetTextDatum(methods->name), Int64GetDatum(total),
+	upto ? CStringGetTextDatum(upto) : (Datum) 0};
+	const char	nulls[] = {' ', ' ', ' ', upto ? ' ' : 'n'};
+
+	SpiUtilRun(&plan,
+			   "INSERT INTO personalize.processor AS p (processor, name, rebuilding_since, rebuilding_total, rebuilding_upto)"
+			   " VALUES ($1, $2, pg_catalog.clock_timestamp(), $3, $4)"
+			   " ON CONFLICT (processor) DO UPDATE SET events = 0, rejected = 0,"
+			   " rebuilding_gone_before = p.raw_gone_before, rebuilding_since = excluded.rebuilding_since,"
+			   " rebuilding_total = excluded.rebuilding_total, rebuilding_upto = excluded.rebuilding_upto",
+			   lengthof(types), types, values, nulls, false);
+}
+
+/* Wait until nobody writes what the processor has written, or is being forgotten, or lets days go. */
+static void
+LockAll(const ProcessorMethods *methods)
+{
+	RetentionLock();
+	for (int shard = 0; shard < methods->shards; shard++)
+		ShardLock(methods->id, shard);
+	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
+		StripeLock(stripe, false);
+}
+
+/* From nothing again: what is counted is thrown away, batches do the rest. */
+static void
+BeginAnew(const ProcessorMethods *methods)
+{
+	int64		total = CountEvents(methods);
+	SpiUtilScope scope;
+
+	methods->reset();
+	SpiUtilBegin(&scope);
+	SPI_execute(psprintf("DELETE FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
+	SPI_execute("UPDATE personalize._event_day SET rolled = false WHERE rolled", false, 0);
+	StoreRebuild(methods, total, TxidSnapshotFormat(TxidSnapshotTake()));
+	SPI_execute(psprintf("UPDATE personalize.processor SET raw_gone_before = NULL WHERE processor = %d", methods->id), false, 0);
+	SpiUtilEnd(&scope);
+}
+
+/* Shard by shard: mark those that have counted anything. */
+static void
+MarkShards(const ProcessorMethods *methods)
+{
+	SpiUtilScope scope;
+	int64		count;
+
+	SpiUtilBegin(&scope);
+	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d", methods->id), false, 0);
+	SPI_execute(psprintf("INSERT INTO personalize._rebuild (processor, shard)"
+						 " SELECT processor, shard FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
+	count = SPI_processed;
+	StoreRebuild(methods, count, NULL);
+	SpiUtilEnd(&scope);
+	if (count == 0)
+		ProcessorEndRebuild(methods);
+}
+
+/* rebuild_processor(name): have every raw event counted again. */
+Datum
+personalize_rebuild_processor(PG_FUNCTION_ARGS)
+{
+	const ProcessorMethods *methods;
+
+	ArgumentCheckGiven(fcinfo, 0, "name");
+	methods = ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ProcessorCheckMayRun();
+	if (methods->reset)
+		LockAll(methods);
+	ProcessorPushSnapshot();
+	if (methods->clear)
+		MarkShards(methods);
+	else
+		BeginAnew(methods);
+	PopActiveSnapshot();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,24 @@
+/*
+ * processor_rebuild.h
+ *		Counting anew what a processor has counted, for the processors' framework.
+ */
+#ifndef PERSONALIZE_PROCESSOR_REBUILD_H
+#define PERSONALIZE_PROCESSOR_REBUILD_H
+
+#include "postgres.h"
+
+#include "workers/processor_private.h"
+
+/* A part, in this order; the batch has claimed shards and locked their stripes. */
+extern int	ProcessorTakePart(Batch *batch);
+extern void ProcessorBeginPart(Batch *batch);
+extern void ProcessorEndPart(Batch *batch);
+extern void ProcessorAbortPart(void);
+
+/* Of a processor that began from nothing: see whether it has passed what there was then. */
+extern void ProcessorSeeRebuilt(const Batch *batch);
+
+/* After the last part. */
+extern void ProcessorEndRebuild(const ProcessorMethods *methods);
+
+#endif

@@ -1,0 +1,85 @@
+# A rebuild while the shop is open, and kill -9 in the middle of it.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PersonalizeTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = new_node('rebuild', conf => q{
+restart_after_crash = on
+personalize.workers = 2
+personalize.batch_events = 250
+max_worker_processes = 12
+log_min_messages = fatal
+});
+make_shop($node, 'shop');
+traffic($node, 'shop', 12, 2000);
+$node->safe_psql('shop', q{SELECT personalize.grant_consent('held', '{analytics,personalization,recommendations}');
+	SELECT personalize.track('held', 'view_item', i) FROM generate_series(1, 5) AS i});
+exact($node, 'shop', 'counted');
+
+# What everybody reads while it goes on.
+my $people = 'SELECT count(*), sum(events) FROM personalize.profile';
+my $items = 'SELECT sum(count), sum(amount) FROM personalize.item_stat';
+my $fallbacks = q{SELECT count(*) FILTER (WHERE r.reason !~ '^(trending|newest)') > 0 FROM personalize.similar_items('sku1', 5) AS r};
+my $readers = q{SELECT md5(string_agg(format('%s %s %s %s %s', u, f.signal, f.value, f.count, f.sum), ',' ORDER BY u, f.signal, f.value))
+	FROM generate_series(0, 300) AS u, personalize.features(u, as_of => '2100-01-01', period => NULL) AS f};
+my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers;
+
+# --- profiles: a person who is being withdrawn keeps one shard from its end
+my $held = $node->background_psql('shop');
+$held->query_safe(q{BEGIN; SELECT personalize.withdraw_consent('held', '{marketing}')});
+$node->safe_psql('shop', q{SELECT personalize.rebuild_processor('profile')});
+wait_for($node, 'shop', q{SELECT percent > 50 AND percent < 100 AND time_left IS NOT NULL FROM personalize.stat_progress WHERE subject = 'profile'}, 'half of a rebuild');
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND query ~ '^profile: .* % rebuilt$'}, 'pg_stat_activity');
+is($node->safe_psql('shop', $people), $before{$people}, 'half-way nobody is missing');
+is($node->safe_psql('shop', $readers), $before{$readers}, 'and everybody reads what he read');
+
+# Kill workers there, and then the server.
+for my $round (1 .. 3)
+{
+	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' LIMIT 1});
+	kill 'KILL', $victim if $victim;
+	eval { $held->quit };
+	wait_for($node, 'postgres', 'SELECT true');
+	is($node->safe_psql('shop', $people), $before{$people}, "killed in round $round: nobody is missing");
+	exact($node, 'shop', "and it ends as it should");
+	is($node->safe_psql('shop', 'SELECT count(*) FROM personalize.stat_progress'), 0, 'when it is over');
+	$held = $node->background_psql('shop');
+	$held->query_safe(q{BEGIN; SELECT personalize.withdraw_consent('held', '{marketing}')});
+	$node->safe_psql('shop', q{SELECT personalize.rebuild_processor('profile')});
+	wait_for($node, 'shop', q{SELECT percent > 0 AND percent < 100 FROM personalize.stat_progress WHERE subject = 'profile'}, 'a part');
+}
+$node->stop('immediate');
+eval { $held->quit };
+$node->start;
+exact($node, 'shop', 'after a crash of the server it goes on');
+is($node->safe_psql('shop', $readers), $before{$readers}, 'and everybody reads what he read');
+
+# --- the others, killed wherever they are
+my %met;
+for my $processor (('item_stat', 'neighbour') x 4)
+{
+	$node->safe_psql('shop', "SELECT personalize.rebuild_processor('$processor')");
+	for (1 .. 400)
+	{
+		my $percent = $node->safe_psql('shop', "SELECT percent FROM personalize.stat_progress WHERE subject = '$processor'");
+		last if $percent eq '' || $percent > 10;
+		usleep(2_000);
+	}
+	my $reads = $node->safe_psql('shop', "$items; $fallbacks");
+	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND state = 'active' AND datname = 'shop' LIMIT 1});
+	$met{$processor}++ if $victim && $node->safe_psql('shop', "SELECT count(*) FROM personalize.stat_progress WHERE subject = '$processor' AND percent < 100") > 0;
+	kill 'KILL', $victim if $victim;
+	wait_for($node, 'postgres', 'SELECT true');
+	is($reads, "$before{$items}\nt", "$processor: sums and similar items stay meanwhile");
+	exact($node, 'shop', 'and after the kill it ends as it should');
+}
+cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour';
+is($node->safe_psql('shop', 'SELECT sum(wrong) FROM personalize.verify_counts()'), 0, 'nothing is wrong');
+$node->stop;
+done_testing();
