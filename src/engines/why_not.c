@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/argument.h"
 #include "base/event_time.h"
 #include "base/key.h"
 #include "compat.h"
@@ -301,6 +302,8 @@ personalize_why_not(PG_FUNCTION_ARGS)
 
 	InitFunctionCallInfoData(*call, fcinfo->flinfo, RECOMMEND_ARGUMENTS + 1, fcinfo->fncollation, fcinfo->context,
 							 fcinfo->resultinfo);
+	/* recommend() would look for a default of its own */
+	ArgumentCheckGiven(fcinfo, 2, "n");
 	call->args[ARGUMENT_ITEM].value = PointerGetDatum(KeyCheckId(fcinfo->args[1].value, PG_ARGISNULL(1), "item_id"));
 	call->args[ARGUMENT_ITEM].isnull = false;
 	for (int from = 0; from < PG_NARGS(); from++)
