@@ -30,7 +30,7 @@ DO $$
 BEGIN
 	PERFORM personalize.sync_items('products', '{
 		"category": "department", "brand": "maker", "available": "stock",
-		"currency": {"value": "EUR"}, "attributes": {"title": "title", "colour": "colour"}}');
+		"currency": {"value": "EUR"}, "created_at": {"value": "2025-01-01"}, "attributes": {"title": "title", "colour": "colour"}}');
 
 	-- every second one allows marketing, too
 	PERFORM personalize.grant_consent(customer, ARRAY['analytics', 'personalization', 'recommendations'] ||

@@ -1,4 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- Which new item has a place changes by the hour (explore.sql).
+DO $$ BEGIN PERFORM personalize.create_variant('recommend', 'known only', '{"exploration": 0}'); PERFORM personalize.set_default_variant('recommend', 'known only'); END $$;
 -- Scores depend on the age of sessions, so only their order is shown.
 CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
 
@@ -112,7 +114,7 @@ SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('h
 
 -- explain
 SELECT jsonb_object_keys(explanation) FROM personalize.recommend('eve', 1, explain => true) ORDER BY 1;
-SELECT explanation - '{score,as_of,score_hops,score_next,score_sessions,score_trend}'::text[] AS rest
+SELECT explanation - '{score,as_of,score_hops,score_next,score_sessions,score_trend,oldest_session,newest_session}'::text[] AS rest
 FROM personalize.recommend('nobody', 1, '$.price == 50', session_items => ARRAY[4], explain => true);
 -- the parts add up to the score, also of items of the session, which come back where that is allowed
 SELECT item_id, reason, explanation ? 'score_repeat' AS repeat,
@@ -120,6 +122,40 @@ SELECT item_id, reason, explanation ? 'score_repeat' AS repeat,
 FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], explain => true, allow_session_items => true) WHERE explanation ? 'score_sessions' ORDER BY item_id;
 SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4]) WHERE item_id IN ('4', '5');
 SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], allow_session_items => NULL) WHERE item_id IN ('4', '5');
+
+-- and so they do for whatever an item is there for, favourites included; sessions that voted are counted
+SELECT personalize.grant_consent('keen', ARRAY['personalization', 'recommendations']);
+SELECT personalize.set_preference('keen', 'favourite_category', 'hats');
+SELECT personalize.track('keen', 'view_item', 1);
+CREATE FUNCTION adds_up(explanation jsonb, score double precision) RETURNS boolean LANGUAGE sql AS $$
+	SELECT abs(score - sum(value::float8)) < 1e-9 AND (explanation->>'score')::float8 = score
+	FROM jsonb_each_text(explanation) WHERE key LIKE 'score!_%' ESCAPE '!'
+$$;
+SELECT explanation ->> 'source' AS source, bool_and(adds_up(explanation, score)) AS adds_up, bool_or(explanation ? 'score_favourites') AS favourites,
+	max((explanation ->> 'sessions')::int) AS sessions
+FROM personalize.recommend('keen', 20, explain => true) GROUP BY 1 ORDER BY 1;
+SELECT bool_and(adds_up(explanation, score)) FROM personalize.trending(explain => true);
+-- eight people went from 1 to 2 a day ago, four from 2 to 3
+SELECT item_id, explanation ->> 'sessions' AS sessions, (explanation ->> 'newest_session')::timestamptz = date_trunc('hour', now()) - interval '1 day' AS when
+FROM personalize.similar_items(2, 3, candidates => ARRAY[1, 3, 4], explain => true) ORDER BY item_id;
+-- whether the filter ever matched
+SELECT item_id, explanation -> 'filter_asked' AS asked, explanation -> 'filter_matched' AS matched
+FROM personalize.recommend('nobody', 2, '$.price > 25', candidates => ARRAY[1, 2, 3, 4], explain => true);
+SELECT item_id FROM personalize.recommend('eve', 5, '$.price > 1000', explain => true);
+-- a path that leads nowhere is a warning, once a session
+SELECT item_id FROM personalize.recommend('eve', 5, '$.categry == "hats"');
+SELECT item_id FROM personalize.recommend('eve', 5, '$.categry == "hats"');
+SELECT count(*) FROM personalize.similar_items(1, 5, '$.price < 100 || $.Brand == "A"');
+SELECT count(*) FROM personalize.trending(5, filter => '$.price.amount < 100');
+SELECT count(*) FROM personalize.trending(5, filter => '$ ? (@.price < 100 && @.brend starts with "A")');
+SELECT count(*) FROM personalize.trending(5, filter => '$.attributes.sise == 42');
+SELECT count(*) FROM personalize.trending(5, filter => '$.attributes.sise == 42');
+SELECT count(*) FROM personalize.trending(5, filter => '$.attributes."col our"[*].name like_regex "a"');
+SELECT count(*) FROM personalize.trending(5, filter => '$.attributes ? (exists(@.material[*].name))');
+-- and what cannot be told, or is there, is none
+SELECT count(*) FROM personalize.trending(5, filter => '$.attributes.size == 43');
+SELECT count(*) FROM personalize.trending(5, filter => '$.*.whatever == 43');
+SELECT count(*) FROM personalize.trending(5, filter => '$.tags[0].size() > 43 || $.created_at.datetime() < "1999-01-01".datetime() || -$.price > 0');
 
 -- preferences are obeyed at once
 SELECT personalize.set_preference(100, 'hidden_brand', 'A');
@@ -197,4 +233,4 @@ SELECT item_id FROM personalize._popular p, unnest(p.items) AS u (item_key) JOIN
 SELECT engine, bool_or(value > 0) FILTER (WHERE measure = 'calls') AS called, bool_or(value > 0) FILTER (WHERE measure = 'new_user') AS new_user,
 	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine GROUP BY engine ORDER BY engine;
 SELECT string_agg(measure, ' ' ORDER BY measure) FROM personalize.stat_engine WHERE engine = 'recommend';
-DROP FUNCTION roll;
+DROP FUNCTION roll, adds_up;

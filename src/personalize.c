@@ -33,6 +33,8 @@
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
+#include "items/popular.h"
+#include "items/repeat_purchase.h"
 #include "models/model.h"
 #include "neighbours/neighbour.h"
 #include "neighbours/neighbour_store.h"
@@ -89,6 +91,8 @@ _PG_init(void)
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();
+	PopularInit();
+	RepeatPurchaseInit();
 	NeighbourInit();
 	ExposureInit();
 	QueryInit();

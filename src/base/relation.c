@@ -140,7 +140,7 @@ RelationOpenTable(const char *name, LOCKMODE lockMode)
 
 /* Indexes of ours that hold some rows only. */
 static const char *const partialIndexes[] = {
-	"_event_day_open", "item_not_offered_idx", "subject_restricted_idx"
+	"_event_day_open", "item_category_created_at_idx", "item_not_offered_idx", "subject_restricted_idx"
 };
 
 /* True if an index is one of these. */

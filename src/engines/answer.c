@@ -11,6 +11,7 @@
 
 #include "base/counter.h"
 #include "base/event_time.h"
+#include "base/interval.h"
 #include "base/json_build.h"
 #include "compat.h"
 #include "engines/rule.h"
@@ -147,6 +148,46 @@ PushRules(JsonbParseState **state, EngineContext *context, const Candidate *cand
 		pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
+/* What a score is made of: members score_* that add up to it. */
+static void
+PushScore(JsonbParseState **state, const Candidate *candidate)
+{
+	static const char *const raisedNames[BOOST_COUNT] = {"score_favourites", "score_rules"};
+	double		base = candidate->score;
+
+	JsonPushFloat(state, "score", candidate->score);
+	for (int p = 0; candidate->found && p < KNN_PARTS; p++)
+		if (candidate->found->parts[p] != 0)
+			JsonPushFloat(state, partNames[p], candidate->found->parts[p]);
+	for (int b = 0; b < BOOST_COUNT; b++)
+	{
+		base -= candidate->raised[b];
+		if (candidate->raised[b] != 0)
+			JsonPushFloat(state, raisedNames[b], candidate->raised[b]);
+	}
+	if (candidate->found == NULL)
+		JsonPushFloat(state, psprintf("score_%s", candidate->reason->name), base);
+	JsonPushFloat(state, "boost", candidate->boost);
+}
+
+/* The hour of a time: when other people were here is nobody's business to the second. */
+static char *
+FormatHour(TimestampTz ts)
+{
+	return EventTimeFormat(IntervalPeriods(ts, USECS_PER_HOUR) * USECS_PER_HOUR);
+}
+
+/* The sessions that voted, and when. */
+static void
+PushSessions(JsonbParseState **state, const KnnItem *found)
+{
+	JsonPushNumber(state, "sessions", found->sessions);
+	if (found->sessions == 0)
+		return;
+	JsonPushString(state, "oldest_session", FormatHour(found->oldest));
+	JsonPushString(state, "newest_session", FormatHour(found->newest));
+}
+
 /* How a candidate came about, as JSON. */
 static Datum
 FormatExplanation(EngineContext *context, const Candidate *candidate)
@@ -161,11 +202,9 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 		JsonPushBool(&state, "stale", true);
 	if (context->explain)
 	{
-		JsonPushFloat(&state, "score", candidate->score / candidate->boost);
-		for (int p = 0; candidate->parts && p < KNN_PARTS; p++)
-			if (candidate->parts[p] != 0)
-				JsonPushFloat(&state, partNames[p], candidate->parts[p]);
-		JsonPushFloat(&state, "boost", candidate->boost);
+		PushScore(&state, candidate);
+		if (candidate->found != NULL)
+			PushSessions(&state, candidate->found);
 		JsonPushString(&state, "variant", context->variant->name);
 		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)
@@ -174,6 +213,11 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 			JsonPushText(&state, "category", candidate->category);
 		JsonPushBool(&state, "candidates", context->hasCandidates);
 		JsonPushBool(&state, "filtered", context->filter != NULL);
+		if (context->filter != NULL)
+		{
+			JsonPushNumber(&state, "filter_asked", context->filterAsked);
+			JsonPushNumber(&state, "filter_matched", context->filterMatched);
+		}
 		if (candidate->place > 0)
 			JsonPushNumber(&state, "rank_by_score", candidate->place);
 		PushRules(&state, context, candidate);

@@ -69,6 +69,23 @@ ContextFindId(EngineContext *context, int64 key)
 	return given ? given->id : NULL;
 }
 
+/* An item's id as a literal, the key if the id is not known. */
+char *
+ContextQuoteItem(EngineContext *context, int64 key)
+{
+	text	   *id = ContextFindId(context, key);
+
+	return quote_literal_cstr(id ? text_to_cstring(id) : psprintf(INT64_FORMAT, key));
+}
+
+/* The user's id as a literal; user_id comes first of all arguments. */
+char *
+ContextQuoteUser(const EngineContext *context)
+{
+	return ContextHasArgument(context, 0) ?
+		quote_literal_cstr(TextDatumGetCString(context->fcinfo->args[0].value)) : "NULL";
+}
+
 /* The keys of an array of ids, without its nulls. */
 int
 ContextGetKeys(EngineContext *context, int argument, int64 **keys)

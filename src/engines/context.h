@@ -84,15 +84,20 @@ typedef struct EngineContext
 	int			n;
 	bool		explain;
 	JsonPath   *filter;			/* NULL: none */
+	int			filterAsked;	/* of so many items */
+	int			filterMatched;
 	bool		hasCandidates;
 	int			candidateCount;
 	int64	   *candidateKeys;	/* as given */
 	KeySet		candidates;
-	KeySet		excluded;
+	KeySet		excluded;		/* by the call */
+	KeySet		seen;			/* lately, and so excluded */
+	KeySet		bought;
 	const text *category;		/* that the question is about; NULL: all */
 	const text *query;			/* what was searched for; NULL: the engine is asked for nothing */
 	const text *module;			/* of a page; NULL: none */
 	int64		halfLife;		/* microseconds */
+	bool		listCut;		/* there is more than the list that was proposed */
 
 	/* whom it is for */
 	Visitor		visitor;
@@ -103,6 +108,8 @@ typedef struct EngineContext
 	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
 
 	KeySet		shown;			/* what the answer holds so far */
+	bool		hasExempt;		/* an item that all conditions admit, to see where it would be */
+	int64		exemptKey;
 	RequestOrigin origin;		/* what the request id says; the reason is added at the end */
 
 	/* the catalogue row that filters were last asked about */
@@ -133,6 +140,10 @@ extern int	ContextGetKeys(EngineContext *context, int argument, int64 **keys);
 /* The key of an id, which is remembered if the key does not tell it. */
 extern int64 ContextKeepId(EngineContext *context, text *id);
 
+/* An id for SQL that a person reads: as a literal, the key if the id is not known. */
+extern char *ContextQuoteItem(EngineContext *context, int64 key);
+extern char *ContextQuoteUser(const EngineContext *context);
+
 /* The key of the argument item_id. */
 extern int64 ContextGetItemKey(EngineContext *context, int argument);
 
@@ -158,6 +169,13 @@ ContextIsSelective(const EngineContext *context)
 {
 	return context->filter != NULL || context->hasCandidates || context->rules != NULL ||
 		(context->preferences != NULL && context->preferences->count > 0);
+}
+
+/* How many items are not to come back, at most. */
+static inline int
+ContextExcludedCount(const EngineContext *context)
+{
+	return context->excluded.count + context->seen.count + context->bought.count;
 }
 
 /* True if two texts are the same. */

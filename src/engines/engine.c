@@ -13,6 +13,7 @@
 #include "base/scratch.h"
 #include "engines/answer.h"
 #include "engines/diversity.h"
+#include "engines/filter_check.h"
 #include "engines/placement.h"
 #include "engines/registry.h"
 #include "engines/rule.h"
@@ -83,7 +84,7 @@ ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, 
 	for (int i = 0; boosted && i < slate->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey));
+		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
 	}
 	if (scored || boosted)
 		SlateSort(slate);
@@ -96,7 +97,7 @@ FirstDepth(const EngineContext *context, const Slate *slate)
 	/* looking again is costly in the past */
 	if (ContextIsSelective(context) || context->past || slate->room > context->n)
 		return ENGINE_MAX_ITEMS;
-	return Min(ENGINE_MAX_ITEMS, context->n + context->excluded.count + context->n / 2 + 10);
+	return Min(ENGINE_MAX_ITEMS, context->n + ContextExcludedCount(context) + context->n / 2 + 10);
 }
 
 /* Let the sources propose until the list is full or they have no more. */
@@ -134,11 +135,12 @@ Fill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 }
 
 /*
- * Make the answer of more than is asked for: the first n as they would be, and what comes
- * after them, among which there is a choice.  If caps leave too few, look further.
+ * Choose the answer among more than is asked for: the first n as they would be, and what
+ * comes after them; returns how many of those taken, from the first, make it.  If caps leave
+ * too few, look further.
  */
-static void
-Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placement *placement)
+static int
+Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 {
 	int			chosen;
 	bool		mayBeMore;
@@ -151,10 +153,7 @@ Arrange(EngineContext *context, Slate *slate, const EngineRecipe *recipe, Placem
 		SlateRankTaken(slate, IsBoosted(context));
 		chosen = DiversityChoose(context, slate);
 	} while (chosen < context->n && mayBeMore);
-	if (placement != NULL)
-		PlacementFinish(placement, slate, chosen);
-	else
-		slate->takenCount = chosen;
+	return chosen;
 }
 
 /* True if the answer is not simply the best there are. */
@@ -165,6 +164,45 @@ IsArranged(const EngineContext *context)
 		RuleCount(context, RULE_SLOTS) + RuleCount(context, RULE_PIN) > 0;
 }
 
+/* Fill an empty slate with the answer. */
+void
+EngineFill(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	Placement  *placement = PlacementBegin(context);
+	int			chosen;
+
+	Fill(context, slate, recipe);
+	chosen = IsArranged(context) ? Arrange(context, slate, recipe) : slate->takenCount;
+	if (recipe->finish)
+		chosen = recipe->finish(context, slate, chosen);
+	if (placement != NULL)
+		PlacementFinish(placement, slate, chosen);
+	else
+		slate->takenCount = chosen;
+	FilterCheck(context);
+}
+
+/* Fill an empty slate with what is proposed, by score. */
+void
+EngineFillByScore(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
+{
+	Fill(context, slate, recipe);
+	SlateRankTaken(slate, IsBoosted(context));
+}
+
+/* Read the question of a call. */
+EngineContext *
+EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
+{
+	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
+
+	context->origin.engine = recipe->code;
+	context->origin.variant = context->variant->id;
+	recipe->prepare(context);
+	RuleEnter(context);
+	return context;
+}
+
 /* Answer a call. */
 Datum
 EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
@@ -173,19 +211,11 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	MemoryContext scratch = ScratchTake();
 	EngineContext *context;
 	Slate	   *slate;
-	Placement  *placement;
 
 	MemoryContextSwitchTo(scratch);
-	context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
+	context = EnginePrepare(fcinfo, recipe);
 	slate = SlateBegin(context);
-	context->origin.engine = recipe->code;
-	context->origin.variant = context->variant->id;
-	recipe->prepare(context);
-	RuleEnter(context);
-	placement = PlacementBegin(context);
-	Fill(context, slate, recipe);
-	if (IsArranged(context))
-		Arrange(context, slate, recipe, placement);
+	EngineFill(context, slate, recipe);
 	AnswerReturn(slate, recipe->id);
 	ContextEnd(context);
 	MemoryContextSwitchTo(caller);

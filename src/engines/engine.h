@@ -70,6 +70,11 @@ typedef struct EngineRecipe
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
+	/*
+	 * Changes the first chosen items taken, which are the answer but for what rules place;
+	 * returns how many they are then.  NULL: nothing to change.
+	 */
+	int			(*finish) (EngineContext *context, Slate *slate, int chosen);
 	const char *preview;		/* for rule_effect(): see registry.h */
 	bool		previewNeedsItems;
 	int			code;			/* in request ids and counters, for ever (request_id.h) */
@@ -81,6 +86,13 @@ extern void EngineRegister(EngineRecipe *recipe);
 
 /* Answer a call: the SQL function of an engine. */
 extern Datum EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe);
+
+/* Read the question of a call. */
+extern EngineContext *EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe);
+
+/* Fill an empty slate: with the answer, or only with what is proposed, by score. */
+extern void EngineFill(EngineContext *context, Slate *slate, const EngineRecipe *recipe);
+extern void EngineFillByScore(EngineContext *context, Slate *slate, const EngineRecipe *recipe);
 
 /* Called after all engines and reasons have been registered. */
 extern void EngineInit(void);

@@ -124,16 +124,16 @@ PlaceItem(Placement *placement, const Rule *rule, int64 itemKey)
 		candidate = TakeOut(placement->rest, &placement->restCount, place);
 	candidate.reason = &byRule;
 	candidate.rule = rule->name;
-	candidate.parts = NULL;
+	candidate.found = NULL;
 	candidate.category = NULL;
 	return candidate;
 }
 
-/* True if an item of the answer must make no room: a rule has put it there, or wants it. */
+/* True if an item of the answer must make no room: a rule wants it, or something has put it there. */
 static bool
 IsKept(Placement *placement, const Rule *rule, const Candidate *candidate)
 {
-	return candidate->rule != NULL || RuleIsAbout(placement->context, rule, candidate->itemKey);
+	return candidate->rule != NULL || candidate->explored || RuleIsAbout(placement->context, rule, candidate->itemKey);
 }
 
 /* Find up to so many items to promote that are not in the answer. */
@@ -207,6 +207,7 @@ PinItems(Placement *placement)
 	int			n = placement->context->n;
 	Candidate  *answer = palloc_array(Candidate, n);
 	bool	   *pinned = palloc0(sizeof(bool) * n);
+	int			pins = 0;
 	int			count = 0;
 	int			next = 0;
 
@@ -227,8 +228,12 @@ PinItems(Placement *placement)
 				continue;
 			answer[place] = PlaceItem(placement, placed->rule, placed->items[i]);
 			pinned[place] = true;
+			pins++;
 		}
 	}
+	for (int i = placement->count - 1; i >= 0 && placement->count + pins > n; i--)
+		if (!placement->list[i].explored)
+			TakeOut(placement->list, &placement->count, i);
 	/* where the list ends early, what is pinned beyond moves up */
 	for (int p = 0; p < n; p++)
 	{

@@ -15,12 +15,14 @@
 
 #include "base/interval.h"
 #include "compat.h"
+#include "engines/bought.h"
 #include "engines/engine.h"
+#include "engines/explore.h"
 #include "engines/rule.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "fmgr.h"
-#include "items/popular.h"
+#include "items/popular_use.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -37,8 +39,11 @@ static const CandidateSource *const neighbours[] = {&NeighbourSource, NULL};
 static const CandidateSource *const trends[] = {&TrendingSource, NULL};
 static const CandidateSource *const baskets[] = {&BasketSource, NULL};
 static const FeatureSource *const favourites[] = {&FavouriteFeature, NULL};
-static const EngineParameters *const personalParameters[] = {&NeighbourParameters, &FavouriteParameters, NULL};
+static const EngineParameters *const personalParameters[] = {
+	&NeighbourParameters, &FavouriteParameters, &BoughtParameters, &ExploreParameters, NULL
+};
 static const EngineParameters *const neighbourParameters[] = {&NeighbourParameters, NULL};
+static const Fallback *const restOfTrends[] = {&RestOfTrendingFallback, NULL};
 static const Fallback *const popular[] = {
 	&PopularInCategoryFallback, &TrendingFallback, &CandidateFallback, &NewestFallback, NULL
 };
@@ -52,6 +57,7 @@ PrepareRecommend(EngineContext *context)
 	VisitorLoad(context, 0, 7);
 	if (context->visitor.personal && !PG_ARGISNULL(5))
 		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));
+	BoughtExclude(context, PG_ARGISNULL(10) ? NULL : PG_GETARG_INTERVAL_P(10));
 	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
 		context->visitor.returns = KNN_RETURN_ALL;
 }
@@ -59,19 +65,27 @@ PrepareRecommend(EngineContext *context)
 static EngineRecipe recommend = {
 	.name = "recommend",
 	.code = 1,
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 10},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 11},
 	.parameters = personalParameters,
 	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
 	.prepare = PrepareRecommend,
 	.sources = neighbours,
 	.features = favourites,
 	.scorer = &FavouriteScorer,
-	.fallbacks = popular
+	.fallbacks = popular,
+	.finish = Explore
 };
+
+/* The engine behind recommend(). */
+const EngineRecipe *
+RecommendRecipe(void)
+{
+	return &recommend;
+}
 
 /*
  * recommend(user_id, n, filter, candidates, exclude, exclude_seen, explain, session_items, as_of,
- * allow_session_items, variant)
+ * allow_session_items, exclude_bought, variant)
  */
 Datum
 personalize_recommend(PG_FUNCTION_ARGS)
@@ -150,7 +164,8 @@ static EngineRecipe trending = {
 	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
 	.preview = "SELECT item_id, reason FROM personalize.trending($2, category => $4)",
 	.prepare = PrepareTrending,
-	.sources = trends
+	.sources = trends,
+	.fallbacks = restOfTrends
 };
 
 /* trending(n, half_life, category, filter, exclude, explain, as_of, variant) */
@@ -191,6 +206,7 @@ personalize_bought_together(PG_FUNCTION_ARGS)
 void
 RecommendInit(void)
 {
+	ExploreInit();
 	EngineRegister(&recommend);
 	EngineRegister(&similarItems);
 	EngineRegister(&trending);

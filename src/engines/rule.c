@@ -345,21 +345,28 @@ RuleIsAbout(EngineContext *context, const Rule *rule, int64 itemKey)
 		KeySetHas(&rule->itemSet, itemKey);
 }
 
-/* True if no rule that excludes or requires speaks against the item. */
-bool
-RuleAdmits(EngineContext *context, int64 itemKey)
+/* The rule that excludes the item, or requires others. */
+const Rule *
+RuleAgainst(EngineContext *context, int64 itemKey)
 {
 	if (RuleCount(context, RULE_EXCLUDE) + RuleCount(context, RULE_REQUIRE) == 0)
-		return true;
+		return NULL;
 	for (int i = 0; i < context->rules->count; i++)
 	{
 		const Rule *rule = context->rules->rules[i];
 
 		if (rule->kind <= RULE_REQUIRE &&
 			RuleIsAbout(context, rule, itemKey) != (rule->kind == RULE_REQUIRE))
-			return false;
+			return rule;
 	}
-	return true;
+	return NULL;
+}
+
+/* True if no rule speaks against the item. */
+bool
+RuleAdmits(EngineContext *context, int64 itemKey)
+{
+	return RuleAgainst(context, itemKey) == NULL;
 }
 
 /* What boosts and burials multiply the item's score with. */

@@ -101,7 +101,10 @@ extern bool RuleExists(void);
 /* True if a rule is about the item. */
 extern bool RuleIsAbout(EngineContext *context, const Rule *rule, int64 itemKey);
 
-/* True if no rule that excludes or requires speaks against the item. */
+/* The rule that excludes the item, or requires others; NULL: none does. */
+extern const Rule *RuleAgainst(EngineContext *context, int64 itemKey);
+
+/* True if there is none. */
 extern bool RuleAdmits(EngineContext *context, int64 itemKey);
 
 /* What boosts and burials multiply the item's score with. */

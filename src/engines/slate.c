@@ -34,12 +34,15 @@ SlateWiden(Slate *slate, int room)
 
 /* Multiply a score. */
 void
-CandidateBoost(Candidate *candidate, double factor)
+CandidateBoost(Candidate *candidate, double factor, BoostBy by)
 {
+	double		before = candidate->score;
+
 	if (factor == 1)
 		return;
 	candidate->boost *= factor;
-	candidate->score = candidate->score >= 0 ? candidate->score * factor : candidate->score / factor;
+	candidate->score = before >= 0 ? before * factor : before / factor;
+	candidate->raised[by] += candidate->score - before;
 }
 
 /* Add a candidate, unless a cheap condition speaks against it. */
@@ -131,6 +134,59 @@ SlateTakeOne(Slate *slate, const Candidate *candidate)
 
 	if (SlateIsFull(slate) || !Admits(slate->context, candidate->itemKey, ADMISSION_CHEAP))
 		return;
-	CandidateBoost(&boosted, RuleFactor(slate->context, candidate->itemKey));
+	CandidateBoost(&boosted, RuleFactor(slate->context, candidate->itemKey), BOOST_RULES);
 	Take(slate, &boosted);
+}
+
+/* True if one of these is the item. */
+static bool
+IsAmong(const Candidate *list, int count, int64 itemKey)
+{
+	for (int i = 0; i < count; i++)
+		if (list[i].itemKey == itemKey)
+			return true;
+	return false;
+}
+
+/* Let up to so many of the answer's last items follow it instead; returns how many are left. */
+static int
+LeaveAnswer(Slate *slate, int chosen, int leave, const KeySet *kept)
+{
+	for (int i = chosen - 1; i >= 0 && leave > 0; i--)
+	{
+		Candidate	leaving = slate->taken[i];
+
+		if (KeySetHas(kept, leaving.itemKey))
+			continue;
+		memmove(&slate->taken[i], &slate->taken[i + 1], sizeof(Candidate) * (chosen - i - 1));
+		slate->taken[--chosen] = leaving;
+		leave--;
+	}
+	return chosen;
+}
+
+/* Let the answer end with these. */
+int
+SlateEndWith(Slate *slate, int chosen, const Candidate *ending, int count, const KeySet *kept)
+{
+	int			n = slate->context->n;
+	int			rest;
+	double		below;
+
+	chosen = LeaveAnswer(slate, chosen, chosen + count - n, kept);
+	count = Min(count, n - chosen);
+	rest = chosen;
+	for (int i = chosen; i < slate->takenCount; i++)
+		if (!IsAmong(ending, count, slate->taken[i].itemKey))
+			slate->taken[rest++] = slate->taken[i];
+	slate->taken = repalloc_array(slate->taken, Candidate, Max(slate->room, rest + count));
+	memmove(&slate->taken[chosen + count], &slate->taken[chosen], sizeof(Candidate) * (rest - chosen));
+	slate->takenCount = rest + count;
+	below = chosen > 0 ? slate->taken[chosen - 1].score : 1;
+	for (int i = 0; i < count; i++)
+	{
+		slate->taken[chosen + i] = ending[i];
+		slate->taken[chosen + i].score = below / (i + 2);
+	}
+	return chosen + count;
 }

@@ -28,18 +28,28 @@ typedef struct Reason
 	int			id;				/* given by ReasonRegister */
 } Reason;
 
+/* Who raises or lowers a score. */
+typedef enum BoostBy
+{
+	BOOST_FAVOURITES,
+	BOOST_RULES
+} BoostBy;
+#define BOOST_COUNT (BOOST_RULES + 1)
+
 /* An item that is proposed. */
 typedef struct Candidate
 {
 	int64		itemKey;
 	double		score;
 	double		boost;			/* what the scorer and rules have multiplied the source's score with */
+	double		raised[BOOST_COUNT];	/* and what each has added to it so */
 	const Reason *reason;
-	const double *parts;		/* of the neighbour score, which they add up to; NULL: none */
+	const KnnItem *found;		/* what the neighbours say of it; NULL: nothing */
 	int64		because;		/* the item of the reason */
 	const text *category;		/* the category of the reason */
 	const char *rule;			/* that has placed it; NULL: none */
 	int			place;			/* by score, if the answer was arranged; from 1 */
+	bool		explored;		/* there to be met: what needs room takes that of others */
 } Candidate;
 
 /* Candidates in order, and those of them that are taken. */
@@ -69,7 +79,7 @@ SlateIsFull(const Slate *slate)
 extern void SlateWiden(Slate *slate, int room);
 
 /* Multiply a score: what is below 0 is boosted upwards, too. */
-extern void CandidateBoost(Candidate *candidate, double factor);
+extern void CandidateBoost(Candidate *candidate, double factor, BoostBy by);
 
 /* Add a candidate, unless a cheap condition speaks against it; the best come first. */
 extern void SlatePropose(Slate *slate, const Candidate *candidate);
@@ -85,5 +95,12 @@ extern void SlateTake(Slate *slate);
 
 /* Take a candidate if all conditions admit it. */
 extern void SlateTakeOne(Slate *slate, const Candidate *candidate);
+
+/*
+ * Let the first chosen items taken, which are the answer, end with these, whatever
+ * conditions say, scored below the others; returns how many they are then.  Where there is
+ * no room the last of the answer leave, but not those to be kept.
+ */
+extern int	SlateEndWith(Slate *slate, int chosen, const Candidate *ending, int count, const KeySet *kept);
 
 #endif

@@ -13,16 +13,16 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/answer.h"
+#include "engines/rule.h"
 #include "engines/visitor.h"
 #include "items/popular.h"
+#include "items/popular_use.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Categories that are used to fill up: favourites first, then those of items. */
-#define FILL_CATEGORIES 4
 
 /* Baskets of an item that are looked at: the newest. */
 #define MAX_BASKETS 500
@@ -81,21 +81,19 @@ SourcesInit(void)
 	CopyParameters();
 }
 
-/* Ask the neighbours. */
-static bool
-ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
+/* Ask the neighbours for so many items. */
+int
+SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found)
 {
 	const Visitor *visitor = &context->visitor;
 	int64		own[VISITOR_MAX_SESSIONS];
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
-	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = Min(KNN_MAX_RESULTS, depth)};
+	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = most};
 	KnnParams	params;
-	KnnItem    *found;
-	int			count;
 
 	if (visitor->itemCount == 0)
-		return false;
+		return 0;
 	SourcesKnnParams(context->variant, &params);
 	query.params = &params;
 	if (visitor->personal)
@@ -103,45 +101,106 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 		query.excluded = own;
 		query.excludedCount = VisitorOwnSessions(context, own);
 	}
-	count = KnnScore(ContextKnn(context), &query, &found);
+	return KnnScore(ContextKnn(context), &query, found);
+}
+
+/* Propose what the neighbours say. */
+static bool
+ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
+{
+	const Visitor *visitor = &context->visitor;
+	int			most = Min(KNN_MAX_RESULTS, depth);
+	KnnItem    *found;
+	int			count = SourcesAskNeighbours(context, most, &found);
+
 	for (int i = 0; i < count; i++)
 	{
 		Candidate	proposal = {.itemKey = found[i].itemKey,.score = found[i].score,.boost = 1,
-		.parts = found[i].parts,.because = found[i].because};
+		.found = &found[i],.because = found[i].because};
 
 		proposal.reason = proposal.because == proposal.itemKey ? &viewedBefore :
 			visitor->personal ? &becauseViewed : &similarTo;
 		SlatePropose(slate, &proposal);
 	}
-	return count == query.maxResults;
+	return count == most;
 }
 
 const CandidateSource NeighbourSource = {"neighbours", ProposeNeighbours};
 
-/* Ask what is trending. */
+/* True if the item is in the category now: it may have moved since the list was made. */
 static bool
-ProposeTrending(EngineContext *context, Slate *slate, int depth)
+IsInCategory(EngineContext *context, int64 itemKey, const text *category)
 {
-	PopularQuery query = {.category = context->category,.now = context->now,
-	.halfLife = context->halfLife,.n = POPULAR_MAX_ITEMS};
+	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
+
+	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
+}
+
+/* Propose a list of what is trending. */
+static void
+ProposeList(Slate *slate, PopularList list)
+{
+	EngineContext *context = slate->context;
 	Candidate	proposal = {.boost = 1,.reason = context->category ? &popularIn : &trending,
 	.category = context->category};
-	PopularList list;
 
-	/* usually all that are asked for may be returned, and none is asked for twice */
-	if (!ContextIsSelective(context) && context->excluded.count == 0 && slate->room == context->n && slate->takenCount == 0)
-		query.n = context->n;
-	list = PopularTrending(&query);
 	for (int i = 0; i < list.count; i++)
 	{
 		proposal.itemKey = list.items[i].itemKey;
+		if (context->category != NULL && !IsInCategory(context, proposal.itemKey, context->category))
+			continue;
 		proposal.score = list.items[i].score;
 		SlatePropose(slate, &proposal);
 	}
-	return query.n < POPULAR_MAX_ITEMS && list.count == query.n;
+}
+
+/* What trending() asks for. */
+static PopularQuery
+TrendingQuery(const EngineContext *context)
+{
+	PopularQuery query = {.category = context->category,.now = context->now,
+	.halfLife = context->halfLife,.n = POPULAR_MAX_ITEMS};
+
+	return query;
+}
+
+/* Ask for the list that is kept, or of the time asked for. */
+static bool
+ProposeTrending(EngineContext *context, Slate *slate, int depth)
+{
+	PopularQuery query = TrendingQuery(context);
+	PopularList list;
+
+	if (!context->hasAsOf)
+		PopularUse(query.halfLife);
+	if (context->hasAsOf || !PopularKept(&query, context->snapshot, &list))
+		list = PopularTrending(&query);
+	context->listCut = list.cut;
+	if (!list.faded)
+		ProposeList(slate, list);
+	return false;
 }
 
 const CandidateSource TrendingSource = {"trending", ProposeTrending};
+
+/* Ask for what comes after the end of a kept list. */
+static void
+FillRestOfTrending(EngineContext *context, Slate *slate)
+{
+	PopularQuery query = TrendingQuery(context);
+
+	int			first = slate->count;
+
+	if (!context->listCut)
+		return;
+	context->listCut = false;
+	ProposeList(slate, PopularTrending(&query));
+	for (int i = first; i < slate->count; i++)
+		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
+	SlateTake(slate);
+}
+
+const Fallback RestOfTrendingFallback = {"rest_of_trending", FillRestOfTrending};
 
 /* Ask for items in the newest baskets of the given ones, with the number of baskets. */
 static bool
@@ -201,17 +260,12 @@ Trending(EngineContext *context, const text *category)
 {
 	PopularQuery query = {.category = category,.now = context->now,
 	.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+	PopularList list;
 
-	return context->hasAsOf ? PopularTrending(&query) : PopularKept(category, context->snapshot);
-}
-
-/* True if the item is in the category now: it may have moved since the list was made. */
-static bool
-IsInCategory(EngineContext *context, int64 itemKey, const text *category)
-{
-	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
-
-	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
+	if (context->hasAsOf)
+		return PopularTrending(&query);
+	(void) PopularKept(&query, context->snapshot, &list);
+	return list;
 }
 
 /* Take up to limit items of a list, scored below what there is. */
@@ -241,13 +295,13 @@ AddCategory(text **categories, int *count, const text *category)
 	for (int i = 0; i < *count; i++)
 		if (TextIsSame(categories[i], category))
 			return;
-	if (*count < FILL_CATEGORIES)
+	if (*count < SOURCES_MAX_CATEGORIES)
 		categories[(*count)++] = DatumGetTextPCopy(PointerGetDatum(category));
 }
 
-/* The categories to fill up from: one for a favourite at least, then the items'. */
-static int
-CollectCategories(EngineContext *context, text **categories)
+/* The visitor's categories: one for a favourite at least, then the items'. */
+int
+SourcesCategories(EngineContext *context, text **categories)
 {
 	const PreferenceList *preferences = context->preferences;
 	const Visitor *visitor = &context->visitor;
@@ -259,7 +313,7 @@ CollectCategories(EngineContext *context, text **categories)
 			!preferences->preferences[i].hidden)
 			AddCategory(categories, &count, preferences->preferences[i].value);
 	}
-	for (int i = 0; i < Min(visitor->itemCount, 16) && count < FILL_CATEGORIES; i++)
+	for (int i = 0; i < Min(visitor->itemCount, 16) && count < SOURCES_MAX_CATEGORIES; i++)
 	{
 		const ItemInfo *item = ItemReaderGet(context->items, visitor->items[i]);
 
@@ -273,13 +327,13 @@ CollectCategories(EngineContext *context, text **categories)
 static void
 FillPopularInCategory(EngineContext *context, Slate *slate)
 {
-	text	   *categories[FILL_CATEGORIES];
+	text	   *categories[SOURCES_MAX_CATEGORIES];
 	int			count;
 
 	/* what is offered comes back, whatever it is offered after */
 	for (int i = 0; i < context->visitor.itemCount && !context->hasCandidates; i++)
 		KeySetAdd(&context->excluded, context->visitor.items[i]);
-	count = CollectCategories(context, categories);
+	count = SourcesCategories(context, categories);
 	for (int i = 0; i < count && !SlateIsFull(slate); i++)
 	{
 		int			left = slate->room - slate->takenCount;
@@ -322,7 +376,7 @@ static void
 FillNewest(EngineContext *context, Slate *slate)
 {
 	int			depth = context->filter || context->rules || context->preferences ? POPULAR_MAX_ITEMS :
-		Min(POPULAR_MAX_ITEMS, slate->room + slate->takenCount + context->excluded.count);
+		Min(POPULAR_MAX_ITEMS, slate->room + slate->takenCount + ContextExcludedCount(context));
 
 	if (!context->hasCandidates)
 		FillFromList(slate, PopularNewest(depth), &newest, NULL, slate->room);
@@ -361,10 +415,7 @@ ScoreFavourites(EngineContext *context, Slate *slate, const FeatureMatrix *matri
 	double		boost = VariantGet(context->variant, &favouriteBoost);
 
 	for (int i = 0; i < slate->count; i++)
-	{
-		slate->candidates[i].boost = 1 + boost * matrix->values[(size_t) i * matrix->columns];
-		slate->candidates[i].score *= slate->candidates[i].boost;
-	}
+		CandidateBoost(&slate->candidates[i], 1 + boost * matrix->values[(size_t) i * matrix->columns], BOOST_FAVOURITES);
 }
 
 const Scorer FavouriteScorer = {"favourites", ScoreFavourites};

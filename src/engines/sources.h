@@ -11,9 +11,11 @@
 
 /* What others went to next in sessions that touched the visitor's items. */
 extern const CandidateSource NeighbourSource;
+extern int	SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found);
 
 /* What is trending, in context->category or at all, with context->halfLife. */
 extern const CandidateSource TrendingSource;
+extern const Fallback RestOfTrendingFallback;
 
 /* What was bought together with the visitor's items. */
 extern const CandidateSource BasketSource;
@@ -40,6 +42,10 @@ extern const FeatureSource FavouriteFeature;
 
 /* The source's score, raised by a part of it for each favourite. */
 extern const Scorer FavouriteScorer;
+
+/* The visitor's categories: of favourites, then of the newest items. */
+#define SOURCES_MAX_CATEGORIES 4
+extern int	SourcesCategories(EngineContext *context, text **categories);
 
 extern void SourcesInit(void);
 

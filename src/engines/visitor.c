@@ -172,30 +172,45 @@ VisitorOwnSessions(const EngineContext *context, int64 *sessions)
 	return context->past ? CollectPastSessions(context, sessions, count) : count;
 }
 
-/* Exclude what the person has had to do with in that time up to now, or as_of. */
-void
-VisitorExcludeSeen(EngineContext *context, const Interval *interval)
+/* The beginning of that time up to now, or as_of. */
+TimestampTz
+VisitorSince(const EngineContext *context, const Interval *interval)
 {
-	const Visitor *visitor = &context->visitor;
-	TimestampTz since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-																 TimestampTzGetDatum(context->now),
-																 PointerGetDatum(interval)));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+												   TimestampTzGetDatum(context->now),
+												   PointerGetDatum(interval)));
+}
+
+/* True if the profile remembers all since then; it remembers only so many, each once. */
+static bool
+RemembersAll(const EngineContext *context, TimestampTz since)
+{
+	const ProfileView *profile = context->visitor.profile;
+
+	if (profile->stale || context->hasAsOf)
+		return false;
+	return !profile->recentFull ||
+		(profile->recentCount > 0 && profile->recent[profile->recentCount - 1].ts < since);
+}
+
+/* Visit what the person has had to do with since then. */
+void
+VisitorVisitItems(EngineContext *context, TimestampTz since, bool remembered, VisitorVisit visit, void *arg)
+{
+	const ProfileView *profile = context->visitor.profile;
 	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
-	.userKey = visitor->userKey,.allDays = true,.keysOnly = true,.since = since,.maxRead = ProfileMaxTail()};
-	const ProfileView *profile = visitor->profile;
+	.userKey = context->visitor.userKey,.allDays = true,.keysOnly = true,.since = since,.maxRead = ProfileMaxTail()};
 	EventScan  *scan;
 	EventRow	row;
 
 	for (int i = 0; i < profile->recentCount; i++)
 	{
-		if (profile->recent[i].ts >= since && !ContextIsAhead(context, profile->recent[i].ts))
-			KeySetAdd(&context->excluded, profile->recent[i].itemKey);
+		const ProfileItem *recent = &profile->recent[i];
+
+		if (recent->ts >= since && !ContextIsAhead(context, recent->ts))
+			visit(arg, recent->itemKey, recent->event, recent->ts);
 	}
-	/* the profile remembers only so many, each once: beyond them, ask the raw events */
-	if (!profile->recentFull && !profile->stale && !context->hasAsOf)
-		return;
-	if (profile->recentCount > 0 && !profile->stale && !context->hasAsOf &&
-		profile->recent[profile->recentCount - 1].ts < since)
+	if (remembered || RemembersAll(context, since))
 		return;
 	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
@@ -203,9 +218,24 @@ VisitorExcludeSeen(EngineContext *context, const Interval *interval)
 		CHECK_FOR_INTERRUPTS();
 		if (row.hasItem && row.ts >= since && !ContextIsAhead(context, row.ts) && (row.consent & PURPOSE_RECOMMENDATIONS) &&
 			row.event != EVENT_TYPE_VIEW_ITEM_LIST && row.event != EVENT_TYPE_VIEW_PROMOTION)
-			KeySetAdd(&context->excluded, row.itemKey);
+			visit(arg, row.itemKey, row.event, row.ts);
 	}
 	/* days without an index on people come last: what is left out is of these */
 	context->stale |= EventScanGaveUp(scan);
 	EventScanEnd(scan);
+}
+
+/* Called for each item seen. */
+static void
+AddSeen(void *arg, int64 itemKey, int16 event, TimestampTz ts)
+{
+	KeySetAdd(arg, itemKey);
+}
+
+/* Exclude what the person has had to do with in that time. */
+void
+VisitorExcludeSeen(EngineContext *context, const Interval *interval)
+{
+	KeySetInit(&context->seen, context->visitor.profile->recentCount);
+	VisitorVisitItems(context, VisitorSince(context, interval), false, AddSeen, &context->seen);
 }

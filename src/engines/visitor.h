@@ -15,7 +15,19 @@ extern void VisitorLoad(EngineContext *context, int userArgument, int sessionArg
 /* Go by these items, newest first, whoever asks. */
 extern void VisitorGoBy(EngineContext *context, int64 *items, int count);
 
-/* Exclude what the person has had to do with in that time up to now, or as_of. */
+/* The beginning of that time up to now, or as_of. */
+extern TimestampTz VisitorSince(const EngineContext *context, const Interval *interval);
+
+/*
+ * Visit what the person has had to do with since then, in no order, from the profile
+ * and, if it does not go back so far, from raw events, unless remembered is all that is
+ * wanted.  Only where the person allows recommendations.
+ */
+typedef void (*VisitorVisit) (void *arg, int64 itemKey, int16 event, TimestampTz ts);
+extern void VisitorVisitItems(EngineContext *context, TimestampTz since, bool remembered,
+							  VisitorVisit visit, void *arg);
+
+/* Exclude what the person has had to do with in that time. */
 extern void VisitorExcludeSeen(EngineContext *context, const Interval *interval);
 
 /*

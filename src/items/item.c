@@ -40,9 +40,10 @@
 /* The cache is thrown away when it holds this many rows. */
 #define ITEM_CACHE_ROWS 8192
 
-/* Columns of item that are read here; the names are looked up once. */
+/* Columns of item that are read here; the names are looked up once.  Filters see all from item_id on. */
 typedef enum ItemField
 {
+	FIELD_ITEM_KEY,
 	FIELD_AVAILABLE,
 	FIELD_HIDDEN,
 	FIELD_ITEM_ID,
@@ -57,7 +58,7 @@ typedef enum ItemField
 #define FIELD_COUNT (FIELD_CREATED_AT + 1)
 
 static const char *const fieldNames[FIELD_COUNT] = {
-	"available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
+	"item_key", "available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
 	"attributes", "created_at"
 };
 
@@ -83,11 +84,15 @@ struct ItemReader
 	Snapshot	snapshot;
 	ItemIndex	all;
 	ItemIndex	notOffered;
+	ItemIndex	ofCategory;		/* offered ones, the newest first */
 	TupleTableSlot *slot;
 	AttrNumber	columns[FIELD_COUNT];
 	MemoryContext context;		/* the reader's own */
 	MemoryContext rows;			/* the cached rows */
 	HTAB	   *cache;			/* in rows; made when first needed */
+	bool		asked;			/* whether this item is offered */
+	int64		askedKey;
+	bool		offered;
 };
 
 /* Open the table for look-ups. */
@@ -102,6 +107,7 @@ ItemReaderBegin(Snapshot snapshot)
 	reader->slot = table_slot_create(reader->table, NULL);
 	reader->all.name = "item_pkey";
 	reader->notOffered.name = "item_not_offered_idx";
+	reader->ofCategory.name = "item_category_created_at_idx";
 	return reader;
 }
 
@@ -112,6 +118,16 @@ ColumnNumber(ItemReader *reader, ItemField field)
 	if (reader->columns[field] == InvalidAttrNumber)
 		reader->columns[field] = get_attnum(RelationGetRelid(reader->table), fieldNames[field]);
 	return reader->columns[field];
+}
+
+/* Open an index for scans with so many keys, unless it is open. */
+static void
+OpenIndex(ItemReader *reader, ItemIndex *index, int keys)
+{
+	if (index->scan != NULL)
+		return;
+	index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
+	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
 }
 
 /* Put the row of a key into the slot, by one of the indexes; false if there is none. */
@@ -128,11 +144,7 @@ FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
 		MemoryContextSwitchTo(oldContext);
 		return true;
 	}
-	if (index->scan == NULL)
-	{
-		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
-		index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, 1, 0);
-	}
+	OpenIndex(reader, index, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	index_rescan(index->scan, &scanKey, 1, NULL, 0);
 	found = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
@@ -159,16 +171,6 @@ CopyField(ItemReader *reader, ItemField field)
 	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
 }
 
-/* True if the row in the slot may be returned by an engine. */
-static bool
-RowIsOffered(ItemReader *reader)
-{
-	bool		isNull;
-
-	return DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull)) &&
-		!DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
-}
-
 /* Make the cache, empty. */
 static void
 ResetCache(ItemReader *reader)
@@ -190,6 +192,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 {
 	ItemEntry  *entry;
 	bool		found;
+	bool		isNull;
 	MemoryContext oldContext;
 
 	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
@@ -203,7 +206,8 @@ ItemReaderGet(ItemReader *reader, int64 key)
 		return NULL;
 	oldContext = MemoryContextSwitchTo(reader->rows);
 	entry->info.key = key;
-	entry->info.available = RowIsOffered(reader);
+	entry->info.available = DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull));
+	entry->info.hidden = DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
 	entry->info.itemId = CopyField(reader, FIELD_ITEM_ID);
 	entry->info.category = CopyField(reader, FIELD_CATEGORY);
 	entry->info.brand = CopyField(reader, FIELD_BRAND);
@@ -220,7 +224,11 @@ ItemReaderGet(ItemReader *reader, int64 key)
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
-	return !FetchRow(reader, &reader->notOffered, key);
+	if (!reader->asked || reader->askedKey != key)
+		reader->offered = !FetchRow(reader, &reader->notOffered, key);
+	reader->asked = true;
+	reader->askedKey = key;
+	return reader->offered;
 }
 
 /* Append the members of the row in the slot, those that are not null. */
@@ -266,6 +274,50 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* The newest items of a category. */
+int
+ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	ScanKeyData scanKeys[3];
+	int			count = 0;
+	bool		isNull;
+
+	OpenIndex(reader, &reader->ofCategory, lengthof(scanKeys));
+	ScanKeyEntryInitialize(&scanKeys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
+	ScanKeyInit(&scanKeys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(since));
+	ScanKeyInit(&scanKeys[2], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
+	index_rescan(reader->ofCategory.scan, scanKeys, lengthof(scanKeys), NULL, 0);
+	while (count < most && index_getnext_slot(reader->ofCategory.scan, ForwardScanDirection, reader->slot))
+		keys[count++] = DatumGetInt64(GetField(reader, FIELD_ITEM_KEY, &isNull));
+	ExecClearTuple(reader->slot);
+	MemoryContextSwitchTo(oldContext);
+	return count;
+}
+
+/* What a member of that object is. */
+ItemMember
+ItemMemberKind(const char *name, int length)
+{
+	for (int i = FIELD_ITEM_ID; i < FIELD_COUNT; i++)
+		if (strlen(fieldNames[i]) == length && memcmp(fieldNames[i], name, length) == 0)
+			return i == FIELD_ATTRIBUTES ? ITEM_MEMBER_OBJECT : ITEM_MEMBER_VALUE;
+	return ITEM_MEMBER_NONE;
+}
+
+/* The names of all. */
+char *
+ItemMemberNames(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = FIELD_ITEM_ID; i < FIELD_COUNT; i++)
+		appendStringInfo(&names, "%s%s", i == FIELD_ITEM_ID ? "" : ", ", fieldNames[i]);
+	return names.data;
+}
+
 /* The id behind a key; NULL if it is not known. */
 text *
 ItemReaderId(ItemReader *reader, int64 key)
@@ -298,6 +350,7 @@ ItemReaderEnd(ItemReader *reader)
 	ExecDropSingleTupleTableSlot(reader->slot);
 	CloseIndex(&reader->all);
 	CloseIndex(&reader->notOffered);
+	CloseIndex(&reader->ofCategory);
 	table_close(reader->table, AccessShareLock);
 	if (reader->rows != NULL)
 		MemoryContextDelete(reader->rows);

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -16,7 +17,8 @@
 typedef struct ItemInfo
 {
 	int64		key;
-	bool		available;		/* and not hidden: engines may return it */
+	bool		available;
+	bool		hidden;
 	text	   *itemId;
 	text	   *category;
 	text	   *brand;
@@ -41,11 +43,31 @@ extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);
 extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
 
 /*
+ * The newest items of a category that engines may return, created after since and not
+ * after until: as many as there are, most at most; returns how many.
+ */
+extern int	ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since,
+							 TimestampTz until, int64 *keys, int most);
+
+/*
  * A row as the JSON object that filters see: item_id, category, brand, price,
  * currency, tags, attributes, created_at, without what is NULL.  An item that
  * the catalogue does not have is just its item_id, if that is given.
  */
 extern Jsonb *ItemReaderJson(ItemReader *reader, int64 key, const text *itemId);
+
+/* What a member of that object is. */
+typedef enum ItemMember
+{
+	ITEM_MEMBER_NONE,			/* there is no such */
+	ITEM_MEMBER_VALUE,			/* or a list of values */
+	ITEM_MEMBER_OBJECT
+} ItemMember;
+
+extern ItemMember ItemMemberKind(const char *name, int length);
+
+/* The names of all, with commas between them. */
+extern char *ItemMemberNames(void);
 
 /*
  * The id behind a key, palloc'd: the number, the catalogue's, or the one seen in
@@ -54,5 +76,18 @@ extern Jsonb *ItemReaderJson(ItemReader *reader, int64 key, const text *itemId);
 extern text *ItemReaderId(ItemReader *reader, int64 key);
 
 extern void ItemReaderEnd(ItemReader *reader);
+
+/* Who wrote a catalogue row, and when. */
+typedef struct ItemOrigin
+{
+	bool		exists;
+	TimestampTz changedAt;		/* 0: nobody wrote it, an event that named the item did */
+	char	   *source;			/* of sync_items; NULL: written otherwise */
+	TimestampTz vanishedAt;		/* since when source does not have it; 0: it does */
+	char	   *writtenBy;		/* the roles whose sync_items writes the column asked for; NULL: none does */
+} ItemOrigin;
+
+/* Find out about a row, and about a column of it. */
+extern ItemOrigin ItemOriginRead(int64 key, const char *column);
 
 #endif

@@ -34,7 +34,7 @@
 #include "items/basket.h"
 #include "items/item_dictionary.h"
 #include "items/item_stat_fold.h"
-#include "items/popular.h"
+#include "items/kept_list.h"
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "people/restriction.h"
@@ -235,7 +235,7 @@ FinishBatch(void *state)
 	BasketWrite(batch->baskets);
 	/* lists are not made of what is incomplete */
 	if (!ProcessorIsRebuilding())
-		PopularRefresh();
+		KeptListRefresh();
 }
 
 /* Events about an item that may be used for analytics. */
@@ -317,7 +317,7 @@ static void
 Fold(const bool *shards)
 {
 	ItemDictionaryFold(shards);
-	PopularRefreshIfDue();
+	KeptListRefreshIfDue();
 }
 
 /* Which item a row is about. */
@@ -429,7 +429,6 @@ CountPerson(int64 userKey, int64 times)
 	EventVisitPeople(&people, UncountEvent, uncount, false);
 	BasketWrite(uncount->batch->baskets);
 	ItemStatUncountEnd(uncount);
-	PopularSpoil();
 }
 
 /* Take a person out of the statistics for the time being. */
@@ -438,6 +437,7 @@ ItemStatPark(int64 userKey)
 {
 	CountPerson(userKey, -1);
 	BasketFlip(userKey);
+	KeptListSpoil();
 }
 
 /* Put a person back into the statistics. */
@@ -446,6 +446,7 @@ ItemStatUnpark(int64 userKey)
 {
 	BasketFlip(userKey);
 	CountPerson(userKey, 1);
+	KeptListSpoil();
 }
 
 /* _currency(code): the letters of a currency. */
@@ -489,7 +490,7 @@ ItemStatInit(void)
 		.addToCompare = AddEvent,
 		.compare = CompareBatch,
 		.clear = ClearShards,
-		.rebuilt = PopularSpoil
+		.rebuilt = KeptListSpoil
 	};
 
 	ProcessorRegister(&methods);

@@ -47,22 +47,35 @@ REVOKE ALL ON personalize._basket FROM PUBLIC;
 
 -- Lists that can be made again, so they are not dumped.
 CREATE TABLE personalize._popular (
-	category_key bigint PRIMARY KEY,
+	half_life bigint NOT NULL,
+	category_key bigint NOT NULL,
 	category text,
+	as_of timestamptz NOT NULL,
 	items bigint[] NOT NULL,
-	scores double precision[] NOT NULL
+	scores double precision[] NOT NULL,
+	PRIMARY KEY (half_life, category_key)
 ) WITH (fillfactor = 50, toast_tuple_target = 8160);
 ALTER TABLE personalize._popular ALTER items SET STORAGE EXTERNAL, ALTER scores SET STORAGE EXTERNAL;
 COMMENT ON TABLE personalize._popular IS
-	'what is trending with a half-life of a day, overall and in each category, the best first; kept by the processor item_stat for engines to fall back on';
+	'what is trending, overall and in each category, the best first, with a half-life (microseconds) of a day and with those that trending() was asked for lately; scores are those of as_of. Kept by the processor item_stat';
 REVOKE ALL ON personalize._popular FROM PUBLIC;
+CREATE TABLE personalize._repeat_purchase (
+	category_key bigint PRIMARY KEY,
+	category text,
+	buyers bigint NOT NULL,
+	again bigint NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE personalize._repeat_purchase IS
+	'by category: pairs of a person and an item bought (buyers), and how many of these were bought in more than one basket (again); counted from _basket by the processor item_stat';
+REVOKE ALL ON personalize._repeat_purchase FROM PUBLIC;
 CREATE TABLE personalize._popular_state (
-	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	list text PRIMARY KEY,
 	made_at timestamptz NOT NULL,
 	cost interval NOT NULL,
 	events bigint NOT NULL
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE personalize._popular_state IS 'when _popular was made, how long it took, and how many events item_stat had counted';
+COMMENT ON TABLE personalize._popular_state IS
+	'when lists that are kept for engines were made, how long it took, and how many events item_stat had counted: trending in _popular, repeat_purchase in _repeat_purchase';
 REVOKE ALL ON personalize._popular_state FROM PUBLIC;
 
 CREATE FUNCTION personalize._currency(currency_code integer) RETURNS text

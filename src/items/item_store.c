@@ -9,7 +9,7 @@
 #include "base/dictionary.h"
 #include "items/item_stat.h"
 #include "items/item_stat_fold.h"
-#include "items/popular.h"
+#include "items/kept_list.h"
 #include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
@@ -58,12 +58,12 @@ PurgeBaskets(void *state, PersonRemoval *removal)
 							"DELETE FROM personalize._basket WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-/* _popular: lists made from counters that were reduced. */
+/* _popular and _repeat_purchase: made from counters and baskets that have gone. */
 static void
-RefreshPopular(void *state, PersonRemoval *removal)
+RefreshLists(void *state, PersonRemoval *removal)
 {
-	if (PersonRemovalTotal(removal, "item_stat") > 0)
-		PopularSpoil();
+	if (PersonRemovalTotal(removal, "item_stat") > 0 || PersonRemovalTotal(removal, "_basket") > 0)
+		KeptListSpoil();
 }
 
 /* Take a person out of the statistics for the time being, and put the person back. */
@@ -112,6 +112,8 @@ static void
 ExpireBaskets(PersonExpiry *expiry)
 {
 	ExpireRows(expiry, "_basket", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	if (!expiry->dryRun && expiry->removed > 0)
+		KeptListSpoil();
 }
 
 /* Hours of item_stat become days. */
@@ -138,7 +140,7 @@ ExpireDays(PersonExpiry *expiry)
 
 static const PersonTaker countTaker = {.begin = BeginCounts,.event = UncountEvent,.finish = FinishCounts};
 static const PersonTaker basketTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeBaskets};
-static const PersonTaker popularTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = RefreshPopular};
+static const PersonTaker listTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = RefreshLists};
 
 static const PersonWithdrawal countWithdrawal = {
 	.uncount = &countTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = RecountPerson
@@ -146,8 +148,8 @@ static const PersonWithdrawal countWithdrawal = {
 static const PersonWithdrawal basketWithdrawal = {
 	.uncount = &basketTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
-static const PersonWithdrawal popularWithdrawal = {
-	.uncount = &popularTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
+static const PersonWithdrawal listWithdrawal = {
+	.uncount = &listTaker,.clear = PERSON_NONE,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonParking countParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking countRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
@@ -262,20 +264,25 @@ static const PersonStore stores[] = {
 		.name = "_popular",
 		.content = "counters of items",
 		.form =
-		/* a digit less than is stored, because sums of fractions depend on their order */
+		/* parts of the best score, which do not depend on the time; what else was asked for is the same counters */
 		"SELECT jsonb_build_object('category', p.category, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(l.score, l.item) ORDER BY l.score DESC, l.item) FROM ("
-		"   SELECT round(u.score::numeric, 5) AS score, u.item"
+		"   SELECT round((u.score / p.scores[1])::numeric, 5) AS score, u.item"
 		"   FROM unnest(p.scores, p.items) AS u (score, item)) l))"
-		" FROM personalize._popular p",
+		" FROM personalize._popular p WHERE p.half_life = 86400000000",
 		.rank = 120,
-		.forget = &popularTaker,
-		.withdraw = &popularWithdrawal
+		.forget = &listTaker,
+		.withdraw = &listWithdrawal
+	},
+	{
+		.name = "_repeat_purchase",
+		.content = "counters of items",
+		.form = "SELECT to_jsonb(r) FROM personalize._repeat_purchase r"
 	},
 	{
 		.name = "_popular_state",
 		.content = "counters of items",
-		.exempt = "statistics: when _popular was made and how long it took"
+		.exempt = "statistics: when lists were made and how long it took"
 	}
 };
 

@@ -2,41 +2,36 @@
  * popular.c
  *		What is popular now: lists that do not depend on a person.
  *
- * An item's score is the sum over its events of weight * 2^(-age / half-life),
- * with the age counted from the middle of the hour an event is counted in.  The
- * decay is applied when the list is made; nothing decayed is stored.
+ * An item's score is the sum over its events of weight * 2^(-age / half-life), with
+ * the age counted from the middle of the hour an event is counted in to that of the
+ * present hour, or to the present once that is later.  So all scores decay alike, and
+ * an order once found holds until new events are counted.
  *
  * Engines fall back on such lists when they know too little, which may be for
- * every visitor of a new shop, so the processor item_stat keeps them ready: all
- * scores decay alike, so an order once found holds until new events are counted.
- * Lists of a small shop are made with every batch; those of a large one at most
- * in one part in fifty of the time, that is, when fifty times as long has passed
- * as it took to make them.  What may be returned at all is checked when it is.
+ * every visitor of a new shop, so the processor item_stat keeps them ready, for each
+ * half-life that is asked for (popular_use.c), with the time their scores are of
+ * (kept_list.c says when).  What may be returned at all is checked when it is.
  */
 #include "postgres.h"
 
 #include "items/popular.h"
 
-#include "access/relation.h"
-#include "access/xact.h"
+#include <math.h>
+
+#include "base/interval.h"
 #include "base/key.h"
 #include "base/keyed.h"
-#include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "portability/instr_time.h"
-#include "storage/bufmgr.h"
+#include "items/kept_list.h"
+#include "items/popular_use.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Hours older than this many half-lives (0.1 %) are left out. */
 #define MAX_HALF_LIVES 10
-
-/* A shop is small while item_stat has no more pages. */
-#define SMALL_SHOP_BLOCKS 16
 
 /* Lists are known by the key of their category; this one, which no text is likely to have, by none. */
 #define ALL_CATEGORIES INT64CONST(-1)
@@ -44,8 +39,10 @@
 /* Columns of _popular. */
 typedef enum PopularColumn
 {
+	POPULAR_HALF_LIFE_KEY,
 	POPULAR_CATEGORY_KEY,
 	POPULAR_CATEGORY,
+	POPULAR_AS_OF,
 	POPULAR_ITEMS,
 	POPULAR_SCORES
 } PopularColumn;
@@ -67,7 +64,7 @@ typedef enum PopularColumn
 	"   WHERE t.pane_start > $1 AND t.pane_start <= $2 AND e.weight <> 0) v" \
 	"  GROUP BY v.item_key) s" \
 	" LEFT JOIN personalize.item i ON i.item_key = s.item_key" \
-	" WHERE s.score > 0.5e-10 * s.rows AND (i.available AND NOT i.hidden) IS NOT FALSE"
+	" WHERE s.score > 0.5e-10 * s.rows"
 
 /* Copy the (item_key, score) rows of SPI's result into a context. */
 static PopularList
@@ -84,17 +81,26 @@ CopyRows(MemoryContext context)
 		items[i].score = DatumGetFloat8(SpiUtilValue(i, 2, &isNull));
 	}
 	list.items = items;
+	list.cut = list.faded = false;
 	return list;
+}
+
+/* Up to when events grow old: to the middle of the hour at least. */
+static TimestampTz
+AgeUntil(TimestampTz now)
+{
+	return Max(now, IntervalPeriods(now, USECS_PER_HOUR) * USECS_PER_HOUR + USECS_PER_HOUR / 2);
 }
 
 /* Fill in the time span and half-life of TRENDING_SQL. */
 static void
 SetTrendingValues(TimestampTz now, int64 halfLife, Datum *values)
 {
-	double		since = (double) now - (double) halfLife * MAX_HALF_LIVES;
+	TimestampTz until = AgeUntil(now);
+	double		since = (double) until - (double) halfLife * MAX_HALF_LIVES - USECS_PER_HOUR / 2;
 
 	values[0] = TimestampTzGetDatum(since > (double) MIN_TIMESTAMP ? (TimestampTz) since : MIN_TIMESTAMP);
-	values[1] = TimestampTzGetDatum(now);
+	values[1] = TimestampTzGetDatum(until);
 	values[2] = Float8GetDatum((double) halfLife / USECS_PER_SEC);
 }
 
@@ -117,7 +123,7 @@ PopularTrending(const PopularQuery *query)
 		nulls[3] = 'n';
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
-			   TRENDING_SQL " AND ($4 IS NULL OR i.category = $4)"
+			   TRENDING_SQL " AND (i.available AND NOT i.hidden) IS NOT FALSE AND ($4 IS NULL OR i.category = $4)"
 			   " ORDER BY s.score DESC, s.item_key LIMIT $5",
 			   lengthof(types), types, values, nulls, true);
 	list = CopyRows(context);
@@ -147,71 +153,77 @@ PopularNewest(int n)
 	return list;
 }
 
-/* Unpack the list in a row of _popular. */
-static PopularList
-ReadList(TupleTableSlot *slot)
+/* Unpack the list in a row of _popular, with the scores that are left of those of its time. */
+static void
+ReadList(TupleTableSlot *slot, const PopularQuery *query, PopularList *list)
 {
 	Datum	   *keys;
 	Datum	   *scores;
 	int			scoreCount;
 	PopularItem *items;
-	PopularList list;
+	double		left;
 
 	slot_getallattrs(slot);
+	left = exp2(-((double) AgeUntil(query->now) - (double) DatumGetTimestampTz(slot->tts_values[POPULAR_AS_OF])) /
+				(double) query->halfLife);
 	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_ITEMS]), INT8OID, sizeof(int64),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &keys, NULL, &list.count);
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &keys, NULL, &list->count);
 	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_SCORES]), FLOAT8OID, sizeof(float8),
 					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &scores, NULL, &scoreCount);
-	items = palloc(sizeof(PopularItem) * Max(list.count, 1));
-	for (int i = 0; i < list.count; i++)
+	list->faded = left < exp2(-MAX_HALF_LIVES);
+	list->cut = list->count >= (query->category ? POPULAR_MAX_OF_CATEGORY : POPULAR_MAX_ITEMS);
+	items = palloc(sizeof(PopularItem) * Max(list->count, 1));
+	for (int i = 0; i < list->count; i++)
 	{
 		items[i].itemKey = DatumGetInt64(keys[i]);
-		items[i].score = i < scoreCount ? DatumGetFloat8(scores[i]) : 0;
+		items[i].score = i < scoreCount ? DatumGetFloat8(scores[i]) * left : 0;
 	}
-	list.items = items;
-	return list;
+	list->items = items;
+}
+
+/* Find the kept list of a category, or of all; false if there is none. */
+static bool
+FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const text *category, PopularList *list)
+{
+	Datum		keys[2] = {
+		Int64GetDatum(query->halfLife), Int64GetDatum(category ? KeyFromText(category) : ALL_CATEGORIES)
+	};
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
+	slot = KeyedNext(table, ForwardScanDirection);
+	if (slot != NULL && list != NULL)
+		ReadList(slot, query, list);
+	return slot != NULL;
 }
 
 /* What is trending now, in a category or at all. */
-PopularList
-PopularKept(const text *category, Snapshot snapshot)
+bool
+PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list)
 {
 	KeyedTable *table = KeyedOpen("_popular", "_popular_pkey", AccessShareLock);
-	Datum		key = Int64GetDatum(category ? KeyFromText(category) : ALL_CATEGORIES);
-	PopularList list = {0};
-	TupleTableSlot *slot;
+	bool		kept;
 
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot != NULL)
-		list = ReadList(slot);
+	memset(list, 0, sizeof(PopularList));
+	kept = FindList(table, query, snapshot, query->category, list) ||
+		(query->category && FindList(table, query, snapshot, NULL, NULL));
 	KeyedClose(table);
-	return list;
+	return kept;
 }
 
-/* True if there are few item statistics. */
-static bool
-IsSmallShop(void)
-{
-	Relation	table = RelationOpenTable("item_stat", AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(table);
-
-	relation_close(table, AccessShareLock);
-	return blocks <= SMALL_SHOP_BLOCKS;
-}
-
-/* Write the lists that have changed. */
+/* Write the lists of a half-life that have changed by more than their age. */
 static void
-WriteLists(void)
+WriteLists(TimestampTz now, int64 halfLife)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT4OID, INT8OID};
-	Datum		values[6];
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT4OID, INT8OID, INT8OID};
+	Datum		values[7];
 
-	SetTrendingValues(GetCurrentTimestamp(), POPULAR_HALF_LIFE, values);
+	SetTrendingValues(now, halfLife, values);
 	values[3] = Int32GetDatum(POPULAR_MAX_ITEMS);
 	values[4] = Int32GetDatum(POPULAR_MAX_OF_CATEGORY);
 	values[5] = Int64GetDatum(ALL_CATEGORIES);
+	values[6] = Int64GetDatum(halfLife);
 	SpiUtilRun(&plan,
 			   "WITH trending AS MATERIALIZED (" TRENDING_SQL "),"
 			   " best AS ("
@@ -221,97 +233,51 @@ WriteLists(void)
 			   " SELECT personalize.item_key(category), category, item_key, score FROM ("
 			   "  SELECT *, row_number() OVER (PARTITION BY category ORDER BY score DESC, item_key) AS place"
 			   "  FROM trending WHERE category IS NOT NULL) c WHERE place <= $5),"
-			   " relative AS ("
-			   " SELECT category_key, category, item_key, score,"
-			   "  round((score / max(score) OVER (PARTITION BY category_key))::numeric, 6)::float8 AS part FROM best),"
 			   " fresh AS ("
 			   " SELECT category_key, category, array_agg(item_key ORDER BY score DESC, item_key) AS items,"
-			   "  array_agg(part ORDER BY score DESC, item_key) AS scores FROM relative GROUP BY 1, 2),"
+			   "  array_agg(score ORDER BY score DESC, item_key) AS scores FROM best GROUP BY 1, 2),"
 			   " gone AS ("
-			   " DELETE FROM personalize._popular p"
-			   " WHERE NOT EXISTS (SELECT FROM fresh f WHERE f.category_key = p.category_key))"
-			   " INSERT INTO personalize._popular AS p SELECT * FROM fresh ORDER BY category_key"
-			   " ON CONFLICT (category_key) DO UPDATE SET items = EXCLUDED.items, scores = EXCLUDED.scores"
-			   " WHERE (p.items, p.scores) IS DISTINCT FROM (EXCLUDED.items, EXCLUDED.scores)",
+			   " DELETE FROM personalize._popular p WHERE p.half_life = $7"
+			   " AND NOT EXISTS (SELECT FROM fresh f WHERE f.category_key = p.category_key))"
+			   " INSERT INTO personalize._popular AS p (half_life, category_key, category, as_of, items, scores)"
+			   " SELECT $7, category_key, category, $2, items, scores FROM fresh ORDER BY category_key"
+			   " ON CONFLICT (half_life, category_key) DO UPDATE"
+			   " SET as_of = EXCLUDED.as_of, items = EXCLUDED.items, scores = EXCLUDED.scores"
+			   " WHERE p.items IS DISTINCT FROM EXCLUDED.items OR EXISTS ("
+			   "  SELECT FROM unnest(p.scores, EXCLUDED.scores) AS s (before, now)"
+			   "  WHERE (abs(s.before * power(2::float8,"
+			   "    -least(100, extract(epoch FROM EXCLUDED.as_of - p.as_of)::float8 / $3)) - s.now) > 1e-7 * s.now) IS NOT FALSE)",
 			   lengthof(types), types, values, NULL, false);
 }
 
-/* Make the lists anew if it is time and nobody else is at it. */
+/* Write the lists of all half-lives in use, and drop those of others. */
 static void
-Refresh(bool ifBehind)
-{
-	static SPIPlanPtr lockPlan = NULL;
-	static SPIPlanPtr insertPlan = NULL;
-	static SPIPlanPtr updatePlan = NULL;
-	const Oid	types[] = {BOOLOID, BOOLOID, INT8OID};
-	Datum		values[3];
-	instr_time	start;
-	instr_time	end;
-	SpiUtilScope scope;
-
-	values[0] = BoolGetDatum(IsSmallShop());
-	values[1] = BoolGetDatum(ifBehind);
-	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&lockPlan,
-				   "SELECT FROM personalize._popular_state s"
-				   " WHERE ($1 OR clock_timestamp() NOT BETWEEN s.made_at AND s.made_at + s.cost * 50)"
-				   " AND (NOT $2 OR s.events <> coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0))"
-				   " FOR UPDATE SKIP LOCKED",
-				   2, types, values, NULL, false) == 0)
-	{
-		/* the first time ever; whoever comes second to it leaves it alone */
-		if (SpiUtilRun(&insertPlan,
-					   "INSERT INTO personalize._popular_state (made_at, cost, events)"
-					   " SELECT clock_timestamp(), '0', -1 WHERE NOT EXISTS (SELECT FROM personalize._popular_state)"
-					   " ON CONFLICT DO NOTHING",
-					   0, NULL, NULL, NULL, false) == 0)
-		{
-			SpiUtilEnd(&scope);
-			return;
-		}
-	}
-	INSTR_TIME_SET_CURRENT(start);
-	WriteLists();
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	values[2] = Int64GetDatum((int64) INSTR_TIME_GET_MICROSEC(end));
-	SpiUtilRun(&updatePlan,
-			   "UPDATE personalize._popular_state SET made_at = clock_timestamp(),"
-			   " cost = $3 * interval '1 microsecond',"
-			   " events = coalesce((SELECT p.events FROM personalize.processor p WHERE p.processor = 2), 0)",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
-}
-
-/* Make the kept lists anew if it is time. */
-void
-PopularRefresh(void)
-{
-	Refresh(false);
-}
-
-/* The same, if item_stat was written since they were made. */
-void
-PopularRefreshIfDue(void)
-{
-	Refresh(true);
-}
-
-/*
- * Say that counters were taken back, which no number of events tells.  A small
- * shop's lists are made anew at once, others by the next batch.
- */
-void
-PopularSpoil(void)
+WriteAllLists(void)
 {
 	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
+	const Oid	types[] = {INT8ARRAYOID};
+	int64		used[POPULAR_USE_MAX + 1] = {POPULAR_HALF_LIFE};
+	Datum		keys[POPULAR_USE_MAX + 1];
+	Datum		values[1];
+	int			count = 1 + PopularUseRead(used + 1);
+	TimestampTz now = GetCurrentTimestamp();
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
-			   0, NULL, NULL, NULL, false);
-	SpiUtilEnd(&scope);
-	if (IsSmallShop())
-		Refresh(false);
+	for (int i = 0; i < count; i++)
+	{
+		keys[i] = Int64GetDatum(used[i]);
+		WriteLists(now, used[i]);
+	}
+	values[0] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	SpiUtilRun(&plan, "DELETE FROM personalize._popular WHERE half_life <> ALL ($1)",
+			   lengthof(types), types, values, NULL, false);
+}
+
+/* Have the lists kept. */
+void
+PopularInit(void)
+{
+	static const KeptList list = {.name = "trending",.madeOf = "item_stat",.write = WriteAllLists};
+
+	KeptListRegister(&list);
+	PopularUseInit();
 }

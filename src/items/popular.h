@@ -21,14 +21,13 @@ typedef struct PopularList
 {
 	int			count;
 	const PopularItem *items;
+	bool		cut;			/* there may be more */
+	bool		faded;			/* kept, and by now all of it is too old to count */
 } PopularList;
-
-/* The half-life of a fallback's list, in microseconds: a day. */
-#define POPULAR_HALF_LIFE USECS_PER_DAY
 
 /* The longest lists: overall, and of a category. */
 #define POPULAR_MAX_ITEMS 1000
-#define POPULAR_MAX_OF_CATEGORY 50
+#define POPULAR_MAX_OF_CATEGORY 100
 
 /* Which list. */
 typedef struct PopularQuery
@@ -46,21 +45,15 @@ typedef struct PopularQuery
 extern PopularList PopularTrending(const PopularQuery *query);
 
 /*
- * The same for the present and POPULAR_HALF_LIFE, as PopularRefresh() has last
- * found it; scores are parts of the best one's.
+ * The same for query->category and query->halfLife, with the scores of query->now, as it
+ * was last found: longer than query->n, or shorter if list->cut.
+ * Items that may not be returned are in it.  False: no such lists are kept.
  */
-extern PopularList PopularKept(const text *category, Snapshot snapshot);
+extern bool PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list);
 
 /* The newest n items of the catalogue that engines may return. */
 extern PopularList PopularNewest(int n);
 
-/* Make the kept lists anew if it is time; called after item_stat was written. */
-extern void PopularRefresh(void);
-
-/* The same, if item_stat was written since they were made. */
-extern void PopularRefreshIfDue(void);
-
-/* Say that counters were taken back: the lists are made anew at the next occasion. */
-extern void PopularSpoil(void);
+extern void PopularInit(void);
 
 #endif

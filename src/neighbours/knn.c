@@ -287,12 +287,17 @@ ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
 	return candidate;
 }
 
-/* Add a vote to an item. */
+/* Add a session's vote to an item. */
 static inline double
-Vote(Scoring *scoring, int64 itemKey, double vote, int query)
+Vote(Scoring *scoring, int64 itemKey, double vote, const Neighbour *neighbour)
 {
+	int			query = neighbour->query;
 	Candidate  *candidate = ScoringCandidate(scoring, itemKey, query);
 
+	if (candidate->sessions++ == 0)
+		candidate->oldest = candidate->newest = neighbour->ts;
+	candidate->oldest = Min(candidate->oldest, neighbour->ts);
+	candidate->newest = Max(candidate->newest, neighbour->ts);
 	candidate->parts[KNN_PART_SESSIONS] += vote;
 	if (vote > candidate->strongest)
 	{
@@ -312,18 +317,17 @@ CollectVotes(Scoring *scoring, const TopkEntry *chosen, int chosenCount)
 	{
 		const Neighbour *neighbour = &scoring->neighbours[chosen[i].index];
 		const uint8 *next = neighbour->entry;
-		int			query = neighbour->query;
 		PostingEntry entry;
 
 		/* it has been read before, so it is whole */
 		PostingNextEntry(&next, next + POSTING_ENTRY_MAX, &entry);
-		sum += Vote(scoring, scoring->items[query].itemKey, chosen[i].score, query);
+		sum += Vote(scoring, scoring->items[neighbour->query].itemKey, chosen[i].score, neighbour);
 		for (int w = 0; w < entry.before + entry.after; w++)
 		{
 			int			d = PostingWindowPlace(&entry, w);
 			double		g = d > 0 ? ldexp(1, -d) : BACKWARD_WEIGHT * ldexp(1, d);
 
-			sum += Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, query);
+			sum += Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, neighbour);
 		}
 	}
 	return sum;
@@ -422,6 +426,9 @@ ChooseResults(Scoring *scoring, const KnnSource *source, KnnItem *results)
 		results[i].score = candidate->score;
 		memcpy(results[i].parts, candidate->parts, sizeof(results[i].parts));
 		results[i].because = scoring->items[candidate->because].itemKey;
+		results[i].sessions = candidate->sessions;
+		results[i].oldest = candidate->oldest;
+		results[i].newest = candidate->newest;
 	}
 	return count;
 }
@@ -608,6 +615,30 @@ TableRepeats(void *state)
 		SessionRepeatsRead(knn->repeats, knn->snapshot);
 	}
 	return knn->repeats;
+}
+
+/* How many sessions have an item. */
+int64
+KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest)
+{
+	PostingReader reader;
+	PostingEntry entry;
+	KnnChunk	chunk;
+	StoredRow	row;
+	int64		sessions;
+
+	TableSeek(knn, itemKey);
+	if (!TableNext(knn, &chunk))
+		return 0;
+	StoredRowBegin(&row, STORED_POSTING, (int64[]) {itemKey, chunk.number});
+	PostingReaderBegin(&reader, chunk.data, chunk.length);
+	sessions = reader.header.sessions;
+	if (PostingReaderNext(&reader, &entry))
+		*newest = entry.ts;
+	else
+		sessions = 0;
+	StoredRowEnd(&row);
+	return sessions;
 }
 
 /* Score what fits next to the items of the query. */

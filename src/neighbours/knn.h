@@ -54,6 +54,9 @@ typedef struct KnnItem
 	double		score;
 	double		parts[KNN_PARTS];
 	int64		because;		/* the query item that contributed most */
+	int			sessions;		/* how many voted for it, and when they came to a query item */
+	TimestampTz oldest;
+	TimestampTz newest;
 } KnnItem;
 
 /* The neighbours under a snapshot, which must stay registered or active. */
@@ -71,7 +74,10 @@ extern int	KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results);
 /* What goes next to an item, copied; false if nothing is known. */
 extern bool KnnPairList(Knn *knn, int64 itemKey, PairList *list);
 
-/* The same with postings from anywhere; room for maxResults is given. */
+/* How many sessions have an item, and when the newest of them came to it; 0: none. */
+extern int64 KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest);
+
+/* KnnScore with postings from anywhere; room for maxResults is given. */
 extern int	KnnScoreFrom(const KnnSource *source, const KnnQuery *query, KnnItem *results);
 
 #endif

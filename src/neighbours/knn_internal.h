@@ -48,6 +48,9 @@ typedef struct Candidate
 	double		strongest;		/* the strongest single vote */
 	int			because;		/* and the query item it came through */
 	bool		ofSession;
+	int			sessions;		/* that voted */
+	TimestampTz oldest;
+	TimestampTz newest;
 } Candidate;
 
 /* One call. */
