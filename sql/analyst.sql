@@ -56,6 +56,36 @@ SELECT count(*) AS differ FROM (
 	SELECT user_id, event, item_id, category, ts FROM personalize.analytics_event
 	EXCEPT SELECT user_id, event, 'item-' || item, 'category-' || item % 6, ts FROM happened) d;
 
+-- categories as they were when it happened, however often they change
+BEGIN;
+CREATE TEMP TABLE before AS SELECT user_id, event, item_id, category, brand, ts FROM personalize.analytics_event;
+CREATE TEMP TABLE counted AS SELECT user_id, value, count FROM personalize.profile_feature WHERE signal = 'interest_category';
+UPDATE personalize.item SET category = 'renamed' WHERE item_id = 'item-1';
+UPDATE personalize.item SET category = NULL, brand = 'renamed' WHERE item_id = 'item-1';
+UPDATE personalize.item SET price = 3, category = category WHERE item_id = 'item-1';
+SELECT personalize.upsert_items('[{"item_id": "item-2", "category": "renamed"}, {"item_id": "item-3", "category": "category-3", "brand": "brand-3"}]') IS NOT NULL AS upserted;
+SELECT count(*) AS differ FROM (TABLE before EXCEPT SELECT user_id, event, item_id, category, brand, ts FROM personalize.analytics_event) d;
+SELECT count(*) AS differ FROM (TABLE counted EXCEPT SELECT user_id, value, count FROM personalize.profile_feature WHERE signal = 'interest_category') d;
+SELECT i.item_id, p.category, p.brand, p.since = '-infinity' AS from_the_beginning,
+	p.until = lead(p.since) OVER (PARTITION BY p.item_key ORDER BY p.until) AS then_the_next
+FROM personalize._item_past p JOIN personalize.item i USING (item_key) ORDER BY i.item_id, p.until;
+SELECT personalize.track('u1', 'view_item', 'item-2', ts => clock_timestamp());
+SELECT category FROM personalize.analytics_event WHERE item_id = 'item-2' ORDER BY ts DESC LIMIT 1;
+-- what was not known holds for what happened before
+SELECT personalize.track('u1', 'view_item', 'new item', ts => clock_timestamp() - interval '1 hour');
+INSERT INTO personalize.item (item_id) VALUES ('new item') ON CONFLICT DO NOTHING;
+UPDATE personalize.item SET category = 'hats' WHERE item_id = 'new item';
+SELECT category FROM personalize.analytics_event WHERE item_id = 'new item';
+-- an item that leaves the catalogue takes its past along; what no event is as old as goes
+DELETE FROM personalize.item WHERE item_id = 'item-2';
+UPDATE personalize._gone SET before = 'infinity' WHERE what = 'event';
+INSERT INTO personalize._gone VALUES ('event', 'infinity') ON CONFLICT DO NOTHING;
+UPDATE personalize.item SET category = 'at last' WHERE item_id = 'item-1';
+SELECT i.item_id, p.category FROM personalize._item_past p JOIN personalize.item i USING (item_key) ORDER BY 1, p.until;
+TRUNCATE personalize.item;
+SELECT count(*) FROM personalize._item_past;
+ROLLBACK;
+
 -- what each of these is a part of
 CREATE TEMP VIEW covered AS
 	SELECT (ts AT TIME ZONE 'UTC')::date AS day, p.purpose,

@@ -97,12 +97,17 @@ COMMENT ON COLUMN personalize.profile_person.user_key IS 'user_key(user_id)';
 
 -- A barrier: a condition of the asker's own making never sees other events.
 CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
-	SELECT s.user_id, t.name AS event, i.item_id, i.category, i.brand, e.ts, e.received_at,
+	SELECT s.user_id, t.name AS event, i.item_id,
+		-- as they were then
+		CASE WHEN h.item_key IS NULL THEN i.category ELSE h.category END AS category,
+		CASE WHEN h.item_key IS NULL THEN i.brand ELSE h.brand END AS brand, e.ts, e.received_at,
 		pg_catalog.trim_scale(e.value) AS value, e.properties, e.slot, e.session_key, e.item_key, e.user_key
 	FROM personalize.event e
 		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) e.user_key
 		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
+		LEFT JOIN personalize._item_past h ON h.item_key OPERATOR(pg_catalog.=) e.item_key
+			AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until
 	WHERE (personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
 		(SELECT personalize._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
 		AND personalize._event_asked(t.name, e.event);
@@ -110,6 +115,8 @@ COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';
 COMMENT ON COLUMN personalize.analytics_event.item_id IS 'NULL if the catalogue does not have it';
+COMMENT ON COLUMN personalize.analytics_event.category IS 'of the item when the event happened, as far as the catalogue knew it; item.category is that of now';
+COMMENT ON COLUMN personalize.analytics_event.brand IS 'of the item when the event happened, likewise';
 COMMENT ON COLUMN personalize.analytics_event.ts IS 'when it happened';
 COMMENT ON COLUMN personalize.analytics_event.value IS 'worth of the event in the currency of properties.currency, without trailing zeros';
 COMMENT ON COLUMN personalize.analytics_event.received_at IS 'when the database received it; for imported history, when it happened';
