@@ -112,3 +112,55 @@ SET client_min_messages = warning;
 DROP TABLE before, baskets_before;
 DROP VIEW wrong;
 DROP FUNCTION roll, at;
+
+-- a condition on item_id reads one item by its key, catalogued or not, however it is asked
+CREATE FUNCTION pg_temp.found_by(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+		IF line ~ 'Index Cond.*item_key = .*[0-9]' THEN
+			RETURN NEXT btrim(line);
+		END IF;
+	END LOOP;
+END
+$$;
+SET enable_seqscan = off;
+SET plan_cache_mode = force_custom_plan;
+SELECT * FROM pg_temp.found_by($$SELECT * FROM personalize.item_performance WHERE item_id = '4'$$);
+SELECT * FROM pg_temp.found_by($$SELECT * FROM personalize.item_performance WHERE '4' = item_id AND day > '2026-01-01'$$);
+SELECT * FROM pg_temp.found_by($$SELECT * FROM personalize.item_revenue WHERE item_id IN ('1', '3', '')$$);
+SELECT * FROM pg_temp.found_by($$SELECT views FROM (SELECT item_id, sum(views) AS views FROM personalize.item_performance GROUP BY 1) s WHERE item_id = '4'$$);
+-- not where other items are wanted, too
+SELECT * FROM pg_temp.found_by($$SELECT * FROM personalize.item_performance WHERE item_id = '4' OR views = 1$$);
+SELECT * FROM pg_temp.found_by($$SELECT * FROM personalize.item_performance WHERE item_id <> '4'$$);
+PREPARE one_item(text) AS SELECT item_id, sum(views) AS views, count(*) FROM personalize.item_performance WHERE item_id = $1 GROUP BY 1;
+SELECT * FROM pg_temp.found_by($$EXECUTE one_item('4')$$);
+EXECUTE one_item('4');
+EXECUTE one_item('hat');
+EXECUTE one_item('');
+EXECUTE one_item(NULL);
+EXECUTE one_item('nobody has it');
+EXECUTE one_item('04');
+SET plan_cache_mode = force_generic_plan;
+EXECUTE one_item('4');
+EXECUTE one_item('hat');
+RESET plan_cache_mode;
+RESET enable_seqscan;
+SELECT count(*) AS differ FROM (
+	SELECT * FROM personalize.item_performance EXCEPT
+	SELECT p.* FROM (SELECT DISTINCT item_id FROM personalize.item_performance) i
+		CROSS JOIN LATERAL (SELECT * FROM personalize.item_performance q WHERE q.item_id = i.item_id) p) d;
+
+-- revenue as rows, events by name
+SELECT item_id, day, currency, purchases, refunds, revenue FROM personalize.item_revenue ORDER BY 1, 2, 3;
+SELECT count(*) AS differ FROM (
+	SELECT item_key, day, coalesce(currency, ''), revenue FROM personalize.item_revenue WHERE revenue <> 0
+	EXCEPT SELECT item_key, day, key, value::numeric FROM personalize.item_performance, jsonb_each_text(revenue)) d;
+SELECT event, sum(count) FROM personalize.item_event GROUP BY 1 ORDER BY 1;
+SELECT (SELECT sum(count) FROM personalize.item_event) = (SELECT sum(count) FROM personalize.item_stat) AS all_of_them;
+-- an item that only a key is left of
+INSERT INTO personalize.item_stat VALUES (date_trunc('day', now(), 'UTC'), -77, 0, 4, 0, 1, 0);
+SELECT item_id, views FROM personalize.item_performance WHERE item_key = -77;
+SELECT item_id, views FROM personalize.item_performance WHERE item_id = '-77';
+DELETE FROM personalize.item_stat WHERE item_key = -77;

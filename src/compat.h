@@ -51,6 +51,15 @@ CppConcat(pg_finfo_, funcname)(void) \
 extern int	no_such_variable
 #endif
 
+/* What is grouped is a relation of its own from 18 on: the expression of its column, or NULL. */
+#if PG_VERSION_NUM >= 180000
+#define CompatGroupedExpression(entry, column) \
+	((entry)->rtekind == RTE_GROUP ? (Node *) list_nth((entry)->groupexprs, (column) - 1) : NULL)
+#else
+#define CompatGroupedExpression(entry, column) \
+	((void) (entry), (void) (column), (Node *) NULL)
+#endif
+
 /* An index scan takes a place for its statistics from 18 on. */
 #if PG_VERSION_NUM < 180000
 #define index_beginscan(table, index, snapshot, instrument, keys, orderBys) \

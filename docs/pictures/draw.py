@@ -2,8 +2,10 @@
 """draw.py [DIRECTORY]: the pictures of the documents, as SVG, into DIRECTORY (this one).
 
 They are read on white and on black: colours are classes, and the style of each
-picture has both.  A test compares the files with what this writes.
+picture has both.  A test compares the files with what this writes.  Pictures of
+figures are drawn from the .csv beside this script, which figures.sql reads from views.
 """
+import csv
 import sys
 from html import escape
 from pathlib import Path
@@ -11,21 +13,27 @@ from pathlib import Path
 STYLE = """
 	text { font: 14px system-ui, sans-serif; fill: #1f2328; }
 	text.small { font-size: 12px; fill: #59636e; }
+	text.on { font-size: 12px; fill: #ffffff; }
 	text.head { font-weight: 600; }
 	text.mark { font-size: 12px; font-weight: 600; fill: #0969da; }
 	rect { fill: #f6f8fa; stroke: #818b98; }
 	rect.key { fill: #ddf4ff; stroke: #0969da; }
 	rect.no { fill: #ffebe9; stroke: #cf222e; }
 	rect.yes { fill: #dafbe1; stroke: #1a7f37; }
+	rect.cell { fill: #0969da; stroke: none; }
+	rect.bar { fill: #54aeff; stroke: none; }
 	path { stroke: #59636e; fill: none; stroke-width: 1.5; marker-end: url(#tip); }
 	path.dash { stroke-dasharray: 5 4; }
 	marker path { fill: #59636e; stroke: none; marker-end: none; }
 	@media (prefers-color-scheme: dark) {
 		text { fill: #f0f6fc; }
 		text.small { fill: #9198a1; }
+		text.on { fill: #ffffff; }
 		text.mark { fill: #4493f8; }
 		rect { fill: #151b23; stroke: #656c76; }
 		rect.key { fill: #0c2d6b; stroke: #4493f8; }
+		rect.cell { fill: #1f6feb; }
+		rect.bar { fill: #1f6feb; }
 		rect.no { fill: #490202; stroke: #f85149; }
 		rect.yes { fill: #04260f; stroke: #3fb950; }
 		path { stroke: #9198a1; }
@@ -135,9 +143,58 @@ def erasure():
     return p
 
 
+def figures(name):
+    """The rows of a .csv beside this script."""
+    with open(Path(__file__).parent / f"{name}.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def retention():
+    rows = figures("retention")
+    began = sorted({row["began"] for row in rows})
+    people = {(row["began"], int(row["weeks_later"])): int(row["people"]) for row in rows}
+    weeks = range(max(later for _, later in people) + 1)
+    p = Picture(860, 100 + 32 * len(began), "Of the people of each week, the share that comes back in each week after")
+    p.text(20, 26, "Week of the first visit, people, and how many per cent come back so many weeks later", "head", "start")
+    for later in weeks:
+        p.text(257 + 72 * later, 56, str(later), "small")
+    for line, week in enumerate(began):
+        y = 66 + 32 * line
+        first = people[week, 0]
+        p.text(20, y + 20, week, "", "start")
+        p.text(180, y + 20, str(first), "small", "end")
+        for later in weeks:
+            if (week, later) not in people:
+                continue
+            share = people[week, later] / first
+            p.parts.append(f'<rect x="{222 + 72 * later}" y="{y}" width="70" height="30" class="cell" fill-opacity="{share:.2f}"/>')
+            p.text(257 + 72 * later, y + 20, f"{100 * share:.0f} %", "on" if share > 0.5 else "small")
+    p.text(20, 86 + 32 * len(began), "From analytics_event, for the purpose analytics.", "small", "start")
+    return p
+
+
+def funnel():
+    rows = figures("funnel")
+    most = int(rows[0]["people"])
+    p = Picture(860, 80 + 46 * len(rows), "How many people get how far, from a view to a purchase")
+    p.text(20, 26, "People who got as far as …", "head", "start")
+    before = most
+    for line, row in enumerate(rows):
+        y, people = 44 + 46 * line, int(row["people"])
+        p.text(20, y + 22, row["event"], "", "start")
+        p.parts.append(f'<rect x="170" y="{y}" width="{500 * people / most:.0f}" height="34" rx="4" class="bar"/>')
+        p.text(690, y + 22, str(people), "head", "start")
+        if line > 0:
+            p.text(740, y + 22, f"{100 * people / before:.0f} % of those", "small", "start")
+        before = people
+    p.text(20, 66 + 46 * len(rows), "From analytics_event, for the purpose analytics.", "small", "start")
+    return p
+
+
 def main():
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for name, draw in (("flow", flow), ("consent", consent), ("erasure", erasure)):
+    for name, draw in (
+            ("flow", flow), ("consent", consent), ("erasure", erasure), ("retention", retention), ("funnel", funnel)):
         draw().write(directory / f"{name}.svg")
 
 

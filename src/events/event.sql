@@ -61,6 +61,18 @@ COMMENT ON FUNCTION personalize._event_number(text) IS 'event_type.event of a na
 REVOKE EXECUTE ON FUNCTION personalize._event_number(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._event_number(text) TO personalize_owner;
 
+-- A condition on the name of an event is one on its number, too.
+CREATE FUNCTION personalize._event_asked_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_event_asked_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE EXECUTE ON FUNCTION personalize._event_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize._event_asked(name text, event smallint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_event_asked' LANGUAGE C STABLE PARALLEL SAFE COST 1
+	SUPPORT personalize._event_asked_support;
+COMMENT ON FUNCTION personalize._event_asked(text, smallint) IS
+	'true; a statement with a condition on the name of event_type is planned with the condition on the number that follows from it';
+REVOKE EXECUTE ON FUNCTION personalize._event_asked(text, smallint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._event_asked(text, smallint) TO personalize_owner, personalize_analyst, personalize_admin;
+
 -- The parent has neither primary key nor index: those live on the partitions,
 -- or a dump would not restore.
 CREATE TABLE personalize.event (

@@ -207,20 +207,22 @@ COMMENT ON COLUMN personalize.answer_performance.revenue IS 'what was paid for t
 GRANT SELECT ON personalize.answer_performance TO personalize_analyst, personalize_admin;
 
 CREATE VIEW personalize.search_performance AS
-	SELECT s.query, coalesce(i.item_id, s.item_key::text) AS item_id, s.item_key, s.day, s.impressions, s.clicks,
+	SELECT s.query, s.item_id, s.item_key, s.day, s.impressions, s.clicks,
 		s.clicks::float8 / nullif(s.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high, s.carts, s.purchases
 	FROM (
-		SELECT q.query, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
+		SELECT q.query, personalize._item_name(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
 			sum(t.carted)::bigint AS carts, sum(t.bought)::bigint AS purchases
 		FROM personalize.search_stat AS t
+			LEFT JOIN personalize.item AS i ON i.item_key = t.item_key
 			LEFT JOIN (
 				SELECT k.query_key, personalize._shown_query(k.query_key) AS query FROM personalize.search_query AS k) AS q
 				ON q.query_key = t.query_key
-		GROUP BY 1, 2, 3) AS s
-		LEFT JOIN personalize.item AS i ON i.item_key = s.item_key,
+		WHERE personalize._item_asked(personalize._item_name(i.item_id, t.item_key), t.item_key)
+		GROUP BY 1, 2, 3, 4) AS s,
 		LATERAL personalize._wilson(s.clicks, s.impressions) AS c;
 COMMENT ON VIEW personalize.search_performance IS
 	'search_stat by query, item and day (UTC) on which it was shown';
+COMMENT ON COLUMN personalize.search_performance.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is';
 COMMENT ON COLUMN personalize.search_performance.query IS
 	'the words that were searched; NULL: all queries together that fewer than personalize.min_query_people people have searched, of those whose exposures are kept';
 COMMENT ON COLUMN personalize.search_performance.ctr IS 'of the impressions, the share that was clicked; ctr_low and ctr_high: its 95 % interval (Wilson)';

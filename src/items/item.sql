@@ -51,6 +51,61 @@ COMMENT ON COLUMN personalize.item.vanished_at IS 'since when sync_items no long
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.item TO personalize_analyst;
 
+-- What the catalogue said of an item before, for who asks about events of that time.
+CREATE TABLE personalize._item_past (
+	item_key bigint NOT NULL,
+	since timestamptz NOT NULL,
+	until timestamptz NOT NULL,
+	category text,
+	brand text,
+	PRIMARY KEY (item_key, until),
+	CHECK (since OPERATOR(pg_catalog.<) until)
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize._item_past', '');
+COMMENT ON TABLE personalize._item_past IS
+	'category and brand of items that had others before, in [since, until); what item says holds from the last until on. A category that is filled in where there was none holds for the time before, too';
+REVOKE ALL ON personalize._item_past FROM PUBLIC;
+-- The row is locked by the update, so spans of an item never overlap.
+CREATE FUNCTION personalize._item_past_keep() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	last timestamptz;
+BEGIN
+	DELETE FROM personalize._item_past p USING personalize._gone g
+		WHERE p.item_key = OLD.item_key AND g.what = 'event' AND p.until <= g.before;
+	SELECT coalesce(max(p.until), '-infinity') INTO last FROM personalize._item_past p WHERE p.item_key = OLD.item_key;
+	INSERT INTO personalize._item_past VALUES (OLD.item_key, last,
+		CASE WHEN last < clock_timestamp() THEN clock_timestamp() ELSE last + interval '1 microsecond' END,
+		OLD.category, OLD.brand);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION personalize._item_past_keep() IS
+	'trigger of item: keeps category and brand that an update replaces, while events of that time are kept';
+REVOKE ALL ON FUNCTION personalize._item_past_keep() FROM PUBLIC;
+CREATE TRIGGER item_past_keep AFTER UPDATE OF category, brand ON personalize.item
+	FOR EACH ROW WHEN ((OLD.category IS NOT NULL OR OLD.brand IS NOT NULL)
+		AND (OLD.category, OLD.brand) IS DISTINCT FROM (NEW.category, NEW.brand))
+	EXECUTE FUNCTION personalize._item_past_keep();
+-- No foreign key: it would keep a shop from emptying the catalogue with TRUNCATE.
+CREATE FUNCTION personalize._item_past_drop() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		DELETE FROM personalize._item_past;
+	ELSE
+		DELETE FROM personalize._item_past p WHERE p.item_key = OLD.item_key;
+	END IF;
+	RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION personalize._item_past_drop() IS
+	'triggers of item: what leaves the catalogue leaves its past, too';
+REVOKE ALL ON FUNCTION personalize._item_past_drop() FROM PUBLIC;
+CREATE TRIGGER item_past_drop BEFORE DELETE ON personalize.item
+	FOR EACH ROW EXECUTE FUNCTION personalize._item_past_drop();
+CREATE TRIGGER item_past_truncate BEFORE TRUNCATE ON personalize.item
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_past_drop();
 
 CREATE TABLE personalize.item_sync (
 	source text NOT NULL,

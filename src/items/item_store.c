@@ -218,6 +218,11 @@ static const PersonStore stores[] = {
 		.dictionary = &items
 	},
 	{
+		.name = "_item_past",
+		.content = "the catalogue",
+		.exempt = "what the catalogue said before depends on when it was changed"
+	},
+	{
 		.name = "item_sync",
 		.content = "the catalogue",
 		.form = "SELECT to_jsonb(s) - 'last_run_at' - 'changed_until' FROM personalize.item_sync s"

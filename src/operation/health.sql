@@ -102,7 +102,8 @@ END;
 REVOKE ALL ON FUNCTION personalize._stat_processor() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin, personalize_monitor;
 
-CREATE VIEW personalize.stat_processor AS SELECT * FROM personalize._stat_processor();
+CREATE VIEW personalize.stat_processor AS
+	SELECT p.*, extract(epoch FROM p.lag)::float8 AS lag_seconds FROM personalize._stat_processor() AS p;
 COMMENT ON VIEW personalize.stat_processor IS
 	'the stream processors, one row each: how far behind they are and how they fare';
 COMMENT ON COLUMN personalize.stat_processor.processor IS 'profile, item_stat, neighbour or exposure';
@@ -112,6 +113,7 @@ COMMENT ON COLUMN personalize.stat_processor.waiting IS
 	'events that it has not counted yet; the count stops after 1,000,000 events read; during a rebuild, what is left to do';
 COMMENT ON COLUMN personalize.stat_processor.lag IS
 	'how long ago the oldest waiting event arrived, 0 if none waits; those of a rebuild and imported history do not count';
+COMMENT ON COLUMN personalize.stat_processor.lag_seconds IS 'lag in seconds';
 COMMENT ON COLUMN personalize.stat_processor.events IS 'events counted since it was installed or last rebuilt';
 COMMENT ON COLUMN personalize.stat_processor.batches IS 'batches run';
 COMMENT ON COLUMN personalize.stat_processor.rejected IS 'events set aside in rejected_event because they could not be counted';
@@ -153,7 +155,8 @@ COMMENT ON FUNCTION personalize._stat_progress() IS 'what stat_progress shows';
 REVOKE ALL ON FUNCTION personalize._stat_progress() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._stat_progress() TO personalize_admin, personalize_monitor;
 
-CREATE VIEW personalize.stat_progress AS SELECT * FROM personalize._stat_progress();
+CREATE VIEW personalize.stat_progress AS
+	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
 	'rebuild_processor() and tune_neighbours() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
 COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor or tune_neighbours';
@@ -164,6 +167,7 @@ COMMENT ON COLUMN personalize.stat_progress.done IS 'how much is done';
 COMMENT ON COLUMN personalize.stat_progress.total IS 'out of how much; of trials about, for what is found decides what is tried next';
 COMMENT ON COLUMN personalize.stat_progress.unit IS 'of what: shards (of 64), events or trials';
 COMMENT ON COLUMN personalize.stat_progress.percent IS 'done of total';
+COMMENT ON COLUMN personalize.stat_progress.time_left_seconds IS 'time_left in seconds';
 COMMENT ON COLUMN personalize.stat_progress.time_left IS 'how long it takes from now at the pace so far, NULL: nothing is done yet';
 GRANT SELECT ON personalize.stat_progress TO personalize_admin, personalize_monitor;
 

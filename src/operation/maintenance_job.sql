@@ -396,17 +396,18 @@ GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._cron_plac
 	personalize._stat_maintenance(), personalize._stat_retention() TO personalize_monitor;
 
 CREATE VIEW personalize.stat_retention AS
-	SELECT r.* FROM personalize._stat_retention() AS r
+	SELECT r.*, extract(epoch FROM r.keep)::bigint AS keep_seconds FROM personalize._stat_retention() AS r
 	UNION ALL
 	SELECT 'job ' || m.job, NULL, c.last_run_at, c.last_result, c.last_detail, NULL, NULL, m.next_run_at,
 		CASE WHEN c.registered THEN greatest(c.last_run_at, m.scheduled_at) < pg_catalog.now() - 2 * m.every - interval '1 hour'
 			ELSE m.place IS NULL AND c.registered IS NOT NULL AND personalize._sees_jobs(m.scheduled_by) END,
-		c.failures, c.last_error, c.last_error_at
+		c.failures, c.last_error, c.last_error_at, NULL
 	FROM personalize._stat_maintenance() AS m LEFT JOIN personalize._maintenance_runs() AS c ON c.job = m.job;
 COMMENT ON VIEW personalize.stat_retention IS
 	'what apply_retention() did, one row a kind of data, and the jobs of schedule_maintenance(), as far as pg_cron is in this database and the reader may see its log';
 COMMENT ON COLUMN personalize.stat_retention.task IS 'retention_policy.kind, message (personalize.dedup_window), or the name of a job';
 COMMENT ON COLUMN personalize.stat_retention.keep IS 'how long it is kept; NULL: without end, or no kind of retention_policy';
+COMMENT ON COLUMN personalize.stat_retention.keep_seconds IS 'keep in seconds, a month as 30 days';
 COMMENT ON COLUMN personalize.stat_retention.last_run_at IS 'when it last ran, NULL: never';
 COMMENT ON COLUMN personalize.stat_retention.last_result IS
 	'what came of it: done, more, waits, busy or failed, as apply_retention() says; of a job succeeded or failed';

@@ -19,7 +19,7 @@ BEGIN ATOMIC
 			('session', 'session'), ('posting', 'session'), ('_pair_list', 'session'), ('_session_total', 'session'),
 			('_session_day', 'session'), ('_session_repeat', 'session'), ('_session_kept', 'session'), ('preference', 'preference'), ('_basket', 'basket'),
 			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'), ('_repeat_purchase', 'item_stat'),
-			('feature_value', 'dictionary'), ('_dictionary_log', 'dictionary'), ('item', 'catalogue'),
+			('feature_value', 'dictionary'), ('_dictionary_log', 'dictionary'), ('item', 'catalogue'), ('_item_past', 'catalogue'),
 			('consent_ledger', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
 	WHERE n.nspname = 'personalize';
 END;

@@ -11,6 +11,8 @@
 
 #include "postgres.h"
 
+#include "nodes/nodes.h"
+
 /* Every purpose: what a role that bypasses row security reads if it asks for none. */
 #define POLICY_EVERYTHING (-1)
 
@@ -33,6 +35,9 @@ extern bool PolicyBypasses(Oid roleId);
 
 /* True under personalize.on_denied = empty. */
 extern bool PolicyIsSilent(void);
+
+/* Answer a planner's question how many rows may be read; NULL if it asks something else. */
+extern Node *PolicyEstimate(Node *request);
 
 /* Close a partition, a table of event's days, to direct access; SPI is connected. */
 extern void PolicyClosePartition(const char *qualifiedName);

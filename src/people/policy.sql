@@ -28,12 +28,24 @@ CREATE FUNCTION personalize._may_read() RETURNS boolean
 	SUPPORT personalize._may_read_support;
 COMMENT ON FUNCTION personalize._may_read() IS
 	'true if a purpose is in force that the current role holds; else error 42501, or false under personalize.on_denied = empty';
+-- Most rows are those of people who allow what is asked for.
+CREATE FUNCTION personalize._mostly_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_mostly_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize._mostly_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize._covers(mask integer, needed integer) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_covers' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1
+	SUPPORT personalize._mostly_support;
+COMMENT ON FUNCTION personalize._covers(integer, integer) IS 'true if the mask contains all purposes that are needed';
+REVOKE EXECUTE ON FUNCTION personalize._covers(integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._covers(integer, integer) TO personalize_owner, personalize_analyst, personalize_admin;
 CREATE FUNCTION personalize._readable(mask integer) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_readable' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+	AS 'MODULE_PATHNAME', 'personalize_readable' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1
+	SUPPORT personalize._mostly_support;
 COMMENT ON FUNCTION personalize._readable(integer) IS
 	'true if the mask contains the purpose in force; errors as _may_read()';
 CREATE FUNCTION personalize._readable(granted integer, decided integer) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_readable_decided' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+	AS 'MODULE_PATHNAME', 'personalize_readable_decided' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1
+	SUPPORT personalize._mostly_support;
 COMMENT ON FUNCTION personalize._readable(integer, integer) IS
 	'true if a person allows the purpose in force, by decision or by default; errors as _may_read()';
 CREATE FUNCTION personalize._readable_support(internal) RETURNS internal
@@ -48,6 +60,13 @@ CREATE FUNCTION personalize._purpose_bits(otherwise integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_purpose_bits' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize._purpose_bits(integer) IS
 	'the bit of the purpose in force; for a role that bypasses row security and requests none, the argument; errors as _may_read()';
+CREATE FUNCTION personalize._allowed_purposes(granted integer, decided integer, restricted integer) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_allowed_purposes' LANGUAGE C STABLE PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION personalize._allowed_purposes(integer, integer, integer) IS
+	'names of the purposes a person allows, by decision or by default, and is not restricted for; none if anything is NULL';
+REVOKE EXECUTE ON FUNCTION personalize._allowed_purposes(integer, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._allowed_purposes(integer, integer, integer)
+	TO personalize_owner, personalize_analyst, personalize_admin;
 CREATE FUNCTION personalize._internal(table_name text, writing boolean) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_internal' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1
 	SUPPORT personalize._internal_support;

@@ -35,10 +35,18 @@ PG_FUNCTION_INFO_V1(personalize_readable);
 PG_FUNCTION_INFO_V1(personalize_readable_unrestricted);
 PG_FUNCTION_INFO_V1(personalize_readable_decided);
 PG_FUNCTION_INFO_V1(personalize_purpose_bits);
+PG_FUNCTION_INFO_V1(personalize_covers);
+PG_FUNCTION_INFO_V1(personalize_mostly_support);
 PG_FUNCTION_INFO_V1(personalize_internal);
 PG_FUNCTION_INFO_V1(personalize_closed);
 PG_FUNCTION_INFO_V1(personalize_may_read_support);
 PG_FUNCTION_INFO_V1(personalize_internal_support);
+
+/*
+ * The share of rows that the planner is told may be read.  Policies and views ask
+ * several times about the same row, and estimates multiply.
+ */
+#define POLICY_SELECTIVITY 0.9
 
 /* What a policy remembers for the time of a query. */
 typedef struct Reader
@@ -221,6 +229,30 @@ personalize_purpose_bits(PG_FUNCTION_ARGS)
 	int32		bits = PolicyBits(NULL);
 
 	PG_RETURN_INT32(bits == POLICY_EVERYTHING ? PG_GETARG_INT32(0) : bits);
+}
+
+/* _covers(mask, needed): does the mask contain all purposes that are needed? */
+Datum
+personalize_covers(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL((PG_GETARG_INT32(1) & ~PG_GETARG_INT32(0)) == 0);
+}
+
+/* Tell the planner that most rows may be read; NULL if it asks something else. */
+Node *
+PolicyEstimate(Node *request)
+{
+	if (!IsA(request, SupportRequestSelectivity))
+		return NULL;
+	((SupportRequestSelectivity *) request)->selectivity = POLICY_SELECTIVITY;
+	return request;
+}
+
+/* Planner support of what lets most rows through. */
+Datum
+personalize_mostly_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(PolicyEstimate((Node *) PG_GETARG_POINTER(0)));
 }
 
 /* True within our own code; else an error, or false if a read is denied silently. */

@@ -15,10 +15,13 @@
 #include "base/relation.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_allowed_purposes);
 
 /* The value of a column that is never NULL. */
 static Datum
@@ -254,4 +257,20 @@ PurposeMaskToArray(int32 mask, const PurposeCatalogue *purposes)
 		if ((mask & (1 << bit)) && purposes->names[bit])
 			names[count++] = CStringGetTextDatum(purposes->names[bit]);
 	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* _allowed_purposes(granted, decided, restricted). */
+Datum
+personalize_allowed_purposes(PG_FUNCTION_ARGS)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	int32		granted;
+	int32		decided;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_DATUM(PurposeMaskToArray(0, purposes));
+	granted = PG_GETARG_INT32(0);
+	decided = PG_GETARG_INT32(1);
+	PG_RETURN_DATUM(PurposeMaskToArray(((granted & decided) | (purposes->allowed & ~decided)) &
+									   purposes->all & ~PG_GETARG_INT32(2), purposes));
 }

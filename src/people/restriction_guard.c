@@ -128,8 +128,10 @@ CheckPlanned(Node *request, bool byView)
 Datum
 personalize_readable_support(PG_FUNCTION_ARGS)
 {
-	CheckPlanned((Node *) PG_GETARG_POINTER(0), false);
-	PG_RETURN_POINTER(NULL);
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	CheckPlanned(request, false);
+	PG_RETURN_POINTER(PolicyEstimate(request));
 }
 
 /* Planner support of _unrestricted(mask, user_key). */

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "people/policy.h"
 #include "people/restriction.h"
+#include "profiles/analyst_purpose.h"
 #include "profiles/profile.h"
 #include "profiles/profile_delta.h"
 #include "signals/feature_state.h"
@@ -195,14 +196,7 @@ ReadableSignalArgument(FunctionCallInfo fcinfo, int purpose)
 	const Signal *signal = SignalArgument(fcinfo);
 	int32		bits = PolicyBits(PG_ARGISNULL(purpose) ? NULL : PG_GETARG_TEXT_PP(purpose));
 
-	if ((signal->purposes & bits) != 0)
-		return signal;
-	if (!PolicyIsSilent())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("signal \"%s\" is not counted for the purpose in force", signal->name),
-				 errhint("View personalize.signal_status lists the purposes of each signal.")));
-	return NULL;
+	return AnalystCheckSignal(signal, bits) ? signal : NULL;
 }
 
 /* Start to walk over the profiles. */

@@ -15,6 +15,16 @@ CREATE FUNCTION personalize._profile_panes(
 COMMENT ON FUNCTION personalize._profile_panes(personalize.feature_state, smallint, bigint) IS
 	'panes of a signal in a state; user_key is for the error if it is damaged';
 
+-- Views that have rows for the purposes of signals only say so.
+CREATE FUNCTION personalize._signals_covered_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_signals_covered_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize._signals_covered_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize._signals_covered() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_signals_covered' LANGUAGE C STABLE PARALLEL SAFE COST 1
+	SUPPORT personalize._signals_covered_support;
+COMMENT ON FUNCTION personalize._signals_covered() IS
+	'true if a signal is counted for the purpose in force, those that the statement names being asked; else error 42501 that names the purposes, or false under personalize.on_denied = empty';
+
 -- the views are asked for one person by id
 CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
 
@@ -23,15 +33,16 @@ CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
 CREATE VIEW personalize.profile_feature AS
 	SELECT s.user_id, d.name AS signal,
 		personalize._feature_value(d.signal, f.value_key) AS value,
-		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key
+		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key,
+		extract(epoch FROM w.period)::bigint AS period_seconds
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
+		JOIN personalize.signal d ON personalize._covers(personalize._unrestricted(p.mask, p.user_key), d.purposes)
 			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true);
+	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize._signals_covered();
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
 COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
@@ -42,6 +53,7 @@ COMMENT ON COLUMN personalize.profile_feature.sum IS 'their weights';
 COMMENT ON COLUMN personalize.profile_feature.last_seen IS 'time of the last such event, of any period';
 COMMENT ON COLUMN personalize.profile_feature.complete_since IS 'the signal did not count before; NULL: complete';
 COMMENT ON COLUMN personalize.profile_feature.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.profile_feature.period_seconds IS 'period in seconds; a condition on period is applied earlier';
 
 CREATE VIEW personalize.profile_pane AS
 	SELECT s.user_id, d.name AS signal,
@@ -49,11 +61,11 @@ CREATE VIEW personalize.profile_pane AS
 		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON (d.purposes OPERATOR(pg_catalog.&) personalize._unrestricted(p.mask, p.user_key)) OPERATOR(pg_catalog.=) d.purposes
+		JOIN personalize.signal d ON personalize._covers(personalize._unrestricted(p.mask, p.user_key), d.purposes)
 			AND personalize._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true);
+	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize._signals_covered();
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
 COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';
@@ -70,18 +82,11 @@ CREATE VIEW personalize.profile_person AS
 		CASE WHEN personalize._readable(2) THEN p.first_seen END AS first_seen,
 		CASE WHEN personalize._readable(2) THEN p.last_seen END AS last_seen,
 		CASE WHEN personalize._readable(2) THEN p.events END AS events,
-		ARRAY(SELECT u.name
-			FROM personalize.purpose u
-				LEFT JOIN personalize.purpose_default d ON d.purpose OPERATOR(pg_catalog.=) u.name
-			WHERE (s.restricted OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-				AND CASE (s.decided OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1
-				WHEN 1 THEN (s.granted OPERATOR(pg_catalog.>>) u.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
-				ELSE coalesce(d.answer OPERATOR(pg_catalog.=) 'allowed', false) END
-			ORDER BY u.bit) AS purposes,
+		personalize._allowed_purposes(s.granted, s.decided, s.restricted) AS purposes,
 		p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-	WHERE personalize._unrestricted(p.mask, p.user_key) OPERATOR(pg_catalog.=) p.mask;
+	WHERE personalize._covers(personalize._unrestricted(p.mask, p.user_key), p.mask);
 COMMENT ON VIEW personalize.profile_person IS
 	'the people who have a profile that the purpose in force may see, one row each, as far as the profile processor has got';
 COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization; NULL if that is not the purpose in force, as last_seen and events';
@@ -92,21 +97,48 @@ COMMENT ON COLUMN personalize.profile_person.user_key IS 'user_key(user_id)';
 
 -- A barrier: a condition of the asker's own making never sees other events.
 CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
-	SELECT s.user_id, t.name AS event, i.item_id, i.category, i.brand, e.ts, e.received_at,
-		e.value, e.properties, e.slot, e.session_key, e.item_key, e.user_key
+	SELECT s.user_id, t.name AS event, i.item_id,
+		-- as they were then
+		CASE WHEN h.item_key IS NULL THEN i.category ELSE h.category END AS category,
+		CASE WHEN h.item_key IS NULL THEN i.brand ELSE h.brand END AS brand, e.ts, e.received_at,
+		pg_catalog.trim_scale(e.value) AS value, e.properties, e.slot, e.session_key, e.item_key, e.user_key
 	FROM personalize.event e
 		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) e.user_key
 		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
+		LEFT JOIN personalize._item_past h ON h.item_key OPERATOR(pg_catalog.=) e.item_key
+			AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until
 	WHERE (personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
-		(SELECT personalize._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0;
+		(SELECT personalize._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
+		AND personalize._event_asked(t.name, e.event);
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';
 COMMENT ON COLUMN personalize.analytics_event.item_id IS 'NULL if the catalogue does not have it';
+COMMENT ON COLUMN personalize.analytics_event.category IS 'of the item when the event happened, as far as the catalogue knew it; item.category is that of now';
+COMMENT ON COLUMN personalize.analytics_event.brand IS 'of the item when the event happened, likewise';
 COMMENT ON COLUMN personalize.analytics_event.ts IS 'when it happened';
+COMMENT ON COLUMN personalize.analytics_event.value IS 'worth of the event in the currency of properties.currency, without trailing zeros';
 COMMENT ON COLUMN personalize.analytics_event.received_at IS 'when the database received it; for imported history, when it happened';
 COMMENT ON COLUMN personalize.analytics_event.user_key IS 'user_key(user_id)';
+
+CREATE FUNCTION personalize._coverage(
+	day date, OUT purpose text, OUT people bigint, OUT all_people bigint, OUT events bigint, OUT all_events bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_coverage' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100000 ROWS 4;
+COMMENT ON FUNCTION personalize._coverage(date) IS
+	'people and events of a day of arrival (UTC) that each purpose covers, and all that are stored of it';
+CREATE VIEW personalize.coverage AS
+	SELECT d.day, c.purpose, c.people, c.all_people, c.events, c.all_events
+	FROM personalize._event_day d CROSS JOIN LATERAL personalize._coverage(d.day) c;
+COMMENT ON VIEW personalize.coverage IS
+	'of the raw events that arrived on each day (UTC), and the people they are of, how many may be used for each purpose: what a figure for a purpose is a part of. A condition on day reads those days only. What nobody allowed anything for is not stored; stat_ingest counts it';
+COMMENT ON COLUMN personalize.coverage.day IS 'the day (UTC) of received_at';
+COMMENT ON COLUMN personalize.coverage.purpose IS 'purpose.name';
+COMMENT ON COLUMN personalize.coverage.people IS 'people with events that may be used for the purpose, by what they allowed then and are not restricted for now';
+COMMENT ON COLUMN personalize.coverage.all_people IS 'people with events, for whatever purpose';
+COMMENT ON COLUMN personalize.coverage.events IS 'events that may be used for the purpose: those that analytics_event shows for it';
+COMMENT ON COLUMN personalize.coverage.all_events IS 'events, for whatever purpose';
 
 CREATE FUNCTION personalize.cohort_count(
 	signal text, value personalize.entity_id, period interval DEFAULT '30 days', as_of timestamptz DEFAULT NULL,
@@ -124,17 +156,19 @@ COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text)
 REVOKE ALL ON FUNCTION
 	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
 	personalize._profile_panes(personalize.feature_state, smallint, bigint),
+	personalize._signals_covered(), personalize._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
 	personalize._profile_panes(personalize.feature_state, smallint, bigint),
+	personalize._signals_covered(), personalize._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personalize.profile_person,
-	personalize.analytics_event
+	personalize.analytics_event, personalize.coverage
 	TO personalize_analyst, personalize_admin;
 
 -- What COPY of a table cannot give under row policies.

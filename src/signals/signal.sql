@@ -70,7 +70,10 @@ CREATE VIEW personalize.signal_status AS
 		ARRAY(SELECT p.name FROM personalize.purpose p
 			WHERE (d.purposes OPERATOR(pg_catalog.>>) p.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
 			ORDER BY p.bit) AS purposes,
-		d.basis, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description
+		d.basis, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description,
+		ARRAY(SELECT extract(epoch FROM w.period)::bigint FROM pg_catalog.unnest(d.periods) WITH ORDINALITY AS w (period, place)
+			ORDER BY w.place) AS periods_seconds,
+		extract(epoch FROM d.half_life)::bigint AS half_life_seconds
 	FROM personalize.signal d LEFT JOIN personalize.signal_state s USING (signal);
 COMMENT ON VIEW personalize.signal_status IS
 	'the signals in words: what they count, for which purposes, whether they are switched on and since when they are complete (NULL: from the first event on)';

@@ -1,0 +1,146 @@
+/*
+ * analyst_purpose.c
+ *		Telling analysts which purposes there is something for.
+ *
+ * A view of profiles has rows for the purposes of signals only.  Who reads it for
+ * another would see no rows and take that for an answer, so the views call
+ * _signals_covered(), which is an error that names the purposes instead.  It is
+ * asked when a statement is planned, where conditions on the signal are known, too:
+ * a signal that the statement asks for by name is looked at by itself.  It is asked
+ * again when the statement runs, since a plan may outlive a setting.
+ */
+#include "postgres.h"
+
+#include "profiles/analyst_purpose.h"
+
+#include "base/asked.h"
+#include "base/relation.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "nodes/supportnodes.h"
+#include "parser/parsetree.h"
+#include "people/policy.h"
+#include "people/purpose.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(personalize_signals_covered);
+PG_FUNCTION_INFO_V1(personalize_signals_covered_support);
+
+/* Column signal.name; src/signals/signal.sql. */
+#define SIGNAL_NAME 2
+
+/* An error unless a signal is counted for the purpose in force. */
+bool
+AnalystCheckSignal(const Signal *signal, int32 bits)
+{
+	PurposeCatalogue *purposes;
+
+	if ((signal->purposes & bits) != 0)
+		return true;
+	if (PolicyIsSilent())
+		return false;
+	purposes = PurposeCatalogueNow();
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("signal \"%s\" is not counted for purpose \"%s\"",
+					signal->name, PurposeFormatMask(bits, purposes)),
+			 errdetail("It is counted for: %s.", PurposeFormatMask(signal->purposes, purposes)),
+			 errhint("Set personalize.purpose to a purpose that it is counted for.")));
+	return false;
+}
+
+/* An error unless some signal is counted for the purpose in force. */
+static bool
+CheckAnySignal(int32 bits)
+{
+	const SignalSet *set = SignalSetGet();
+	PurposeCatalogue *purposes;
+	int32		counted = 0;
+
+	for (int i = 0; i < set->count; i++)
+		if (set->signals[i].enabled)
+			counted |= set->signals[i].purposes;
+	if (counted == 0 || (counted & bits) != 0)
+		return true;
+	if (PolicyIsSilent())
+		return false;
+	purposes = PurposeCatalogueNow();
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("no signal is counted for purpose \"%s\"", PurposeFormatMask(bits, purposes)),
+			 errdetail("Signals are counted for: %s.", PurposeFormatMask(counted, purposes)),
+			 errhint("Set personalize.purpose to one of them. What people did is in personalize.analytics_event, for every purpose that they allow.")));
+	return false;
+}
+
+/* The enabled signal of a name; NULL if there is none. */
+static const Signal *
+FindByName(const text *name)
+{
+	const SignalSet *set = SignalSetGet();
+	char	   *wanted = text_to_cstring(name);
+
+	for (int i = 0; i < set->count; i++)
+		if (set->signals[i].enabled && strcmp(set->signals[i].name, wanted) == 0)
+			return &set->signals[i];
+	return NULL;
+}
+
+/* Of signals that are asked for by name one must be counted for the purpose. */
+static void
+CheckNamed(const AskedTexts *names, int32 bits)
+{
+	const Signal *uncounted = NULL;
+
+	for (int i = 0; i < names->count; i++)
+	{
+		const Signal *signal = FindByName(names->texts[i]);
+
+		if (signal == NULL)
+			continue;
+		if ((signal->purposes & bits) != 0)
+			return;
+		uncounted = signal;
+	}
+	if (uncounted != NULL)
+		AnalystCheckSignal(uncounted, bits);
+}
+
+/* True for the column of table signal (*arg) with the names. */
+static bool
+IsSignalName(void *arg, PlannerInfo *root, Node *node)
+{
+	const RangeTblEntry *table;
+
+	if (!IsA(node, Var) || ((Var *) node)->varlevelsup > 0 || ((Var *) node)->varattno != SIGNAL_NAME)
+		return false;
+	table = rt_fetch(((Var *) node)->varno, root->parse->rtable);
+	return table->rtekind == RTE_RELATION && table->relid == *(Oid *) arg;
+}
+
+/* _signals_covered(): an error, or false, if no signal is counted for the purpose in force. */
+Datum
+personalize_signals_covered(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(CheckAnySignal(PolicyBits(NULL)));
+}
+
+/* Planner support of _signals_covered(). */
+Datum
+personalize_signals_covered_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Oid			table = RelationFind("signal", true);
+	int32		bits;
+	ListCell   *cell;
+
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	bits = PolicyBits(NULL);
+	if (bits == 0 || bits == POLICY_EVERYTHING)
+		PG_RETURN_POINTER(NULL);
+	CheckAnySignal(bits);
+	foreach(cell, AskedConditions(((SupportRequestSimplify *) request)->root, IsSignalName, &table))
+		CheckNamed(lfirst(cell), bits);
+	PG_RETURN_POINTER(NULL);
+}
