@@ -128,7 +128,6 @@ SELECT personalize.create_variant('recommend', E'a\nb');
 SELECT personalize.create_variant('recommend', 'shipped');
 SELECT personalize.create_variant(NULL, 'a');
 SELECT personalize.create_variant('recommend', NULL);
-SELECT personalize.create_variant('recommend', 'a', NULL);
 SELECT personalize.set_default_variant('recommend', NULL);
 SELECT personalize.retire_variant(NULL, 'a');
 UPDATE personalize.engine_variant SET parameters = '{"next_weight": 2}' WHERE name = 'next';

@@ -67,7 +67,7 @@ BEGIN
 			USING ERRCODE = 'program_limit_exceeded', HINT = 'Their numbers are not used again.';
 	END IF;
 	INSERT INTO personalize.engine_variant (engine, name, id, parameters)
-		VALUES (create_variant.engine, create_variant.name, number, create_variant.parameters);
+		VALUES (create_variant.engine, create_variant.name, number, coalesce(create_variant.parameters, '{}'));
 	RETURN number;
 END
 $$;

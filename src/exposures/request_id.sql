@@ -33,7 +33,7 @@ COMMENT ON COLUMN personalize.stat_request.messages IS 'how many; a message abou
 COMMENT ON COLUMN personalize.stat_request.since IS 'when counting began: the first use after the server started';
 COMMENT ON COLUMN personalize.stat_request.scope IS
 	'database: of all sessions; session: of this one, because the library is not in shared_preload_libraries';
-GRANT SELECT ON personalize.stat_request TO personalize_app, personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.stat_request TO personalize_app, personalize_analyst, personalize_admin, personalize_monitor;
 
 REVOKE EXECUTE ON FUNCTION personalize.request_origin(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.request_origin(uuid) TO personalize_app, personalize_analyst, personalize_admin;

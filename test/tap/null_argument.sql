@@ -19,6 +19,8 @@ SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item
 CREATE TABLE null_argument_product (id text PRIMARY KEY, price numeric);
 INSERT INTO null_argument_product VALUES ('hat', 1), ('tie', 2);
 SELECT count(*) FROM (SELECT personalize.set_preference('ada', 'favourite_brand', 'acme')) x \gset ignored_
+SELECT count(personalize.import_model('tree', 'lightgbm', E'tree\nmax_feature_idx=0\n\nTree=0\nnum_leaves=1\nleaf_value=' || v || E'\n\nend of trees\n')) FROM unnest('{1,2}'::text[]) v \gset ignored_
+INSERT INTO personalize.rule (name, kind, items, place) VALUES ('shown', 'pin', '{hat}', 1);
 SELECT personalize.restrict('bob') \gset ignored_
 SET personalize.purpose = 'personalization';
 
@@ -27,6 +29,8 @@ CREATE TEMP TABLE sample (n serial, function text, name text, type text, value t
 INSERT INTO sample (function, name, type, value) VALUES
 	('alter_signal', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
+	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
+	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),
 	(NULL, 'name', NULL, '''favourite_brand'''), (NULL, 'events', NULL, 'ARRAY[''view_item'']'), (NULL, 'event', NULL, '''view_item'''),
 	(NULL, 'item_id', NULL, '''hat'''), (NULL, NULL, 'text', '''ada'''), (NULL, NULL, 'personalize.entity_id', '''ada'''),
