@@ -16,7 +16,8 @@ SQL_PARTS = base/role base/setting base/relation base/clock base/key base/dictio
 	base/txid base/secret base/counter events/event people/consent people/policy people/ledger \
 	people/consent_decode events/ingest events/inbox workers/processor signals/feature_state \
 	signals/signal profiles/profile profiles/preference items/item items/item_stat profiles/analyst \
-	models/model neighbours/neighbour neighbours/knn neighbours/tune engines/recommend erasure/retention \
+	models/model neighbours/neighbour neighbours/knn neighbours/tune search/search_index \
+	engines/recommend engines/rank_search engines/search_items erasure/retention \
 	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/maintenance_job \
 	operation/publication operation/data_quality items/item_health operation/health \
 	operation/security_check operation/grants

@@ -9,7 +9,9 @@
 #include "base/pass.h"
 #include "compat.h"
 #include "engines/engine.h"
+#include "engines/rank_search.h"
 #include "engines/recommend.h"
+#include "engines/search_items.h"
 #include "engines/sources.h"
 #include "erasure/erasure_scrub.h"
 #include "erasure/erasure_status.h"
@@ -39,6 +41,7 @@
 #include "people/refused_id.h"
 #include "profiles/profile.h"
 #include "profiles/profile_store.h"
+#include "search/search_store.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
 #include "signals/signal_store.h"
@@ -85,6 +88,7 @@ _PG_init(void)
 	NeighbourStoreInit();
 	ModelInit();
 	ProfileStoreInit();
+	SearchStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -93,6 +97,8 @@ _PG_init(void)
 	ErasureScrubInit();
 	SourcesInit();
 	RecommendInit();
+	RankSearchInit();
+	SearchItemsInit();
 	EngineInit();
 	UtilityInit();
 	WorkerInit();

@@ -54,6 +54,9 @@ static const RelationShape shapes[] = {
 	{"_session_total", {BOOLOID, INT8OID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT4OID}},
 	{"_session_day", {INT4OID, INT8OID}},
 	{"_session_repeat", {INT2OID, INT8ARRAYOID, INT8ARRAYOID}},
+	{"_search_posting", {INT8OID, INT4OID, INT4OID, TEXTOID}},
+	{"_search_word", {TEXTOID, TEXTOID}},
+	{"_search_total", {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}},
 	{"processor_position", {INT2OID, INT2OID, TEXTOID}},
 	{"_tombstone", {INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}},
 	{"_secret", {TIMESTAMPTZOID, BYTEAOID}}

@@ -104,6 +104,8 @@ FormatReason(EngineContext *context, const Candidate *candidate)
 		detail = ContextFindId(context, candidate->because);
 	else if (candidate->reason->detail == REASON_OF_CATEGORY)
 		detail = candidate->category;
+	else if (candidate->reason->detail == REASON_OF_QUERY)
+		detail = context->query;
 	if (detail != NULL)
 	{
 		appendStringInfoChar(&reason, ':');
@@ -132,6 +134,9 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 		for (int p = 0; candidate->parts && p < KNN_PARTS; p++)
 			if (candidate->parts[p] != 0)
 				JsonPushFloat(&state, partNames[p], candidate->parts[p]);
+		for (int f = 0; candidate->contributions && f < context->featureCount; f++)
+			if (candidate->contributions[f] != 0)
+				JsonPushFloat(&state, context->featureNames[f], candidate->contributions[f]);
 		JsonPushFloat(&state, "boost", candidate->boost);
 		JsonPushString(&state, "as_of", EventTimeFormat(context->now));
 		if (candidate->reason->detail == REASON_ITSELF || candidate->reason->detail == REASON_OF_ITEM)
@@ -170,7 +175,7 @@ CountCall(const Slate *slate, int engine)
 
 /* Return the rows that are taken. */
 void
-AnswerReturn(const Slate *slate, int engine)
+AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 {
 	EngineContext *context = slate->context;
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
@@ -180,8 +185,8 @@ AnswerReturn(const Slate *slate, int engine)
 	{
 		const Candidate *candidate = &slate->taken[i];
 		text	   *id = ContextFindId(context, candidate->itemKey);
-		Datum		values[COLUMN_COUNT];
-		bool		nulls[COLUMN_COUNT] = {false};
+		Datum		values[COLUMN_COUNT + ANSWER_MAX_MORE];
+		bool		nulls[COLUMN_COUNT + ANSWER_MAX_MORE] = {false};
 
 		values[COLUMN_RANK] = Int32GetDatum(i + 1);
 		values[COLUMN_ITEM_ID] = PointerGetDatum(id);
@@ -193,6 +198,8 @@ AnswerReturn(const Slate *slate, int engine)
 		nulls[COLUMN_EXPLANATION] = !context->explain && !context->stale;
 		if (!nulls[COLUMN_EXPLANATION])
 			values[COLUMN_EXPLANATION] = FormatExplanation(context, candidate);
+		if (addColumns != NULL)
+			addColumns(context, i, values + COLUMN_COUNT, nulls + COLUMN_COUNT);
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	CountCall(slate, engine);

@@ -20,6 +20,9 @@
 /* As many items an engine returns at most. */
 #define ENGINE_MAX_ITEMS 1000
 
+/* The most items that an engine ranks which is given them. */
+#define ENGINE_MAX_GIVEN 10000
+
 /* Why an engine has nothing personal to go by. */
 typedef enum EngineLack
 {
@@ -33,6 +36,7 @@ typedef enum EngineLack
 typedef struct EngineArguments
 {
 	int			n;
+	int			every;			/* n may be NULL: as many as this array has elements; 0: it may not */
 	int			filter;
 	int			candidates;
 	int			exclude;
@@ -99,6 +103,11 @@ typedef struct EngineContext
 	bool		stale;
 
 	KeySet		shown;			/* what the answer holds so far */
+
+	void	   *question;		/* the recipe's own */
+	const text *query;			/* what was looked for; NULL: nothing */
+	int			featureCount;	/* of those that scored the candidates */
+	const char **featureNames;
 
 	int			givenCount;
 	int			givenCapacity;

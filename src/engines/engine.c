@@ -10,8 +10,6 @@
 
 #include "engines/engine.h"
 
-#include "engines/answer.h"
-
 /* As many engines there can be. */
 #define MAX_ENGINES 16
 
@@ -105,7 +103,9 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	AskSources(context, slate, recipe);
 	for (int i = 0; recipe->fallbacks && recipe->fallbacks[i] && !SlateIsFull(slate); i++)
 		recipe->fallbacks[i]->fill(context, slate);
-	AnswerReturn(slate, recipe->id);
+	AnswerReturn(slate, recipe->id, recipe->addColumns);
+	if (recipe->finish != NULL)
+		recipe->finish(context);
 	ContextEnd(context);
 	return (Datum) 0;
 }

@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "engines/answer.h"
 #include "engines/slate.h"
 
 /*
@@ -69,6 +70,8 @@ typedef struct EngineRecipe
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
 	const Fallback *const *fallbacks;
+	AnswerColumns addColumns;	/* fills columns beyond those of every answer; NULL: none */
+	void		(*finish) (EngineContext *context); /* closes what prepare opened; NULL: nothing */
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

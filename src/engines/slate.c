@@ -36,7 +36,7 @@ SlatePropose(Slate *slate, const Candidate *candidate)
 	slate->candidates[slate->count++] = *candidate;
 }
 
-/* Order candidates by score, the best first; ties by key. */
+/* Order candidates by score, the best first; ties as they were given, then by key. */
 static int
 CompareCandidates(const void *left, const void *right)
 {
@@ -45,6 +45,8 @@ CompareCandidates(const void *left, const void *right)
 
 	if (a->score != b->score)
 		return a->score > b->score ? -1 : 1;
+	if (a->place != b->place)
+		return a->place - b->place;
 	return (a->itemKey > b->itemKey) - (a->itemKey < b->itemKey);
 }
 

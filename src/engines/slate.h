@@ -15,7 +15,8 @@ typedef enum ReasonDetail
 	REASON_PLAIN,
 	REASON_ITSELF,				/* the item is its own cause */
 	REASON_OF_ITEM,				/* because_viewed:<item> */
-	REASON_OF_CATEGORY			/* popular_in:<category> */
+	REASON_OF_CATEGORY,			/* popular_in:<category> */
+	REASON_OF_QUERY				/* popular_for:<query> */
 } ReasonDetail;
 
 /* Why an item is returned; spelled and registered (answer.h) by the part that gives it. */
@@ -36,6 +37,8 @@ typedef struct Candidate
 	const double *parts;		/* of the neighbour score, which they add up to; NULL: none */
 	int64		because;		/* the item of the reason */
 	const text *category;		/* the category of the reason */
+	int			place;			/* as it was given, from 1; 0: it was not */
+	const double *contributions;	/* to the score, of the context's features; NULL: none */
 } Candidate;
 
 /* Candidates in order, and those of them that are taken. */
@@ -61,7 +64,7 @@ SlateIsFull(const Slate *slate)
 /* Add a candidate, unless a cheap rule speaks against it; the best come first. */
 extern void SlatePropose(Slate *slate, const Candidate *candidate);
 
-/* Order what is proposed by score, the best first; ties by key. */
+/* Order what is proposed by score, the best first; ties as they were given, then by key. */
 extern void SlateSort(Slate *slate);
 
 /* Take what is proposed in its order, as far as the costly rules admit it, and forget the rest. */

@@ -39,6 +39,8 @@ static Reason trending = {"trending", REASON_PLAIN};
 static Reason newest = {"newest", REASON_PLAIN};
 static Reason candidate = {"candidate", REASON_PLAIN};
 
+const Reason *const BecauseViewedReason = &becauseViewed;
+
 /* Make the reasons known. */
 void
 SourcesInit(void)

@@ -34,6 +34,9 @@ extern const FeatureSource FavouriteFeature;
 /* The source's score, raised by half of it for each favourite. */
 extern const Scorer FavouriteScorer;
 
+/* The reason of what goes with an item that the visitor viewed. */
+extern const Reason *const BecauseViewedReason;
+
 extern void SourcesInit(void);
 
 #endif

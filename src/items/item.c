@@ -180,6 +180,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 {
 	ItemEntry  *entry;
 	bool		found;
+	bool		isNull;
 	MemoryContext oldContext;
 
 	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
@@ -200,6 +201,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 	entry->info.price = CopyField(reader, FIELD_PRICE);
 	entry->info.currency = CopyField(reader, FIELD_CURRENCY);
 	entry->info.tags = CopyField(reader, FIELD_TAGS);
+	entry->info.createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
 	entry->exists = true;
 	MemoryContextSwitchTo(oldContext);
 	ExecClearTuple(reader->slot);

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -23,6 +24,7 @@ typedef struct ItemInfo
 	Numeric		price;
 	text	   *currency;
 	ArrayType  *tags;
+	TimestampTz createdAt;		/* since when it is offered */
 } ItemInfo;
 
 typedef struct ItemReader ItemReader;
