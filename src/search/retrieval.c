@@ -32,10 +32,9 @@ typedef struct ScoredList
 
 /* Score the items of a word. */
 static ScoredList
-ScoreWord(WordReader *reader, const TextScoreParams *params, const text *word, double weight)
+ScoreWord(WordReader *reader, const TextScorer *scorer, const text *word, double weight)
 {
-	const IndexTotal *total = WordReaderTotal(reader);
-	WordPosting *postings;
+	const WordPosting *postings;
 	ScoredList	list;
 
 	list.count = WordListRead(reader, word, &postings);
@@ -43,10 +42,9 @@ ScoreWord(WordReader *reader, const TextScoreParams *params, const text *word, d
 	for (int i = 0; i < list.count; i++)
 	{
 		list.items[i].itemKey = postings[i].itemKey;
-		list.items[i].match = TextScoreWord(params, total, &postings[i]);
+		list.items[i].match = TextScoreWord(scorer, &postings[i]);
 		list.items[i].match.score *= weight;
 	}
-	pfree(postings);
 	return list;
 }
 
@@ -108,13 +106,13 @@ Unite(const ScoredList *a, const ScoredList *b)
 
 /* The items of an alternative: of all its words. */
 static ScoredList
-ScoreAlternative(WordReader *reader, const TextScoreParams *params, const QueryAlternative *alternative)
+ScoreAlternative(WordReader *reader, const TextScorer *scorer, const QueryAlternative *alternative)
 {
-	ScoredList	list = ScoreWord(reader, params, alternative->words[0], alternative->weight);
+	ScoredList	list = ScoreWord(reader, scorer, alternative->words[0], alternative->weight);
 
 	for (int i = 1; i < alternative->count; i++)
 	{
-		ScoredList	other = ScoreWord(reader, params, alternative->words[i], alternative->weight);
+		ScoredList	other = ScoreWord(reader, scorer, alternative->words[i], alternative->weight);
 
 		Intersect(&list, &other);
 		pfree(other.items);
@@ -140,7 +138,7 @@ UniteAll(ScoredList *lists, int count)
 
 /* The items of a group, and how rare they are: by the word itself, if any item has it. */
 static ScoredList
-ScoreGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *group)
+ScoreGroup(WordReader *reader, const TextScorer *scorer, const QueryGroup *group)
 {
 	ScoredList *lists = palloc_array(ScoredList, group->count);
 	ScoredList	united;
@@ -151,9 +149,9 @@ ScoreGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *
 	for (int i = 0; i < group->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (group->alternatives[i].weight == params->beginning && read > MAX_COMPLETED_ITEMS)
+		if (group->alternatives[i].weight == scorer->params.beginning && read > MAX_COMPLETED_ITEMS)
 			continue;
-		lists[count] = ScoreAlternative(reader, params, &group->alternatives[i]);
+		lists[count] = ScoreAlternative(reader, scorer, &group->alternatives[i]);
 		read += lists[count].count;
 		if (i == 0)
 			own = lists[count].count;
@@ -161,7 +159,7 @@ ScoreGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *
 	}
 	united = UniteAll(lists, count);
 	pfree(lists);
-	united.rarity = TextScoreRarity(WordReaderTotal(reader), own > 0 ? own : united.count);
+	united.rarity = TextScoreRarity(scorer, own > 0 ? own : united.count);
 	return united;
 }
 
@@ -186,6 +184,7 @@ NextKey(const ScoredList *lists, const int *places, int count, int64 *key)
 int
 RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQuery *query, TextMatch **matches)
 {
+	const TextScorer *scorer = TextScorerMake(params, WordReaderTotal(reader));
 	ScoredList	lists[QUERY_MAX_WORDS];
 	int			places[QUERY_MAX_WORDS] = {0};
 	int64		items = 0;
@@ -195,7 +194,7 @@ RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQue
 
 	for (int g = 0; g < query->count; g++)
 	{
-		lists[g] = ScoreGroup(reader, params, &query->groups[g]);
+		lists[g] = ScoreGroup(reader, scorer, &query->groups[g]);
 		items += lists[g].count;
 		all += lists[g].rarity;
 	}
@@ -211,7 +210,7 @@ RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQue
 		match->itemKey = key;
 		match->words = score.words;
 		match->covered = all > 0 ? score.covered / all : 0;
-		match->score = TextScoreFinish(params, &score, all);
+		match->score = TextScoreFinish(scorer, &score, all);
 	}
 	for (int g = 0; g < query->count; g++)
 		pfree(lists[g].items);
@@ -220,7 +219,7 @@ RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQue
 
 /* How an item has all words of an alternative. */
 static bool
-FindAlternative(WordReader *reader, const TextScoreParams *params, const QueryAlternative *alternative,
+FindAlternative(WordReader *reader, const TextScorer *scorer, const QueryAlternative *alternative,
 				int64 itemKey, WordMatch *match)
 {
 	match->score = 0;
@@ -232,7 +231,7 @@ FindAlternative(WordReader *reader, const TextScoreParams *params, const QueryAl
 
 		if (!WordListFind(reader, alternative->words[i], itemKey, &posting))
 			return false;
-		one = TextScoreWord(params, WordReaderTotal(reader), &posting);
+		one = TextScoreWord(scorer, &posting);
 		match->score = i == 0 ? one.score : (match->score + one.score) / 2;
 		match->inName &= one.inName;
 	}
@@ -242,7 +241,7 @@ FindAlternative(WordReader *reader, const TextScoreParams *params, const QueryAl
 
 /* The best way in which an item has a group. */
 static bool
-FindGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *group, int64 itemKey, WordMatch *best)
+FindGroup(WordReader *reader, const TextScorer *scorer, const QueryGroup *group, int64 itemKey, WordMatch *best)
 {
 	bool		found = false;
 
@@ -250,7 +249,7 @@ FindGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *g
 	{
 		WordMatch	match;
 
-		if (!FindAlternative(reader, params, &group->alternatives[i], itemKey, &match))
+		if (!FindAlternative(reader, scorer, &group->alternatives[i], itemKey, &match))
 			continue;
 		*best = found ? BetterMatch(best, &match) : match;
 		found = true;
@@ -260,13 +259,13 @@ FindGroup(WordReader *reader, const TextScoreParams *params, const QueryGroup *g
 
 /* How rare a group is, without reading it: as its first word that any item has. */
 static double
-GroupRarity(WordReader *reader, const QueryGroup *group)
+GroupRarity(WordReader *reader, const TextScorer *scorer, const QueryGroup *group)
 {
 	int64		items = 0;
 
 	for (int i = 0; i < group->count && items == 0; i++)
 		items = WordListCount(reader, group->alternatives[i].words[0]);
-	return TextScoreRarity(WordReaderTotal(reader), items);
+	return TextScoreRarity(scorer, items);
 }
 
 /* The same of given items. */
@@ -274,17 +273,18 @@ void
 RetrieveScores(WordReader *reader, const TextScoreParams *params, const SearchQuery *query,
 			   const int64 *itemKeys, int count, TextMatch *matches)
 {
+	const TextScorer *scorer = TextScorerMake(params, WordReaderTotal(reader));
 	TextScore  *scores = palloc_extended(sizeof(TextScore) * Max(count, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	double		all = 0;
 
 	for (int g = 0; g < query->count; g++)
 	{
-		double		rarity = GroupRarity(reader, &query->groups[g]);
+		double		rarity = GroupRarity(reader, scorer, &query->groups[g]);
 		WordMatch	match;
 
 		all += rarity;
 		for (int i = 0; i < count; i++)
-			if (FindGroup(reader, params, &query->groups[g], itemKeys[i], &match))
+			if (FindGroup(reader, scorer, &query->groups[g], itemKeys[i], &match))
 				TextScoreAdd(&scores[i], &match, rarity);
 	}
 	for (int i = 0; i < count; i++)
@@ -292,7 +292,7 @@ RetrieveScores(WordReader *reader, const TextScoreParams *params, const SearchQu
 		matches[i].itemKey = itemKeys[i];
 		matches[i].words = scores[i].words;
 		matches[i].covered = all > 0 ? scores[i].covered / all : 0;
-		matches[i].score = TextScoreFinish(params, &scores[i], all);
+		matches[i].score = TextScoreFinish(scorer, &scores[i], all);
 	}
 	pfree(scores);
 }

@@ -32,38 +32,55 @@ TextScoreParamsDefault(TextScoreParams *params)
 	};
 }
 
+/* The score made ready for an index. */
+TextScorer *
+TextScorerMake(const TextScoreParams *params, const IndexTotal *total)
+{
+	TextScorer *scorer = palloc(sizeof(TextScorer));
+
+	scorer->params = *params;
+	scorer->total = *total;
+	for (int w = 0; w < WEIGHT_COUNT; w++)
+		for (int code = 0; code < lengthof(scorer->norms[w]); code++)
+		{
+			double		length = LengthDecode(code) / Max(total->averages[w], 1e-9);
+
+			scorer->norms[w][code] = params->saturation * (1 - params->lengthNorm + params->lengthNorm * length);
+		}
+	return scorer;
+}
+
 /* A word of the query in an item. */
 WordMatch
-TextScoreWord(const TextScoreParams *params, const IndexTotal *total, const WordPosting *posting)
+TextScoreWord(const TextScorer *scorer, const WordPosting *posting)
 {
+	const TextScoreParams *params = &scorer->params;
 	WordMatch	match = {.inName = PackedByte(posting->frequencies, 0) > 0};
+	uint32		left = posting->frequencies;
 
-	for (int w = 0; w < WEIGHT_COUNT; w++)
+	for (int w = 0; left != 0; w++, left >>= 8)
 	{
-		double		f = PackedByte(posting->frequencies, w);
-		double		length;
+		double		f = left & 0xff;
 
-		if (f == 0)
-			continue;
-		length = LengthDecode(PackedByte(posting->lengths, w)) / Max(total->averages[w], 1e-9);
-		match.score += params->weights[w] * f * (params->saturation + 1) /
-			(f + params->saturation * (1 - params->lengthNorm + params->lengthNorm * length));
+		if (f > 0)
+			match.score += params->weights[w] * f * (params->saturation + 1) /
+				(f + scorer->norms[w][PackedByte(posting->lengths, w)]);
 	}
 	return match;
 }
 
 /* The weight of a word that so many items have. */
 double
-TextScoreRarity(const IndexTotal *total, double items)
+TextScoreRarity(const TextScorer *scorer, double items)
 {
-	return log(1 + (Max(total->items - items, 0) + 0.5) / (items + 0.5));
+	return log(1 + (Max(scorer->total.items - items, 0) + 0.5) / (items + 0.5));
 }
 
 /* The score of an item. */
 double
-TextScoreFinish(const TextScoreParams *params, const TextScore *score, double all)
+TextScoreFinish(const TextScorer *scorer, const TextScore *score, double all)
 {
 	if (all <= 0)
 		return score->sum;
-	return score->sum + params->coverage * score->covered / all + params->nameCoverage * score->named / all;
+	return score->sum + scorer->params.coverage * score->covered / all + scorer->params.nameCoverage * score->named / all;
 }

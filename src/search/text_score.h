@@ -25,6 +25,16 @@ typedef struct TextScoreParams
 /* Those of this database. */
 extern void TextScoreParamsDefault(TextScoreParams *params);
 
+/* The score made ready for an index: what the length of a text adds to the divisor. */
+typedef struct TextScorer
+{
+	TextScoreParams params;
+	IndexTotal	total;
+	float		norms[WEIGHT_COUNT][256];
+} TextScorer;
+
+extern TextScorer *TextScorerMake(const TextScoreParams *params, const IndexTotal *total);
+
 /* A word of the query in an item: before its weight for being rare. */
 typedef struct WordMatch
 {
@@ -32,10 +42,10 @@ typedef struct WordMatch
 	bool		inName;			/* in a text of weight A */
 } WordMatch;
 
-extern WordMatch TextScoreWord(const TextScoreParams *params, const IndexTotal *total, const WordPosting *posting);
+extern WordMatch TextScoreWord(const TextScorer *scorer, const WordPosting *posting);
 
 /* The weight of a word that so many items have. */
-extern double TextScoreRarity(const IndexTotal *total, double items);
+extern double TextScoreRarity(const TextScorer *scorer, double items);
 
 /* An item's words together. */
 typedef struct TextScore
@@ -57,6 +67,6 @@ TextScoreAdd(TextScore *score, const WordMatch *match, double rarity)
 }
 
 /* The score; all: the weight of all words of the query. */
-extern double TextScoreFinish(const TextScoreParams *params, const TextScore *score, double all);
+extern double TextScoreFinish(const TextScorer *scorer, const TextScore *score, double all);
 
 #endif

@@ -104,13 +104,34 @@ ReadTotal(Snapshot snapshot, IndexTotal *total)
 		total->averages[i] = items > 0 ? (double) lengths[i] / items : 0;
 }
 
+/* Forget what is remembered of another index, or if it is too much; no reader is at it. */
+static void
+PrepareMemory(uint64 stamp)
+{
+	HASHCTL		control = {.keysize = sizeof(uint64),.entrysize = sizeof(KnownWord)};
+
+	if (memory != NULL && memoryStamp == stamp && hash_get_num_entries(known) < MAX_WORDS &&
+		postingsKept < MAX_POSTINGS - MIN_POSTINGS_KEPT)
+		return;
+	if (memory == NULL)
+		memory = AllocSetContextCreate(TopMemoryContext, "personalize search words", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(memory);
+	control.hcxt = memory;
+	known = hash_create("personalize search words", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	memoryStamp = stamp;
+	postingsKept = 0;
+}
+
 /* The index as a whole. */
 const IndexTotal *
 WordReaderTotal(WordReader *reader)
 {
 	if (!reader->hasTotal)
+	{
 		ReadTotal(reader->snapshot, &reader->total);
-	reader->hasTotal = true;
+		PrepareMemory(reader->total.stamp);
+		reader->hasTotal = true;
+	}
 	return &reader->total;
 }
 
@@ -125,24 +146,6 @@ ReadPosting(const WordReader *reader, WordPosting *posting)
 	memcpy(&posting->lengths, rest + sizeof(int64) + sizeof(int32), sizeof(int32));
 }
 
-/* Forget what is remembered of another index, or if it is too much. */
-static void
-PrepareMemory(uint64 stamp)
-{
-	HASHCTL		control = {.keysize = sizeof(uint64),.entrysize = sizeof(KnownWord)};
-
-	if (memory != NULL && memoryStamp == stamp && hash_get_num_entries(known) < MAX_WORDS &&
-		postingsKept < MAX_POSTINGS)
-		return;
-	if (memory == NULL)
-		memory = AllocSetContextCreate(TopMemoryContext, "personalize search words", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(memory);
-	control.hcxt = memory;
-	known = hash_create("personalize search words", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	memoryStamp = stamp;
-	postingsKept = 0;
-}
-
 /* What is remembered of a word; count is -1 if nothing. */
 static KnownWord *
 Recall(WordReader *reader, const text *word)
@@ -151,7 +154,7 @@ Recall(WordReader *reader, const text *word)
 	KnownWord  *entry;
 	bool		found;
 
-	PrepareMemory(WordReaderTotal(reader)->stamp);
+	(void) WordReaderTotal(reader);
 	entry = hash_search(known, &hash, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -161,12 +164,12 @@ Recall(WordReader *reader, const text *word)
 	return entry;
 }
 
-/* Remember the items of a word, if reading them took long and they are not too many. */
+/* Remember the items of a word, if reading them took long and there is room. */
 static void
 Remember(KnownWord *entry, const WordPosting *postings, int count)
 {
 	entry->count = count;
-	if (count < MIN_POSTINGS_KEPT || count > MAX_POSTINGS / 4)
+	if (count < MIN_POSTINGS_KEPT || count > MAX_POSTINGS - postingsKept)
 		return;
 	entry->postings = MemoryContextAllocHuge(memory, sizeof(WordPosting) * count);
 	memcpy(entry->postings, postings, sizeof(WordPosting) * count);
@@ -175,20 +178,18 @@ Remember(KnownWord *entry, const WordPosting *postings, int count)
 
 /* All items that have a word, by key. */
 int
-WordListRead(WordReader *reader, const text *word, WordPosting **postings)
+WordListRead(WordReader *reader, const text *word, const WordPosting **postings)
 {
 	KnownWord  *entry = Recall(reader, word);
+	WordPosting *read;
 	ScanKeyData key;
 	int			capacity = 64;
 	int			count = 0;
 
+	*postings = entry->postings;
 	if (entry->postings != NULL)
-	{
-		*postings = palloc_extended(sizeof(WordPosting) * entry->count, MCXT_ALLOC_HUGE);
-		memcpy(*postings, entry->postings, sizeof(WordPosting) * entry->count);
 		return (int) entry->count;
-	}
-	*postings = palloc_array(WordPosting, capacity);
+	read = palloc_array(WordPosting, capacity);
 	TextIndexBound(&key, BTEqualStrategyNumber, word);
 	TextIndexSeek(&reader->index, &key, 1);
 	while (TextIndexNext(&reader->index))
@@ -196,12 +197,12 @@ WordListRead(WordReader *reader, const text *word, WordPosting **postings)
 		if (count == capacity)
 		{
 			capacity *= 2;
-			*postings = repalloc_huge(*postings, sizeof(WordPosting) * capacity);
+			read = repalloc_huge(read, sizeof(WordPosting) * capacity);
 		}
-		ReadPosting(reader, &(*postings)[count++]);
+		ReadPosting(reader, &read[count++]);
 	}
-	/* asked again: signals may have come in between */
-	Remember(Recall(reader, word), *postings, count);
+	Remember(entry, read, count);
+	*postings = read;
 	return count;
 }
 
@@ -235,12 +236,8 @@ WordListExists(WordReader *reader, const text *word)
 int64
 WordListCount(WordReader *reader, const text *word)
 {
-	WordPosting *postings;
+	const WordPosting *postings;
 	int64		count = Recall(reader, word)->count;
 
-	if (count >= 0)
-		return count;
-	count = WordListRead(reader, word, &postings);
-	pfree(postings);
-	return count;
+	return count >= 0 ? count : WordListRead(reader, word, &postings);
 }

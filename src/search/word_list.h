@@ -35,8 +35,8 @@ extern void WordReaderEnd(WordReader *reader);
 /* The index as a whole, read once. */
 extern const IndexTotal *WordReaderTotal(WordReader *reader);
 
-/* All items that have a word, by key, palloc'd; returns how many. */
-extern int	WordListRead(WordReader *reader, const text *word, WordPosting **postings);
+/* All items that have a word, by key, to be read until the reader ends; returns how many. */
+extern int	WordListRead(WordReader *reader, const text *word, const WordPosting **postings);
 
 /* How an item has a word; false if it does not. */
 extern bool WordListFind(WordReader *reader, const text *word, int64 itemKey, WordPosting *posting);
