@@ -20,15 +20,31 @@ typedef struct ScoredItem
 	WordMatch	match;
 } ScoredItem;
 
+/* Of one word alone the index's list will do: then items are scored as they are met. */
 typedef struct ScoredList
 {
 	int			count;
-	ScoredItem *items;
+	ScoredItem *items;			/* NULL: postings */
+	const WordPosting *postings;
 	double		rarity;
 } ScoredList;
 
+/*
+ * Where the rarer words have found so many items, a word that more than this part of all
+ * items have finds no others: nobody would look at them.
+ */
+#define MANY_ITEMS 1000
+#define COMMON_PART 0.125
+
+/* The key of an item of a list. */
+static inline int64
+KeyAt(const ScoredList *list, int place)
+{
+	return list->items ? list->items[place].itemKey : list->postings[place].itemKey;
+}
+
 /* So many items of the words that a beginning stands for are looked at. */
-#define MAX_COMPLETED_ITEMS 20000
+#define MAX_COMPLETED_ITEMS 10000
 
 /* Score the items of a word. */
 static ScoredList
@@ -146,6 +162,13 @@ ScoreGroup(WordReader *reader, const TextScorer *scorer, const QueryGroup *group
 	int			count = 0;
 	int64		read = 0;
 
+	if (group->count == 1 && group->alternatives[0].count == 1)
+	{
+		memset(&united, 0, sizeof(united));
+		united.count = WordListRead(reader, group->alternatives[0].words[0], &united.postings);
+		united.rarity = TextScoreRarity(scorer, united.count);
+		return united;
+	}
 	for (int i = 0; i < group->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -163,21 +186,61 @@ ScoreGroup(WordReader *reader, const TextScorer *scorer, const QueryGroup *group
 	return united;
 }
 
-/* The smallest key that lists are at; false: they are at their ends. */
+/* The lists of a query's groups while they are put together. */
+typedef struct Merge
+{
+	int			count;
+	ScoredList	lists[QUERY_MAX_WORDS];
+	int			places[QUERY_MAX_WORDS];
+	bool		finds[QUERY_MAX_WORDS]; /* false: it only adds to what others find */
+} Merge;
+
+/* Say which lists find items. */
+static void
+ChooseFinders(Merge *merge, double items)
+{
+	bool		many = false;
+
+	for (int g = 0; g < merge->count; g++)
+	{
+		merge->finds[g] = merge->lists[g].count <= COMMON_PART * items;
+		many |= merge->finds[g] && merge->lists[g].count >= MANY_ITEMS;
+	}
+	for (int g = 0; g < merge->count && !many; g++)
+		merge->finds[g] = true;
+}
+
+/* The smallest key that the lists which find items are at; false: they are at their ends. */
 static bool
-NextKey(const ScoredList *lists, const int *places, int count, int64 *key)
+NextKey(const Merge *merge, int64 *key)
 {
 	bool		found = false;
 
-	for (int g = 0; g < count; g++)
+	for (int g = 0; g < merge->count; g++)
 	{
-		if (places[g] == lists[g].count)
+		if (!merge->finds[g] || merge->places[g] == merge->lists[g].count)
 			continue;
-		if (!found || lists[g].items[places[g]].itemKey < *key)
-			*key = lists[g].items[places[g]].itemKey;
+		if (!found || KeyAt(&merge->lists[g], merge->places[g]) < *key)
+			*key = KeyAt(&merge->lists[g], merge->places[g]);
 		found = true;
 	}
 	return found;
+}
+
+/* Go to a key in a list, and past it; false if the list does not have it. */
+static bool
+TakeKey(Merge *merge, int g, int64 key, const TextScorer *scorer, WordMatch *match)
+{
+	const ScoredList *list = &merge->lists[g];
+	int		   *place = &merge->places[g];
+
+	while (*place < list->count && KeyAt(list, *place) < key)
+		(*place)++;
+	if (*place == list->count || KeyAt(list, *place) != key)
+		return false;
+	*match = list->items ? list->items[*place].match : TextScoreWord(scorer, &list->postings[*place]);
+	(*place)++;
+	return true;
 }
 
 /* All items that have some word of the query. */
@@ -185,8 +248,7 @@ int
 RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQuery *query, TextMatch **matches)
 {
 	const TextScorer *scorer = TextScorerMake(params, WordReaderTotal(reader));
-	ScoredList	lists[QUERY_MAX_WORDS];
-	int			places[QUERY_MAX_WORDS] = {0};
+	Merge		merge = {.count = query->count};
 	int64		items = 0;
 	double		all = 0;
 	int64		key = 0;
@@ -194,26 +256,27 @@ RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQue
 
 	for (int g = 0; g < query->count; g++)
 	{
-		lists[g] = ScoreGroup(reader, scorer, &query->groups[g]);
-		items += lists[g].count;
-		all += lists[g].rarity;
+		merge.lists[g] = ScoreGroup(reader, scorer, &query->groups[g]);
+		all += merge.lists[g].rarity;
 	}
+	ChooseFinders(&merge, scorer->total.items);
+	for (int g = 0; g < query->count; g++)
+		items += merge.finds[g] ? merge.lists[g].count : 0;
 	*matches = palloc_extended(sizeof(TextMatch) * Max(items, 1), MCXT_ALLOC_HUGE);
-	while (NextKey(lists, places, query->count, &key))
+	while (NextKey(&merge, &key))
 	{
 		TextMatch  *match = &(*matches)[count++];
 		TextScore	score = {0};
+		WordMatch	word;
 
 		for (int g = 0; g < query->count; g++)
-			if (places[g] < lists[g].count && lists[g].items[places[g]].itemKey == key)
-				TextScoreAdd(&score, &lists[g].items[places[g]++].match, lists[g].rarity);
+			if (TakeKey(&merge, g, key, scorer, &word))
+				TextScoreAdd(&score, &word, merge.lists[g].rarity);
 		match->itemKey = key;
 		match->words = score.words;
 		match->covered = all > 0 ? score.covered / all : 0;
 		match->score = TextScoreFinish(scorer, &score, all);
 	}
-	for (int g = 0; g < query->count; g++)
-		pfree(lists[g].items);
 	return count;
 }
 

@@ -18,7 +18,7 @@ typedef struct TextMatch
 	int			words;			/* how many of the query's it has */
 } TextMatch;
 
-/* All items that have some word of the query, by key, palloc'd; returns how many. */
+/* The items that have some word of the query, by key, palloc'd; returns how many. */
 extern int	RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQuery *query, TextMatch **matches);
 
 /* The same of given items, in their order; what has no word has score 0. */
