@@ -88,7 +88,7 @@ COMMENT ON FUNCTION personalize._search_length(integer, integer) IS 'how many wo
 CREATE FUNCTION personalize._search_config(OUT weights jsonb, OUT language text)
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT (SELECT coalesce(jsonb_object_agg(a.attribute, a.weight), '{}') FROM personalize.search_attribute a),
-		(SELECT s.content FROM personalize.search_setting s WHERE s.name = 'language')
+		coalesce((SELECT s.content FROM personalize.search_setting s WHERE s.name = 'language'), 'simple')
 $$;
 COMMENT ON FUNCTION personalize._search_config() IS 'search_attribute as an object, and the language';
 
@@ -275,7 +275,10 @@ COMMENT ON FUNCTION personalize._search_check() IS 'trigger: what search_attribu
 CREATE FUNCTION personalize._search_changed() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM personalize.rebuild_search_index();
+	-- the row that replaces an installed one is still to come when that goes
+	IF pg_trigger_depth() = 1 THEN
+		PERFORM personalize.rebuild_search_index();
+	END IF;
 	RETURN NULL;
 END
 $$;
