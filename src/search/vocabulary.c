@@ -16,6 +16,9 @@
 #include "search/text_index.h"
 #include "utils/builtins.h"
 
+/* So many of the highest byte come after all that a word goes on with. */
+#define BEYOND_BYTES 4
+
 /* Of a short beginning only so many words are looked at. */
 #define MAX_SCANNED 20000
 
@@ -30,11 +33,11 @@ SeekBeginning(TextIndex *index, const char *data, int length)
 	text	   *low = cstring_to_text_with_len(data, length);
 	text	   *high;
 
-	/* no text in a server encoding has a byte 0xff */
-	high = palloc(VARSIZE(low) + 1);
-	SET_VARSIZE(high, VARSIZE(low) + 1);
+	/* whatever the encoding, no word has so many bytes 0xff */
+	high = palloc(VARSIZE(low) + BEYOND_BYTES);
+	SET_VARSIZE(high, VARSIZE(low) + BEYOND_BYTES);
 	memcpy(VARDATA(high), data, length);
-	VARDATA(high)[length] = (char) 0xff;
+	memset(VARDATA(high) + length, 0xff, BEYOND_BYTES);
 	TextIndexBound(&keys[0], BTGreaterEqualStrategyNumber, low);
 	TextIndexBound(&keys[1], BTLessStrategyNumber, high);
 	TextIndexSeek(index, keys, 2);
