@@ -54,6 +54,7 @@ static const RelationShape shapes[] = {
 	{"_session_total", {BOOLOID, INT8OID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT4OID}},
 	{"_session_day", {INT4OID, INT8OID}},
 	{"_session_repeat", {INT2OID, INT8ARRAYOID, INT8ARRAYOID}},
+	{"search_setting", {TEXTOID, TEXTOID, BOOLOID}},
 	{"_search_posting", {INT8OID, INT4OID, INT4OID, TEXTOID}},
 	{"_search_word", {TEXTOID, TEXTOID}},
 	{"_search_total", {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}},
