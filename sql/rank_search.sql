@@ -1,0 +1,87 @@
+-- rank_search: search results that somebody has found, in the order that suits a person.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+RESET client_min_messages;
+
+SELECT * FROM personalize.upsert_items('[
+	{"item_id": 1, "category": "shoes", "brand": "acme", "tags": ["red"], "price": 50, "name": "Red running shoe", "created_at": "2024-01-01"},
+	{"item_id": 2, "category": "shoes", "brand": "zoom", "price": 60, "name": "Blue running shoe", "created_at": "2024-01-01"},
+	{"item_id": 3, "category": "shirts", "brand": "acme", "price": 20, "name": "Running shirt", "description": "To be worn with running shoes.", "created_at": "2024-01-01"},
+	{"item_id": 4, "category": "hats", "brand": "zoom", "price": 10, "name": "Sun hat", "created_at": "2024-01-01"},
+	{"item_id": "gone", "name": "Running shoe", "available": false}, {"item_id": "secret", "name": "Running shoe", "hidden": true}]');
+
+-- the application's scores, on any scale
+SELECT rank, item_id, round(score::numeric, 3) AS score, reason FROM personalize.rank_search(NULL, 'running shoe', '{1,2,3,4}', '{0.1,0.3,0.2,0.05}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{1,2,3,4}', '{-1e300,-3e299,0,1e-300}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{4,3,2,1}', '{7,7,7,7}');
+-- none: by the catalogue's texts; where it has none, the order
+SELECT rank, item_id, reason FROM personalize.rank_search(NULL, 'running shoe', '{4,3,unknown,1,2}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{u3,u1,u2}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'Zoom', '{3,1,4,2}', '{1,1,1,1}');
+-- nothing is lost unless somebody says so
+SELECT count(*), count(DISTINCT item_id) FROM personalize.rank_search(NULL, 'x', (SELECT array_agg(i::text::personalize.entity_id) FROM generate_series(1, 10000) i));
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{1,2,1,2,1}', '{1,2,9,9,9}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{gone,1,secret,2,other}', '{5,4,3,2,1}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{1,2,3,4}', '{4,3,2,1}', n => 2, exclude => '{1}', filter => '$.price < 60');
+SELECT count(*) FROM personalize.rank_search(NULL, 'running shoe', '{}');
+SELECT count(*) FROM personalize.rank_search(NULL, 'running shoe', '{}', '{}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, '', '{2,1}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, E'\u0001\u0002 \t!', '{2,1}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, repeat('shirt ', 1700), '{4,1,3}');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, repeat('x', 10240), '{2,1}');
+SELECT (SELECT array_agg(r.item_id ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{4,3,2,1}') r)
+	= (SELECT array_agg(r.item_id ORDER BY rank) FROM personalize.rank_search('', 'running shoe', '{4,3,2,1}') r);
+
+-- what is wrong
+SELECT * FROM personalize.rank_search(NULL, NULL, '{1}');
+SELECT * FROM personalize.rank_search(NULL, 'x', NULL);
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1,NULL}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{{1,2},{3,4}}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1,2}', '{1}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1}', '{}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1,2}', '{1,NULL}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1,2}', '{1,NaN}');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1,2}', '{-Infinity,1}');
+SELECT * FROM personalize.rank_search(NULL, 'x', (SELECT array_agg(i::text::personalize.entity_id) FROM generate_series(1, 100000) i));
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1}', n => 0);
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1}', n => 10001);
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1}', variant => 'bold');
+SELECT * FROM personalize.rank_search(NULL, 'x', '{1}', as_of => 'infinity');
+
+-- the same query before and after a person's clicks
+SELECT personalize.grant_consent('ada', '{analytics,personalization,recommendations}') \g /dev/null
+SELECT rank, item_id, reason FROM personalize.rank_search('ada', 'running shoe', '{1,2}', '{1.1,1}');
+SELECT personalize.track('ada', 'view_item', '2') \g /dev/null
+SELECT personalize.track('ada', 'add_to_cart', '2') \g /dev/null
+SELECT personalize.track('ada', 'view_item', '4') \g /dev/null
+SELECT rank, item_id, reason FROM personalize.rank_search('ada', 'running', '{1,3,2}', '{1.2,1.1,1}');
+SELECT item_id, array_agg(e.key ORDER BY e.key) FROM personalize.rank_search('ada', 'running', '{1,2}', '{1.1,1}', explain => true) r,
+	LATERAL jsonb_each(r.explanation) e WHERE jsonb_typeof(e.value) = 'number' GROUP BY 1 ORDER BY 1;
+-- what each feature adds adds up
+SELECT bool_and(abs(score - (SELECT sum(e.value::float8) FROM jsonb_each(r.explanation) e WHERE jsonb_typeof(e.value) = 'number' AND e.key NOT IN ('score', 'boost'))) < 1e-9)
+	FROM personalize.rank_search('ada', 'running', '{1,2,3,4}', '{4,3,2,1}', explain => true) r;
+-- a favourite, and what is not wanted
+SELECT personalize.grant_consent('eve', '{personalization}') \g /dev/null
+SELECT personalize.set_preference('eve', 'favourite_category', 'shirts') \g /dev/null
+SELECT rank, item_id, reason FROM personalize.rank_search('eve', 'running', '{1,3,2}', '{1,1,1}') LIMIT 1;
+SELECT personalize.set_preference('eve', 'hidden_brand', 'zoom') \g /dev/null
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search('eve', 'running', '{1,2,3}', '{3,2,1}');
+-- no consent: the text's order, and the reason says so
+SELECT personalize.withdraw_consent('ada', '{personalization,recommendations}') \g /dev/null
+SELECT rank, item_id, reason FROM personalize.rank_search('ada', 'running', '{1,3,2}', '{1.2,1.1,1}');
+
+-- what goes with what was viewed
+SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'recommendations'])) FROM generate_series(100, 109) u;
+SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now()) - interval '1 day' + place * interval '1 minute'))
+	FROM generate_series(100, 109) u, unnest(ARRAY['4', '3']) WITH ORDINALITY AS i(item, place);
+SELECT count(*) > 0 FROM personalize.rollup_now();
+SELECT rank, item_id, reason FROM personalize.rank_search(NULL, 'running', '{1,2,3}', '{1.2,1.1,1}', session_items => '{4}');
+
+-- it writes nothing, and runs as the application
+SET ROLE personalize_app;
+SET default_transaction_read_only = on;
+SELECT count(*) FROM personalize.rank_search('ada', 'running', '{1,3,2}');
+RESET default_transaction_read_only;
+RESET ROLE;
+SELECT measure, value > 0 AS counted FROM personalize.stat_engine WHERE engine = 'rank_search' AND measure IN ('calls', 'text_match', 'fits') ORDER BY 1;
