@@ -85,3 +85,55 @@ SELECT count(*) FROM personalize.rank_search('ada', 'running', '{1,3,2}');
 RESET default_transaction_read_only;
 RESET ROLE;
 SELECT measure, value > 0 AS counted FROM personalize.stat_engine WHERE engine = 'rank_search' AND measure IN ('calls', 'text_match', 'fits') ORDER BY 1;
+
+-- variants: weights of features, parameters of the texts' score and of the neighbours
+SELECT name, unit, minimum, maximum, default_value FROM personalize.engine_parameters('rank_search') WHERE name ~ 'text|bm25|seen|coverage' ORDER BY 1;
+SELECT count(*) FROM (SELECT * FROM personalize.engine_parameters('rank_search') EXCEPT SELECT * FROM personalize.engine_parameters('search_items')) AS p;
+SELECT personalize.create_variant('rank_search', 'names only', '{"text_a": 1, "text_b": 0, "text_c": 0, "text_d": 0, "coverage": 0, "name_coverage": 0, "bm25_k1": 0}') \g /dev/null
+SELECT personalize.create_variant('rank_search', 'upside down', '{"text_weight": -1}') \g /dev/null
+SELECT personalize.create_variant('rank_search', 'new', '{"text_weigth": -1}');
+SELECT personalize.create_variant('rank_search', 'new', '{"bm25_b": 1.5}');
+SELECT v.name, (SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{4,3,2,1}', '{1,2,3,4}', variant => v.name)) AS by_scores,
+	(SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'acme shirt', '{4,3,2,1}', variant => v.name)) AS by_texts
+FROM unnest('{shipped,names only,upside down}'::text[]) AS v (name);
+SELECT o.engine, o.variant FROM personalize.rank_search(NULL, 'x', '{1}', variant => 'upside down') AS r, personalize.request_origin(r.request_id) AS o;
+SELECT o.engine, o.variant FROM personalize.search_items(NULL, 'hat') AS r, personalize.request_origin(r.request_id) AS o;
+
+-- what people click after a query comes up, that of the same category with it, and goes down with them
+CREATE FUNCTION ranked(query text) RETURNS text LANGUAGE sql AS
+	$$SELECT string_agg(item_id || ' ' || reason, ', ' ORDER BY rank) FROM personalize.rank_search(NULL, query, '{1,2,3,4}', '{4,3,2,1}')$$;
+SELECT count(personalize.grant_consent('s' || u, '{analytics}')) FROM generate_series(1, 40) AS u;
+SELECT ranked('Running');
+SELECT count(personalize.track_impressions('s' || u, gen_random_uuid()::text, '{1,2,3,4}'::text[], query => 'running', ts => now() - interval '1 hour')),
+	count(personalize.track('s' || u, 'select_item', '4', ts => now() - interval '59 minutes')) FROM generate_series(1, 40) AS u;
+SELECT ranked('Running');
+SELECT count(*) > 0 FROM personalize.rollup_now();
+SELECT ranked('Running'), ranked(' RUNNING! '), ranked('sun') AS other_query;
+SELECT e.key, round(e.value::numeric, 3) AS value FROM personalize.rank_search(NULL, 'running', '{4}', '{1}', explain => true) AS r,
+	jsonb_each_text(r.explanation) AS e WHERE e.key = 'score_attraction';
+-- of the past it is not known
+SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{4}', '{1}', explain => true, as_of => now() - interval '1 day') AS r WHERE r.explanation ? 'score_attraction';
+-- a new item of the category has its rate
+SELECT * FROM personalize.upsert_items('[{"item_id": 5, "category": "hats"}, {"item_id": 6, "category": "scarves"}]');
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running', '{6,5}', '{1,1}');
+SELECT count(personalize.forget('s' || u)) FROM generate_series(1, 20) AS u;
+SELECT count(personalize.withdraw_consent('s' || u, '{analytics}')) FROM generate_series(21, 40) AS u;
+SELECT ranked('Running');
+SELECT count(*) FROM personalize._attraction;
+
+-- rules of a query; what is pinned must have been found
+INSERT INTO personalize.rule (name, kind, engine, query, items, place) VALUES ('hat first', 'pin', 'rank_search', 'Sun  HAT', '{4,6}', 1);
+INSERT INTO personalize.rule (name, kind, query, query_match, items, factor) VALUES ('push shirts', 'boost', 'shirt', 'contains', '{3}', 1000);
+INSERT INTO personalize.rule (name, kind, query, query_match, items) VALUES ('no zoom', 'exclude', 'acme', 'contains', '{2}');
+SELECT q AS query, ranked(q), (SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.search_items(NULL, q)) AS found
+	FROM unnest('{sun hat,sun hats,running shirt or shoe,acme running,running}'::text[]) AS q;
+SELECT count(*), count(DISTINCT item_id) FROM personalize.rank_search(NULL, 'sun hat', ARRAY(SELECT i::text FROM generate_series(1, 10000) AS i)::personalize.entity_id[]);
+SELECT item_id, explanation->'rules' AS rules, round((explanation->>'score_rules')::numeric, 3) AS score_rules, explanation->'boost' AS boost
+	FROM personalize.rank_search(NULL, 'running shirt', '{1,3}', '{2,1}', explain => true) ORDER BY rank;
+DELETE FROM personalize.rule;
+SELECT ranked('sun hat');
+
+-- scores are logarithms, for diversity, too: what is far behind stays behind, and nothing is lost
+SELECT personalize.create_variant('rank_search', 'varied', '{"diversity": 0.4}') \g /dev/null
+SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running', '{1,2,3,4}', '{4,3.9,3.8,-10}', variant => 'varied');
+SELECT count(*), count(DISTINCT item_id) FROM personalize.rank_search(NULL, 'x', ARRAY(SELECT i::text FROM generate_series(1, 500) AS i)::personalize.entity_id[], variant => 'varied');

@@ -59,6 +59,7 @@ static const RelationShape shapes[] = {
 	{"exposure", {INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT2OID, INT2OID}},
 	{"exposure_outcome", {INT8OID, TIMESTAMPTZOID, INT8OID, INT2OID, INT2OID, INT8OID, INT4OID, INT8OID, INT8OID,
 	INT8OID}},
+	{"_attraction", {INT8OID, INT8OID, INT2OID, INT8OID, INT8OID}},
 	{"search_setting", {TEXTOID, TEXTOID, BOOLOID}},
 	{"_search_posting", {INT8OID, INT4OID, INT4OID, TEXTOID}},
 	{"_search_word", {TEXTOID, TEXTOID}},

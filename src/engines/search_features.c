@@ -105,11 +105,11 @@ FillPlace(EngineContext *context, const Slate *slate, double *column, int stride
 		column[(size_t) i * stride] = 1 / log2(slate->candidates[i].given + 1);
 }
 
-/* True if somebody counts what people choose. */
+/* True if it may be known what people choose: of the past it is not. */
 static bool
 HasCounts(const EngineContext *context)
 {
-	return AttractionIsKnown() && QuestionOf(context)->query->count > 0;
+	return !context->past;
 }
 
 /* How often the item is chosen after the query. */
@@ -121,7 +121,7 @@ FillAttraction(EngineContext *context, const Slate *slate, double *column, int s
 
 	for (int i = 0; i < slate->count; i++)
 		itemKeys[i] = slate->candidates[i].itemKey;
-	AttractionScore(context->query, itemKeys, slate->count, context->snapshot, scores);
+	QuestionOf(context)->counted = AttractionScore(context->query, itemKeys, slate->count, context->items, context->snapshot, scores);
 	for (int i = 0; i < slate->count; i++)
 		column[(size_t) i * stride] = scores[i];
 	pfree(itemKeys);
@@ -444,7 +444,9 @@ ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 			double		part = WeightOf(context, feature) * row[f];
 
 			score += part;
-			meanings[feature->meaning] += part;
+			/* what people click after other queries is no reason to name this one */
+			if (feature->meaning != MEANS_QUERY || QuestionOf(context)->counted)
+				meanings[feature->meaning] += part;
 			if (contributions)
 				contributions[f] = part;
 		}

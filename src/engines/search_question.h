@@ -34,6 +34,7 @@ typedef struct SearchQuestion
 	WordReader *words;
 	TextScoreParams params;
 	SearchQuery *query;
+	bool		counted;		/* it is known what people click after this query */
 	bool		givenOrder;		/* candidates were given without scores */
 	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */
 	ItemScores *neighbours;		/* of the session's items; NULL: none */
