@@ -29,6 +29,7 @@ SELECT category, buyers, again FROM personalize._repeat_purchase ORDER BY 1;
 -- the switch, and the call
 SELECT personalize.create_variant('recommend', 'again', '{"exclude_bought_learned": 0}');
 SELECT offered('variant => ''again''');
+\set SHOW_CONTEXT never
 SELECT personalize.create_variant('recommend', 'half', '{"exclude_bought_learned": 0.5}');
 SELECT offered('exclude_bought => ''0''');
 SELECT offered('exclude_bought => ''2 days''');

@@ -50,6 +50,7 @@ SELECT count(*), count(*) FILTER (WHERE reason LIKE 'new_in%') AS new FROM perso
 SELECT item_id FROM personalize.recommend('bea', 1, exclude => ARRAY['new shoe']);
 SELECT explanation ->> 'source' AS source, explanation ->> 'category' AS category, (explanation ->> 'score_new_in')::float8 = score AS adds_up
 FROM personalize.recommend('bea', 1, exclude => ARRAY['new shoe'], explain => true);
+\set SHOW_CONTEXT never
 SELECT personalize.create_variant('recommend', 'x', '{"exploration": 1.5}');
 SELECT personalize.create_variant('recommend', 'x', '{"exploration": -0.1}');
 SELECT personalize.create_variant('recommend', 'x', '{"exploration": "NaN"}');

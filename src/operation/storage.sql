@@ -9,12 +9,16 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN 'raw' ELSE coalesce(k.kind, 'other') END, c.oid,
 		CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD') END,
-		pg_total_relation_size(c.oid), pg_indexes_size(c.oid), greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::float8
+		pg_total_relation_size(c.oid), pg_indexes_size(c.oid), 
+		-- as dense as when it was last looked through, else as counted since
+		CASE WHEN c.reltuples > 0 AND c.relpages > 0
+			THEN round(c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::bigint))
+			ELSE pg_stat_get_live_tuples(c.oid) END::float8
 	FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm')
 		LEFT JOIN (VALUES ('message_seen', 'message'), ('rejected_event', 'rejected'), ('profile', 'profile'),
 			('session', 'session'), ('posting', 'session'), ('_pair_list', 'session'), ('_session_total', 'session'),
 			('_session_day', 'session'), ('_session_repeat', 'session'), ('_session_kept', 'session'), ('preference', 'preference'), ('_basket', 'basket'),
-			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'),
+			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'), ('_repeat_purchase', 'item_stat'),
 			('feature_value', 'dictionary'), ('_dictionary_log', 'dictionary'), ('item', 'catalogue'),
 			('consent_ledger', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
 	WHERE n.nspname = 'personalize';

@@ -54,6 +54,6 @@ wait_for($node, 'restored', q{SELECT count(pg_cancel_backend(pid)) = 1 FROM pg_s
 	WHERE state = 'active' AND query ~ '^tune_neighbours: setting [0-9]+, of at most [0-9]+$'}, 'the progress of tune_neighbours()');
 $tuning->finish;
 like($error, qr/canceling statement due to user request/, 'tuning tells how far it is, and ends when asked to');
-is($node->safe_psql('restored', 'SELECT count(*) FROM personalize.neighbour_parameter'), '0', 'and has changed nothing then');
+is($node->safe_psql('restored', 'SELECT count(*) FROM personalize.engine_variant'), '0', 'and has changed nothing then');
 $node->stop;
 done_testing();
