@@ -145,8 +145,7 @@ GetCount(const EngineContext *context, const EngineArguments *arguments)
 
 	if (!ContextHasArgument(context, arguments->n) && arguments->every)
 		return Max(1, Min(most, CountElements(context, arguments->every)));
-	if (!ContextHasArgument(context, arguments->n))
-		ArgumentReportNull("n");
+	ArgumentCheckGiven(fcinfo, arguments->n, "n");
 	n = PG_GETARG_INT32(arguments->n);
 	if (n < 1 || n > most)
 		ereport(ERROR,
