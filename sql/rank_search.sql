@@ -137,3 +137,24 @@ SELECT ranked('sun hat');
 SELECT personalize.create_variant('rank_search', 'varied', '{"diversity": 0.4}') \g /dev/null
 SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'running', '{1,2,3,4}', '{4,3.9,3.8,-10}', variant => 'varied');
 SELECT count(*), count(DISTINCT item_id) FROM personalize.rank_search(NULL, 'x', ARRAY(SELECT i::text FROM generate_series(1, 500) AS i)::personalize.entity_id[], variant => 'varied');
+
+-- an imported model scores by the features of its names: here text <= 0 ? 1.5 : -1.5
+CREATE FUNCTION trees(names text) RETURNS text LANGUAGE sql AS $$
+	SELECT format(E'tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=1\nobjective=lambdarank\n'
+		'%sfeature_infos=[0:100] [0:1]\ntree_sizes=1\n\n'
+		'Tree=0\nnum_leaves=2\nnum_cat=0\nsplit_feature=1\nsplit_gain=1\nthreshold=0\ndecision_type=2\nleft_child=-1\nright_child=-2\n'
+		'leaf_value=1.5 -1.5\nleaf_weight=1 1\nis_linear=0\nshrinkage=0.1\n\n\n'
+		'end of trees\n\nfeature_importances:\n\nparameters:\n[boosting: gbdt]\nend of parameters\n', names)
+$$;
+SELECT personalize.import_model('ranker', 'lightgbm', trees(E'feature_names=seen text\n'));
+SELECT rank, item_id, score, reason FROM personalize.rank_search(NULL, 'running', '{1,2,3,4}', '{4,3,2,1}', model => 'ranker');
+SELECT item_id, explanation - 'as_of' AS explanation FROM personalize.rank_search(NULL, 'running', '{1,2}', '{2,1}', explain => true, model => 'ranker');
+SELECT personalize.import_model('other', 'lightgbm', trees(E'feature_names=seen txet\n'));
+SELECT * FROM personalize.rank_search(NULL, 'running', '{1}', model => 'other');
+SELECT personalize.import_model('nameless', 'lightgbm', trees(''));
+SELECT * FROM personalize.rank_search(NULL, 'running', '{1}', model => 'nameless');
+SELECT * FROM personalize.rank_search(NULL, 'running', '{1}', model => 'none');
+SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{}', model => 'ranker');
+SET ROLE personalize_app;
+SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{1,2}', model => 'ranker');
+RESET ROLE;

@@ -124,7 +124,7 @@ typedef struct EngineContext
 
 	void	   *question;		/* the recipe's own */
 	int			featureCount;	/* of those that scored the candidates */
-	const char **featureNames;
+	const char *const *featureNames;
 
 	int			givenCount;
 	int			givenCapacity;

@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(personalize_rank_search);
 /* Numbers of the arguments. */
 #define ARGUMENT_ITEMS 2
 #define ARGUMENT_SCORES 3
+#define ARGUMENT_MODEL 11
 static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = 8};
 
 /* Refuse a list that is not one: with nulls, or too long. */
@@ -93,10 +94,13 @@ ReadScores(const EngineContext *context, int count)
 static void
 PrepareRankSearch(EngineContext *context)
 {
+	FunctionCallInfo fcinfo = context->fcinfo;
 	SearchQuestion *question;
 
 	CheckItems(context);
 	question = QuestionBegin(context, &arguments, QUERY_IS_COMPLETE);
+	if (ContextHasArgument(context, ARGUMENT_MODEL))
+		SearchUseModel(question, text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_MODEL)));
 	question->count = context->candidateCount;
 	question->itemKeys = context->candidateKeys;
 	question->scores = ReadScores(context, question->count);
@@ -172,7 +176,7 @@ static EngineRecipe rankSearch = {
 	.close = QuestionEnd
 };
 
-/* rank_search(user_id, query, items, scores, n, filter, exclude, explain, session_items, as_of, variant) */
+/* rank_search(user_id, query, items, scores, n, filter, exclude, explain, session_items, as_of, variant, model) */
 Datum
 personalize_rank_search(PG_FUNCTION_ARGS)
 {

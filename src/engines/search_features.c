@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "base/choice.h"
 #include "base/key.h"
 #include "engines/answer.h"
 #include "engines/attraction.h"
@@ -420,13 +421,80 @@ GiveReason(EngineContext *context, Candidate *candidate, const double *meanings)
 static void
 NameFeatures(EngineContext *context, const FeatureMatrix *matrix)
 {
+	const char **names;
+
 	context->featureCount = matrix->columns;
-	context->featureNames = palloc_array(const char *, matrix->columns);
+	names = palloc_array(const char *, matrix->columns);
 	for (int f = 0; f < matrix->columns; f++)
-		context->featureNames[f] = matrix->sources[f]->name;
+		names[f] = matrix->sources[f]->name;
+	context->featureNames = names;
 }
 
-/* Add up weights times features. */
+/* The number of a feature by its name; an error that lists them. */
+static int
+FindFeature(const Model *model, const char *name)
+{
+	const char *names[lengthof(features)];
+	int			number;
+
+	for (int i = 0; i < lengthof(features); i++)
+		names[i] = features[i].source.name;
+	number = ChoiceFind(name, names, lengthof(features));
+	if (number < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has a feature \"%s\", which searches have not", model->name, name),
+				 errhint("%s", ChoiceHint(name, "features of searches", names, lengthof(features)))));
+	return number;
+}
+
+/* Let a model make the scores. */
+void
+SearchUseModel(SearchQuestion *question, const char *name)
+{
+	const Model *model = ModelFind(name);
+	int		   *numbers = palloc_array(int, Max(model->featureCount, 1));
+
+	if (model->features == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the features of model \"%s\" have no names", name),
+				 errhint("Train it on columns that are called as the features in docs/search.md are.")));
+	for (int i = 0; i < model->featureCount; i++)
+		numbers[i] = FindFeature(model, model->features[i]);
+	question->model = model;
+	question->modelFeatures = numbers;
+}
+
+/* Score by the model; a feature that does not apply is 0. */
+static void
+ScoreByModel(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
+{
+	static const char *const explained[] = {"model"};
+	const SearchQuestion *question = QuestionOf(context);
+	const Model *model = question->model;
+	int			columns = model->featureCount;
+	double	   *rows = palloc_extended(sizeof(double) * Max((size_t) columns * slate->count, 1),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	double	   *scores = palloc_extended(sizeof(double) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+
+	for (int c = 0; c < columns; c++)
+		for (int f = 0; f < matrix->columns; f++)
+			if (FeatureOf(matrix, f) == &features[question->modelFeatures[c]])
+				for (int i = 0; i < slate->count; i++)
+					rows[(size_t) i * columns + c] = matrix->values[(size_t) i * matrix->columns + f];
+	TreeModelScore(model->trees, rows, columns, slate->count, true, scores);
+	for (int i = 0; i < slate->count; i++)
+	{
+		slate->candidates[i].score = scores[i];
+		slate->candidates[i].contributions = context->explain ? &scores[i] : NULL;
+	}
+	context->featureNames = explained;
+	context->featureCount = lengthof(explained);
+	pfree(rows);
+}
+
+/* Add up weights times features; a model's score takes the place of the sum. */
 static void
 ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 {
@@ -454,6 +522,8 @@ ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 		slate->candidates[i].contributions = contributions;
 		GiveReason(context, &slate->candidates[i], meanings);
 	}
+	if (QuestionOf(context)->model != NULL)
+		ScoreByModel(context, slate, matrix);
 }
 
 const Scorer SearchScorer = {"search", ScoreSearch};

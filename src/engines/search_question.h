@@ -9,6 +9,7 @@
 
 #include "engines/engine.h"
 #include "engines/facet.h"
+#include "models/model.h"
 #include "search/retrieval.h"
 
 /* Numbers of the arguments that both have. */
@@ -34,6 +35,8 @@ typedef struct SearchQuestion
 	WordReader *words;
 	TextScoreParams params;
 	SearchQuery *query;
+	const Model *model;			/* that makes the scores; NULL: none */
+	const int  *modelFeatures;	/* of each of its features, which of SearchFeatures it is */
 	bool		counted;		/* it is known what people click after this query */
 	bool		givenOrder;		/* candidates were given without scores */
 	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */
@@ -78,6 +81,9 @@ extern const Scorer SearchScorer;
 extern const EngineParameters SearchWeights;
 extern const EngineParameters *const SearchParameters[];
 extern void SearchQuestionInit(void);
+
+/* Let a model make the scores; an error if there is none, or it asks for other features. */
+extern void SearchUseModel(SearchQuestion *question, const char *name);
 
 /* The reason of what nothing but its text speaks for. */
 extern const Reason *const TextMatchReason;
