@@ -177,6 +177,14 @@ SELECT kind, what, removed > 0 AS removed, result FROM personalize.apply_retenti
 SELECT count(*) FROM (SELECT FROM personalize.exposure UNION ALL SELECT FROM personalize.exposure_outcome
 	UNION ALL SELECT FROM personalize._searcher UNION ALL SELECT FROM personalize.search_query) AS t;
 SELECT count(*) = :counters AS counters_stay FROM personalize.engine_stat;
+-- and so do old counters of searches, and what they come to
+INSERT INTO personalize.search_stat VALUES (1, -7, '2001-01-01', 1, 5, 2, 1, 1), (1, -7, '2001-01-02', 1, 1, 1, 0, 0),
+	(2, -7, '2001-01-01', 1, 4, 0, 0, 0), (2, -7, current_date, 1, 3, 1, 0, 0);
+INSERT INTO personalize._attraction VALUES (1, -7, 1, 6, 3), (2, -7, 1, 7, 1), (0, -7, 1, 13, 4);
+SELECT kind, removed, result FROM personalize.apply_retention() WHERE kind = 'search_stat';
+SELECT * FROM personalize._attraction WHERE item_key = -7 ORDER BY query_key;
+DELETE FROM personalize._attraction WHERE item_key = -7;
+DELETE FROM personalize.search_stat WHERE item_key = -7;
 SELECT personalize.track('v1', 'select_item', 'cap', request_id => request('new'), ts => at('1:00'));
 SELECT roll();
 SELECT count(*) FROM personalize.exposure_outcome;

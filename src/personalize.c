@@ -13,7 +13,9 @@
 #include "engines/engine.h"
 #include "engines/engine_store.h"
 #include "engines/placement.h"
+#include "engines/rank_search.h"
 #include "engines/recommend.h"
+#include "engines/search_items.h"
 #include "engines/sources.h"
 #include "erasure/erasure_scrub.h"
 #include "erasure/erasure_status.h"
@@ -51,6 +53,7 @@
 #include "people/refused_id.h"
 #include "profiles/profile.h"
 #include "profiles/profile_store.h"
+#include "search/search_store.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
 #include "signals/signal_store.h"
@@ -106,6 +109,7 @@ _PG_init(void)
 	ProfileStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
+	SearchStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -116,6 +120,8 @@ _PG_init(void)
 	SourcesInit();
 	PlacementInit();
 	RecommendInit();
+	RankSearchInit();
+	SearchItemsInit();
 	EngineInit();
 	ResetInit();
 	UtilityInit();

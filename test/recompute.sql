@@ -225,12 +225,19 @@ LANGUAGE sql AS $$
 			count(*) AS shown, count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
 			count(*) FILTER (WHERE bought) AS bought
 		FROM fate WHERE query_key <> 0 GROUP BY 1, 2, 3, 4
+	), summed AS (
+		SELECT q.query_key, c.item_key, c.place_bucket, sum(c.shown)::bigint AS shown, sum(c.clicked)::bigint AS clicked
+		FROM counted AS c, unnest(ARRAY[c.query_key, 0]) AS q (query_key) GROUP BY 1, 2, 3
 	), searcher AS (
 		SELECT query_key, user_key, count(DISTINCT request_key) AS requests FROM personalize.exposure WHERE query_key <> 0 GROUP BY 1, 2
 	)
 	SELECT 'not in search_stat: ' || row(c.*)::text FROM (TABLE counted EXCEPT TABLE personalize.search_stat) AS c
 	UNION ALL
 	SELECT 'only in search_stat: ' || row(c.*)::text FROM (TABLE personalize.search_stat EXCEPT TABLE counted) AS c
+	UNION ALL
+	SELECT 'not in _attraction: ' || row(c.*)::text FROM (TABLE summed EXCEPT TABLE personalize._attraction) AS c
+	UNION ALL
+	SELECT 'only in _attraction: ' || row(c.*)::text FROM (TABLE personalize._attraction EXCEPT TABLE summed) AS c
 	UNION ALL
 	SELECT 'not in _searcher: ' || row(c.*)::text FROM (TABLE searcher EXCEPT TABLE personalize._searcher) AS c
 	UNION ALL

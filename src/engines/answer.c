@@ -108,6 +108,8 @@ FormatReason(EngineContext *context, const Candidate *candidate)
 		detail = candidate->category;
 	else if (candidate->reason->detail == REASON_OF_RULE)
 		detail = cstring_to_text(candidate->rule);
+	else if (candidate->reason->detail == REASON_OF_QUERY)
+		detail = context->query;
 	if (detail != NULL)
 	{
 		appendStringInfoChar(&reason, ':');
@@ -150,7 +152,7 @@ PushRules(JsonbParseState **state, EngineContext *context, const Candidate *cand
 
 /* What a score is made of: members score_* that add up to it. */
 static void
-PushScore(JsonbParseState **state, const Candidate *candidate)
+PushScore(JsonbParseState **state, const EngineContext *context, const Candidate *candidate)
 {
 	static const char *const raisedNames[BOOST_COUNT] = {"score_favourites", "score_rules"};
 	double		base = candidate->score;
@@ -159,13 +161,16 @@ PushScore(JsonbParseState **state, const Candidate *candidate)
 	for (int p = 0; candidate->found && p < KNN_PARTS; p++)
 		if (candidate->found->parts[p] != 0)
 			JsonPushFloat(state, partNames[p], candidate->found->parts[p]);
+	for (int f = 0; candidate->contributions && f < context->featureCount; f++)
+		if (candidate->contributions[f] != 0)
+			JsonPushFloat(state, psprintf("score_%s", context->featureNames[f]), candidate->contributions[f]);
 	for (int b = 0; b < BOOST_COUNT; b++)
 	{
 		base -= candidate->raised[b];
 		if (candidate->raised[b] != 0)
 			JsonPushFloat(state, raisedNames[b], candidate->raised[b]);
 	}
-	if (candidate->found == NULL)
+	if (candidate->found == NULL && candidate->contributions == NULL)
 		JsonPushFloat(state, psprintf("score_%s", candidate->reason->name), base);
 	JsonPushFloat(state, "boost", candidate->boost);
 }
@@ -202,7 +207,7 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 		JsonPushBool(&state, "stale", true);
 	if (context->explain)
 	{
-		PushScore(&state, candidate);
+		PushScore(&state, context, candidate);
 		if (candidate->found != NULL)
 			PushSessions(&state, candidate->found);
 		JsonPushString(&state, "variant", context->variant->name);
@@ -268,7 +273,7 @@ MakeRequestId(const Slate *slate)
 
 /* Return the rows that are taken. */
 void
-AnswerReturn(const Slate *slate, int engine)
+AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 {
 	EngineContext *context = slate->context;
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
@@ -278,8 +283,8 @@ AnswerReturn(const Slate *slate, int engine)
 	{
 		const Candidate *candidate = &slate->taken[i];
 		text	   *id = ContextFindId(context, candidate->itemKey);
-		Datum		values[COLUMN_COUNT];
-		bool		nulls[COLUMN_COUNT] = {false};
+		Datum		values[COLUMN_COUNT + ANSWER_MAX_MORE];
+		bool		nulls[COLUMN_COUNT + ANSWER_MAX_MORE] = {false};
 
 		values[COLUMN_RANK] = Int32GetDatum(i + 1);
 		values[COLUMN_ITEM_ID] = PointerGetDatum(id);
@@ -291,6 +296,8 @@ AnswerReturn(const Slate *slate, int engine)
 		nulls[COLUMN_EXPLANATION] = !context->explain && !context->stale;
 		if (!nulls[COLUMN_EXPLANATION])
 			values[COLUMN_EXPLANATION] = FormatExplanation(context, candidate);
+		if (addColumns != NULL)
+			addColumns(context, i, values + COLUMN_COUNT, nulls + COLUMN_COUNT);
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	CountCall(slate, engine);

@@ -15,7 +15,11 @@ extern void ReasonRegister(Reason *reason);
 /* Register the counters of the engines of these names, after all reasons. */
 extern void AnswerRegisterCounters(const char *const *engines, int count);
 
+/* Fills columns of a row, counted from 0, beyond those that every answer has. */
+#define ANSWER_MAX_MORE 4
+typedef void (*AnswerColumns) (EngineContext *context, int row, Datum *values, bool *nulls);
+
 /* Return the rows that are taken, and count the call of the engine. */
-extern void AnswerReturn(const Slate *slate, int engine);
+extern void AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns);
 
 #endif

@@ -122,19 +122,35 @@ ContextGetItemKey(EngineContext *context, int argument)
 	return ContextKeepId(context, PG_GETARG_TEXT_PP(argument));
 }
 
-/* How many items are asked for. */
+/* How many elements an array argument has. */
 static int
-GetCount(const EngineContext *context, int argument)
+CountElements(const EngineContext *context, int argument)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
+	ArrayType  *array;
+
+	if (!ContextHasArgument(context, argument))
+		return 0;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+}
+
+/* How many items are asked for. */
+static int
+GetCount(const EngineContext *context, const EngineArguments *arguments)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	int			most = arguments->every ? ENGINE_MAX_GIVEN : ENGINE_MAX_ITEMS;
 	int			n;
 
-	ArgumentCheckGiven(fcinfo, argument, "n");
-	n = PG_GETARG_INT32(argument);
-	if (n < 1 || n > ENGINE_MAX_ITEMS)
+	if (!ContextHasArgument(context, arguments->n) && arguments->every)
+		return Max(1, Min(most, CountElements(context, arguments->every)));
+	ArgumentCheckGiven(fcinfo, arguments->n, "n");
+	n = PG_GETARG_INT32(arguments->n);
+	if (n < 1 || n > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("n \"%d\" is not between 1 and %d", n, ENGINE_MAX_ITEMS)));
+				 errmsg("n \"%d\" is not between 1 and %d", n, most)));
 	return n;
 }
 
@@ -210,7 +226,7 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->engine = engine;
 	context->variant = VariantFind(engine, ContextHasArgument(context, arguments->variant) ?
 								   text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)) : NULL);
-	context->n = GetCount(context, arguments->n);
+	context->n = GetCount(context, arguments);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);
 	context->candidateCount = ContextGetKeys(context, arguments->candidates, &context->candidateKeys);

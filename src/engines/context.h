@@ -22,6 +22,9 @@
 /* As many items an engine returns at most. */
 #define ENGINE_MAX_ITEMS 1000
 
+/* The most items that an engine ranks which is given them. */
+#define ENGINE_MAX_GIVEN 10000
+
 /* Why an engine has nothing personal to go by. */
 typedef enum EngineLack
 {
@@ -35,6 +38,7 @@ typedef enum EngineLack
 typedef struct EngineArguments
 {
 	int			n;
+	int			every;			/* n may be NULL: as many as this array has elements; 0: it may not */
 	int			filter;
 	int			candidates;
 	int			exclude;
@@ -95,6 +99,7 @@ typedef struct EngineContext
 	KeySet		bought;
 	const text *category;		/* that the question is about; NULL: all */
 	const text *query;			/* what was searched for; NULL: the engine is asked for nothing */
+	bool		logScores;		/* scores are logarithms: factors are added as such */
 	const text *module;			/* of a page; NULL: none */
 	int64		halfLife;		/* microseconds */
 	bool		listCut;		/* there is more than the list that was proposed */
@@ -116,6 +121,10 @@ typedef struct EngineContext
 	MemoryContext rowContext;	/* NULL: none yet */
 	int64		rowKey;
 	Jsonb	   *row;
+
+	void	   *question;		/* the recipe's own */
+	int			featureCount;	/* of those that scored the candidates */
+	const char *const *featureNames;
 
 	int			givenCount;
 	int			givenCapacity;

@@ -19,6 +19,9 @@
 
 #include "engines/diversity.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "neighbours/knn.h"
@@ -204,6 +207,15 @@ Choose(const Slate *slate, Trait *traits, Trait *chosen, bool compare)
 	}
 }
 
+/* A score as a part of the top one; below 0 it is none, unless scores are logarithms. */
+static double
+RelevanceOf(const EngineContext *context, double score, double top)
+{
+	if (context->logScores)
+		return exp(score - top);
+	return top > 0 ? Max(score, 0) / top : 0;
+}
+
 /* The item to choose next; NULL: none may be. */
 static Trait *
 FindNext(const EngineContext *context, const Slate *slate, Trait *traits)
@@ -211,7 +223,7 @@ FindNext(const EngineContext *context, const Slate *slate, Trait *traits)
 	double		diversity = VariantGet(context->variant, DIVERSITY);
 	int			maxPerCategory = (int) VariantGet(context->variant, MAX_PER_CATEGORY);
 	int			maxPerBrand = (int) VariantGet(context->variant, MAX_PER_BRAND);
-	double		top = 0;
+	double		top = context->logScores ? -DBL_MAX : 0;
 	double		most = 0;
 	Trait	   *next = NULL;
 
@@ -220,7 +232,7 @@ FindNext(const EngineContext *context, const Slate *slate, Trait *traits)
 	for (int i = 0; i < slate->takenCount; i++)
 	{
 		Trait	   *trait = &traits[i];
-		double		relevance = top > 0 ? Max(slate->taken[i].score, 0) / top : 0;
+		double		relevance = RelevanceOf(context, slate->taken[i].score, top);
 		double		worth = (1 - diversity) * relevance - diversity * trait->likeness;
 
 		if (trait->chosen ||

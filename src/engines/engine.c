@@ -84,7 +84,7 @@ ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, 
 	for (int i = 0; boosted && i < slate->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
+		CandidateBoost(context, &slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
 	}
 	if (scored || boosted)
 		SlateSort(slate);
@@ -196,6 +196,7 @@ EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 {
 	EngineContext *context = ContextBegin(fcinfo, recipe->id, &recipe->arguments);
 
+	context->logScores = recipe->logScores;
 	context->origin.engine = recipe->code;
 	context->origin.variant = context->variant->id;
 	recipe->prepare(context);
@@ -216,7 +217,9 @@ EngineAnswer(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 	context = EnginePrepare(fcinfo, recipe);
 	slate = SlateBegin(context);
 	EngineFill(context, slate, recipe);
-	AnswerReturn(slate, recipe->id);
+	AnswerReturn(slate, recipe->id, recipe->addColumns);
+	if (recipe->close != NULL)
+		recipe->close(context);
 	ContextEnd(context);
 	MemoryContextSwitchTo(caller);
 	ScratchGiveBack(scratch);

@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "engines/answer.h"
 #include "engines/slate.h"
 
 /*
@@ -69,6 +70,7 @@ typedef struct EngineRecipe
 	const CandidateSource *const *sources;
 	const FeatureSource *const *features;
 	const Scorer *scorer;		/* NULL: the sources' scores, in their order */
+	bool		logScores;		/* see context.h */
 	const Fallback *const *fallbacks;
 	/*
 	 * Changes the first chosen items taken, which are the answer but for what rules place;
@@ -78,6 +80,8 @@ typedef struct EngineRecipe
 	const char *preview;		/* for rule_effect(): see registry.h */
 	bool		previewNeedsItems;
 	int			code;			/* in request ids and counters, for ever (request_id.h) */
+	AnswerColumns addColumns;	/* fills columns beyond those of every answer; NULL: none */
+	void		(*close) (EngineContext *context); /* closes what prepare opened; NULL: nothing */
 	int			id;				/* given by EngineRegister */
 } EngineRecipe;
 

@@ -82,7 +82,7 @@ CREATE VIEW personalize.stat_engine AS
 	WHERE pg_catalog.split_part(c.name, '.', 1) OPERATOR(pg_catalog.=) 'engine';
 COMMENT ON VIEW personalize.stat_engine IS
 	'what each engine has done since the server started (without shared_preload_libraries: in this session), one row a measure';
-COMMENT ON COLUMN personalize.stat_engine.engine IS 'the SQL function: recommend, similar_items, trending, bought_together';
+COMMENT ON COLUMN personalize.stat_engine.engine IS 'the SQL function: recommend, similar_items, trending, bought_together, rank_search, search_items';
 COMMENT ON COLUMN personalize.stat_engine.measure IS
 	'calls: answers given; of these empty: without an item, stale: without the person''s newest events, of which more than personalize.max_tail_events were waiting, new_user: nothing is known of the person, no_consent: recommendations are not allowed. A reason: items returned for it';
 COMMENT ON COLUMN personalize.stat_engine.value IS 'how often';

@@ -6,6 +6,8 @@
 
 #include "engines/slate.h"
 
+#include <math.h>
+
 #include "engines/admission.h"
 #include "engines/rule.h"
 #include "miscadmin.h"
@@ -34,14 +36,17 @@ SlateWiden(Slate *slate, int room)
 
 /* Multiply a score. */
 void
-CandidateBoost(Candidate *candidate, double factor, BoostBy by)
+CandidateBoost(const EngineContext *context, Candidate *candidate, double factor, BoostBy by)
 {
 	double		before = candidate->score;
 
 	if (factor == 1)
 		return;
 	candidate->boost *= factor;
-	candidate->score = before >= 0 ? before * factor : before / factor;
+	if (context->logScores)
+		candidate->score = before + log(factor);
+	else
+		candidate->score = before >= 0 ? before * factor : before / factor;
 	candidate->raised[by] += candidate->score - before;
 }
 
@@ -61,7 +66,7 @@ SlatePropose(Slate *slate, const Candidate *candidate)
 	slate->candidates[slate->count++] = *candidate;
 }
 
-/* Order candidates by score, the best first; ties by key. */
+/* Order candidates by score, the best first; ties as they were given, then by key. */
 static int
 CompareCandidates(const void *left, const void *right)
 {
@@ -70,6 +75,8 @@ CompareCandidates(const void *left, const void *right)
 
 	if (a->score != b->score)
 		return a->score > b->score ? -1 : 1;
+	if (a->given != b->given)
+		return a->given - b->given;
 	return (a->itemKey > b->itemKey) - (a->itemKey < b->itemKey);
 }
 
@@ -134,7 +141,7 @@ SlateTakeOne(Slate *slate, const Candidate *candidate)
 
 	if (SlateIsFull(slate) || !Admits(slate->context, candidate->itemKey, ADMISSION_CHEAP))
 		return;
-	CandidateBoost(&boosted, RuleFactor(slate->context, candidate->itemKey), BOOST_RULES);
+	CandidateBoost(slate->context, &boosted, RuleFactor(slate->context, candidate->itemKey), BOOST_RULES);
 	Take(slate, &boosted);
 }
 

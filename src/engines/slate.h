@@ -16,7 +16,8 @@ typedef enum ReasonDetail
 	REASON_ITSELF,				/* the item is its own cause */
 	REASON_OF_ITEM,				/* because_viewed:<item> */
 	REASON_OF_CATEGORY,			/* popular_in:<category> */
-	REASON_OF_RULE				/* rule:<name> */
+	REASON_OF_RULE,				/* rule:<name> */
+	REASON_OF_QUERY				/* popular_for:<query> */
 } ReasonDetail;
 
 /* Why an item is returned; spelled and registered (answer.h) by the part that gives it. */
@@ -50,6 +51,8 @@ typedef struct Candidate
 	const char *rule;			/* that has placed it; NULL: none */
 	int			place;			/* by score, if the answer was arranged; from 1 */
 	bool		explored;		/* there to be met: what needs room takes that of others */
+	int			given;			/* its place as it was given, from 1; 0: it was not */
+	const double *contributions;	/* to the score, of the context's features; NULL: none */
 } Candidate;
 
 /* Candidates in order, and those of them that are taken. */
@@ -78,13 +81,16 @@ SlateIsFull(const Slate *slate)
 /* Make room for more to be taken. */
 extern void SlateWiden(Slate *slate, int room);
 
-/* Multiply a score: what is below 0 is boosted upwards, too. */
-extern void CandidateBoost(Candidate *candidate, double factor, BoostBy by);
+/*
+ * Multiply a score: what is below 0 is boosted upwards, too.  To one that is a logarithm the
+ * factor's is added.
+ */
+extern void CandidateBoost(const EngineContext *context, Candidate *candidate, double factor, BoostBy by);
 
 /* Add a candidate, unless a cheap condition speaks against it; the best come first. */
 extern void SlatePropose(Slate *slate, const Candidate *candidate);
 
-/* Order what is proposed by score, the best first; ties by key. */
+/* Order what is proposed by score, the best first; ties as they were given, then by key. */
 extern void SlateSort(Slate *slate);
 
 /* Give what is taken its ranks; boosted: after ordering it by score, ties as they were taken. */

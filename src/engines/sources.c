@@ -36,6 +36,8 @@ static Reason trending = {"trending", REASON_PLAIN, 6};
 static Reason newest = {"newest", REASON_PLAIN, 7};
 static Reason candidate = {"candidate", REASON_PLAIN, 8};
 
+const Reason *const BecauseViewedReason = &becauseViewed;
+
 static EngineParameter neighbourParameters[KNN_PARAM_COUNT];
 const EngineParameters NeighbourParameters = {neighbourParameters, KNN_PARAM_COUNT};
 
@@ -196,7 +198,7 @@ FillRestOfTrending(EngineContext *context, Slate *slate)
 	context->listCut = false;
 	ProposeList(slate, PopularTrending(&query));
 	for (int i = first; i < slate->count; i++)
-		CandidateBoost(&slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
+		CandidateBoost(context, &slate->candidates[i], RuleFactor(context, slate->candidates[i].itemKey), BOOST_RULES);
 	SlateTake(slate);
 }
 
@@ -415,7 +417,7 @@ ScoreFavourites(EngineContext *context, Slate *slate, const FeatureMatrix *matri
 	double		boost = VariantGet(context->variant, &favouriteBoost);
 
 	for (int i = 0; i < slate->count; i++)
-		CandidateBoost(&slate->candidates[i], 1 + boost * matrix->values[(size_t) i * matrix->columns], BOOST_FAVOURITES);
+		CandidateBoost(context, &slate->candidates[i], 1 + boost * matrix->values[(size_t) i * matrix->columns], BOOST_FAVOURITES);
 }
 
 const Scorer FavouriteScorer = {"favourites", ScoreFavourites};

@@ -46,6 +46,8 @@ extern const Scorer FavouriteScorer;
 /* The visitor's categories: of favourites, then of the newest items. */
 #define SOURCES_MAX_CATEGORIES 4
 extern int	SourcesCategories(EngineContext *context, text **categories);
+/* The reason of what goes with an item that the visitor viewed. */
+extern const Reason *const BecauseViewedReason;
 
 extern void SourcesInit(void);
 

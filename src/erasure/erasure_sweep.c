@@ -390,7 +390,7 @@ RunUnder(Snapshot snapshot, const char *sql, Datum *arrays)
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	if (SPI_execute_snapshot(plan, arrays, NULL, snapshot, InvalidSnapshot, false, false, 0) < 0)
+	if (SPI_execute_snapshot(plan, arrays, NULL, snapshot, InvalidSnapshot, false, true, 0) < 0)
 		elog(ERROR, "\"%s\" failed", sql);
 	return (int64) SPI_processed;
 }

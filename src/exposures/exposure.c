@@ -279,6 +279,7 @@ Reset(void)
 	SPI_execute("DELETE FROM personalize.exposure_outcome", false, 0);
 	SPI_execute("DELETE FROM personalize.engine_stat", false, 0);
 	SPI_execute("DELETE FROM personalize.search_stat", false, 0);
+	SPI_execute("DELETE FROM personalize._attraction", false, 0);
 	SPI_execute("DELETE FROM personalize._searcher", false, 0);
 	SPI_execute("DELETE FROM personalize.search_query", false, 0);
 	SpiUtilEnd(&scope);

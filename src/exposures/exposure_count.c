@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "exposures/attraction_read.h"
 #include "exposures/exposure_internal.h"
 
 #include "base/interval.h"
@@ -395,6 +396,19 @@ static CounterTable searchTable = {
 	" AND s.shown = 0 AND s.clicked = 0 AND s.carted = 0 AND s.bought = 0"
 };
 
+static CounterTable attractionTable = {
+	.name = "_attraction",
+	.keyCount = 3,.firstMeasure = MEASURE_SHOWN,.measureCount = MEASURE_CLICKED + 1,
+	.add =
+	"INSERT INTO personalize._attraction AS s (query_key, item_key, place_bucket, shown, clicked)"
+	" SELECT k1, k2, k3, c1, c2 FROM unnest($1, $2, $3, $4, $5) AS t (k1, k2, k3, c1, c2) ORDER BY 1, 2, 3"
+	" ON CONFLICT (query_key, item_key, place_bucket) DO UPDATE SET"
+	" shown = s.shown + excluded.shown, clicked = s.clicked + excluded.clicked",
+	.drop =
+	"DELETE FROM personalize._attraction AS s USING unnest($1, $2, $3, $4, $5) AS t (k1, k2, k3, c1, c2)"
+	" WHERE s.query_key = k1 AND s.item_key = k2 AND s.place_bucket = k3 AND s.shown = 0 AND s.clicked = 0"
+};
+
 static CounterTable searcherTable = {
 	.name = "_searcher",
 	.keyCount = 2,.firstMeasure = MEASURE_REQUESTS,.measureCount = 1,
@@ -521,6 +535,31 @@ ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verificatio
 	CompareCounters(&searcherTable, counts->searchers, verification, -1, since);
 }
 
+/* What counters of search_stat come to over days, after their query and after any. */
+static HTAB *
+SumOverDays(HTAB *searches)
+{
+	HTAB	   *sums = MakeCounters("personalize attraction counters");
+	HASH_SEQ_STATUS status;
+	const Counter *counter;
+
+	hash_seq_init(&status, searches);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		const int64 queries[] = {counter->keys[0], ATTRACTION_ANY_QUERY};
+
+		for (int i = 0; i < lengthof(queries); i++)
+		{
+			int64		keys[MAX_KEYS] = {queries[i], counter->keys[1], counter->keys[3]};
+			int64	   *sum = FindCounts(sums, keys);
+
+			sum[MEASURE_SHOWN] += counter->counts[MEASURE_SHOWN];
+			sum[MEASURE_CLICKED] += counter->counts[MEASURE_CLICKED];
+		}
+	}
+	return sums;
+}
+
 /* Write what has been counted. */
 void
 ExposureCountsWrite(ExposureCounts *counts)
@@ -529,6 +568,7 @@ ExposureCountsWrite(ExposureCounts *counts)
 
 	(void) WriteCounters(&engineTable, counts->engines, values);
 	(void) WriteCounters(&searchTable, counts->searches, values);
+	(void) WriteCounters(&attractionTable, SumOverDays(counts->searches), values);
 	if (WriteCounters(&searcherTable, counts->searchers, values))
 		QueryForget(values[0]);
 }

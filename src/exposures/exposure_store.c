@@ -206,10 +206,55 @@ ExpireEngineDays(PersonExpiry *expiry)
 	PersonExpiryReport(expiry, "engine_stat", expiry->removed);
 }
 
+/* Days of search_stat before $1, at most $2 rows; _attraction loses what they add to it. */
+#define EXPIRE_SEARCHES_SQL \
+	"WITH gone AS (" \
+	"  DELETE FROM personalize.search_stat AS s WHERE s.ctid = ANY (ARRAY(" \
+	"   SELECT o.ctid FROM personalize.search_stat AS o WHERE o.day < ($1 AT TIME ZONE 'UTC')::date LIMIT $2))" \
+	"  RETURNING s.query_key, s.item_key, s.place_bucket, s.shown, s.clicked)," \
+	" less AS (" \
+	"  INSERT INTO personalize._attraction AS a (query_key, item_key, place_bucket, shown, clicked)" \
+	"  SELECT q.query_key, g.item_key, g.place_bucket, -sum(g.shown), -sum(g.clicked)" \
+	"  FROM gone AS g, unnest(ARRAY[g.query_key, 0]) AS q (query_key) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3" \
+	"  ON CONFLICT (query_key, item_key, place_bucket) DO UPDATE SET" \
+	"  shown = a.shown + excluded.shown, clicked = a.clicked + excluded.clicked)" \
+	" SELECT count(*) FROM gone"
+
+/* Delete days of searches, and what they come to. */
+static int64
+DeleteSearches(const PersonExpiry *expiry)
+{
+	static SPIPlanPtr searchPlan = NULL;
+	static SPIPlanPtr sumPlan = NULL;
+	const Oid	types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(expiry->cutoff), Int64GetDatum(expiry->maxRows)};
+	SpiUtilScope scope;
+	bool		isNull;
+	int64		removed;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&searchPlan, EXPIRE_SEARCHES_SQL, 2, types, values, NULL, false);
+	removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	SpiUtilRun(&sumPlan, "DELETE FROM personalize._attraction AS a WHERE a.shown = 0 AND a.clicked = 0",
+			   0, NULL, NULL, NULL, false);
+	SpiUtilEnd(&scope);
+	return removed;
+}
+
 static void
 ExpireSearchDays(PersonExpiry *expiry)
 {
-	PersonExpiryDelete(expiry, "search_stat", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	if (expiry->dryRun)
+		PersonExpiryDelete(expiry, "search_stat", "t.day < ($1 AT TIME ZONE 'UTC')::date");
+	else if (!ProcessorPause(PROCESSOR_EXPOSURE))
+		PersonExpirySetBusy(expiry, "processor exposure is at work");
+	else
+	{
+		PersonExpiryPushSnapshot();
+		expiry->removed = DeleteSearches(expiry);
+		expiry->passed = expiry->removed < expiry->maxRows;
+		PopActiveSnapshot();
+	}
 	PersonExpiryReport(expiry, "search_stat", expiry->removed);
 }
 
@@ -348,6 +393,11 @@ static const PersonStore stores[] = {
 		.form = PERSON_STORE_PLAIN("search_stat"),
 		.holds = &searchHolding,
 		.expiry = searchExpiry
+	},
+	{
+		.name = "_attraction",
+		.content = "sums of search_stat",
+		.form = PERSON_STORE_PLAIN("_attraction")
 	},
 	{
 		.name = "engine_stat",

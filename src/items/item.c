@@ -214,6 +214,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 	entry->info.price = CopyField(reader, FIELD_PRICE);
 	entry->info.currency = CopyField(reader, FIELD_CURRENCY);
 	entry->info.tags = CopyField(reader, FIELD_TAGS);
+	entry->info.createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
 	entry->exists = true;
 	MemoryContextSwitchTo(oldContext);
 	ExecClearTuple(reader->slot);

@@ -25,6 +25,7 @@ typedef struct ItemInfo
 	Numeric		price;
 	text	   *currency;
 	ArrayType  *tags;
+	TimestampTz createdAt;		/* since when it is offered */
 } ItemInfo;
 
 typedef struct ItemReader ItemReader;

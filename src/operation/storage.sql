@@ -20,6 +20,9 @@ BEGIN ATOMIC
 			('_session_day', 'session'), ('_session_repeat', 'session'), ('_session_kept', 'session'), ('preference', 'preference'), ('_basket', 'basket'),
 			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'), ('_repeat_purchase', 'item_stat'),
 			('feature_value', 'dictionary'), ('_dictionary_log', 'dictionary'), ('item', 'catalogue'), ('_item_past', 'catalogue'),
+			('_search_posting', 'catalogue'), ('_search_word', 'catalogue'), ('_search_total', 'catalogue'),
+			('exposure', 'exposure'), ('exposure_outcome', 'exposure'), ('_searcher', 'exposure'), ('search_query', 'exposure'),
+			('engine_stat', 'engine_stat'), ('search_stat', 'search_stat'), ('_attraction', 'search_stat'),
 			('consent_ledger', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
 	WHERE n.nspname = 'personalize';
 END;

@@ -1,0 +1,20 @@
+/*
+ * attraction.h
+ *		How often people choose an item when they see it after a query.
+ */
+#ifndef PERSONALIZE_ATTRACTION_H
+#define PERSONALIZE_ATTRACTION_H
+
+#include "postgres.h"
+
+#include "items/item.h"
+#include "utils/snapshot.h"
+
+/*
+ * The logarithm of each item's odds of being chosen after a query, above those of an item
+ * nobody knows: 0 where nothing is known.  True if something is known of the query.
+ */
+extern bool AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items,
+							Snapshot snapshot, double *scores);
+
+#endif

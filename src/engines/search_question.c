@@ -1,0 +1,200 @@
+/*
+ * search_question.c
+ *		What rank_search() and search_items() are asked.
+ */
+#include "postgres.h"
+
+#include "engines/search_question.h"
+
+#include "base/argument.h"
+#include "engines/sources.h"
+#include "engines/visitor.h"
+#include "items/popular.h"
+#include "items/popular_use.h"
+#include "people/consent.h"
+#include "utils/builtins.h"
+
+/* What a variant can say of the text's score, and where that is. */
+#define TEXT_PARAMETER(member) offsetof(TextScoreParams, member)
+static const size_t textMembers[] = {
+	TEXT_PARAMETER(saturation), TEXT_PARAMETER(lengthNorm),
+	TEXT_PARAMETER(weights[0]), TEXT_PARAMETER(weights[1]), TEXT_PARAMETER(weights[2]), TEXT_PARAMETER(weights[3]),
+	TEXT_PARAMETER(coverage), TEXT_PARAMETER(nameCoverage),
+	TEXT_PARAMETER(synonym), TEXT_PARAMETER(beginning), TEXT_PARAMETER(correction)
+};
+static EngineParameter textParameters[] = {
+	{.name = "bm25_k1",.unit = "occurrences",.maximum = 100,.description = "BM25: how soon more of the same word adds nothing"},
+	{.name = "bm25_b",.unit = "part",.maximum = 1,.description = "BM25: how much a long text counts less"},
+	{.name = "text_a",.unit = "factor",.maximum = 100,.description = "what a word counts in a text of weight A (search_attribute)"},
+	{.name = "text_b",.unit = "factor",.maximum = 100,.description = "the same of weight B"},
+	{.name = "text_c",.unit = "factor",.maximum = 100,.description = "the same of weight C"},
+	{.name = "text_d",.unit = "factor",.maximum = 100,.description = "the same of weight D"},
+	{.name = "coverage",.unit = "score",.maximum = 1000,.description = "added to the text's score where an item has all words of the query"},
+	{.name = "name_coverage",.unit = "score",.maximum = 1000,.description = "added where it has them all in texts of weight A"},
+	{.name = "synonym",.unit = "part",.maximum = 1,.description = "what a synonym counts of the word itself"},
+	{.name = "beginning",.unit = "part",.maximum = 1,.description = "what a word counts that only begins as the last one of the query"},
+	{.name = "correction",.unit = "part",.maximum = 1,.description = "what the nearest word counts of one that no item has"}
+};
+StaticAssertDecl(lengthof(textParameters) == lengthof(textMembers), "a parameter is left out");
+
+static const EngineParameters textParameterList = {textParameters, lengthof(textParameters)};
+const EngineParameters *const SearchParameters[] = {
+	&SearchWeights, &textParameterList, &NeighbourParameters, NULL
+};
+
+/* A member of the parameters of the text's score. */
+static double *
+TextMember(TextScoreParams *params, int number)
+{
+	return (double *) ((char *) params + textMembers[number]);
+}
+
+/* Give the parameters their values as shipped. */
+void
+SearchQuestionInit(void)
+{
+	TextScoreParams params;
+
+	TextScoreParamsDefault(&params);
+	for (int i = 0; i < lengthof(textParameters); i++)
+		textParameters[i].standard = *TextMember(&params, i);
+}
+
+/* What a variant sets the parameters of the text's score to. */
+static void
+SetTextParams(const Variant *variant, TextScoreParams *params)
+{
+	for (int i = 0; i < lengthof(textParameters); i++)
+		*TextMember(params, i) = VariantGet(variant, &textParameters[i]);
+}
+
+/* Make room for scores of so many items. */
+static ItemScores *
+MakeScores(int count)
+{
+	ItemScores *scores = palloc(sizeof(ItemScores));
+
+	KeySetInit(&scores->keys, count);
+	scores->scores = palloc_array(double, Max(count, 1));
+	scores->because = palloc_array(int64, Max(count, 1));
+	return scores;
+}
+
+/* Note the score of an item. */
+static void
+SetScore(ItemScores *scores, int64 itemKey, double score, int64 because)
+{
+	int			number = KeySetNumber(&scores->keys, itemKey);
+
+	scores->scores[number] = score;
+	scores->because[number] = because;
+}
+
+/* The score of an item. */
+double
+ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because)
+{
+	const KeySetEntry *entry = scores ? keyset_lookup(scores->keys.table, itemKey) : NULL;
+
+	if (entry == NULL)
+		return 0;
+	if (because != NULL)
+		*because = scores->because[entry->number];
+	return scores->scores[entry->number];
+}
+
+/* What goes next to the session's items, as parts of the best one's score. */
+static ItemScores *
+LoadNeighbours(EngineContext *context)
+{
+	ItemScores *scores;
+	KnnItem    *found;
+	int			count = SourcesAskNeighbours(context, KNN_MAX_RESULTS, &found);
+
+	if (count == 0 || found[0].score <= 0)
+		return NULL;
+	scores = MakeScores(count);
+	for (int i = 0; i < count; i++)
+		SetScore(scores, found[i].itemKey, found[i].score / found[0].score, found[i].because);
+	return scores;
+}
+
+/* What is trending, as parts of the best one's score. */
+static ItemScores *
+LoadTrend(EngineContext *context)
+{
+	PopularQuery query = {.now = context->now,.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+	PopularList list;
+	ItemScores *scores;
+
+	if (context->hasAsOf || !PopularKept(&query, context->snapshot, &list))
+		list = PopularTrending(&query);
+	if (list.count == 0 || list.items[0].score <= 0)
+		return NULL;
+	scores = MakeScores(list.count);
+	for (int i = 0; i < list.count; i++)
+		SetScore(scores, list.items[i].itemKey, list.items[i].score / list.items[0].score, 0);
+	return scores;
+}
+
+/* What the person has had to do with, and has bought. */
+static void
+LoadHistory(EngineContext *context, SearchQuestion *question)
+{
+	const ProfileView *profile = context->visitor.profile;
+
+	KeySetInit(&question->seen, profile ? profile->recentCount : 0);
+	KeySetInit(&question->bought, profile ? profile->recentCount : 0);
+	for (int i = 0; profile && i < profile->recentCount; i++)
+	{
+		if (ContextIsAhead(context, profile->recent[i].ts))
+			continue;
+		KeySetAdd(&question->seen, profile->recent[i].itemKey);
+		if (profile->recent[i].event == EVENT_TYPE_PURCHASE)
+			KeySetAdd(&question->bought, profile->recent[i].itemKey);
+	}
+}
+
+/* What the person likes, if that may be known; of the past it is not. */
+static ProfileView *
+LoadInterests(const EngineContext *context)
+{
+	const Visitor *visitor = &context->visitor;
+	ProfileView *view;
+
+	if (!visitor->hasKey || context->past ||
+		(ConsentMaskOf(visitor->userKey) & PURPOSE_PERSONALIZATION) == 0)
+		return NULL;
+	view = ProfileLoad(visitor->userKey, PURPOSE_PERSONALIZATION);
+	return view->features != NULL ? view : NULL;
+}
+
+/* Read what is asked and whom it is for. */
+SearchQuestion *
+QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnding ending)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	SearchQuestion *question = palloc0(sizeof(SearchQuestion));
+
+	context->question = question;
+	ArgumentCheckGiven(fcinfo, arguments->query, "query");
+	question->text = context->query = PG_GETARG_TEXT_PP(arguments->query);
+	VisitorLoad(context, arguments->userId, arguments->sessionItems);
+	SetTextParams(context->variant, &question->params);
+	question->words = WordReaderBegin(context->snapshot);
+	question->query = SearchQueryRead(question->words, context->snapshot, &question->params, question->text, ending);
+	question->interests = LoadInterests(context);
+	question->neighbours = LoadNeighbours(context);
+	question->trend = LoadTrend(context);
+	LoadHistory(context, question);
+	if (question->interests != NULL)
+		context->lack = LACK_NOTHING;
+	return question;
+}
+
+/* Close what it opened. */
+void
+QuestionEnd(EngineContext *context)
+{
+	WordReaderEnd(QuestionOf(context)->words);
+}

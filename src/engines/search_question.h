@@ -1,0 +1,92 @@
+/*
+ * search_question.h
+ *		What rank_search() and search_items() are asked.
+ */
+#ifndef PERSONALIZE_SEARCH_QUESTION_H
+#define PERSONALIZE_SEARCH_QUESTION_H
+
+#include "postgres.h"
+
+#include "engines/engine.h"
+#include "engines/facet.h"
+#include "models/model.h"
+#include "search/retrieval.h"
+
+/* Numbers of the arguments that both have. */
+typedef struct SearchArguments
+{
+	int			userId;
+	int			query;
+	int			sessionItems;	/* -1: it has none */
+} SearchArguments;
+
+/* A score of the items that have one, by key. */
+typedef struct ItemScores
+{
+	KeySet		keys;
+	double	   *scores;			/* by number in the set */
+	int64	   *because;
+} ItemScores;
+
+/* What is asked, and what is looked up for it once. */
+typedef struct SearchQuestion
+{
+	const text *text;
+	WordReader *words;
+	TextScoreParams params;
+	SearchQuery *query;
+	const Model *model;			/* that makes the scores; NULL: none */
+	const int  *modelFeatures;	/* of each of its features, which of SearchFeatures it is */
+	bool		counted;		/* it is known what people click after this query */
+	bool		givenOrder;		/* candidates were given without scores */
+	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */
+	ItemScores *neighbours;		/* of the session's items; NULL: none */
+	ItemScores *trend;			/* NULL: nothing is trending */
+	KeySet		seen;
+	KeySet		bought;
+
+	/* given candidates */
+	int			count;
+	int64	   *itemKeys;
+	double	   *scores;			/* NULL: none were given */
+
+	/* the catalogue's answer */
+	int			matchCount;
+	int			strongCount;	/* of them, in front: what agrees well with the query */
+	TextMatch  *matches;
+	FacetCounter *facets;		/* NULL: none are asked for */
+} SearchQuestion;
+
+/* The question of a call. */
+static inline SearchQuestion *
+QuestionOf(const EngineContext *context)
+{
+	return context->question;
+}
+
+/* Read what is asked and whom it is for. */
+extern SearchQuestion *QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnding ending);
+
+/* Close what it opened. */
+extern void QuestionEnd(EngineContext *context);
+
+/* The score of an item, 0 if it has none; because may be NULL. */
+extern double ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because);
+
+/* The features of both engines, and what makes a score and a reason of them. */
+extern const FeatureSource *const SearchFeatures[];
+extern const Scorer SearchScorer;
+
+/* The parameters of both engines: the features' weights, of the text's score, of the neighbours. */
+extern const EngineParameters SearchWeights;
+extern const EngineParameters *const SearchParameters[];
+extern void SearchQuestionInit(void);
+
+/* Let a model make the scores; an error if there is none, or it asks for other features. */
+extern void SearchUseModel(SearchQuestion *question, const char *name);
+
+/* The reason of what nothing but its text speaks for. */
+extern const Reason *const TextMatchReason;
+extern void SearchScorerInit(void);
+
+#endif
