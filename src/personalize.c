@@ -26,6 +26,8 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "experiments/experiment.h"
+#include "experiments/experiment_store.h"
 #include "exposures/exposure.h"
 #include "exposures/exposure_store.h"
 #include "exposures/query.h"
@@ -106,6 +108,7 @@ _PG_init(void)
 	ProfileStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
+	ExperimentStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -117,6 +120,7 @@ _PG_init(void)
 	PlacementInit();
 	RecommendInit();
 	EngineInit();
+	ExperimentInit();
 	ResetInit();
 	UtilityInit();
 	WorkerInit();
