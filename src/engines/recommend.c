@@ -65,7 +65,7 @@ PrepareRecommend(EngineContext *context)
 static EngineRecipe recommend = {
 	.name = "recommend",
 	.code = 1,
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 11,.user = -1},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 11,.user = 0},
 	.parameters = personalParameters,
 	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
 	.prepare = PrepareRecommend,

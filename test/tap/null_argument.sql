@@ -29,13 +29,10 @@ CREATE TEMP TABLE sample (n serial, function text, name text, type text, value t
 INSERT INTO sample (function, name, type, value) VALUES
 	('alter_signal', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
-<<<<<<< HEAD
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
-=======
 	('create_experiment', 'engine', NULL, '''recommend'''),
 	('create_experiment', 'variants', NULL, '''["shipped", {"name": "new", "parameters": {}}]'''), ('set_holdout', 'share', NULL, '0.1'),
->>>>>>> 4be4f2a (Experiments: engines answer people with the variant a pure function gives them; layers, holdouts, traffic that grows)
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),
 	(NULL, 'name', NULL, '''favourite_brand'''), (NULL, 'events', NULL, 'ARRAY[''view_item'']'), (NULL, 'event', NULL, '''view_item'''),
 	(NULL, 'item_id', NULL, '''hat'''), (NULL, NULL, 'text', '''ada'''), (NULL, NULL, 'personalize.entity_id', '''ada'''),
