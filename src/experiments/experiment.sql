@@ -292,12 +292,12 @@ BEGIN
 			taken, array_fill('-infinity'::timestamptz, ARRAY[cardinality(taken)]),
 			CASE WHEN create_experiment.start IS NULL THEN '{}'
 				ELSE tstzmultirange(tstzrange(create_experiment.start, create_experiment.stop)) END,
-			create_experiment.stop, coalesce(create_experiment.metrics, '["conversion"]'));
+			create_experiment.stop, personalize._read_metrics(coalesce(create_experiment.metrics, '["conversion"]')));
 	PERFORM personalize._add_variants(create_experiment.name, create_experiment.engine, create_experiment.variants);
 END
 $$;
 COMMENT ON FUNCTION personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean) IS
-	'makes an experiment between variants of an engine. variants: an array of 2 to 16, the control first, of names or of objects {name, share (of 1; default equal), parameters (makes the variant)}; traffic: share of people that take part, in steps of 0.001; unit: user; layer: experiments of one layer exclude each other, those of others are independent (default: the engine''s own); start, stop: when it does so by itself (default: start_experiment(), stop_experiment()); mutually_exclusive false: people may be in other experiments of the layer, of other engines, too. Errors: 42710 the name is taken, 42602 it cannot be one, 42704 unknown engine or variant, 22023 a value out of range, shares that do not add up to 1, 55006 the layer has not so much traffic left, or another experiment of the engine could have the same people';
+	'makes an experiment between variants of an engine. variants: an array of 2 to 16, the control first, of names or of objects {name, share (of 1; default equal), parameters (makes the variant)}; traffic: share of people that take part, in steps of 0.001; unit: user; layer: experiments of one layer exclude each other, those of others are independent (default: the engine''s own); start, stop: when it does so by itself (default: start_experiment(), stop_experiment()); metrics: what the variants are compared by, names or objects as docs/experiments.md has them; mutually_exclusive false: people may be in other experiments of the layer, of other engines, too. Errors: 42710 the name is taken, 42602 it cannot be one, 42704 unknown engine or variant, 22023 a value out of range, shares that do not add up to 1, 55006 the layer has not so much traffic left, or another experiment of the engine could have the same people';
 
 CREATE FUNCTION personalize._refuse_stopped(e personalize.experiment) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
