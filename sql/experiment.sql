@@ -34,6 +34,10 @@ SELECT a.variant, o.variant AS answered, count(*) FROM generate_series(0, 199) n
 	LATERAL (SELECT r.request_id FROM personalize.recommend('u' || n, 1) r) r, personalize.request_origin(r.request_id) o GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT o.variant AS answered, count(*) FROM generate_series(0, 199) n,
 	LATERAL (SELECT r.request_id FROM personalize.recommend('u' || n, 1, variant => 'shipped') r) r, personalize.request_origin(r.request_id) o GROUP BY 1;
+-- nothing is written
+BEGIN READ ONLY;
+SELECT count(a.variant) AS assigned, count(r.item_id) AS answers FROM generate_series(0, 199) n, personalize.assignment_of('u' || n) a, personalize.recommend('u' || n, 1) r;
+COMMIT;
 -- a paused one answers with the default
 SELECT personalize.pause_experiment('mix');
 SELECT * FROM shares('mix');
