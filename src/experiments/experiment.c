@@ -303,14 +303,14 @@ ExperimentFind(const char *name)
 {
 	const RowList *list = TableCacheGet(&experimentCache);
 	const Experiment *experiments = (const Experiment *) list->rows;
-	const char **names = palloc_array(const char *, Max(list->count, 1));
+	const char **names;
 
 	for (int i = 0; i < list->count; i++)
-	{
 		if (strcmp(experiments[i].name, name) == 0)
 			return &experiments[i];
+	names = palloc_array(const char *, Max(list->count, 1));
+	for (int i = 0; i < list->count; i++)
 		names[i] = experiments[i].name;
-	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("experiment \"%s\" does not exist", name),

@@ -58,13 +58,12 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
  * carts, $10 the restriction that counts.
  */
 #define MOMENTS_SQL \
-	"WITH answer AS (" \
-	"  SELECT e.user_key, personalize._experiment_arm($1, e.user_key, e.request_origin, min(e.shown_at)) AS arm, min(e.shown_at) AS shown_at" \
+	"WITH shown AS (" \
+	"  SELECT e.user_key, personalize._experiment_arm($1, e.user_key, e.request_origin, e.shown_at) AS arm, e.shown_at" \
 	"  FROM personalize.exposure AS e" \
-	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at <= $5" \
-	"  GROUP BY e.user_key, e.request_key, e.request_origin)," \
+	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at <= $5)," \
 	" person AS MATERIALIZED (" \
-	"  SELECT a.user_key, a.arm, min(a.shown_at) AS since, count(*) AS answers FROM answer AS a" \
+	"  SELECT a.user_key, a.arm, min(a.shown_at) AS since, count(*) AS exposures FROM shown AS a" \
 	"  WHERE a.arm IS NOT NULL AND NOT EXISTS (SELECT FROM personalize.subject AS s" \
 	"   WHERE s.user_key = a.user_key AND s.restricted & $10 <> 0)" \
 	"  GROUP BY 1, 2)," \
@@ -98,8 +97,8 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
 	"  SELECT c.no, c.arm, sum(c.y) AS y, sum(c.y * c.y) AS yy, sum(c.x) AS x, sum(c.x * c.x) AS xx, sum(c.x * c.y) AS xy" \
 	"  FROM capped AS c GROUP BY 1, 2)," \
 	" met AS (" \
-	"  SELECT p.arm, count(*) AS people, sum(p.answers)::bigint AS answers FROM person AS p GROUP BY 1)" \
-	" SELECT m.no, a.arm, a.people, a.answers, coalesce(t.y, 0), coalesce(t.yy, 0), coalesce(t.x, 0), coalesce(t.xx, 0), coalesce(t.xy, 0)" \
+	"  SELECT p.arm, count(*) AS people, sum(p.exposures)::bigint AS exposures FROM person AS p GROUP BY 1)" \
+	" SELECT m.no, a.arm, a.people, a.exposures, coalesce(t.y, 0), coalesce(t.yy, 0), coalesce(t.x, 0), coalesce(t.xx, 0), coalesce(t.xy, 0)" \
 	" FROM metric AS m CROSS JOIN met AS a LEFT JOIN total AS t ON t.no = m.no AND t.arm = a.arm ORDER BY 1, 2"
 
 /* Give the rows of SPI to the caller. */

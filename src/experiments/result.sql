@@ -4,7 +4,7 @@ CREATE FUNCTION personalize._experiment_arm(experiment text, user_key bigint, re
 COMMENT ON FUNCTION personalize._experiment_arm(text, bigint, bigint, timestamptz) IS
 	'the variant (experiment_variant.ordinal) that an answer counts for; -1: it was made by another than the person''s; NULL: the person had none then, or is forced to one; experiment NULL: always 0';
 CREATE FUNCTION personalize._experiment_moments(experiment text, engine text, since timestamptz, until timestamptz, metrics jsonb, as_of timestamptz)
-	RETURNS TABLE (metric integer, ordinal integer, users bigint, answers bigint, y numeric, yy numeric, x numeric, xx numeric, xy numeric)
+	RETURNS TABLE (metric integer, ordinal integer, users bigint, exposures bigint, y numeric, yy numeric, x numeric, xx numeric, xy numeric)
 	AS 'MODULE_PATHNAME', 'personalize_experiment_moments' LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz) IS
 	'per metric and variant the people who were shown its answers between since and until, and sums of what they did up to as_of: y after they first were, x before; ordinal -1: people with answers of another variant than theirs';
@@ -73,7 +73,7 @@ $$;
 COMMENT ON FUNCTION personalize._experiment_known(text) IS 'an experiment by its name; error 42704 if there is none';
 
 CREATE FUNCTION personalize.experiment_results(name text, as_of timestamptz DEFAULT NULL)
-	RETURNS TABLE (metric text, variant text, users bigint, answers bigint, mean double precision,
+	RETURNS TABLE (metric text, variant text, users bigint, exposures bigint, mean double precision,
 		lift double precision, low double precision, high double precision, p_value double precision,
 		adjusted_lift double precision, adjusted_low double precision, adjusted_high double precision, adjusted_p_value double precision,
 		sample_ratio_p double precision, days double precision, verdict text, warnings text[])
@@ -92,7 +92,7 @@ BEGIN
 	WITH moment AS MATERIALIZED (
 		SELECT * FROM personalize._experiment_moments(e.name, e.engine, coalesce(lower(e.runs), 'infinity'), at, e.metrics, at)),
 	arm AS (
-		SELECT m.no, m.v, v.ordinal, v.variant, v.share, coalesce(o.users, 0) AS users, coalesce(o.answers, 0) AS answers, o.y,
+		SELECT m.no, m.v, v.ordinal, v.variant, v.share, coalesce(o.users, 0) AS users, coalesce(o.exposures, 0) AS exposures, o.y,
 			CASE m.v ->> 'metric' WHEN 'revenue' THEN 1000000 ELSE 1 END AS unit,
 			ARRAY[coalesce(o.users, 0), coalesce(o.y, 0), coalesce(o.yy, 0), coalesce(o.x, 0), coalesce(o.xx, 0), coalesce(o.xy, 0)]::float8[] AS sums,
 			(m.v ->> 'alpha')::float8 / (count(*) OVER (PARTITION BY m.no) - 1) AS alpha,
@@ -108,14 +108,14 @@ BEGIN
 		FROM arm AS a JOIN arm AS c ON c.no = a.no AND c.ordinal = 0
 			LEFT JOIN LATERAL personalize._lift(c.sums, a.sums, false, a.alpha, a.tuned) AS l ON a.ordinal > 0
 			LEFT JOIN LATERAL personalize._lift(c.sums, a.sums, true, a.alpha, a.tuned) AS j ON a.ordinal > 0)
-	SELECT c.v ->> 'metric', c.variant, c.users, c.answers, (c.y / nullif(c.users, 0) / c.unit)::float8,
+	SELECT c.v ->> 'metric', c.variant, c.users, c.exposures, (c.y / nullif(c.users, 0) / c.unit)::float8,
 		c.lift, c.low, c.high, c.p_value, c.jlift, c.jlow, c.jhigh, c.jp, r.p, ran,
 		CASE WHEN c.ordinal = 0 THEN 'control'
 			WHEN r.p < 0.001 THEN 'do not trust: numbers of people are not as planned'
 			ELSE personalize._verdict(c.v, ran, c.users, c.control, c.jlift, c.jlow, c.jp, c.jhigh, c.alpha) END,
 		array_remove(ARRAY[
 			CASE WHEN r.p < 0.001 THEN format('numbers of people are not as planned (p = %s): are answers of all variants tracked alike?', round(r.p::numeric, 6)) END,
-			(SELECT format('%s answers were made by another variant than the person''s: who names one?', o.answers)
+			(SELECT format('%s items were shown by another variant than the person''s: who names one?', o.exposures)
 				FROM moment AS o WHERE o.metric = c.no AND o.ordinal = -1),
 			CASE WHEN ran > 7 AND ran - 7 * floor(ran / 7) BETWEEN 0.5 AND 6.5 THEN 'not full weeks: days of the week count unequally' END,
 			(SELECT format('worse by guard rail %s', string_agg(g.v ->> 'metric', ', ' ORDER BY g.no)) FROM compared AS g
@@ -125,7 +125,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.experiment_results(text, timestamptz) IS
-	'what came of an experiment by as_of (NULL: now), a row a metric and variant. users: people who allow analytics and were shown answers by their variant; answers: how many; mean: of the metric a user, revenue in its currency; lift: relative difference from the control, with an interval and a p-value that hold however often one looks (Howard, Ramdas, McAuliffe, Sekhon 2021), each of several variants at its part of alpha; adjusted_...: the same by what people did before (CUPED), on which the verdict is based; sample_ratio_p: p-value of numbers of people as they are (χ²), below 0.001 something is wrong; days: it has run, without pauses. Of what has been counted by the processor exposure: events, late or twice, and people forgotten are as in its tables. Errors: 42704 unknown experiment, 22023 as_of is infinite';
+	'what came of an experiment by as_of (NULL: now), a row a metric and variant. users: people who allow analytics and were shown answers by their variant; exposures: how many items of these; mean: of the metric a user, revenue in its currency; lift: relative difference from the control, with an interval and a p-value that hold however often one looks (Howard, Ramdas, McAuliffe, Sekhon 2021), each of several variants at its part of alpha; adjusted_...: the same by what people did before (CUPED), on which the verdict is based; sample_ratio_p: p-value of numbers of people as they are (χ²), below 0.001 something is wrong; days: it has run, without pauses. Of what has been counted by the processor exposure: events, late or twice, and people forgotten are as in its tables. Errors: 42704 unknown experiment, 22023 as_of is infinite';
 
 CREATE FUNCTION personalize.experiment_plan(metric jsonb, mde double precision DEFAULT 0.05, power double precision DEFAULT 0.8,
 	engine text DEFAULT NULL, traffic double precision DEFAULT 1, variants integer DEFAULT 2, as_of timestamptz DEFAULT NULL,
