@@ -143,7 +143,9 @@ SELECT personalize.create_experiment('x', 'recommend', '["shipped", {"name": "va
 SELECT personalize.create_experiment('x', 'recommend', '[{"name": "shipped", "share": 0.5}, {"name": "varied", "share": 0.4}]');
 SELECT personalize.create_experiment('x', 'recommend', '[{"name": "shipped", "share": 1.5}, {"name": "varied", "share": -0.5}]');
 SELECT personalize.retire_variant('similar_items', 'plain');
+\set VERBOSITY terse
 SELECT personalize.create_experiment('x', 'recommend', '["shipped", {"name": "new", "parameters": {"diversty": 1}}]');
+\set VERBOSITY default
 SELECT personalize.create_experiment('x', 'recommend', '["shipped", "varied"]', traffic => -0.1);
 SELECT personalize.create_experiment('x', 'recommend', '["shipped", "varied"]', traffic => 'NaN');
 SELECT personalize.create_experiment('x', 'recommend', '["shipped", "varied"]', traffic => 0.0005);
