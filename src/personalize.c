@@ -28,6 +28,8 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "experiments/experiment.h"
+#include "experiments/experiment_store.h"
 #include "exposures/exposure.h"
 #include "exposures/exposure_store.h"
 #include "exposures/query.h"
@@ -110,6 +112,7 @@ _PG_init(void)
 	ExposureStoreInit();
 	EngineStoreInit();
 	SearchStoreInit();
+	ExperimentStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -123,6 +126,7 @@ _PG_init(void)
 	RankSearchInit();
 	SearchItemsInit();
 	EngineInit();
+	ExperimentInit();
 	ResetInit();
 	UtilityInit();
 	WorkerInit();

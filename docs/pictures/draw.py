@@ -6,6 +6,8 @@ picture has both.  A test compares the files with what this writes.  Pictures of
 figures are drawn from the .csv beside this script, which figures.sql reads from views.
 """
 import csv
+import math
+import random
 import sys
 from html import escape
 from pathlib import Path
@@ -191,10 +193,56 @@ def funnel():
     return p
 
 
+def mixture_half_width(variance, n, tuned_for, alpha):
+    """Of a confidence sequence: src/experiments/statistic.c has the formula and its source."""
+    twice = -2 * math.log(alpha)
+    rho = tuned_for / (twice + math.log1p(twice))
+    return math.sqrt(variance * (n + rho) / n * (math.log((n + rho) / rho) + twice))
+
+
+def simulated_intervals(days, daily, rate, lift, seed):
+    """Low and high of the lift at the end of each day of a run in which people buy or do not."""
+    draw = random.Random(seed).random
+    control = treated = 0
+    for day in range(1, days + 1):
+        control += sum(draw() < rate for _ in range(daily))
+        treated += sum(draw() < rate * (1 + lift) for _ in range(daily))
+        n = day * daily
+        a, b = control / n, treated / n
+        variance = (b * (1 - b) / a ** 2 + a * (1 - a) * b ** 2 / a ** 4) / (n - 1)
+        half = mixture_half_width(variance, 2 * n, 14000, .05)
+        yield b / a - 1 - half, b / a - 1 + half
+
+
+def experiment():
+    p = Picture(860, 330, "The interval of a simulated experiment over 28 days narrows around its lift")
+    p.parts.append("<style>path.line, path.grid { marker-end: none; } path.grid { stroke-width: .5; }</style>")
+    intervals = list(simulated_intervals(28, 250, .1, .2, 9))
+    found = next(day for day in range(28) if all(low > 0 for low, _ in intervals[day:]))
+
+    def height(lift):
+        return round(150 - 200 * max(-.5, min(.6, lift)), 1)
+
+    p.text(20, 24, "Lift of the conversion, by day; the true one is 20 %", "head", "start")
+    for lift in (-.4, -.2, 0, .2, .4):
+        p.text(56, height(lift) + 4, f"{lift * 100:+.0f} %" if lift else "0", "small", "end")
+        p.parts.append(f'<path d="M64 {height(lift)}L840 {height(lift)}" class="{"line" if lift == 0 else "grid"}"/>')
+    for day, (low, high) in enumerate(intervals):
+        x, top, bottom = 70 + 27.5 * day, height(high), height(low)
+        p.parts.append(f'<rect x="{x}" y="{top}" width="18" height="{round(bottom - top, 1)}" rx="2" class="{"yes" if day >= found else ""}"/>')
+        p.parts.append(f'<path d="M{x} {height((low + high) / 2)}L{x + 18} {height((low + high) / 2)}" class="line"/>')
+        if (day + 1) % 7 == 0:
+            p.text(x + 9, 278, f"day {day + 1}", "small")
+    p.text(79 + 27.5 * found, height(intervals[found][0]) + 18, f"day {found + 1}", "mark")
+    p.text(20, 316, f"250 people a day and variant. From day {found + 1} on the interval leaves 0 out: the variant is better.", "small", "start")
+    return p
+
+
 def main():
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for name, draw in (
-            ("flow", flow), ("consent", consent), ("erasure", erasure), ("retention", retention), ("funnel", funnel)):
+            ("flow", flow), ("consent", consent), ("erasure", erasure)
+            ("retention", retention), ("funnel", funnel), ("experiment", experiment)):
         draw().write(directory / f"{name}.svg")
 
 

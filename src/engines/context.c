@@ -212,6 +212,19 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 		KeySetAdd(set, keys[i]);
 }
 
+/* The variant the caller names, or that of the person at that time. */
+static const Variant *
+GetVariant(const EngineContext *context, const EngineArguments *arguments)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	bool		hasUser = ContextHasArgument(context, arguments->user);
+
+	if (ContextHasArgument(context, arguments->variant))
+		return VariantFind(context->engine, text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)));
+	return VariantChoose(context->engine, hasUser,
+						 hasUser ? KeyFromText(PG_GETARG_TEXT_PP(arguments->user)) : 0, context->now);
+}
+
 /* Read the arguments that engines share. */
 EngineContext *
 ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments)
@@ -224,8 +237,6 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->fcinfo = fcinfo;
 	context->context = CurrentMemoryContext;
 	context->engine = engine;
-	context->variant = VariantFind(engine, ContextHasArgument(context, arguments->variant) ?
-								   text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)) : NULL);
 	context->n = GetCount(context, arguments);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);
@@ -237,6 +248,7 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->explain = ContextHasArgument(context, arguments->explain) && PG_GETARG_BOOL(arguments->explain);
 	context->hasAsOf = ContextHasArgument(context, arguments->asOf);
 	context->now = GetNow(context, arguments->asOf);
+	context->variant = GetVariant(context, arguments);
 	context->past = context->hasAsOf && context->now < GetCurrentTransactionStartTimestamp();
 	context->snapshot = GetActiveSnapshot();
 	context->items = ItemReaderBegin(context->snapshot);

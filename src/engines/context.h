@@ -45,6 +45,7 @@ typedef struct EngineArguments
 	int			explain;
 	int			asOf;
 	int			variant;
+	int			user;			/* whom the answer is for */
 } EngineArguments;
 
 /* An id that the caller has given and its key does not tell. */

@@ -65,7 +65,7 @@ PrepareRecommend(EngineContext *context)
 static EngineRecipe recommend = {
 	.name = "recommend",
 	.code = 1,
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 11},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 6,.asOf = 8,.variant = 11,.user = 0},
 	.parameters = personalParameters,
 	.preview = "SELECT item_id, reason FROM personalize.recommend($1, $2)",
 	.prepare = PrepareRecommend,
@@ -112,7 +112,7 @@ PrepareSimilarItems(EngineContext *context)
 static EngineRecipe similarItems = {
 	.name = "similar_items",
 	.code = 2,
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7,.user = -1},
 	.parameters = neighbourParameters,
 	.preview = "SELECT item_id, reason FROM personalize.similar_items($3[1], $2)",
 	.previewNeedsItems = true,
@@ -161,7 +161,7 @@ PrepareTrending(EngineContext *context)
 static EngineRecipe trending = {
 	.name = "trending",
 	.code = 3,
-	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.arguments = {.n = 0,.filter = 3,.candidates = -1,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7,.user = -1},
 	.preview = "SELECT item_id, reason FROM personalize.trending($2, category => $4)",
 	.prepare = PrepareTrending,
 	.sources = trends,
@@ -188,7 +188,7 @@ PrepareBoughtTogether(EngineContext *context)
 static EngineRecipe boughtTogether = {
 	.name = "bought_together",
 	.code = 4,
-	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7},
+	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7,.user = -1},
 	.preview = "SELECT item_id, reason FROM personalize.bought_together($3, $2)",
 	.previewNeedsItems = true,
 	.prepare = PrepareBoughtTogether,

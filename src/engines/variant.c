@@ -56,6 +56,7 @@ typedef struct VariantTable
 
 static void *ReadTable(Relation table, Snapshot snapshot);
 static TableCache cache = {.table = "engine_variant",.read = ReadTable};
+static VariantChooser chooseVariant = NULL;
 
 /* Called after all engines have been registered. */
 void
@@ -188,6 +189,28 @@ VariantFind(int engine, const char *name)
 	}
 	RefuseVariant(table, engine, name, false);
 	return NULL;
+}
+
+/* Make known who chooses, in an Init. */
+void
+VariantSetChooser(VariantChooser chooser)
+{
+	chooseVariant = chooser;
+}
+
+/* The variant of a call that names none. */
+const Variant *
+VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at)
+{
+	int			id = chooseVariant == NULL ? -1 : chooseVariant(engine, hasUser, userKey, at);
+	const VariantTable *table = TableCacheGet(&cache);
+
+	if (id == VARIANT_SHIPPED_ID)
+		return &table->shipped[engine];
+	for (int i = 0; id > 0 && i < table->count; i++)
+		if (table->variants[i]->engine == engine && table->variants[i]->id == id)
+			return table->variants[i];
+	return table->defaults[engine];
 }
 
 /* _find_variant(engine, variant): its number, or the error an answer by it would be. */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "engines/registry.h"
 
 /* The parameters as shipped are a variant, too, of this name and without a row. */
@@ -36,6 +37,16 @@ VariantGet(const Variant *variant, const EngineParameter *parameter)
  * transaction.
  */
 extern const Variant *VariantFind(int engine, const char *name);
+
+/*
+ * Who says which variant a call is answered with that names none: its number within the
+ * engine, -1 for the default.  Without a user it knows only what the session says.
+ */
+typedef int (*VariantChooser) (int engine, bool hasUser, int64 userKey, TimestampTz at);
+extern void VariantSetChooser(VariantChooser chooser);
+
+/* The variant of such a call. */
+extern const Variant *VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at);
 
 /* Called after all engines have been registered. */
 extern void VariantInit(void);

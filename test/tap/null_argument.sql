@@ -31,6 +31,8 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
+	('create_experiment', 'engine', NULL, '''recommend'''),
+	('create_experiment', 'variants', NULL, '''["shipped", {"name": "new", "parameters": {}}]'''), ('set_holdout', 'share', NULL, '0.1'),
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),
 	(NULL, 'name', NULL, '''favourite_brand'''), (NULL, 'events', NULL, 'ARRAY[''view_item'']'), (NULL, 'event', NULL, '''view_item'''),
 	(NULL, 'item_id', NULL, '''hat'''), (NULL, NULL, 'text', '''ada'''), (NULL, NULL, 'personalize.entity_id', '''ada'''),

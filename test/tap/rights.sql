@@ -11,6 +11,8 @@ SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'ite
 -- a person in every table
 SELECT personalize.grant_consent('planted', ARRAY['analytics', 'personalization', 'recommendations'], 'planted-ledger');
 SELECT personalize.set_preference('planted', 'favourite_brand', 'planted-preference');
+SELECT personalize.create_experiment('planted-experiment', 'trending', '["shipped", {"name": "planted-variant", "parameters": {}}]');
+SELECT personalize.force_variant('planted', 'planted-experiment', 'planted-variant');
 SELECT personalize.track('planted', 'view_item', 'planted-item', '{"note": "planted-event"}', message_id => '11111111-2222-4333-8444-555555555555', session_id => 'planted-session');
 SELECT personalize.track('planted', 'view_item', 'other-item', message_id => 'planted message that is no uuid', session_id => 'planted-session');
 SELECT personalize.track('planted', 'purchase', 'bought-item', message_id => 'planted-purchase', session_id => 'planted-session');
@@ -44,6 +46,7 @@ CREATE TEMP TABLE evidence (name, share, planted) ON COMMIT DROP AS
 		('session', '{sessions}', personalize.user_key('planted-session')::text),
 		('posting', '{sessions,0,neighbour_lists}', 'other-item'),
 		('preference', '{preferences}', 'planted-preference'),
+		('experiment_force', '{forced_variants}', 'planted-variant'),
 		('consent_ledger', '{consents}', 'planted-ledger'),
 		('message_seen', '{messages_remembered}', '11111111-2222-4333-8444-555555555555'),
 		('message_seen', '{messages_remembered,2}', 'received_at'),
