@@ -43,6 +43,10 @@
 #include "operation/operation_store.h"
 #include "operation/reset.h"
 #include "operation/utility.h"
+#include "pages/homepage.h"
+#include "pages/page_module.h"
+#include "pages/page_source.h"
+#include "pages/page_store.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
 #include "people/consent_mapping.h"
@@ -106,6 +110,7 @@ _PG_init(void)
 	ProfileStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
+	PageStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -116,6 +121,9 @@ _PG_init(void)
 	SourcesInit();
 	PlacementInit();
 	RecommendInit();
+	PageSourceInit();
+	PageModuleInit();
+	HomepageInit();
 	EngineInit();
 	ResetInit();
 	UtilityInit();

@@ -7,6 +7,7 @@
 #include "engines/slate.h"
 
 #include "engines/admission.h"
+#include "engines/caps.h"
 #include "engines/rule.h"
 #include "miscadmin.h"
 
@@ -114,6 +115,8 @@ Take(Slate *slate, const Candidate *candidate)
 	if (!Admits(context, candidate->itemKey, ADMISSION_COSTLY))
 		return;
 	KeySetAdd(&context->shown, candidate->itemKey);
+	if (context->caps != NULL)
+		CapsCount(context->caps, ItemReaderGet(context->items, candidate->itemKey));
 	slate->taken[slate->takenCount++] = *candidate;
 }
 

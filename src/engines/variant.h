@@ -37,6 +37,9 @@ VariantGet(const Variant *variant, const EngineParameter *parameter)
  */
 extern const Variant *VariantFind(int engine, const char *name);
 
+/* True if an engine has a variant of this name, which may be retired. */
+extern bool VariantExists(int engine, const char *name);
+
 /* Called after all engines have been registered. */
 extern void VariantInit(void);
 
