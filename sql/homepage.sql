@@ -297,3 +297,8 @@ SELECT personalize.set_default_variant('homepage', 'greedy');
 SELECT engine FROM (SELECT * FROM answers() EXCEPT SELECT * FROM before) changed;
 SELECT personalize.set_default_variant('homepage', 'shipped');
 SELECT engine FROM (SELECT * FROM answers() EXCEPT SELECT * FROM before) changed;
+
+DROP FUNCTION answers(), show(text, int, timestamptz), try(text, text);
+DROP VIEW page_of_w7;
+DROP TABLE written;
+DROP SCHEMA "my shop" CASCADE;
