@@ -47,6 +47,10 @@
 #include "operation/operation_store.h"
 #include "operation/reset.h"
 #include "operation/utility.h"
+#include "pages/homepage.h"
+#include "pages/page_module.h"
+#include "pages/page_source.h"
+#include "pages/page_store.h"
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
 #include "people/consent_mapping.h"
@@ -113,6 +117,7 @@ _PG_init(void)
 	EngineStoreInit();
 	SearchStoreInit();
 	ExperimentStoreInit();
+	PageStoreInit();
 	ErasureStoreInit();
 	OperationStoreInit();
 	ErasureStatusInit();
@@ -125,6 +130,9 @@ _PG_init(void)
 	RecommendInit();
 	RankSearchInit();
 	SearchItemsInit();
+	PageSourceInit();
+	PageModuleInit();
+	HomepageInit();
 	EngineInit();
 	ExperimentInit();
 	ResetInit();

@@ -241,7 +241,7 @@ def experiment():
 def main():
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for name, draw in (
-            ("flow", flow), ("consent", consent), ("erasure", erasure)
+            ("flow", flow), ("consent", consent), ("erasure", erasure),
             ("retention", retention), ("funnel", funnel), ("experiment", experiment)):
         draw().write(directory / f"{name}.svg")
 

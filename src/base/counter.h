@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 /* As many counters there can be. */
-#define COUNTER_MAX 128
+#define COUNTER_MAX 1024
 
 /*
  * Make counters known, in an Init: count of them, numbered from what is

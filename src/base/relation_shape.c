@@ -74,6 +74,8 @@ static const RelationShape shapes[] = {
 	{"experiment_variant", {TEXTOID, INT2OID, TEXTOID, INT2OID, FLOAT8OID}},
 	{"experiment_force", {INT8OID, TEXTOID, TEXTOID}},
 	{"experiment_holdout", {TEXTOID, FLOAT8OID}},
+	{"page_module", {TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, INT4OID, INT4OID, JSONPATHOID, TEXTARRAYOID,
+	TSTZRANGEOID, BOOLOID, INT2OID}},
 	{"_secret", {TIMESTAMPTZOID, BYTEAOID}}
 };
 

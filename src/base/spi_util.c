@@ -50,6 +50,30 @@ SpiUtilEnd(SpiUtilScope *scope)
 	SetUserIdAndSecContext(scope->userId, scope->securityContext);
 }
 
+/* Prepare a statement once per backend. */
+static void
+Prepare(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, int options)
+{
+	SPIPlanPtr	prepared;
+
+	if (*plan != NULL)
+		return;
+	prepared = SPI_prepare_cursor(sql, nargs, (Oid *) types, options);
+	if (prepared == NULL)
+		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(prepared) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	*plan = prepared;
+}
+
+/* Prepare a statement that has one good plan, whatever it is given. */
+void
+SpiUtilPrepareGeneric(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types)
+{
+	Prepare(plan, sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+}
+
 /* Run a statement through a plan that is prepared once per backend. */
 uint64
 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
@@ -57,17 +81,7 @@ SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
 {
 	int			result;
 
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	prepared = SPI_prepare(sql, nargs, (Oid *) types);
-
-		if (prepared == NULL)
-			elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
-				 SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(prepared) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		*plan = prepared;
-	}
+	Prepare(plan, sql, nargs, types, 0);
 	result = SPI_execute_plan(*plan, (Datum *) values, nulls, readOnly, 0);
 	if (result < 0)
 		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));

@@ -37,6 +37,12 @@ extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const Oid *types, const Datum *values,
 						 const char *nulls, bool readOnly);
 
+/*
+ * Before SpiUtilRun, for a statement that has one good plan whatever its values are: it is
+ * not planned anew for each of them.
+ */
+extern void SpiUtilPrepareGeneric(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types);
+
 /* Run a command that must not fail silently; returns SPI_processed. */
 extern uint64 SpiUtilCommand(const char *command);
 

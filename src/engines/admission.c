@@ -14,6 +14,7 @@
 #include "engines/admission.h"
 
 #include "compat.h"
+#include "engines/caps.h"
 #include "engines/rule.h"
 
 /* A condition. */
@@ -107,6 +108,20 @@ FilterAgrees(EngineContext *context, int64 itemKey)
 	return agrees;
 }
 
+/* Nor what the filter of a page's module speaks against. */
+static bool
+ModuleFilterAgrees(EngineContext *context, int64 itemKey)
+{
+	return context->moduleFilter == NULL || ContextFilterAgrees(context, context->moduleFilter, itemKey);
+}
+
+/* Nor one too many of its category or brand on a page. */
+static bool
+HasRoom(EngineContext *context, int64 itemKey)
+{
+	return context->caps == NULL || CapsHaveRoom(context->caps, ItemReaderGet(context->items, itemKey));
+}
+
 static const Condition conditions[] = {
 	{"once", ADMISSION_OF_ANSWER, ADMISSION_CHEAP, IsNew},
 	{"available", ADMISSION_OF_SHOP, ADMISSION_COSTLY, IsAvailable, AdmissionTellAvailable},
@@ -118,7 +133,9 @@ static const Condition conditions[] = {
 	{"candidates", ADMISSION_OF_CALL, ADMISSION_CHEAP, IsCandidate, AdmissionTellCandidates},
 	{"exclude", ADMISSION_OF_CALL, ADMISSION_CHEAP, IsNotExcluded, AdmissionTellExclude},
 	{"seen", ADMISSION_OF_CALL, ADMISSION_CHEAP, IsNotSeen, AdmissionTellSeen},
-	{"bought", ADMISSION_OF_CALL, ADMISSION_CHEAP, IsNotBought, AdmissionTellBought}
+	{"bought", ADMISSION_OF_CALL, ADMISSION_CHEAP, IsNotBought, AdmissionTellBought},
+	{"filter of the module", ADMISSION_OF_ANSWER, ADMISSION_COSTLY, ModuleFilterAgrees},
+	{"caps of the page", ADMISSION_OF_ANSWER, ADMISSION_COSTLY, HasRoom}
 };
 
 /* True if the conditions of this cost admit the item. */

@@ -94,8 +94,8 @@ AnswerRegisterCounters(const char *const *engines, int count)
 }
 
 /* The text of a candidate's reason. */
-static text *
-FormatReason(EngineContext *context, const Candidate *candidate)
+text *
+AnswerReason(EngineContext *context, const Candidate *candidate)
 {
 	StringInfoData reason;
 	const text *detail = NULL;
@@ -194,8 +194,8 @@ PushSessions(JsonbParseState **state, const KnnItem *found)
 }
 
 /* How a candidate came about, as JSON. */
-static Datum
-FormatExplanation(EngineContext *context, const Candidate *candidate)
+Datum
+AnswerExplanation(EngineContext *context, const Candidate *candidate)
 {
 	JsonbParseState *state = NULL;
 
@@ -230,23 +230,27 @@ FormatExplanation(EngineContext *context, const Candidate *candidate)
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
 
-/* Count the call and what it returns. */
-static void
-CountCall(const Slate *slate, int engine)
+/* Count a call and what it returns. */
+void
+AnswerCount(const EngineContext *context, int engine, const Slate *const *slates, int count)
 {
-	const EngineContext *context = slate->context;
 	int			first = firstCounter + engine * (MEASURE_REASON + reasonCount);
 	int			items[MAX_REASONS] = {0};
+	int			all = 0;
 
+	for (int s = 0; s < count; s++)
+	{
+		for (int i = 0; i < slates[s]->takenCount; i++)
+			items[slates[s]->taken[i].reason->id]++;
+		all += slates[s]->takenCount;
+	}
 	CounterAdd(first + MEASURE_CALLS, 1);
-	if (slate->takenCount == 0)
+	if (all == 0)
 		CounterAdd(first + MEASURE_EMPTY, 1);
 	if (context->stale)
 		CounterAdd(first + MEASURE_STALE, 1);
 	if (context->lack != LACK_NOTHING)
 		CounterAdd(first + MEASURE_LACK + context->lack - 1, 1);
-	for (int i = 0; i < slate->takenCount; i++)
-		items[slate->taken[i].reason->id]++;
 	for (int reason = 0; reason < reasonCount; reason++)
 	{
 		if (items[reason] > 0)
@@ -255,8 +259,8 @@ CountCall(const Slate *slate, int engine)
 }
 
 /* The id of an answer. */
-static pg_uuid_t *
-MakeRequestId(const Slate *slate)
+pg_uuid_t *
+AnswerRequestId(const Slate *slate)
 {
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	RequestOrigin origin = slate->context->origin;
@@ -277,7 +281,7 @@ AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 {
 	EngineContext *context = slate->context;
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
-	Datum		requestId = UUIDPGetDatum(MakeRequestId(slate));
+	Datum		requestId = UUIDPGetDatum(AnswerRequestId(slate));
 
 	for (int i = 0; i < slate->takenCount; i++)
 	{
@@ -291,14 +295,14 @@ AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 		nulls[COLUMN_ITEM_ID] = id == NULL;
 		values[COLUMN_ITEM_KEY] = Int64GetDatum(candidate->itemKey);
 		values[COLUMN_SCORE] = Float8GetDatum(candidate->score);
-		values[COLUMN_REASON] = PointerGetDatum(FormatReason(context, candidate));
+		values[COLUMN_REASON] = PointerGetDatum(AnswerReason(context, candidate));
 		values[COLUMN_REQUEST_ID] = requestId;
 		nulls[COLUMN_EXPLANATION] = !context->explain && !context->stale;
 		if (!nulls[COLUMN_EXPLANATION])
-			values[COLUMN_EXPLANATION] = FormatExplanation(context, candidate);
+			values[COLUMN_EXPLANATION] = AnswerExplanation(context, candidate);
 		if (addColumns != NULL)
 			addColumns(context, i, values + COLUMN_COUNT, nulls + COLUMN_COUNT);
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
-	CountCall(slate, engine);
+	AnswerCount(context, engine, &slate, 1);
 }

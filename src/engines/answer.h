@@ -19,6 +19,14 @@ extern void AnswerRegisterCounters(const char *const *engines, int count);
 #define ANSWER_MAX_MORE 4
 typedef void (*AnswerColumns) (EngineContext *context, int row, Datum *values, bool *nulls);
 
+/* The parts of a row, and the id of an answer: for engines with rows of their own. */
+extern text *AnswerReason(EngineContext *context, const Candidate *candidate);
+extern Datum AnswerExplanation(EngineContext *context, const Candidate *candidate);
+extern pg_uuid_t *AnswerRequestId(const Slate *slate);
+
+/* Count a call of an engine and what it returns: one answer, or a page of several. */
+extern void AnswerCount(const EngineContext *context, int engine, const Slate *const *slates, int count);
+
 /* Return the rows that are taken, and count the call of the engine. */
 extern void AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns);
 

@@ -102,6 +102,9 @@ typedef struct EngineContext
 	const text *query;			/* what was searched for; NULL: the engine is asked for nothing */
 	bool		logScores;		/* scores are logarithms: factors are added as such */
 	const text *module;			/* of a page; NULL: none */
+	JsonPath   *moduleFilter;	/* of that module, besides filter; NULL: none */
+	const void *asked;			/* what else the engine's sources are to know */
+	struct Caps *caps;			/* of the page; NULL: none */
 	int64		halfLife;		/* microseconds */
 	bool		listCut;		/* there is more than the list that was proposed */
 
@@ -111,6 +114,8 @@ typedef struct EngineContext
 	EngineLack	lack;
 	bool		stale;
 
+	bool		featuresRead;
+	Jsonb	   *features;		/* of the visitor, for audiences; NULL: may not be used */
 	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
 
 	KeySet		shown;			/* what the answer holds so far */
@@ -177,7 +182,7 @@ ContextIsAhead(const EngineContext *context, TimestampTz ts)
 static inline bool
 ContextIsSelective(const EngineContext *context)
 {
-	return context->filter != NULL || context->hasCandidates || context->rules != NULL ||
+	return context->filter != NULL || context->moduleFilter != NULL || context->caps != NULL || context->hasCandidates || context->rules != NULL ||
 		(context->preferences != NULL && context->preferences->count > 0);
 }
 

@@ -36,7 +36,7 @@ static EngineParameter parameters[] = {
 #define NEW_ITEM_AGE (&parameters[1])
 const EngineParameters ExploreParameters = {parameters, lengthof(parameters)};
 
-static Reason newIn = {"new_in", REASON_OF_CATEGORY, 10};
+Reason ReasonNewIn = {"new_in", REASON_OF_CATEGORY, 10};
 
 /* New items of the visitor's categories. */
 typedef struct Pool
@@ -51,7 +51,7 @@ typedef struct Pool
 void
 ExploreInit(void)
 {
-	ReasonRegister(&newIn);
+	ReasonRegister(&ReasonNewIn);
 }
 
 /* What the visitor and the hour draw for an item; 0: for the call. */
@@ -135,7 +135,7 @@ DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn
 
 		if (!Admits(context, key, ADMISSION_CHEAP) || !Admits(context, key, ADMISSION_COSTLY))
 			continue;
-		drawn[count++] = (Candidate) {.itemKey = key,.boost = 1,.explored = true,.reason = &newIn,
+		drawn[count++] = (Candidate) {.itemKey = key,.boost = 1,.explored = true,.reason = &ReasonNewIn,
 		.category = pool->categories[order[i].index]};
 	}
 	return count;

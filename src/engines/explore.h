@@ -20,4 +20,7 @@ extern const EngineParameters ExploreParameters;
 
 extern void ExploreInit(void);
 
+/* The reason of what is new in a category. */
+extern Reason ReasonNewIn;
+
 #endif

@@ -281,24 +281,21 @@ IsOfCall(const Rule *rule, const EngineContext *context, const text *query)
 		(rule->query == NULL || QueryAgrees(rule, query));
 }
 
-/* True if the person is one of those a rule is for; document is made when it is first needed. */
-static bool
-IsForVisitor(const Rule *rule, const EngineContext *context, Jsonb **document)
+/* True if the person is in an audience; features are read when they are first needed. */
+bool
+RuleIsInAudience(EngineContext *context, JsonPath *audience)
 {
-	if (rule->audience == NULL)
+	int64		userKey = context->visitor.userKey;
+
+	if (audience == NULL)
 		return true;
 	/* of the past, features are not known */
 	if (!context->visitor.personal || context->past)
 		return false;
-	if (*document == NULL)
-	{
-		int64		userKey = context->visitor.userKey;
-
-		if ((ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) == 0)
-			return false;
-		*document = ProfileFeaturesJson(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), context->now);
-	}
-	return JsonFilterAgrees(rule->audience, *document, false);
+	if (!context->featuresRead && (ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0)
+		context->features = ProfileFeaturesJson(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), context->now);
+	context->featuresRead = true;
+	return context->features != NULL && JsonFilterAgrees(audience, context->features, false);
 }
 
 /* Find the rules that are in force. */
@@ -307,7 +304,6 @@ RuleEnter(EngineContext *context)
 {
 	const RuleTable *table = TableCacheGet(&cache);
 	text	   *query = NULL;
-	Jsonb	   *document = NULL;
 	RuleScope  *scope = NULL;
 
 	if (table->count > 0 && context->query != NULL)
@@ -317,7 +313,7 @@ RuleEnter(EngineContext *context)
 		const Rule *rule = &table->rules[i];
 
 		if (!IsValid(rule, context->now) || !IsOfCall(rule, context, query) ||
-			!IsForVisitor(rule, context, &document))
+			!RuleIsInAudience(context, rule->audience))
 			continue;
 		if (scope == NULL)
 		{

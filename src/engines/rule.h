@@ -85,6 +85,9 @@ typedef struct RuleScope
 	int			kinds[RULE_KINDS];	/* how many of each */
 } RuleScope;
 
+/* True if the person is in an audience; NULL is everybody. */
+extern bool RuleIsInAudience(EngineContext *context, JsonPath *audience);
+
 /* Find them: context->rules, NULL if there are none.  After the question has been read. */
 extern void RuleEnter(EngineContext *context);
 

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "engines/admission.h"
+#include "engines/caps.h"
 #include "engines/rule.h"
 #include "miscadmin.h"
 
@@ -121,6 +122,8 @@ Take(Slate *slate, const Candidate *candidate)
 	if (!Admits(context, candidate->itemKey, ADMISSION_COSTLY))
 		return;
 	KeySetAdd(&context->shown, candidate->itemKey);
+	if (context->caps != NULL)
+		CapsCount(context->caps, ItemReaderGet(context->items, candidate->itemKey));
 	slate->taken[slate->takenCount++] = *candidate;
 }
 

@@ -204,6 +204,20 @@ FillRestOfTrending(EngineContext *context, Slate *slate)
 
 const Fallback RestOfTrendingFallback = {"rest_of_trending", FillRestOfTrending};
 
+/* Items in the newest $2 baskets of each of $1 up to the day of $3, by the number of baskets. */
+#define BASKET_SQL \
+	"WITH shared AS (" \
+	" SELECT o.item_key, b.item_key AS because, count(*) AS baskets" \
+	" FROM (SELECT DISTINCT unnest($1) AS item_key) q," \
+	" LATERAL (SELECT n.item_key, n.basket, n.day FROM personalize._basket n" \
+	"  WHERE n.item_key = q.item_key AND n.count > 0 AND n.day <= ($3 AT TIME ZONE 'UTC')::date" \
+	"  ORDER BY n.day DESC, n.basket DESC LIMIT $2) b" \
+	" JOIN personalize._basket o ON o.basket = b.basket AND o.day = b.day AND o.count > 0" \
+	" WHERE o.item_key <> ALL ($1) GROUP BY 1, 2)" \
+	" SELECT item_key, sum(baskets)::float8," \
+	" (array_agg(because ORDER BY baskets DESC, because))[1]" \
+	" FROM shared GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10000"
+
 /* Ask for items in the newest baskets of the given ones, with the number of baskets. */
 static bool
 ProposeBaskets(EngineContext *context, Slate *slate, int depth)
@@ -225,19 +239,8 @@ ProposeBaskets(EngineContext *context, Slate *slate, int depth)
 	values[1] = Int32GetDatum(MAX_BASKETS);
 	values[2] = TimestampTzGetDatum(context->now);
 	SpiUtilBegin(&scope);
-	count = (int) SpiUtilRun(&plan,
-							 "WITH shared AS ("
-							 " SELECT o.item_key, b.item_key AS because, count(*) AS baskets"
-							 " FROM (SELECT DISTINCT unnest($1) AS item_key) q,"
-							 " LATERAL (SELECT n.item_key, n.basket, n.day FROM personalize._basket n"
-							 "  WHERE n.item_key = q.item_key AND n.count > 0 AND n.day <= ($3 AT TIME ZONE 'UTC')::date"
-							 "  ORDER BY n.day DESC, n.basket DESC LIMIT $2) b"
-							 " JOIN personalize._basket o ON o.basket = b.basket AND o.day = b.day AND o.count > 0"
-							 " WHERE o.item_key <> ALL ($1) GROUP BY 1, 2)"
-							 " SELECT item_key, sum(baskets)::float8,"
-							 " (array_agg(because ORDER BY baskets DESC, because))[1]"
-							 " FROM shared GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10000",
-							 lengthof(types), types, values, NULL, true);
+	SpiUtilPrepareGeneric(&plan, BASKET_SQL, lengthof(types), types);
+	count = (int) SpiUtilRun(&plan, BASKET_SQL, lengthof(types), types, values, NULL, true);
 	for (int i = 0; i < count; i++)
 	{
 		MemoryContext spi;
@@ -257,8 +260,8 @@ ProposeBaskets(EngineContext *context, Slate *slate, int depth)
 const CandidateSource BasketSource = {"baskets", ProposeBaskets};
 
 /* What is trending, as of the time asked for. */
-static PopularList
-Trending(EngineContext *context, const text *category)
+PopularList
+SourcesTrending(EngineContext *context, const text *category)
 {
 	PopularQuery query = {.category = category,.now = context->now,
 	.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
@@ -341,7 +344,7 @@ FillPopularInCategory(EngineContext *context, Slate *slate)
 		int			left = slate->room - slate->takenCount;
 		int			share = (left + count - i - 1) / (count - i);
 
-		FillFromList(slate, Trending(context, categories[i]), &popularIn, categories[i], share);
+		FillFromList(slate, SourcesTrending(context, categories[i]), &popularIn, categories[i], share);
 	}
 }
 
@@ -351,10 +354,20 @@ const Fallback PopularInCategoryFallback = {"popular_in_category", FillPopularIn
 static void
 FillTrending(EngineContext *context, Slate *slate)
 {
-	FillFromList(slate, Trending(context, NULL), &trending, NULL, slate->room);
+	FillFromList(slate, SourcesTrending(context, NULL), &trending, NULL, slate->room);
 }
 
 const Fallback TrendingFallback = {"trending", FillTrending};
+
+/* Fill up with what is trending in the category of the question. */
+static void
+FillCategory(EngineContext *context, Slate *slate)
+{
+	if (context->category != NULL)
+		FillFromList(slate, SourcesTrending(context, context->category), &popularIn, context->category, slate->room);
+}
+
+const Fallback CategoryFallback = {"category", FillCategory};
 
 /* Fill up with the candidates as they were given. */
 static void
@@ -377,8 +390,8 @@ const Fallback CandidateFallback = {"candidates", FillCandidates};
 static void
 FillNewest(EngineContext *context, Slate *slate)
 {
-	int			depth = context->filter || context->rules || context->preferences ? POPULAR_MAX_ITEMS :
-		Min(POPULAR_MAX_ITEMS, slate->room + slate->takenCount + ContextExcludedCount(context));
+	int			depth = ContextIsSelective(context) ? POPULAR_MAX_ITEMS :
+		Min(POPULAR_MAX_ITEMS, slate->room + context->shown.count + ContextExcludedCount(context));
 
 	if (!context->hasCandidates)
 		FillFromList(slate, PopularNewest(depth), &newest, NULL, slate->room);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "engines/engine.h"
+#include "items/popular.h"
 
 /* What others went to next in sessions that touched the visitor's items. */
 extern const CandidateSource NeighbourSource;
@@ -28,7 +29,13 @@ extern const CandidateSource BasketSource;
 extern const Fallback PopularInCategoryFallback;
 extern const Fallback TrendingFallback;
 extern const Fallback CandidateFallback;
+
+/* What is trending in context->category. */
+extern const Fallback CategoryFallback;
 extern const Fallback NewestFallback;
+
+/* What is trending in a category, or at all, as of the time asked for: as the fallback asks. */
+extern PopularList SourcesTrending(EngineContext *context, const text *category);
 
 /* Parameters of NeighbourSource, and what a variant sets them to. */
 extern const EngineParameters NeighbourParameters;

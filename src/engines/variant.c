@@ -213,6 +213,18 @@ VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at)
 	return table->defaults[engine];
 }
 
+/* True if an engine has a variant of this name, which may be retired. */
+bool
+VariantExists(int engine, const char *name)
+{
+	const VariantTable *table = TableCacheGet(&cache);
+	bool		found = strcmp(name, VARIANT_SHIPPED) == 0;
+
+	for (int i = 0; i < table->count && !found; i++)
+		found = table->variants[i]->engine == engine && strcmp(table->variants[i]->name, name) == 0;
+	return found;
+}
+
 /* _find_variant(engine, variant): its number, or the error an answer by it would be. */
 Datum
 personalize_find_variant(PG_FUNCTION_ARGS)

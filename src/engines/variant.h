@@ -48,6 +48,9 @@ extern void VariantSetChooser(VariantChooser chooser);
 /* The variant of such a call. */
 extern const Variant *VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at);
 
+/* True if an engine has a variant of this name, which may be retired. */
+extern bool VariantExists(int engine, const char *name);
+
 /* Called after all engines have been registered. */
 extern void VariantInit(void);
 

@@ -39,6 +39,8 @@ CREATE TABLE personalize.exposure_outcome (
 	PRIMARY KEY (user_key, ts, item_key, event, ordinal, request_key, currency_code, amount)
 );
 CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to);
+-- after how long people buy an item again
+CREATE INDEX exposure_outcome_bought_idx ON personalize.exposure_outcome (item_key, user_key, ts) WHERE event OPERATOR(pg_catalog.=) 10;
 SELECT pg_catalog.pg_extension_config_dump('personalize.exposure_outcome', '');
 COMMENT ON TABLE personalize.exposure_outcome IS
 	'clicks, carts and purchases of people who allow analytics, and the request each is credited to; kept by the processor exposure';
@@ -72,6 +74,8 @@ CREATE TABLE personalize.engine_stat (
 	amount bigint NOT NULL,
 	PRIMARY KEY (engine, variant, module, reason, place_bucket, day, currency_code)
 ) WITH (fillfactor = 50);
+-- pages read the last days of one engine
+CREATE INDEX engine_stat_day_idx ON personalize.engine_stat (engine, day);
 SELECT pg_catalog.pg_extension_config_dump('personalize.engine_stat', '');
 COMMENT ON TABLE personalize.engine_stat IS
 	'per engine, variant, module, reason, place and day how many items were shown and how many of these were clicked, put into a cart and bought, each counted once a request; kept by the processor exposure';

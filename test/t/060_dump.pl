@@ -48,9 +48,15 @@ for my $round (1 .. 2)
 $node->safe_psql('shop', q{
 	SELECT personalize.create_variant('trending', 'varied', '{"diversity": 0.5}'), personalize.create_variant('trending', 'old');
 	SELECT personalize.set_default_variant('trending', 'varied'), personalize.retire_variant('trending', 'old');
+	CREATE SCHEMA "its own"; CREATE FUNCTION "its own".f(user_id text, n integer) RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT 'on top' $$;
+	SELECT personalize.create_variant('homepage', 'other');
+	UPDATE personalize.page_module SET title = 'What is new' WHERE module = 'new';
+	INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items, variants)
+		VALUES ('mine', 'f', 'F', 'function', '{"function": "\"its own\".f"}', 1, '{other}');
 	INSERT INTO personalize.rule (name, kind, items, place, audience, valid_during) VALUES
 		('top', 'pin', '{on top}', 1, NULL, '(,)'), ('never', 'exclude', '{7}', NULL, '$.item_affinity', '[2001-01-01,2001-01-02)')});
-my $steered = q{SELECT to_jsonb(v) FROM personalize.engine_variant v UNION ALL SELECT to_jsonb(r) FROM personalize.rule r ORDER BY 1};
+my $steered = q{SELECT to_jsonb(v) FROM personalize.engine_variant v UNION ALL SELECT to_jsonb(r) FROM personalize.rule r
+	UNION ALL SELECT to_jsonb(p) - CASE WHEN p.builtin THEN 'created_at' ELSE '' END FROM personalize.page_module p ORDER BY 1};
 $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", '-d', $node->connstr('shop') ], 'pg_dump as SQL');
 $node->command_ok([ 'psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('second'), '-f', "$directory/plain.sql" ], 'restored by psql -1');
@@ -62,7 +68,11 @@ like($anchor, qr/"entries": [1-9]/, 'there is a ledger');
 is($node->safe_psql('second', "SELECT * FROM personalize.verify_ledger(anchor => '$anchor')"), '', 'the ledger is the one that was dumped');
 is($node->safe_psql('second', $pseudonyms), $same_people, 'pseudonyms are those of the dumped database');
 is($node->safe_psql('second', readers_sql()), $before, 'readers of the restored database see what those of the dumped one saw');
-is($node->safe_psql('second', $steered), $node->safe_psql('shop', $steered), 'variants and rules come along');
+is($node->safe_psql('second', $steered), $node->safe_psql('shop', $steered), 'variants, rules and modules come along');
+is($node->safe_psql('second', q{SELECT item_id FROM personalize.homepage('ada', 'mine', variant => 'other')}), 'on top', 'with a function of the shop');
+is($node->safe_psql('second', q{INSERT INTO personalize.page_module (page, module, title, source) VALUES ('mine', 'g', 'G', 'trending')
+	RETURNING number > (SELECT max(number) FROM personalize.page_module)}), 't', 'and numbers go on');
+$node->safe_psql('second', q{DELETE FROM personalize.page_module WHERE module = 'g'});
 is($node->safe_psql('second', q{SELECT item_id, explanation ->> 'variant' FROM personalize.trending(1, explain => true)}), 'on top|varied', 'and are obeyed');
 $node->safe_psql('second', enable_sql());
 $node->safe_psql('second', 'SELECT FROM personalize.rollup_now()');

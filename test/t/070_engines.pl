@@ -72,6 +72,17 @@ $node->safe_psql('shop', q{SELECT personalize.set_default_variant('recommend', '
 $node->wait_for_catchup($standby);
 like($session->query_safe($ask), qr/^shipped\|because_viewed:/, 'and gone with them');
 $session->quit;
+
+# And pages: the same shelves, with ids that the primary knows.
+my $page = qq{SELECT shelf, module, title, rank, item_id, reason FROM personalize.homepage('ada', as_of => '$now') ORDER BY shelf, rank};
+$there = $node->safe_psql('shop', $page);
+like($there, qr/^1\|.*^2\|/ms, 'the primary has a page');
+is($standby->safe_psql('shop', $page), $there, 'the standby has the same');
+is($standby->safe_psql('shop', "SELECT bool_and(engine = 'homepage' AND place_bucket > 0) FROM personalize.homepage('ada') h, personalize.request_origin(h.request_id)"),
+	't', 'with ids that say where they are from');
+is($standby->safe_psql('shop', "SELECT string_agg(shelf::text, ' ' ORDER BY shelf) FROM personalize.homepage_layout('ada', shelves => 2, as_of => '$now') WHERE placed"),
+	'1 2', 'and says why');
+is($node->safe_psql('shop', "BEGIN TRANSACTION READ ONLY; SELECT count(*) > 0 FROM personalize.homepage('ada')"), 't', 'nor is a page anything written on the primary');
 $standby->stop;
 
 # Without shared_preload_libraries the same answers come, and calls are counted for the session.
