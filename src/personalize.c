@@ -51,6 +51,7 @@
 #include "people/refused_id.h"
 #include "profiles/profile.h"
 #include "profiles/profile_store.h"
+#include "profiles/segment.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
 #include "signals/signal_store.h"
@@ -88,6 +89,7 @@ _PG_init(void)
 	ProcessorInit();
 	SignalInit();
 	FeatureValueInit();
+	SegmentInit();
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();
@@ -104,6 +106,7 @@ _PG_init(void)
 	NeighbourStoreInit();
 	ModelInit();
 	ProfileStoreInit();
+	SegmentStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
 	ErasureStoreInit();
