@@ -1,4 +1,14 @@
-SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- Segments: who is in, when that changes, and what a condition may say.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set recompute :abs_srcdir '/test/recompute.sql'
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+DROP SCHEMA IF EXISTS recompute CASCADE;
+CREATE EXTENSION personalize;
+\set ECHO none
+\i :recompute
+\set ECHO all
+RESET client_min_messages;
 \set SHOW_CONTEXT never
 \set VERBOSITY default
 \pset format unaligned
@@ -46,6 +56,16 @@ SELECT pg_temp.roll();
 SELECT pg_temp.roll();
 SELECT changed_at, entered FROM personalize.segment_change WHERE segment = 1 ORDER BY 1;
 SELECT count(*) FROM personalize.segment_member WHERE segment = 1;
+
+-- it does not matter when anybody looked: the same events, come late and in one batch
+SET personalize.test_now = '2026-03-06 12:00+00';
+SELECT count(personalize.grant_consent('late', '{personalization}', 'test'));
+SELECT count(personalize.track('late', 'view_item', 'tv', '{"category": "electronics"}', ts => '2026-03-01 12:00+00')) FROM generate_series(1, 6);
+SELECT personalize.in_segment('late', 'user_interested_in_electronics');
+SELECT pg_temp.roll();
+SELECT personalize.in_segment('late', 'user_interested_in_electronics'), (SELECT count(*) FROM personalize.segment_members('user_interested_in_electronics') WHERE user_id = 'late');
+SET personalize.test_now = '2026-03-16 12:00+00';
+SELECT pg_temp.roll();
 
 -- a search that meant something, whatever carries the query; one query at a time
 SELECT count(personalize.track('cy', 'search', NULL, '{"query": "red lamp"}'));
@@ -104,6 +124,12 @@ SELECT user_id, since FROM personalize.segment_members('looked around');
 SELECT pg_temp.roll();
 SELECT user_id, since FROM personalize.segment_members('looked around');
 
+-- dropped, and made anew
+SELECT count(personalize.track('bob', 'view_item', 'tv', '{"category": "electronics"}')) FROM generate_series(1, 6);
+SELECT pg_temp.roll();
+SELECT personalize.drop_segment('looked around');
+SELECT personalize.create_segment('looked around', 'interest_category in 20 days >= 3 leave 2 and not search_term >= 1');
+
 -- no purpose, no segment; and a withdrawal takes it all along
 SET personalize.purpose = 'analytics';
 SELECT count(*) FROM personalize.segments_of('cy', 'analytics');
@@ -136,6 +162,7 @@ SELECT personalize.create_segment('x', 'interest_category >= 5 and');
 SELECT personalize.create_segment('x', 'interest_category >= 5 leave 6');
 SELECT personalize.create_segment('x', 'interest_category >= 5 and search_term >= 1', enter => 3);
 SELECT personalize.create_segment('x', 'search -> serch within 7 days');
+SELECT personalize.create_segment('x', '''Order Completed'' -> search within 1 day'), personalize.create_segment('x', 'product_viewed -> search within 1 day');
 SELECT personalize.create_segment('x', 'search -> add_to_cart');
 SELECT personalize.create_segment('x', 'search -> add_to_cart within 1 hour by qery');
 SELECT personalize.create_segment('x', ''), personalize.create_segment('x', NULL);
@@ -154,3 +181,25 @@ SELECT personalize.in_segment(NULL, 'abandoned'), 1;
 SELECT personalize.drop_segment('nosuch');
 SELECT personalize.drop_segment('abandoned');
 SELECT count(*) FROM personalize.segment_member JOIN personalize.segment_change USING (segment) WHERE segment = 100;
+
+-- names of any characters
+SELECT count(personalize.track('bob', 'Said "it''s"', 'tv'));
+SELECT personalize.create_segment('said', '''Said "it''''s"'' -> search within 1 day and search_term[''it''''s''] in 1 week < 3');
+
+-- against the raw events, in SQL of its own: traffic in several batches, and after a time
+SET personalize.test_now = '';
+SELECT date_trunc('hour', now()) + interval '1 hour' AS later \gset
+SET personalize.test_now = :'later';
+SELECT setseed(0.5);
+SELECT count(personalize.grant_consent(u::text, '{analytics,personalization}', 'test')) FROM generate_series(0, 40) AS u;
+SELECT recompute.traffic(1500, 40) > 0;
+SELECT pg_temp.roll();
+SELECT * FROM recompute.segment(:'later');
+SELECT recompute.traffic(1500, 40) > 0, recompute.traffic(1500, 40) > 0;
+SELECT pg_temp.roll();
+SELECT * FROM recompute.segment(:'later');
+SELECT count(*) > 0 AS some FROM personalize.segment_member WHERE segment = 2 AND member;
+SELECT (:'later'::timestamptz + interval '12 hours')::text AS later \gset
+SET personalize.test_now = :'later';
+SELECT pg_temp.roll();
+SELECT * FROM recompute.segment(:'later');

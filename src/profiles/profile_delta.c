@@ -176,7 +176,7 @@ ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow
 		AddRecent(collector, delta, row);
 		counts = true;
 	}
-	if ((row->consent & PURPOSE_PERSONALIZATION) != 0 && SegmentIsStep(collector->segments, row->event))
+	if ((row->consent & PURPOSE_PERSONALIZATION) != 0 && SegmentIsStep(collector->segments, event->name))
 		AddStep(collector, delta, row);
 	if ((row->consent & PURPOSE_PERSONALIZATION) != 0 &&
 		(collector->onlyPurposes == 0 || (collector->onlyPurposes & PURPOSE_PERSONALIZATION) != 0))

@@ -98,12 +98,12 @@ AddSteps(SegmentNode *node, void *arg)
 
 	for (int i = 0; i <= node->stepCount && node->kind == SEGMENT_SEQUENCE; i++)
 	{
-		int			event = i < node->stepCount ? node->events[i] : node->absent;
+		char	   *event = i < node->stepCount ? node->events[i] : node->absent;
 
-		if (event < 0 || SegmentIsStep(set, event))
+		if (event == NULL || SegmentIsStep(set, event))
 			continue;
-		set->steps = set->steps ? repalloc(set->steps, sizeof(int16) * (set->stepCount + 1)) :
-			palloc(sizeof(int16));
+		set->steps = set->steps ? repalloc(set->steps, sizeof(char *) * (set->stepCount + 1)) :
+			palloc(sizeof(char *));
 		set->steps[set->stepCount++] = event;
 	}
 	set->horizon = Max(set->horizon, 2 * node->within);
@@ -182,12 +182,12 @@ SegmentSetGetLocked(void)
 	return SegmentSetGet();
 }
 
-/* True if events of a type are steps of a sequence. */
+/* True if events of a name are steps of a sequence. */
 bool
-SegmentIsStep(const SegmentSet *set, int16 event)
+SegmentIsStep(const SegmentSet *set, const char *event)
 {
 	for (int i = 0; i < set->stepCount; i++)
-		if (set->steps[i] == event)
+		if (pg_strcasecmp(set->steps[i], event) == 0)
 			return true;
 	return false;
 }

@@ -59,8 +59,8 @@ typedef struct SegmentNode
 
 	/* a sequence */
 	int			stepCount;
-	int			events[SEGMENT_MAX_STEPS];	/* event types; -1: there is none of the name */
-	int			absent;			/* what must not follow; -1: nothing */
+	char	   *events[SEGMENT_MAX_STEPS];	/* names */
+	char	   *absent;			/* what must not follow; NULL: nothing */
 	int64		within;			/* microseconds */
 	int			key;			/* a ProfileStepKey; -1: none */
 } SegmentNode;
@@ -79,8 +79,8 @@ typedef struct SegmentSet
 {
 	int			count;
 	Segment    *segments;
-	int			stepCount;		/* event types that are steps */
-	int16	   *steps;
+	int			stepCount;		/* names of events that are steps */
+	char	  **steps;
 	int64		horizon;		/* how long before the newest a step is of use */
 } SegmentSet;
 
@@ -104,7 +104,7 @@ typedef struct SegmentState
 
 /* The current definitions. */
 extern const SegmentSet *SegmentSetGet(void);
-extern bool SegmentIsStep(const SegmentSet *set, int16 event);
+extern bool SegmentIsStep(const SegmentSet *set, const char *event);
 
 /*
  * Read a condition.  argument: how an error calls it; NULL: nothing is an error, for

@@ -275,18 +275,35 @@ TrackOf(Track *tracks, int *count, int64 key)
 	return track;
 }
 
+/* A step with its place. */
+typedef struct PlacedStep
+{
+	const ProfileStep *step;
+	const char *name;			/* of the event */
+	int			place;
+} PlacedStep;
+
+/* True if a step is what must not follow. */
+static bool
+IsAbsent(const SegmentNode *node, const PlacedStep *placed)
+{
+	return node->absent != NULL && pg_strcasecmp(node->absent, placed->name) == 0;
+}
+
 /* Let a step move a track on, the last place first: one event is one step. */
 static void
-MoveOn(Track *track, const SegmentNode *node, const ProfileStep *step)
+MoveOn(Track *track, const SegmentNode *node, const PlacedStep *placed)
 {
-	if (step->event == node->absent)
+	const ProfileStep *step = placed->step;
+
+	if (IsAbsent(node, placed))
 	{
 		track->complete = DT_NOBEGIN;
 		return;
 	}
 	for (int place = node->stepCount - 1; place >= 0; place--)
 	{
-		if (step->event != node->events[place])
+		if (pg_strcasecmp(node->events[place], placed->name) != 0)
 			continue;
 		if (place == 0)
 			track->begun[0] = step->ts;
@@ -301,20 +318,13 @@ MoveOn(Track *track, const SegmentNode *node, const ProfileStep *step)
 
 /* The place at which an event stands in a sequence; of one time, they happened in this order. */
 static int
-PlaceOf(const SegmentNode *node, int event)
+PlaceOf(const SegmentNode *node, const PlacedStep *placed)
 {
 	for (int place = 0; place < node->stepCount; place++)
-		if (node->events[place] == event)
+		if (pg_strcasecmp(node->events[place], placed->name) == 0)
 			return place;
-	return event == node->absent ? node->stepCount : -1;
+	return IsAbsent(node, placed) ? node->stepCount : -1;
 }
-
-/* A step with its place. */
-typedef struct PlacedStep
-{
-	const ProfileStep *step;
-	int			place;
-} PlacedStep;
 
 /* Order steps by time, and those of one time by place. */
 static int
@@ -339,10 +349,14 @@ PlaceSteps(const SegmentNode *node, int32 purposes, const SegmentPerson *person,
 	for (int i = 0; i < person->steps->count; i++)
 	{
 		const ProfileStep *step = &person->steps->steps[i];
-		int			place = PlaceOf(node, step->event);
+		PlacedStep *next = &placed[count];
 
-		if (place >= 0 && (step->mask & purposes) == purposes && step->ts <= person->now)
-			placed[count++] = (PlacedStep) {step, place};
+		if ((step->mask & purposes) != purposes || step->ts > person->now ||
+			step->event >= person->signals->eventLimit || person->signals->events[step->event].name == NULL)
+			continue;
+		*next = (PlacedStep) {step, person->signals->events[step->event].name};
+		next->place = PlaceOf(node, next);
+		count += next->place >= 0;
 	}
 	qsort(placed, count, sizeof(PlacedStep), ComparePlaced);
 	return count;
@@ -371,13 +385,13 @@ FollowSteps(const SegmentNode *node, const PlacedStep *placed, int count, Track 
 		}
 		if (node->key >= 0 && !own && placed[i].place == 0)
 			continue;
-		if (!own && step->event == node->absent)
+		if (!own && IsAbsent(node, &placed[i]))
 			for (int track = 0; track < trackCount; track++)
 				tracks[track].complete = DT_NOBEGIN;
 		else if (own)
-			MoveOn(TrackOf(tracks, &trackCount, step->keys[node->key]), node, step);
+			MoveOn(TrackOf(tracks, &trackCount, step->keys[node->key]), node, &placed[i]);
 		else if (hasKey)
-			MoveOn(TrackOf(tracks, &trackCount, key), node, step);
+			MoveOn(TrackOf(tracks, &trackCount, key), node, &placed[i]);
 	}
 	return trackCount;
 }
@@ -398,7 +412,7 @@ MatchSequence(const Segment *segment, const SegmentNode *node, const SegmentPers
 
 		if (from == DT_NOBEGIN)
 			continue;
-		if (node->absent >= 0)
+		if (node->absent != NULL)
 			from += node->within;
 		if (from > person->now)
 			state->due = Min(state->due, from);

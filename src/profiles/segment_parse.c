@@ -6,6 +6,8 @@
  *	comparison	signal ['value'] [count | sum | decayed] [in N unit] [op N [leave N]]
  *	sequence	event -> event ... [-> not event] within N unit [by query | item | session]
  *
+ * Names of other than letters, digits, _ and . stand in single quotes, like values.
+ *
  * Nothing of it is ever run as SQL.
  */
 #include "postgres.h"
@@ -261,7 +263,7 @@ MakeNode(Parser *parser, SegmentNodeKind kind, SegmentNode *left, SegmentNode *r
 	node->kind = kind;
 	node->left = left;
 	node->right = right;
-	node->absent = node->key = -1;
+	node->key = -1;
 	return node;
 }
 
@@ -325,14 +327,40 @@ ReadComparison(Parser *parser)
 	return node;
 }
 
-/* The number of the event type at hand. */
-static int
+/* Complain unless the word at hand is the name of an event type. */
+static void
+CheckEvent(const Parser *parser)
+{
+	const SignalSet *set = SignalSetGet();
+	const char **names = palloc_array(const char *, Max(set->eventLimit, 1));
+	int			count = 0;
+	int			alias;
+
+	for (int i = 0; i < set->eventLimit; i++)
+	{
+		if (set->events[i].name == NULL)
+			continue;
+		if (pg_strcasecmp(set->events[i].name, parser->word) == 0)
+			return;
+		names[count++] = set->events[i].name;
+	}
+	alias = EventTypeLookup(parser->word, strlen(parser->word));
+	if (alias >= 0)
+		Complain(parser, "the name of an event", psprintf("Events of this name are stored as \"%s\".", EventTypeName(alias)));
+	ComplainOfName(parser, "an event", "events", names, count);
+}
+
+/* The name of the event at hand. */
+static char *
 ReadEvent(Parser *parser)
 {
-	int			event = parser->kind == TOKEN_WORD ? EventTypeLookup(parser->word, strlen(parser->word)) : -1;
+	char	   *event;
 
-	if (event < 0 && (parser->argument || parser->kind != TOKEN_WORD))
-		Complain(parser, "a type of event", "The types of events are in personalize.event_type.");
+	if (parser->kind != TOKEN_WORD && parser->kind != TOKEN_VALUE)
+		Complain(parser, "an event", "The names of events are in personalize.event_type.");
+	if (parser->argument)
+		CheckEvent(parser);
+	event = pstrdup(parser->word);
 	Advance(parser);
 	return event;
 }
@@ -400,8 +428,8 @@ ReadOne(Parser *parser)
 		node = ReadOr(parser);
 		Expect(parser, ")", "Parentheses come in pairs.");
 	}
-	else if (parser->kind != TOKEN_WORD)
-		Complain(parser, "a signal or a type of event",
+	else if (parser->kind != TOKEN_WORD && parser->kind != TOKEN_VALUE)
+		Complain(parser, "a signal or an event",
 				 "Conditions are written like interest_category['electronics'] decayed >= 5, or search -> add_to_cart within 30 minutes.");
 	else
 		node = BeginsSequence(parser) ? ReadSequence(parser) : ReadComparison(parser);
