@@ -203,3 +203,5 @@ SELECT (:'later'::timestamptz + interval '12 hours')::text AS later \gset
 SET personalize.test_now = :'later';
 SELECT pg_temp.roll();
 SELECT * FROM recompute.segment(:'later');
+SELECT personalize.drop_segment(name) FROM personalize.segment ORDER BY name;
+SELECT personalize.in_segment('bob', 'user_interested_in_electronics');

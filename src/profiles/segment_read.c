@@ -61,7 +61,8 @@ SegmentArgument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("segment \"%s\" does not exist", name),
-				 errhint("%s", ChoiceHint(name, "segments", names, set->count))));
+				 set->count > 0 ? errhint("%s", ChoiceHint(name, "segments", names, set->count)) :
+				 errhint("Make one with personalize.create_segment().")));
 	return &set->segments[place];
 }
 
