@@ -105,3 +105,19 @@ ProfileRowSetSteps(StoredProfile *stored, const ProfileSteps *steps)
 	if (steps->count > 0)
 		stored->values[PROFILE_STEPS] = PointerGetDatum(ProfileStepsPack(steps));
 }
+
+/* Forget the steps of a row that the events themselves tell about. */
+void
+ProfileRowForgetSteps(StoredProfile *stored, TimestampTz oldest)
+{
+	ProfileSteps steps;
+	ProfileSteps older = {.count = 0};
+	int			count = 0;
+
+	ProfileRowSteps(stored, &steps);
+	for (int i = 0; i < steps.count; i++)
+		if (steps.steps[i].ts < oldest)
+			steps.steps[count++] = steps.steps[i];
+	ProfileStepsAdd(&older, steps.steps, count, PG_INT64_MAX);
+	ProfileRowSetSteps(stored, &older);
+}

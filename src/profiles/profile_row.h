@@ -44,4 +44,7 @@ extern void ProfileRowSteps(const StoredProfile *stored, ProfileSteps *steps);
 /* Put steps into the row. */
 extern void ProfileRowSetSteps(StoredProfile *stored, const ProfileSteps *steps);
 
+/* Forget the steps that the events themselves tell about: those from a time on. */
+extern void ProfileRowForgetSteps(StoredProfile *stored, TimestampTz oldest);
+
 #endif

@@ -486,22 +486,6 @@ ProfileRemove(int64 userKey)
 	ProfilePurge(userKey, -1);
 }
 
-/* Forget the steps of a row that the events themselves tell about. */
-static void
-ForgetSteps(StoredProfile *stored, TimestampTz oldest)
-{
-	ProfileSteps steps;
-	ProfileSteps older = {.count = 0};
-	int			count = 0;
-
-	ProfileRowSteps(stored, &steps);
-	for (int i = 0; i < steps.count; i++)
-		if (steps.steps[i].ts < oldest)
-			steps.steps[count++] = steps.steps[i];
-	ProfileStepsAdd(&older, steps.steps, count, PG_INT64_MAX);
-	ProfileRowSetSteps(stored, &older);
-}
-
 /* Forget the recent items that the events themselves tell about. */
 static void
 ForgetRecent(int64 userKey, TimestampTz oldest)
@@ -525,7 +509,7 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
 				recent.items[count++] = recent.items[i];
 		ProfileRecentAdd(&older, recent.items, count);
 		ProfileRowSetRecent(&stored, &older);
-		ForgetSteps(&stored, oldest);
+		ProfileRowForgetSteps(&stored, oldest);
 		KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 	}
 	KeyedClose(table);

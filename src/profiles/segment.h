@@ -7,8 +7,8 @@
 
 #include "postgres.h"
 
-#include "profiles/profile_delta.h"
 #include "profiles/profile_step.h"
+#include "signals/signal.h"
 
 #define SEGMENT_MAX_STEPS 8
 

@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "people/policy.h"
 #include "people/restriction.h"
+#include "profiles/profile.h"
 #include "signals/feature_value.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

@@ -23,6 +23,7 @@
 #include "commands/async.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "profiles/profile_delta.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
