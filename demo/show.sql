@@ -37,6 +37,15 @@ LEFT JOIN product p ON f.signal = 'item_affinity' AND p.id::text = f.value
 WHERE f.place <= 2
 ORDER BY f.signal, f.place;
 
+\echo Which segments :person is in: segments_of(:'person')
+\echo
+SELECT s.segment, s.query, to_char(s.until, 'YYYY-MM-DD HH24:MI') AS until FROM personalize.segments_of(:'person') s;
+\echo Who is in the segments that come with the extension: segment_members(name)
+\echo
+SELECT s.name AS segment, s.condition, count(m.user_key) AS people, min(m.user_id) AS for_example
+FROM personalize.segment s LEFT JOIN LATERAL personalize.segment_members(s.name) m ON true
+GROUP BY s.name, s.condition ORDER BY s.name;
+
 \echo What :person might like that is new: recommend(:'person', 8, exclude_seen => '''30 days''')
 \echo
 CREATE TEMP TABLE before AS SELECT * FROM personalize.recommend(:'person', 8, exclude_seen => '30 days');

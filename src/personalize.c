@@ -59,6 +59,7 @@
 #include "people/refused_id.h"
 #include "profiles/profile.h"
 #include "profiles/profile_store.h"
+#include "profiles/segment.h"
 #include "search/search_store.h"
 #include "signals/feature_value.h"
 #include "signals/signal.h"
@@ -97,6 +98,7 @@ _PG_init(void)
 	ProcessorInit();
 	SignalInit();
 	FeatureValueInit();
+	SegmentInit();
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();
@@ -113,6 +115,7 @@ _PG_init(void)
 	NeighbourStoreInit();
 	ModelInit();
 	ProfileStoreInit();
+	SegmentStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
 	SearchStoreInit();

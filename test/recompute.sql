@@ -285,6 +285,33 @@ LANGUAGE sql AS $$
 	SELECT 'only in engine_stat: ' || row(c.*)::text FROM (TABLE stored EXCEPT TABLE expected) AS c
 $$;
 
+-- segment_member: of high_intent_search_query, at a time.
+CREATE FUNCTION recompute.segment(at timestamptz) RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH e AS (
+		SELECT user_key, event, ts, item_key, properties ->> 'query' AS query
+		FROM personalize.event WHERE consent & 2 <> 0 AND ts <= at
+	), step AS (
+		-- of one time in the order of the sequence; what has no query goes with the last search that has one
+		SELECT e.user_key, e.event, e.ts, coalesce(e.query, (
+			SELECT s.query FROM e AS s WHERE s.user_key = e.user_key AND s.event = 1 AND s.query IS NOT NULL AND s.ts <= e.ts
+			ORDER BY s.ts DESC, s.query LIMIT 1)) AS query
+		FROM e WHERE e.event IN (3, 6) OR (e.event = 1 AND e.query IS NOT NULL)
+	), expected AS (
+		SELECT DISTINCT 'high_intent_search_query' AS name, a.user_key
+		FROM step AS s JOIN step AS c USING (user_key, query) JOIN step AS a USING (user_key, query)
+		WHERE s.event = 1 AND c.event = 3 AND a.event = 6 AND s.ts <= c.ts AND c.ts <= a.ts
+			AND a.ts - s.ts <= interval '30 minutes' AND a.ts > at - interval '1 day'
+	)
+	SELECT format('not in segment %s: %s', name, user_key)
+	FROM (TABLE expected EXCEPT SELECT s.name, m.user_key FROM personalize.segment_member AS m
+		JOIN personalize.segment AS s USING (segment) WHERE m.member AND s.segment = 2) AS d
+	UNION ALL
+	SELECT format('only in segment %s: %s', name, user_key)
+	FROM (SELECT s.name, m.user_key FROM personalize.segment_member AS m
+		JOIN personalize.segment AS s USING (segment) WHERE m.member AND s.segment = 2 EXCEPT TABLE expected) AS d
+$$;
+
 -- All of them.
 CREATE FUNCTION recompute.differences() RETURNS SETOF text
 LANGUAGE sql AS $$

@@ -10,7 +10,7 @@ CREATE TABLE personalize.retention_policy (
 COMMENT ON TABLE personalize.retention_policy IS
 	'how long each kind of data is kept; change it with set_retention(), apply_retention() removes what is past it';
 COMMENT ON COLUMN personalize.retention_policy.kind IS
-	'raw, rejected, profile, session, preference, basket, exposure, item_stat_hour, item_stat, engine_stat, search_stat, dictionary or ledger';
+	'raw, rejected, profile, session, preference, segment_change, basket, exposure, item_stat_hour, item_stat, engine_stat, search_stat, dictionary or ledger';
 COMMENT ON COLUMN personalize.retention_policy.event IS
 	'kind raw only: events of this name are kept for a time of their own; NULL: all others';
 COMMENT ON COLUMN personalize.retention_policy.keep IS 'how long; NULL: without end';
@@ -20,7 +20,7 @@ COMMENT ON COLUMN personalize.retention_policy.builtin IS 'as it was installed';
 -- What each kind is, and which bounds its keep has.
 CREATE FUNCTION personalize._retention_kind(
 	OUT kind text, OUT place integer, OUT shortest interval, OUT keep interval, OUT description text) RETURNS SETOF record
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 13
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 14
 BEGIN ATOMIC
 	VALUES
 		('raw', 1, interval '3 days', interval '395 days', 'raw events, by the day they arrived'),
@@ -28,14 +28,15 @@ BEGIN ATOMIC
 		('profile', 3, interval '1 day', interval '395 days', 'profiles: what is older goes from them, and those of people not seen for so long go whole'),
 		('session', 4, interval '1 day', interval '180 days', 'sessions and their postings, by their last event'),
 		('preference', 5, interval '1 day', interval '1095 days', 'preferences of people who have no profile any more'),
-		('basket', 6, interval '1 day', interval '395 days', 'what was bought together'),
-		('exposure', 7, interval '1 day', interval '90 days', 'what was shown to people, and what they did then'),
-		('item_stat_hour', 8, interval '32 days', interval '90 days', 'the hours of item_stat; what is older is kept by day'),
-		('item_stat', 9, interval '32 days', interval '1095 days', 'item_stat'),
-		('engine_stat', 10, interval '32 days', interval '1095 days', 'engine_stat'),
-		('search_stat', 11, interval '32 days', interval '1095 days', 'search_stat'),
-		('dictionary', 12, interval '1 day', interval '30 days', 'values and bare items that nothing refers to any more: they are looked for once in this time'),
-		('ledger', 13, interval '30 days', interval '1095 days', 'the decisions of people of whom nothing else is known any more, and their subject row');
+		('segment_change', 6, interval '1 day', interval '395 days', 'when people entered and left segments'),
+		('basket', 7, interval '1 day', interval '395 days', 'what was bought together'),
+		('exposure', 8, interval '1 day', interval '90 days', 'what was shown to people, and what they did then'),
+		('item_stat_hour', 9, interval '32 days', interval '90 days', 'the hours of item_stat; what is older is kept by day'),
+		('item_stat', 10, interval '32 days', interval '1095 days', 'item_stat'),
+		('engine_stat', 11, interval '32 days', interval '1095 days', 'engine_stat'),
+		('search_stat', 12, interval '32 days', interval '1095 days', 'search_stat'),
+		('dictionary', 13, interval '1 day', interval '30 days', 'values and bare items that nothing refers to any more: they are looked for once in this time'),
+		('ledger', 14, interval '30 days', interval '1095 days', 'the decisions of people of whom nothing else is known any more, and their subject row');
 END;
 COMMENT ON FUNCTION personalize._retention_kind() IS
 	'the kinds of data that retention_policy speaks of: the shortest time each may be kept, and the default';

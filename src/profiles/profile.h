@@ -42,6 +42,7 @@ typedef struct ProfileView
 	int			recentCount;
 	ProfileItem *recent;		/* newest first */
 	bool		recentFull;		/* older ones may have made room, also for some not shown */
+	struct ProfileSteps *steps;	/* of sequences, whatever they are for */
 	int64		tailEvents;		/* events of the user that were added to the stored row */
 	Snapshot	snapshot;
 	const SignalSet *signals;

@@ -6,12 +6,13 @@ CREATE TABLE personalize.profile (
 	events bigint NOT NULL,
 	mask integer NOT NULL,
 	recent bytea,
+	steps bytea,
 	features personalize.feature_state
 ) WITH (fillfactor = 70, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('personalize.profile', '');
 -- A row stays in its page up to a page's size: a packed row read from TOAST
 -- or decompressed costs a multiple.
-ALTER TABLE personalize.profile ALTER features SET STORAGE MAIN, ALTER recent SET STORAGE MAIN;
+ALTER TABLE personalize.profile ALTER features SET STORAGE MAIN, ALTER recent SET STORAGE MAIN, ALTER steps SET STORAGE MAIN;
 COMMENT ON TABLE personalize.profile IS
 	'what the profile processor has counted about each user, packed; read it through profile(), features() and recent(), which add what it has not reached yet, or through the analysts'' views';
 COMMENT ON COLUMN personalize.profile.user_key IS 'user_key(user_id)';
@@ -20,6 +21,7 @@ COMMENT ON COLUMN personalize.profile.last_seen IS 'time of the last event that 
 COMMENT ON COLUMN personalize.profile.events IS 'events that may be used for personalization';
 COMMENT ON COLUMN personalize.profile.mask IS 'purposes under which anything in the row was collected: bits of purpose.bit';
 COMMENT ON COLUMN personalize.profile.recent IS 'last items; first byte: format version';
+COMMENT ON COLUMN personalize.profile.steps IS 'last events that are steps of a sequence in a segment; first byte: format version';
 COMMENT ON COLUMN personalize.profile.features IS 'counts and sums per signal and value';
 
 CREATE TABLE personalize.feature_value (
@@ -100,3 +102,11 @@ COMMENT ON FUNCTION personalize._recent_items(bytea, bigint) IS
 	'unpacks profile.recent, newest first; user_key is for the error if it is damaged';
 REVOKE ALL ON FUNCTION personalize._recent_items(bytea, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize._recent_items(bytea, bigint) TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize._profile_steps(steps bytea, user_key bigint DEFAULT NULL,
+	OUT ts timestamptz, OUT event smallint, OUT consent integer, OUT query bigint, OUT item_key bigint, OUT session_key bigint) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'personalize_profile_steps' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 16;
+COMMENT ON FUNCTION personalize._profile_steps(bytea, bigint) IS
+	'unpacks profile.steps, newest first; query: value key of signal search_term; user_key is for the error if it is damaged';
+REVOKE ALL ON FUNCTION personalize._profile_steps(bytea, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize._profile_steps(bytea, bigint) TO personalize_owner, personalize_admin;

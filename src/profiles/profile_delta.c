@@ -13,12 +13,14 @@
 
 #include "compat.h"
 #include "people/consent.h"
+#include "profiles/segment.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* Deltas and items of one user are condensed when there are this many. */
 #define CONDENSE_DELTAS 4096
 #define CONDENSE_RECENT 256
+#define CONDENSE_STEPS 512
 
 /* An item may be remembered for either of these. */
 #define RECENT_PURPOSES (PURPOSE_PERSONALIZATION | PURPOSE_RECOMMENDATIONS)
@@ -64,6 +66,16 @@ CondenseDeltas(ProfileCollector *collector, ProfileDelta *delta)
 	delta->deltaCount = 0;
 }
 
+/* Keep the text of a value. */
+static void
+RememberText(ProfileCollector *collector, uint64 featureKey, const char *text, int length)
+{
+	if (collector->values != NULL)
+		FeatureValueBatchAdd(collector->values, featureKey, text, length);
+	else
+		FeatureValueRemember(featureKey, text, length);
+}
+
 /* A value an event counts for a signal. */
 static void
 AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length)
@@ -82,10 +94,7 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	feature->ts = collector->row->ts;
 	feature->count = 1;
 	feature->sum = sum;
-	if (collector->values != NULL)
-		FeatureValueBatchAdd(collector->values, featureKey, text, length);
-	else
-		FeatureValueRemember(featureKey, text, length);
+	RememberText(collector, featureKey, text, length);
 }
 
 /* Keep only what can be among the newest items. */
@@ -117,6 +126,30 @@ AddRecent(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 	item->event = row->event;
 }
 
+/* Remember the event as a step of sequences. */
+static void
+AddStep(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
+{
+	ProfileStep *step;
+	const char *query;
+	int			length;
+
+	if (delta->stepCount == CONDENSE_STEPS)
+	{
+		ProfileSteps steps = {.count = 0};
+
+		ProfileStepsAdd(&steps, delta->steps, delta->stepCount, collector->segments->horizon);
+		memcpy(delta->steps, steps.steps, sizeof(ProfileStep) * steps.count);
+		delta->stepCount = steps.count;
+	}
+	delta->steps = Grow(delta->steps, delta->stepCount, &delta->stepCapacity,
+						sizeof(ProfileStep), collector->context);
+	step = &delta->steps[delta->stepCount++];
+	query = ProfileStepSet(step, row, &length);
+	if (query != NULL)
+		RememberText(collector, FeatureKeyMake(SIGNAL_SEARCH_TERM, step->keys[PROFILE_STEP_QUERY]), query, length);
+}
+
 /* Add what an event says about its user, as far as its consent allows. */
 bool
 ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
@@ -143,6 +176,8 @@ ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow
 		AddRecent(collector, delta, row);
 		counts = true;
 	}
+	if ((row->consent & PURPOSE_PERSONALIZATION) != 0 && SegmentIsStep(collector->segments, event->name))
+		AddStep(collector, delta, row);
 	if ((row->consent & PURPOSE_PERSONALIZATION) != 0 &&
 		(collector->onlyPurposes == 0 || (collector->onlyPurposes & PURPOSE_PERSONALIZATION) != 0))
 	{

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "profiles/profile.h"
+#include "profiles/profile_step.h"
 #include "signals/feature_value.h"
 
 /* Columns of profile, in order; src/profiles/profile.sql. */
@@ -19,9 +20,10 @@ typedef enum ProfileColumn
 	PROFILE_EVENTS,
 	PROFILE_MASK,
 	PROFILE_RECENT,
+	PROFILE_STEPS,
 	PROFILE_FEATURES
 } ProfileColumn;
-#define PROFILE_COLUMN_COUNT 7
+#define PROFILE_COLUMN_COUNT 8
 
 /* Recent items, newest first, each (item, event, mask) once. */
 typedef struct ProfileRecent
@@ -45,6 +47,9 @@ typedef struct ProfileDelta
 	int			recentCount;
 	int			recentCapacity;
 	ProfileItem *recent;
+	int			stepCount;
+	int			stepCapacity;
+	ProfileStep *steps;
 } ProfileDelta;
 
 /* Where deltas are collected. */
@@ -52,6 +57,7 @@ typedef struct ProfileCollector
 {
 	MemoryContext context;		/* for what the deltas hold */
 	const SignalSet *signals;
+	const struct SegmentSet *segments;	/* whose steps are kept */
 	ItemReader *items;
 	int32		onlyPurposes;	/* not 0: only what needs one of these */
 	FeatureValueBatch *values;	/* NULL: texts go to the backend's cache */

@@ -31,6 +31,7 @@ typedef struct ExpiringRow
 	bool		nulls[PROFILE_COLUMN_COUNT];
 	FeatureState *features;		/* NULL: none */
 	ProfileRecent recent;
+	ProfileSteps steps;
 } ExpiringRow;
 
 #define COLUMN(row, column) ((row)->values[(column) - 1])
@@ -57,6 +58,9 @@ ReadExpiring(ExpiringRow *row)
 	row->recent.count = 0;
 	if (!COLUMN_NULL(row, PROFILE_RECENT))
 		ProfileRecentUnpack(DatumGetByteaPP(COLUMN(row, PROFILE_RECENT)), &row->recent);
+	row->steps.count = 0;
+	if (!COLUMN_NULL(row, PROFILE_STEPS))
+		ProfileStepsUnpack(DatumGetByteaPP(COLUMN(row, PROFILE_STEPS)), &row->steps);
 }
 
 /* When the person last did anything that the row knows of. */
@@ -72,6 +76,23 @@ LastActivity(const ExpiringRow *row)
 	for (int i = 0; i < row->recent.count; i++)
 		last = Max(last, row->recent.items[i].ts);
 	return last;
+}
+
+/* Take steps out of a row; true if there were any. */
+static bool
+ExpireSteps(ExpiringRow *row, const ProfileExpiry *expiry)
+{
+	int			count = row->steps.count;
+
+	/* newest first */
+	while (row->steps.count > 0 && row->steps.steps[row->steps.count - 1].ts < expiry->before)
+		row->steps.count--;
+	if (row->steps.count == count)
+		return false;
+	COLUMN_NULL(row, PROFILE_STEPS) = row->steps.count == 0;
+	if (row->steps.count > 0)
+		COLUMN(row, PROFILE_STEPS) = PointerGetDatum(ProfileStepsPack(&row->steps));
+	return true;
 }
 
 /* Take out of a row what is past its time; true if anything was. */
@@ -104,7 +125,7 @@ ExpireRow(ExpiringRow *row, ProfileExpiry *expiry, const SignalSet *signals)
 		if (left.count > 0)
 			COLUMN(row, PROFILE_RECENT) = PointerGetDatum(ProfileRecentPack(&left));
 	}
-	return features > 0 || items < row->recent.count;
+	return ExpireSteps(row, expiry) || features > 0 || items < row->recent.count;
 }
 
 /* What is decided about a row from its bytes alone. */

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "people/restriction.h"
 #include "profiles/profile.h"
+#include "profiles/segment.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -89,6 +90,7 @@ AddToTail(Tail *tail, ProfileView *view, const EventRow *row)
 	{
 		tail->collector.context = CurrentMemoryContext;
 		tail->collector.signals = view->signals;
+		tail->collector.segments = SegmentSetGet();
 		tail->collector.items = ItemReaderBegin(view->snapshot);
 	}
 	/* the processor sets an event aside whose numbers cannot be counted */
@@ -177,6 +179,8 @@ ReadStored(ProfileView *view, ProfileRecent *recent)
 			view->features = (FeatureState *) PG_DETOAST_DATUM_COPY(values[PROFILE_FEATURES]);
 		if (!nulls[PROFILE_RECENT])
 			ProfileRecentUnpack(DatumGetByteaPP(values[PROFILE_RECENT]), recent);
+		if (!nulls[PROFILE_STEPS])
+			ProfileStepsUnpack(DatumGetByteaPP(values[PROFILE_STEPS]), view->steps);
 	}
 	KeyedClose(table);
 }
@@ -228,6 +232,8 @@ ApplyTail(ProfileView *view, ProfileRecent *recent, Tail *tail)
 	view->firstSeen = Min(view->firstSeen, delta->firstSeen);
 	view->lastSeen = Max(view->lastSeen, delta->lastSeen);
 	ProfileRecentAdd(recent, delta->recent, delta->recentCount);
+	if (delta->stepCount > 0)
+		ProfileStepsAdd(view->steps, tail->delta.steps, delta->stepCount, tail->collector.segments->horizon);
 }
 
 /* Give the view the recent items that it may show. */
@@ -256,6 +262,8 @@ CreateView(int64 userKey, int32 purposes)
 	view->lastSeen = DT_NOBEGIN;
 	view->snapshot = GetActiveSnapshot();
 	view->signals = SignalSetGet();
+	view->steps = palloc(sizeof(ProfileSteps));
+	view->steps->count = 0;
 	return view;
 }
 

@@ -50,6 +50,7 @@ ProfileRowInit(StoredProfile *stored, int64 userKey)
 	stored->nulls[PROFILE_LAST_SEEN] = true;
 	stored->nulls[PROFILE_FEATURES] = true;
 	stored->nulls[PROFILE_RECENT] = true;
+	stored->nulls[PROFILE_STEPS] = true;
 }
 
 /* The row's features, detoasted; NULL if there are none. */
@@ -85,4 +86,38 @@ ProfileRowSetRecent(StoredProfile *stored, const ProfileRecent *recent)
 	stored->nulls[PROFILE_RECENT] = recent->count == 0;
 	if (recent->count > 0)
 		stored->values[PROFILE_RECENT] = PointerGetDatum(ProfileRecentPack(recent));
+}
+
+/* The row's steps. */
+void
+ProfileRowSteps(const StoredProfile *stored, ProfileSteps *steps)
+{
+	steps->count = 0;
+	if (!stored->nulls[PROFILE_STEPS])
+		ProfileStepsUnpack(DatumGetByteaPP(stored->values[PROFILE_STEPS]), steps);
+}
+
+/* Put steps into the row. */
+void
+ProfileRowSetSteps(StoredProfile *stored, const ProfileSteps *steps)
+{
+	stored->nulls[PROFILE_STEPS] = steps->count == 0;
+	if (steps->count > 0)
+		stored->values[PROFILE_STEPS] = PointerGetDatum(ProfileStepsPack(steps));
+}
+
+/* Forget the steps of a row that the events themselves tell about. */
+void
+ProfileRowForgetSteps(StoredProfile *stored, TimestampTz oldest)
+{
+	ProfileSteps steps;
+	ProfileSteps older = {.count = 0};
+	int			count = 0;
+
+	ProfileRowSteps(stored, &steps);
+	for (int i = 0; i < steps.count; i++)
+		if (steps.steps[i].ts < oldest)
+			steps.steps[count++] = steps.steps[i];
+	ProfileStepsAdd(&older, steps.steps, count, PG_INT64_MAX);
+	ProfileRowSetSteps(stored, &older);
 }

@@ -38,4 +38,13 @@ extern void ProfileRowRecent(const StoredProfile *stored, ProfileRecent *recent)
 /* Put recent items into the row. */
 extern void ProfileRowSetRecent(StoredProfile *stored, const ProfileRecent *recent);
 
+/* The row's steps. */
+extern void ProfileRowSteps(const StoredProfile *stored, ProfileSteps *steps);
+
+/* Put steps into the row. */
+extern void ProfileRowSetSteps(StoredProfile *stored, const ProfileSteps *steps);
+
+/* Forget the steps that the events themselves tell about: those from a time on. */
+extern void ProfileRowForgetSteps(StoredProfile *stored, TimestampTz oldest);
+
 #endif

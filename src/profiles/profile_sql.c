@@ -35,6 +35,7 @@ PG_FUNCTION_INFO_V1(personalize_profile);
 PG_FUNCTION_INFO_V1(personalize_features);
 PG_FUNCTION_INFO_V1(personalize_recent);
 PG_FUNCTION_INFO_V1(personalize_recent_items);
+PG_FUNCTION_INFO_V1(personalize_profile_steps);
 
 /* A feature as it is returned. */
 typedef struct FeatureRow
@@ -361,6 +362,38 @@ personalize_recent_items(PG_FUNCTION_ARGS)
 		};
 		bool		nulls[lengthof(values)] = {false};
 
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* _profile_steps(steps, user_key) */
+Datum
+personalize_profile_steps(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
+	ProfileSteps steps;
+	StoredRow	row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	StoredRowBegin(&row, STORED_PROFILE, (int64[]) {PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1)});
+	ProfileStepsUnpack(PG_GETARG_BYTEA_PP(0), &steps);
+	StoredRowEnd(&row);
+	for (int i = 0; i < steps.count; i++)
+	{
+		const ProfileStep *step = &steps.steps[i];
+		Datum		values[3 + PROFILE_STEP_KEYS] = {
+			TimestampTzGetDatum(step->ts), Int16GetDatum(step->event), Int32GetDatum(step->mask)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		for (int key = 0; key < PROFILE_STEP_KEYS; key++)
+		{
+			values[3 + key] = Int64GetDatum(step->keys[key]);
+			nulls[3 + key] = (step->has & (1 << key)) == 0;
+		}
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;

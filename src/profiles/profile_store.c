@@ -121,7 +121,18 @@ typedef struct ProfileBytes
 	const PersonNames *names;
 	const FeatureState *features;	/* NULL: none */
 	const bytea *recent;		/* NULL: none */
+	const bytea *steps;			/* NULL: none */
 } ProfileBytes;
+
+/* What a step names. */
+static void
+NameStep(const PersonNames *names, const SignalSet *signals, const ProfileStep *step)
+{
+	if (names->items && (step->has & (1 << PROFILE_STEP_ITEM)) != 0)
+		names->item(names->arg, step->keys[PROFILE_STEP_ITEM]);
+	if (names->values && (step->has & (1 << PROFILE_STEP_QUERY)) != 0)
+		SignalNameFeature(signals, FeatureKeyMake(SIGNAL_SEARCH_TERM, step->keys[PROFILE_STEP_QUERY]), names);
+}
 
 /* What they name. */
 static void
@@ -132,6 +143,7 @@ NameBytes(void *arg)
 	FeatureIterator iterator;
 	Feature		feature;
 	ProfileRecent recent = {.count = 0};
+	ProfileSteps steps = {.count = 0};
 
 	FeatureIteratorBegin(&iterator, bytes->features);
 	while (FeatureIteratorNext(&iterator, &feature))
@@ -140,6 +152,10 @@ NameBytes(void *arg)
 		ProfileRecentUnpack(bytes->recent, &recent);
 	for (int i = 0; i < recent.count; i++)
 		bytes->names->item(bytes->names->arg, recent.items[i].itemKey);
+	if (bytes->steps != NULL)
+		ProfileStepsUnpack(bytes->steps, &steps);
+	for (int i = 0; i < steps.count; i++)
+		NameStep(bytes->names, signals, &steps.steps[i]);
 }
 
 /* What a profile names. */
@@ -159,6 +175,9 @@ NameProfile(const PersonNames *names, TupleTableSlot *slot)
 	value = slot_getattr(slot, PROFILE_RECENT, &isNull);
 	if (!isNull)
 		bytes.recent = DatumGetByteaPP(value);
+	value = slot_getattr(slot, PROFILE_STEPS, &isNull);
+	if (!isNull)
+		bytes.steps = DatumGetByteaPP(value);
 	if (names->remedy == NULL)
 		NameBytes(&bytes);
 	else
@@ -235,6 +254,11 @@ static const PersonExport profileCopy = {
 	" 'event', coalesce(t.name, x.event::text), 'ts', x.ts,"
 	" 'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.item_key, x.event), '[]')"
 	" FROM personalize._recent_items(p.recent, p.user_key) x LEFT JOIN personalize.event_type t ON t.event = x.event),"
+	" 'steps', ("
+	" SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, x.event::text), 'ts', x.ts,"
+	" 'item_id', personalize._item_name(x.item_key), 'query', personalize._feature_value(5::smallint, x.query),"
+	" 'purposes', personalize._purpose_names(x.consent)) ORDER BY x.ts DESC, x.event), '[]')"
+	" FROM personalize._profile_steps(p.steps, p.user_key) x LEFT JOIN personalize.event_type t ON t.event = x.event),"
 	" 'signals', ("
 	" SELECT coalesce(jsonb_agg(jsonb_build_object('signal', d.name,"
 	" 'value', coalesce(personalize._feature_value(d.signal, f.value_key), f.value_key::text),"
@@ -243,7 +267,7 @@ static const PersonExport profileCopy = {
 	" FROM personalize.signal d, LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f),"
 	" 'features', p.features::jsonb)"
 	" FROM personalize.profile p WHERE p.user_key = $1",
-	.meaning = "what was counted: recent items; signals by value and span of time; features: the same as it is stored"
+	.meaning = "what was counted: recent items; steps of sequences; signals by value and span of time; features: the same as it is stored"
 };
 
 static const PersonExport preferenceCopy = {
@@ -264,11 +288,14 @@ static const PersonStore stores[] = {
 		" 'recent', (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, n.name, i.consent) ORDER BY i.place)"
 		"  FROM personalize._recent_items(p.recent, p.user_key) WITH ORDINALITY AS i (item_key, ts, event, consent, place)"
 		"  LEFT JOIN personalize.event_type n USING (event)),"
+		" 'steps', (SELECT jsonb_agg(to_jsonb(i) - 'event' || jsonb_build_object('event', n.name) ORDER BY i.place)"
+		"  FROM personalize._profile_steps(p.steps, p.user_key) WITH ORDINALITY AS i (ts, event, consent, query, item_key, session_key, place)"
+		"  LEFT JOIN personalize.event_type n USING (event)),"
 		/* folding leaves the features in one order */
 		" 'features', personalize._state_folded(p.features, $1, p.user_key)::jsonb)"
 		" FROM personalize.profile p",
 		.mask = "mask, user_key",
-		.unanalyzed = "user_key,recent,features",
+		.unanalyzed = "user_key,recent,steps,features",
 		.people = PROFILE_PEOPLE,
 		.keeps = PROFILE_PEOPLE,
 		.copy = &profileCopy,

@@ -25,6 +25,7 @@
 #include "people/consent.h"
 #include "profiles/profile.h"
 #include "profiles/profile_row.h"
+#include "profiles/segment.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -72,6 +73,7 @@ BeginBatch(void)
 									   ALLOCSET_DEFAULT_SIZES);
 	batch->collector.context = batch->deltas;
 	batch->collector.signals = SignalSetGetLocked();
+	batch->collector.segments = SegmentSetGetLocked();
 	batch->collector.items = ItemReaderBegin(GetActiveSnapshot());
 	batch->collector.values = FeatureValueBatchBegin();
 	ResetUsers(batch);
@@ -115,6 +117,7 @@ typedef struct ProfileChange
 	StoredProfile *stored;
 	ProfileDelta *delta;
 	const SignalSet *signals;
+	const SegmentSet *segments;
 } ProfileChange;
 
 /* Add a user's events to the row. */
@@ -147,6 +150,14 @@ ApplyDelta(void *arg)
 		ProfileRecentAdd(&recent, delta->recent, delta->recentCount);
 		ProfileRowSetRecent(stored, &recent);
 	}
+	if (delta->stepCount > 0)
+	{
+		ProfileSteps steps;
+
+		ProfileRowSteps(stored, &steps);
+		ProfileStepsAdd(&steps, delta->steps, delta->stepCount, change->segments->horizon);
+		ProfileRowSetSteps(stored, &steps);
+	}
 }
 
 /* An event of a person whose profile is made anew. */
@@ -174,7 +185,7 @@ RecountEvent(void *state, const EventRow *row)
 static void
 ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
 {
-	ProfileChange change = {stored, delta, batch->collector.signals};
+	ProfileChange change = {stored, delta, batch->collector.signals, batch->collector.segments};
 	Recount		recount = {batch, delta, DT_NOEND};
 	StoredRow	row;
 
@@ -189,6 +200,21 @@ ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
 	StoredRowEnd(&row);
 }
 
+/* Keep which segments the person of a row is in. */
+static void
+StoreSegments(SegmentWriter *writer, const StoredProfile *stored, int64 userKey)
+{
+	ProfileSteps steps;
+	StoredRow	row;
+	SegmentState *states;
+
+	StoredRowBegin(&row, STORED_PROFILE, &userKey);
+	ProfileRowSteps(stored, &steps);
+	states = SegmentWriterMatch(writer, ProfileRowFeatures(stored), &steps);
+	StoredRowEnd(&row);
+	SegmentWriterStore(writer, userKey, states);
+}
+
 /* Write what was collected and start anew. */
 static void
 Flush(ProfileBatch *batch)
@@ -198,6 +224,7 @@ Flush(ProfileBatch *batch)
 	int			count;
 	ProfileDelta **deltas = SortUsers(batch, &count);
 	Snapshot	snapshot;
+	SegmentWriter *segments = SegmentWriterOpen();
 
 	/* see what an earlier flush of this transaction wrote */
 	CommandCounterIncrement();
@@ -217,6 +244,7 @@ Flush(ProfileBatch *batch)
 			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 		else
 			KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
+		StoreSegments(segments, &stored, deltas[i]->userKey);
 		MemoryContextSwitchTo(batch->context);
 		MemoryContextReset(batch->row);
 		if (i % 256 == 0)
@@ -224,6 +252,7 @@ Flush(ProfileBatch *batch)
 	}
 	UnregisterSnapshot(snapshot);
 	KeyedClose(table);
+	SegmentWriterClose(segments);
 	FeatureValueBatchWrite(batch->collector.values);
 	ResetUsers(batch);
 	MemoryContextSwitchTo(oldContext);
@@ -290,6 +319,7 @@ static void
 ClearShards(const bool *shards)
 {
 	ProcessorClearTable("profile", "profile_pkey", shards, UserOfRow);
+	SegmentOutdate(shards);
 }
 
 /*
@@ -349,6 +379,25 @@ PurgeRecent(StoredProfile *stored, int32 bits)
 	ProfileRowSetRecent(stored, &left);
 }
 
+/* Take the bits from the steps, and out what has no purpose any more. */
+static void
+PurgeSteps(StoredProfile *stored, int32 bits)
+{
+	ProfileSteps steps;
+	ProfileSteps left = {.count = 0};
+	int			count = 0;
+
+	ProfileRowSteps(stored, &steps);
+	for (int i = 0; i < steps.count; i++)
+	{
+		steps.steps[i].mask &= ~bits;
+		if ((steps.steps[i].mask & PURPOSE_PERSONALIZATION) != 0)
+			steps.steps[count++] = steps.steps[i];
+	}
+	ProfileStepsAdd(&left, steps.steps, count, PG_INT64_MAX);
+	ProfileRowSetSteps(stored, &left);
+}
+
 /* Remove from a row what needed the bits; false if nothing remains. */
 static bool
 PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
@@ -362,6 +411,7 @@ PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
 		features = NULL;
 	ProfileRowSetFeatures(stored, features);
 	PurgeRecent(stored, bits);
+	PurgeSteps(stored, bits);
 	if ((bits & PURPOSE_PERSONALIZATION) != 0)
 	{
 		stored->values[PROFILE_EVENTS] = Int64GetDatum(0);
@@ -369,7 +419,7 @@ PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
 	}
 	stored->values[PROFILE_MASK] =
 		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) & ~bits);
-	return features != NULL || !stored->nulls[PROFILE_RECENT] ||
+	return features != NULL || !stored->nulls[PROFILE_RECENT] || !stored->nulls[PROFILE_STEPS] ||
 		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
 }
 
@@ -459,6 +509,7 @@ ForgetRecent(int64 userKey, TimestampTz oldest)
 				recent.items[count++] = recent.items[i];
 		ProfileRecentAdd(&older, recent.items, count);
 		ProfileRowSetRecent(&stored, &older);
+		ProfileRowForgetSteps(&stored, oldest);
 		KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 	}
 	KeyedClose(table);
@@ -604,6 +655,14 @@ CompareBatch(void *state, ProcessorVerification *verification)
 	ItemReaderEnd(batch->collector.items);
 }
 
+/* Before the events: what people decided, and what time alone has changed. */
+static void
+Fold(const bool *shards)
+{
+	ConsentFoldSubjects(shards);
+	SegmentAge(shards);
+}
+
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",
@@ -613,7 +672,7 @@ static const ProcessorMethods profileMethods = {
 	.begin = BeginBatch,
 	.add = AddEvent,
 	.finish = FinishBatch,
-	.fold = ConsentFoldSubjects,
+	.fold = Fold,
 	.addToCompare = AddToCompare,
 	.compare = CompareBatch,
 	.clear = ClearShards,

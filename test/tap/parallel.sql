@@ -12,6 +12,8 @@ SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommenda
 SELECT count(personalize.track(u, 'view_item', i, jsonb_build_object('items', jsonb_build_array(jsonb_build_object('item_id', i, 'price', 5))), session_id => u,
 		ts => '2026-01-01 10:00:00+00'::timestamptz + n * interval '1 minute'))
 	FROM unnest(ARRAY['ada', 'bob']) u, unnest(ARRAY['hat', 'shoe', '7']) WITH ORDINALITY l(i, n) \g /dev/null
+SELECT personalize.create_segment('relname', 'interest_category >= 1 or item_affinity >= 1 or search -> view_item within 1 day') \g /dev/null
+SELECT personalize.track('ada', 'search', properties => '{"query": "hat"}') \g /dev/null
 SELECT count(*) FROM personalize.rollup_now() \g /dev/null
 SELECT personalize.track('ada', 'view_item', 'sock') \g /dev/null
 SELECT personalize.set_preference('ada', 'favourite_brand', 'acme') \g /dev/null
@@ -36,6 +38,7 @@ CREATE TABLE argument AS SELECT
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
 	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
 	(SELECT recent FROM personalize.profile ORDER BY user_key LIMIT 1) AS "recent bytea",
+	(SELECT steps FROM personalize.profile WHERE steps IS NOT NULL ORDER BY user_key LIMIT 1) AS "steps bytea",
 	(SELECT items FROM personalize.session ORDER BY session_key LIMIT 1) AS "items bytea";
 ANALYZE argument;
 

@@ -20,6 +20,7 @@ SELECT personalize.track_impressions('planted', 'planted-request', ARRAY['shown-
 SELECT personalize.track('planted', 'add_to_cart', 'shown-item');
 SELECT personalize.track('planted', 'search', properties => '{"query": "plantedword"}');
 SELECT personalize.track_many('[{"user_id": "planted", "event": "view_item", "ts": "planted-rejected"}]');
+SELECT personalize.create_segment('planted-segment', 'search_term >= 1');
 SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(*) FROM personalize.rollup_now();
 SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
@@ -47,6 +48,8 @@ CREATE TEMP TABLE evidence (name, share, planted) ON COMMIT DROP AS
 		('posting', '{sessions,0,neighbour_lists}', 'other-item'),
 		('preference', '{preferences}', 'planted-preference'),
 		('experiment_force', '{forced_variants}', 'planted-variant'),
+		('segment_member', '{segments}', 'planted-segment'),
+		('segment_change', '{segment_changes}', 'planted-segment'),
 		('consent_ledger', '{consents}', 'planted-ledger'),
 		('message_seen', '{messages_remembered}', '11111111-2222-4333-8444-555555555555'),
 		('message_seen', '{messages_remembered,2}', 'received_at'),
