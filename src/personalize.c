@@ -73,6 +73,28 @@ PERSONALIZE_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
 
+/* Tell what must be done for each table. */
+static void
+RegisterStores(void)
+{
+	PeopleStoreInit();
+	EventStoreInit();
+	ProcessorStoreInit();
+	ItemStoreInit();
+	SignalStoreInit();
+	NeighbourStoreInit();
+	ModelInit();
+	ProfileStoreInit();
+	SegmentStoreInit();
+	ExposureStoreInit();
+	EngineStoreInit();
+	SearchStoreInit();
+	ExperimentStoreInit();
+	PageStoreInit();
+	ErasureStoreInit();
+	OperationStoreInit();
+}
+
 /* Called once when the library is loaded. */
 void
 _PG_init(void)
@@ -107,22 +129,7 @@ _PG_init(void)
 	NeighbourInit();
 	ExposureInit();
 	QueryInit();
-	PeopleStoreInit();
-	EventStoreInit();
-	ProcessorStoreInit();
-	ItemStoreInit();
-	SignalStoreInit();
-	NeighbourStoreInit();
-	ModelInit();
-	ProfileStoreInit();
-	SegmentStoreInit();
-	ExposureStoreInit();
-	EngineStoreInit();
-	SearchStoreInit();
-	ExperimentStoreInit();
-	PageStoreInit();
-	ErasureStoreInit();
-	OperationStoreInit();
+	RegisterStores();
 	ErasureStatusInit();
 	MaintenanceInit();
 	MaintenanceJobInit();

@@ -17,7 +17,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_person_stores);
 
-#define MAX_STORES 64
+#define MAX_STORES 128
 
 /* The registrations. */
 static PersonStore stores[MAX_STORES];
