@@ -1,6 +1,6 @@
 -- result: what people did who met the variants of an experiment.
 CREATE FUNCTION personalize._experiment_arm(experiment text, user_key bigint, request_origin bigint, shown_at timestamptz) RETURNS integer
-	AS 'MODULE_PATHNAME', 'personalize_experiment_arm' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'personalize_experiment_arm' LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize._experiment_arm(text, bigint, bigint, timestamptz) IS
 	'the variant (experiment_variant.ordinal) that an answer counts for; -1: it was made by another than the person''s; NULL: the person had none then, or is forced to one; experiment NULL: always 0';
 CREATE FUNCTION personalize._experiment_moments(experiment text, engine text, since timestamptz, until timestamptz, metrics jsonb, as_of timestamptz)

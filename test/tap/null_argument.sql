@@ -16,6 +16,7 @@ SELECT count(personalize.track(u, 'view_item', i, ts => now() - interval '1 hour
 	FROM unnest(ARRAY['ada', 'bob']) u, unnest(ARRAY['hat', 'shoe', 'cap']) i \gset ignored_
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
+SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
 CREATE TABLE null_argument_product (id text PRIMARY KEY, price numeric);
 INSERT INTO null_argument_product VALUES ('hat', 1), ('tie', 2);
 SELECT count(*) FROM (SELECT personalize.set_preference('ada', 'favourite_brand', 'acme')) x \gset ignored_
@@ -31,6 +32,7 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
+	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),
 	('create_experiment', 'engine', NULL, '''recommend'''),
 	('create_experiment', 'variants', NULL, '''["shipped", {"name": "new", "parameters": {}}]'''), ('set_holdout', 'share', NULL, '0.1'),
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),
