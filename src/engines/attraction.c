@@ -63,16 +63,18 @@ Add(Chosen *chosen, const AttractionRow *row)
 	chosen->clicked += row->clicked;
 }
 
-/* Add a row to the entry of a key. */
+/* Add what there is of an item to the entry of a key. */
 static void
-AddTo(HTAB *table, int64 key, const AttractionRow *row)
+AddTo(HTAB *table, int64 key, const Chosen *more)
 {
 	bool		found;
 	Chosen	   *chosen = hash_search(table, &key, HASH_ENTER, &found);
 
 	if (!found)
 		*chosen = (Chosen) {.key = key};
-	Add(chosen, row);
+	for (int place = 0; place < ATTRACTION_PLACES; place++)
+		chosen->shown[place] += more->shown[place];
+	chosen->clicked += more->clicked;
 }
 
 /* The key of an item's category; 0: it has none. */
@@ -117,21 +119,33 @@ ReadItem(AttractionReader *reader, int64 itemKey)
 	return chosen;
 }
 
-/* Read what came of a query by item and by category. */
+/* Read what came of a query by item and by category; the rows of an item follow one another. */
 static void
 ReadQuery(AttractionReader *reader, int64 query, ItemReader *items, HTAB *ofItems, HTAB *ofCategories)
 {
 	AttractionRow row;
+	Chosen		item = {0};
+	bool		begun = false;
+	bool		more;
 
 	AttractionSeekQuery(reader, query);
-	while (AttractionNext(reader, &row))
+	do
 	{
-		int64		category = CategoryOf(items, row.itemKey);
+		more = AttractionNext(reader, &row);
+		if (begun && (!more || row.itemKey != item.key))
+		{
+			int64		category = CategoryOf(items, item.key);
 
-		AddTo(ofItems, row.itemKey, &row);
-		if (category != 0)
-			AddTo(ofCategories, category, &row);
-	}
+			AddTo(ofItems, item.key, &item);
+			if (category != 0)
+				AddTo(ofCategories, category, &item);
+		}
+		if (more && (!begun || row.itemKey != item.key))
+			item = (Chosen) {.key = row.itemKey};
+		if (more)
+			Add(&item, &row);
+		begun = true;
+	} while (more);
 }
 
 /* How each item attracts after a query. */

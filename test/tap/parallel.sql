@@ -18,6 +18,7 @@ SELECT count(*) FROM personalize.rollup_now() \g /dev/null
 SELECT personalize.track('ada', 'view_item', 'sock') \g /dev/null
 SELECT personalize.set_preference('ada', 'favourite_brand', 'acme') \g /dev/null
 INSERT INTO personalize.item (item_id, category, brand, price) VALUES ('cap', 'hats', 'acme', 5);
+SELECT personalize.import_model('ranker', 'lightgbm', E'tree\nmax_feature_idx=0\nfeature_names=text\n\nTree=0\nnum_leaves=1\nleaf_value=1\n\nend of trees\n') \g /dev/null
 SET personalize.purpose = 'personalization';
 
 -- One row of arguments, by type or by name and type; what has none here is
@@ -33,7 +34,7 @@ CREATE TABLE argument AS SELECT
 	(SELECT features FROM personalize.profile ORDER BY user_key LIMIT 1) AS "personalize.feature_state",
 	(SELECT l FROM personalize.consent_ledger l ORDER BY user_key LIMIT 1) AS "personalize.consent_ledger",
 	'personalization'::text AS "purpose text", 'item_affinity'::text AS "signal text", NULL::text AS "category text", 'relname'::text AS "name text",
-	'recommend'::text AS "engine text", 'shipped'::text AS "variant text",
+	'recommend'::text AS "engine text", 'shipped'::text AS "variant text", 'ranker'::text AS "model text",
 	'item_id'::text AS "item_column text", 'profile'::text AS "processor text", personalize._txid_snapshot() AS "asof text",
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
 	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
