@@ -235,21 +235,21 @@ SELECT event, count(*), bool_and(thinned <> '{}') AS done FROM personalize.event
 -- one is disabled, then one is behind, then a day is partly counted, then nobody has closed it
 SELECT happened('p3', ARRAY['view_item'], '2021-08-02 12:00+00');
 SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'exposure']) AS p;
-SELECT processor, events FROM personalize.rollup_now();
+SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20', true);
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.enable_processor('neighbour'), personalize.disable_processor('item_stat');
 SELECT * FROM apply('2022-08-20');
 SELECT happened('p3', ARRAY['purchase'], '2021-08-02 12:00+00');
-SELECT processor, events FROM personalize.rollup_now();
+SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.enable_processor('item_stat');
-SELECT processor, events FROM personalize.rollup_now();
+SELECT processor FROM personalize.rollup_now();
 -- what the disabled one had not counted then is counted
 SELECT event, sum(count) FROM personalize.item_stat WHERE pane_start >= '2021-08-02' AND pane_start < '2021-08-03' GROUP BY 1 ORDER BY 1;
 UPDATE personalize._event_day SET rolled = false WHERE day = '2021-08-02';
 SELECT * FROM apply('2022-08-20');
-SELECT processor, events FROM personalize.rollup_now();
+SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 

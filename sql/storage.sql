@@ -8,7 +8,7 @@ FROM (SELECT array_agg('u' || i % 50) AS users, array_agg('view_item'::text) AS 
 		array_agg('analytics,personalization,recommendations'::text) AS consents
 	FROM generate_series(1, 10000) AS i) AS t,
 	LATERAL personalize.import_events(t.users, t.events, t.items, t.ts, consents => t.consents) AS r;
-SELECT processor, events FROM personalize.rollup_now();
+SELECT processor FROM personalize.rollup_now();
 VACUUM ANALYZE;
 CREATE TEMP TABLE used AS SELECT * FROM personalize.storage_usage();
 -- each table is in one kind, and all of them are the schema
