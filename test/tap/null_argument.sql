@@ -30,6 +30,7 @@ CREATE TEMP TABLE sample (n serial, function text, name text, type text, value t
 INSERT INTO sample (function, name, type, value) VALUES
 	('alter_signal', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
+	('create_segment', 'condition', NULL, '''interest_brand decayed >= 1'''), ('in_segment', 'name', NULL, '''user_interested_in_electronics'''), ('segment_members', 'name', NULL, '''user_interested_in_electronics'''),
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
 	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),

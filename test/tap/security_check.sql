@@ -127,7 +127,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('grants', 'posting', 'SELECT on a table for administrators', 'GRANT SELECT ON personalize.posting TO sec_mallory'),
 ('grants', 'PUBLIC has SELECT', 'a grant that was handed on', 'GRANT USAGE ON SCHEMA personalize TO sec_mallory; GRANT SELECT ON personalize.event TO sec_mallory WITH GRANT OPTION; SET LOCAL ROLE sec_mallory; GRANT SELECT ON personalize.event TO PUBLIC; RESET ROLE'),
 -- views
-('views', 'analytics_event', 'a view was replaced', 'CREATE OR REPLACE VIEW personalize.stat_processor AS SELECT s.* FROM personalize._stat_processor() AS s WHERE false; ALTER VIEW personalize.analytics_event RESET (security_barrier)'),
+('views', 'analytics_event', 'a view was replaced', 'DO $view$ BEGIN EXECUTE ''CREATE OR REPLACE VIEW personalize.stat_processor AS SELECT * FROM ('' || rtrim(pg_get_viewdef(''personalize.stat_processor''::regclass), '';'') || '') s WHERE false''; END $view$; ALTER VIEW personalize.analytics_event RESET (security_barrier)'),
 -- triggers and rules
 ('triggers', 'spy', 'a trigger on a table', 'CREATE FUNCTION public.spy() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NULL; END''; CREATE TRIGGER "spy $$ \ """ AFTER INSERT ON personalize.subject EXECUTE FUNCTION public.spy()'),
 ('triggers', 'rule', 'a rule on a table', 'CREATE RULE spy AS ON UPDATE TO personalize.subject DO ALSO NOTIFY spy'),
