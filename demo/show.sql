@@ -70,6 +70,12 @@ SELECT r.rank, coalesce(p.name, r.item_id) AS item, p.category, round(r.score::n
 FROM trend r LEFT JOIN product p ON p.id::text = r.item_id
 ORDER BY r.rank LIMIT 5;
 
+\echo The first shelves of the homepage of :person: homepage(:'person', shelves => 3, n => 3)
+\echo
+SELECT r.shelf, r.title, r.rank, coalesce(p.name, r.item_id) AS item, r.reason
+FROM personalize.homepage(:'person', shelves => 3, n => 3) r LEFT JOIN product p ON p.id::text = r.item_id
+ORDER BY r.shelf, r.rank;
+
 -- Something else: trending, but of no category this person has looked at.
 SELECT r.item_id AS other, coalesce(p.name, r.item_id) AS other_name
 FROM trend r LEFT JOIN product p ON p.id::text = r.item_id
@@ -78,6 +84,9 @@ ORDER BY (p.category IS NOT NULL AND p.category NOT IN (
 	WHERE f.signal = 'interest_category')) DESC, r.rank
 LIMIT 1
 \gset
+-- What people search who look for it: the last word of its name.
+SELECT lower(regexp_replace(:'other_name', '^.* ', '')) AS query \gset
+CREATE TEMP TABLE found AS SELECT * FROM personalize.search_items(:'person', :'query', 50);
 \echo :person looks at :"other_name" and at two items like it.
 \echo In the next statement, before any worker has seen it:
 \echo
@@ -92,7 +101,15 @@ FROM personalize.recommend(:'person', 8, exclude_seen => '30 days') r
 LEFT JOIN before b USING (item_id)
 LEFT JOIN product p ON p.id::text = r.item_id
 ORDER BY r.rank;
-\echo -n 'One such call. '
+\echo And a search for :"query": search_items(:'person', :'query', 5)
+\echo
+SELECT r.rank, coalesce(p.name, r.item_id) AS item, pg_temp.named(r.reason) AS reason,
+	CASE WHEN f.item_id IS NULL THEN 'new' WHEN f.rank = r.rank THEN '' ELSE 'was ' || f.rank END AS change
+FROM personalize.search_items(:'person', :'query', 5) r
+LEFT JOIN found f USING (item_id)
+LEFT JOIN product p ON p.id::text = r.item_id
+ORDER BY r.rank;
+\echo -n 'One call of recommend(). '
 \o /dev/null
 SELECT * FROM personalize.recommend(:'person', 8, exclude_seen => '30 days');
 \timing on

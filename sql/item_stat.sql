@@ -119,8 +119,8 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
-		IF line ~ 'Index Cond.*item_key = .*[0-9]' THEN
-			RETURN NEXT btrim(line);
+		IF line ~ 'Index Cond.*item_key"? = .*[0-9]' THEN
+			RETURN NEXT btrim(replace(line, '"', ''));
 		END IF;
 	END LOOP;
 END

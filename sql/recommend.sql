@@ -136,9 +136,10 @@ SELECT explanation ->> 'source' AS source, bool_and(adds_up(explanation, score))
 FROM personalize.recommend('keen', 20, explain => true) GROUP BY 1 ORDER BY 1;
 SELECT bool_and(adds_up(explanation, score)) FROM personalize.trending(explain => true);
 -- eight people went from 1 to 2 a day ago, four from 2 to 3
-SELECT item_id, explanation ->> 'sessions' AS sessions, (explanation ->> 'newest_session')::timestamptz = date_trunc('hour', now()) - interval '1 day' AS when
+SELECT item_id, explanation ->> 'sessions' AS sessions, (explanation ->> 'newest_session')::timestamptz = date_trunc('hour', now(), 'UTC') - interval '1 day' AS when
 FROM personalize.similar_items(2, 3, candidates => ARRAY[1, 3, 4], explain => true) ORDER BY item_id;
--- whether the filter ever matched
+-- whether the filter ever matched; a parallel worker is a session of its own
+SET max_parallel_workers_per_gather = 0;
 SELECT item_id, explanation -> 'filter_asked' AS asked, explanation -> 'filter_matched' AS matched
 FROM personalize.recommend('nobody', 2, '$.price > 25', candidates => ARRAY[1, 2, 3, 4], explain => true);
 SELECT item_id FROM personalize.recommend('eve', 5, '$.price > 1000', explain => true);

@@ -115,21 +115,12 @@ typedef struct Search
 	TuneQuality start;
 	KnnParams	best;
 	TuneQuality quality;		/* of the best */
-	int			tried;			/* settings */
 } Search;
 
-/* How well a setting does; pg_stat_activity shows how far the search is. */
+/* How well a setting does. */
 static TuneQuality
 Try(Search *search, const KnnParams *params)
 {
-	int			most = 1;
-	char	   *activity;
-
-	for (int i = 0; i < lengthof(ladders); i++)
-		most += MAX_ROUNDS * ladders[i].steps;
-	activity = psprintf("tune_neighbours: setting %d, of at most %d", ++search->tried, most);
-	pgstat_report_activity(STATE_RUNNING, activity);
-	pfree(activity);
 	ProgressAdd(1);
 	return TuneTrialEvaluate(search->trial, params, 0, search->maxPredictions);
 }

@@ -45,9 +45,9 @@ PersonExpiryDelete(PersonExpiry *expiry, const char *table, const char *conditio
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(expiry->cutoff), Int64GetDatum(expiry->maxRows)};
 	char	   *sql;
+	SPIPlanPtr	plan = NULL;
 	SpiUtilScope scope;
 	bool		isNull;
-	int			result;
 
 	if (expiry->dryRun)
 		sql = psprintf("SELECT count(*), $2 FROM personalize.%s t WHERE %s", table, condition);
@@ -57,10 +57,10 @@ PersonExpiryDelete(PersonExpiry *expiry, const char *table, const char *conditio
 					   " AND %s RETURNING 1) SELECT count(*) FROM gone",
 					   table, table, condition, condition);
 	SpiUtilBegin(&scope);
-	result = SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0);
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));
+	/* never parallel: workers would be asked by the policies who they are */
+	(void) SpiUtilRun(&plan, sql, lengthof(types), types, values, NULL, false);
 	expiry->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
+	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 	expiry->passed = expiry->dryRun || expiry->removed < expiry->maxRows;
 }

@@ -91,12 +91,15 @@ $$;
 -- Tables that no event changes.
 CREATE FUNCTION property.settings() RETURNS text[] LANGUAGE sql AS $$
 	SELECT '{purpose,purpose_default,consent_mapping,event_type,event_alias,signal,signal_state,
-		engine_variant,rule,item_sync,processor,retention_policy,purpose_role}'::text[]
+		engine_variant,rule,item_sync,processor,retention_policy,purpose_role,
+		experiment,experiment_variant,experiment_force,experiment_holdout,model,page_module,
+		search_attribute,search_setting,search_synonym,segment}'::text[]
 $$;
 
--- All tables that hold something of people or items.
+-- All tables that hold something of people or items.  engine_stat counts request ids of
+-- the database's own, which differ from world to world: sql/exposure.sql recomputes it.
 CREATE FUNCTION property.data_tables() RETURNS text[] LANGUAGE sql AS $$
 	SELECT array_agg(table_name ORDER BY table_name) FROM personalize._state_tables()
-	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate}')
+	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate,engine_stat}')
 		OR table_name IN ('_tombstone', 'erasure')
 $$;

@@ -90,7 +90,7 @@ is($node->safe_psql('third', "BEGIN; DELETE FROM personalize.consent_ledger WHER
 is($node->safe_psql('third', 'SELECT max(incarnation) FROM personalize._incarnation'), 3, 'counts its incarnations');
 
 # Into the same database, after DROP EXTENSION.
-$node->safe_psql('third', 'SET client_min_messages = error; DROP EXTENSION personalize CASCADE; DROP SCHEMA personalize CASCADE; DROP SCHEMA recompute CASCADE');
+$node->safe_psql('third', 'SET client_min_messages = error; DROP EXTENSION personalize CASCADE; DROP SCHEMA personalize CASCADE; DROP SCHEMA recompute CASCADE; DROP SCHEMA "its own" CASCADE');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('third'), '-f', "$directory/plain2.sql" ], 'restored into the same database');
 traffic($node, 'third', 3, 100);
 exact($node, 'third', 'which goes on');
