@@ -232,6 +232,6 @@ SELECT item_id FROM personalize._popular p, unnest(p.items) AS u (item_key) JOIN
 
 -- calls are counted
 SELECT engine, bool_or(value > 0) FILTER (WHERE measure = 'calls') AS called, bool_or(value > 0) FILTER (WHERE measure = 'new_user') AS new_user,
-	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine WHERE engine NOT LIKE '%search%' GROUP BY engine ORDER BY engine;
+	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine WHERE engine IN ('bought_together', 'recommend', 'similar_items', 'trending') GROUP BY engine ORDER BY engine;
 SELECT string_agg(measure, ' ' ORDER BY measure) FROM personalize.stat_engine WHERE engine = 'recommend';
 DROP FUNCTION roll, adds_up;
