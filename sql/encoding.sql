@@ -13,7 +13,7 @@ SELECT message FROM personalize.message_seen;
 
 \c regress_personalize_latin1
 SET client_encoding = 'UTF8';
-CREATE EXTENSION personalize;
+SET client_min_messages = warning; CREATE EXTENSION personalize; RESET client_min_messages;
 SELECT personalize.user_key('ä'), personalize.user_key('ä') = personalize.user_key(E' ä\n') AS blanks;
 SELECT personalize.track('ä', 'view_item', message_id => 'ä', consent => '{analytics}');
 SELECT message FROM personalize.message_seen;
@@ -22,7 +22,7 @@ SELECT message FROM personalize.message_seen;
 SELECT personalize.user_key('ä') = personalize.user_key(chr(160) || 'ä') AS blanks;
 -- bytes that are no UTF-8 are an id like any other where the database asks for none
 \c regress_personalize_ascii
-CREATE EXTENSION personalize;
+SET client_min_messages = warning; CREATE EXTENSION personalize; RESET client_min_messages;
 SELECT personalize.user_key('ä'), personalize.user_key('ä') = personalize.user_key(E' ä\n') AS blanks;
 SELECT accepted, rejected FROM personalize.ingest(ARRAY['ä', E'\xe4'], '{view_item,view_item}', message_ids => ARRAY['ä', E'\xe4'],
 	consents => '{analytics,analytics}');

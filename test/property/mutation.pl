@@ -75,9 +75,12 @@ is(join(' ', map { $_->[1] } @steps),
 	$node->safe_psql('registered', q{SELECT string_agg(name, ' ' ORDER BY forget_rank)
 		FROM personalize._person_stores() WHERE forget_rank IS NOT NULL}),
 	'there is a mutant for each table that is registered');
+# What the streams do not fill is forgotten in a test of its own.
+my %elsewhere = map { $_ => 1 } qw(experiment_force segment_member segment_change);
 for my $step (@steps)
 {
 	my ($number, $name) = @$step;
+	next if $elsewhere{$name};
 	install("$directory/$number.so");
 	($needed, $tables) = runs_needed($most);
 	ok($needed > 0, "without \"$name\" a difference shows within $most runs")
