@@ -9,6 +9,7 @@
 
 #include "base/stored_row.h"
 
+#include "base/varint.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
@@ -123,6 +124,18 @@ StoredRowReportDamage(StoredTable table, const char *detail)
 			 errdetail("%s", detail),
 			 errhint("SELECT personalize.rebuild_processor('%s') makes the table anew from raw events.",
 					 storedTables[table].processor)));
+}
+
+/* Read a number up to a limit. */
+uint64
+StoredRowReadNumber(StoredTable table, const uint8 **next, const uint8 *end,
+					uint64 limit, const char *detail)
+{
+	uint64		number;
+
+	if (!VarintRead(next, end, &number) || number > limit)
+		StoredRowReportDamage(table, detail);
+	return number;
 }
 
 /* Complain about bytes of another format version. */

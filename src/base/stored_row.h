@@ -46,6 +46,10 @@ extern bytea *StoredRowBytes(StoredTable table, TupleTableSlot *slot, int column
 /* Complain about bytes that do not keep to their format. */
 pg_noreturn extern void StoredRowReportDamage(StoredTable table, const char *detail);
 
+/* Read a number up to a limit from packed bytes and go past it; detail complains of them. */
+extern uint64 StoredRowReadNumber(StoredTable table, const uint8 **next, const uint8 *end,
+								  uint64 limit, const char *detail);
+
 /* Complain about bytes of another format version; one that never was is damage. */
 pg_noreturn extern void StoredRowReportVersion(StoredTable table, int version, int known);
 

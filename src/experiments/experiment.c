@@ -88,7 +88,8 @@ static char *personalize_visitor;
 
 /* Read a table. */
 static RowList *
-ReadRows(Relation relation, Snapshot snapshot, size_t size, RowReader read)
+ReadRows(Relation relation, Snapshot snapshot, size_t size, RowReader read,
+		 int (*compare) (const void *left, const void *right))
 {
 	RowList    *list = palloc0(sizeof(RowList));
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
@@ -106,6 +107,8 @@ ReadRows(Relation relation, Snapshot snapshot, size_t size, RowReader read)
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	if (compare && list->count > 1)
+		qsort(list->rows, list->count, size, compare);
 	return list;
 }
 
@@ -259,37 +262,25 @@ CompareExperiments(const void *left, const void *right)
 static void *
 ReadExperiments(Relation relation, Snapshot snapshot)
 {
-	RowList    *list = ReadRows(relation, snapshot, sizeof(Experiment), ReadExperiment);
-
-	if (list->count > 1)
-		qsort(list->rows, list->count, sizeof(Experiment), CompareExperiments);
-	return list;
+	return ReadRows(relation, snapshot, sizeof(Experiment), ReadExperiment, CompareExperiments);
 }
 
 static void *
 ReadVariants(Relation relation, Snapshot snapshot)
 {
-	RowList    *list = ReadRows(relation, snapshot, sizeof(ExperimentVariant), ReadVariant);
-
-	if (list->count > 1)
-		qsort(list->rows, list->count, sizeof(ExperimentVariant), CompareVariants);
-	return list;
+	return ReadRows(relation, snapshot, sizeof(ExperimentVariant), ReadVariant, CompareVariants);
 }
 
 static void *
 ReadForcedUsers(Relation relation, Snapshot snapshot)
 {
-	RowList    *list = ReadRows(relation, snapshot, sizeof(ForcedUser), ReadForced);
-
-	if (list->count > 1)
-		qsort(list->rows, list->count, sizeof(ForcedUser), CompareForced);
-	return list;
+	return ReadRows(relation, snapshot, sizeof(ForcedUser), ReadForced, CompareForced);
 }
 
 static void *
 ReadHoldouts(Relation relation, Snapshot snapshot)
 {
-	return ReadRows(relation, snapshot, sizeof(Holdout), ReadHoldout);
+	return ReadRows(relation, snapshot, sizeof(Holdout), ReadHoldout, NULL);
 }
 
 static TableCache experimentCache = {.table = "experiment",.read = ReadExperiments};

@@ -109,22 +109,21 @@ ProfileStepsAdd(ProfileSteps *steps, ProfileStep *added, int count, int64 horizo
 	steps->count = mergedCount;
 }
 
+/* What is said of bytes that nobody has written. */
+#define DAMAGE "The steps do not keep to their format."
+
 /* Complain about bytes that nobody has written. */
 pg_noreturn static void
 ReportDamage(void)
 {
-	StoredRowReportDamage(STORED_PROFILE, "The steps do not keep to their format.");
+	StoredRowReportDamage(STORED_PROFILE, DAMAGE);
 }
 
 /* Read a number up to a limit. */
 static uint64
 ReadNumber(const uint8 **next, const uint8 *end, uint64 limit)
 {
-	uint64		number;
-
-	if (!VarintRead(next, end, &number) || number > limit)
-		ReportDamage();
-	return number;
+	return StoredRowReadNumber(STORED_PROFILE, next, end, limit, DAMAGE);
 }
 
 /* Read the step after the one of a time. */
