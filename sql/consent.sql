@@ -77,7 +77,7 @@ SELECT pg_temp.mask('past');
 -- a person's state and the ledger agree, but for what events brought and is not folded yet
 CREATE VIEW differing AS
 	SELECT s.user_id, s.granted, s.decided, m.granted AS ledger_granted, m.decided AS ledger_decided
-	FROM personalize.subject s, LATERAL personalize._ledger_mask(s.user_key) m
+	FROM personalize.subject s, LATERAL personalize_internal._ledger_mask(s.user_key) m
 	WHERE (s.granted, s.decided) IS DISTINCT FROM (m.granted, m.decided);
 SELECT * FROM differing;
 SELECT DISTINCT id FROM personalize._dictionary_log WHERE kind = 'u' ORDER BY id;

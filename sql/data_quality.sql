@@ -33,7 +33,7 @@ SELECT signal, value, count FROM personalize.features('ann') ORDER BY 1, 2;
 SELECT FROM personalize.rollup_now() \g /dev/null
 SELECT signal, value, count FROM personalize.features('ann') ORDER BY 1, 2;
 SELECT count(*) AS sessions FROM personalize.session;
-SELECT count(*) FROM personalize.profile, personalize._recent_items(recent);
+SELECT count(*) FROM personalize.profile, personalize_internal._recent_items(recent);
 SELECT problem, name, count, last_at IS NOT NULL AS last, sample FROM personalize.data_quality ORDER BY 1, 2;
 SELECT fix FROM personalize.data_quality WHERE name = 'view_itm';
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'names of events';

@@ -197,8 +197,8 @@ RESET personalize.visitor;
 SELECT a.name AS one, b.name AS other,
 	(SELECT sum((c.n - 10000) ^ 2 / 10000.0) FROM (
 		SELECT count(*) AS n FROM generate_series(1, 1000000) u
-		GROUP BY floor(personalize._draw(a.draw, personalize._experiment_salt(a.name), u) * 10),
-			floor(personalize._draw(b.draw, personalize._experiment_salt(b.name), u) * 10)) AS c) < 148.2 AS independent
+		GROUP BY floor(personalize_internal._draw(a.draw, personalize_internal._experiment_salt(a.name), u) * 10),
+			floor(personalize_internal._draw(b.draw, personalize_internal._experiment_salt(b.name), u) * 10)) AS c) < 148.2 AS independent
 FROM (VALUES ('recommend', 0), ('mix', 1)) a(name, draw), (VALUES ('trending', 0), ('trends', 1)) b(name, draw) WHERE a.draw = b.draw;
 DROP EXTENSION personalize CASCADE;
 DROP TABLE first;

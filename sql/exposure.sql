@@ -23,7 +23,7 @@ CREATE FUNCTION at(clock text) RETURNS timestamptz LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION followed(person text) RETURNS TABLE (item text, slot smallint, reason text, query text, shown text, followed_by text)
 LANGUAGE sql AS $$
-	SELECT i.item_id, nullif(e.slot, 0::smallint), personalize._reason_name(e.reason), q.query,
+	SELECT i.item_id, nullif(e.slot, 0::smallint), personalize_internal._reason_name(e.reason), q.query,
 		to_char(e.shown_at AT TIME ZONE 'UTC', 'HH24:MI'),
 		(SELECT string_agg(t.name || ' ' || to_char(o.ts AT TIME ZONE 'UTC', 'HH24:MI'), ', ' ORDER BY o.ts, t.name)
 			FROM personalize.exposure_outcome o JOIN personalize.event_type t USING (event)

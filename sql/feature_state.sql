@@ -1,6 +1,6 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 SET TimeZone = 'UTC';
-SET search_path = personalize, public;
+SET search_path = personalize, personalize_internal, public;
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on

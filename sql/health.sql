@@ -47,7 +47,7 @@ ALTER TABLE personalize.event_p20200104 RENAME TO regress_renamed;
 SELECT pg_stat_force_next_flush();
 TRUNCATE personalize.event_p20200105;
 CREATE TABLE regress_day PARTITION OF personalize.event FOR VALUES FROM ('1990-01-01+00') TO ('1990-02-01+00');
-SELECT replace(fault, ' before all processors had counted it', '') AS fault, fix FROM personalize._day_faults() ORDER BY day, fault;
+SELECT replace(fault, ' before all processors had counted it', '') AS fault, fix FROM personalize_internal._day_faults() ORDER BY day, fault;
 SELECT ok, detail LIKE '%event_p20200101 was dropped%' AS told FROM personalize.health() WHERE "check" = 'days of event';
 -- what the fixes say
 DELETE FROM personalize._event_day WHERE day IN ('2020-01-01', '2020-01-03', '2020-01-04');

@@ -2,14 +2,14 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 -- item_stat compared with the same sums over the raw events
 CREATE VIEW wrong AS
 	WITH raw AS (
-		SELECT date_trunc('hour', ts, 'UTC') AS pane_start, item_key, event, personalize._slot_bucket(slot) AS slot_bucket,
+		SELECT date_trunc('hour', ts, 'UTC') AS pane_start, item_key, event, personalize_internal._slot_bucket(slot) AS slot_bucket,
 			coalesce(value, 0) * 1000000 AS amount, CASE WHEN value <> 0 AND length(properties ->> 'currency') <= 4 THEN properties ->> 'currency' END AS currency
 		FROM personalize.event WHERE item_key IS NOT NULL AND consent & 1 = 1
 	), expected AS (
 		SELECT pane_start, item_key, event, slot_bucket, currency, count(*)::bigint, sum(amount) AS amount
 		FROM raw GROUP BY 1, 2, 3, 4, 5
 	), found AS (
-		SELECT pane_start, item_key, event, slot_bucket, personalize._currency(currency_code) AS currency, count, amount::numeric
+		SELECT pane_start, item_key, event, slot_bucket, personalize_internal._currency(currency_code) AS currency, count, amount::numeric
 		FROM personalize.item_stat
 	)
 	(TABLE expected EXCEPT ALL TABLE found) UNION ALL (TABLE found EXCEPT ALL TABLE expected);

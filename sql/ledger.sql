@@ -4,40 +4,40 @@ SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'ite
 
 -- pseudonyms: stable, of this database, and made by the oldest secret
 SELECT count(*), min(octet_length(secret)) FROM personalize._secret;
-SELECT personalize._pseudonym(1) = personalize._pseudonym(1) AS stable, personalize._pseudonym(1) <> personalize._pseudonym(2) AS differ,
-	personalize._pseudonym(1) = ('x' || encode(substr(hmac, 1, 8), 'hex'))::bit(64)::int8 AS as_documented
+SELECT personalize_internal._pseudonym(1) = personalize_internal._pseudonym(1) AS stable, personalize_internal._pseudonym(1) <> personalize_internal._pseudonym(2) AS differ,
+	personalize_internal._pseudonym(1) = ('x' || encode(substr(hmac, 1, 8), 'hex'))::bit(64)::int8 AS as_documented
 	FROM (SELECT sha256(opad || sha256(ipad || '\x70736575646f6e796d00'::bytea || int8send(1))) AS hmac
 		FROM (SELECT string_agg(set_byte('\x00', 0, get_byte(k, i) # 54), '' ORDER BY i) AS ipad,
 				string_agg(set_byte('\x00', 0, get_byte(k, i) # 92), '' ORDER BY i) AS opad
 			FROM (SELECT secret || decode(repeat('00', 32), 'hex') AS k FROM personalize._secret) s, generate_series(0, 63) i) pads) h;
-SELECT personalize._pseudonym(1) AS own \gset
+SELECT personalize_internal._pseudonym(1) AS own \gset
 BEGIN;
-SELECT personalize._pseudonym(1) AS before \gset
+SELECT personalize_internal._pseudonym(1) AS before \gset
 -- a dump restored where nothing has been stored brings the one that counts
 INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('restored'));
-SELECT personalize._pseudonym(1) <> :before AS the_restored_counts;
-SELECT personalize._pseudonym(1) AS before \gset
+SELECT personalize_internal._pseudonym(1) <> :before AS the_restored_counts;
+SELECT personalize_internal._pseudonym(1) AS before \gset
 INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('restored'));
-SELECT personalize._pseudonym(1) = :before AS the_same_changes_nothing;
+SELECT personalize_internal._pseudonym(1) = :before AS the_same_changes_nothing;
 -- where something has, the oldest
 SELECT personalize.grant_consent('ada', '{analytics}');
 INSERT INTO personalize._secret VALUES (now() + interval '1 day', sha256('younger'));
-SELECT personalize._pseudonym(1) = :before AS the_younger_does_not_count;
+SELECT personalize_internal._pseudonym(1) = :before AS the_younger_does_not_count;
 INSERT INTO personalize._secret VALUES (now() - interval '1 day', sha256('older'));
-SELECT personalize._pseudonym(1) <> :before AS the_older_counts;
+SELECT personalize_internal._pseudonym(1) <> :before AS the_older_counts;
 DELETE FROM personalize._secret;
-SELECT personalize._pseudonym(1);
+SELECT personalize_internal._pseudonym(1);
 ROLLBACK;
-SELECT personalize._pseudonym(1) = :own AS nothing_of_that_counts;
+SELECT personalize_internal._pseudonym(1) = :own AS nothing_of_that_counts;
 BEGIN;
 SAVEPOINT restored;
 INSERT INTO personalize._secret VALUES (now(), sha256('restored'));
-SELECT personalize._pseudonym(1) <> :own AS the_restored_counts;
+SELECT personalize_internal._pseudonym(1) <> :own AS the_restored_counts;
 ROLLBACK TO restored;
-SELECT personalize._pseudonym(1) = :own AS it_no_longer_does;
+SELECT personalize_internal._pseudonym(1) = :own AS it_no_longer_does;
 COMMIT;
 -- hashes of messages of every length around the ends of blocks
-SELECT count(*) AS messages, count(*) FILTER (WHERE personalize._ledger_hash(
+SELECT count(*) AS messages, count(*) FILTER (WHERE personalize_internal._ledger_hash(
 		ROW(7, 'epoch', 'epoch', 5, 6, 1, true, true, repeat('x', n), NULL, NULL, NULL, '{}', '')::personalize.consent_ledger) =
 		sha256('\x01' || int4send(0) || int8send(7) || int8send(0) || int8send(0) || int8send(5) || int8send(6) || int4send(1) || '\x01' ||
 			int4send(n) || convert_to(repeat('x', n), 'UTF8') || int4send(-1) || int4send(-1) || int4send(-1))) AS as_documented
@@ -77,7 +77,7 @@ SELECT name, r.n, r.equal, r.follows_known FROM unnest('{ada,bob,cleo}'::text[])
 SELECT count(*), count(DISTINCT r.hash) FROM pg_temp.recompute(personalize.consent_proof('ada')) r JOIN personalize.consent_ledger l ON encode(l.hash, 'hex') = r.hash;
 SELECT e ->> 'decision' AS decision, e -> 'about' AS about, e ->> 'source' AS source, e ->> 'evidence_digest' = encode(sha256('form 17'), 'hex') AS evidence
 	FROM jsonb_array_elements(personalize.consent_proof('ada') -> 'entries') e;
-SELECT personalize.consent_proof('bob') ->> 'pseudonym' = personalize._pseudonym(personalize.user_key('bob'))::text AS pseudonym;
+SELECT personalize.consent_proof('bob') ->> 'pseudonym' = personalize_internal._pseudonym(personalize.user_key('bob'))::text AS pseudonym;
 SELECT personalize.consent_proof('nobody') -> 'entries' AS entries;
 
 -- whatever a superuser does to one entry is found
@@ -114,7 +114,7 @@ SELECT * FROM pg_temp.try('INSERT INTO personalize.consent_ledger SELECT l.user_
 SELECT * FROM pg_temp.try($$UPDATE personalize.consent_ledger l SET user_key = personalize.user_key(CASE WHEN user_key = personalize.user_key('ada') THEN 'cleo' ELSE 'ada' END)
 	WHERE middle OR user_key = personalize.user_key('cleo')$$);
 -- a withdrawal that is made to look like an erased person's, key and all
-SELECT * FROM pg_temp.try('UPDATE personalize.consent_ledger SET user_key = personalize._pseudonym(user_key), erased = true WHERE middle');
+SELECT * FROM pg_temp.try('UPDATE personalize.consent_ledger SET user_key = personalize_internal._pseudonym(user_key), erased = true WHERE middle');
 -- the newest entry: only an anchor knows of it
 SELECT * FROM pg_temp.try('DELETE FROM personalize.consent_ledger WHERE source = ''caf\u00e9''');
 BEGIN;
@@ -124,7 +124,7 @@ ROLLBACK;
 -- so with a whole chain that is written anew by one who knows how
 BEGIN;
 UPDATE personalize.consent_ledger SET granted = false WHERE user_key = personalize.user_key('cleo');
-UPDATE personalize.consent_ledger l SET hash = personalize._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
+UPDATE personalize.consent_ledger l SET hash = personalize_internal._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
 SELECT user_key, problem, detail FROM personalize.verify_ledger();
 SELECT user_key, problem, detail FROM personalize.verify_ledger(anchor => :'anchor');
 ROLLBACK;
@@ -132,7 +132,7 @@ ROLLBACK;
 BEGIN;
 INSERT INTO personalize.consent_ledger SELECT user_key, effective_at + interval '1 second', recorded_at, txid, nonce + 1, purposes, granted, erased, source, basis, notice_version,
 	evidence_digest, previous, hash FROM personalize.consent_ledger WHERE user_key = personalize.user_key('cleo');
-UPDATE personalize.consent_ledger l SET hash = personalize._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
+UPDATE personalize.consent_ledger l SET hash = personalize_internal._ledger_hash(l) WHERE user_key = personalize.user_key('cleo');
 SELECT user_key, problem, detail FROM personalize.verify_ledger('cleo', :'anchor');
 ROLLBACK;
 -- what comes later does not disturb an anchor; one person alone can be verified
@@ -144,7 +144,7 @@ SELECT 'ada', problem FROM personalize.verify_ledger('ada') UNION ALL SELECT 'da
 ROLLBACK;
 
 -- retention: superseded decisions go, what holds stays, and so do chain and anchor
-SELECT personalize._ledger_prune('2000-01-01'), personalize._ledger_prune('infinity');
+SELECT personalize_internal._ledger_prune('2000-01-01'), personalize_internal._ledger_prune('infinity');
 SELECT * FROM entry WHERE name IS NOT NULL ORDER BY name, n;
 SELECT problem FROM personalize.verify_ledger(anchor => :'anchor');
 SELECT purpose, allowed FROM personalize.consent_of('ada') WHERE allowed;
@@ -218,7 +218,7 @@ SELECT * FROM personalize.verify_ledger(anchor => '{"version": 1, "asof": "x", "
 SELECT * FROM personalize.verify_ledger(anchor => '{"version": 1, "asof": "1:3:3:", "entries": "1", "digest": "d"}');
 SELECT * FROM personalize.verify_ledger('');
 SELECT personalize.consent_proof(NULL);
-SELECT personalize._ledger_prune(NULL);
+SELECT personalize_internal._ledger_prune(NULL);
 -- a bit never changes its meaning once somebody has decided about it
 BEGIN;
 INSERT INTO personalize.purpose (name, bit) VALUES ('letter', 8), ('call', 9);

@@ -25,11 +25,11 @@ CREATE PROCEDURE clicks(who text, clicks text, session_id text DEFAULT NULL, kin
 $$;
 CREATE VIEW sessions AS
 	SELECT s.user_key, s.given, i.started::time, s.ended::time, s.events, i.items,
-		(SELECT count(*) FROM personalize.posting p, personalize._posting_entries(p.data) e
+		(SELECT count(*) FROM personalize.posting p, personalize_internal._posting_entries(p.data) e
 			WHERE e.ts >= i.started AND p.item_key = ANY (i.items)) AS postings
 	FROM personalize.session s,
 		LATERAL (SELECT min(ts) AS started, array_agg(item_key) AS items
-			FROM personalize._session_items(s.items)) i
+			FROM personalize_internal._session_items(s.items)) i
 	ORDER BY s.user_key, s.given, i.started;
 
 -- A pause of 30 minutes ends a session, one second less does not.
@@ -41,12 +41,12 @@ CALL clicks('1', '10:45:00@14 10:50:00@11');
 CALL roll();
 SELECT * FROM sessions;
 SELECT item_key, place, items_before, items_after
-FROM personalize.posting, personalize._posting_entries(data) ORDER BY place;
+FROM personalize.posting, personalize_internal._posting_entries(data) ORDER BY place;
 -- An earlier one moves its start, and so its number and all its postings.
 CALL clicks('1', '09:40:00@15');
 CALL roll();
 SELECT * FROM sessions;
-SELECT count(*), count(DISTINCT session) AS sessions FROM personalize.posting, personalize._posting_entries(data);
+SELECT count(*), count(DISTINCT session) AS sessions FROM personalize.posting, personalize_internal._posting_entries(data);
 -- Four sessions become one in one batch.
 CALL clicks('2', '08:00:00@21 08:40:00@22 09:20:00@23 10:00:00@24');
 CALL roll();
@@ -125,7 +125,7 @@ END
 $$;
 CREATE VIEW canonical AS
 	SELECT md5(string_agg(concat_ws(' ', p.item_key, e.ts, e.session, e.items_before, e.items_after), ',' ORDER BY p.item_key, e.ts, e.session)) AS digest
-	FROM personalize.posting p, personalize._posting_entries(p.data) e WHERE p.item_key <= 41;
+	FROM personalize.posting p, personalize_internal._posting_entries(p.data) e WHERE p.item_key <= 41;
 CALL shuffle(100000, 0.1);
 SELECT * FROM personalize.verify_index();
 SELECT digest AS first FROM canonical \gset

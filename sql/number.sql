@@ -78,7 +78,7 @@ SELECT personalize.track('ann', 'purchase', 1, '{"price": 1e12, "quantity": 1e12
 SELECT personalize.track('ann', 'purchase', 1, '{"price": null, "quantity": "", "value": "  "}');
 
 -- item prices
-SELECT text, personalize._item_number(text, 'price', 'x') IS NOT DISTINCT FROM number AS same FROM written WHERE number IS NOT NULL AND personalize._item_number(text, 'price', 'x') IS DISTINCT FROM number;
+SELECT text, personalize_internal._item_number(text, 'price', 'x') IS NOT DISTINCT FROM number AS same FROM written WHERE number IS NOT NULL AND personalize_internal._item_number(text, 'price', 'x') IS DISTINCT FROM number;
 SELECT * FROM personalize.upsert_items('[{"item_id": "p1", "price": "1.299,00"}, {"item_id": "p2", "price": 5}, {"item_id": "p3", "price": ""}]');
 SET client_min_messages = warning;
 \set VERBOSITY default

@@ -17,11 +17,11 @@ END
 $$;
 
 -- days are made ahead, and only once
-SELECT personalize._make_partitions_ahead(4) > 0 AS made;
-SELECT personalize._make_partitions_ahead(4);
+SELECT personalize_internal._make_partitions_ahead(4) > 0 AS made;
+SELECT personalize_internal._make_partitions_ahead(4);
 SELECT min(day) - (now() AT TIME ZONE 'UTC')::date AS first, count(*) AS days FROM personalize._event_day;
-SELECT personalize._make_partitions_ahead(-1);
-SELECT personalize._make_partitions_ahead(367);
+SELECT personalize_internal._make_partitions_ahead(-1);
+SELECT personalize_internal._make_partitions_ahead(367);
 
 -- a day is a day of UTC, whatever the session's time zone
 SET timezone = 'UTC';

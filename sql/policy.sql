@@ -52,7 +52,7 @@ BEGIN
 		'SELECT personalize.cohort_count(''for_a'', NULL)',
 		'SELECT personalize.cohort_count(''for_b'', NULL)',
 		'SELECT users FROM personalize.cohort_counts(''for_both'')',
-		'SELECT string_agg(DISTINCT personalize._feature_value(signal, personalize._value_key(''shoe'')), '','') FROM signal_name',
+		'SELECT string_agg(DISTINCT personalize_internal._feature_value(signal, personalize_internal._value_key(''shoe'')), '','') FROM signal_name',
 		'SELECT count(*) FROM personalize.event',
 		'SELECT string_agg(user_id, '','' ORDER BY user_id) FROM personalize.subject']
 	LOOP
@@ -80,9 +80,9 @@ SET ROLE regress_a;
 RESET personalize.purpose;
 BEGIN;
 SET LOCAL personalize.purpose = 'personalization';
-SELECT user_id, features_in(personalize._feature_state_apply(features, '{}', '{}', '{}', '{}')) AS copied,
-	personalize._feature_state_send(features) =
-	personalize._feature_state_send(personalize._feature_state_from_jsonb(features::jsonb)) AS binary_as_text
+SELECT user_id, features_in(personalize_internal._feature_state_apply(features, '{}', '{}', '{}', '{}')) AS copied,
+	personalize_internal._feature_state_send(features) =
+	personalize_internal._feature_state_send(personalize_internal._feature_state_from_jsonb(features::jsonb)) AS binary_as_text
 FROM personalize.export_profiles() ORDER BY 1;
 COPY (SELECT user_id, event FROM personalize.export_events() ORDER BY 1) TO STDOUT;
 COPY (SELECT count(*) FROM personalize.event) TO STDOUT;

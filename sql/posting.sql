@@ -27,18 +27,18 @@ FROM personalize.posting ORDER BY item_key, chunk;
 SELECT p.item_key = personalize.item_key('lamp') AS is_lamp, e.ts AT TIME ZONE 'UTC' AS ts, e.place,
 	array_replace(e.items_before, personalize.item_key('lamp'), -1) AS before,
 	array_replace(e.items_after, personalize.item_key('lamp'), -1) AS after
-FROM personalize.posting p, personalize._posting_entries(p.data) e
+FROM personalize.posting p, personalize_internal._posting_entries(p.data) e
 ORDER BY p.item_key, e.ts DESC;
 
 -- Data from elsewhere is refused, not read.
-SELECT * FROM personalize._posting_entries('');
-SELECT * FROM personalize._posting_entries('\x01');
-SELECT * FROM personalize._posting_entries('\x020000000000000000000000');
-SELECT * FROM personalize._posting_entries('\x010100000000000000000000');
-SELECT * FROM personalize._posting_entries(('\x010100000000000000000000' || repeat('00', 19) || '09')::bytea);
-SELECT * FROM personalize._session_items('');
-SELECT * FROM personalize._session_items('\x02');
-SELECT * FROM personalize._session_items('\x0100');
+SELECT * FROM personalize_internal._posting_entries('');
+SELECT * FROM personalize_internal._posting_entries('\x01');
+SELECT * FROM personalize_internal._posting_entries('\x020000000000000000000000');
+SELECT * FROM personalize_internal._posting_entries('\x010100000000000000000000');
+SELECT * FROM personalize_internal._posting_entries(('\x010100000000000000000000' || repeat('00', 19) || '09')::bytea);
+SELECT * FROM personalize_internal._session_items('');
+SELECT * FROM personalize_internal._session_items('\x02');
+SELECT * FROM personalize_internal._session_items('\x0100');
 -- Every truncation of a good chunk, too.
 DO $$
 DECLARE
@@ -46,7 +46,7 @@ DECLARE
 BEGIN
 	FOR bytes IN 0 .. length(whole) - 1 LOOP
 		BEGIN
-			PERFORM personalize._posting_entries(substr(whole, 1, bytes));
+			PERFORM personalize_internal._posting_entries(substr(whole, 1, bytes));
 			RAISE EXCEPTION 'a chunk cut to % bytes was read', bytes;
 		EXCEPTION WHEN data_corrupted THEN
 		END;

@@ -120,7 +120,7 @@ SELECT personalize.disable_processor(NULL);
 SELECT personalize.rebuild_processor('nobody');
 
 -- positions say what they contain
-SELECT count(*) AS shards, bool_and(personalize._txid_seen(e.txid, p.asof)) AS seen
+SELECT count(*) AS shards, bool_and(personalize_internal._txid_seen(e.txid, p.asof)) AS seen
 FROM personalize.processor_position p, (SELECT max(txid) AS txid FROM personalize.event) e
 WHERE p.processor = 1;
 
@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 CREATE TRIGGER lose BEFORE INSERT ON personalize.processor_position FOR EACH ROW
-	WHEN (NEW.processor = 1 AND NEW.shard = personalize._event_shard(personalize.user_key('u2'))) EXECUTE FUNCTION lose();
+	WHEN (NEW.processor = 1 AND NEW.shard = personalize_internal._event_shard(personalize.user_key('u2'))) EXECUTE FUNCTION lose();
 SELECT send(6, 'u2');
 \set VERBOSITY terse
 SELECT * FROM roll();

@@ -213,7 +213,7 @@ SET ROLE regress_profile_reader;
 SELECT count(*) > 0 AS readable FROM personalize.features('user 1', purpose => 'personalization');
 SET ROLE personalize_app;
 SELECT count(*) FROM personalize.profile;
-SELECT personalize._feature_value(1::smallint, 1);
+SELECT personalize_internal._feature_value(1::smallint, 1);
 RESET ROLE;
 DROP ROLE regress_profile_reader;
 

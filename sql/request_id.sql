@@ -35,7 +35,7 @@ SELECT count(*) AS changed, count(o.engine) AS known
 -- nor one that was made under another secret
 CREATE TEMP TABLE kept AS SELECT request_id FROM personalize.trending(1, as_of => '2026-01-01 11:00:00+00');
 BEGIN;
-UPDATE personalize._secret SET secret = personalize._make_secret();
+UPDATE personalize._secret SET secret = personalize_internal._make_secret();
 SELECT o.engine FROM kept, personalize.request_origin(request_id) AS o;
 ROLLBACK;
 SELECT o.engine FROM kept, personalize.request_origin(request_id) AS o;

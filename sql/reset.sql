@@ -36,7 +36,7 @@ SET ROLE regress_personalize_tester;
 SELECT personalize.reset_for_tests();
 RESET ROLE;
 SELECT * FROM pg_temp.seen();
-SELECT s.name FROM personalize._person_stores() s WHERE s.content IS NULL AND s.name <> '_secret'
+SELECT s.name FROM personalize_internal._person_stores() s WHERE s.content IS NULL AND s.name <> '_secret'
 	AND (xpath('/table/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM personalize.%I', s.name), false, false, '')))[1]::text <> '0';
 SELECT count(*) > 0 AS signals FROM personalize.signal;
 -- the next test finds what the first found

@@ -241,6 +241,6 @@ SELECT item_key FROM personalize.event ORDER BY txid DESC LIMIT 1;
 -- what restricts a person does not supersede what the person allowed
 SELECT personalize.grant_consent('fay', ARRAY['marketing']);
 SELECT personalize.restrict('fay', ARRAY['marketing']);
-SELECT personalize._ledger_prune('infinity') >= 0 AS pruned;
+SELECT personalize_internal._ledger_prune('infinity') >= 0 AS pruned;
 SELECT personalize.lift_restriction('fay', ARRAY['marketing']);
 SELECT purpose FROM personalize.consent_of('fay') WHERE allowed;

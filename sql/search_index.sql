@@ -4,17 +4,17 @@ DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 
 -- what an item's words are
-SELECT * FROM personalize._item_words('Running shoes', 'Müller', '{"café au lait",T-Shirt}',
+SELECT * FROM personalize_internal._item_words('Running shoes', 'Müller', '{"café au lait",T-Shirt}',
 	'{"title": "The runner''s shoe", "description": "A shoe, a SHOE, a shoe!", "size": [42, 43.5], "care": {"wash": "cold", "iron": false}, "none": null}',
-	(SELECT weights FROM personalize._search_config()), 'english');
-SELECT word FROM personalize._item_words('Running shoes', NULL, NULL, NULL, '{"*": "A"}', 'simple') ORDER BY 1;
-SELECT word FROM personalize._item_words('a b', 'c', '{d}', '{"e": "f"}', '{"brand": "A"}', 'simple');
-SELECT * FROM personalize._item_words('x', NULL, NULL, NULL, '[]', 'english');
-SELECT * FROM personalize._item_words('x', NULL, NULL, NULL, '{}', 'klingon');
+	(SELECT weights FROM personalize_internal._search_config()), 'english');
+SELECT word FROM personalize_internal._item_words('Running shoes', NULL, NULL, NULL, '{"*": "A"}', 'simple') ORDER BY 1;
+SELECT word FROM personalize_internal._item_words('a b', 'c', '{d}', '{"e": "f"}', '{"brand": "A"}', 'simple');
+SELECT * FROM personalize_internal._item_words('x', NULL, NULL, NULL, '[]', 'english');
+SELECT * FROM personalize_internal._item_words('x', NULL, NULL, NULL, '{}', 'klingon');
 -- lengths: small ones exactly, others within a sixteenth
-SELECT n, personalize._search_length(lengths, 0) FROM unnest(ARRAY[0, 1, 31, 32, 33, 100, 1000, 10000]) n,
-	LATERAL (SELECT max(w.lengths) AS lengths FROM personalize._item_words(repeat('word ', n), NULL, NULL, NULL, '{"category": "A"}', 'simple') w) l;
-SELECT personalize._search_length(0, 4);
+SELECT n, personalize_internal._search_length(lengths, 0) FROM unnest(ARRAY[0, 1, 31, 32, 33, 100, 1000, 10000]) n,
+	LATERAL (SELECT max(w.lengths) AS lengths FROM personalize_internal._item_words(repeat('word ', n), NULL, NULL, NULL, '{"category": "A"}', 'simple') w) l;
+SELECT personalize_internal._search_length(0, 4);
 
 -- every way to change the catalogue
 INSERT INTO personalize.item (item_id, category, brand, attributes) VALUES
@@ -99,7 +99,7 @@ SELECT * FROM personalize.verify_search_index();
 -- words that are hard on an index
 INSERT INTO personalize.item (item_id, category, attributes)
 	VALUES ('3', repeat('x', 100000), jsonb_build_object('name', repeat('ab ', 100000), 'description', E'\u0001\u200b😀 ok'));
-SELECT left(word, 20), octet_length(word), personalize._search_length(lengths, 0) AS name, personalize._search_length(lengths, 1) AS kind
+SELECT left(word, 20), octet_length(word), personalize_internal._search_length(lengths, 0) AS name, personalize_internal._search_length(lengths, 1) AS kind
 	FROM personalize._search_posting WHERE item_key = 3 ORDER BY word;
 SELECT * FROM personalize.verify_search_index();
 

@@ -77,7 +77,7 @@ SELECT count(personalize.track('cy', 'add_to_cart', 'tv'));
 SELECT * FROM personalize.segments_of('cy');
 SELECT pg_temp.roll();
 SELECT * FROM personalize.segments_of('cy');
-SELECT * FROM personalize._profile_steps((SELECT steps FROM personalize.profile WHERE user_key = personalize.user_key('cy')));
+SELECT * FROM personalize_internal._profile_steps((SELECT steps FROM personalize.profile WHERE user_key = personalize.user_key('cy')));
 
 -- all 720 orders in which six events can come, in two batches: the same answer
 CREATE FUNCTION pg_temp.permutations(n integer[]) RETURNS SETOF integer[] LANGUAGE sql AS $$

@@ -6,7 +6,7 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 
 -- every definition of the extension as the server prints it
 CREATE FUNCTION pg_temp.definitions() RETURNS TABLE (name text, definition text) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-	SELECT p.oid::regprocedure::text, CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) END || p.prosrc FROM pg_proc p WHERE p.pronamespace = 'personalize'::regnamespace
+	SELECT p.oid::regprocedure::text, CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) END || p.prosrc FROM pg_proc p WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace)
 	UNION ALL SELECT format('%s %s', c.conrelid::regclass, c.conname), pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE c.connamespace = 'personalize'::regnamespace
 	UNION ALL SELECT format('%s default %s', d.adrelid::regclass, d.adnum), pg_get_expr(d.adbin, d.adrelid)
 		FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid WHERE c.relnamespace = 'personalize'::regnamespace
@@ -102,7 +102,7 @@ CREATE FUNCTION pg_temp.answers() RETURNS TABLE (export text, record text, state
 	SELECT md5((personalize.export_user('ada') - 'exported_at' #- '{consents,made_at}')::text),
 		(SELECT md5(string_agg(to_jsonb(r)::text, ',' ORDER BY r.purpose)) FROM personalize.processing_record() r),
 		(SELECT md5(string_agg(encode(personalize.state_hash(t.table_name, '2020-02-01 00:00:00+00'), 'hex'), ',' ORDER BY t.table_name))
-			FROM personalize._state_tables() t WHERE t.exempt_because IS NULL)
+			FROM personalize_internal._state_tables() t WHERE t.exempt_because IS NULL)
 $$;
 CREATE TEMP TABLE answer AS SELECT * FROM pg_temp.answers();
 SELECT count(*) FROM personalize.verify_ledger();

@@ -19,7 +19,7 @@ FROM personalize.signal_status ORDER BY signal;
 SELECT p AS price, personalize.price_band(p) FROM unnest('{0,0.99,1,1.99,2,4.99,5,9.99,10,19.99,20,50,99.95,100,999999999,1000000000,1e30,-1,NaN,Infinity}'::numeric[]) AS p;
 
 -- value keys: small whole numbers are their own
-SELECT v AS value, personalize._value_key(v) FROM unnest('{0,42,140737488355327,140737488355328,007,-1,shoes,"",Schuhgröße}'::text[]) AS v;
+SELECT v AS value, personalize_internal._value_key(v) FROM unnest('{0,42,140737488355327,140737488355328,007,-1,shoes,"",Schuhgröße}'::text[]) AS v;
 
 -- definitions are checked
 SELECT personalize.create_signal(NULL, NULL, 'none');

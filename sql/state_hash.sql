@@ -6,7 +6,7 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 -- what one way of telling it leaves behind, by table
 CREATE FUNCTION pg_temp.hashes() RETURNS TABLE (name text, hash bytea) LANGUAGE sql AS $$
 	SELECT table_name, personalize.state_hash(table_name, '2026-03-01 00:00+00')
-	FROM personalize._state_tables() WHERE exempt_because IS NULL
+	FROM personalize_internal._state_tables() WHERE exempt_because IS NULL
 $$;
 CREATE TEMP TABLE event_in (number integer, body jsonb);
 INSERT INTO event_in
@@ -20,7 +20,7 @@ INSERT INTO event_in
 SELECT accepted FROM personalize.track_many((SELECT jsonb_agg(body ORDER BY number) FROM event_in));
 SELECT count(*) FROM personalize.rollup_now();
 CREATE TEMP TABLE first_way AS SELECT * FROM pg_temp.hashes();
-CREATE TEMP TABLE first_rows AS SELECT r FROM personalize._canonical_rows('profile', '2026-03-01 00:00+00') AS r;
+CREATE TEMP TABLE first_rows AS SELECT r FROM personalize_internal._canonical_rows('profile', '2026-03-01 00:00+00') AS r;
 
 -- the same one by one, in batches of seven, and under other settings
 DROP EXTENSION personalize CASCADE; CREATE EXTENSION personalize;
@@ -41,7 +41,7 @@ END
 $$;
 SELECT count(*) FROM personalize.rollup_now();
 SELECT name FROM first_way AS f JOIN pg_temp.hashes() AS h USING (name) WHERE f.hash <> h.hash ORDER BY name;
-SELECT count(*), count(DISTINCT r) FROM (TABLE first_rows UNION ALL SELECT personalize._canonical_rows('profile', '2026-03-01 00:00+00')) AS t(r);
+SELECT count(*), count(DISTINCT r) FROM (TABLE first_rows UNION ALL SELECT personalize_internal._canonical_rows('profile', '2026-03-01 00:00+00')) AS t(r);
 
 -- one more event is seen in what it changes, before and after it is counted
 SELECT personalize.track('u1', 'view_item', 'i9', ts => '2026-01-01 01:00:00.000001+00', session_id => 's1');
@@ -53,7 +53,7 @@ SELECT name FROM first_way AS f JOIN pg_temp.hashes() AS h USING (name) WHERE f.
 SELECT as_of, (SELECT string_agg(DISTINCT p.value ->> 0, ', ')
 	FROM jsonb_array_elements(r::jsonb -> 'features' -> 'features') AS f, jsonb_array_elements(f -> 'panes') AS p)
 FROM unnest('{2026-01-01,2026-01-03,2026-02-01,2028-01-01}'::timestamptz[]) AS as_of,
-	LATERAL (SELECT r FROM personalize._canonical_rows('profile', as_of) AS r LIMIT 1) AS c;
+	LATERAL (SELECT r FROM personalize_internal._canonical_rows('profile', as_of) AS r LIMIT 1) AS c;
 
 -- clear errors; their hint, which grows, lists the tables
 \set VERBOSITY terse

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
-SELECT personalize._make_partitions_ahead(1) > 0 AS made;
+SELECT personalize_internal._make_partitions_ahead(1) > 0 AS made;
 -- the tables, each with a key column
 CREATE TABLE below (name text, key text, parent text GENERATED ALWAYS AS (CASE WHEN name LIKE '%.event\_p%' THEN 'personalize.event' ELSE name END) STORED);
 INSERT INTO below (name, key) SELECT format('personalize.event_p%s', to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')), 'user_key';
@@ -158,7 +158,7 @@ CALL with_all('unlogged', 'ALTER TABLE %1$s SET UNLOGGED', 'ALTER TABLE %1$s SET
 CREATE FUNCTION tomorrow() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config('personalize.test_now', to_jsonb(now() + interval '9 days') #>> '{}', false);
-	PERFORM personalize._make_partitions_ahead(0);
+	PERFORM personalize_internal._make_partitions_ahead(0);
 	PERFORM set_config('personalize.test_now', '', false);
 	RETURN (SELECT count(*) FROM personalize._event_day WHERE day > (now() AT TIME ZONE 'UTC')::date + 8) || ' made';
 END $$;

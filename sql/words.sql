@@ -35,7 +35,7 @@ SELECT count(personalize.track('q' || n, 'search', properties => jsonb_build_obj
 SELECT words, count(*), string_agg(n::text, ' ' ORDER BY n) AS queries FROM words GROUP BY words ORDER BY min(n);
 SELECT bool_or(rejected > 0) AS rejected FROM personalize.rollup_now();
 -- composed and decomposed are one word of one signal
-SELECT (SELECT value_key FROM personalize.feature_value WHERE value = U&'\00E9t\00E9') = personalize._value_key(U&'e\0301te\0301') AS same;
+SELECT (SELECT value_key FROM personalize.feature_value WHERE value = U&'\00E9t\00E9') = personalize_internal._value_key(U&'e\0301te\0301') AS same;
 
 -- a long query: whole words, also the last one; a word that is too long is none
 CREATE TABLE long (n serial, text text);

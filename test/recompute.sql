@@ -52,7 +52,7 @@ LANGUAGE sql AS $$
 	FULL JOIN (
 		SELECT date_trunc('hour', e.ts, 'UTC') AS pane_start, e.item_key,
 			CASE WHEN e.value <> 0 THEN coalesce(c.code, 0) ELSE 0 END AS currency_code, e.event,
-			personalize._slot_bucket(e.slot) AS slot_bucket,
+			personalize_internal._slot_bucket(e.slot) AS slot_bucket,
 			row(count(*), sum(coalesce(round(e.value * 1000000), 0))::bigint)::text AS sums
 		FROM personalize.event AS e
 		LEFT JOIN (VALUES ('EUR', (69 << 16) | (85 << 8) | 82), ('USD', (85 << 16) | (83 << 8) | 68)) AS c (currency, code)
@@ -116,7 +116,7 @@ LANGUAGE sql AS $$
 		GROUP BY 1, 2, 3
 	), stored AS (
 		SELECT p.user_key, (f.value ->> 'signal')::integer AS signal, 
-			personalize._feature_value((f.value ->> 'signal')::smallint, (f.value ->> 'value')::bigint) AS value,
+			personalize_internal._feature_value((f.value ->> 'signal')::smallint, (f.value ->> 'value')::bigint) AS value,
 			row((SELECT sum((n.value ->> 2)::bigint) FROM jsonb_array_elements(f.value -> 'panes') AS n),
 				(SELECT trim_scale(sum((n.value ->> 3)::numeric)) FROM jsonb_array_elements(f.value -> 'panes') AS n),
 				(f.value ->> 'last')::timestamptz)::text AS sums
@@ -147,7 +147,7 @@ LANGUAGE sql AS $$
 		FROM numbered GROUP BY user_key, given, numbered.session_key, number
 	), stored AS (
 		SELECT user_key, given, session_key,
-			row(events, ended, (SELECT count(*) FROM personalize._session_items(items) AS i WHERE NOT i.again))::text AS sums
+			row(events, ended, (SELECT count(*) FROM personalize_internal._session_items(items) AS i WHERE NOT i.again))::text AS sums
 		FROM personalize.session
 	)
 	SELECT format('session %s of user %s: %s, should be %s', session_key, user_key, stored.sums, raw.sums)
@@ -221,7 +221,7 @@ LANGUAGE sql AS $$
 				ON o.user_key = s.user_key AND o.attributed_to = s.request_key AND o.item_key = s.item_key
 		GROUP BY s.user_key, s.request_key, s.item_key
 	), counted AS (
-		SELECT query_key, item_key, (shown_at AT TIME ZONE 'UTC')::date AS day, personalize._slot_bucket(nullif(slot, 0)) AS place_bucket,
+		SELECT query_key, item_key, (shown_at AT TIME ZONE 'UTC')::date AS day, personalize_internal._slot_bucket(nullif(slot, 0)) AS place_bucket,
 			count(*) AS shown, count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
 			count(*) FILTER (WHERE bought) AS bought
 		FROM fate WHERE query_key <> 0 GROUP BY 1, 2, 3, 4

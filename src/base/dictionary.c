@@ -59,7 +59,7 @@ FoldStatement(const DictionaryFile *file)
 					" seen AS (SELECT DISTINCT ON (key) key, id FROM folded ORDER BY key, id),"
 					" colliding AS (SELECT DISTINCT l.key, l.id, COALESCE(f.id, s.id) AS other"
 					"  FROM folded l JOIN seen s ON s.key = l.key LEFT JOIN (%s) f ON f.key = l.key"
-					"  WHERE NOT personalize._same_id(l.id, COALESCE(f.id, s.id))),"
+					"  WHERE NOT personalize_internal._same_id(l.id, COALESCE(f.id, s.id))),"
 					" noted AS (%s), filed AS (%s)"
 					" SELECT id, other FROM colliding ORDER BY id, other LIMIT 1",
 					file->kind, file->filed, file->note, file->file);

@@ -113,3 +113,8 @@ BEGIN
 	END IF;
 END
 $$;
+-- What only the extension calls; a schema of this name that was there before
+-- could hold what others have put there, and is refused.
+CREATE SCHEMA personalize_internal;
+COMMENT ON SCHEMA personalize_internal IS
+	'functions that the extension personalize calls itself: no part of what it offers, and different in the next version';

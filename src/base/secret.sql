@@ -10,18 +10,18 @@ COMMENT ON TABLE personalize._secret IS
 SELECT pg_catalog.pg_extension_config_dump('personalize._secret',
 	'WHERE created_at = (SELECT min(created_at) FROM personalize._secret)');
 
-CREATE FUNCTION personalize._make_secret() RETURNS bytea
+CREATE FUNCTION personalize_internal._make_secret() RETURNS bytea
 	AS 'MODULE_PATHNAME', 'personalize_make_secret' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._make_secret() IS '32 bytes of the server''s strong randomness';
-INSERT INTO personalize._secret VALUES (pg_catalog.clock_timestamp(), personalize._make_secret());
+COMMENT ON FUNCTION personalize_internal._make_secret() IS '32 bytes of the server''s strong randomness';
+INSERT INTO personalize._secret VALUES (pg_catalog.clock_timestamp(), personalize_internal._make_secret());
 
-CREATE FUNCTION personalize._pseudonym(user_key bigint) RETURNS bigint
+CREATE FUNCTION personalize_internal._pseudonym(user_key bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_pseudonym' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._pseudonym(bigint) IS 'the pseudonym under which an erased person is remembered';
+COMMENT ON FUNCTION personalize_internal._pseudonym(bigint) IS 'the pseudonym under which an erased person is remembered';
 
 -- A dump may be restored where the extension is older than in the dump.  If the
 -- secret that is here counted, nobody in the tombstones would be known again.
-CREATE FUNCTION personalize._secret_added() RETURNS trigger
+CREATE FUNCTION personalize_internal._secret_added() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	oldest timestamptz;
@@ -40,14 +40,14 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION personalize._secret_added() IS 'makes the secret of a restored dump count';
+COMMENT ON FUNCTION personalize_internal._secret_added() IS 'makes the secret of a restored dump count';
 CREATE TRIGGER secret_added BEFORE INSERT ON personalize._secret
-	FOR EACH ROW EXECUTE FUNCTION personalize._secret_added();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._secret_added();
 
 CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;
-REVOKE ALL ON FUNCTION personalize._secret_added(), personalize._make_secret(), personalize._pseudonym(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._pseudonym(bigint) TO personalize_owner;
+REVOKE ALL ON FUNCTION personalize_internal._secret_added(), personalize_internal._make_secret(), personalize_internal._pseudonym(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._pseudonym(bigint) TO personalize_owner;

@@ -11,27 +11,27 @@ COMMENT ON COLUMN personalize._incarnation.table_oid IS
 	'OID of this table: a restored dump has another one, and workers leave it alone until its first event';
 SELECT pg_catalog.pg_extension_config_dump('personalize._incarnation', '');
 
-CREATE FUNCTION personalize._event_txid() RETURNS bigint
+CREATE FUNCTION personalize_internal._event_txid() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_event_txid' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._event_txid() IS
+COMMENT ON FUNCTION personalize_internal._event_txid() IS
 	'txid of the events this transaction writes: incarnation << 48 | top-level transaction id';
-CREATE FUNCTION personalize._txid_seen(txid bigint, asof text) RETURNS boolean
+CREATE FUNCTION personalize_internal._txid_seen(txid bigint, asof text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_txid_seen' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._txid_seen(bigint, text) IS
+COMMENT ON FUNCTION personalize_internal._txid_seen(bigint, text) IS
 	'true if an event with this txid is contained in a processor position (processor_position.asof)';
-CREATE FUNCTION personalize._txid_contains(outer_asof text, inner_asof text) RETURNS boolean
+CREATE FUNCTION personalize_internal._txid_contains(outer_asof text, inner_asof text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_txid_contains' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._txid_contains(text, text) IS
+COMMENT ON FUNCTION personalize_internal._txid_contains(text, text) IS
 	'true if every txid that is seen by the second processor position is seen by the first';
-CREATE FUNCTION personalize._txid_snapshot() RETURNS text
+CREATE FUNCTION personalize_internal._txid_snapshot() RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_txid_snapshot' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._txid_snapshot() IS
+COMMENT ON FUNCTION personalize_internal._txid_snapshot() IS
 	'the current snapshot in the form of processor_position.asof';
 REVOKE EXECUTE ON FUNCTION
-	personalize._event_txid(), personalize._txid_seen(bigint, text),
-	personalize._txid_contains(text, text), personalize._txid_snapshot()
+	personalize_internal._event_txid(), personalize_internal._txid_seen(bigint, text),
+	personalize_internal._txid_contains(text, text), personalize_internal._txid_snapshot()
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._event_txid(), personalize._txid_seen(bigint, text),
-	personalize._txid_contains(text, text), personalize._txid_snapshot()
+	personalize_internal._event_txid(), personalize_internal._txid_seen(bigint, text),
+	personalize_internal._txid_contains(text, text), personalize_internal._txid_snapshot()
 	TO personalize_owner;

@@ -78,7 +78,7 @@ GRANT EXECUTE ON FUNCTION
 
 CREATE VIEW personalize.stat_engine AS
 	SELECT pg_catalog.split_part(c.name, '.', 2) AS engine, pg_catalog.split_part(c.name, '.', 3) AS measure, c.value
-	FROM personalize._counters() c
+	FROM personalize_internal._counters() c
 	WHERE pg_catalog.split_part(c.name, '.', 1) OPERATOR(pg_catalog.=) 'engine';
 COMMENT ON VIEW personalize.stat_engine IS
 	'what each engine has done since the server started (without shared_preload_libraries: in this session), one row a measure';

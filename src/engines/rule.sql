@@ -45,15 +45,15 @@ COMMENT ON COLUMN personalize.rule.enabled IS 'false: it is kept, and not obeyed
 COMMENT ON COLUMN personalize.rule.description IS 'for people';
 COMMENT ON COLUMN personalize.rule.created_by IS 'the role that was logged in';
 
-CREATE FUNCTION personalize._check_rule() RETURNS trigger
+CREATE FUNCTION personalize_internal._check_rule() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_check_rule' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._check_rule() IS 'trigger of rule: refuses what cannot be meant, or could break an answer';
+COMMENT ON FUNCTION personalize_internal._check_rule() IS 'trigger of rule: refuses what cannot be meant, or could break an answer';
 CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON personalize.rule
-	FOR EACH ROW EXECUTE FUNCTION personalize._check_rule();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_rule();
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.rule
-	FOR EACH ROW EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
 CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.rule
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 -- also on a subscriber
 ALTER TABLE personalize.rule ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.rule ENABLE ALWAYS TRIGGER table_truncated;
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer
 	'what a rule does to the answers for a person, also one that is not enabled or not valid now: the n items of each engine that it is for, without the rule and with it, as ranks, and the reason with it. Engines that are asked about items (similar_items, bought_together) are asked about the given ones. Where both ranks are the same everywhere, the rule does not apply to this person, or to none of the items. Errors: 42704 unknown rule, 22023 it is for an engine that must be asked about items';
 
 REVOKE ALL ON FUNCTION
-	personalize._check_rule(),
+	personalize_internal._check_rule(),
 	personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[])
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[])

@@ -193,7 +193,7 @@ PublishParams(const KnnParams *params)
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "SELECT personalize._publish_parameters('recommend', $1)",
+	SpiUtilRun(&plan, "SELECT personalize_internal._publish_parameters('recommend', $1)",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }

@@ -24,22 +24,22 @@ COMMENT ON COLUMN personalize.engine_variant.is_default IS 'calls that name no v
 COMMENT ON COLUMN personalize.engine_variant.created_by IS 'the role that was logged in';
 COMMENT ON COLUMN personalize.engine_variant.retired_at IS 'since when no call is answered by it any more; NULL: it serves';
 
-CREATE FUNCTION personalize._check_engine_variant() RETURNS trigger
+CREATE FUNCTION personalize_internal._check_engine_variant() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_check_engine_variant' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._check_engine_variant() IS 'trigger of engine_variant: only what an engine understands, and nothing is changed later';
+COMMENT ON FUNCTION personalize_internal._check_engine_variant() IS 'trigger of engine_variant: only what an engine understands, and nothing is changed later';
 CREATE TRIGGER check_engine_variant BEFORE INSERT OR UPDATE ON personalize.engine_variant
-	FOR EACH ROW EXECUTE FUNCTION personalize._check_engine_variant();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_engine_variant();
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.engine_variant
-	FOR EACH ROW EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
 CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.engine_variant
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 -- also on a subscriber
 ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_truncated;
 
-CREATE FUNCTION personalize._find_variant(engine text, variant text) RETURNS smallint
+CREATE FUNCTION personalize_internal._find_variant(engine text, variant text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_find_variant' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._find_variant(text, text) IS
+COMMENT ON FUNCTION personalize_internal._find_variant(text, text) IS
 	'the number of a variant that serves. Errors: 42704 unknown engine or variant, 55000 the variant is retired';
 
 CREATE FUNCTION personalize.engine_parameters(engine text)
@@ -79,7 +79,7 @@ CREATE FUNCTION personalize.set_default_variant(engine text, name text) RETURNS 
 #variable_conflict use_column
 BEGIN
 	LOCK TABLE personalize.engine_variant IN SHARE ROW EXCLUSIVE MODE;
-	PERFORM personalize._find_variant(set_default_variant.engine, set_default_variant.name);
+	PERFORM personalize_internal._find_variant(set_default_variant.engine, set_default_variant.name);
 	UPDATE personalize.engine_variant v SET is_default = false
 		WHERE v.engine = set_default_variant.engine AND v.is_default AND v.name <> set_default_variant.name;
 	UPDATE personalize.engine_variant v SET is_default = true
@@ -94,7 +94,7 @@ CREATE FUNCTION personalize.retire_variant(engine text, name text) RETURNS void
 #variable_conflict use_column
 BEGIN
 	LOCK TABLE personalize.engine_variant IN SHARE ROW EXCLUSIVE MODE;
-	IF personalize._find_variant(retire_variant.engine, retire_variant.name) = 0 THEN
+	IF personalize_internal._find_variant(retire_variant.engine, retire_variant.name) = 0 THEN
 		RAISE EXCEPTION 'the parameters as shipped cannot be retired' USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	IF EXISTS (SELECT FROM personalize.engine_variant v
@@ -109,7 +109,7 @@ $$;
 COMMENT ON FUNCTION personalize.retire_variant(text, text) IS
 	'lets no call be answered by the variant any more: one that names it is an error. Its row stays, so that what came of its answers can be told. Errors: 42704 unknown engine or variant, 55000 it is retired already, or shipped, 55006 it is the default';
 
-CREATE FUNCTION personalize._publish_parameters(engine text, parameters jsonb) RETURNS text
+CREATE FUNCTION personalize_internal._publish_parameters(engine text, parameters jsonb) RETURNS text
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -129,13 +129,13 @@ BEGIN
 	RETURN name;
 END
 $$;
-COMMENT ON FUNCTION personalize._publish_parameters(text, jsonb) IS
+COMMENT ON FUNCTION personalize_internal._publish_parameters(text, jsonb) IS
 	'makes a variant tuned_<n> of the default and these parameters, the new default';
 
 REVOKE ALL ON FUNCTION
-	personalize._check_engine_variant(),
-	personalize._find_variant(text, text),
-	personalize._publish_parameters(text, jsonb),
+	personalize_internal._check_engine_variant(),
+	personalize_internal._find_variant(text, text),
+	personalize_internal._publish_parameters(text, jsonb),
 	personalize.engine_parameters(text),
 	personalize.create_variant(text, text, jsonb),
 	personalize.set_default_variant(text, text),
@@ -148,6 +148,6 @@ GRANT EXECUTE ON FUNCTION
 	personalize.set_default_variant(text, text),
 	personalize.retire_variant(text, text)
 	TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._find_variant(text, text), personalize._publish_parameters(text, jsonb)
+GRANT EXECUTE ON FUNCTION personalize_internal._find_variant(text, text), personalize_internal._publish_parameters(text, jsonb)
 	TO personalize_owner;
 GRANT SELECT ON personalize.engine_variant TO personalize_analyst, personalize_admin;

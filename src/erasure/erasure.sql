@@ -71,17 +71,17 @@ CREATE FUNCTION personalize.erasure_receipt(
 COMMENT ON FUNCTION personalize.erasure_receipt(uuid) IS
 	'what was erased: a receipt of forget(), or all (NULL), the newest first; counts: rows by kind, and under "partial" of how many events something is left in anonymous sums, and how many entries are missing in lists of neighbours. Error 42704: unknown receipt';
 
-CREATE FUNCTION personalize._payload_names(
+CREATE FUNCTION personalize_internal._payload_names(
 	payload jsonb,
 	OUT name text,
 	OUT certain boolean) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_payload_names' LANGUAGE C IMMUTABLE STRICT PARALLEL UNSAFE ROWS 10;
-COMMENT ON FUNCTION personalize._payload_names(jsonb) IS
+COMMENT ON FUNCTION personalize_internal._payload_names(jsonb) IS
 	'what in a rejected event can be the id of a person: its strings, numbers and names of members; certain is false in members like item_id and properties, where a number is something else';
-GRANT EXECUTE ON FUNCTION personalize._payload_names(jsonb) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._payload_names(jsonb) TO personalize_owner;
 
 REVOKE ALL ON FUNCTION
-	personalize._payload_names(jsonb),
+	personalize_internal._payload_names(jsonb),
 	personalize.forget(personalize.entity_id),
 	personalize.forget_many(personalize.entity_id[]),
 	personalize.erasure_receipt(uuid)

@@ -136,9 +136,9 @@ ErasureIndexBlockers(bool all)
 {
 	return AppendNames(NIL, all ?
 					   "SELECT format('index %s, which is invalid', index_name)"
-					   " FROM personalize._invalid_index() ORDER BY index_name" :
+					   " FROM personalize_internal._invalid_index() ORDER BY index_name" :
 					   "SELECT format('index %s, which is invalid', index_name)"
-					   " FROM personalize._invalid_index() WHERE NOT at_work ORDER BY index_name",
+					   " FROM personalize_internal._invalid_index() WHERE NOT at_work ORDER BY index_name",
 					   NULL, 0);
 }
 
@@ -148,7 +148,7 @@ ErasureStatisticsBlockers(void)
 {
 	return AppendNames(NIL,
 					   "SELECT format('%I.%I', c.relname, a.attname), c.oid, a.attnum"
-					   " FROM personalize._person_columns() AS p"
+					   " FROM personalize_internal._person_columns() AS p"
 					   " JOIN pg_class c ON c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p')"
 					   "  AND (c.relname = p.of_table OR (p.of_table = 'event' AND c.relispartition))"
 					   " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.of_column ORDER BY 1",

@@ -150,7 +150,7 @@ ListLeftOver(const Scrub *scrub, List **tables)
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
-	SPI_execute("SELECT table_oid, index_name FROM personalize._invalid_index()"
+	SPI_execute("SELECT table_oid, index_name FROM personalize_internal._invalid_index()"
 				" WHERE removable AND NOT at_work", true, 0);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -181,7 +181,7 @@ DropLeftOver(const Scrub *scrub, Oid tableId, const char *name)
 	locked = LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 	values[0] = CStringGetTextDatum(name);
 	if (locked &&
-		RunStatement("SELECT FROM personalize._invalid_index() WHERE index_name = $1 AND removable",
+		RunStatement("SELECT FROM personalize_internal._invalid_index() WHERE index_name = $1 AND removable",
 					 1, types, values) == 0)
 	{
 		LockRelease(&tag, ShareUpdateExclusiveLock, true);
@@ -293,7 +293,7 @@ bool
 ErasureScrubIsNeeded(void)
 {
 	return IsWaiting() ||
-		RunStatement("SELECT FROM personalize._invalid_index() WHERE removable AND NOT at_work LIMIT 1",
+		RunStatement("SELECT FROM personalize_internal._invalid_index() WHERE removable AND NOT at_work LIMIT 1",
 					 0, NULL, NULL) > 0;
 }
 

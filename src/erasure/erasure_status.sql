@@ -3,7 +3,7 @@
 -- What tells of one person: the planner keeps no statistics about it, or values
 -- would stay in pg_statistic when their person is gone.  To the columns of
 -- _person_table come keys and ids of items that one person may have seen alone.
-CREATE FUNCTION personalize._person_columns(OUT of_table name, OUT of_column name) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._person_columns(OUT of_table name, OUT of_column name) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 60
 BEGIN ATOMIC
 	SELECT p.name, c.of_column
@@ -26,14 +26,14 @@ BEGIN ATOMIC
 		('item', '{item_key,item_id}')) AS t (of_table, columns),
 		LATERAL pg_catalog.unnest(t.columns) AS c (of_column);
 END;
-COMMENT ON FUNCTION personalize._person_columns() IS
+COMMENT ON FUNCTION personalize_internal._person_columns() IS
 	'columns with data of people, about which the planner keeps no statistics';
 DO $$
 DECLARE
 	c record;
 BEGIN
 	FOR c IN
-		SELECT p.* FROM personalize._person_columns() p
+		SELECT p.* FROM personalize_internal._person_columns() p
 		JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.format('personalize.%I', p.of_table))
 			AND a.attname OPERATOR(pg_catalog.=) p.of_column
 	LOOP
@@ -45,7 +45,7 @@ $$;
 -- Indexes that a REINDEX CONCURRENTLY or CREATE INDEX CONCURRENTLY which was ended
 -- has left: VACUUM passes over them, so keys of the erased stay in them.  While it
 -- is at work it holds a lock on the index it makes, or else on the table.
-CREATE FUNCTION personalize._invalid_index(
+CREATE FUNCTION personalize_internal._invalid_index(
 	OUT table_oid oid, OUT index_name text, OUT removable boolean, OUT at_work boolean) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1
 SET search_path = pg_catalog, pg_temp
@@ -64,7 +64,7 @@ BEGIN ATOMIC
 			WHERE t.relkind = 'r' AND t.relnamespace = 'personalize'::regnamespace
 				AND pg_get_userbyid(t.relowner) = 'personalize_owner' AND i.indrelid IN (t.oid, t.reltoastrelid));
 END;
-COMMENT ON FUNCTION personalize._invalid_index() IS
+COMMENT ON FUNCTION personalize_internal._invalid_index() IS
 	'indexes of the extension''s tables that are invalid; removable: a REINDEX CONCURRENTLY has left it and scrub_erased() may drop it, at_work: somebody is building or dropping it just now';
 
 CREATE FUNCTION personalize.erasure_status(
@@ -82,10 +82,10 @@ CREATE FUNCTION personalize.scrub_erased(
 COMMENT ON FUNCTION personalize.scrub_erased(boolean) IS
 	'does for all erasures what can be done: deletes values and items that only the erased had, and has a background process drop what an interrupted REINDEX CONCURRENTLY has left of their indexes, vacuum and analyze the tables and overwrite their free space when this transaction has ended (files false: not that). Processing waits while it decides, ingestion does not. Refused in a transaction that has written events and above READ COMMITTED. Errors: 25001 this transaction has written events; 0A000 above READ COMMITTED; 25006 on a standby';
 
-REVOKE ALL ON FUNCTION personalize._person_columns(), personalize._invalid_index(), personalize.erasure_status(uuid),
+REVOKE ALL ON FUNCTION personalize_internal._person_columns(), personalize_internal._invalid_index(), personalize.erasure_status(uuid),
 	personalize.scrub_erased(boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._person_columns() TO personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize._invalid_index() TO personalize_owner, personalize_admin, personalize_monitor;
+GRANT EXECUTE ON FUNCTION personalize_internal._person_columns() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._invalid_index() TO personalize_owner, personalize_admin, personalize_monitor;
 GRANT EXECUTE ON FUNCTION personalize.erasure_status(uuid), personalize.scrub_erased(boolean) TO personalize_admin;
 
 CREATE FUNCTION personalize.export_tombstones() RETURNS jsonb

@@ -22,7 +22,7 @@ static const PersonExport tombstoneCopy = {
 	" SELECT coalesce(jsonb_agg(jsonb_build_object('receipt', r.receipt, 'requested_at', r.requested_at,"
 	" 'stage', r.stage, 'counts', r.counts) ORDER BY r.requested_at), '[]')"
 	" FROM personalize.erasure r WHERE r.pseudonym = b.pseudonym))), '[]')"
-	" FROM personalize._tombstone b WHERE b.pseudonym = personalize._pseudonym($1)",
+	" FROM personalize._tombstone b WHERE b.pseudonym = personalize_internal._pseudonym($1)",
 	.meaning = "when you were forgotten and came back"
 };
 

@@ -215,7 +215,7 @@ ReadTask(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 			   "SELECT (($2 AT TIME ZONE 'UTC') - CASE WHEN p.kind IS NULL THEN d.keep ELSE p.keep END)"
 			   " AT TIME ZONE 'UTC', s.next_key, s.passed_at"
 			   " FROM (SELECT $1 AS kind) AS k"
-			   " LEFT JOIN personalize._retention_kind() AS d ON d.kind = k.kind"
+			   " LEFT JOIN personalize_internal._retention_kind() AS d ON d.kind = k.kind"
 			   " LEFT JOIN personalize.retention_policy AS p ON p.kind = k.kind AND p.event IS NULL"
 			   " LEFT JOIN personalize._retention_state AS s ON s.kind = k.kind",
 			   2, types, values, NULL, false);

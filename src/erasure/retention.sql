@@ -18,7 +18,7 @@ COMMENT ON COLUMN personalize.retention_policy.without_end IS 'keeping it for ev
 COMMENT ON COLUMN personalize.retention_policy.builtin IS 'as it was installed';
 
 -- What each kind is, and which bounds its keep has.
-CREATE FUNCTION personalize._retention_kind(
+CREATE FUNCTION personalize_internal._retention_kind(
 	OUT kind text, OUT place integer, OUT shortest interval, OUT keep interval, OUT description text) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 14
 BEGIN ATOMIC
@@ -38,25 +38,25 @@ BEGIN ATOMIC
 		('dictionary', 13, interval '1 day', interval '30 days', 'values and bare items that nothing refers to any more: they are looked for once in this time'),
 		('ledger', 14, interval '30 days', interval '1095 days', 'the decisions of people of whom nothing else is known any more, and their subject row');
 END;
-COMMENT ON FUNCTION personalize._retention_kind() IS
+COMMENT ON FUNCTION personalize_internal._retention_kind() IS
 	'the kinds of data that retention_policy speaks of: the shortest time each may be kept, and the default';
-REVOKE ALL ON FUNCTION personalize._retention_kind() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._retention_kind() TO personalize_owner, personalize_admin, personalize_analyst;
+REVOKE ALL ON FUNCTION personalize_internal._retention_kind() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._retention_kind() TO personalize_owner, personalize_admin, personalize_analyst;
 
 -- Rows come by set_retention(), by hand and out of a dump: all are checked, and
 -- one that is not as it was installed takes the place of the one that is.
-CREATE FUNCTION personalize._retention_check() RETURNS trigger
+CREATE FUNCTION personalize_internal._retention_check() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	k record;
 BEGIN
-	SELECT * INTO k FROM personalize._retention_kind() AS r WHERE r.kind = NEW.kind;
+	SELECT * INTO k FROM personalize_internal._retention_kind() AS r WHERE r.kind = NEW.kind;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'retention kind % does not exist', coalesce('"' || NEW.kind || '"', 'null')
 			USING ERRCODE = 'undefined_object',
-				HINT = (SELECT 'Kinds are: ' || string_agg(r.kind, ', ' ORDER BY r.place) || '.' FROM personalize._retention_kind() AS r);
+				HINT = (SELECT 'Kinds are: ' || string_agg(r.kind, ', ' ORDER BY r.place) || '.' FROM personalize_internal._retention_kind() AS r);
 	END IF;
 	IF NEW.event IS NOT NULL THEN
 		IF NEW.kind <> 'raw' THEN
@@ -92,12 +92,12 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION personalize._retention_check() IS 'raises for what retention_policy must not hold';
-REVOKE ALL ON FUNCTION personalize._retention_check() FROM PUBLIC;
+COMMENT ON FUNCTION personalize_internal._retention_check() IS 'raises for what retention_policy must not hold';
+REVOKE ALL ON FUNCTION personalize_internal._retention_check() FROM PUBLIC;
 CREATE TRIGGER retention_check BEFORE INSERT OR UPDATE ON personalize.retention_policy
-	FOR EACH ROW EXECUTE FUNCTION personalize._retention_check();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._retention_check();
 INSERT INTO personalize.retention_policy (kind, keep, builtin)
-	SELECT k.kind, k.keep, true FROM personalize._retention_kind() AS k;
+	SELECT k.kind, k.keep, true FROM personalize_internal._retention_kind() AS k;
 SELECT pg_catalog.pg_extension_config_dump('personalize.retention_policy', 'WHERE NOT builtin');
 GRANT SELECT ON personalize.retention_policy TO personalize_analyst, personalize_admin;
 
@@ -119,7 +119,7 @@ CREATE TABLE personalize._retention_state (
 COMMENT ON TABLE personalize._retention_state IS
 	'per kind what apply_retention() did last, up to which as_of a pass over the whole table has been made, and where the next one goes on';
 
-CREATE FUNCTION personalize._retention_changed() RETURNS trigger
+CREATE FUNCTION personalize_internal._retention_changed() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -128,10 +128,10 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION personalize._retention_changed() IS 'has the next run look at everything again';
-REVOKE ALL ON FUNCTION personalize._retention_changed() FROM PUBLIC;
+COMMENT ON FUNCTION personalize_internal._retention_changed() IS 'has the next run look at everything again';
+REVOKE ALL ON FUNCTION personalize_internal._retention_changed() FROM PUBLIC;
 CREATE TRIGGER retention_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.retention_policy
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._retention_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._retention_changed();
 
 CREATE FUNCTION personalize.set_retention(kind text, keep interval, event text DEFAULT NULL, without_end boolean DEFAULT false)
 	RETURNS void
@@ -145,7 +145,7 @@ BEGIN
 	without_end := coalesce(without_end, false);
 	IF event IS NOT NULL THEN
 		event := coalesce((SELECT t.name FROM personalize.event_type t
-			WHERE t.event = personalize._event_number(set_retention.event)), event);
+			WHERE t.event = personalize_internal._event_number(set_retention.event)), event);
 	END IF;
 	IF kind = 'raw' AND event IS NOT NULL AND NOT EXISTS (
 		SELECT FROM personalize.event_type t WHERE t.name = set_retention.event) THEN
@@ -168,11 +168,11 @@ AS $$
 DECLARE
 	k record;
 BEGIN
-	SELECT * INTO k FROM personalize._retention_kind() AS r WHERE r.kind = reset_retention.kind;
+	SELECT * INTO k FROM personalize_internal._retention_kind() AS r WHERE r.kind = reset_retention.kind;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'retention kind % does not exist', coalesce('"' || kind || '"', 'null')
 			USING ERRCODE = 'undefined_object',
-				HINT = (SELECT 'Kinds are: ' || string_agg(r.kind, ', ' ORDER BY r.place) || '.' FROM personalize._retention_kind() AS r);
+				HINT = (SELECT 'Kinds are: ' || string_agg(r.kind, ', ' ORDER BY r.place) || '.' FROM personalize_internal._retention_kind() AS r);
 	END IF;
 	DELETE FROM personalize.retention_policy AS p
 	WHERE p.kind = reset_retention.kind AND p.event IS NOT DISTINCT FROM reset_retention.event;

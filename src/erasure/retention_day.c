@@ -55,14 +55,14 @@ typedef struct DueDay
 	"SELECT t.event, (($1 AT TIME ZONE 'UTC') - CASE WHEN p.kind IS NULL THEN o.keep ELSE p.keep END)::date AS since" \
 	" FROM personalize.event_type AS t" \
 	" LEFT JOIN personalize.retention_policy AS p ON p.kind = 'raw' AND p.event = t.name," \
-	" LATERAL (SELECT q.keep FROM (SELECT d.keep, 2 AS place FROM personalize._retention_kind() AS d WHERE d.kind = 'raw'" \
+	" LATERAL (SELECT q.keep FROM (SELECT d.keep, 2 AS place FROM personalize_internal._retention_kind() AS d WHERE d.kind = 'raw'" \
 	"   UNION ALL SELECT r.keep, 1 FROM personalize.retention_policy AS r WHERE r.kind = 'raw' AND r.event IS NULL) AS q" \
 	"  ORDER BY q.place LIMIT 1) AS o"
 
 /* Days that end before everything in them is past its time; yesterday may still be written to. */
 #define DROP_BEFORE_SQL \
 	"(SELECT least(CASE WHEN bool_and(k.since IS NOT NULL) THEN min(k.since) END," \
-	"  CASE WHEN bool_and(k.since IS NOT NULL) THEN (personalize._now() AT TIME ZONE 'UTC')::date - 1 END)" \
+	"  CASE WHEN bool_and(k.since IS NOT NULL) THEN (personalize_internal._now() AT TIME ZONE 'UTC')::date - 1 END)" \
 	" FROM (" KEPT_SINCE_SQL ") AS k)"
 
 /* The events of a day, counted. */
@@ -290,7 +290,7 @@ FindThinning(const RetentionRun *run)
 					  "SELECT d.day, array_agg(k.event) FROM personalize._event_day AS d"
 					  " JOIN (" KEPT_SINCE_SQL ") AS k ON d.day < k.since AND k.event <> ALL (d.thinned)"
 					  " WHERE d.rolled AND d.day >= coalesce(" DROP_BEFORE_SQL ", '-infinity')"
-					  "  AND d.day < (personalize._now() AT TIME ZONE 'UTC')::date - 1"
+					  "  AND d.day < (personalize_internal._now() AT TIME ZONE 'UTC')::date - 1"
 					  "  AND EXISTS (SELECT FROM personalize.retention_policy AS p WHERE p.kind = 'raw' AND p.event IS NOT NULL)"
 					  " GROUP BY d.day ORDER BY d.day",
 					  1, types, values, NULL, false);

@@ -368,7 +368,7 @@ RectifyEvent(int64 userKey, const Correction *correction)
 	int32		restricted = RestrictedNow(userKey);
 
 	PersonTakeOut(userKey, restricted);
-	RunStep(&applyPlan, "SELECT personalize._rectify_event($1, $2, $3, $4, $5)", correction);
+	RunStep(&applyPlan, "SELECT personalize_internal._rectify_event($1, $2, $3, $4, $5)", correction);
 	PersonRemake(userKey, restricted);
 }
 
@@ -389,11 +389,11 @@ personalize_rectify(PG_FUNCTION_ARGS)
 	LockPerson(userKey, "nothing is corrected");
 	if (ofEvent)
 	{
-		RunStep(&checkPlan, "SELECT personalize._check_correction($1, $2, $3, $4, $5)", &correction);
+		RunStep(&checkPlan, "SELECT personalize_internal._check_correction($1, $2, $3, $4, $5)", &correction);
 		RectifyEvent(userKey, &correction);
 	}
 	else
-		RunStep(&preferencePlan, "SELECT personalize._rectify_preference($1, $2) FROM (SELECT $3, $4, $5) u",
+		RunStep(&preferencePlan, "SELECT personalize_internal._rectify_preference($1, $2) FROM (SELECT $3, $4, $5) u",
 				&correction);
 	PG_RETURN_VOID();
 }
@@ -412,7 +412,7 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "SELECT personalize._export_user($1, $2)",
+	SpiUtilRun(&plan, "SELECT personalize_internal._export_user($1, $2)",
 			   lengthof(types), types, values, NULL, true);
 	result = SpiUtilValue(0, 1, &isNull);
 	MemoryContextSwitchTo(caller);

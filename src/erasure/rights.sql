@@ -32,12 +32,12 @@ REVOKE ALL ON FUNCTION personalize.purge_undecided(text[], integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.purge_undecided(text[], integer) TO personalize_admin;
 
 -- correction
-CREATE FUNCTION personalize._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint, OUT stored_properties jsonb)
+CREATE FUNCTION personalize_internal._event_details(event smallint, properties jsonb, OUT value numeric, OUT slot smallint, OUT stored_properties jsonb)
 	AS 'MODULE_PATHNAME', 'personalize_event_details' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._event_details(smallint, jsonb) IS
+COMMENT ON FUNCTION personalize_internal._event_details(smallint, jsonb) IS
 	'worth and place on the page of an event, as ingestion reads them from its properties, and these as it stores them; NULL: none';
 
-CREATE FUNCTION personalize._check_correction(
+CREATE FUNCTION personalize_internal._check_correction(
 	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -74,7 +74,7 @@ BEGIN
 		RAISE EXCEPTION 'item_id has % bytes', octet_length(correction ->> 'item_id')
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'An id has 1 to 512 bytes.';
 	END IF;
-	IF correction ? 'event' AND personalize._event_number(correction ->> 'event') IS NULL THEN
+	IF correction ? 'event' AND personalize_internal._event_number(correction ->> 'event') IS NULL THEN
 		RAISE EXCEPTION 'event "%" is not known', correction ->> 'event'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'See personalize.event_type and event_alias.';
 	END IF;
@@ -104,8 +104,8 @@ BEGIN
 	SELECT count(*) INTO raw FROM personalize.event e
 		WHERE e.user_key = user_key AND e.consent & 2 <> 0
 			AND EXISTS (SELECT FROM personalize.processor_position o
-				WHERE o.processor = 1 AND o.shard = personalize._event_shard(user_key)
-					AND personalize._txid_seen(e.txid, o.asof));
+				WHERE o.processor = 1 AND o.shard = personalize_internal._event_shard(user_key)
+					AND personalize_internal._txid_seen(e.txid, o.asof));
 	raw := raw - (SELECT count(*) FROM personalize.rejected_event r
 		WHERE r.source = 'profile' AND r.user_key = user_key AND r.consent & 2 <> 0 AND r.payload ? 'event');
 	IF held > raw THEN
@@ -118,7 +118,7 @@ END
 $$;
 
 
-CREATE FUNCTION personalize._rectify_event(
+CREATE FUNCTION personalize_internal._rectify_event(
 	user_key bigint, correction jsonb, message_key bigint, event_time timestamptz, ordinal integer) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -136,17 +136,17 @@ BEGIN
 			AND (ordinal IS NULL OR e.ordinal = ordinal);
 	-- what a processor could not count, it may be able to now
 	DELETE FROM personalize.rejected_event r
-		WHERE personalize._processor_number(r.source) IS NOT NULL AND r.user_key = user_key AND r.txid = row.txid
+		WHERE personalize_internal._processor_number(r.source) IS NOT NULL AND r.user_key = user_key AND r.txid = row.txid
 			AND (r.payload ->> 'ts')::timestamptz = row.ts AND (r.payload ->> 'ordinal')::smallint = row.ordinal
 			AND (r.payload ->> 'event')::smallint = row.event
 			AND (r.payload ->> 'item_key')::bigint IS NOT DISTINCT FROM row.item_key;
 	IF correction ? 'event' THEN
-		row.event := personalize._event_number(correction ->> 'event');
+		row.event := personalize_internal._event_number(correction ->> 'event');
 	END IF;
 	IF correction ? 'item_id' THEN
 		row.item_key := personalize.item_key(item_id::personalize.entity_id);
 		IF row.item_key < 0 THEN
-			PERFORM personalize._log_id('i', row.item_key, item_id, row.txid)
+			PERFORM personalize_internal._log_id('i', row.item_key, item_id, row.txid)
 				WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_key = row.item_key);
 		END IF;
 	END IF;
@@ -161,7 +161,7 @@ BEGIN
 	END IF;
 	IF correction ? 'event' OR change <> '{}' THEN
 		SELECT d.value, d.slot, d.stored_properties INTO row.value, row.slot, row.properties
-			FROM personalize._event_details(row.event, coalesce(row.properties, '{}')) d;
+			FROM personalize_internal._event_details(row.event, coalesce(row.properties, '{}')) d;
 	END IF;
 	UPDATE personalize.event e SET event = row.event, item_key = row.item_key, ts = row.ts,
 			properties = row.properties, value = row.value, slot = row.slot
@@ -172,7 +172,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION personalize._rectify_preference(user_key bigint, correction jsonb) RETURNS void
+CREATE FUNCTION personalize_internal._rectify_preference(user_key bigint, correction jsonb) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -231,41 +231,41 @@ CREATE FUNCTION personalize.rectify(
 COMMENT ON FUNCTION personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer) IS
 	'corrects a raw event of a person, named by message_id, event_time and, of several items, ordinal: event, item_id, ts and properties (merged; null removes one); profile, statistics and sessions are then as if the right one had been tracked. Without them {"preference": {"name", "value", "correct_name", "correct_value"}} corrects a preference. Errors: 02000 there is none, 21000 there are several, 55000 retention has dropped events the profile counts; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 -- a copy of everything
-CREATE FUNCTION personalize._message_probe(message uuid) RETURNS bigint
+CREATE FUNCTION personalize_internal._message_probe(message uuid) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_message_probe' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._message_probe(uuid) IS
+COMMENT ON FUNCTION personalize_internal._message_probe(uuid) IS
 	'equal for message_seen.message and event.message_key of the same message';
-CREATE FUNCTION personalize._message_probe(message_key bigint) RETURNS bigint
+CREATE FUNCTION personalize_internal._message_probe(message_key bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_message_probe_of_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._message_probe(bigint) IS
+COMMENT ON FUNCTION personalize_internal._message_probe(bigint) IS
 	'equal for message_seen.message and event.message_key of the same message';
-CREATE FUNCTION personalize._purpose_names(mask integer) RETURNS text[]
+CREATE FUNCTION personalize_internal._purpose_names(mask integer) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT ARRAY(SELECT p.name FROM personalize.purpose p
 		WHERE (mask OPERATOR(pg_catalog.>>) p.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
 		ORDER BY p.bit);
 END;
-COMMENT ON FUNCTION personalize._purpose_names(integer) IS 'names of the purposes in a mask';
-CREATE FUNCTION personalize._item_name(item_key bigint) RETURNS text
+COMMENT ON FUNCTION personalize_internal._purpose_names(integer) IS 'names of the purposes in a mask';
+CREATE FUNCTION personalize_internal._item_name(item_key bigint) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce((SELECT i.item_id FROM personalize.item i WHERE i.item_key = $1),
 		CASE WHEN $1 >= 0 THEN $1::text END,
-		personalize._logged_id('i', $1),
+		personalize_internal._logged_id('i', $1),
 		$1::text)
 $$;
-COMMENT ON FUNCTION personalize._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
+COMMENT ON FUNCTION personalize_internal._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
 
 -- Each part is what a table says it holds of a person (_person_stores), all read in
 -- one statement.
-CREATE FUNCTION personalize._export_user(user_key bigint, user_id text) RETURNS jsonb
+CREATE FUNCTION personalize_internal._export_user(user_key bigint, user_id text) RETURNS jsonb
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 	SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' AS $$
 DECLARE
 	document jsonb;
 BEGIN
 	EXECUTE (SELECT format('SELECT %s', string_agg(format('jsonb_build_object(%L, (%s))', s.export_as, s.export_query), ' || '))
-			FROM personalize._person_stores() s WHERE s.export_query IS NOT NULL)
+			FROM personalize_internal._person_stores() s WHERE s.export_query IS NOT NULL)
 		INTO document USING user_key, user_id;
 	document := document || jsonb_build_object('format', 'personalize export 1', 'exported_at', to_jsonb(clock_timestamp()),
 		'user_id', user_id, 'user_key', user_key);
@@ -283,7 +283,7 @@ BEGIN
 				'counts', d.key_path, 'of_events', d.events, 'half_life', d.half_life, 'basis', d.basis, 'purposes', d.purposes)), '{}')
 			FROM personalize.signal_status d),
 		'parts', (
-			SELECT jsonb_object_agg(s.export_as, s.export_meaning) FROM personalize._person_stores() s
+			SELECT jsonb_object_agg(s.export_as, s.export_meaning) FROM personalize_internal._person_stores() s
 			WHERE s.export_query IS NOT NULL)));
 END
 $$;
@@ -296,21 +296,21 @@ REVOKE ALL ON FUNCTION
 	personalize.restrict(personalize.entity_id, text[], text, text),
 	personalize.lift_restriction(personalize.entity_id, text[], text, text),
 	personalize.object_to(personalize.entity_id, text[], text, text),
-	personalize._event_details(smallint, jsonb),
-	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
-	personalize._export_user(bigint, text), personalize.export_user(personalize.entity_id),
+	personalize_internal._event_details(smallint, jsonb),
+	personalize_internal._check_correction(bigint, jsonb, bigint, timestamptz, integer),
+	personalize_internal._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
+	personalize_internal._rectify_preference(bigint, jsonb),
+	personalize_internal._message_probe(uuid), personalize_internal._message_probe(bigint), personalize_internal._purpose_names(integer), personalize_internal._item_name(bigint),
+	personalize_internal._export_user(bigint, text), personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._event_details(smallint, jsonb),
-	personalize._check_correction(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
-	personalize._rectify_preference(bigint, jsonb),
-	personalize._message_probe(uuid), personalize._message_probe(bigint), personalize._purpose_names(integer), personalize._item_name(bigint),
-	personalize._export_user(bigint, text)
+	personalize_internal._event_details(smallint, jsonb),
+	personalize_internal._check_correction(bigint, jsonb, bigint, timestamptz, integer),
+	personalize_internal._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
+	personalize_internal._rectify_preference(bigint, jsonb),
+	personalize_internal._message_probe(uuid), personalize_internal._message_probe(bigint), personalize_internal._purpose_names(integer), personalize_internal._item_name(bigint),
+	personalize_internal._export_user(bigint, text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.restrict(personalize.entity_id, text[], text, text),
@@ -323,10 +323,10 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_admin;
 -- what the export reads with
 GRANT EXECUTE ON FUNCTION
-	personalize._profile_panes(personalize.feature_state, smallint, bigint),
-	personalize._feature_value(smallint, bigint),
-	personalize._session_items(bytea, bigint, boolean, bigint), personalize._posting_entries(bytea, bigint, integer),
-	personalize._recent_items(bytea, bigint),
+	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
+	personalize_internal._feature_value(smallint, bigint),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint), personalize_internal._posting_entries(bytea, bigint, integer),
+	personalize_internal._recent_items(bytea, bigint),
 	personalize.consent_proof(personalize.entity_id)
 	TO personalize_owner;
 

@@ -55,30 +55,30 @@ INSERT INTO personalize.event_alias VALUES
 	('Promotion Clicked', 13, true), ('promotion_clicked', 13, true), ('promo_click', 13, true);
 SELECT pg_catalog.pg_extension_config_dump('personalize.event_alias', 'WHERE NOT builtin');
 
-CREATE FUNCTION personalize._event_number(name text) RETURNS smallint
+CREATE FUNCTION personalize_internal._event_number(name text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_event_number' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._event_number(text) IS 'event_type.event of a name or alias; NULL if there is none';
-REVOKE EXECUTE ON FUNCTION personalize._event_number(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._event_number(text) TO personalize_owner;
+COMMENT ON FUNCTION personalize_internal._event_number(text) IS 'event_type.event of a name or alias; NULL if there is none';
+REVOKE EXECUTE ON FUNCTION personalize_internal._event_number(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._event_number(text) TO personalize_owner;
 
 -- A condition on the name of an event is one on its number, too.
-CREATE FUNCTION personalize._event_asked_support(internal) RETURNS internal
+CREATE FUNCTION personalize_internal._event_asked_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_event_asked_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-REVOKE EXECUTE ON FUNCTION personalize._event_asked_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize._event_asked(name text, event smallint) RETURNS boolean
+REVOKE EXECUTE ON FUNCTION personalize_internal._event_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._event_asked(name text, event smallint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_event_asked' LANGUAGE C STABLE PARALLEL SAFE COST 1
-	SUPPORT personalize._event_asked_support;
-COMMENT ON FUNCTION personalize._event_asked(text, smallint) IS
+	SUPPORT personalize_internal._event_asked_support;
+COMMENT ON FUNCTION personalize_internal._event_asked(text, smallint) IS
 	'true; a statement with a condition on the name of event_type is planned with the condition on the number that follows from it';
-REVOKE EXECUTE ON FUNCTION personalize._event_asked(text, smallint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._event_asked(text, smallint) TO personalize_owner, personalize_analyst, personalize_admin;
+REVOKE EXECUTE ON FUNCTION personalize_internal._event_asked(text, smallint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._event_asked(text, smallint) TO personalize_owner, personalize_analyst, personalize_admin;
 
 -- The parent has neither primary key nor index: those live on the partitions,
 -- or a dump would not restore.
 CREATE TABLE personalize.event (
 	received_at timestamptz NOT NULL,
 	ts timestamptz NOT NULL,
-	txid bigint NOT NULL DEFAULT personalize._event_txid(),
+	txid bigint NOT NULL DEFAULT personalize_internal._event_txid(),
 	user_key bigint NOT NULL,
 	consent integer NOT NULL,
 	event smallint NOT NULL,
@@ -133,7 +133,7 @@ SELECT pg_catalog.pg_extension_config_dump('personalize._gone', '');
 
 CREATE TABLE personalize.rejected_event (
 	rejected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	txid bigint NOT NULL DEFAULT personalize._event_txid(),
+	txid bigint NOT NULL DEFAULT personalize_internal._event_txid(),
 	user_key bigint,
 	consent integer NOT NULL DEFAULT 0,
 	row_number bigint,
@@ -150,16 +150,16 @@ COMMENT ON COLUMN personalize.rejected_event.payload IS
 	'the event as it was given; for a processor''s, its place in event';
 SELECT pg_catalog.pg_extension_config_dump('personalize.rejected_event', '');
 
-CREATE FUNCTION personalize._guard_drops() RETURNS event_trigger
+CREATE FUNCTION personalize_internal._guard_drops() RETURNS event_trigger
 	AS 'MODULE_PATHNAME', 'personalize_guard_drops' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._guard_drops() IS
+COMMENT ON FUNCTION personalize_internal._guard_drops() IS
 	'refuses to drop a day of event or the schema by hand';
-REVOKE ALL ON FUNCTION personalize._guard_drops() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize_internal._guard_drops() FROM PUBLIC;
 
-CREATE FUNCTION personalize._make_partitions_ahead(days integer DEFAULT 3) RETURNS integer
+CREATE FUNCTION personalize_internal._make_partitions_ahead(days integer DEFAULT 3) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_make_partitions_ahead' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._make_partitions_ahead(integer) IS
+COMMENT ON FUNCTION personalize_internal._make_partitions_ahead(integer) IS
 	'makes the partitions of event from today (UTC) to so many days ahead; returns how many were made';
 
-REVOKE EXECUTE ON FUNCTION personalize._make_partitions_ahead(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._make_partitions_ahead(integer) TO personalize_admin;
+REVOKE EXECUTE ON FUNCTION personalize_internal._make_partitions_ahead(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._make_partitions_ahead(integer) TO personalize_admin;

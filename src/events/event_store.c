@@ -261,7 +261,7 @@ DeleteNaming(PersonRemoval *removal)
 			   "WITH person AS MATERIALIZED (SELECT p.id, personalize.user_key(p.id) AS key, p.place FROM unnest($1) WITH ORDINALITY AS p (id, place)"
 			   "  WHERE p.id IS NOT NULL),"
 			   " named AS MATERIALIZED (SELECT r.ctid AS row, min(p.place) AS place"
-			   "  FROM personalize.rejected_event AS r, LATERAL personalize._payload_names(r.payload) AS v"
+			   "  FROM personalize.rejected_event AS r, LATERAL personalize_internal._payload_names(r.payload) AS v"
 			   "  JOIN person AS p ON p.key = personalize.user_key(v.name)"
 			   "  WHERE r.user_key IS NULL AND r.payload IS NOT NULL"
 			   /* most payloads do not contain the text of a single id anywhere */
@@ -306,7 +306,7 @@ ClearRejected(int64 userKey, int32 purposes, TimestampTz until)
 		  "UPDATE personalize.rejected_event SET consent = consent & ~$2,"
 		  " payload = CASE WHEN consent & ~$2 <> 0 THEN payload END"
 		  " WHERE user_key = $1 AND consent & $2 <> 0"
-		  " AND coalesce(CASE WHEN personalize._processor_number(source) IS NOT NULL"
+		  " AND coalesce(CASE WHEN personalize_internal._processor_number(source) IS NOT NULL"
 		  "  THEN (payload ->> 'ts')::timestamptz < $3 END, true)",
 		  userKey, purposes, until);
 }
@@ -335,9 +335,9 @@ ExpireMessages(PersonExpiry *expiry)
 	SpiUtilBegin(&scope);
 	if (expiry->dryRun)
 		SPI_execute("SELECT count(*) FROM personalize.message_seen WHERE received_at <"
-					" personalize._now() - current_setting('personalize.dedup_window')::interval", false, 0);
+					" personalize_internal._now() - current_setting('personalize.dedup_window')::interval", false, 0);
 	else
-		SPI_execute("SELECT personalize._purge_message_seen()", false, 0);
+		SPI_execute("SELECT personalize_internal._purge_message_seen()", false, 0);
 	expiry->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	SpiUtilEnd(&scope);
 	expiry->passed = true;
@@ -365,14 +365,14 @@ static const PersonExport eventCopy = {
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object("
 	" 'ts', e.ts, 'received_at', e.received_at, 'event', coalesce(t.name, e.event::text),"
-	" 'item_id', personalize._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,"
+	" 'item_id', personalize_internal._item_name(e.item_key), 'ordinal', e.ordinal, 'slot', e.slot, 'value', e.value,"
 	" 'session_key', e.session_key, 'request_key', e.request_key, 'request_origin', e.request_origin, 'message_key', e.message_key,"
-	" 'purposes', personalize._purpose_names(e.consent),"
-	" 'in_profile', coalesce(personalize._txid_seen(e.txid, seen.asof), false)))"
+	" 'purposes', personalize_internal._purpose_names(e.consent),"
+	" 'in_profile', coalesce(personalize_internal._txid_seen(e.txid, seen.asof), false)))"
 	" || CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END"
 	" ORDER BY e.ts, e.txid, e.ordinal), '[]')"
 	" FROM personalize.event e LEFT JOIN personalize.event_type t ON t.event = e.event"
-	" LEFT JOIN personalize.processor_position seen ON seen.processor = 1 AND seen.shard = personalize._event_shard($1)"
+	" LEFT JOIN personalize.processor_position seen ON seen.processor = 1 AND seen.shard = personalize_internal._event_shard($1)"
 	" WHERE e.user_key = $1",
 	.meaning = "what you did, each with the purposes it may be used for; in_profile: it is counted in profile; keys are hashes of the ids the shop gave; the last ones may wait to be counted"
 };
@@ -381,7 +381,7 @@ static const PersonExport rejectedCopy = {
 	.as = "rejected_events",
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('rejected_at', r.rejected_at, 'source', r.source, 'reason', r.reason,"
-	" 'purposes', personalize._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')"
+	" 'purposes', personalize_internal._purpose_names(r.consent), 'payload', r.payload) ORDER BY r.rejected_at), '[]')"
 	" FROM personalize.rejected_event r"
 	" WHERE r.user_key = $1 OR personalize.user_key(r.payload ->> 'user_id') = $1",
 	.meaning = "what was sent about you and could not be stored or counted, with the reason"
@@ -393,7 +393,7 @@ static const PersonExport messageCopy = {
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('message', m.message, 'received_at', m.received_at)"
 	" ORDER BY m.message), '[]')"
 	" FROM personalize.message_seen m"
-	" WHERE personalize._message_probe(m.message) IN (SELECT personalize._message_probe(e.message_key)"
+	" WHERE personalize_internal._message_probe(m.message) IN (SELECT personalize_internal._message_probe(e.message_key)"
 	" FROM personalize.event e WHERE e.user_key = $1 AND e.message_key IS NOT NULL)",
 	.meaning = "ids of messages that were received lately, so that none counts twice"
 };
@@ -441,7 +441,7 @@ static const PersonStore stores[] = {
 		.name = "rejected_event",
 		.form =
 		"SELECT jsonb_build_object('user', r.user_key, 'consent', r.consent, 'source', r.source,"
-		" 'reason', r.reason, 'payload', CASE WHEN personalize._processor_number(r.source) IS NOT NULL"
+		" 'reason', r.reason, 'payload', CASE WHEN personalize_internal._processor_number(r.source) IS NOT NULL"
 		" THEN r.payload - 'txid' - 'received_at' ELSE r.payload END) FROM personalize.rejected_event r",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,payload",

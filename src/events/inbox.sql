@@ -13,39 +13,39 @@ CREATE VIEW personalize.inbox AS
 	WHERE false;
 COMMENT ON VIEW personalize.inbox IS
 	'track() as a table: INSERT and COPY into it; always empty when read, so an UPDATE finds no row. A message_id counts once, ON CONFLICT (message_id) or not. What is not acceptable is dealt with as personalize.on_bad_row says';
-CREATE FUNCTION personalize._new_message_id() RETURNS text
+CREATE FUNCTION personalize_internal._new_message_id() RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_new_message_id' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._new_message_id() IS
+COMMENT ON FUNCTION personalize_internal._new_message_id() IS
 	'a random uuid that begins with the time (version 7)';
 ALTER VIEW personalize.inbox ALTER COLUMN ts SET DEFAULT pg_catalog.now();
-ALTER VIEW personalize.inbox ALTER COLUMN message_id SET DEFAULT personalize._new_message_id();
+ALTER VIEW personalize.inbox ALTER COLUMN message_id SET DEFAULT personalize_internal._new_message_id();
 
-CREATE FUNCTION personalize._inbox_begin() RETURNS trigger
+CREATE FUNCTION personalize_internal._inbox_begin() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_inbox_begin' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._inbox_begin() IS 'trigger of inbox: a statement begins';
-CREATE FUNCTION personalize._inbox_row() RETURNS trigger
+COMMENT ON FUNCTION personalize_internal._inbox_begin() IS 'trigger of inbox: a statement begins';
+CREATE FUNCTION personalize_internal._inbox_row() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_inbox_row' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._inbox_row() IS 'trigger of inbox: gathers a row';
-CREATE FUNCTION personalize._inbox_end() RETURNS trigger
+COMMENT ON FUNCTION personalize_internal._inbox_row() IS 'trigger of inbox: gathers a row';
+CREATE FUNCTION personalize_internal._inbox_end() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_inbox_end' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._inbox_end() IS 'trigger of inbox: writes what a statement gathered';
-CREATE FUNCTION personalize._inbox_no_row() RETURNS trigger
+COMMENT ON FUNCTION personalize_internal._inbox_end() IS 'trigger of inbox: writes what a statement gathered';
+CREATE FUNCTION personalize_internal._inbox_no_row() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_inbox_no_row' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._inbox_no_row() IS 'trigger of inbox: makes UPDATE a statement that finds no row, and refuses DELETE';
+COMMENT ON FUNCTION personalize_internal._inbox_no_row() IS 'trigger of inbox: makes UPDATE a statement that finds no row, and refuses DELETE';
 CREATE TRIGGER inbox_begin BEFORE INSERT ON personalize.inbox
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_begin();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._inbox_begin();
 CREATE TRIGGER inbox_row INSTEAD OF INSERT ON personalize.inbox
-	FOR EACH ROW EXECUTE FUNCTION personalize._inbox_row();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._inbox_row();
 CREATE TRIGGER inbox_end AFTER INSERT ON personalize.inbox
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_end();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._inbox_end();
 CREATE TRIGGER inbox_no_row INSTEAD OF UPDATE OR DELETE ON personalize.inbox
-	FOR EACH ROW EXECUTE FUNCTION personalize._inbox_no_row();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._inbox_no_row();
 CREATE TRIGGER inbox_no_delete BEFORE DELETE ON personalize.inbox
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._inbox_no_row();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._inbox_no_row();
 
 REVOKE ALL ON FUNCTION
-	personalize._new_message_id(), personalize._inbox_begin(), personalize._inbox_row(), personalize._inbox_end(),
-	personalize._inbox_no_row()
+	personalize_internal._new_message_id(), personalize_internal._inbox_begin(), personalize_internal._inbox_row(), personalize_internal._inbox_end(),
+	personalize_internal._inbox_no_row()
 	FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._new_message_id() TO personalize_app, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._new_message_id() TO personalize_app, personalize_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.inbox TO personalize_app, personalize_admin;

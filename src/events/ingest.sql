@@ -120,16 +120,16 @@ CREATE FUNCTION personalize.rejections(
 COMMENT ON FUNCTION personalize.rejections() IS
 	'events that this transaction handed in and that were rejected: their place in the call, from 1, the function or view that took them, the reason, and the event as it was given. Those of all transactions are in rejected_event, for personalize_admin';
 
-CREATE FUNCTION personalize._purge_message_seen() RETURNS bigint
+CREATE FUNCTION personalize_internal._purge_message_seen() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_purge_message_seen' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-GRANT EXECUTE ON FUNCTION personalize._purge_message_seen() TO personalize_owner;
-COMMENT ON FUNCTION personalize._purge_message_seen() IS
+GRANT EXECUTE ON FUNCTION personalize_internal._purge_message_seen() TO personalize_owner;
+COMMENT ON FUNCTION personalize_internal._purge_message_seen() IS
 	'removes messages older than personalize.dedup_window from message_seen; returns how many';
 
 CREATE VIEW personalize.stat_ingest AS
 	SELECT pg_catalog.split_part(c.name, '.', 2)::personalize.ingest_status AS status, pg_catalog.split_part(c.name, '.', 3) AS reason,
 		c.value AS messages, c.since, c.scope
-	FROM personalize._counters() c
+	FROM personalize_internal._counters() c
 	WHERE pg_catalog.split_part(c.name, '.', 1) OPERATOR(pg_catalog.=) 'ingest';
 COMMENT ON VIEW personalize.stat_ingest IS
 	'messages handed in, by what became of them and why; what a transaction counts stays counted if it is rolled back';
@@ -142,7 +142,7 @@ COMMENT ON COLUMN personalize.stat_ingest.scope IS
 	'database: of all sessions; session: of this one, because the library is not in shared_preload_libraries';
 
 REVOKE ALL ON FUNCTION
-	personalize._purge_message_seen(),
+	personalize_internal._purge_message_seen(),
 	personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),
 	personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]),
 	personalize.try_track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]),

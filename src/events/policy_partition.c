@@ -45,7 +45,7 @@ PolicyClosePartition(const char *qualifiedName)
 	EnableRowSecurity(qualifiedName);
 	SpiUtilCommand(psprintf("CREATE POLICY personalize_rows ON %s USING (true)", qualifiedName));
 	SpiUtilCommand(psprintf("CREATE POLICY personalize_closed ON %s AS RESTRICTIVE"
-							" USING (personalize._closed())", qualifiedName));
+							" USING (personalize_internal._closed())", qualifiedName));
 }
 
 /* True if a command may have given event a partition. */

@@ -82,9 +82,9 @@ DECLARE
 BEGIN
 	FOREACH t IN ARRAY ARRAY['experiment', 'experiment_variant', 'experiment_force', 'experiment_holdout'] LOOP
 		EXECUTE pg_catalog.format('CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.%I
-			FOR EACH ROW EXECUTE FUNCTION personalize._table_changed()', t);
+			FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed()', t);
 		EXECUTE pg_catalog.format('CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.%I
-			FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed()', t);
+			FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed()', t);
 		-- also on a subscriber
 		EXECUTE pg_catalog.format('ALTER TABLE personalize.%I ENABLE ALWAYS TRIGGER table_changed', t);
 		EXECUTE pg_catalog.format('ALTER TABLE personalize.%I ENABLE ALWAYS TRIGGER table_truncated', t);
@@ -92,13 +92,13 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION personalize._draw(draw integer, salt bigint, unit bigint) RETURNS double precision
+CREATE FUNCTION personalize_internal._draw(draw integer, salt bigint, unit bigint) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'personalize_draw' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._draw(integer, bigint, bigint) IS
+COMMENT ON FUNCTION personalize_internal._draw(integer, bigint, bigint) IS
 	'a number in [0, 1) of a salt and a unit, SipHash of both: draw 0 the slot of a layer, 1 the variant, 2 the holdout';
-CREATE FUNCTION personalize._experiment_salt(name text) RETURNS bigint
+CREATE FUNCTION personalize_internal._experiment_salt(name text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_experiment_salt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._experiment_salt(text) IS 'the salt of an experiment or a layer';
+COMMENT ON FUNCTION personalize_internal._experiment_salt(text) IS 'the salt of an experiment or a layer';
 
 CREATE FUNCTION personalize.assignment_of(user_id personalize.entity_id, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (experiment text, engine text, layer text, variant text, reason text)
@@ -111,7 +111,7 @@ CREATE FUNCTION personalize.force_variant(user_id personalize.entity_id, experim
 COMMENT ON FUNCTION personalize.force_variant(personalize.entity_id, text, text) IS
 	'lets a person see a variant of an experiment, before it is started, too, until it is stopped, to try it out; variant NULL: no longer. The person is not counted in results. Errors: 22004 user_id or experiment is null, 42704 unknown experiment or variant, 55000 it is stopped, 54000 more than 10,000 people';
 
-CREATE FUNCTION personalize._experiment(name text) RETURNS personalize.experiment
+CREATE FUNCTION personalize_internal._experiment(name text) RETURNS personalize.experiment
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found personalize.experiment;
@@ -130,9 +130,9 @@ BEGIN
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION personalize._experiment(text) IS 'an experiment that is about to be changed, with the table locked';
+COMMENT ON FUNCTION personalize_internal._experiment(text) IS 'an experiment that is about to be changed, with the table locked';
 
-CREATE FUNCTION personalize._check_share(what text, share double precision) RETURNS void
+CREATE FUNCTION personalize_internal._check_share(what text, share double precision) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF share IS NULL OR NOT (share > 0 AND share <= 1) OR abs(share * 1000 - round(share * 1000)) > 1e-9 THEN
@@ -141,9 +141,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_share(text, double precision) IS 'error 22023 unless it is a share of traffic';
+COMMENT ON FUNCTION personalize_internal._check_share(text, double precision) IS 'error 22023 unless it is a share of traffic';
 
-CREATE FUNCTION personalize._free_slots(experiment text, layer text, mutually_exclusive boolean, taken smallint[]) RETURNS SETOF smallint
+CREATE FUNCTION personalize_internal._free_slots(experiment text, layer text, mutually_exclusive boolean, taken smallint[]) RETURNS SETOF smallint
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT s::smallint FROM generate_series(0, 999) AS s
 	WHERE s <> ALL (taken::integer[]) AND (NOT mutually_exclusive OR NOT EXISTS (
@@ -151,18 +151,18 @@ LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 			AND e.stopped_at IS NULL AND (e.stops_at IS NULL OR e.stops_at > now())
 			AND e.name <> _free_slots.experiment AND s::smallint = ANY (e.slots)))
 	-- in an order of its own, so that the next experiment meets other people
-	ORDER BY personalize._draw(0, personalize._experiment_salt(_free_slots.experiment), s), s
+	ORDER BY personalize_internal._draw(0, personalize_internal._experiment_salt(_free_slots.experiment), s), s
 $$;
-COMMENT ON FUNCTION personalize._free_slots(text, text, boolean, smallint[]) IS
+COMMENT ON FUNCTION personalize_internal._free_slots(text, text, boolean, smallint[]) IS
 	'slots of a layer that an experiment can take, in the order in which it takes them';
 
-CREATE FUNCTION personalize._take_slots(experiment text, layer text, mutually_exclusive boolean, taken smallint[], traffic double precision) RETURNS smallint[]
+CREATE FUNCTION personalize_internal._take_slots(experiment text, layer text, mutually_exclusive boolean, taken smallint[], traffic double precision) RETURNS smallint[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	wanted integer := round(traffic * 1000)::integer - cardinality(taken);
 	free smallint[];
 BEGIN
-	free := ARRAY(SELECT personalize._free_slots(experiment, layer, mutually_exclusive, taken));
+	free := ARRAY(SELECT personalize_internal._free_slots(experiment, layer, mutually_exclusive, taken));
 	IF cardinality(free) < wanted THEN
 		RAISE EXCEPTION 'layer "%" has % of the traffic left, not %', layer, cardinality(free) / 1000::float8, wanted / 1000::float8
 			USING ERRCODE = 'object_in_use',
@@ -173,10 +173,10 @@ BEGIN
 	RETURN free[1:wanted];
 END
 $$;
-COMMENT ON FUNCTION personalize._take_slots(text, text, boolean, smallint[], double precision) IS
+COMMENT ON FUNCTION personalize_internal._take_slots(text, text, boolean, smallint[], double precision) IS
 	'the slots that an experiment takes besides those it has, for a share of the traffic; error 55006 if they are not free';
 
-CREATE FUNCTION personalize._check_layer(engine text, layer text, mutually_exclusive boolean) RETURNS void
+CREATE FUNCTION personalize_internal._check_layer(engine text, layer text, mutually_exclusive boolean) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	other record;
@@ -194,10 +194,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_layer(text, text, boolean) IS
+COMMENT ON FUNCTION personalize_internal._check_layer(text, text, boolean) IS
 	'error 55006 if somebody could be in two experiments of an engine';
 
-CREATE FUNCTION personalize._add_variants(experiment text, engine text, variants jsonb) RETURNS void
+CREATE FUNCTION personalize_internal._add_variants(experiment text, engine text, variants jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	n integer;
@@ -233,7 +233,7 @@ BEGIN
 			END IF;
 		END IF;
 		INSERT INTO personalize.experiment_variant (experiment, ordinal, variant, variant_id, share)
-			VALUES (_add_variants.experiment, entry.place, entry.name, personalize._find_variant(engine, entry.name), entry.share::float8);
+			VALUES (_add_variants.experiment, entry.place, entry.name, personalize_internal._find_variant(engine, entry.name), entry.share::float8);
 	END LOOP;
 	SELECT sum(x.share) INTO shares FROM personalize.experiment_variant x WHERE x.experiment = _add_variants.experiment;
 	IF abs(shares - 1) > 1e-9 THEN
@@ -242,9 +242,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._add_variants(text, text, jsonb) IS 'reads the argument variants of create_experiment()';
+COMMENT ON FUNCTION personalize_internal._add_variants(text, text, jsonb) IS 'reads the argument variants of create_experiment()';
 
-CREATE FUNCTION personalize._check_experiment(name text, engine text, unit text, layer text, start timestamptz, stop timestamptz) RETURNS void
+CREATE FUNCTION personalize_internal._check_experiment(name text, engine text, unit text, layer text, start timestamptz, stop timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF name IS NULL OR octet_length(name) NOT BETWEEN 1 AND 63 OR name ~ '[[:cntrl:]]' THEN
@@ -265,10 +265,10 @@ BEGIN
 		RAISE EXCEPTION 'experiment "%" exists already', name USING ERRCODE = 'duplicate_object', HINT = 'A name is not used again: take another one.';
 	END IF;
 	-- an error that lists the engines
-	PERFORM personalize._find_variant(engine, 'shipped');
+	PERFORM personalize_internal._find_variant(engine, 'shipped');
 END
 $$;
-COMMENT ON FUNCTION personalize._check_experiment(text, text, text, text, timestamptz, timestamptz) IS 'checks arguments of create_experiment()';
+COMMENT ON FUNCTION personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz) IS 'checks arguments of create_experiment()';
 
 CREATE FUNCTION personalize.create_experiment(
 	name text, engine text, variants jsonb, traffic double precision DEFAULT 1, unit text DEFAULT 'user', layer text DEFAULT NULL,
@@ -282,24 +282,24 @@ DECLARE
 	taken smallint[];
 BEGIN
 	LOCK TABLE personalize.experiment IN SHARE ROW EXCLUSIVE MODE;
-	PERFORM personalize._check_experiment(create_experiment.name, create_experiment.engine, coalesce(create_experiment.unit, 'user'), l,
+	PERFORM personalize_internal._check_experiment(create_experiment.name, create_experiment.engine, coalesce(create_experiment.unit, 'user'), l,
 		create_experiment.start, create_experiment.stop);
-	PERFORM personalize._check_share('traffic', coalesce(create_experiment.traffic, 1));
-	PERFORM personalize._check_layer(create_experiment.engine, l, apart);
-	taken := personalize._take_slots(create_experiment.name, l, apart, '{}', coalesce(create_experiment.traffic, 1));
+	PERFORM personalize_internal._check_share('traffic', coalesce(create_experiment.traffic, 1));
+	PERFORM personalize_internal._check_layer(create_experiment.engine, l, apart);
+	taken := personalize_internal._take_slots(create_experiment.name, l, apart, '{}', coalesce(create_experiment.traffic, 1));
 	INSERT INTO personalize.experiment (name, engine, unit, layer, mutually_exclusive, salt, slots, slots_since, runs, stops_at, metrics)
-		VALUES (create_experiment.name, create_experiment.engine, 'user', l, apart, personalize._experiment_salt(create_experiment.name),
+		VALUES (create_experiment.name, create_experiment.engine, 'user', l, apart, personalize_internal._experiment_salt(create_experiment.name),
 			taken, array_fill('-infinity'::timestamptz, ARRAY[cardinality(taken)]),
 			CASE WHEN create_experiment.start IS NULL THEN '{}'
 				ELSE tstzmultirange(tstzrange(create_experiment.start, create_experiment.stop)) END,
-			create_experiment.stop, personalize._read_metrics(coalesce(create_experiment.metrics, '["conversion"]')));
-	PERFORM personalize._add_variants(create_experiment.name, create_experiment.engine, create_experiment.variants);
+			create_experiment.stop, personalize_internal._read_metrics(coalesce(create_experiment.metrics, '["conversion"]')));
+	PERFORM personalize_internal._add_variants(create_experiment.name, create_experiment.engine, create_experiment.variants);
 END
 $$;
 COMMENT ON FUNCTION personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean) IS
 	'makes an experiment between variants of an engine. variants: an array of 2 to 16, the control first, of names or of objects {name, share (of 1; default equal), parameters (makes the variant)}; traffic: share of people that take part, in steps of 0.001; unit: user; layer: experiments of one layer exclude each other, those of others are independent (default: the engine''s own); start, stop: when it does so by itself (default: start_experiment(), stop_experiment()); metrics: what the variants are compared by, names or objects as docs/experiments.md has them; mutually_exclusive false: people may be in other experiments of the layer, of other engines, too. Errors: 42710 the name is taken, 42602 it cannot be one, 42704 unknown engine or variant, 22023 a value out of range, shares that do not add up to 1, 55006 the layer has not so much traffic left, or another experiment of the engine could have the same people';
 
-CREATE FUNCTION personalize._refuse_stopped(e personalize.experiment) RETURNS void
+CREATE FUNCTION personalize_internal._refuse_stopped(e personalize.experiment) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF e.stopped_at IS NOT NULL OR e.stops_at <= now() THEN
@@ -308,14 +308,14 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._refuse_stopped(personalize.experiment) IS 'error 55000 if it is stopped';
+COMMENT ON FUNCTION personalize_internal._refuse_stopped(personalize.experiment) IS 'error 55000 if it is stopped';
 
 CREATE FUNCTION personalize.start_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	e personalize.experiment := personalize._experiment(name);
+	e personalize.experiment := personalize_internal._experiment(name);
 BEGIN
-	PERFORM personalize._refuse_stopped(e);
+	PERFORM personalize_internal._refuse_stopped(e);
 	UPDATE personalize.experiment x SET runs = x.runs + tstzmultirange(tstzrange(now(), x.stops_at)) WHERE x.name = e.name;
 END
 $$;
@@ -325,9 +325,9 @@ COMMENT ON FUNCTION personalize.start_experiment(text) IS
 CREATE FUNCTION personalize.pause_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	e personalize.experiment := personalize._experiment(name);
+	e personalize.experiment := personalize_internal._experiment(name);
 BEGIN
-	PERFORM personalize._refuse_stopped(e);
+	PERFORM personalize_internal._refuse_stopped(e);
 	UPDATE personalize.experiment x SET runs = x.runs - tstzmultirange(tstzrange(now(), NULL)) WHERE x.name = e.name;
 END
 $$;
@@ -337,16 +337,16 @@ COMMENT ON FUNCTION personalize.pause_experiment(text) IS
 CREATE FUNCTION personalize.grow_experiment(name text, traffic double precision) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	e personalize.experiment := personalize._experiment(name);
+	e personalize.experiment := personalize_internal._experiment(name);
 	more smallint[];
 BEGIN
-	PERFORM personalize._refuse_stopped(e);
-	PERFORM personalize._check_share('traffic', traffic);
+	PERFORM personalize_internal._refuse_stopped(e);
+	PERFORM personalize_internal._check_share('traffic', traffic);
 	IF round(traffic * 1000) < cardinality(e.slots) THEN
 		RAISE EXCEPTION 'traffic % is less than the % that take part', traffic, cardinality(e.slots) / 1000::float8
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Who is in stays in: pause_experiment() or stop_experiment() it instead.';
 	END IF;
-	more := personalize._take_slots(e.name, e.layer, e.mutually_exclusive, e.slots, traffic);
+	more := personalize_internal._take_slots(e.name, e.layer, e.mutually_exclusive, e.slots, traffic);
 	UPDATE personalize.experiment x SET slots = x.slots || more,
 			slots_since = x.slots_since || array_fill(CASE WHEN x.runs = '{}' THEN '-infinity' ELSE now() END, ARRAY[cardinality(more)])
 		WHERE x.name = e.name AND cardinality(more) > 0;
@@ -358,14 +358,14 @@ COMMENT ON FUNCTION personalize.grow_experiment(text, double precision) IS
 CREATE FUNCTION personalize.stop_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	e personalize.experiment := personalize._experiment(name);
+	e personalize.experiment := personalize_internal._experiment(name);
 BEGIN
 	IF e.stopped_at IS NOT NULL THEN
-		PERFORM personalize._refuse_stopped(e);
+		PERFORM personalize_internal._refuse_stopped(e);
 	END IF;
 	UPDATE personalize.experiment x SET runs = x.runs - tstzmultirange(tstzrange(now(), NULL)),
 		stopped_at = least(now(), x.stops_at) WHERE x.name = e.name;
-	PERFORM personalize._release_forced(e.name);
+	PERFORM personalize_internal._release_forced(e.name);
 END
 $$;
 COMMENT ON FUNCTION personalize.stop_experiment(text) IS
@@ -375,7 +375,7 @@ CREATE FUNCTION personalize.ship_experiment(name text, variant text) RETURNS voi
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	e personalize.experiment := personalize._experiment(ship_experiment.name);
+	e personalize.experiment := personalize_internal._experiment(ship_experiment.name);
 BEGIN
 	IF NOT EXISTS (SELECT FROM personalize.experiment_variant v WHERE v.experiment = e.name AND v.variant = ship_experiment.variant) THEN
 		RAISE EXCEPTION 'experiment "%" has no variant "%"', e.name, ship_experiment.variant USING ERRCODE = 'undefined_object',
@@ -391,9 +391,9 @@ $$;
 COMMENT ON FUNCTION personalize.ship_experiment(text, text) IS
 	'makes a variant of an experiment the default of its engine, and stops the experiment if it is not stopped. Errors: 42704 unknown experiment or variant, 55000 the variant is retired';
 
-CREATE FUNCTION personalize._release_forced(name text) RETURNS void
+CREATE FUNCTION personalize_internal._release_forced(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_release_forced' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._release_forced(text) IS 'lets nobody be forced to a variant of the experiment';
+COMMENT ON FUNCTION personalize_internal._release_forced(text) IS 'lets nobody be forced to a variant of the experiment';
 
 CREATE FUNCTION personalize.set_holdout(share double precision, layer text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -420,7 +420,7 @@ $$;
 COMMENT ON FUNCTION personalize.set_holdout(double precision, text) IS
 	'keeps a share of people (0 to 0.5; 0: none) out of all experiments of a layer, or of all layers (NULL), so that what experiments have brought in all can be told. Errors: 22023 a share out of range, 55006 experiments are running';
 
-CREATE FUNCTION personalize._keep_experiment_variant() RETURNS trigger
+CREATE FUNCTION personalize_internal._keep_experiment_variant() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	running text;
@@ -435,24 +435,24 @@ BEGIN
 	RETURN new;
 END
 $$;
-COMMENT ON FUNCTION personalize._keep_experiment_variant() IS 'trigger of engine_variant: what an experiment compares is not retired';
+COMMENT ON FUNCTION personalize_internal._keep_experiment_variant() IS 'trigger of engine_variant: what an experiment compares is not retired';
 CREATE TRIGGER keep_experiment_variant BEFORE UPDATE ON personalize.engine_variant
 	FOR EACH ROW WHEN (new.retired_at IS NOT NULL AND old.retired_at IS NULL)
-	EXECUTE FUNCTION personalize._keep_experiment_variant();
+	EXECUTE FUNCTION personalize_internal._keep_experiment_variant();
 
 REVOKE ALL ON FUNCTION
-	personalize._keep_experiment_variant(),
-	personalize._draw(integer, bigint, bigint),
-	personalize._experiment_salt(text),
-	personalize._experiment(text),
-	personalize._check_share(text, double precision),
-	personalize._free_slots(text, text, boolean, smallint[]),
-	personalize._take_slots(text, text, boolean, smallint[], double precision),
-	personalize._check_layer(text, text, boolean),
-	personalize._add_variants(text, text, jsonb),
-	personalize._check_experiment(text, text, text, text, timestamptz, timestamptz),
-	personalize._refuse_stopped(personalize.experiment),
-	personalize._release_forced(text),
+	personalize_internal._keep_experiment_variant(),
+	personalize_internal._draw(integer, bigint, bigint),
+	personalize_internal._experiment_salt(text),
+	personalize_internal._experiment(text),
+	personalize_internal._check_share(text, double precision),
+	personalize_internal._free_slots(text, text, boolean, smallint[]),
+	personalize_internal._take_slots(text, text, boolean, smallint[], double precision),
+	personalize_internal._check_layer(text, text, boolean),
+	personalize_internal._add_variants(text, text, jsonb),
+	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._refuse_stopped(personalize.experiment),
+	personalize_internal._release_forced(text),
 	personalize.assignment_of(personalize.entity_id, timestamptz),
 	personalize.force_variant(personalize.entity_id, text, text),
 	personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean),
@@ -464,17 +464,17 @@ REVOKE ALL ON FUNCTION
 	personalize.set_holdout(double precision, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._draw(integer, bigint, bigint),
-	personalize._experiment_salt(text),
-	personalize._experiment(text),
-	personalize._check_share(text, double precision),
-	personalize._free_slots(text, text, boolean, smallint[]),
-	personalize._take_slots(text, text, boolean, smallint[], double precision),
-	personalize._check_layer(text, text, boolean),
-	personalize._add_variants(text, text, jsonb),
-	personalize._check_experiment(text, text, text, text, timestamptz, timestamptz),
-	personalize._refuse_stopped(personalize.experiment),
-	personalize._release_forced(text)
+	personalize_internal._draw(integer, bigint, bigint),
+	personalize_internal._experiment_salt(text),
+	personalize_internal._experiment(text),
+	personalize_internal._check_share(text, double precision),
+	personalize_internal._free_slots(text, text, boolean, smallint[]),
+	personalize_internal._take_slots(text, text, boolean, smallint[], double precision),
+	personalize_internal._check_layer(text, text, boolean),
+	personalize_internal._add_variants(text, text, jsonb),
+	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._refuse_stopped(personalize.experiment),
+	personalize_internal._release_forced(text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.assignment_of(personalize.entity_id, timestamptz)
 	TO personalize_app, personalize_analyst, personalize_admin;

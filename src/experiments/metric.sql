@@ -1,5 +1,5 @@
 -- metric: what the variants of an experiment are compared by.
-CREATE FUNCTION personalize._metric_key() RETURNS TABLE (key text, kind text, standard jsonb, minimum double precision, maximum double precision)
+CREATE FUNCTION personalize_internal._metric_key() RETURNS TABLE (key text, kind text, standard jsonb, minimum double precision, maximum double precision)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	VALUES ('metric'::text, 'string'::text, NULL::jsonb, NULL::double precision, NULL::double precision),
@@ -8,18 +8,18 @@ BEGIN ATOMIC
 		('winsor', 'number', '1', 0.5, 1), ('currency', 'string', NULL, NULL, NULL), ('top_k', 'number', '10', 1, 1000),
 		('users', 'number', '10000', 100, 1000000000), ('alpha', 'number', '0.05', 0.0001, 0.5), ('mde', 'number', '0.05', 0.0001, 10);
 END;
-COMMENT ON FUNCTION personalize._metric_key() IS 'keys of a metric of an experiment, with what they are if left out, and ranges of numbers';
+COMMENT ON FUNCTION personalize_internal._metric_key() IS 'keys of a metric of an experiment, with what they are if left out, and ranges of numbers';
 
-CREATE FUNCTION personalize._check_metric_value(metric text, key text, given jsonb) RETURNS void
+CREATE FUNCTION personalize_internal._check_metric_value(metric text, key text, given jsonb) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	k record;
 	span interval;
 BEGIN
-	SELECT * INTO k FROM personalize._metric_key() m WHERE m.key = _check_metric_value.key;
+	SELECT * INTO k FROM personalize_internal._metric_key() m WHERE m.key = _check_metric_value.key;
 	IF k.key IS NULL THEN
 		RAISE EXCEPTION 'metric "%" has a key "%"', metric, key USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Keys of a metric: ' || (SELECT string_agg(m.key, ', ') FROM personalize._metric_key() m) || '.';
+			HINT = 'Keys of a metric: ' || (SELECT string_agg(m.key, ', ') FROM personalize_internal._metric_key() m) || '.';
 	ELSIF jsonb_typeof(given) <> (CASE k.kind WHEN 'interval' THEN 'string' ELSE k.kind END) THEN
 		RAISE EXCEPTION '% of metric "%" is %, no %', key, metric, given, k.kind USING ERRCODE = 'invalid_parameter_value';
 	ELSIF k.kind = 'number' AND given::numeric NOT BETWEEN k.minimum::numeric AND k.maximum::numeric THEN
@@ -42,9 +42,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_metric_value(text, text, jsonb) IS 'error 22023 unless a metric may have this';
+COMMENT ON FUNCTION personalize_internal._check_metric_value(text, text, jsonb) IS 'error 22023 unless a metric may have this';
 
-CREATE FUNCTION personalize._read_metric(given jsonb) RETURNS jsonb
+CREATE FUNCTION personalize_internal._read_metric(given jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	m jsonb := CASE jsonb_typeof(given) WHEN 'string' THEN jsonb_build_object('metric', given) WHEN 'object' THEN given ELSE '{}' END;
@@ -55,30 +55,30 @@ BEGIN
 		RAISE EXCEPTION 'unknown metric %', coalesce(m -> 'metric', given) USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Metrics: conversion, purchases, carts, clicks, found, revenue.';
 	END IF;
-	PERFORM personalize._check_metric_value(name, e.key, e.value) FROM jsonb_each(m) AS e;
+	PERFORM personalize_internal._check_metric_value(name, e.key, e.value) FROM jsonb_each(m) AS e;
 	IF (name = 'revenue') <> (m ? 'currency') THEN
 		RAISE EXCEPTION 'metric "%" has % currency', name, CASE name WHEN 'revenue' THEN 'no' ELSE 'a' END USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Sums of money are of one currency each: {"metric": "revenue", "currency": "EUR"}.';
 	END IF;
-	SELECT jsonb_object_agg(k.key, k.standard) INTO standard FROM personalize._metric_key() k WHERE k.standard IS NOT NULL;
+	SELECT jsonb_object_agg(k.key, k.standard) INTO standard FROM personalize_internal._metric_key() k WHERE k.standard IS NOT NULL;
 	RETURN standard || CASE name WHEN 'revenue' THEN '{"winsor": 0.99}'::jsonb ELSE '{}' END || m;
 END
 $$;
-COMMENT ON FUNCTION personalize._read_metric(jsonb) IS 'a metric with all its keys; error 22023 if it is none';
+COMMENT ON FUNCTION personalize_internal._read_metric(jsonb) IS 'a metric with all its keys; error 22023 if it is none';
 
-CREATE FUNCTION personalize._read_metrics(given jsonb) RETURNS jsonb
+CREATE FUNCTION personalize_internal._read_metrics(given jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF jsonb_typeof(given) <> 'array' OR jsonb_array_length(given) NOT BETWEEN 1 AND 16 THEN
 		RAISE EXCEPTION 'metrics is not an array of 1 to 16 metrics' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Write it like ["conversion", {"metric": "revenue", "currency": "EUR", "guard_rail": true}].';
 	END IF;
-	RETURN (SELECT jsonb_agg(personalize._read_metric(m.value) ORDER BY m.ordinality) FROM jsonb_array_elements(given) WITH ORDINALITY AS m);
+	RETURN (SELECT jsonb_agg(personalize_internal._read_metric(m.value) ORDER BY m.ordinality) FROM jsonb_array_elements(given) WITH ORDINALITY AS m);
 END
 $$;
-COMMENT ON FUNCTION personalize._read_metrics(jsonb) IS 'reads the argument metrics of create_experiment()';
+COMMENT ON FUNCTION personalize_internal._read_metrics(jsonb) IS 'reads the argument metrics of create_experiment()';
 
-REVOKE ALL ON FUNCTION personalize._metric_key(), personalize._check_metric_value(text, text, jsonb),
-	personalize._read_metric(jsonb), personalize._read_metrics(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._metric_key(), personalize._check_metric_value(text, text, jsonb),
-	personalize._read_metric(jsonb), personalize._read_metrics(jsonb) TO personalize_owner, personalize_analyst, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
+	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
+	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb) TO personalize_owner, personalize_analyst, personalize_admin;

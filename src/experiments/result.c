@@ -59,7 +59,7 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
  */
 #define MOMENTS_SQL \
 	"WITH shown AS (" \
-	"  SELECT e.user_key, personalize._experiment_arm($1, e.user_key, e.request_origin, e.shown_at) AS arm, e.shown_at" \
+	"  SELECT e.user_key, personalize_internal._experiment_arm($1, e.user_key, e.request_origin, e.shown_at) AS arm, e.shown_at" \
 	"  FROM personalize.exposure AS e" \
 	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at <= $5)," \
 	" person AS MATERIALIZED (" \
@@ -76,7 +76,7 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
 	"  SELECT p.user_key, p.arm, p.since, o.ts, m.no, m.kind, m.winsor," \
 	"   CASE m.kind WHEN 'revenue' THEN o.amount ELSE 1 END AS amount" \
 	"  FROM person AS p JOIN personalize.exposure_outcome AS o USING (user_key) JOIN metric AS m ON" \
-	"   CASE m.kind WHEN 'revenue' THEN o.event = $8 AND personalize._currency(o.currency_code) = m.currency" \
+	"   CASE m.kind WHEN 'revenue' THEN o.event = $8 AND personalize_internal._currency(o.currency_code) = m.currency" \
 	"    WHEN 'conversion' THEN o.event = $8 WHEN 'purchases' THEN o.event = $8 WHEN 'carts' THEN o.event = $9" \
 	"    ELSE o.event NOT IN ($8, $9) AND EXISTS (SELECT FROM personalize.exposure AS e" \
 	"     WHERE e.user_key = o.user_key AND e.request_key = o.attributed_to AND e.item_key = o.item_key" \

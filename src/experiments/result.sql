@@ -1,23 +1,23 @@
 -- result: what people did who met the variants of an experiment.
-CREATE FUNCTION personalize._experiment_arm(experiment text, user_key bigint, request_origin bigint, shown_at timestamptz) RETURNS integer
+CREATE FUNCTION personalize_internal._experiment_arm(experiment text, user_key bigint, request_origin bigint, shown_at timestamptz) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_experiment_arm' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._experiment_arm(text, bigint, bigint, timestamptz) IS
+COMMENT ON FUNCTION personalize_internal._experiment_arm(text, bigint, bigint, timestamptz) IS
 	'the variant (experiment_variant.ordinal) that an answer counts for; -1: it was made by another than the person''s; NULL: the person had none then, or is forced to one; experiment NULL: always 0';
-CREATE FUNCTION personalize._experiment_moments(experiment text, engine text, since timestamptz, until timestamptz, metrics jsonb, as_of timestamptz)
+CREATE FUNCTION personalize_internal._experiment_moments(experiment text, engine text, since timestamptz, until timestamptz, metrics jsonb, as_of timestamptz)
 	RETURNS TABLE (metric integer, ordinal integer, users bigint, exposures bigint, y numeric, yy numeric, x numeric, xx numeric, xy numeric)
 	AS 'MODULE_PATHNAME', 'personalize_experiment_moments' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz) IS
+COMMENT ON FUNCTION personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz) IS
 	'per metric and variant the people who were shown its answers between since and until, and sums of what they did up to as_of: y after they first were, x before; ordinal -1: people with answers of another variant than theirs';
 
-CREATE FUNCTION personalize._days_run(runs tstzmultirange, as_of timestamptz) RETURNS double precision
+CREATE FUNCTION personalize_internal._days_run(runs tstzmultirange, as_of timestamptz) RETURNS double precision
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT coalesce(sum(extract(epoch FROM least(coalesce(upper(r), as_of), as_of) - lower(r))) / 86400, 0)::float8
 	FROM unnest(runs) AS r WHERE lower(r) < as_of;
 END;
-COMMENT ON FUNCTION personalize._days_run(tstzmultirange, timestamptz) IS 'days that an experiment has run by then, without its pauses';
+COMMENT ON FUNCTION personalize_internal._days_run(tstzmultirange, timestamptz) IS 'days that an experiment has run by then, without its pauses';
 
-CREATE FUNCTION personalize._verdict(metric jsonb, days double precision, users bigint, control double precision[],
+CREATE FUNCTION personalize_internal._verdict(metric jsonb, days double precision, users bigint, control double precision[],
 	lift double precision, low double precision, p_value double precision, high double precision, alpha double precision) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -43,17 +43,17 @@ BEGIN
 	IF deviation = 0 OR users = 0 THEN
 		RETURN 'not enough data';
 	END IF;
-	needed := personalize._plan_users(mean, deviation, (metric ->> 'mde')::float8, 0.8, alpha);
+	needed := personalize_internal._plan_users(mean, deviation, (metric ->> 'mde')::float8, 0.8, alpha);
 	IF users >= needed THEN
 		RETURN format('no difference of %s %% or more found', round((metric ->> 'mde')::numeric * 100, 2)::float8);
 	END IF;
 	RETURN format('not enough data: about %s more days', ceil((needed - users) / (users / days)));
 END
 $$;
-COMMENT ON FUNCTION personalize._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision) IS
+COMMENT ON FUNCTION personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision) IS
 	'what experiment_results() says of a variant and a metric';
 
-CREATE FUNCTION personalize._experiment_known(name text) RETURNS personalize.experiment
+CREATE FUNCTION personalize_internal._experiment_known(name text) RETURNS personalize.experiment
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found personalize.experiment;
@@ -70,7 +70,7 @@ BEGIN
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION personalize._experiment_known(text) IS 'an experiment by its name; error 42704 if there is none';
+COMMENT ON FUNCTION personalize_internal._experiment_known(text) IS 'an experiment by its name; error 42704 if there is none';
 
 CREATE FUNCTION personalize.experiment_results(name text, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (metric text, variant text, users bigint, exposures bigint, mean double precision,
@@ -80,17 +80,17 @@ CREATE FUNCTION personalize.experiment_results(name text, as_of timestamptz DEFA
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	e personalize.experiment := personalize._experiment_known(experiment_results.name);
+	e personalize.experiment := personalize_internal._experiment_known(experiment_results.name);
 	at timestamptz := coalesce(experiment_results.as_of, now());
 	ran double precision;
 BEGIN
 	IF NOT isfinite(at) THEN
 		RAISE EXCEPTION 'as_of must be finite' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	ran := personalize._days_run(e.runs, at);
+	ran := personalize_internal._days_run(e.runs, at);
 	RETURN QUERY
 	WITH moment AS MATERIALIZED (
-		SELECT * FROM personalize._experiment_moments(e.name, e.engine, coalesce(lower(e.runs), 'infinity'), at, e.metrics, at)),
+		SELECT * FROM personalize_internal._experiment_moments(e.name, e.engine, coalesce(lower(e.runs), 'infinity'), at, e.metrics, at)),
 	arm AS (
 		SELECT m.no, m.v, v.ordinal, v.variant, v.share, coalesce(o.users, 0) AS users, coalesce(o.exposures, 0) AS exposures, o.y,
 			CASE m.v ->> 'metric' WHEN 'revenue' THEN 1000000 ELSE 1 END AS unit,
@@ -101,18 +101,18 @@ BEGIN
 			JOIN personalize.experiment_variant AS v ON v.experiment = e.name
 			LEFT JOIN moment AS o ON o.metric = m.no AND o.ordinal = v.ordinal),
 	ratio AS (
-		SELECT personalize._sample_ratio(array_agg(a.users::float8 ORDER BY a.ordinal), array_agg(a.share ORDER BY a.ordinal)) AS p
+		SELECT personalize_internal._sample_ratio(array_agg(a.users::float8 ORDER BY a.ordinal), array_agg(a.share ORDER BY a.ordinal)) AS p
 		FROM arm AS a WHERE a.no = 1),
 	compared AS (
 		SELECT a.*, c.sums AS control, l.lift, l.low, l.high, l.p_value, j.lift AS jlift, j.low AS jlow, j.high AS jhigh, j.p_value AS jp
 		FROM arm AS a JOIN arm AS c ON c.no = a.no AND c.ordinal = 0
-			LEFT JOIN LATERAL personalize._lift(c.sums, a.sums, false, a.alpha, a.tuned) AS l ON a.ordinal > 0
-			LEFT JOIN LATERAL personalize._lift(c.sums, a.sums, true, a.alpha, a.tuned) AS j ON a.ordinal > 0)
+			LEFT JOIN LATERAL personalize_internal._lift(c.sums, a.sums, false, a.alpha, a.tuned) AS l ON a.ordinal > 0
+			LEFT JOIN LATERAL personalize_internal._lift(c.sums, a.sums, true, a.alpha, a.tuned) AS j ON a.ordinal > 0)
 	SELECT c.v ->> 'metric', c.variant, c.users, c.exposures, (c.y / nullif(c.users, 0) / c.unit)::float8,
 		c.lift, c.low, c.high, c.p_value, c.jlift, c.jlow, c.jhigh, c.jp, r.p, ran,
 		CASE WHEN c.ordinal = 0 THEN 'control'
 			WHEN r.p < 0.001 THEN 'do not trust: numbers of people are not as planned'
-			ELSE personalize._verdict(c.v, ran, c.users, c.control, c.jlift, c.jlow, c.jp, c.jhigh, c.alpha) END,
+			ELSE personalize_internal._verdict(c.v, ran, c.users, c.control, c.jlift, c.jlow, c.jp, c.jhigh, c.alpha) END,
 		array_remove(ARRAY[
 			CASE WHEN r.p < 0.001 THEN format('numbers of people are not as planned (p = %s): are answers of all variants tracked alike?', round(r.p::numeric, 6)) END,
 			(SELECT format('%s items were shown by another variant than the person''s: who names one?', o.exposures)
@@ -132,7 +132,7 @@ CREATE FUNCTION personalize.experiment_plan(metric jsonb, mde double precision D
 	OUT users_a_variant bigint, OUT users bigint, OUT users_a_day double precision, OUT days bigint, OUT mean double precision, OUT deviation double precision)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	m jsonb := personalize._read_metric(coalesce(metric, '"conversion"'));
+	m jsonb := personalize_internal._read_metric(coalesce(metric, '"conversion"'));
 	at timestamptz := coalesce(as_of, now());
 	span interval := '28 days';
 	known record;
@@ -143,10 +143,10 @@ BEGIN
 	ELSIF NOT isfinite(at) THEN
 		RAISE EXCEPTION 'as_of must be finite' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	PERFORM personalize._check_share('traffic', coalesce(traffic, 1));
-	PERFORM personalize._find_variant(engine, 'shipped') WHERE engine IS NOT NULL;
+	PERFORM personalize_internal._check_share('traffic', coalesce(traffic, 1));
+	PERFORM personalize_internal._find_variant(engine, 'shipped') WHERE engine IS NOT NULL;
 	SELECT x.users, x.y, x.yy INTO known
-		FROM personalize._experiment_moments(NULL, engine, at - span - (m ->> 'window')::interval, at - (m ->> 'window')::interval, jsonb_build_array(m), at) x;
+		FROM personalize_internal._experiment_moments(NULL, engine, at - span - (m ->> 'window')::interval, at - (m ->> 'window')::interval, jsonb_build_array(m), at) x;
 	users_a_day := coalesce(known.users, 0) / 28.0;
 	IF coalesce(known.users, 0) < 2 OR known.y = 0 THEN
 		RETURN;
@@ -156,7 +156,7 @@ BEGIN
 	IF deviation = 0 THEN
 		RETURN;
 	END IF;
-	users_a_variant := personalize._plan_users(mean, deviation, coalesce(mde, 0.05), coalesce(power, 0.8),
+	users_a_variant := personalize_internal._plan_users(mean, deviation, coalesce(mde, 0.05), coalesce(power, 0.8),
 		(m ->> 'alpha')::float8 / (coalesce(variants, 2) - 1));
 	users := users_a_variant * coalesce(variants, 2);
 	days := 7 * ceil(users / (users_a_day * coalesce(traffic, 1)) / 7);
@@ -166,20 +166,20 @@ COMMENT ON FUNCTION personalize.experiment_plan(jsonb, double precision, double 
 	'how long an experiment must run, from the people of the shop''s last four weeks whose time of the metric is over. metric: as in create_experiment(); mde: the relative difference that is to be found, with probability power; engine: only people with its answers (NULL: of any); traffic, variants: as in create_experiment(). users: in all, also for the key users of the metric; days: full weeks; mean and deviation: of the metric a user. NULLs if the shop does not know yet. Errors: 22023 a value out of range, 42704 unknown engine';
 
 REVOKE ALL ON FUNCTION
-	personalize._experiment_arm(text, bigint, bigint, timestamptz),
-	personalize._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
-	personalize._days_run(tstzmultirange, timestamptz),
-	personalize._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
-	personalize._experiment_known(text),
+	personalize_internal._experiment_arm(text, bigint, bigint, timestamptz),
+	personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
+	personalize_internal._days_run(tstzmultirange, timestamptz),
+	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
+	personalize_internal._experiment_known(text),
 	personalize.experiment_results(text, timestamptz),
 	personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._experiment_arm(text, bigint, bigint, timestamptz),
-	personalize._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
-	personalize._days_run(tstzmultirange, timestamptz),
-	personalize._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
-	personalize._experiment_known(text)
+	personalize_internal._experiment_arm(text, bigint, bigint, timestamptz),
+	personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
+	personalize_internal._days_run(tstzmultirange, timestamptz),
+	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
+	personalize_internal._experiment_known(text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.experiment_results(text, timestamptz),

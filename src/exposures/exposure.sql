@@ -162,7 +162,7 @@ REVOKE EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, 
 GRANT EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[])
 	TO personalize_app, personalize_admin;
 
-CREATE FUNCTION personalize._wilson(successes bigint, trials bigint, OUT low double precision, OUT high double precision)
+CREATE FUNCTION personalize_internal._wilson(successes bigint, trials bigint, OUT low double precision, OUT high double precision)
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT greatest(0, m.middle - m.half), least(1, m.middle + m.half)
@@ -170,13 +170,13 @@ BEGIN ATOMIC
 		LATERAL (SELECT (r.p + r.z / 2) / (1 + r.z) AS middle,
 			sqrt(r.p * (1 - r.p) * r.z + r.z ^ 2 / 4) / (1 + r.z) AS half) AS m;
 END;
-COMMENT ON FUNCTION personalize._wilson(bigint, bigint) IS
+COMMENT ON FUNCTION personalize_internal._wilson(bigint, bigint) IS
 	'the 95 % score interval of a share (E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212); NULL of no trials';
-REVOKE EXECUTE ON FUNCTION personalize._wilson(bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._wilson(bigint, bigint) TO personalize_owner, personalize_analyst, personalize_admin;
+REVOKE EXECUTE ON FUNCTION personalize_internal._wilson(bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._wilson(bigint, bigint) TO personalize_owner, personalize_analyst, personalize_admin;
 
 CREATE VIEW personalize.answer_performance AS
-	SELECT personalize._engine_name(s.engine) AS engine, s.variant, s.module, personalize._reason_name(s.reason) AS reason, s.day,
+	SELECT personalize_internal._engine_name(s.engine) AS engine, s.variant, s.module, personalize_internal._reason_name(s.reason) AS reason, s.day,
 		s.requests, s.impressions, s.clicks,
 		s.shown_clicks::float8 / nullif(s.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high,
 		s.carts, s.purchases,
@@ -187,7 +187,7 @@ CREATE VIEW personalize.answer_performance AS
 			sum(g.requests)::bigint AS requests, sum(g.shown)::bigint AS impressions, sum(g.clicked)::bigint AS clicks,
 			sum(g.shown_clicked)::bigint AS shown_clicks, sum(g.carted)::bigint AS carts, sum(g.bought)::bigint AS purchases,
 			sum(g.shown_bought)::bigint AS shown_purchases,
-			jsonb_object_agg(coalesce(personalize._currency(g.currency_code), ''), trim_scale(g.amount / 1000000)) FILTER (WHERE g.amount <> 0) AS revenue
+			jsonb_object_agg(coalesce(personalize_internal._currency(g.currency_code), ''), trim_scale(g.amount / 1000000)) FILTER (WHERE g.amount <> 0) AS revenue
 		FROM (
 			SELECT e.engine, e.variant, e.module, e.reason, e.day, e.currency_code, sum(e.requests) AS requests, sum(e.shown) AS shown,
 				sum(e.clicked) AS clicked, coalesce(sum(e.clicked) FILTER (WHERE e.place_bucket >= 0), 0) AS shown_clicked,
@@ -196,8 +196,8 @@ CREATE VIEW personalize.answer_performance AS
 			FROM personalize.engine_stat AS e
 			GROUP BY 1, 2, 3, 4, 5, 6) AS g
 		GROUP BY 1, 2, 3, 4, 5) AS s,
-		LATERAL personalize._wilson(s.shown_clicks, s.impressions) AS c,
-		LATERAL personalize._wilson(s.shown_purchases, s.impressions) AS p;
+		LATERAL personalize_internal._wilson(s.shown_clicks, s.impressions) AS c,
+		LATERAL personalize_internal._wilson(s.shown_purchases, s.impressions) AS p;
 COMMENT ON VIEW personalize.answer_performance IS
 	'engine_stat by engine, variant, module, reason and day (UTC) on which the answer was shown: what came of it. An item counts once a request, however often it was clicked';
 COMMENT ON COLUMN personalize.answer_performance.reason IS
@@ -214,16 +214,16 @@ CREATE VIEW personalize.search_performance AS
 	SELECT s.query, s.item_id, s.item_key, s.day, s.impressions, s.clicks,
 		s.clicks::float8 / nullif(s.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high, s.carts, s.purchases
 	FROM (
-		SELECT q.query, personalize._item_name(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
+		SELECT q.query, personalize_internal._item_name(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
 			sum(t.carted)::bigint AS carts, sum(t.bought)::bigint AS purchases
 		FROM personalize.search_stat AS t
 			LEFT JOIN personalize.item AS i ON i.item_key = t.item_key
 			LEFT JOIN (
-				SELECT k.query_key, personalize._shown_query(k.query_key) AS query FROM personalize.search_query AS k) AS q
+				SELECT k.query_key, personalize_internal._shown_query(k.query_key) AS query FROM personalize.search_query AS k) AS q
 				ON q.query_key = t.query_key
-		WHERE personalize._item_asked(personalize._item_name(i.item_id, t.item_key), t.item_key)
+		WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, t.item_key), t.item_key)
 		GROUP BY 1, 2, 3, 4) AS s,
-		LATERAL personalize._wilson(s.clicks, s.impressions) AS c;
+		LATERAL personalize_internal._wilson(s.clicks, s.impressions) AS c;
 COMMENT ON VIEW personalize.search_performance IS
 	'search_stat by query, item and day (UTC) on which it was shown';
 COMMENT ON COLUMN personalize.search_performance.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is';

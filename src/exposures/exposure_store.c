@@ -302,9 +302,9 @@ static const PersonHolding searchHolding = {
 static const PersonExport shownCopy = {
 	.as = "exposures",
 	.query =
-	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(e.item_key),"
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(e.item_key),"
 	" 'request_key', e.request_key, 'shown_at', e.shown_at, 'slot', nullif(e.slot, 0),"
-	" 'reason', personalize._reason_name(e.reason),"
+	" 'reason', personalize_internal._reason_name(e.reason),"
 	" 'query', (SELECT q.query FROM personalize.search_query q WHERE q.query_key = e.query_key),"
 	" 'followed_by', (SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, o.event::text), 'ts', o.ts)"
 	"  ORDER BY o.ts, o.event, o.ordinal), '[]')"
@@ -318,10 +318,10 @@ static const PersonExport shownCopy = {
 static const PersonExport outcomeCopy = {
 	.as = "outcomes",
 	.query =
-	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(o.item_key),"
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(o.item_key),"
 	" 'event', coalesce(t.name, o.event::text), 'ts', o.ts, 'credited', nullif(o.attributed_to, 0),"
 	" 'amount', CASE WHEN o.amount <> 0 THEN trim_scale(o.amount / 1000000::numeric) END,"
-	" 'currency', personalize._currency(o.currency_code))"
+	" 'currency', personalize_internal._currency(o.currency_code))"
 	" ORDER BY o.ts, o.item_key, o.event, o.ordinal), '[]')"
 	" FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event WHERE o.user_key = $1",
 	.meaning = "clicks, carts and purchases, and the request_key of what was shown that each is credited to"

@@ -26,10 +26,10 @@ CREATE FUNCTION personalize.query_key(query text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_query_key' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize.query_key(text) IS
 	'the key under which a query is counted: of its words in lower case, those that begin within its first 512 bytes; NULL if it has none';
-CREATE FUNCTION personalize._shown_query(query_key bigint) RETURNS text
+CREATE FUNCTION personalize_internal._shown_query(query_key bigint) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_shown_query' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
-COMMENT ON FUNCTION personalize._shown_query(bigint) IS
+COMMENT ON FUNCTION personalize_internal._shown_query(bigint) IS
 	'the text of a query that at least personalize.min_query_people people have searched; else NULL';
-REVOKE EXECUTE ON FUNCTION personalize.query_key(text), personalize._shown_query(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION personalize.query_key(text), personalize_internal._shown_query(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.query_key(text) TO personalize_app, personalize_analyst, personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._shown_query(bigint) TO personalize_owner, personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._shown_query(bigint) TO personalize_owner, personalize_analyst, personalize_admin;

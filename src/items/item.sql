@@ -66,7 +66,7 @@ COMMENT ON TABLE personalize._item_past IS
 	'category and brand of items that had others before, in [since, until); what item says holds from the last until on. A category that is filled in where there was none holds for the time before, too';
 REVOKE ALL ON personalize._item_past FROM PUBLIC;
 -- The row is locked by the update, so spans of an item never overlap.
-CREATE FUNCTION personalize._item_past_keep() RETURNS trigger
+CREATE FUNCTION personalize_internal._item_past_keep() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	last timestamptz;
@@ -80,15 +80,15 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_past_keep() IS
+COMMENT ON FUNCTION personalize_internal._item_past_keep() IS
 	'trigger of item: keeps category and brand that an update replaces, while events of that time are kept';
-REVOKE ALL ON FUNCTION personalize._item_past_keep() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize_internal._item_past_keep() FROM PUBLIC;
 CREATE TRIGGER item_past_keep AFTER UPDATE OF category, brand ON personalize.item
 	FOR EACH ROW WHEN ((OLD.category IS NOT NULL OR OLD.brand IS NOT NULL)
 		AND (OLD.category, OLD.brand) IS DISTINCT FROM (NEW.category, NEW.brand))
-	EXECUTE FUNCTION personalize._item_past_keep();
+	EXECUTE FUNCTION personalize_internal._item_past_keep();
 -- No foreign key: it would keep a shop from emptying the catalogue with TRUNCATE.
-CREATE FUNCTION personalize._item_past_drop() RETURNS trigger
+CREATE FUNCTION personalize_internal._item_past_drop() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
@@ -99,13 +99,13 @@ BEGIN
 	RETURN OLD;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_past_drop() IS
+COMMENT ON FUNCTION personalize_internal._item_past_drop() IS
 	'triggers of item: what leaves the catalogue leaves its past, too';
-REVOKE ALL ON FUNCTION personalize._item_past_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize_internal._item_past_drop() FROM PUBLIC;
 CREATE TRIGGER item_past_drop BEFORE DELETE ON personalize.item
-	FOR EACH ROW EXECUTE FUNCTION personalize._item_past_drop();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._item_past_drop();
 CREATE TRIGGER item_past_truncate BEFORE TRUNCATE ON personalize.item
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_past_drop();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._item_past_drop();
 
 CREATE TABLE personalize.item_sync (
 	source text NOT NULL,
@@ -131,7 +131,7 @@ COMMENT ON COLUMN personalize.item_sync.written IS
 
 -- A mapping decides which columns are copied with the rights of who runs it, so
 -- nobody writes one that another role obeys.
-CREATE FUNCTION personalize._item_sync_guard() RETURNS trigger
+CREATE FUNCTION personalize_internal._item_sync_guard() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	owner_before name := CASE WHEN TG_OP <> 'INSERT' THEN OLD.run_by END;
@@ -146,23 +146,23 @@ BEGIN
 	RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_sync_guard() IS 'trigger of item_sync: a role writes its own rows only';
-REVOKE ALL ON FUNCTION personalize._item_sync_guard() FROM PUBLIC;
+COMMENT ON FUNCTION personalize_internal._item_sync_guard() IS 'trigger of item_sync: a role writes its own rows only';
+REVOKE ALL ON FUNCTION personalize_internal._item_sync_guard() FROM PUBLIC;
 CREATE TRIGGER item_sync_guard BEFORE INSERT OR UPDATE OR DELETE ON personalize.item_sync
-	FOR EACH ROW EXECUTE FUNCTION personalize._item_sync_guard();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._item_sync_guard();
 COMMENT ON COLUMN personalize.item_sync.changed_until IS 'the next incremental run reads rows whose changed_column is at least this';
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item_sync TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.item_sync TO personalize_analyst;
 
-CREATE FUNCTION personalize._item_number(value text, field text, item_id text) RETURNS numeric
+CREATE FUNCTION personalize_internal._item_number(value text, field text, item_id text) RETURNS numeric
 	AS 'MODULE_PATHNAME', 'personalize_item_number' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._item_number(text, text, text) IS
+COMMENT ON FUNCTION personalize_internal._item_number(text, text, text) IS
 	'a number of an item as numbers of events are read; blank: NULL. Error 22023 that names field, value and item if it is none or may be two';
 
 -- The expression that reads one column of the catalogue from a source row "s";
 -- NULL if it is neither mapped nor there under its own name.  Only names and
 -- constants get into it, each quoted.
-CREATE FUNCTION personalize._item_source_expression(source regclass, mapping jsonb, item_column text, id_expression text DEFAULT NULL)
+CREATE FUNCTION personalize_internal._item_source_expression(source regclass, mapping jsonb, item_column text, id_expression text DEFAULT NULL)
 	RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -200,7 +200,7 @@ BEGIN
 				UNION ALL
 				SELECT key, value #>> '{}'
 				FROM jsonb_each(CASE kind WHEN 'object' THEN wanted ELSE '{}' END)) m
-			WHERE personalize._check_source_column(source, m.col);
+			WHERE personalize_internal._check_source_column(source, m.col);
 		RETURN CASE item_column
 			WHEN 'tags' THEN format('array_remove(ARRAY[%s]::text[], NULL)', parts)
 			ELSE format('jsonb_strip_nulls(jsonb_build_object(%s))', parts) END;
@@ -213,7 +213,7 @@ BEGIN
 			AND a.attname = coalesce(wanted #>> '{}', item_column);
 	IF NOT FOUND THEN
 		IF wanted IS NOT NULL THEN
-			PERFORM personalize._check_source_column(source, wanted #>> '{}');
+			PERFORM personalize_internal._check_source_column(source, wanted #>> '{}');
 		END IF;
 		RETURN NULL;
 	END IF;
@@ -224,7 +224,7 @@ BEGIN
 		WHEN item_column IN ('available', 'hidden') AND single.typcategory = 'N'
 			THEN format('coalesce(s.%I > 0, false)', single.attname)
 		WHEN item_column IN ('available', 'hidden') THEN format('coalesce(s.%I::boolean, false)', single.attname)
-		WHEN item_column = 'price' THEN format('personalize._item_number(%s, %L, %s)',
+		WHEN item_column = 'price' THEN format('personalize_internal._item_number(%s, %L, %s)',
 			CASE WHEN single.typcategory = 'N' THEN format('s.%I::numeric::text', single.attname)
 				WHEN single.type IN ('json', 'jsonb') THEN format('s.%I #>> ''{}''', single.attname)
 				ELSE format('s.%I::text', single.attname) END,
@@ -232,16 +232,16 @@ BEGIN
 		WHEN item_column = 'created_at' THEN format('coalesce(s.%I::timestamptz, now())', single.attname)
 		WHEN item_column = 'attributes' THEN format('s.%I::jsonb', single.attname)
 		WHEN item_column = 'tags' AND single.type IN ('json', 'jsonb')
-			THEN format('personalize._text_array(s.%I::jsonb)', single.attname)
+			THEN format('personalize_internal._text_array(s.%I::jsonb)', single.attname)
 		WHEN item_column = 'tags' AND single.typcategory = 'A' THEN format('s.%I::text[]', single.attname)
 		WHEN item_column = 'tags' THEN format('array_remove(ARRAY[s.%I::text], NULL)', single.attname)
 		ELSE format('s.%I::text', single.attname) END;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_source_expression(regclass, jsonb, text, text) IS
+COMMENT ON FUNCTION personalize_internal._item_source_expression(regclass, jsonb, text, text) IS
 	'SQL that reads a catalogue column from a row s of a source of sync_items; id_expression: that of the item_id, to name the item in errors';
 
-CREATE FUNCTION personalize._check_source_column(source regclass, name text) RETURNS boolean
+CREATE FUNCTION personalize_internal._check_source_column(source regclass, name text) RETURNS boolean
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (
@@ -255,23 +255,23 @@ BEGIN
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_source_column(regclass, text) IS 'true, or an error that lists the columns there are';
+COMMENT ON FUNCTION personalize_internal._check_source_column(regclass, text) IS 'true, or an error that lists the columns there are';
 
-CREATE FUNCTION personalize._text_array(list jsonb) RETURNS text[]
+CREATE FUNCTION personalize_internal._text_array(list jsonb) RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE coalesce(pg_catalog.jsonb_typeof(list), 'null')
 		WHEN 'array' THEN ARRAY(SELECT e FROM pg_catalog.jsonb_array_elements_text(list) AS e WHERE e IS NOT NULL)
 		WHEN 'null' THEN NULL
 		ELSE ARRAY[list #>> '{}'] END
 $$;
-COMMENT ON FUNCTION personalize._text_array(jsonb) IS 'a JSON list of labels as text[]; a single one as a list of one';
+COMMENT ON FUNCTION personalize_internal._text_array(jsonb) IS 'a JSON list of labels as text[]; a single one as a list of one';
 
 -- What a column of the catalogue holds if nobody says otherwise, as SQL.
-CREATE FUNCTION personalize._item_default(item_column text) RETURNS text
+CREATE FUNCTION personalize_internal._item_default(item_column text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE item_column WHEN 'available' THEN 'true' WHEN 'hidden' THEN 'false' ELSE 'NULL' END
 $$;
-COMMENT ON FUNCTION personalize._item_default(text) IS 'SQL of the default of a catalogue column that sync_items may write';
+COMMENT ON FUNCTION personalize_internal._item_default(text) IS 'SQL of the default of a catalogue column that sync_items may write';
 
 -- Reads the source with the caller's rights and writes the catalogue with the
 -- caller's rights too: calling it gives nobody more than they have.  One call
@@ -343,10 +343,10 @@ BEGIN
 				HINT = 'Keys are item_id, category, brand, price, currency, tags, attributes, available, hidden and created_at; put anything else under attributes.';
 	END IF;
 
-	id_expression := personalize._item_source_expression(source, wanted, 'item_id');
+	id_expression := personalize_internal._item_source_expression(source, wanted, 'item_id');
 	IF id_expression IS NULL THEN
 		-- the primary key, if it is one column, else a column called id
-		SELECT personalize._item_source_expression(source, jsonb_build_object('item_id', a.attname), 'item_id')
+		SELECT personalize_internal._item_source_expression(source, jsonb_build_object('item_id', a.attname), 'item_id')
 			INTO id_expression
 			FROM pg_attribute a
 			LEFT JOIN pg_index x ON x.indrelid = source AND x.indisprimary AND x.indnkeyatts = 1
@@ -358,7 +358,7 @@ BEGIN
 			USING ERRCODE = 'undefined_column', HINT = 'Name it: mapping => ''{"item_id": "..."}''.';
 	END IF;
 	FOREACH c IN ARRAY ARRAY['category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at'] LOOP
-		e := personalize._item_source_expression(source, wanted, c, id_expression);
+		e := personalize_internal._item_source_expression(source, wanted, c, id_expression);
 		IF e IS NOT NULL THEN
 			columns := columns || c;
 			expressions := expressions || (e || ' AS ' || c);
@@ -373,7 +373,7 @@ BEGIN
 		WHERE w <> ALL (columns || 'created_at'::text));
 
 	IF changed_column IS NOT NULL THEN
-		PERFORM personalize._check_source_column(source, changed_column);
+		PERFORM personalize_internal._check_source_column(source, changed_column);
 		SELECT format_type(a.atttypid, NULL) INTO changed_type
 			FROM pg_attribute a WHERE a.attrelid = source AND a.attname = changed_column;
 		-- Rows committed late carry older times: the last hour is read again.
@@ -405,7 +405,7 @@ BEGIN
 			SELECT %1$s AS item_id%2$s FROM %3$s s WHERE %4$s
 		), source_row AS MATERIALIZED (
 			-- an item that is there keeps the spelling of its id
-			SELECT coalesce(k.item_id, personalize._usable_id(g.item_id)) AS item_id%12$s
+			SELECT coalesce(k.item_id, personalize_internal._usable_id(g.item_id)) AS item_id%12$s
 			FROM given g LEFT JOIN personalize.item k ON k.item_key = personalize.item_key(g.item_id)
 		), reached AS (
 			SELECT %5$s AS changed_until FROM %3$s s
@@ -439,7 +439,7 @@ BEGIN
 		coalesce((SELECT string_agg(', ' || x, '' ORDER BY o) FROM unnest(columns) WITH ORDINALITY AS l(x, o)), ''),
 		coalesce((SELECT string_agg(format(' OR i.%1$s IS DISTINCT FROM u.%1$s', x), '' ORDER BY o)
 			FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'created_at'), '')
-			|| coalesce((SELECT string_agg(format(' OR i.%I IS DISTINCT FROM %s', x, personalize._item_default(x)), '') FROM unnest(reset) AS x), ''),
+			|| coalesce((SELECT string_agg(format(' OR i.%I IS DISTINCT FROM %s', x, personalize_internal._item_default(x)), '') FROM unnest(reset) AS x), ''),
 		CASE WHEN 'available' = ANY (columns) THEN 'u.available' WHEN 'available' = ANY (reset) THEN 'true'
 			ELSE '(i.item_id IS NULL OR i.available OR i.vanished_at IS NOT NULL)' END,
 		CASE WHEN 'hidden' = ANY (columns) THEN 'u.hidden' WHEN 'hidden' = ANY (reset) THEN 'false'
@@ -461,7 +461,7 @@ BEGIN
 				ELSE 'i.available OR i.vanished_at IS NOT NULL' END,
 			coalesce((SELECT string_agg(format(', %1$s = EXCLUDED.%1$s', x), '' ORDER BY o)
 				FROM unnest(columns) WITH ORDINALITY AS l(x, o) WHERE x <> 'available'), '')
-				|| coalesce((SELECT string_agg(format(', %I = %s', x, personalize._item_default(x)), '')
+				|| coalesce((SELECT string_agg(format(', %I = %s', x, personalize_internal._item_default(x)), '')
 					FROM unnest(reset) AS x WHERE x <> 'available'), '')) END,
 		CASE WHEN dry_run THEN $sql$
 			SELECT FROM personalize.item i
@@ -502,25 +502,25 @@ $$;
 COMMENT ON FUNCTION personalize.sync_items(regclass, jsonb, text, name, boolean) IS
 	'copies a shop''s own table or view into the catalogue, with the caller''s rights; mapping: catalogue column -> source column (unmapped: the column of the same name), {"value": ...} is a constant, tags and attributes also take lists of columns; NULL: as this role had it at its last run; mode full marks rows that vanished from the source unavailable, incremental reads only rows changed since the last run by changed_column; a column that the last run wrote and this one does not goes back to its default. Returns how many rows it inserted, updated and made unavailable, and how many of the source''s items are now sellable (available and not hidden); dry_run: how many that would be, and nothing is written. Errors: 42703 no such column; 42501 no right to read';
 
-CREATE FUNCTION personalize._item_attributes(object jsonb) RETURNS jsonb
+CREATE FUNCTION personalize_internal._item_attributes(object jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT nullif(
 		CASE jsonb_typeof(object -> 'attributes') WHEN 'object' THEN object -> 'attributes' ELSE '{}' END
 			|| (object - ARRAY['item_id', 'category', 'brand', 'price', 'currency', 'tags', 'attributes', 'available', 'hidden', 'created_at']),
 		'{}')
 $$;
-COMMENT ON FUNCTION personalize._item_attributes(jsonb) IS
+COMMENT ON FUNCTION personalize_internal._item_attributes(jsonb) IS
 	'the attributes of an object of upsert_items: those it names as such and every key the catalogue has no column for';
 
 -- available and hidden are read as sync_items reads them: a number is a stock.
-CREATE FUNCTION personalize._item_flag(value jsonb) RETURNS boolean
+CREATE FUNCTION personalize_internal._item_flag(value jsonb) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE jsonb_typeof(value) WHEN 'number' THEN (value #>> '{}')::numeric > 0
 		WHEN 'null' THEN NULL ELSE (value #>> '{}')::boolean END
 $$;
-COMMENT ON FUNCTION personalize._item_flag(jsonb) IS 'available or hidden of an object of upsert_items; a number is true above 0';
+COMMENT ON FUNCTION personalize_internal._item_flag(jsonb) IS 'available or hidden of an object of upsert_items; a number is true above 0';
 
-CREATE FUNCTION personalize._item_problem(object jsonb) RETURNS text
+CREATE FUNCTION personalize_internal._item_problem(object jsonb) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	field text;
@@ -529,7 +529,7 @@ DECLARE
 	fits boolean;
 BEGIN
 	IF (jsonb_typeof(object) = 'object' AND jsonb_typeof(object -> 'item_id') IN ('string', 'number')
-		AND personalize._usable_id(object ->> 'item_id') IS NOT NULL) IS NOT TRUE THEN
+		AND personalize_internal._usable_id(object ->> 'item_id') IS NOT NULL) IS NOT TRUE THEN
 		RETURN format('no usable item_id, a string of 1 to 512 bytes or a number that is not in refused_id, in %s', left(object::text, 100));
 	END IF;
 	FOR field, content, kind IN
@@ -545,8 +545,8 @@ BEGIN
 		IF fits AND kind = 'string' OR kind = 'boolean' OR field IN ('created_at', 'price') THEN
 			BEGIN
 				CASE field
-					WHEN 'price' THEN PERFORM personalize._item_number(content #>> '{}', field, object ->> 'item_id');
-					WHEN 'available', 'hidden' THEN PERFORM personalize._item_flag(content);
+					WHEN 'price' THEN PERFORM personalize_internal._item_number(content #>> '{}', field, object ->> 'item_id');
+					WHEN 'available', 'hidden' THEN PERFORM personalize_internal._item_flag(content);
 					WHEN 'created_at' THEN PERFORM (content #>> '{}')::timestamptz;
 					ELSE NULL;
 				END CASE;
@@ -567,7 +567,7 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_problem(jsonb) IS 'why an object of upsert_items cannot be taken; NULL: it can';
+COMMENT ON FUNCTION personalize_internal._item_problem(jsonb) IS 'why an object of upsert_items cannot be taken; NULL: it can';
 
 CREATE FUNCTION personalize.upsert_items(items jsonb, OUT inserted bigint, OUT updated bigint, OUT rejected bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -587,7 +587,7 @@ BEGIN
 		FROM (
 			SELECT *, count(reason) OVER (ORDER BY number) AS place
 			FROM (
-				SELECT l.number, l.object, personalize._item_problem(l.object) AS reason
+				SELECT l.number, l.object, personalize_internal._item_problem(l.object) AS reason
 				FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)) AS checked) AS counted;
 	IF rejected > 0 THEN
 		RAISE WARNING '% items were rejected, % were taken', rejected, jsonb_array_length(list)
@@ -598,7 +598,7 @@ BEGIN
 	list := (
 		SELECT coalesce(jsonb_agg(object ORDER BY object ->> 'item_id' COLLATE "C"), '[]')
 		FROM (
-			SELECT DISTINCT ON (key) object || jsonb_build_object('item_id', coalesce(k.item_id, personalize._usable_id(id))) AS object
+			SELECT DISTINCT ON (key) object || jsonb_build_object('item_id', coalesce(k.item_id, personalize_internal._usable_id(id))) AS object
 			FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
 			CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(object -> 'item_id')
 				WHEN 'number' THEN trim_scale((object ->> 'item_id')::numeric)::text
@@ -614,11 +614,11 @@ BEGIN
 	WITH added AS (
 		INSERT INTO personalize.item AS i
 			(item_id, category, brand, price, currency, tags, attributes, available, hidden, created_at)
-		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', personalize._item_number(object ->> 'price', 'price', object ->> 'item_id'),
-			object ->> 'currency', personalize._text_array(object -> 'tags'),
-			personalize._item_attributes(object),
-			coalesce(personalize._item_flag(object -> 'available'), true),
-			coalesce(personalize._item_flag(object -> 'hidden'), false),
+		SELECT object ->> 'item_id', object ->> 'category', object ->> 'brand', personalize_internal._item_number(object ->> 'price', 'price', object ->> 'item_id'),
+			object ->> 'currency', personalize_internal._text_array(object -> 'tags'),
+			personalize_internal._item_attributes(object),
+			coalesce(personalize_internal._item_flag(object -> 'available'), true),
+			coalesce(personalize_internal._item_flag(object -> 'hidden'), false),
 			coalesce((object ->> 'created_at')::timestamptz, now())
 		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
 		WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_id = object ->> 'item_id')
@@ -635,13 +635,13 @@ BEGIN
 	UPDATE personalize.item i SET
 		category = CASE WHEN o ? 'category' THEN o ->> 'category' ELSE i.category END,
 		brand = CASE WHEN o ? 'brand' THEN o ->> 'brand' ELSE i.brand END,
-		price = CASE WHEN o ? 'price' THEN personalize._item_number(o ->> 'price', 'price', i.item_id) ELSE i.price END,
+		price = CASE WHEN o ? 'price' THEN personalize_internal._item_number(o ->> 'price', 'price', i.item_id) ELSE i.price END,
 		currency = CASE WHEN o ? 'currency' THEN o ->> 'currency' ELSE i.currency END,
-		tags = CASE WHEN o ? 'tags' THEN personalize._text_array(o -> 'tags') ELSE i.tags END,
-		attributes = CASE WHEN o -> 'attributes' = 'null' THEN personalize._item_attributes(o)
-			ELSE nullif(coalesce(i.attributes, '{}') || coalesce(personalize._item_attributes(o), '{}'), '{}') END,
-		available = coalesce(personalize._item_flag(o -> 'available'), i.available),
-		hidden = coalesce(personalize._item_flag(o -> 'hidden'), i.hidden),
+		tags = CASE WHEN o ? 'tags' THEN personalize_internal._text_array(o -> 'tags') ELSE i.tags END,
+		attributes = CASE WHEN o -> 'attributes' = 'null' THEN personalize_internal._item_attributes(o)
+			ELSE nullif(coalesce(i.attributes, '{}') || coalesce(personalize_internal._item_attributes(o), '{}'), '{}') END,
+		available = coalesce(personalize_internal._item_flag(o -> 'available'), i.available),
+		hidden = coalesce(personalize_internal._item_flag(o -> 'hidden'), i.hidden),
 		created_at = coalesce((o ->> 'created_at')::timestamptz, i.created_at),
 		updated_at = now()
 		FROM jsonb_array_elements(list) AS o
@@ -652,13 +652,13 @@ $$;
 COMMENT ON FUNCTION personalize.upsert_items(jsonb) IS
 	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts. available as a number is a stock: true above 0. Returns how many were inserted and updated, and how many rejected because a field cannot be read: these are left out, and a WARNING names item and field of the first ten. Error 22023 if items is no array';
 
-REVOKE EXECUTE ON FUNCTION personalize._item_number(text, text, text), personalize._item_source_expression(regclass, jsonb, text, text),
-	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
-	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
+REVOKE EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
+	personalize_internal._check_source_column(regclass, text), personalize_internal._text_array(jsonb), personalize_internal._item_attributes(jsonb),
+	personalize_internal._item_default(text), personalize_internal._item_flag(jsonb), personalize_internal._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._item_number(text, text, text), personalize._item_source_expression(regclass, jsonb, text, text),
-	personalize._check_source_column(regclass, text), personalize._text_array(jsonb), personalize._item_attributes(jsonb),
-	personalize._item_default(text), personalize._item_flag(jsonb), personalize._item_problem(jsonb),
+GRANT EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
+	personalize_internal._check_source_column(regclass, text), personalize_internal._text_array(jsonb), personalize_internal._item_attributes(jsonb),
+	personalize_internal._item_default(text), personalize_internal._item_flag(jsonb), personalize_internal._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb)
 	TO personalize_app, personalize_admin;
 

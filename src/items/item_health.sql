@@ -1,5 +1,5 @@
 -- item_health: does the catalogue fit to what is tracked, and is it kept?
-CREATE FUNCTION personalize._health_catalogue(
+CREATE FUNCTION personalize_internal._health_catalogue(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -41,6 +41,6 @@ BEGIN ATOMIC
 				THEN format('"%s" was last read %s days ago', s.source, floor(extract(epoch FROM now() - s.last_run_at) / 86400)) END AS problem
 		FROM (SELECT source, max(last_run_at) AS last_run_at FROM personalize.item_sync GROUP BY source) AS s) AS l;
 END;
-COMMENT ON FUNCTION personalize._health_catalogue() IS 'checks of health(): the ids of the catalogue, what of it is offered, and sync_items()';
-REVOKE ALL ON FUNCTION personalize._health_catalogue() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_catalogue() TO personalize_admin, personalize_monitor;
+COMMENT ON FUNCTION personalize_internal._health_catalogue() IS 'checks of health(): the ids of the catalogue, what of it is offered, and sync_items()';
+REVOKE ALL ON FUNCTION personalize_internal._health_catalogue() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_catalogue() TO personalize_admin, personalize_monitor;

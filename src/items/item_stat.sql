@@ -78,28 +78,28 @@ COMMENT ON TABLE personalize._popular_state IS
 	'when lists that are kept for engines were made, how long it took, and how many events item_stat had counted: trending in _popular, repeat_purchase in _repeat_purchase';
 REVOKE ALL ON personalize._popular_state FROM PUBLIC;
 
-CREATE FUNCTION personalize._currency(currency_code integer) RETURNS text
+CREATE FUNCTION personalize_internal._currency(currency_code integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_currency' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._currency(integer) IS 'the currency of item_stat.currency_code; NULL for 0';
-CREATE FUNCTION personalize._slot_bucket(slot smallint) RETURNS smallint
+COMMENT ON FUNCTION personalize_internal._currency(integer) IS 'the currency of item_stat.currency_code; NULL for 0';
+CREATE FUNCTION personalize_internal._slot_bucket(slot smallint) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_slot_bucket' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._slot_bucket(smallint) IS 'item_stat.slot_bucket of a place on the page';
+COMMENT ON FUNCTION personalize_internal._slot_bucket(smallint) IS 'item_stat.slot_bucket of a place on the page';
 
 -- How views show an item, and how a condition on what they show finds it by its key.
-CREATE FUNCTION personalize._item_name(item_id text, item_key bigint) RETURNS text
+CREATE FUNCTION personalize_internal._item_name(item_id text, item_key bigint) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_item_name' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1;
-COMMENT ON FUNCTION personalize._item_name(text, bigint) IS
+COMMENT ON FUNCTION personalize_internal._item_name(text, bigint) IS
 	'the id of an item: the catalogue''s, else the key, if it is an id itself (0 and above), else NULL';
-CREATE FUNCTION personalize._item_asked_support(internal) RETURNS internal
+CREATE FUNCTION personalize_internal._item_asked_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_item_asked_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-REVOKE EXECUTE ON FUNCTION personalize._item_asked_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize._item_asked(name text, item_key bigint) RETURNS boolean
+REVOKE EXECUTE ON FUNCTION personalize_internal._item_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._item_asked(name text, item_key bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_item_asked' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize._item_asked_support;
-COMMENT ON FUNCTION personalize._item_asked(text, bigint) IS
+	SUPPORT personalize_internal._item_asked_support;
+COMMENT ON FUNCTION personalize_internal._item_asked(text, bigint) IS
 	'true; a statement with a condition on the name, _item_name(item_id, item_key), is planned with the condition on the key that follows from it';
-REVOKE EXECUTE ON FUNCTION personalize._item_name(text, bigint), personalize._item_asked(text, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._item_name(text, bigint), personalize._item_asked(text, bigint)
+REVOKE EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_asked(text, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_asked(text, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;
 
 CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key, pane_start);
@@ -111,8 +111,8 @@ CREATE VIEW personalize.item_performance AS
 		sum(c.refunds)::bigint AS refunds,
 		jsonb_object_agg(c.currency, trim_scale(c.revenue / 1000000)) FILTER (WHERE c.revenue <> 0) AS revenue
 	FROM (
-		SELECT personalize._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
-			coalesce(personalize._currency(s.currency_code), '') AS currency,
+		SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
+			coalesce(personalize_internal._currency(s.currency_code), '') AS currency,
 			coalesce(sum(s.count) FILTER (WHERE s.event IN (2, 12)), 0) AS impressions,
 			coalesce(sum(s.count) FILTER (WHERE s.event IN (3, 13)), 0) AS selects,
 			coalesce(sum(s.count) FILTER (WHERE s.event = 4), 0) AS views,
@@ -122,7 +122,7 @@ CREATE VIEW personalize.item_performance AS
 			coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0) AS refunds,
 			coalesce(sum(CASE s.event WHEN 10 THEN s.amount WHEN 11 THEN -s.amount END), 0) AS revenue
 		FROM personalize.item_stat AS s LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-		WHERE personalize._item_asked(personalize._item_name(i.item_id, s.item_key), s.item_key)
+		WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
 		GROUP BY 1, 2, 3, 4) AS c
 	GROUP BY c.item_id, c.item_key, c.day;
 COMMENT ON VIEW personalize.item_performance IS
@@ -131,13 +131,13 @@ COMMENT ON COLUMN personalize.item_performance.item_id IS 'NULL if the catalogue
 COMMENT ON COLUMN personalize.item_performance.day IS 'the day (UTC) the events happened on';
 COMMENT ON COLUMN personalize.item_performance.revenue IS 'a JSON object, amounts by currency; NULL: none';
 CREATE VIEW personalize.item_revenue AS
-	SELECT personalize._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
-		personalize._currency(s.currency_code) AS currency,
+	SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
+		personalize_internal._currency(s.currency_code) AS currency,
 		coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0)::bigint AS purchases,
 		coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0)::bigint AS refunds,
 		trim_scale(sum(CASE s.event WHEN 10 THEN s.amount ELSE -s.amount END) / 1000000) AS revenue
 	FROM personalize.item_stat AS s LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-	WHERE s.event IN (10, 11) AND personalize._item_asked(personalize._item_name(i.item_id, s.item_key), s.item_key)
+	WHERE s.event IN (10, 11) AND personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
 	GROUP BY 1, 2, 3, 4;
 COMMENT ON VIEW personalize.item_revenue IS
 	'what each item brought on each day (UTC) in each currency, one row each: purchases less refunds, from events that may be used for analytics';
@@ -148,13 +148,13 @@ COMMENT ON COLUMN personalize.item_revenue.purchases IS 'events purchase of the 
 COMMENT ON COLUMN personalize.item_revenue.refunds IS 'events refund of the item';
 COMMENT ON COLUMN personalize.item_revenue.revenue IS 'amounts of purchases less those of refunds, in currency';
 CREATE VIEW personalize.item_event AS
-	SELECT personalize._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, t.name AS event,
+	SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, t.name AS event,
 		sum(s.count)::bigint AS count
 	FROM personalize.item_stat AS s
 		JOIN personalize.event_type AS t ON t.event = s.event
 		LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-	WHERE personalize._item_asked(personalize._item_name(i.item_id, s.item_key), s.item_key)
-		AND personalize._event_asked(t.name, s.event)
+	WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
+		AND personalize_internal._event_asked(t.name, s.event)
 	GROUP BY 1, 2, 3, 4;
 COMMENT ON VIEW personalize.item_event IS
 	'how many events of each kind an item had on each day (UTC), by name, kinds of your own as well';
@@ -162,7 +162,7 @@ COMMENT ON COLUMN personalize.item_event.item_id IS 'NULL if the catalogue does 
 COMMENT ON COLUMN personalize.item_event.event IS 'event_type.name';
 GRANT SELECT ON personalize.item_performance, personalize.item_revenue, personalize.item_event TO personalize_analyst, personalize_admin;
 
-REVOKE EXECUTE ON FUNCTION personalize._currency(integer), personalize._slot_bucket(smallint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._currency(integer), personalize._slot_bucket(smallint)
+REVOKE EXECUTE ON FUNCTION personalize_internal._currency(integer), personalize_internal._slot_bucket(smallint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._currency(integer), personalize_internal._slot_bucket(smallint)
 	TO personalize_owner, personalize_app, personalize_analyst, personalize_admin;
 

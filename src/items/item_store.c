@@ -161,7 +161,7 @@ static const PersonExport basketCopy = {
 	.as = "baskets",
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('day', b.day, 'basket', b.basket,"
-	" 'item_id', personalize._item_name(b.item_key), 'count', abs(b.count), 'in_use', b.count > 0)"
+	" 'item_id', personalize_internal._item_name(b.item_key), 'count', abs(b.count), 'in_use', b.count > 0)"
 	" ORDER BY b.day, b.basket, b.item_key), '[]')"
 	" FROM personalize._basket b WHERE b.user_key = $1",
 	.meaning = "what was bought together"

@@ -24,9 +24,9 @@ COMMENT ON COLUMN personalize.model.nodes IS 'how many splits and leaves';
 COMMENT ON COLUMN personalize.model.content IS 'the trees, packed';
 
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.model
-	FOR EACH ROW EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
 CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.model
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 -- also on a subscriber
 ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_truncated;
@@ -35,7 +35,7 @@ CREATE FUNCTION personalize.import_model(name text, format text, content text) R
 	AS 'MODULE_PATHNAME', 'personalize_import_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.import_model(text, text, text) IS
 	'reads a model of boosted trees that gives one number, keeps it as the next version of name, puts it in use in the same transaction and returns the version. format: lightgbm (text of Booster.save_model, LightGBM 2 to 4) or xgboost (JSON of Booster.save_model, XGBoost 1.3 and later; gbtree and dart). Objectives: regression, binary, cross-entropy, poisson, gamma, tweedie, ranking; at most 10000 trees of 4096 features and 4 million nodes. Errors: 22P02 what cannot be evaluated as the library would, with the place in the file';
-CREATE FUNCTION personalize._refuse_version(name text, version integer) RETURNS void
+CREATE FUNCTION personalize_internal._refuse_version(name text, version integer) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	versions text := (SELECT string_agg(m.version::text, ', ' ORDER BY m.version) FROM personalize.model m WHERE m.name = _refuse_version.name);
@@ -64,14 +64,14 @@ BEGIN
 		THEN m.version < (SELECT u.version FROM personalize.model u WHERE u.name = use_model.name AND u.in_use)
 		ELSE m.version = use_model.version END;
 	IF chosen IS NULL THEN
-		PERFORM personalize._refuse_version(use_model.name, use_model.version);
+		PERFORM personalize_internal._refuse_version(use_model.name, use_model.version);
 	END IF;
 	UPDATE personalize.model m SET in_use = false WHERE m.name = use_model.name AND m.in_use;
 	UPDATE personalize.model m SET in_use = true WHERE m.name = use_model.name AND m.version = chosen;
 	RETURN chosen;
 END
 $$;
-COMMENT ON FUNCTION personalize._refuse_version(text, integer) IS
+COMMENT ON FUNCTION personalize_internal._refuse_version(text, integer) IS
 	'complains of a model or version that there is not';
 COMMENT ON FUNCTION personalize.use_model(text, integer) IS
 	'puts a version of a model in use (NULL: the one before that in use, to go back) and returns it. Errors: 42704 there is no such version';
@@ -89,7 +89,7 @@ BEGIN
 	WHERE m.name = drop_model.name AND (drop_model.version IS NULL OR m.version = drop_model.version);
 	GET DIAGNOSTICS dropped = ROW_COUNT;
 	IF dropped = 0 THEN
-		PERFORM personalize._refuse_version(name, version);
+		PERFORM personalize_internal._refuse_version(name, version);
 	END IF;
 	RETURN dropped;
 END
@@ -103,9 +103,9 @@ COMMENT ON FUNCTION personalize.predict_model(text, double precision[], boolean)
 	'what a model says of features, given in the model''s order (model.features; NULL or NaN: missing): what the library''s predict() returns, or with raw => true the sum of the leaves. Errors: 42704 unknown model, 22023 another number of features, 22003 infinite';
 
 REVOKE ALL ON FUNCTION personalize.import_model(text, text, text), personalize.use_model(text, integer), personalize.drop_model(text, integer),
-	personalize.predict_model(text, double precision[], boolean), personalize._refuse_version(text, integer) FROM PUBLIC;
+	personalize.predict_model(text, double precision[], boolean), personalize_internal._refuse_version(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.import_model(text, text, text), personalize.use_model(text, integer), personalize.drop_model(text, integer) TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._refuse_version(text, integer) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._refuse_version(text, integer) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.predict_model(text, double precision[], boolean) TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.model TO personalize_analyst, personalize_admin;
 

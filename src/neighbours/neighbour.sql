@@ -91,26 +91,26 @@ COMMENT ON TABLE personalize._pair_list IS
 	'per item the 50 items that sessions most went to next to it, made of its newest 256 postings; kept by the processor neighbour';
 COMMENT ON COLUMN personalize._pair_list.data IS 'packed, read it with _pair_list_entries()';
 
-CREATE FUNCTION personalize._pair_list_entries(pairs bytea, item_key bigint DEFAULT NULL,
+CREATE FUNCTION personalize_internal._pair_list_entries(pairs bytea, item_key bigint DEFAULT NULL,
 	OUT other_key bigint, OUT weight integer, OUT next integer)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_pair_list_entries' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._pair_list_entries(bytea, bigint) IS
+COMMENT ON FUNCTION personalize_internal._pair_list_entries(bytea, bigint) IS
 	'unpacks _pair_list.data, heaviest first: weight in 1/160 of one right after the item, next: how often that was; item_key is for the error if it is damaged';
 
-CREATE FUNCTION personalize._posting_entries(data bytea, item_key bigint DEFAULT NULL, chunk integer DEFAULT NULL,
+CREATE FUNCTION personalize_internal._posting_entries(data bytea, item_key bigint DEFAULT NULL, chunk integer DEFAULT NULL,
 	OUT session bigint, OUT ts timestamptz, OUT place integer,
 	OUT items_before bigint[], OUT items_after bigint[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_posting_entries' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._posting_entries(bytea, bigint, integer) IS
+COMMENT ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer) IS
 	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it; item_key and chunk are for the error if it is damaged';
-CREATE FUNCTION personalize._session_items(items bytea,
+CREATE FUNCTION personalize_internal._session_items(items bytea,
 	user_key bigint DEFAULT NULL, given boolean DEFAULT NULL, session_key bigint DEFAULT NULL,
 	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT ordinal smallint, OUT again boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._session_items(bytea, bigint, boolean, bigint) IS
+COMMENT ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint) IS
 	'unpacks session.items, oldest first; again: the session had been to the item; the row''s key is for the error if it is damaged';
 
 CREATE FUNCTION personalize.verify_index(
@@ -129,27 +129,27 @@ BEGIN ATOMIC
 	SELECT v.processor, v.what, v.compared, v.wrong, v.expected, v.found, v.first_wrong,
 		CASE WHEN v.wrong > 0 THEN pg_catalog.format('SELECT personalize.rebuild_processor(%L)', v.processor) END
 	FROM (
-		SELECT c.* FROM personalize._verify_counts() AS c
+		SELECT c.* FROM personalize_internal._verify_counts() AS c
 		UNION ALL
 		SELECT 'neighbour', i.part, i.expected, i.wrong, i.expected, i.found, NULL FROM personalize.verify_index() AS i) AS v;
 END;
 COMMENT ON FUNCTION personalize.verify_counts() IS
 	'counts the raw events that exist again, up to where each processor has got, compares with what it holds, changes nothing: one row for what a processor holds of a kind; compared: keys, wrong: those that differ, expected and found: their counts in all, fix: what puts it right. What happened before the last day that retention took is wrong only if less is held than the raw events left say';
 
-REVOKE ALL ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
-	personalize._pair_list_entries(bytea, bigint),
-	personalize._session_items(bytea, bigint, boolean, bigint),
+REVOKE ALL ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer),
+	personalize_internal._pair_list_entries(bytea, bigint),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint),
 	personalize.verify_index(), personalize.verify_counts() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._posting_entries(bytea, bigint, integer),
-	personalize._pair_list_entries(bytea, bigint),
-	personalize._session_items(bytea, bigint, boolean, bigint),
+GRANT EXECUTE ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer),
+	personalize_internal._pair_list_entries(bytea, bigint),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint),
 	personalize.verify_index(), personalize.verify_counts() TO personalize_admin;
 GRANT SELECT ON personalize.session, personalize.posting, personalize._pair_list, personalize._session_total,
 	personalize._session_day, personalize._session_repeat TO personalize_admin;
 
-CREATE FUNCTION personalize._session_number(user_key bigint, given boolean, session_key bigint) RETURNS bigint
+CREATE FUNCTION personalize_internal._session_number(user_key bigint, given boolean, session_key bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_session_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._session_number(bigint, boolean, bigint) IS
+COMMENT ON FUNCTION personalize_internal._session_number(bigint, boolean, bigint) IS
 	'the number under which postings know a session';
-REVOKE ALL ON FUNCTION personalize._session_number(bigint, boolean, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._session_number(bigint, boolean, bigint) TO personalize_owner;
+REVOKE ALL ON FUNCTION personalize_internal._session_number(bigint, boolean, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._session_number(bigint, boolean, bigint) TO personalize_owner;

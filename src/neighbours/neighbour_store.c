@@ -134,17 +134,17 @@ static const PersonExport sessionCopy = {
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object("
 	" 'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', s.ended, 'events', s.events,"
-	" 'purposes', personalize._purpose_names(s.consent),"
+	" 'purposes', personalize_internal._purpose_names(s.consent),"
 	" 'items', ("
-	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize._item_name(x.item_key), 'ts', x.ts)"
+	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(x.item_key), 'ts', x.ts)"
 	" ORDER BY x.ts, x.txid, x.ordinal), '[]')"
-	" FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x),"
+	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) x),"
 	" 'neighbour_lists', ("
-	" SELECT coalesce(jsonb_agg(DISTINCT personalize._item_name(l.item_key)), '[]')"
-	" FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) x"
+	" SELECT coalesce(jsonb_agg(DISTINCT personalize_internal._item_name(l.item_key)), '[]')"
+	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) x"
 	" JOIN personalize.posting l ON l.item_key = x.item_key,"
-	" LATERAL personalize._posting_entries(l.data, l.item_key, l.chunk) n"
-	" WHERE n.session = personalize._session_number(s.user_key, s.given, s.session_key)))"
+	" LATERAL personalize_internal._posting_entries(l.data, l.item_key, l.chunk) n"
+	" WHERE n.session = personalize_internal._session_number(s.user_key, s.given, s.session_key)))"
 	" ORDER BY s.ended, s.session_key), '[]')"
 	" FROM personalize.session s WHERE s.user_key = $1",
 	.meaning = "visits, the items of each in order, and the items whose lists of neighbours they are in"
@@ -160,7 +160,7 @@ static const PersonStore stores[] = {
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
 		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal, i.again) ORDER BY i.place)"
-		"  FROM personalize._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, again, place)))"
+		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, again, place)))"
 		" FROM personalize.session s",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,session_key,items",
@@ -189,7 +189,7 @@ static const PersonStore stores[] = {
 		"   row_number() OVER (PARTITION BY c.item_key ORDER BY e.ts DESC, e.session DESC) AS place,"
 		"   first_value((SELECT sum(get_byte(c.data, 4 + b)::bigint << (8 * b)) FROM generate_series(0, 7) AS b))"
 		"    OVER (PARTITION BY c.item_key ORDER BY c.chunk DESC) AS sessions"
-		"  FROM personalize.posting c, LATERAL personalize._posting_entries(c.data, c.item_key, c.chunk) AS e) p"
+		"  FROM personalize.posting c, LATERAL personalize_internal._posting_entries(c.data, c.item_key, c.chunk) AS e) p"
 		" GROUP BY p.item_key",
 		.mask = "4",
 		.unanalyzed = "data",

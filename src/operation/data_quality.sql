@@ -1,17 +1,17 @@
 -- data_quality: what was stored but does not count as it should.
-CREATE FUNCTION personalize._event_gaps(since timestamptz,
+CREATE FUNCTION personalize_internal._event_gaps(since timestamptz,
 	OUT event smallint, OUT gap text, OUT events bigint, OUT last_at timestamptz, OUT names text[]) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_event_gaps' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 20 COST 1000000;
-COMMENT ON FUNCTION personalize._event_gaps(timestamptz) IS
+COMMENT ON FUNCTION personalize_internal._event_gaps(timestamptz) IS
 	'events received since then, by kind and by what they lack (NULL: all of the kind), with the names of the properties of one of them';
 
-CREATE FUNCTION personalize._data_quality(
+CREATE FUNCTION personalize_internal._data_quality(
 	OUT problem text, OUT name text, OUT count bigint, OUT last_at timestamptz, OUT sample jsonb, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH gap AS MATERIALIZED (
-		SELECT g.event, g.gap, g.events, g.last_at, g.names FROM personalize._event_gaps(now() - interval '1 day') AS g
+		SELECT g.event, g.gap, g.events, g.last_at, g.names FROM personalize_internal._event_gaps(now() - interval '1 day') AS g
 	)
 	SELECT 'new event', t.name, coalesce(g.events, 0), g.last_at, to_jsonb(g.names),
 		format('Give it a weight, 0 if it shall count nothing: UPDATE personalize.event_type SET weight = 1 WHERE name = %1$L; or, if it means a known event, an alias: INSERT INTO personalize.event_alias (alias, event) SELECT %1$L, event FROM personalize.event_type WHERE name = ''view_item''; and then the weight 0.', t.name)
@@ -37,9 +37,9 @@ BEGIN ATOMIC
 	WHERE g.gap IS NOT NULL
 	ORDER BY 1, 2;
 END;
-COMMENT ON FUNCTION personalize._data_quality() IS 'what data_quality shows';
+COMMENT ON FUNCTION personalize_internal._data_quality() IS 'what data_quality shows';
 
-CREATE VIEW personalize.data_quality AS SELECT * FROM personalize._data_quality();
+CREATE VIEW personalize.data_quality AS SELECT * FROM personalize_internal._data_quality();
 COMMENT ON VIEW personalize.data_quality IS
 	'what was stored but does not count as it should: names of events that nobody has given a weight, items that the catalogue does not have, and of the last day events without item, value or query. Events that were not stored are in rejected_event and stat_ingest. Reads the events of a day';
 COMMENT ON COLUMN personalize.data_quality.problem IS 'new event, unknown item, no item, no value or no query';
@@ -50,7 +50,7 @@ COMMENT ON COLUMN personalize.data_quality.sample IS 'the names of the propertie
 COMMENT ON COLUMN personalize.data_quality.fix IS 'what to do';
 
 -- Names alone: health() is asked often, and reads no events for this.
-CREATE FUNCTION personalize._health_data_quality(
+CREATE FUNCTION personalize_internal._health_data_quality(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -64,10 +64,10 @@ BEGIN ATOMIC
 		CASE WHEN count(*) > 0 THEN 'SELECT * FROM personalize.data_quality shows these, unknown items, and events without item, value or query.' END
 	FROM personalize.event_type AS t WHERE t.weight IS NULL;
 END;
-COMMENT ON FUNCTION personalize._health_data_quality() IS 'the row of health() about names of events';
+COMMENT ON FUNCTION personalize_internal._health_data_quality() IS 'the row of health() about names of events';
 
-REVOKE ALL ON FUNCTION personalize._event_gaps(timestamptz), personalize._data_quality(), personalize._health_data_quality() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._event_gaps(timestamptz) TO personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize._data_quality(), personalize._health_data_quality() TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._health_data_quality() TO personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._event_gaps(timestamptz), personalize_internal._data_quality(), personalize_internal._health_data_quality() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._event_gaps(timestamptz) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._data_quality(), personalize_internal._health_data_quality() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_data_quality() TO personalize_monitor;
 GRANT SELECT ON personalize.data_quality TO personalize_admin;

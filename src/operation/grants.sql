@@ -15,7 +15,7 @@ BEGIN
 	FOR o IN
 		SELECT p.oid::pg_catalog.regprocedure AS name, p.prokind, p.prosecdef
 		FROM pg_catalog.pg_proc p
-		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) ANY ('{personalize,personalize_internal}'::pg_catalog.regnamespace[])
 	LOOP
 		IF o.prosecdef THEN
 			EXECUTE pg_catalog.format('ALTER %s %s OWNER TO personalize_owner',
@@ -51,8 +51,8 @@ BEGIN
 			CASE s.name WHEN 'DateStyle' THEN s.value ELSE pg_catalog.quote_literal(s.value) END) AS command
 		FROM pg_catalog.pg_proc p
 			JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang,
-			personalize._pinned_setting() s
-		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
+			personalize_internal._pinned_setting() s
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) ANY ('{personalize,personalize_internal}'::pg_catalog.regnamespace[])
 			AND l.lanname IN ('sql', 'plpgsql') AND p.prokind OPERATOR(pg_catalog.=) 'f' AND p.provolatile OPERATOR(pg_catalog.<>) 'i'
 			AND EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (line)
 				WHERE pg_catalog.starts_with(c.line, 'search_path='))
@@ -64,32 +64,32 @@ BEGIN
 END
 $$;
 -- row policies
-SELECT personalize._apply_policies(p.name, p.mask, p.unanalyzed)
+SELECT personalize_internal._apply_policies(p.name, p.mask, p.unanalyzed)
 FROM personalize._person_table p
 WHERE pg_catalog.to_regclass(pg_catalog.format('personalize.%I', p.name)) IS NOT NULL;
 CREATE EVENT TRIGGER personalize_close_partitions ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
-	EXECUTE FUNCTION personalize._close_partitions();
+	EXECUTE FUNCTION personalize_internal._close_partitions();
 COMMENT ON EVENT TRIGGER personalize_close_partitions IS
 	'partitions of personalize.event that are attached or created by hand are closed to direct access';
 CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	WHEN TAG IN ('CREATE TRIGGER', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
-	EXECUTE FUNCTION personalize._refuse_triggers();
+	EXECUTE FUNCTION personalize_internal._refuse_triggers();
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
 CREATE EVENT TRIGGER personalize_guard_drops ON ddl_command_start
 	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
-	EXECUTE FUNCTION personalize._guard_drops();
+	EXECUTE FUNCTION personalize_internal._guard_drops();
 COMMENT ON EVENT TRIGGER personalize_guard_drops IS
 	'days of personalize.event and the schema are not dropped by mistake';
 CREATE EVENT TRIGGER personalize_leave_cron ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA')
-	EXECUTE FUNCTION personalize._leave_cron();
+	EXECUTE FUNCTION personalize_internal._leave_cron();
 COMMENT ON EVENT TRIGGER personalize_leave_cron IS
 	'jobs of schedule_maintenance() do not outlive the extension';
 CREATE EVENT TRIGGER personalize_check_publication ON ddl_command_end
 	WHEN TAG IN ('CREATE PUBLICATION', 'ALTER PUBLICATION')
-	EXECUTE FUNCTION personalize._check_publication();
+	EXECUTE FUNCTION personalize_internal._check_publication();
 COMMENT ON EVENT TRIGGER personalize_check_publication IS
 	'publications that would keep rows of personalize from being changed are refused';
 GRANT SELECT ON personalize.event TO personalize_analyst, personalize_admin;
@@ -105,10 +105,10 @@ BEGIN
 	EXECUTE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO personalize_owner', pg_catalog.current_database());
 END
 $$;
-GRANT USAGE ON SCHEMA personalize TO personalize_app, personalize_analyst, personalize_admin, personalize_monitor, personalize_owner;
+GRANT USAGE ON SCHEMA personalize, personalize_internal TO personalize_app, personalize_analyst, personalize_admin, personalize_monitor, personalize_owner;
 GRANT CREATE ON SCHEMA personalize TO personalize_owner;
 
 -- what security_check() compares with
-SELECT personalize._ship_security();
+SELECT personalize_internal._ship_security();
 
-SELECT personalize._tell_preload();
+SELECT personalize_internal._tell_preload();

@@ -262,7 +262,7 @@ personalize_table_state(PG_FUNCTION_ARGS)
 			   " count(*) FILTER (WHERE r.source = 'dictionary'),"
 			   " (array_agg(r.reason ORDER BY r.rejected_at) FILTER (WHERE r.source = 'dictionary'))[1]"
 			   " FROM personalize.rejected_event AS r"
-			   " WHERE r.source = 'dictionary' OR personalize._processor_number(r.source) IS NOT NULL",
+			   " WHERE r.source = 'dictionary' OR personalize_internal._processor_number(r.source) IS NOT NULL",
 			   0, NULL, NULL, NULL, false);
 	for (int i = 0; i < 5; i++)
 	{

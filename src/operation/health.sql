@@ -1,37 +1,37 @@
 -- health: is everything running, and if not, what to do.
-CREATE FUNCTION personalize._processor_lag(
+CREATE FUNCTION personalize_internal._processor_lag(
 	OUT processor smallint, OUT name text, OUT waiting bigint, OUT rebuilding bigint, OUT imported bigint,
 	OUT oldest timestamptz) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_processor_lag' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 100000;
-COMMENT ON FUNCTION personalize._processor_lag() IS
+COMMENT ON FUNCTION personalize_internal._processor_lag() IS
 	'events each processor has not counted yet (counting stops at 1,000,000 events read), how many of these it had counted before it was rebuilt, how many of the others are history that was imported, and when the oldest of the rest arrived';
-REVOKE ALL ON FUNCTION personalize._processor_lag() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._processor_lag() TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._processor_lag() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._processor_lag() TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize._worker_state(
+CREATE FUNCTION personalize_internal._worker_state(
 	OUT worker integer, OUT pid integer, OUT since timestamptz, OUT last_round timestamptz, OUT blockers integer[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_worker_state' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
-COMMENT ON FUNCTION personalize._worker_state() IS
+COMMENT ON FUNCTION personalize_internal._worker_state() IS
 	'the workers of this database: when they started and last went round all processors, and for each processor the process that has a lock it needs (0: none, -1: a prepared transaction)';
-REVOKE ALL ON FUNCTION personalize._worker_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._worker_state() TO personalize_owner, personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._worker_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._worker_state() TO personalize_owner, personalize_admin, personalize_monitor;
 
-CREATE FUNCTION personalize._process_name(pid integer) RETURNS text
+CREATE FUNCTION personalize_internal._process_name(pid integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_process_name' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._process_name(integer) IS
+COMMENT ON FUNCTION personalize_internal._process_name(integer) IS
 	'a process by its role and application, and whether it is idle in a transaction, but not what it runs';
-REVOKE ALL ON FUNCTION personalize._process_name(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._process_name(integer) TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._process_name(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._process_name(integer) TO personalize_owner, personalize_admin;
 
 -- A batch skips shards and stripes that others hold, so nobody is seen to wait
 -- for these; any other lock it waits for a while, and its slot says for whose.
-CREATE FUNCTION personalize._processor_blocker(OUT processor smallint, OUT blocker text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._processor_blocker(OUT processor smallint, OUT blocker text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 4
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH worker AS MATERIALIZED (
-		SELECT w.pid, w.blockers FROM personalize._worker_state() AS w
+		SELECT w.pid, w.blockers FROM personalize_internal._worker_state() AS w
 	), held AS MATERIALIZED (
 		SELECT l.pid, l.virtualtransaction, l.classid::int8 AS class, l.objid::int8 >> 16 AS processor
 		FROM pg_locks AS l
@@ -54,27 +54,27 @@ BEGIN ATOMIC
 			AND b.pid NOT IN (SELECT w.pid FROM worker AS w) AND b.pid <> pg_backend_pid())
 	)
 	SELECT n.processor::smallint,
-		string_agg(coalesce(personalize._process_name(n.pid), 'prepared transaction ' || quote_literal(n.gid), 'a prepared transaction'),
+		string_agg(coalesce(personalize_internal._process_name(n.pid), 'prepared transaction ' || quote_literal(n.gid), 'a prepared transaction'),
 			'; ' ORDER BY n.pid, n.gid),
 		string_agg(CASE WHEN n.pid IS NOT NULL THEN format('SELECT pg_terminate_backend(%s)', n.pid)
 			ELSE 'ROLLBACK PREPARED ' || coalesce(quote_literal(n.gid), 'what pg_prepared_xacts shows') END,
 			'; ' ORDER BY n.pid, n.gid)
 	FROM named AS n GROUP BY n.processor;
 END;
-COMMENT ON FUNCTION personalize._processor_blocker() IS
+COMMENT ON FUNCTION personalize_internal._processor_blocker() IS
 	'the sessions and prepared transactions that have a lock a processor needs, and what ends them';
-REVOKE ALL ON FUNCTION personalize._processor_blocker() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._processor_blocker() TO personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._processor_blocker() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._processor_blocker() TO personalize_admin;
 
-CREATE FUNCTION personalize._table_state(
+CREATE FUNCTION personalize_internal._table_state(
 	OUT any_allowed boolean, OUT set_aside bigint, OUT last_set_aside text, OUT collisions bigint, OUT first_collision text)
 	AS 'MODULE_PATHNAME', 'personalize_table_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._table_state() IS
+COMMENT ON FUNCTION personalize_internal._table_state() IS
 	'whether anybody has allowed anything, how many events a processor could not count and why it could not the last, how many ids share a key and the first such';
-REVOKE ALL ON FUNCTION personalize._table_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._table_state() TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._table_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._table_state() TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize._stat_processor(
+CREATE FUNCTION personalize_internal._stat_processor(
 	OUT processor text, OUT enabled boolean, OUT activity text, OUT waiting bigint, OUT lag interval,
 	OUT events bigint, OUT batches bigint, OUT rejected bigint, OUT last_batch_at timestamptz,
 	OUT failures bigint, OUT last_error text, OUT last_error_at timestamptz, OUT rebuilding_since timestamptz,
@@ -86,24 +86,24 @@ BEGIN ATOMIC
 	SELECT l.name, coalesce(p.enabled, true), a.query, l.waiting,
 		coalesce(greatest(clock_timestamp() - l.oldest, interval '0'), interval '0'),
 		coalesce(p.events, 0), coalesce(p.batches, 0), coalesce(p.rejected, 0), p.last_batch_at,
-		coalesce(p.failures, 0), personalize._for_admins(p.last_error), p.last_error_at,
+		coalesce(p.failures, 0), personalize_internal._for_admins(p.last_error), p.last_error_at,
 		CASE WHEN l.rebuilding > 0 THEN p.rebuilding_since END, l.rebuilding, l.imported,
 		CASE l.name WHEN 'profile' THEN (
-			SELECT c.value FROM personalize._counters() AS c WHERE c.name = 'profile.stale') END
-	FROM personalize._processor_lag() AS l
+			SELECT c.value FROM personalize_internal._counters() AS c WHERE c.name = 'profile.stale') END
+	FROM personalize_internal._processor_lag() AS l
 	LEFT JOIN personalize.processor AS p ON p.processor = l.processor
 	LEFT JOIN LATERAL (
 		SELECT string_agg(s.query, ', ' ORDER BY s.pid) AS query
 		FROM pg_stat_activity AS s
-		WHERE s.pid IN (SELECT w.pid FROM personalize._worker_state() AS w)
+		WHERE s.pid IN (SELECT w.pid FROM personalize_internal._worker_state() AS w)
 			AND s.state = 'active' AND starts_with(s.query, l.name || ': ')) AS a ON true
 	ORDER BY l.processor;
 END;
-REVOKE ALL ON FUNCTION personalize._stat_processor() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._stat_processor() TO personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._stat_processor() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._stat_processor() TO personalize_admin, personalize_monitor;
 
 CREATE VIEW personalize.stat_processor AS
-	SELECT p.*, extract(epoch FROM p.lag)::float8 AS lag_seconds FROM personalize._stat_processor() AS p;
+	SELECT p.*, extract(epoch FROM p.lag)::float8 AS lag_seconds FROM personalize_internal._stat_processor() AS p;
 COMMENT ON VIEW personalize.stat_processor IS
 	'the stream processors, one row each: how far behind they are and how they fare';
 COMMENT ON COLUMN personalize.stat_processor.processor IS 'profile, item_stat, neighbour or exposure';
@@ -128,7 +128,7 @@ COMMENT ON COLUMN personalize.stat_processor.stale_reads IS
 	'reads since the server started that returned the profile without its newest events because too many were waiting (personalize.max_tail_events); profile only; without shared_preload_libraries, of this session';
 GRANT SELECT ON personalize.stat_processor TO personalize_admin, personalize_monitor;
 
-CREATE FUNCTION personalize._stat_progress(
+CREATE FUNCTION personalize_internal._stat_progress(
 	OUT task text, OUT subject text, OUT pid integer, OUT started_at timestamptz, OUT done bigint, OUT total bigint, OUT unit text,
 	OUT percent numeric, OUT time_left interval) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 3
@@ -147,16 +147,16 @@ BEGIN ATOMIC
 			least(r.events, r.rebuilding_total) AS done, r.rebuilding_total AS total, 'events'::text AS unit
 		FROM personalize.processor AS r WHERE r.rebuilding_upto IS NOT NULL
 		UNION ALL
-		SELECT g.task, NULL::text AS subject, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize._progress() AS g) AS p
+		SELECT g.task, NULL::text AS subject, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize_internal._progress() AS g) AS p
 	WHERE p.total > 0
 	ORDER BY p.started_at;
 END;
-COMMENT ON FUNCTION personalize._stat_progress() IS 'what stat_progress shows';
-REVOKE ALL ON FUNCTION personalize._stat_progress() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._stat_progress() TO personalize_admin, personalize_monitor;
+COMMENT ON FUNCTION personalize_internal._stat_progress() IS 'what stat_progress shows';
+REVOKE ALL ON FUNCTION personalize_internal._stat_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._stat_progress() TO personalize_admin, personalize_monitor;
 
 CREATE VIEW personalize.stat_progress AS
-	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize._stat_progress() AS p;
+	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize_internal._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
 	'rebuild_processor() and tune_neighbours() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
 COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor or tune_neighbours';
@@ -171,7 +171,7 @@ COMMENT ON COLUMN personalize.stat_progress.time_left_seconds IS 'time_left in s
 COMMENT ON COLUMN personalize.stat_progress.time_left IS 'how long it takes from now at the pace so far, NULL: nothing is done yet';
 GRANT SELECT ON personalize.stat_progress TO personalize_admin, personalize_monitor;
 
-CREATE FUNCTION personalize._health_processors(
+CREATE FUNCTION personalize_internal._health_processors(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 6
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -195,24 +195,24 @@ BEGIN ATOMIC
 	FROM (
 		SELECT p.*, b.blocker, b.fix AS end_blocker,
 			CASE WHEN p.last_error_at > coalesce(p.last_batch_at, '-infinity') THEN p.last_error END AS failing,
-			b.blocker IS NULL AND (EXISTS (SELECT FROM personalize._worker_state() AS w)
+			b.blocker IS NULL AND (EXISTS (SELECT FROM personalize_internal._worker_state() AS w)
 				OR p.last_batch_at > clock_timestamp() - interval '1 minute') AS at_work
-		FROM personalize._stat_processor() AS p
-		LEFT JOIN personalize._processor_blocker() AS b
-			ON p.waiting > 0 AND b.processor = personalize._processor_number(p.processor)) AS s;
+		FROM personalize_internal._stat_processor() AS p
+		LEFT JOIN personalize_internal._processor_blocker() AS b
+			ON p.waiting > 0 AND b.processor = personalize_internal._processor_number(p.processor)) AS s;
 END;
-REVOKE ALL ON FUNCTION personalize._health_processors() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_processors() TO personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._health_processors() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_processors() TO personalize_admin, personalize_monitor;
 
-CREATE FUNCTION personalize._days_ahead() RETURNS date[]
+CREATE FUNCTION personalize_internal._days_ahead() RETURNS date[]
 	AS 'MODULE_PATHNAME', 'personalize_days_ahead' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._days_ahead() IS
+COMMENT ON FUNCTION personalize_internal._days_ahead() IS
 	'days (UTC) of event that have rows although they are yet to come by the server''s clock';
-REVOKE ALL ON FUNCTION personalize._days_ahead() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._days_ahead() TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._days_ahead() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._days_ahead() TO personalize_owner, personalize_admin;
 
 -- Days of event that are not as they were made.
-CREATE FUNCTION personalize._day_faults(OUT day date, OUT fault text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._day_faults(OUT day date, OUT fault text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -246,26 +246,26 @@ BEGIN ATOMIC
 		format('ALTER TABLE personalize.event DETACH PARTITION %s, and bring history in by import_events().', a.name)
 	FROM attached AS a WHERE NOT EXISTS (SELECT FROM made AS m WHERE m.partition = a.oid);
 END;
-COMMENT ON FUNCTION personalize._day_faults() IS
+COMMENT ON FUNCTION personalize_internal._day_faults() IS
 	'partitions of event that somebody has dropped, detached, truncated or attached, and how to put that right';
-REVOKE ALL ON FUNCTION personalize._day_faults() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._day_faults() TO personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._day_faults() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._day_faults() TO personalize_admin;
 
-CREATE FUNCTION personalize._health_tables(
+CREATE FUNCTION personalize_internal._health_tables(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT 'partitions ahead', p.days >= 2 OR NOT s.in_use,
 		coalesce('event has partitions up to ' || p.last, 'event has no partitions yet'),
-		CASE WHEN p.days < 2 AND s.in_use THEN 'Run SELECT personalize._make_partitions_ahead(); see that a worker runs or rollup_now() is scheduled.' END
+		CASE WHEN p.days < 2 AND s.in_use THEN 'Run SELECT personalize_internal._make_partitions_ahead(); see that a worker runs or rollup_now() is scheduled.' END
 	FROM (
-		SELECT count(*) FILTER (WHERE d.day >= (personalize._now() AT TIME ZONE 'UTC')::date) AS days, max(d.day) AS last
-		FROM personalize._event_day AS d) AS p, personalize._server_state() AS s
+		SELECT count(*) FILTER (WHERE d.day >= (personalize_internal._now() AT TIME ZONE 'UTC')::date) AS days, max(d.day) AS last
+		FROM personalize._event_day AS d) AS p, personalize_internal._server_state() AS s
 	UNION ALL
-	SELECT 'oldest unprocessed partition', coalesce(d.oldest >= (personalize._now() AT TIME ZONE 'UTC')::date - 3, true),
+	SELECT 'oldest unprocessed partition', coalesce(d.oldest >= (personalize_internal._now() AT TIME ZONE 'UTC')::date - 3, true),
 		coalesce('not every processor has passed ' || d.oldest, 'none'),
-		CASE WHEN d.oldest < (personalize._now() AT TIME ZONE 'UTC')::date - 3 THEN
+		CASE WHEN d.oldest < (personalize_internal._now() AT TIME ZONE 'UTC')::date - 3 THEN
 			'Retention cannot drop this day and readers still look at it: see stat_processor for the processor that is behind or disabled.' END
 	FROM (SELECT min(d.day) AS oldest FROM personalize._event_day AS d WHERE NOT d.rolled) AS d
 	UNION ALL
@@ -275,33 +275,33 @@ BEGIN ATOMIC
 				SELECT string_agg(d.day::text, ', ' ORDER BY d.day) FROM unnest(a.days) AS d (day)) || ': the clock was ahead' END,
 		CASE WHEN cardinality(a.days) > 0 THEN
 			'See that the server keeps time (NTP). These events are counted, found and erased like others; retention keeps them so much longer.' END
-	FROM (SELECT personalize._days_ahead() AS days) AS a
+	FROM (SELECT personalize_internal._days_ahead() AS days) AS a
 	UNION ALL
 	SELECT 'days of event', count(*) = 0, coalesce(string_agg(f.fault, '; ' ORDER BY f.day, f.fault), 'all are as they were made'),
 		string_agg(f.fix, ' ' ORDER BY f.day, f.fault)
-	FROM personalize._day_faults() AS f
+	FROM personalize_internal._day_faults() AS f
 	UNION ALL
 	SELECT 'purposes', p.any_allowed,
 		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,
 		CASE WHEN NOT p.any_allowed THEN
 			'Record permissions with personalize.grant_consent() or the consent of an event; personalize.why_suppressed(user_id) tells more.' END
-	FROM personalize._table_state() AS p
+	FROM personalize_internal._table_state() AS p
 	UNION ALL
 	SELECT 'events set aside', r.set_aside = 0,
 		format('%s events could not be counted by a processor', r.set_aside)
-			|| coalesce('; last by ' || personalize._for_admins(r.last_set_aside), ''),
+			|| coalesce('; last by ' || personalize_internal._for_admins(r.last_set_aside), ''),
 		CASE WHEN r.set_aside > 0 THEN
 			'See personalize.rejected_event WHERE source IN (SELECT name FROM personalize.processor); delete the rows that are settled.' END
-	FROM personalize._table_state() AS r
+	FROM personalize_internal._table_state() AS r
 	UNION ALL
 	SELECT 'key collisions', r.collisions = 0,
-		coalesce(personalize._for_admins(r.first_collision), 'every id has a key of its own'),
+		coalesce(personalize_internal._for_admins(r.first_collision), 'every id has a key of its own'),
 		CASE WHEN r.collisions > 0 THEN
 			'Give one of them another id: they cannot be told apart. Then delete the row of personalize.rejected_event WHERE source = ''dictionary''.' END
-	FROM personalize._table_state() AS r;
+	FROM personalize_internal._table_state() AS r;
 END;
-REVOKE ALL ON FUNCTION personalize._health_tables() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_tables() TO personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._health_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_tables() TO personalize_admin, personalize_monitor;
 
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
@@ -312,14 +312,14 @@ BEGIN ATOMIC
 			ELSE 'the library is not preloaded: there are no background workers' END,
 		CASE WHEN NOT s.preloaded THEN
 			'Add personalize to shared_preload_libraries and restart; where that is not possible, schedule SELECT * FROM personalize.rollup_now().' END
-	FROM personalize._server_state() AS s
+	FROM personalize_internal._server_state() AS s
 	UNION ALL
 	SELECT 'version', s.version_matches,
 		format('library %s, extension %s', s.library_version,
 			(SELECT e.extversion FROM pg_catalog.pg_extension AS e WHERE e.extname = 'personalize')),
 		CASE WHEN NOT s.version_matches THEN
 			'Processors are stopped until they agree: run ALTER EXTENSION personalize UPDATE, or restart the server if the library is the older one.' END
-	FROM personalize._server_state() AS s
+	FROM personalize_internal._server_state() AS s
 	UNION ALL
 	SELECT 'workers',
 		pg_catalog.pg_is_in_recovery() OR NOT s.preloaded OR w.count > 0 OR s.slots_short,
@@ -331,20 +331,20 @@ BEGIN ATOMIC
 			WHEN s.slots_short THEN 'Raise max_worker_processes, or name fewer databases in personalize.databases.'
 			WHEN s.preloaded AND w.count = 0 THEN
 				'See the server log; check personalize.databases, the CONNECT privilege and LOGIN of personalize_owner.' END
-	FROM personalize._server_state() AS s,
-		(SELECT pg_catalog.count(*) AS count FROM personalize._worker_state()) AS w
+	FROM personalize_internal._server_state() AS s,
+		(SELECT pg_catalog.count(*) AS count FROM personalize_internal._worker_state()) AS w
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_processors() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_processors() AS h
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_tables() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_tables() AS h
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_catalogue() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_catalogue() AS h
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_retention() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_retention() AS h
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_publications() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_publications() AS h
 	UNION ALL
-	SELECT h."check", h.ok, h.detail, h.fix FROM personalize._health_data_quality() AS h
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_data_quality() AS h
 	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
@@ -352,7 +352,7 @@ BEGIN ATOMIC
 		CASE WHEN pg_catalog.bool_or(NOT x.removable) THEN 'DROP INDEX CONCURRENTLY or REINDEX INDEX CONCURRENTLY: '
 				|| pg_catalog.string_agg(x.index_name, ', ' ORDER BY x.index_name) FILTER (WHERE NOT x.removable) || '.'
 			WHEN pg_catalog.count(*) > 0 THEN 'Run SELECT * FROM personalize.scrub_erased(): it drops them.' END
-	FROM personalize._invalid_index() AS x WHERE NOT x.at_work
+	FROM personalize_internal._invalid_index() AS x WHERE NOT x.at_work
 	UNION ALL
 	SELECT 'cleanup', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'nothing holds the removal of old row versions back'

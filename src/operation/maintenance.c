@@ -52,7 +52,7 @@ PurgeMessages(void)
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	(void) SPI_execute("SELECT personalize._purge_message_seen()", false, 0);
+	(void) SPI_execute("SELECT personalize_internal._purge_message_seen()", false, 0);
 	SpiUtilEnd(&scope);
 	return false;
 }

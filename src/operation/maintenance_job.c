@@ -59,7 +59,7 @@ personalize_leave_cron(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("_leave_cron must be called by an event trigger")));
 	if (OidIsValid(UtilityDatabaseOf(((EventTriggerData *) fcinfo->context)->parsetree)))
-		(void) QueryText("SELECT personalize._drop_jobs()", "");
+		(void) QueryText("SELECT personalize_internal._drop_jobs()", "");
 	PG_RETURN_NULL();
 }
 

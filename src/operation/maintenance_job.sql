@@ -10,7 +10,7 @@ CREATE TABLE personalize._maintenance (
 COMMENT ON TABLE personalize._maintenance IS
 	'the jobs schedule_maintenance() has scheduled, or printed statements for; place: the database of pg_cron, NULL: this one. Not dumped: pg_cron keeps the jobs themselves';
 
-CREATE FUNCTION personalize._maintenance_job(
+CREATE FUNCTION personalize_internal._maintenance_job(
 	OUT job text, OUT schedule text, OUT command text, OUT every interval, OUT origin timestamptz,
 	OUT wanted boolean, OUT elsewhere boolean, OUT job_name text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
@@ -27,11 +27,11 @@ BEGIN ATOMIC
 	FROM n JOIN (VALUES
 			('retention', '*/15 * * * *', 'SELECT * FROM personalize.apply_retention(pause => ''6 hours'')',
 				interval '15 minutes', timestamptz '2000-01-01 00:00+00', true, false),
-			('partitions', '7 * * * *', 'SELECT personalize._make_partitions_ahead()',
+			('partitions', '7 * * * *', 'SELECT personalize_internal._make_partitions_ahead()',
 				interval '1 hour', timestamptz '2000-01-01 00:07+00', true, false),
 			('rollup', '* * * * *', 'SELECT * FROM personalize.rollup_now()',
 				interval '1 minute', timestamptz '2000-01-01 00:00+00',
-				NOT (SELECT s.preloaded FROM personalize._server_state() AS s), false),
+				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s), false),
 			('scrub', '37 * * * *', 'SELECT * FROM personalize.scrub_erased()',
 				interval '1 hour', timestamptz '2000-01-01 00:37+00',
 				EXISTS (SELECT FROM pg_proc AS p
@@ -43,10 +43,10 @@ BEGIN ATOMIC
 				interval '1 day', timestamptz '2000-01-01 03:23+00', true, true)
 		) AS j (job, schedule, command, every, origin, wanted, elsewhere) ON j.job = n.job;
 END;
-COMMENT ON FUNCTION personalize._maintenance_job() IS
+COMMENT ON FUNCTION personalize_internal._maintenance_job() IS
 	'the jobs: what they run and when; wanted: this database needs it; elsewhere: it runs in the database of pg_cron';
 
-CREATE FUNCTION personalize._note_maintenance(job text, job_name text, command text, place text, role name, keep_it boolean) RETURNS void
+CREATE FUNCTION personalize_internal._note_maintenance(job text, job_name text, command text, place text, role name, keep_it boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -63,11 +63,11 @@ BEGIN
 		OR m.place IS DISTINCT FROM excluded.place;
 END
 $$;
-COMMENT ON FUNCTION personalize._note_maintenance(text, text, text, text, name, boolean) IS
+COMMENT ON FUNCTION personalize_internal._note_maintenance(text, text, text, text, name, boolean) IS
 	'remembers, or forgets, that a job was scheduled';
 
 -- Where pg_cron is: NULL here, else its database, or '' if nobody can tell.
-CREATE FUNCTION personalize._cron_place() RETURNS text
+CREATE FUNCTION personalize_internal._cron_place() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -80,11 +80,11 @@ EXCEPTION WHEN insufficient_privilege THEN
 	RETURN '';
 END
 $$;
-COMMENT ON FUNCTION personalize._cron_place() IS
+COMMENT ON FUNCTION personalize_internal._cron_place() IS
 	'the database of pg_cron: NULL this one, an empty string if it cannot be told';
 
 -- What the current user lacks to make jobs of pg_cron, as the statements that give it.
-CREATE FUNCTION personalize._cron_missing() RETURNS text
+CREATE FUNCTION personalize_internal._cron_missing() RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -102,26 +102,26 @@ BEGIN ATOMIC
 			JOIN pg_class AS c ON c.relname = t.name JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = 'cron' AND NOT has_table_privilege(c.oid, t.privilege)) AS m (place, privilege);
 END;
-COMMENT ON FUNCTION personalize._cron_missing() IS
+COMMENT ON FUNCTION personalize_internal._cron_missing() IS
 	'the grants the current user lacks to make jobs of pg_cron in this database; NULL: none';
 
-CREATE FUNCTION personalize._cron_host() RETURNS text
+CREATE FUNCTION personalize_internal._cron_host() RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_cron_host' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._cron_host() IS
+COMMENT ON FUNCTION personalize_internal._cron_host() IS
 	'cron.host, to which pg_cron connects; NULL if it need not. A job keeps the host it was made with';
 
-CREATE FUNCTION personalize._cron_unreachable() RETURNS text
+CREATE FUNCTION personalize_internal._cron_unreachable() RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_cron_unreachable' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
-COMMENT ON FUNCTION personalize._cron_unreachable() IS
+COMMENT ON FUNCTION personalize_internal._cron_unreachable() IS
 	'why pg_cron could not connect to run a job of the current user in this database, found out by beginning such a connection; NULL: it can, need not, or it cannot be told';
 
 -- Whoever schedules the jobs is whom they run as.
-CREATE FUNCTION personalize._check_cron() RETURNS void
+CREATE FUNCTION personalize_internal._check_cron() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	missing text := personalize._cron_missing();
+	missing text := personalize_internal._cron_missing();
 BEGIN
 	IF NOT (SELECT r.rolcanlogin FROM pg_roles AS r WHERE r.rolname = current_user) THEN
 		RAISE EXCEPTION 'role "%" cannot log in, so pg_cron cannot run jobs as it', current_user
@@ -134,14 +134,14 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_cron() IS 'raises if the current user cannot have jobs of pg_cron in this database';
+COMMENT ON FUNCTION personalize_internal._check_cron() IS 'raises if the current user cannot have jobs of pg_cron in this database';
 
-CREATE FUNCTION personalize._warn_cron() RETURNS void
+CREATE FUNCTION personalize_internal._warn_cron() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	why text := personalize._cron_unreachable();
+	why text := personalize_internal._cron_unreachable();
 BEGIN
 	IF why IS NOT NULL THEN
 		RAISE WARNING 'pg_cron cannot connect to run the jobs: %', why
@@ -149,28 +149,28 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize._warn_cron() IS 'warns if pg_cron cannot connect';
+COMMENT ON FUNCTION personalize_internal._warn_cron() IS 'warns if pg_cron cannot connect';
 
 -- Other roles' jobs cannot be seen by those who are no superusers: who scheduled
 -- one is remembered, so that it does not run twice.
-CREATE FUNCTION personalize._scheduled_by(job text, job_name text) RETURNS name
+CREATE FUNCTION personalize_internal._scheduled_by(job text, job_name text) RETURNS name
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT m.scheduled_by FROM personalize._maintenance AS m JOIN pg_roles AS r ON r.rolname = m.scheduled_by
 	WHERE m.job = _scheduled_by.job AND m.job_name = _scheduled_by.job_name AND m.place IS NULL;
 END;
-COMMENT ON FUNCTION personalize._scheduled_by(text, text) IS 'the role that has scheduled a job in this database, NULL: none that exists';
+COMMENT ON FUNCTION personalize_internal._scheduled_by(text, text) IS 'the role that has scheduled a job in this database, NULL: none that exists';
 
 -- Whether the current user sees the jobs of a role in cron.job.
-CREATE FUNCTION personalize._sees_jobs(role name) RETURNS boolean
+CREATE FUNCTION personalize_internal._sees_jobs(role name) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT current_user = role OR EXISTS (
 		SELECT FROM pg_roles AS r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolbypassrls));
 END;
-COMMENT ON FUNCTION personalize._sees_jobs(name) IS 'whether the current user sees the jobs of a role in cron.job';
+COMMENT ON FUNCTION personalize_internal._sees_jobs(name) IS 'whether the current user sees the jobs of a role in cron.job';
 
 CREATE FUNCTION personalize.schedule_maintenance(
 	OUT job text, OUT schedule text, OUT result text, OUT statement text) RETURNS SETOF record
@@ -178,12 +178,12 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	place text := personalize._cron_place();
+	place text := personalize_internal._cron_place();
 	j record;
 	jobs bigint[];
 	same boolean;
 	other name;
-	host text := personalize._cron_host();
+	host text := personalize_internal._cron_host();
 BEGIN
 	IF place = '' THEN
 		RAISE NOTICE 'pg_cron is not in this database, and where it is cannot be told'
@@ -191,24 +191,24 @@ BEGIN
 	ELSIF place IS NOT NULL THEN
 		RAISE NOTICE 'pg_cron lives in database "%": run the statements there', place;
 	ELSE
-		PERFORM personalize._check_cron();
+		PERFORM personalize_internal._check_cron();
 	END IF;
-	PERFORM personalize._warn_cron();
-	FOR j IN SELECT * FROM personalize._maintenance_job() LOOP
+	PERFORM personalize_internal._warn_cron();
+	FOR j IN SELECT * FROM personalize_internal._maintenance_job() LOOP
 		schedule_maintenance.job := j.job;
 		schedule := j.schedule;
 		statement := CASE WHEN place IS NULL OR j.elsewhere
 			THEN format('SELECT cron.schedule(%L, %L, %L);', j.job_name, j.schedule, j.command)
 			ELSE format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', j.job_name, j.schedule, j.command, current_database()) END;
 		IF place IS NOT NULL THEN
-			PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, current_user, j.wanted);
+			PERFORM personalize_internal._note_maintenance(j.job, j.job_name, j.command, place, current_user, j.wanted);
 			CONTINUE WHEN NOT j.wanted;
 			result := CASE WHEN place = '' THEN 'run it where pg_cron lives' ELSE format('run it in database "%s"', place) END;
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
-		other := personalize._scheduled_by(j.job, j.job_name);
-		IF NOT personalize._sees_jobs(other) THEN
+		other := personalize_internal._scheduled_by(j.job, j.job_name);
+		IF NOT personalize_internal._sees_jobs(other) THEN
 			result := format('is scheduled by role "%s"', other);
 			RETURN NEXT;
 			CONTINUE;
@@ -232,7 +232,7 @@ BEGIN
 		ELSE
 			CONTINUE;
 		END IF;
-		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, NULL, coalesce(other, current_user), j.wanted);
+		PERFORM personalize_internal._note_maintenance(j.job, j.job_name, j.command, NULL, coalesce(other, current_user), j.wanted);
 		RETURN NEXT;
 	END LOOP;
 END
@@ -246,21 +246,21 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	place text := personalize._cron_place();
+	place text := personalize_internal._cron_place();
 	j record;
 	found_it boolean;
 	other name;
 BEGIN
-	FOR j IN SELECT * FROM personalize._maintenance_job() LOOP
+	FOR j IN SELECT * FROM personalize_internal._maintenance_job() LOOP
 		unschedule_maintenance.job := j.job;
 		statement := format('SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = %L;', j.job_name);
-		other := personalize._scheduled_by(j.job, j.job_name);
-		IF place IS NULL AND NOT personalize._sees_jobs(other) THEN
+		other := personalize_internal._scheduled_by(j.job, j.job_name);
+		IF place IS NULL AND NOT personalize_internal._sees_jobs(other) THEN
 			result := format('is scheduled by role "%s", which can unschedule it', other);
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
-		PERFORM personalize._note_maintenance(j.job, j.job_name, j.command, place, current_user, false);
+		PERFORM personalize_internal._note_maintenance(j.job, j.job_name, j.command, place, current_user, false);
 		IF place IS NULL THEN
 			EXECUTE 'SELECT count(cron.unschedule(c.jobid)) > 0 FROM cron.job AS c'
 				|| ' WHERE c.jobname = $1 AND c.database = current_database()' INTO found_it USING j.job_name;
@@ -277,13 +277,13 @@ COMMENT ON FUNCTION personalize.unschedule_maintenance() IS
 	'takes the jobs of schedule_maintenance() away again, or returns the statements that do where pg_cron lives; calling it again does nothing';
 
 -- Before the extension is dropped: its jobs would fail for ever.
-CREATE FUNCTION personalize._drop_jobs() RETURNS void
+CREATE FUNCTION personalize_internal._drop_jobs() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	place text := personalize._cron_place();
-	names text[] := ARRAY(SELECT j.job_name FROM personalize._maintenance_job() AS j UNION SELECT m.job_name FROM personalize._maintenance AS m);
+	place text := personalize_internal._cron_place();
+	names text[] := ARRAY(SELECT j.job_name FROM personalize_internal._maintenance_job() AS j UNION SELECT m.job_name FROM personalize._maintenance AS m);
 	dropped bigint := 0;
 	others text;
 BEGIN
@@ -309,26 +309,26 @@ EXCEPTION WHEN OTHERS THEN
 		USING HINT = 'See table cron.job and SELECT cron.unschedule(jobid).';
 END
 $$;
-COMMENT ON FUNCTION personalize._drop_jobs() IS
+COMMENT ON FUNCTION personalize_internal._drop_jobs() IS
 	'takes the jobs of schedule_maintenance() out of pg_cron, or warns that they stay';
-CREATE FUNCTION personalize._leave_cron() RETURNS event_trigger
+CREATE FUNCTION personalize_internal._leave_cron() RETURNS event_trigger
 	AS 'MODULE_PATHNAME', 'personalize_leave_cron' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._leave_cron() IS
+COMMENT ON FUNCTION personalize_internal._leave_cron() IS
 	'before the extension is dropped, its jobs are taken out of pg_cron';
-REVOKE ALL ON FUNCTION personalize._drop_jobs(), personalize._leave_cron() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize_internal._drop_jobs(), personalize_internal._leave_cron() FROM PUBLIC;
 
 -- The runs pg_cron tells of: of this database's jobs, where it is here and the caller may see them.
-CREATE FUNCTION personalize._maintenance_runs(
+CREATE FUNCTION personalize_internal._maintenance_runs(
 	OUT job text, OUT last_run_at timestamptz, OUT last_result text, OUT last_detail text, OUT failures bigint,
 	OUT last_error text, OUT last_error_at timestamptz, OUT registered boolean) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF personalize._cron_place() IS NULL THEN
+	IF personalize_internal._cron_place() IS NULL THEN
 		RETURN QUERY EXECUTE 'SELECT k.job, l.start_time, l.status, l.return_message, f.failures, e.return_message,'
 			|| ' e.start_time, c.jobid IS NOT NULL'
-			|| ' FROM personalize._maintenance_job() AS k'
+			|| ' FROM personalize_internal._maintenance_job() AS k'
 			|| ' LEFT JOIN cron.job AS c ON c.jobname = k.job_name AND c.database = current_database() AND c.active'
 			|| ' LEFT JOIN LATERAL (SELECT d.start_time, d.status, d.return_message FROM cron.job_run_details AS d'
 			|| '  WHERE d.jobid = c.jobid AND d.status IN (''succeeded'', ''failed'') ORDER BY d.runid DESC LIMIT 1) AS l ON true'
@@ -341,20 +341,20 @@ EXCEPTION WHEN insufficient_privilege OR undefined_table THEN
 	RETURN;
 END
 $$;
-COMMENT ON FUNCTION personalize._maintenance_runs() IS
+COMMENT ON FUNCTION personalize_internal._maintenance_runs() IS
 	'what cron.job_run_details, as far as the caller may read it, says about the jobs of schedule_maintenance()';
 
-CREATE FUNCTION personalize._stat_maintenance(
+CREATE FUNCTION personalize_internal._stat_maintenance(
 	OUT job text, OUT scheduled_at timestamptz, OUT scheduled_by name, OUT place text, OUT every interval,
 	OUT next_run_at timestamptz) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 5
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT m.job, m.scheduled_at, m.scheduled_by, m.place, j.every, date_bin(j.every, now(), j.origin) + j.every
-	FROM personalize._maintenance AS m JOIN personalize._maintenance_job() AS j ON j.job = m.job;
+	FROM personalize._maintenance AS m JOIN personalize_internal._maintenance_job() AS j ON j.job = m.job;
 END;
 
-CREATE FUNCTION personalize._stat_retention(
+CREATE FUNCTION personalize_internal._stat_retention(
 	OUT task text, OUT keep interval, OUT last_run_at timestamptz, OUT last_result text, OUT last_detail text,
 	OUT last_removed bigint, OUT removed bigint, OUT next_run_at timestamptz, OUT overdue boolean,
 	OUT failures bigint, OUT last_error text, OUT last_error_at timestamptz) RETURNS SETOF record
@@ -362,47 +362,47 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT k.kind, CASE WHEN p.kind IS NULL THEN k.keep ELSE p.keep END, s.last_run_at, s.last_result,
-		CASE s.last_result WHEN 'failed' THEN personalize._for_admins(s.last_detail) ELSE s.last_detail END,
+		CASE s.last_result WHEN 'failed' THEN personalize_internal._for_admins(s.last_detail) ELSE s.last_detail END,
 		coalesce(s.last_removed, 0), coalesce(s.removed, 0), m.next_run_at,
 		-- what should have been removed two days ago is still there, or no run has succeeded for a day
 		(k.kind = 'raw' AND o.day < d.before - 2)
 			OR coalesce(greatest(s.well_at, m.scheduled_at) < now() - interval '1 day' - m.every, false),
-		coalesce(s.failures, 0), personalize._for_admins(s.last_error), s.last_error_at
-	FROM (SELECT r.kind, r.place, r.keep FROM personalize._retention_kind() AS r UNION ALL SELECT 'message'::text, 0, NULL::interval) AS k
+		coalesce(s.failures, 0), personalize_internal._for_admins(s.last_error), s.last_error_at
+	FROM (SELECT r.kind, r.place, r.keep FROM personalize_internal._retention_kind() AS r UNION ALL SELECT 'message'::text, 0, NULL::interval) AS k
 		LEFT JOIN personalize.retention_policy AS p ON p.kind = k.kind AND p.event IS NULL
 		LEFT JOIN personalize._retention_state AS s ON s.kind = k.kind
-		LEFT JOIN personalize._stat_maintenance() AS m ON m.job = 'retention',
+		LEFT JOIN personalize_internal._stat_maintenance() AS m ON m.job = 'retention',
 		(SELECT coalesce(min(e.day), 'infinity') AS day FROM personalize._event_day AS e) AS o,
 		(SELECT coalesce(CASE WHEN NOT bool_or(r.without_end) THEN min((now() AT TIME ZONE 'UTC') - r.keep) END, '-infinity')::date AS before
 			FROM (SELECT w.keep, w.without_end FROM personalize.retention_policy AS w WHERE w.kind = 'raw'
 				UNION ALL
-				SELECT t.keep, false FROM personalize._retention_kind() AS t WHERE t.kind = 'raw'
+				SELECT t.keep, false FROM personalize_internal._retention_kind() AS t WHERE t.kind = 'raw'
 					AND NOT EXISTS (SELECT FROM personalize.retention_policy AS w WHERE w.kind = 'raw' AND w.event IS NULL)) AS r) AS d
 	ORDER BY k.place;
 END;
 
-REVOKE ALL ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, name, boolean),
-	personalize._cron_place(), personalize._cron_missing(), personalize._cron_host(), personalize._cron_unreachable(), personalize._check_cron(), personalize._warn_cron(),
-	personalize._scheduled_by(text, text), personalize._sees_jobs(name),
+REVOKE ALL ON FUNCTION personalize_internal._maintenance_job(), personalize_internal._note_maintenance(text, text, text, text, name, boolean),
+	personalize_internal._cron_place(), personalize_internal._cron_missing(), personalize_internal._cron_host(), personalize_internal._cron_unreachable(), personalize_internal._check_cron(), personalize_internal._warn_cron(),
+	personalize_internal._scheduled_by(text, text), personalize_internal._sees_jobs(name),
 	personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
-	personalize._maintenance_runs(), personalize._stat_maintenance(), personalize._stat_retention() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._note_maintenance(text, text, text, text, name, boolean),
-	personalize._cron_place(), personalize._cron_missing(), personalize._cron_host(), personalize._cron_unreachable(), personalize._check_cron(), personalize._warn_cron(),
-	personalize._scheduled_by(text, text), personalize._sees_jobs(name),
+	personalize_internal._maintenance_runs(), personalize_internal._stat_maintenance(), personalize_internal._stat_retention() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._maintenance_job(), personalize_internal._note_maintenance(text, text, text, text, name, boolean),
+	personalize_internal._cron_place(), personalize_internal._cron_missing(), personalize_internal._cron_host(), personalize_internal._cron_unreachable(), personalize_internal._check_cron(), personalize_internal._warn_cron(),
+	personalize_internal._scheduled_by(text, text), personalize_internal._sees_jobs(name),
 	personalize.schedule_maintenance(), personalize.unschedule_maintenance(),
-	personalize._maintenance_runs(), personalize._stat_maintenance(), personalize._stat_retention() TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_job() TO personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_job(), personalize._cron_place(), personalize._sees_jobs(name), personalize._maintenance_runs(),
-	personalize._stat_maintenance(), personalize._stat_retention() TO personalize_monitor;
+	personalize_internal._maintenance_runs(), personalize_internal._stat_maintenance(), personalize_internal._stat_retention() TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._maintenance_job() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._maintenance_job(), personalize_internal._cron_place(), personalize_internal._sees_jobs(name), personalize_internal._maintenance_runs(),
+	personalize_internal._stat_maintenance(), personalize_internal._stat_retention() TO personalize_monitor;
 
 CREATE VIEW personalize.stat_retention AS
-	SELECT r.*, extract(epoch FROM r.keep)::bigint AS keep_seconds FROM personalize._stat_retention() AS r
+	SELECT r.*, extract(epoch FROM r.keep)::bigint AS keep_seconds FROM personalize_internal._stat_retention() AS r
 	UNION ALL
 	SELECT 'job ' || m.job, NULL, c.last_run_at, c.last_result, c.last_detail, NULL, NULL, m.next_run_at,
 		CASE WHEN c.registered THEN greatest(c.last_run_at, m.scheduled_at) < pg_catalog.now() - 2 * m.every - interval '1 hour'
-			ELSE m.place IS NULL AND c.registered IS NOT NULL AND personalize._sees_jobs(m.scheduled_by) END,
+			ELSE m.place IS NULL AND c.registered IS NOT NULL AND personalize_internal._sees_jobs(m.scheduled_by) END,
 		c.failures, c.last_error, c.last_error_at, NULL
-	FROM personalize._stat_maintenance() AS m LEFT JOIN personalize._maintenance_runs() AS c ON c.job = m.job;
+	FROM personalize_internal._stat_maintenance() AS m LEFT JOIN personalize_internal._maintenance_runs() AS c ON c.job = m.job;
 COMMENT ON VIEW personalize.stat_retention IS
 	'what apply_retention() did, one row a kind of data, and the jobs of schedule_maintenance(), as far as pg_cron is in this database and the reader may see its log';
 COMMENT ON COLUMN personalize.stat_retention.task IS 'retention_policy.kind, message (personalize.dedup_window), or the name of a job';
@@ -423,19 +423,19 @@ COMMENT ON COLUMN personalize.stat_retention.last_error_at IS 'when that was';
 GRANT SELECT ON personalize.stat_retention TO personalize_admin, personalize_monitor;
 
 -- How long ago retention last ran, and whether there is anything it could be about.
-CREATE FUNCTION personalize._maintenance_due(OUT scheduled boolean, OUT applied_at timestamptz, OUT needed boolean)
+CREATE FUNCTION personalize_internal._maintenance_due(OUT scheduled boolean, OUT applied_at timestamptz, OUT needed boolean)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT EXISTS (SELECT FROM personalize._maintenance AS m WHERE m.job = 'retention'),
 		(SELECT min(s.well_at) FROM personalize._retention_state AS s),
 		s.in_use AND EXISTS (SELECT FROM personalize._event_day AS d WHERE d.day < (now() AT TIME ZONE 'UTC')::date - 1)
-	FROM personalize._server_state() AS s;
+	FROM personalize_internal._server_state() AS s;
 END;
-REVOKE ALL ON FUNCTION personalize._maintenance_due() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._maintenance_due() TO personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._maintenance_due() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._maintenance_due() TO personalize_admin, personalize_monitor;
 
-CREATE FUNCTION personalize._health_retention(
+CREATE FUNCTION personalize_internal._health_retention(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 2
 BEGIN ATOMIC
@@ -448,7 +448,7 @@ BEGIN ATOMIC
 	FROM (
 		SELECT string_agg(s.task || ': ' || s.last_error, ', ') FILTER (WHERE s.last_result = 'failed') AS failing,
 			string_agg(s.task || coalesce(' (' || s.last_detail || ')', ''), ', ') FILTER (WHERE s.overdue) AS overdue, max(s.last_run_at) AS last_run_at
-		FROM personalize._stat_retention() AS s) AS r
+		FROM personalize_internal._stat_retention() AS s) AS r
 	UNION ALL
 	SELECT 'maintenance jobs',
 		j.failing IS NULL AND j.overdue IS NULL
@@ -463,7 +463,7 @@ BEGIN ATOMIC
 		SELECT string_agg(s.task || ': ' || s.last_error, ', ') FILTER (WHERE s.last_result = 'failed') AS failing,
 			string_agg(s.task, ', ') FILTER (WHERE s.overdue) AS overdue
 		FROM personalize.stat_retention AS s WHERE s.task LIKE 'job %') AS j,
-		personalize._maintenance_due() AS d;
+		personalize_internal._maintenance_due() AS d;
 END;
-REVOKE ALL ON FUNCTION personalize._health_retention() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._health_retention() TO personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._health_retention() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_retention() TO personalize_admin, personalize_monitor;

@@ -80,7 +80,7 @@ CheckPublication(const char *name)
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(name)};
 
-	if (SPI_execute_with_args("SELECT f.table_name, f.fault, f.identity FROM personalize._publication_faults() AS f"
+	if (SPI_execute_with_args("SELECT f.table_name, f.fault, f.identity FROM personalize_internal._publication_faults() AS f"
 							  " WHERE $1 OPERATOR(pg_catalog.=) ANY (f.publications)"
 							  " ORDER BY f.table_name LIMIT 1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "publications cannot be looked at");

@@ -48,7 +48,7 @@ EmptyTables(void)
 
 	SpiUtilBegin(&scope);
 	if (SPI_execute("SELECT 'TRUNCATE ' || string_agg(format('personalize.%I', s.name), ', ' ORDER BY s.name)"
-					" FROM personalize._person_stores() AS s"
+					" FROM personalize_internal._person_stores() AS s"
 					" WHERE s.name <> '_secret'"
 					" AND coalesce(s.content, 'people') IN ('people', 'the catalogue', 'a counter', 'counters of items')",
 					true, 0) != SPI_OK_SELECT || SPI_processed != 1)

@@ -18,12 +18,12 @@ COMMENT ON COLUMN personalize._shipped.server IS
 	'major version that printed the statement: another prints expressions differently';
 COMMENT ON COLUMN personalize._shipped.make IS 'the statement that makes it';
 
-CREATE FUNCTION personalize._role_has_password(role oid) RETURNS boolean
+CREATE FUNCTION personalize_internal._role_has_password(role oid) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_role_has_password' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._role_has_password(oid) IS 'whether a password is set for a role';
+COMMENT ON FUNCTION personalize_internal._role_has_password(oid) IS 'whether a password is set for a role';
 
 -- Days of event, attached or not, wherever they are: known by their columns.
-CREATE FUNCTION personalize._event_days(
+CREATE FUNCTION personalize_internal._event_days(
 	OUT day oid, OUT attached boolean, OUT attach text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -43,11 +43,11 @@ BEGIN ATOMIC
 		LATERAL (SELECT CASE WHEN c.relname ~ '^event_p[0-9]{8}$' THEN right(c.relname, 8)::date END) AS d (day)
 	WHERE s.nspname = 'personalize' AND c.oid <> p.oid;
 END;
-COMMENT ON FUNCTION personalize._event_days() IS
+COMMENT ON FUNCTION personalize_internal._event_days() IS
 	'the tables that are days of event or were, and how to attach one';
 
 -- Row security, policies, triggers, functions and views as statements.
-CREATE FUNCTION personalize._security_objects(
+CREATE FUNCTION personalize_internal._security_objects(
 	OUT kind text, OUT name text, OUT make text, OUT unmake text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 500 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -55,7 +55,7 @@ BEGIN ATOMIC
 		SELECT c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.oid::regclass::text AS name
 		FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = 'personalize' AND c.relkind IN ('r', 'p', 'v', 'm')
-			AND c.oid NOT IN (SELECT d.day FROM personalize._event_days() AS d))
+			AND c.oid NOT IN (SELECT d.day FROM personalize_internal._event_days() AS d))
 	SELECT 'row security', m.name,
 		format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; ALTER TABLE %1$s FORCE ROW LEVEL SECURITY;', m.name), NULL
 	FROM member AS m WHERE m.relrowsecurity AND m.relforcerowsecurity
@@ -90,21 +90,21 @@ BEGIN ATOMIC
 	SELECT 'functions', p.oid::regprocedure::text, pg_get_functiondef(p.oid) || ';',
 		format('ALTER FUNCTION %s SECURITY INVOKER;', p.oid::regprocedure)
 	FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-	WHERE p.prokind IN ('f', 'w') AND (n.nspname = 'personalize'
+	WHERE p.prokind IN ('f', 'w') AND (n.nspname IN ('personalize', 'personalize_internal')
 		OR (p.prosecdef AND p.proowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = 'personalize_owner')))
 	UNION ALL
 	SELECT 'event triggers', quote_ident(t.evtname),
 		format('ALTER EVENT TRIGGER %I %s;', t.evtname,
 			CASE t.evtenabled WHEN 'O' THEN 'ENABLE' WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END), NULL
 	FROM pg_event_trigger AS t JOIN pg_proc AS p ON p.oid = t.evtfoid JOIN pg_namespace AS n ON n.oid = p.pronamespace
-	WHERE n.nspname = 'personalize';
+	WHERE n.nspname IN ('personalize', 'personalize_internal');
 END;
-COMMENT ON FUNCTION personalize._security_objects() IS
+COMMENT ON FUNCTION personalize_internal._security_objects() IS
 	'what protects data, each object as the statement that makes it and the one that undoes it';
 
--- Who was given what on the schema and what is in it; what the owners of
+-- Who was given what on the schemas and what is in them; what the owners of
 -- objects and superusers may do needs no grant.
-CREATE FUNCTION personalize._security_grants(
+CREATE FUNCTION personalize_internal._security_grants(
 	OUT name text, OUT privilege text, OUT grantee text, OUT object text, OUT make text, OUT unmake text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 500 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -126,43 +126,43 @@ BEGIN ATOMIC
 		SELECT a.privilege_type, format('ROUTINE %s', p.oid::regprocedure), p.proowner, a.grantee, a.is_grantable,
 			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
 		FROM pg_namespace AS n JOIN pg_proc AS p ON p.pronamespace = n.oid, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-		WHERE n.nspname = 'personalize'
+		WHERE n.nspname IN ('personalize', 'personalize_internal')
 		UNION ALL
 		SELECT a.privilege_type, format('SCHEMA %I', n.nspname), n.nspowner, a.grantee, a.is_grantable,
 			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
 		FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
-		WHERE n.nspname = 'personalize') AS g
+		WHERE n.nspname IN ('personalize', 'personalize_internal')) AS g
 	WHERE g.role <> g.owner
 		AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role AND (r.rolsuper OR r.rolname = 'personalize_owner'))
 	GROUP BY g.privilege, g.object, g.grantee;
 END;
-COMMENT ON FUNCTION personalize._security_grants() IS
-	'who may do what with the schema and the objects in it, with the statements that give and take it';
+COMMENT ON FUNCTION personalize_internal._security_grants() IS
+	'who may do what with the schemas and the objects in them, with the statements that give and take it';
 
-CREATE FUNCTION personalize._ship_security() RETURNS void
+CREATE FUNCTION personalize_internal._ship_security() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	DELETE FROM personalize._shipped;
 	INSERT INTO personalize._shipped (kind, name, server, make)
-		SELECT o.kind, o.name, current_setting('server_version_num')::integer / 10000, o.make FROM personalize._security_objects() AS o
+		SELECT o.kind, o.name, current_setting('server_version_num')::integer / 10000, o.make FROM personalize_internal._security_objects() AS o
 		UNION ALL
-		SELECT 'grants', g.name, current_setting('server_version_num')::integer / 10000, g.make FROM personalize._security_grants() AS g
+		SELECT 'grants', g.name, current_setting('server_version_num')::integer / 10000, g.make FROM personalize_internal._security_grants() AS g
 		WHERE g.grantee = 'PUBLIC' OR g.grantee IN ('personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor',
 			'personalize_analytics', 'personalize_personalization', 'personalize_recommendations', 'personalize_marketing');
 END;
-COMMENT ON FUNCTION personalize._ship_security() IS
+COMMENT ON FUNCTION personalize_internal._ship_security() IS
 	'writes down what the install script made; the last line of it and of every update';
 
-CREATE FUNCTION personalize._same_statement(make text) RETURNS text
+CREATE FUNCTION personalize_internal._same_statement(make text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT regexp_replace(replace(make, '( VALUES', '(VALUES'), E'::(\\w+) AS \\1\\M', E'::\\1', 'g');
 END;
-COMMENT ON FUNCTION personalize._same_statement(text) IS
+COMMENT ON FUNCTION personalize_internal._same_statement(text) IS
 	'a statement as the server prints it, without what it adds when it has read that itself';
 
 -- What differs from what was shipped.
-CREATE FUNCTION personalize._security_differences(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_differences(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT coalesce(s.kind, o.kind),
@@ -174,7 +174,7 @@ BEGIN ATOMIC
 			WHEN o.name IS NULL OR s.kind IN ('functions', 'views', 'event triggers') THEN s.make
 			ELSE o.unmake || ' ' || s.make END
 	FROM (SELECT s.* FROM personalize._shipped AS s WHERE s.kind <> 'grants') AS s
-		FULL JOIN personalize._security_objects() AS o ON o.kind = s.kind AND o.name = s.name
+		FULL JOIN personalize_internal._security_objects() AS o ON o.kind = s.kind AND o.name = s.name
 	WHERE CASE
 		-- whatever only takes away is no weakness
 		WHEN s.name IS NULL THEN
@@ -183,15 +183,15 @@ BEGIN ATOMIC
 				WHEN 'functions' THEN o.make ~ E'\n .*\\mSECURITY DEFINER\\M'
 				ELSE false END
 		WHEN o.name IS NULL THEN true
-		ELSE personalize._same_statement(o.make) <> personalize._same_statement(s.make)
+		ELSE personalize_internal._same_statement(o.make) <> personalize_internal._same_statement(s.make)
 			AND s.server = current_setting('server_version_num')::integer / 10000 END
 	UNION ALL
 	-- a role of your own may call any function and read what is not for administrators only
 	SELECT CASE WHEN g.object LIKE 'SCHEMA %' THEN 'schema' ELSE 'grants' END,
 		format('%s has %s on %s', g.grantee, g.privilege, g.object), g.unmake
-	FROM personalize._security_grants() AS g
+	FROM personalize_internal._security_grants() AS g
 	WHERE NOT EXISTS (SELECT FROM personalize._shipped AS s WHERE s.kind = 'grants' AND s.name = g.name AND s.make = g.make)
-		AND NOT EXISTS (SELECT FROM personalize._event_days() AS d WHERE g.object = format('TABLE %s', d.day::regclass))
+		AND NOT EXISTS (SELECT FROM personalize_internal._event_days() AS d WHERE g.object = format('TABLE %s', d.day::regclass))
 		AND (g.grantee = 'PUBLIC' OR g.make LIKE '% WITH GRANT OPTION;' OR g.object ~ '[.]"?_'
 			OR g.privilege NOT IN ('USAGE', 'EXECUTE') AND g.privilege !~ '^SELECT'
 			OR g.object LIKE 'TABLE %' AND NOT EXISTS (
@@ -199,11 +199,11 @@ BEGIN ATOMIC
 				WHERE s.kind = 'grants' AND starts_with(s.name, format('SELECT on %s to ', g.object))
 					AND s.name NOT LIKE '% to personalize_admin'));
 END;
-COMMENT ON FUNCTION personalize._security_differences() IS
+COMMENT ON FUNCTION personalize_internal._security_differences() IS
 	'objects and grants that differ from what was shipped';
 
 -- Who owns what.
-CREATE FUNCTION personalize._security_owners(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_owners(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH owned AS (
@@ -213,17 +213,17 @@ BEGIN ATOMIC
 		WHERE n.nspname = 'personalize' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 		UNION ALL
 		SELECT format('TABLE %s', d.day::regclass), c.relowner, true
-		FROM personalize._event_days() AS d JOIN pg_class AS c ON c.oid = d.day JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		FROM personalize_internal._event_days() AS d JOIN pg_class AS c ON c.oid = d.day JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE d.attached AND n.nspname <> 'personalize'
 		UNION ALL
 		SELECT format('ROUTINE %s', p.oid::regprocedure), p.proowner, p.prosecdef
-		FROM pg_namespace AS n JOIN pg_proc AS p ON p.pronamespace = n.oid WHERE n.nspname = 'personalize'
+		FROM pg_namespace AS n JOIN pg_proc AS p ON p.pronamespace = n.oid WHERE n.nspname IN ('personalize', 'personalize_internal')
 		UNION ALL
 		SELECT format('TYPE %s', t.oid::regtype), t.typowner, false
 		FROM pg_namespace AS n JOIN pg_type AS t ON t.typnamespace = n.oid
 		WHERE n.nspname = 'personalize' AND t.typtype IN ('b', 'e', 'd', 'r') AND t.typelem = 0
 		UNION ALL
-		SELECT format('SCHEMA %I', n.nspname), n.nspowner, false FROM pg_namespace AS n WHERE n.nspname = 'personalize')
+		SELECT format('SCHEMA %I', n.nspname), n.nspowner, false FROM pg_namespace AS n WHERE n.nspname IN ('personalize', 'personalize_internal'))
 	SELECT CASE WHEN o.object LIKE 'SCHEMA %' THEN 'schema' ELSE 'owners' END,
 		format('%s belongs to %I', o.object, r.rolname),
 		format('ALTER %s OWNER TO %I;', o.object,
@@ -233,27 +233,27 @@ BEGIN ATOMIC
 	FROM owned AS o JOIN pg_roles AS r ON r.oid = o.owner
 	WHERE r.rolname <> 'personalize_owner' AND (o.ours OR NOT r.rolsuper);
 END;
-COMMENT ON FUNCTION personalize._security_owners() IS
+COMMENT ON FUNCTION personalize_internal._security_owners() IS
 	'objects that belong to somebody else: definer functions, tables and views are personalize_owner''s, the rest a superuser''s';
 
 -- Every purpose with the role whose members may ask for it; text, since it may
 -- be longer than any role's name.
-CREATE FUNCTION personalize._purpose_roles(OUT purpose text, OUT role text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._purpose_roles(OUT purpose text, OUT role text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT p.name, coalesce(r.role::text, 'personalize_' || p.name)
 	FROM personalize.purpose AS p LEFT JOIN personalize.purpose_role AS r ON r.purpose = p.name;
 END;
-COMMENT ON FUNCTION personalize._purpose_roles() IS 'purposes and their roles, which may be missing';
+COMMENT ON FUNCTION personalize_internal._purpose_roles() IS 'purposes and their roles, which may be missing';
 
 -- Roles: no more rights than they were made with, and no strangers among them.
-CREATE FUNCTION personalize._security_roles(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_roles(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH shipped ("check", name) AS (
 		SELECT 'owner role', 'personalize_owner'::text
 		UNION ALL SELECT 'roles', n.name FROM (VALUES ('personalize_app'), ('personalize_analyst'), ('personalize_admin'), ('personalize_monitor')) AS n (name)
-		UNION ALL SELECT DISTINCT 'purpose roles', p.role FROM personalize._purpose_roles() AS p
+		UNION ALL SELECT DISTINCT 'purpose roles', p.role FROM personalize_internal._purpose_roles() AS p
 			WHERE p.role NOT IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor')),
 	ours AS (SELECT s."check", s.name, r.* FROM shipped AS s JOIN pg_roles AS r ON r.rolname = s.name),
 	membership AS (
@@ -281,7 +281,7 @@ BEGIN ATOMIC
 	FROM ours AS o WHERE o."check" = 'owner role' AND o.rolconnlimit <> 0
 	UNION ALL
 	SELECT o."check", format('role %I has a password', o.name), format('ALTER ROLE %I PASSWORD NULL;', o.name)
-	FROM ours AS o WHERE personalize._role_has_password(o.oid)
+	FROM ours AS o WHERE personalize_internal._role_has_password(o.oid)
 	UNION ALL
 	SELECT o."check", format('role %I is a member of %I', o.name, m.name), m.undo
 	FROM ours AS o JOIN membership AS m ON m.member = o.oid
@@ -295,7 +295,7 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'purpose roles', format('purpose "%s" is everybody''s who is a member of %I', p.purpose, p.role),
 		format('UPDATE personalize.purpose_role SET role = %L WHERE purpose = %L;', 'personalize_' || p.purpose, p.purpose)
-	FROM personalize._purpose_roles() AS p
+	FROM personalize_internal._purpose_roles() AS p
 	WHERE p.role IN ('personalize_owner', 'personalize_app', 'personalize_analyst', 'personalize_admin', 'personalize_monitor') OR p.role ~ '^pg_'
 	UNION ALL
 	SELECT 'above row security', format('role %I has BYPASSRLS', r.rolname), format('ALTER ROLE %I NOBYPASSRLS;', r.rolname)
@@ -311,15 +311,15 @@ BEGIN ATOMIC
 	WHERE NOT m.member_super AND m.member NOT IN (SELECT o.oid FROM ours AS o)
 		AND m.name IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program');
 END;
-COMMENT ON FUNCTION personalize._security_roles() IS
+COMMENT ON FUNCTION personalize_internal._security_roles() IS
 	'roles that can do more than they were made for, and members they should not have';
 
 -- Days of event: closed, without grants, and attached.
-CREATE FUNCTION personalize._security_days(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_days(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH day AS (SELECT d.*, c.relname, c.relkind, c.relacl, c.relowner, c.relrowsecurity, c.relforcerowsecurity, d.day::regclass AS name
-		FROM personalize._event_days() AS d JOIN pg_class AS c ON c.oid = d.day)
+		FROM personalize_internal._event_days() AS d JOIN pg_class AS c ON c.oid = d.day)
 	SELECT 'partitions', format('%s has columns of event but is no partition of it: erasure and retention do not reach it', d.name),
 		coalesce(d.attach, format('DROP %s %s;', CASE d.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, d.name))
 	FROM day AS d WHERE NOT d.attached
@@ -342,12 +342,12 @@ BEGIN ATOMIC
 	UNION ALL
 	-- the policy that policy_partition.c gives each
 	SELECT 'partitions', format('policy personalize_closed on %s is missing or was changed', d.name),
-		format('DROP POLICY IF EXISTS personalize_closed ON %s; CREATE POLICY personalize_closed ON %1$s AS RESTRICTIVE USING (personalize._closed());', d.name)
+		format('DROP POLICY IF EXISTS personalize_closed ON %s; CREATE POLICY personalize_closed ON %1$s AS RESTRICTIVE USING (personalize_internal._closed());', d.name)
 	FROM day AS d
 	WHERE (d.attached OR d.attach <> '') AND d.relkind IN ('r', 'p') AND NOT EXISTS (
 		SELECT FROM pg_policy AS p
 		WHERE p.polrelid = d.day AND p.polname = 'personalize_closed' AND NOT p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
-			AND pg_get_expr(p.polqual, p.polrelid) = 'personalize._closed()' AND p.polwithcheck IS NULL)
+			AND pg_get_expr(p.polqual, p.polrelid) = 'personalize_internal._closed()' AND p.polwithcheck IS NULL)
 	UNION ALL
 	SELECT 'partitions', format('policy %I on %s was not shipped', p.polname, d.name), format('DROP POLICY %I ON %s;', p.polname, d.name)
 	FROM day AS d JOIN pg_policy AS p ON p.polrelid = d.day AND p.polpermissive
@@ -359,11 +359,11 @@ BEGIN ATOMIC
 	SELECT 'partitions', format('rule %I on %s was not shipped', r.rulename, d.name), format('DROP RULE %I ON %s;', r.rulename, d.name)
 	FROM day AS d JOIN pg_rewrite AS r ON r.ev_class = d.day AND d.relkind <> 'm';
 END;
-COMMENT ON FUNCTION personalize._security_days() IS
+COMMENT ON FUNCTION personalize_internal._security_days() IS
 	'days of event that are detached, open to somebody or have triggers';
 
 -- Settings that answer with silence, and who may change them.
-CREATE FUNCTION personalize._security_settings(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_settings(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT 'settings', format('personalize.on_denied is %s (%s)', g.setting, g.source),
@@ -396,7 +396,7 @@ BEGIN ATOMIC
 	FROM pg_default_acl AS d JOIN pg_roles AS r ON r.oid = d.defaclrole LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace,
 		aclexplode(d.defaclacl) AS a,
 		LATERAL (SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee) AS g
-	WHERE (r.rolname = 'personalize_owner' OR n.nspname = 'personalize') AND a.grantee <> d.defaclrole
+	WHERE (r.rolname = 'personalize_owner' OR n.nspname IN ('personalize', 'personalize_internal')) AND a.grantee <> d.defaclrole
 		AND NOT (a.grantee = 0 AND n.oid IS NULL AND d.defaclobjtype IN ('f', 'T'))
 	UNION ALL
 	SELECT 'purposes', format('purpose "%s" rests on consent, but who has not spoken counts as having agreed', d.purpose),
@@ -404,18 +404,18 @@ BEGIN ATOMIC
 	FROM personalize.purpose_default AS d JOIN personalize.purpose AS p ON p.name = d.purpose
 	WHERE d.answer = 'allowed' AND p.legal_basis = 'consent';
 END;
-COMMENT ON FUNCTION personalize._security_settings() IS
+COMMENT ON FUNCTION personalize_internal._security_settings() IS
 	'settings, default privileges and answers of purposes that are weaker than shipped';
 
 -- Copies: what reads a person's table with the rights of one whom row security
 -- does not stop, for others to see, and what carries rows out of the database.
-CREATE FUNCTION personalize._security_copies(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_copies(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH source AS (
 		SELECT c.oid FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid
 		WHERE n.nspname = 'personalize' AND c.relrowsecurity
-		UNION SELECT d.day FROM personalize._event_days() AS d WHERE d.attached)
+		UNION SELECT d.day FROM personalize_internal._event_days() AS d WHERE d.attached)
 	SELECT 'copies', format('view %s reads with the rights of %I, whom row security does not stop', v.oid::regclass, r.rolname),
 		format('ALTER VIEW %s SET (security_invoker = true);', v.oid::regclass)
 	FROM pg_class AS v JOIN pg_namespace AS n ON n.oid = v.relnamespace JOIN pg_roles AS r ON r.oid = v.relowner
@@ -432,7 +432,7 @@ BEGIN ATOMIC
 	FROM pg_class AS v JOIN pg_rewrite AS w ON w.ev_class = v.oid
 		JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
 			AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT s.oid FROM source AS s)
-	WHERE v.relkind = 'm' AND v.oid NOT IN (SELECT d.day FROM personalize._event_days() AS d)
+	WHERE v.relkind = 'm' AND v.oid NOT IN (SELECT d.day FROM personalize_internal._event_days() AS d)
 	GROUP BY v.oid
 	UNION ALL
 	SELECT 'copies', format('publication %I sends %s to subscribers', p.pubname, r.prrelid::regclass),
@@ -448,17 +448,17 @@ BEGIN ATOMIC
 	SELECT 'copies', format('publication %I sends all tables to subscribers', p.pubname), format('DROP PUBLICATION %I;', p.pubname)
 	FROM pg_publication AS p WHERE p.puballtables;
 END;
-COMMENT ON FUNCTION personalize._security_copies() IS
+COMMENT ON FUNCTION personalize_internal._security_copies() IS
 	'views, materialized views and publications through which rows get past row security';
 
 -- What ANALYZE samples, which outlives an erasure until it runs again.
-CREATE FUNCTION personalize._security_statistics(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
+CREATE FUNCTION personalize_internal._security_statistics(OUT "check" text, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH source AS (
 		SELECT to_regclass(format('personalize.%I', t.name))::oid AS oid, t.unanalyzed FROM personalize._person_table AS t
 		UNION ALL
-		SELECT d.day, t.unanalyzed FROM personalize._event_days() AS d, personalize._person_table AS t WHERE t.name = 'event' AND d.attached)
+		SELECT d.day, t.unanalyzed FROM personalize_internal._event_days() AS d, personalize._person_table AS t WHERE t.name = 'event' AND d.attached)
 	SELECT 'statistics', format('ANALYZE samples %I of %s', a.attname, s.oid::regclass),
 		format('ALTER TABLE %s ALTER %I SET STATISTICS 0; DELETE FROM pg_catalog.pg_statistic WHERE starelid = %1$L::regclass AND staattnum = %3$s;',
 			s.oid::regclass, a.attname, a.attnum)
@@ -473,7 +473,7 @@ BEGIN ATOMIC
 		format('DROP INDEX %s;', i.indexrelid::regclass)
 	FROM source AS s JOIN pg_index AS i ON i.indrelid = s.oid AND i.indexprs IS NOT NULL;
 END;
-COMMENT ON FUNCTION personalize._security_statistics() IS
+COMMENT ON FUNCTION personalize_internal._security_statistics() IS
 	'statistics of columns that hold persons: there are none as shipped';
 
 CREATE FUNCTION personalize.security_check(
@@ -481,13 +481,13 @@ CREATE FUNCTION personalize.security_check(
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 16 COST 100000 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH found AS (
-		SELECT * FROM personalize._security_differences()
-		UNION ALL SELECT * FROM personalize._security_owners()
-		UNION ALL SELECT * FROM personalize._security_roles()
-		UNION ALL SELECT * FROM personalize._security_days()
-		UNION ALL SELECT * FROM personalize._security_settings()
-		UNION ALL SELECT * FROM personalize._security_copies()
-		UNION ALL SELECT * FROM personalize._security_statistics())
+		SELECT * FROM personalize_internal._security_differences()
+		UNION ALL SELECT * FROM personalize_internal._security_owners()
+		UNION ALL SELECT * FROM personalize_internal._security_roles()
+		UNION ALL SELECT * FROM personalize_internal._security_days()
+		UNION ALL SELECT * FROM personalize_internal._security_settings()
+		UNION ALL SELECT * FROM personalize_internal._security_copies()
+		UNION ALL SELECT * FROM personalize_internal._security_statistics())
 	SELECT c.name, f.detail IS NULL, coalesce(f.detail, c.sound), f.fix
 	FROM (VALUES
 		(1, 'row security', 'on and forced on every table it was shipped on'),
@@ -519,17 +519,17 @@ COMMENT ON FUNCTION personalize.security_check() IS
 	'one row a check, and one for each weakness found: what protects persons'' data less than when it was installed, and the SQL by which a superuser puts it right';
 
 REVOKE ALL ON FUNCTION
-	personalize._role_has_password(oid), personalize._event_days(), personalize._security_objects(),
-	personalize._security_grants(), personalize._ship_security(), personalize._same_statement(text), personalize._security_differences(),
-	personalize._security_owners(), personalize._purpose_roles(), personalize._security_roles(),
-	personalize._security_days(), personalize._security_settings(), personalize._security_copies(), personalize._security_statistics(),
+	personalize_internal._role_has_password(oid), personalize_internal._event_days(), personalize_internal._security_objects(),
+	personalize_internal._security_grants(), personalize_internal._ship_security(), personalize_internal._same_statement(text), personalize_internal._security_differences(),
+	personalize_internal._security_owners(), personalize_internal._purpose_roles(), personalize_internal._security_roles(),
+	personalize_internal._security_days(), personalize_internal._security_settings(), personalize_internal._security_copies(), personalize_internal._security_statistics(),
 	personalize.security_check()
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._role_has_password(oid), personalize._event_days(), personalize._security_objects(),
-	personalize._security_grants(), personalize._same_statement(text), personalize._security_differences(),
-	personalize._security_owners(), personalize._purpose_roles(), personalize._security_roles(),
-	personalize._security_days(), personalize._security_settings(), personalize._security_copies(), personalize._security_statistics(),
+	personalize_internal._role_has_password(oid), personalize_internal._event_days(), personalize_internal._security_objects(),
+	personalize_internal._security_grants(), personalize_internal._same_statement(text), personalize_internal._security_differences(),
+	personalize_internal._security_owners(), personalize_internal._purpose_roles(), personalize_internal._security_roles(),
+	personalize_internal._security_days(), personalize_internal._security_settings(), personalize_internal._security_copies(), personalize_internal._security_statistics(),
 	personalize.security_check()
 	TO personalize_admin;
 GRANT SELECT ON personalize._shipped, personalize.purpose, personalize.purpose_default TO personalize_admin;

@@ -2,7 +2,7 @@
 
 -- Each table of the extension with the kind of data it belongs to; one that is
 -- not named here is 'other'.
-CREATE FUNCTION personalize._storage(OUT kind text, OUT relation oid, OUT day date, OUT bytes bigint, OUT index_bytes bigint, OUT row_count float8)
+CREATE FUNCTION personalize_internal._storage(OUT kind text, OUT relation oid, OUT day date, OUT bytes bigint, OUT index_bytes bigint, OUT row_count float8)
 	RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 100
 SET search_path = pg_catalog, pg_temp
@@ -26,7 +26,7 @@ BEGIN ATOMIC
 			('consent_ledger', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
 	WHERE n.nspname = 'personalize';
 END;
-COMMENT ON FUNCTION personalize._storage() IS 'the tables, with kind, size and rows as the statistics have them';
+COMMENT ON FUNCTION personalize_internal._storage() IS 'the tables, with kind, size and rows as the statistics have them';
 
 CREATE FUNCTION personalize.storage_usage(
 	retention boolean DEFAULT true,
@@ -36,7 +36,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 14 COST 100000
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH part AS MATERIALIZED (
-		SELECT s.kind, s.day, s.bytes, s.index_bytes, s.row_count FROM personalize._storage() AS s
+		SELECT s.kind, s.day, s.bytes, s.index_bytes, s.row_count FROM personalize_internal._storage() AS s
 	), event AS (
 		-- days that are over and have events; a day that is under way would say too little
 		SELECT sum(p.row_count) AS events, (SELECT avg(d.row_count) FROM (
@@ -48,7 +48,7 @@ BEGIN ATOMIC
 		WHERE coalesce(retention, true) AND NOT pg_is_in_recovery()
 		GROUP BY r.kind
 	), kind AS (
-		SELECT k.kind, k.place FROM personalize._retention_kind() AS k WHERE k.kind <> 'item_stat_hour'
+		SELECT k.kind, k.place FROM personalize_internal._retention_kind() AS k WHERE k.kind <> 'item_stat_hour'
 		UNION ALL VALUES ('message', 20), ('catalogue', 21), ('other', 22)
 	), line AS (
 		SELECT k.kind, k.place, coalesce(sum(p.bytes), 0)::bigint AS bytes, coalesce(sum(p.index_bytes), 0)::bigint AS index_bytes,
@@ -66,6 +66,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION personalize.storage_usage(boolean) IS
 	'how much of the disk each kind of data takes, as retention_policy names them, and of message (ids for once-only), catalogue, other and all: bytes with indexes and TOAST, of which index_bytes; row_count as the statistics have it; bytes_per_event: bytes by raw events that are stored; bytes_per_day: what a day brings at that rate and the pace of the last seven whole days with events, before retention takes as much again; frees: about what apply_retention() would remove now, NULL where rows only get shorter, on a standby, and with retention => false, which saves counting it';
-REVOKE ALL ON FUNCTION personalize._storage(), personalize.storage_usage(boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._storage(), personalize.apply_retention(boolean, timestamptz, bigint, interval) TO personalize_owner;
+REVOKE ALL ON FUNCTION personalize_internal._storage(), personalize.storage_usage(boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._storage(), personalize.apply_retention(boolean, timestamptz, bigint, interval) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.storage_usage(boolean) TO personalize_admin, personalize_monitor;

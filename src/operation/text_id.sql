@@ -15,7 +15,7 @@ BEGIN
 				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text') AS definition
 		FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
-			AND NOT pg_catalog.starts_with(p.proname, '_') AND p.prokind OPERATOR(pg_catalog.=) 'f'
+			AND p.prokind OPERATOR(pg_catalog.=) 'f'
 			AND 'personalize.entity_id'::pg_catalog.regtype OPERATOR(pg_catalog.=) ANY (p.proargtypes)
 			-- where it is not made by hand
 			AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc q

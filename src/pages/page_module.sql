@@ -47,12 +47,12 @@ COMMENT ON COLUMN personalize.page_module.description IS 'for people';
 COMMENT ON COLUMN personalize.page_module.created_by IS 'the role that was logged in';
 COMMENT ON COLUMN personalize.page_module.builtin IS 'as it was installed; it is not dumped';
 
-CREATE FUNCTION personalize._check_page_module() RETURNS trigger
+CREATE FUNCTION personalize_internal._check_page_module() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_check_page_module' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._check_page_module() IS 'trigger of page_module: refuses what cannot be meant';
+COMMENT ON FUNCTION personalize_internal._check_page_module() IS 'trigger of page_module: refuses what cannot be meant';
 
 -- What a shop has made of a builtin row is its own; one that is restored takes its place.
-CREATE FUNCTION personalize._own_page_module() RETURNS trigger
+CREATE FUNCTION personalize_internal._own_page_module() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -64,7 +64,7 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION personalize._own_page_module() IS 'trigger of page_module: what is written is no builtin row any more';
+COMMENT ON FUNCTION personalize_internal._own_page_module() IS 'trigger of page_module: what is written is no builtin row any more';
 
 INSERT INTO personalize.page_module (module, title, source, min_items, first_shelf, description, builtin) VALUES
 	('continue', 'Continue where you left', 'continue', 1, 1, 'what is in the cart, and what was looked at last', true),
@@ -80,18 +80,18 @@ INSERT INTO personalize.page_module (module, title, source, min_items, first_she
 	('new', 'New', 'new_in_categories', 1, 1, 'the newest of the catalogue, those of the visitor''s categories first', true);
 
 CREATE TRIGGER check_page_module BEFORE INSERT OR UPDATE ON personalize.page_module
-	FOR EACH ROW EXECUTE FUNCTION personalize._check_page_module();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_page_module();
 CREATE TRIGGER own_page_module BEFORE INSERT OR UPDATE ON personalize.page_module
-	FOR EACH ROW EXECUTE FUNCTION personalize._own_page_module();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._own_page_module();
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.page_module
-	FOR EACH ROW EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
 CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.page_module
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 -- also on a subscriber
 ALTER TABLE personalize.page_module ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.page_module ENABLE ALWAYS TRIGGER table_truncated;
 
-REVOKE ALL ON FUNCTION personalize._check_page_module(), personalize._own_page_module() FROM PUBLIC;
+REVOKE ALL ON FUNCTION personalize_internal._check_page_module(), personalize_internal._own_page_module() FROM PUBLIC;
 REVOKE ALL ON SEQUENCE personalize.page_module_number_seq FROM PUBLIC;
 GRANT SELECT ON personalize.page_module TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.page_module TO personalize_admin;

@@ -48,13 +48,13 @@ COMMENT ON COLUMN personalize.subject.restricted IS
 CREATE INDEX subject_restricted_idx ON personalize.subject (user_key) WHERE restricted OPERATOR(pg_catalog.<>) 0;
 SELECT pg_catalog.pg_extension_config_dump('personalize.subject', '');
 
-CREATE FUNCTION personalize._unrestricted_support(internal) RETURNS internal
+CREATE FUNCTION personalize_internal._unrestricted_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_unrestricted_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-REVOKE ALL ON FUNCTION personalize._unrestricted_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize._unrestricted(mask integer, user_key bigint) RETURNS integer
+REVOKE ALL ON FUNCTION personalize_internal._unrestricted_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._unrestricted(mask integer, user_key bigint) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_unrestricted' LANGUAGE C STABLE PARALLEL SAFE
-	SUPPORT personalize._unrestricted_support;
-COMMENT ON FUNCTION personalize._unrestricted(integer, bigint) IS
+	SUPPORT personalize_internal._unrestricted_support;
+COMMENT ON FUNCTION personalize_internal._unrestricted(integer, bigint) IS
 	'the purposes of a mask for which the person''s data is not restricted just now; for views of the extension, else error 42501';
 
 CREATE FUNCTION personalize.grant_consent(
@@ -112,7 +112,7 @@ COMMENT ON FUNCTION personalize.why_suppressed(personalize.entity_id) IS
 	'one row a purpose: whether events of the person may be used for it, why not, and the call that would change it. With no purpose allowed, events are not stored';
 
 REVOKE ALL ON FUNCTION
-	personalize._unrestricted(integer, bigint),
+	personalize_internal._unrestricted(integer, bigint),
 	personalize.grant_consent(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.record_choice(personalize.entity_id, text[], text, text, text, timestamptz),
 	personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz),
@@ -126,5 +126,5 @@ GRANT EXECUTE ON FUNCTION
 	personalize.consent_of(personalize.entity_id),
 	personalize.why_suppressed(personalize.entity_id)
 	TO personalize_app, personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize._unrestricted(integer, bigint)
+GRANT EXECUTE ON FUNCTION personalize_internal._unrestricted(integer, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;

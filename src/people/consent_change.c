@@ -315,7 +315,7 @@ static DictionaryFile subjectFile = {
 	.file =
 	"INSERT INTO personalize.subject AS s"
 	" SELECT n.key, n.id, m.granted, m.decided"
-	" FROM seen n, LATERAL personalize._ledger_mask(n.key) m ORDER BY n.key"
+	" FROM seen n, LATERAL personalize_internal._ledger_mask(n.key) m ORDER BY n.key"
 	" ON CONFLICT (user_key) DO UPDATE SET"
 	"  granted = s.granted | (EXCLUDED.granted & ~s.decided),"
 	"  decided = s.decided | EXCLUDED.decided"

@@ -61,7 +61,7 @@ INSERT INTO personalize.consent_mapping
 		('marketing', 'ad_personalization')) AS m(purpose, parameter);
 SELECT pg_catalog.pg_extension_config_dump('personalize.consent_mapping', 'WHERE NOT builtin');
 
-CREATE FUNCTION personalize._check_consent_mapping() RETURNS trigger
+CREATE FUNCTION personalize_internal._check_consent_mapping() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
@@ -77,19 +77,19 @@ BEGIN
 	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
-COMMENT ON FUNCTION personalize._check_consent_mapping() IS 'trigger of consent_mapping: guards the shipped rows';
+COMMENT ON FUNCTION personalize_internal._check_consent_mapping() IS 'trigger of consent_mapping: guards the shipped rows';
 CREATE TRIGGER check_consent_mapping BEFORE INSERT OR UPDATE OR DELETE ON personalize.consent_mapping
-	FOR EACH ROW EXECUTE FUNCTION personalize._check_consent_mapping();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_consent_mapping();
 CREATE TRIGGER check_truncate BEFORE TRUNCATE ON personalize.consent_mapping
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._check_consent_mapping();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._check_consent_mapping();
 
-CREATE FUNCTION personalize._consent_mapping_changed() RETURNS trigger
+CREATE FUNCTION personalize_internal._consent_mapping_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_consent_mapping_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._consent_mapping_changed() IS 'trigger: makes every session read consent_mapping anew';
+COMMENT ON FUNCTION personalize_internal._consent_mapping_changed() IS 'trigger: makes every session read consent_mapping anew';
 CREATE TRIGGER consent_mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.consent_mapping
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._consent_mapping_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._consent_mapping_changed();
 CREATE TRIGGER consent_mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._consent_mapping_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._consent_mapping_changed();
 
 CREATE FUNCTION personalize.consent_from(
 	payload jsonb,
@@ -111,8 +111,8 @@ COMMENT ON FUNCTION personalize.decode_gpp(text) IS
 	'the sections of an IAB GPP string, decoded if they are 2 (TCF EU) or 7 (US national), else as text; of an invalid one {"error": ...} and what the header lists';
 
 REVOKE ALL ON FUNCTION
-	personalize._check_consent_mapping(),
-	personalize._consent_mapping_changed(),
+	personalize_internal._check_consent_mapping(),
+	personalize_internal._consent_mapping_changed(),
 	personalize.consent_from(jsonb, timestamptz),
 	personalize.decode_tcf(text),
 	personalize.decode_gpp(text)

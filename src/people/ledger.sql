@@ -35,14 +35,14 @@ COMMENT ON COLUMN personalize.consent_ledger.hash IS 'SHA-256 of all of this but
 CREATE INDEX consent_ledger_user_key_idx ON personalize.consent_ledger (user_key, effective_at);
 SELECT pg_catalog.pg_extension_config_dump('personalize.consent_ledger', '');
 
-CREATE FUNCTION personalize._ledger_mask(user_key bigint, OUT granted integer, OUT decided integer) RETURNS record
+CREATE FUNCTION personalize_internal._ledger_mask(user_key bigint, OUT granted integer, OUT decided integer) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_ledger_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._ledger_mask(bigint) IS
+COMMENT ON FUNCTION personalize_internal._ledger_mask(bigint) IS
 	'what the consent ledger says about a person: purposes allowed, and purposes decided';
 
-CREATE FUNCTION personalize._ledger_hash(entry personalize.consent_ledger) RETURNS bytea
+CREATE FUNCTION personalize_internal._ledger_hash(entry personalize.consent_ledger) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'personalize_ledger_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize._ledger_hash(personalize.consent_ledger) IS
+COMMENT ON FUNCTION personalize_internal._ledger_hash(personalize.consent_ledger) IS
 	'the hash an entry of the consent ledger should have';
 
 CREATE TABLE personalize._ledger_pruned (
@@ -53,18 +53,18 @@ CREATE TABLE personalize._ledger_pruned (
 COMMENT ON TABLE personalize._ledger_pruned IS
 	'entries that retention took out of the consent ledger: what followed them still verifies';
 SELECT pg_catalog.pg_extension_config_dump('personalize._ledger_pruned', '');
-CREATE FUNCTION personalize._ledger_prune(superseded_before timestamptz) RETURNS bigint
+CREATE FUNCTION personalize_internal._ledger_prune(superseded_before timestamptz) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_ledger_prune' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._ledger_prune(timestamptz) IS
+COMMENT ON FUNCTION personalize_internal._ledger_prune(timestamptz) IS
 	'removes decisions that others superseded before that time, and older ones of erased people, from the consent ledger; returns how many';
 
-CREATE FUNCTION personalize._purpose_decided() RETURNS trigger
+CREATE FUNCTION personalize_internal._purpose_decided() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_purpose_decided' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._purpose_decided() IS
+COMMENT ON FUNCTION personalize_internal._purpose_decided() IS
 	'keeps the bit of a purpose that people have decided about, that data carries, or that is shipped, from meaning another';
 CREATE TRIGGER purpose_decided BEFORE DELETE OR UPDATE OF name, bit ON personalize.purpose
-	FOR EACH ROW EXECUTE FUNCTION personalize._purpose_decided();
-REVOKE ALL ON FUNCTION personalize._purpose_decided() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._purpose_decided();
+REVOKE ALL ON FUNCTION personalize_internal._purpose_decided() FROM PUBLIC;
 
 CREATE FUNCTION personalize.verify_ledger(
 	user_id personalize.entity_id DEFAULT NULL,
@@ -89,17 +89,17 @@ COMMENT ON FUNCTION personalize.consent_proof(personalize.entity_id) IS
 	'everything a person decided, in words, with the hashes that chain it and all it takes to compute them outside the database';
 
 REVOKE ALL ON FUNCTION
-	personalize._ledger_mask(bigint),
-	personalize._ledger_hash(personalize.consent_ledger),
-	personalize._ledger_prune(timestamptz),
+	personalize_internal._ledger_mask(bigint),
+	personalize_internal._ledger_hash(personalize.consent_ledger),
+	personalize_internal._ledger_prune(timestamptz),
 	personalize.verify_ledger(personalize.entity_id, jsonb),
 	personalize.ledger_anchor(),
 	personalize.consent_proof(personalize.entity_id)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._ledger_mask(bigint),
-	personalize._ledger_hash(personalize.consent_ledger),
-	personalize._ledger_prune(timestamptz)
+	personalize_internal._ledger_mask(bigint),
+	personalize_internal._ledger_hash(personalize.consent_ledger),
+	personalize_internal._ledger_prune(timestamptz)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.verify_ledger(personalize.entity_id, jsonb),

@@ -118,8 +118,8 @@ FindContradictions(const Datum *values, const char *nulls)
 	SpiUtilRun(&plan,
 			   "WITH entry AS MATERIALIZED ("
 			   "  SELECT l.user_key, l.recorded_at, l.hash, l.previous, l.erased,"
-			   "   CASE WHEN l.erased THEN l.user_key ELSE personalize._pseudonym(l.user_key) END AS pseudonym,"
-			   "   l.hash IS DISTINCT FROM personalize._ledger_hash(l) AS changed"
+			   "   CASE WHEN l.erased THEN l.user_key ELSE personalize_internal._pseudonym(l.user_key) END AS pseudonym,"
+			   "   l.hash IS DISTINCT FROM personalize_internal._ledger_hash(l) AS changed"
 			   "  FROM personalize.consent_ledger l"
 			   "  WHERE $1 IS NULL OR (l.user_key = $1 AND NOT l.erased) OR (l.user_key = $2 AND l.erased)),"
 			   " link AS (SELECT e.*, p.hash AS follows FROM entry e, unnest(e.previous) p (hash))"
@@ -161,7 +161,7 @@ DigestEntries(text *asof, int64 *entries, text **digest)
 			   "   sha256(string_agg(e.hash, '' ORDER BY e.hash)) AS digest"
 			   "  FROM (SELECT hash, txid FROM personalize.consent_ledger"
 			   "   UNION ALL SELECT hash, txid FROM personalize._ledger_pruned) e"
-			   "  WHERE personalize._txid_seen(e.txid, $1) GROUP BY 1) g",
+			   "  WHERE personalize_internal._txid_seen(e.txid, $1) GROUP BY 1) g",
 			   lengthof(types), types, values, NULL, true);
 	*entries = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	*digest = DatumGetTextPP(SpiUtilValue(0, 2, &isNull));

@@ -61,8 +61,8 @@ static const PersonExport subjectCopy = {
 	.as = "subject",
 	.query =
 	"SELECT jsonb_build_object('user_id', s.user_id,"
-	" 'granted', personalize._purpose_names(s.granted), 'decided', personalize._purpose_names(s.decided),"
-	" 'restricted', personalize._purpose_names(s.restricted), 'since', s.since)"
+	" 'granted', personalize_internal._purpose_names(s.granted), 'decided', personalize_internal._purpose_names(s.decided),"
+	" 'restricted', personalize_internal._purpose_names(s.restricted), 'since', s.since)"
 	" FROM personalize.subject s WHERE s.user_key = $1",
 	.meaning = "the current state of your consent: purposes allowed, decided about, and restricted"
 };

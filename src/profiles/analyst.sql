@@ -1,28 +1,28 @@
 
 -- analyst: profiles as rows, for whoever counts people.
-CREATE FUNCTION personalize._profile_features(
+CREATE FUNCTION personalize_internal._profile_features(
 	features personalize.feature_state, signal smallint, period interval, as_of timestamptz,
 	user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT count bigint, OUT sum numeric, OUT last_seen timestamptz) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 5 COST 5;
-COMMENT ON FUNCTION personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint) IS
+COMMENT ON FUNCTION personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint) IS
 	'values of a signal in a state within (as_of - period, as_of], to the grain of the panes; NULL: all, now; user_key is for the error if it is damaged';
-CREATE FUNCTION personalize._profile_panes(
+CREATE FUNCTION personalize_internal._profile_panes(
 	features personalize.feature_state, signal smallint, user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
 	OUT count bigint, OUT sum numeric) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 5;
-COMMENT ON FUNCTION personalize._profile_panes(personalize.feature_state, smallint, bigint) IS
+COMMENT ON FUNCTION personalize_internal._profile_panes(personalize.feature_state, smallint, bigint) IS
 	'panes of a signal in a state; user_key is for the error if it is damaged';
 
 -- Views that have rows for the purposes of signals only say so.
-CREATE FUNCTION personalize._signals_covered_support(internal) RETURNS internal
+CREATE FUNCTION personalize_internal._signals_covered_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_signals_covered_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-REVOKE ALL ON FUNCTION personalize._signals_covered_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize._signals_covered() RETURNS boolean
+REVOKE ALL ON FUNCTION personalize_internal._signals_covered_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._signals_covered() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_signals_covered' LANGUAGE C STABLE PARALLEL SAFE COST 1
-	SUPPORT personalize._signals_covered_support;
-COMMENT ON FUNCTION personalize._signals_covered() IS
+	SUPPORT personalize_internal._signals_covered_support;
+COMMENT ON FUNCTION personalize_internal._signals_covered() IS
 	'true if a signal is counted for the purpose in force, those that the statement names being asked; else error 42501 that names the purposes, or false under personalize.on_denied = empty';
 
 -- the views are asked for one person by id
@@ -32,17 +32,17 @@ CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
 -- for; the lateral call stands last, after every condition on user and signal.
 CREATE VIEW personalize.profile_feature AS
 	SELECT s.user_id, d.name AS signal,
-		personalize._feature_value(d.signal, f.value_key) AS value,
+		personalize_internal._feature_value(d.signal, f.value_key) AS value,
 		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key,
 		extract(epoch FROM w.period)::bigint AS period_seconds
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON personalize._covers(personalize._unrestricted(p.mask, p.user_key), d.purposes)
-			AND personalize._readable(d.purposes)
+		JOIN personalize.signal d ON personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), d.purposes)
+			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
-		CROSS JOIN LATERAL personalize._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize._signals_covered();
+		CROSS JOIN LATERAL personalize_internal._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
+	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize_internal._signals_covered();
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
 COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
@@ -57,15 +57,15 @@ COMMENT ON COLUMN personalize.profile_feature.period_seconds IS 'period in secon
 
 CREATE VIEW personalize.profile_pane AS
 	SELECT s.user_id, d.name AS signal,
-		personalize._feature_value(d.signal, f.value_key) AS value,
+		personalize_internal._feature_value(d.signal, f.value_key) AS value,
 		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-		JOIN personalize.signal d ON personalize._covers(personalize._unrestricted(p.mask, p.user_key), d.purposes)
-			AND personalize._readable(d.purposes)
+		JOIN personalize.signal d ON personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), d.purposes)
+			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
-		CROSS JOIN LATERAL personalize._profile_panes(p.features, d.signal, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize._signals_covered();
+		CROSS JOIN LATERAL personalize_internal._profile_panes(p.features, d.signal, p.user_key) f
+	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize_internal._signals_covered();
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
 COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';
@@ -79,14 +79,14 @@ COMMENT ON COLUMN personalize.profile_pane.user_key IS 'user_key(user_id)';
 CREATE VIEW personalize.profile_person AS
 	SELECT s.user_id,
 		-- counted from events for personalization
-		CASE WHEN personalize._readable(2) THEN p.first_seen END AS first_seen,
-		CASE WHEN personalize._readable(2) THEN p.last_seen END AS last_seen,
-		CASE WHEN personalize._readable(2) THEN p.events END AS events,
-		personalize._allowed_purposes(s.granted, s.decided, s.restricted) AS purposes,
+		CASE WHEN personalize_internal._readable(2) THEN p.first_seen END AS first_seen,
+		CASE WHEN personalize_internal._readable(2) THEN p.last_seen END AS last_seen,
+		CASE WHEN personalize_internal._readable(2) THEN p.events END AS events,
+		personalize_internal._allowed_purposes(s.granted, s.decided, s.restricted) AS purposes,
 		p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-	WHERE personalize._covers(personalize._unrestricted(p.mask, p.user_key), p.mask);
+	WHERE personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), p.mask);
 COMMENT ON VIEW personalize.profile_person IS
 	'the people who have a profile that the purpose in force may see, one row each, as far as the profile processor has got';
 COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization; NULL if that is not the purpose in force, as last_seen and events';
@@ -108,9 +108,9 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 		LEFT JOIN personalize.item i ON i.item_key OPERATOR(pg_catalog.=) e.item_key
 		LEFT JOIN personalize._item_past h ON h.item_key OPERATOR(pg_catalog.=) e.item_key
 			AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until
-	WHERE (personalize._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
-		(SELECT personalize._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
-		AND personalize._event_asked(t.name, e.event);
+	WHERE (personalize_internal._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
+		(SELECT personalize_internal._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
+		AND personalize_internal._event_asked(t.name, e.event);
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';
@@ -122,15 +122,15 @@ COMMENT ON COLUMN personalize.analytics_event.value IS 'worth of the event in th
 COMMENT ON COLUMN personalize.analytics_event.received_at IS 'when the database received it; for imported history, when it happened';
 COMMENT ON COLUMN personalize.analytics_event.user_key IS 'user_key(user_id)';
 
-CREATE FUNCTION personalize._coverage(
+CREATE FUNCTION personalize_internal._coverage(
 	day date, OUT purpose text, OUT people bigint, OUT all_people bigint, OUT events bigint, OUT all_events bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_coverage' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100000 ROWS 4;
-COMMENT ON FUNCTION personalize._coverage(date) IS
+COMMENT ON FUNCTION personalize_internal._coverage(date) IS
 	'people and events of a day of arrival (UTC) that each purpose covers, and all that are stored of it';
 CREATE VIEW personalize.coverage AS
 	SELECT d.day, c.purpose, c.people, c.all_people, c.events, c.all_events
-	FROM personalize._event_day d CROSS JOIN LATERAL personalize._coverage(d.day) c;
+	FROM personalize._event_day d CROSS JOIN LATERAL personalize_internal._coverage(d.day) c;
 COMMENT ON VIEW personalize.coverage IS
 	'of the raw events that arrived on each day (UTC), and the people they are of, how many may be used for each purpose: what a figure for a purpose is a part of. A condition on day reads those days only. What nobody allowed anything for is not stored; stat_ingest counts it';
 COMMENT ON COLUMN personalize.coverage.day IS 'the day (UTC) of received_at';
@@ -154,16 +154,16 @@ COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text)
 	'cohort_count of every value of a signal, most people first, with their events and the sum of the weights. Errors: 42704 unknown signal; 42501 the purpose in force does not cover it';
 
 REVOKE ALL ON FUNCTION
-	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
-	personalize._profile_panes(personalize.feature_state, smallint, bigint),
-	personalize._signals_covered(), personalize._coverage(date),
+	personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
+	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
+	personalize_internal._signals_covered(), personalize_internal._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
-	personalize._profile_panes(personalize.feature_state, smallint, bigint),
-	personalize._signals_covered(), personalize._coverage(date),
+	personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
+	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
+	personalize_internal._signals_covered(), personalize_internal._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	TO personalize_analyst, personalize_admin;
@@ -172,11 +172,11 @@ GRANT SELECT ON personalize.profile_feature, personalize.profile_pane, personali
 	TO personalize_analyst, personalize_admin;
 
 -- What COPY of a table cannot give under row policies.
-CREATE FUNCTION personalize._features_for(
+CREATE FUNCTION personalize_internal._features_for(
 	features personalize.feature_state, bits integer, mask integer, user_key bigint)
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_features_for' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer, bigint) IS
+COMMENT ON FUNCTION personalize_internal._features_for(personalize.feature_state, integer, integer, bigint) IS
 	'the features of signals that need a purpose of bits, and none outside mask; NULL: none';
 CREATE FUNCTION personalize.export_events(
 	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
@@ -194,11 +194,11 @@ CREATE FUNCTION personalize.export_profiles(purpose text DEFAULT NULL)
 COMMENT ON FUNCTION personalize.export_profiles(text) IS
 	'the profiles, as far as the processor has got, with those features only that the purpose covers, NULL: personalize.purpose; first_seen, last_seen and events only for personalization. Error 42501 if the role does not hold the purpose';
 REVOKE ALL ON FUNCTION
-	personalize._features_for(personalize.feature_state, integer, integer, bigint),
+	personalize_internal._features_for(personalize.feature_state, integer, integer, bigint),
 	personalize.export_events(timestamptz, timestamptz, text),
 	personalize.export_profiles(text)
 	FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._features_for(personalize.feature_state, integer, integer, bigint) TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._features_for(personalize.feature_state, integer, integer, bigint) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.export_events(timestamptz, timestamptz, text),
 	personalize.export_profiles(text)

@@ -34,7 +34,7 @@ personalize_coverage(PG_FUNCTION_ARGS)
 			   " count(DISTINCT e.user_key),"
 			   " coalesce(sum(e.events) FILTER (WHERE (e.mask >> p.bit) & 1 = 1), 0)::bigint, sum(e.events)::bigint"
 			   " FROM ("
-			   "  SELECT e.user_key, personalize._unrestricted(e.consent, e.user_key) AS mask, count(*) AS events"
+			   "  SELECT e.user_key, personalize_internal._unrestricted(e.consent, e.user_key) AS mask, count(*) AS events"
 			   "  FROM personalize.event e"
 			   "  WHERE e.received_at >= $1::timestamp AT TIME ZONE 'UTC'"
 			   "  AND e.received_at < ($1 + 1)::timestamp AT TIME ZONE 'UTC'"

@@ -109,7 +109,7 @@ personalize_export_events(PG_FUNCTION_ARGS)
 				   " LEFT JOIN personalize.item i ON i.item_key = e.item_key"
 				   " WHERE e.received_at >= coalesce($2, '-infinity')"
 				   " AND e.received_at < coalesce($3, 'infinity')"
-				   " AND personalize._unrestricted(e.consent, e.user_key) & $1 <> 0",
+				   " AND personalize_internal._unrestricted(e.consent, e.user_key) & $1 <> 0",
 				   3, types, values, nulls);
 	return (Datum) 0;
 }
@@ -129,9 +129,9 @@ personalize_export_profiles(PG_FUNCTION_ARGS)
 				   " CASE WHEN $1 & 2 <> 0 THEN p.first_seen END,"
 				   " CASE WHEN $1 & 2 <> 0 THEN p.last_seen END,"
 				   " CASE WHEN $1 & 2 <> 0 THEN p.events END,"
-				   " personalize._features_for(p.features, $1, m.mask, p.user_key)"
+				   " personalize_internal._features_for(p.features, $1, m.mask, p.user_key)"
 				   " FROM personalize.profile p"
-				   " CROSS JOIN LATERAL (SELECT personalize._unrestricted(p.mask, p.user_key)) AS m (mask)"
+				   " CROSS JOIN LATERAL (SELECT personalize_internal._unrestricted(p.mask, p.user_key)) AS m (mask)"
 				   " LEFT JOIN personalize.subject s ON s.user_key = p.user_key"
 				   " WHERE m.mask & $1 <> 0",
 				   1, types, values, NULL);

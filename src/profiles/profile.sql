@@ -35,13 +35,13 @@ COMMENT ON TABLE personalize.feature_value IS
 	'the texts behind the value keys of features; not listed are numbers below 2^47, which are their own keys, and items whose id the catalogue or its log has';
 COMMENT ON COLUMN personalize.feature_value.value_key IS 'low 48 bits of the feature key';
 
-CREATE FUNCTION personalize._value_key(value text) RETURNS bigint
+CREATE FUNCTION personalize_internal._value_key(value text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_value_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._value_key(text) IS
+COMMENT ON FUNCTION personalize_internal._value_key(text) IS
 	'the 48-bit key under which features keep a value; the feature''s key is signal << 48 | this';
-CREATE FUNCTION personalize._feature_value(signal smallint, value_key bigint) RETURNS text
+CREATE FUNCTION personalize_internal._feature_value(signal smallint, value_key bigint) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_feature_value' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize._feature_value(smallint, bigint) IS
+COMMENT ON FUNCTION personalize_internal._feature_value(smallint, bigint) IS
 	'the text behind a value key of a signal; NULL if it is not known';
 CREATE FUNCTION personalize.price_band(price numeric) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_price_band' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -79,8 +79,8 @@ COMMENT ON FUNCTION personalize.recent(personalize.entity_id, integer, text) IS
 	'the last items a person dealt with, newest first: each item and kind of event once, at its last time; exposures are left out; at most 64 are kept. purpose, stale: as in profile(). Errors: 42501 no purpose in force';
 
 REVOKE ALL ON FUNCTION
-	personalize._value_key(text),
-	personalize._feature_value(smallint, bigint),
+	personalize_internal._value_key(text),
+	personalize_internal._feature_value(smallint, bigint),
 	personalize.profile(personalize.entity_id, text),
 	personalize.features(personalize.entity_id, interval, timestamptz, text),
 	personalize.recent(personalize.entity_id, integer, text)
@@ -91,22 +91,22 @@ GRANT EXECUTE ON FUNCTION
 	personalize.recent(personalize.entity_id, integer, text)
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT EXECUTE ON FUNCTION
-	personalize._value_key(text),
-	personalize._feature_value(smallint, bigint)
+	personalize_internal._value_key(text),
+	personalize_internal._feature_value(smallint, bigint)
 	TO personalize_analyst, personalize_admin;
 
-CREATE FUNCTION personalize._recent_items(recent bytea, user_key bigint DEFAULT NULL,
+CREATE FUNCTION personalize_internal._recent_items(recent bytea, user_key bigint DEFAULT NULL,
 	OUT item_key bigint, OUT ts timestamptz, OUT event smallint, OUT consent integer) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_recent_items' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 64;
-COMMENT ON FUNCTION personalize._recent_items(bytea, bigint) IS
+COMMENT ON FUNCTION personalize_internal._recent_items(bytea, bigint) IS
 	'unpacks profile.recent, newest first; user_key is for the error if it is damaged';
-REVOKE ALL ON FUNCTION personalize._recent_items(bytea, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._recent_items(bytea, bigint) TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._recent_items(bytea, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._recent_items(bytea, bigint) TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize._profile_steps(steps bytea, user_key bigint DEFAULT NULL,
+CREATE FUNCTION personalize_internal._profile_steps(steps bytea, user_key bigint DEFAULT NULL,
 	OUT ts timestamptz, OUT event smallint, OUT consent integer, OUT query bigint, OUT item_key bigint, OUT session_key bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_steps' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 16;
-COMMENT ON FUNCTION personalize._profile_steps(bytea, bigint) IS
+COMMENT ON FUNCTION personalize_internal._profile_steps(bytea, bigint) IS
 	'unpacks profile.steps, newest first; query: value key of signal search_term; user_key is for the error if it is damaged';
-REVOKE ALL ON FUNCTION personalize._profile_steps(bytea, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._profile_steps(bytea, bigint) TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._profile_steps(bytea, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._profile_steps(bytea, bigint) TO personalize_owner, personalize_admin;

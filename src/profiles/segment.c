@@ -380,7 +380,7 @@ personalize_create_segment(PG_FUNCTION_ARGS)
 			   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, values, nulls, false);
 	/* the processor looks at everybody who has a profile */
 	SpiUtilRun(&look, "INSERT INTO personalize.segment_member (user_key, segment, member, since, due, purposes)"
-			   " SELECT p.user_key, $1, false, personalize._now(), '-infinity', $2 FROM personalize.profile p",
+			   " SELECT p.user_key, $1, false, personalize_internal._now(), '-infinity', $2 FROM personalize.profile p",
 			   2, (Oid[]) {INT2OID, INT4OID}, (Datum[]) {values[0], values[6]}, NULL, false);
 	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(values[0]);

@@ -27,7 +27,7 @@ INSERT INTO personalize.segment (segment, name, condition, enter, leave, ttl, pu
 	(2, 'high_intent_search_query', 'search -> select_item -> add_to_cart within 30 minutes by query', NULL, NULL, '1 day', 2,
 		'searched, chose a result and put something into the cart within 30 minutes', true);
 CREATE TRIGGER segment_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.segment
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 
 CREATE TABLE personalize.segment_member (
 	user_key bigint NOT NULL,

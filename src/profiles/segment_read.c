@@ -184,7 +184,7 @@ ReadCandidates(const Segment *segment, KeySet *tail)
 	SpiUtilRun(&plan,
 			   "SELECT c.user_key, m.since, coalesce(m.due, '-infinity'), s.user_id, m.member"
 			   " FROM (SELECT m.user_key FROM personalize.segment_member m"
-			   "  WHERE m.segment = $1 AND (m.member OR m.due <= personalize._now())"
+			   "  WHERE m.segment = $1 AND (m.member OR m.due <= personalize_internal._now())"
 			   "  UNION SELECT t.user_key FROM unnest($2) AS t (user_key)) c"
 			   " LEFT JOIN personalize.segment_member m ON m.user_key = c.user_key AND m.segment = $1"
 			   " LEFT JOIN personalize.subject s ON s.user_key = c.user_key"

@@ -25,14 +25,14 @@ COMMENT ON COLUMN personalize.search_setting.name IS
 COMMENT ON COLUMN personalize.search_setting.builtin IS 'as it was installed';
 INSERT INTO personalize.search_setting VALUES ('language', 'english', true);
 
-CREATE FUNCTION personalize._search_words(term text) RETURNS text
+CREATE FUNCTION personalize_internal._search_words(term text) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_search_words' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._search_words(text) IS 'the words of a text as queries have them, with a space between';
+COMMENT ON FUNCTION personalize_internal._search_words(text) IS 'the words of a text as queries have them, with a space between';
 
 CREATE TABLE personalize.search_synonym (
 	term text PRIMARY KEY CHECK (pg_catalog.octet_length(term) BETWEEN 1 AND 256),
 	synonyms text[] NOT NULL CHECK (pg_catalog.cardinality(synonyms) BETWEEN 1 AND 32 AND pg_catalog.array_position(synonyms, NULL) IS NULL),
-	words text COLLATE "C" NOT NULL GENERATED ALWAYS AS (personalize._search_words(term)) STORED CHECK (words OPERATOR(pg_catalog.<>) '')
+	words text COLLATE "C" NOT NULL GENERATED ALWAYS AS (personalize_internal._search_words(term)) STORED CHECK (words OPERATOR(pg_catalog.<>) '')
 );
 CREATE INDEX search_synonym_words_idx ON personalize.search_synonym (words);
 SELECT pg_catalog.pg_extension_config_dump('personalize.search_synonym', '');
@@ -76,30 +76,30 @@ CREATE TABLE personalize._search_total (
 COMMENT ON TABLE personalize._search_total IS
 	'how many items have words and how many these are, by weight: the sums of the rows. stamp is drawn by lot, so that the same sum of stamps means the same index';
 
-CREATE FUNCTION personalize._item_words(category text, brand text, tags text[], attributes jsonb, weights jsonb, language text,
+CREATE FUNCTION personalize_internal._item_words(category text, brand text, tags text[], attributes jsonb, weights jsonb, language text,
 	OUT word text, OUT forms text[], OUT frequencies integer, OUT lengths integer) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_item_words' LANGUAGE C STABLE PARALLEL SAFE ROWS 30 COST 1000;
-COMMENT ON FUNCTION personalize._item_words(text, text, text[], jsonb, jsonb, text) IS
+COMMENT ON FUNCTION personalize_internal._item_words(text, text, text[], jsonb, jsonb, text) IS
 	'the words of an item as _search_posting has them; weights: the object of _search_config()';
-CREATE FUNCTION personalize._search_length(lengths integer, weight integer) RETURNS integer
+CREATE FUNCTION personalize_internal._search_length(lengths integer, weight integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_search_length' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._search_length(integer, integer) IS 'how many words a packed length of _search_posting stands for; weight: 0 (A) to 3';
+COMMENT ON FUNCTION personalize_internal._search_length(integer, integer) IS 'how many words a packed length of _search_posting stands for; weight: 0 (A) to 3';
 
-CREATE FUNCTION personalize._search_config(OUT weights jsonb, OUT language text)
+CREATE FUNCTION personalize_internal._search_config(OUT weights jsonb, OUT language text)
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT (SELECT coalesce(jsonb_object_agg(a.attribute, a.weight), '{}') FROM personalize.search_attribute a),
 		coalesce((SELECT s.content FROM personalize.search_setting s WHERE s.name = 'language'), 'simple')
 $$;
-COMMENT ON FUNCTION personalize._search_config() IS 'search_attribute as an object, and the language';
+COMMENT ON FUNCTION personalize_internal._search_config() IS 'search_attribute as an object, and the language';
 
 -- The same statement for all that add: rows of a transition table or the whole catalogue.
-CREATE FUNCTION personalize._search_add(source text) RETURNS text
+CREATE FUNCTION personalize_internal._search_add(source text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($sql$
 		WITH described AS MATERIALIZED (
 			SELECT n.item_key, w.word, w.forms, w.frequencies, w.lengths
-			FROM %s AS n, personalize._search_config() AS c,
-				personalize._item_words(n.category, n.brand, n.tags, n.attributes, c.weights, c.language) AS w
+			FROM %s AS n, personalize_internal._search_config() AS c,
+				personalize_internal._item_words(n.category, n.brand, n.tags, n.attributes, c.weights, c.language) AS w
 		), posted AS (
 			INSERT INTO personalize._search_posting (item_key, frequencies, lengths, word)
 			SELECT d.item_key, d.frequencies, d.lengths, d.word FROM described AS d
@@ -113,14 +113,14 @@ CREATE FUNCTION personalize._search_add(source text) RETURNS text
 			ORDER BY k.form COLLATE "C"
 		)
 		INSERT INTO personalize._search_total (stamp, items, length_a, length_b, length_c, length_d)
-		SELECT personalize._search_stamp(), count(*), sum(personalize._search_length(d.lengths, 0)), sum(personalize._search_length(d.lengths, 1)),
-			sum(personalize._search_length(d.lengths, 2)), sum(personalize._search_length(d.lengths, 3))
+		SELECT personalize_internal._search_stamp(), count(*), sum(personalize_internal._search_length(d.lengths, 0)), sum(personalize_internal._search_length(d.lengths, 1)),
+			sum(personalize_internal._search_length(d.lengths, 2)), sum(personalize_internal._search_length(d.lengths, 3))
 		FROM (SELECT i.item_key, min(i.lengths) AS lengths FROM described AS i GROUP BY i.item_key) AS d
 		HAVING count(*) > 0
 		$sql$, source)
 $$;
-COMMENT ON FUNCTION personalize._search_add(text) IS 'SQL that adds the words of items to the search index';
-CREATE FUNCTION personalize._search_remove(source text) RETURNS text
+COMMENT ON FUNCTION personalize_internal._search_add(text) IS 'SQL that adds the words of items to the search index';
+CREATE FUNCTION personalize_internal._search_remove(source text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($sql$
 		WITH gone AS (
@@ -128,21 +128,21 @@ CREATE FUNCTION personalize._search_remove(source text) RETURNS text
 			RETURNING p.item_key, p.lengths
 		)
 		INSERT INTO personalize._search_total (stamp, items, length_a, length_b, length_c, length_d)
-		SELECT personalize._search_stamp(), - count(*), - sum(personalize._search_length(g.lengths, 0)), - sum(personalize._search_length(g.lengths, 1)),
-			- sum(personalize._search_length(g.lengths, 2)), - sum(personalize._search_length(g.lengths, 3))
+		SELECT personalize_internal._search_stamp(), - count(*), - sum(personalize_internal._search_length(g.lengths, 0)), - sum(personalize_internal._search_length(g.lengths, 1)),
+			- sum(personalize_internal._search_length(g.lengths, 2)), - sum(personalize_internal._search_length(g.lengths, 3))
 		FROM (SELECT i.item_key, min(i.lengths) AS lengths FROM gone AS i GROUP BY i.item_key) AS g
 		HAVING count(*) > 0
 		$sql$, source)
 $$;
-COMMENT ON FUNCTION personalize._search_remove(text) IS 'SQL that takes the words of items out of the search index';
-CREATE FUNCTION personalize._search_stamp() RETURNS bigint
+COMMENT ON FUNCTION personalize_internal._search_remove(text) IS 'SQL that takes the words of items out of the search index';
+CREATE FUNCTION personalize_internal._search_stamp() RETURNS bigint
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
 	SELECT hashtextextended(gen_random_uuid()::text, 0) / 65536
 $$;
-COMMENT ON FUNCTION personalize._search_stamp() IS 'a number by lot, of which many can be added up';
+COMMENT ON FUNCTION personalize_internal._search_stamp() IS 'a number by lot, of which many can be added up';
 
 -- Rows of _search_total become one; those another transaction is at are left alone.
-CREATE FUNCTION personalize._search_fold() RETURNS void
+CREATE FUNCTION personalize_internal._search_fold() RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	-- above READ COMMITTED a row that others have folded would be an error
@@ -156,14 +156,14 @@ BEGIN
 		DELETE FROM personalize._search_total AS t USING locked AS l WHERE t.ctid = l.ctid RETURNING t.*
 	)
 	INSERT INTO personalize._search_total
-	SELECT personalize._search_stamp(), sum(items), sum(length_a), sum(length_b), sum(length_c), sum(length_d)
+	SELECT personalize_internal._search_stamp(), sum(items), sum(length_a), sum(length_b), sum(length_c), sum(length_d)
 	FROM gone HAVING count(*) > 0;
 END
 $$;
-COMMENT ON FUNCTION personalize._search_fold() IS 'makes one of the rows of _search_total, if there are many';
+COMMENT ON FUNCTION personalize_internal._search_fold() IS 'makes one of the rows of _search_total, if there are many';
 
 -- Items are told apart by their words alone: a price that changes costs nothing here.
-CREATE FUNCTION personalize._item_searchable() RETURNS trigger
+CREATE FUNCTION personalize_internal._item_searchable() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	-- nothing is known of how many rows a statement has changed
 	SET enable_nestloop = on AS $$
@@ -173,32 +173,32 @@ BEGIN
 		DELETE FROM personalize._search_word;
 		DELETE FROM personalize._search_total;
 	ELSIF TG_OP = 'INSERT' THEN
-		EXECUTE personalize._search_add('new_rows');
+		EXECUTE personalize_internal._search_add('new_rows');
 	ELSIF TG_OP = 'DELETE' THEN
-		EXECUTE personalize._search_remove('old_rows');
+		EXECUTE personalize_internal._search_remove('old_rows');
 	ELSIF EXISTS (
 		SELECT item_key, category, brand, tags, attributes FROM new_rows
 		EXCEPT SELECT item_key, category, brand, tags, attributes FROM old_rows) THEN
-		EXECUTE personalize._search_remove($sql$
+		EXECUTE personalize_internal._search_remove($sql$
 			(SELECT item_key, category, brand, tags, attributes FROM old_rows
 			EXCEPT SELECT item_key, category, brand, tags, attributes FROM new_rows)$sql$);
-		EXECUTE personalize._search_add($sql$
+		EXECUTE personalize_internal._search_add($sql$
 			(SELECT item_key, category, brand, tags, attributes FROM new_rows
 			EXCEPT SELECT item_key, category, brand, tags, attributes FROM old_rows)$sql$);
 	END IF;
-	PERFORM personalize._search_fold();
+	PERFORM personalize_internal._search_fold();
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION personalize._item_searchable() IS 'trigger of item: keeps the search index';
+COMMENT ON FUNCTION personalize_internal._item_searchable() IS 'trigger of item: keeps the search index';
 CREATE TRIGGER item_searchable_insert AFTER INSERT ON personalize.item
-	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_searchable();
+	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._item_searchable();
 CREATE TRIGGER item_searchable_update AFTER UPDATE ON personalize.item
-	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_searchable();
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._item_searchable();
 CREATE TRIGGER item_searchable_delete AFTER DELETE ON personalize.item
-	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_searchable();
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._item_searchable();
 CREATE TRIGGER item_searchable_truncate AFTER TRUNCATE ON personalize.item
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._item_searchable();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._item_searchable();
 
 CREATE FUNCTION personalize.rebuild_search_index() RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -207,7 +207,7 @@ BEGIN
 	DELETE FROM personalize._search_posting;
 	DELETE FROM personalize._search_word;
 	DELETE FROM personalize._search_total;
-	EXECUTE personalize._search_add('personalize.item');
+	EXECUTE personalize_internal._search_add('personalize.item');
 	RETURN (SELECT coalesce(sum(t.items), 0) FROM personalize._search_total t);
 END
 $$;
@@ -218,16 +218,16 @@ CREATE FUNCTION personalize.verify_search_index(OUT problem text, OUT item_id te
 	LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
 	WITH expected AS MATERIALIZED (
 		SELECT i.item_key, w.word, w.frequencies, w.lengths
-		FROM personalize.item AS i, personalize._search_config() AS c,
-			personalize._item_words(i.category, i.brand, i.tags, i.attributes, c.weights, c.language) AS w
+		FROM personalize.item AS i, personalize_internal._search_config() AS c,
+			personalize_internal._item_words(i.category, i.brand, i.tags, i.attributes, c.weights, c.language) AS w
 	), difference AS (
 		SELECT CASE WHEN p.word IS NULL THEN 'missing' WHEN e.word IS NULL THEN 'not of the item' ELSE 'counted wrongly' END AS problem,
 			coalesce(p.item_key, e.item_key) AS item_key, coalesce(p.word, e.word COLLATE "C") AS word
 		FROM personalize._search_posting AS p FULL JOIN expected AS e ON e.item_key = p.item_key AND e.word COLLATE "C" = p.word
 		WHERE (p.frequencies, p.lengths) IS DISTINCT FROM (e.frequencies, e.lengths)
 	), total AS (
-		SELECT count(*)::numeric AS items, sum(personalize._search_length(lengths, 0))::numeric AS a, sum(personalize._search_length(lengths, 1))::numeric AS b,
-			sum(personalize._search_length(lengths, 2))::numeric AS c, sum(personalize._search_length(lengths, 3))::numeric AS d
+		SELECT count(*)::numeric AS items, sum(personalize_internal._search_length(lengths, 0))::numeric AS a, sum(personalize_internal._search_length(lengths, 1))::numeric AS b,
+			sum(personalize_internal._search_length(lengths, 2))::numeric AS c, sum(personalize_internal._search_length(lengths, 3))::numeric AS d
 		FROM (SELECT DISTINCT item_key, lengths FROM expected) AS i
 	)
 	SELECT d.problem, i.item_id, d.word FROM difference AS d LEFT JOIN personalize.item AS i USING (item_key)
@@ -243,7 +243,7 @@ COMMENT ON FUNCTION personalize.verify_search_index() IS
 	'compares the search index with the catalogue: a row for each word of an item that is missing, too much or counted wrongly; none: it is right. Mend with rebuild_search_index()';
 
 -- What may be written to the tables that say how texts are searched.
-CREATE FUNCTION personalize._search_check() RETURNS trigger
+CREATE FUNCTION personalize_internal._search_check() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF TG_OP = 'DELETE' THEN
@@ -257,7 +257,7 @@ BEGIN
 	END IF;
 	IF TG_TABLE_NAME = 'search_setting' THEN
 		IF NEW.name = 'language' AND NEW.content IS NOT NULL THEN
-			PERFORM FROM personalize._item_words('', NULL, NULL, NULL, '{}', NEW.content);
+			PERFORM FROM personalize_internal._item_words('', NULL, NULL, NULL, '{}', NEW.content);
 		END IF;
 		IF TG_OP = 'INSERT' THEN
 			DELETE FROM personalize.search_setting AS s WHERE s.name = NEW.name AND s.builtin AND NOT NEW.builtin;
@@ -271,8 +271,8 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION personalize._search_check() IS 'trigger: what search_attribute and search_setting must not hold, and that a row of one''s own replaces an installed one';
-CREATE FUNCTION personalize._search_changed() RETURNS trigger
+COMMENT ON FUNCTION personalize_internal._search_check() IS 'trigger: what search_attribute and search_setting must not hold, and that a row of one''s own replaces an installed one';
+CREATE FUNCTION personalize_internal._search_changed() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	-- the row that replaces an installed one is still to come when that goes
@@ -282,15 +282,15 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION personalize._search_changed() IS 'trigger of what says how texts are searched: makes the search index anew';
+COMMENT ON FUNCTION personalize_internal._search_changed() IS 'trigger of what says how texts are searched: makes the search index anew';
 CREATE TRIGGER search_check BEFORE INSERT OR UPDATE OR DELETE ON personalize.search_attribute
-	FOR EACH ROW EXECUTE FUNCTION personalize._search_check();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._search_check();
 CREATE TRIGGER search_check BEFORE INSERT OR UPDATE OR DELETE ON personalize.search_setting
-	FOR EACH ROW EXECUTE FUNCTION personalize._search_check();
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._search_check();
 CREATE TRIGGER search_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.search_attribute
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._search_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._search_changed();
 CREATE TRIGGER search_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.search_setting
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._search_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._search_changed();
 SELECT pg_catalog.pg_extension_config_dump('personalize.search_attribute', 'WHERE NOT builtin');
 SELECT pg_catalog.pg_extension_config_dump('personalize.search_setting', 'WHERE NOT builtin');
 
@@ -298,13 +298,13 @@ GRANT SELECT ON personalize.search_attribute, personalize.search_setting, person
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.search_attribute, personalize.search_setting, personalize.search_synonym TO personalize_admin;
 GRANT SELECT ON personalize._search_posting, personalize._search_word, personalize._search_total TO personalize_admin;
-REVOKE EXECUTE ON FUNCTION personalize._search_words(text), personalize._item_words(text, text, text[], jsonb, jsonb, text), personalize._search_length(integer, integer),
-	personalize._search_config(), personalize._search_add(text), personalize._search_remove(text), personalize._search_stamp(),
-	personalize._search_fold(), personalize._item_searchable(), personalize._search_check(), personalize._search_changed(),
+REVOKE EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
+	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
+	personalize_internal._search_fold(), personalize_internal._item_searchable(), personalize_internal._search_check(), personalize_internal._search_changed(),
 	personalize.rebuild_search_index(), personalize.verify_search_index() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._search_words(text) TO personalize_admin, personalize_owner;
-GRANT EXECUTE ON FUNCTION personalize._item_words(text, text, text[], jsonb, jsonb, text), personalize._search_length(integer, integer),
-	personalize._search_config(), personalize._search_add(text), personalize._search_remove(text), personalize._search_stamp(),
-	personalize._search_fold() TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._search_words(text) TO personalize_admin, personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
+	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
+	personalize_internal._search_fold() TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_search_index(), personalize.verify_search_index() TO personalize_admin;
 

@@ -1,19 +1,19 @@
 
 -- feature_state: the packed profile type.
 CREATE TYPE personalize.feature_state;
-CREATE FUNCTION personalize._feature_state_in(cstring) RETURNS personalize.feature_state
+CREATE FUNCTION personalize_internal._feature_state_in(cstring) RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_out(personalize.feature_state) RETURNS cstring
+CREATE FUNCTION personalize_internal._feature_state_out(personalize.feature_state) RETURNS cstring
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_recv(internal) RETURNS personalize.feature_state
+CREATE FUNCTION personalize_internal._feature_state_recv(internal) RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_send(personalize.feature_state) RETURNS bytea
+CREATE FUNCTION personalize_internal._feature_state_send(personalize.feature_state) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE TYPE personalize.feature_state (
-	INPUT = personalize._feature_state_in,
-	OUTPUT = personalize._feature_state_out,
-	RECEIVE = personalize._feature_state_recv,
-	SEND = personalize._feature_state_send,
+	INPUT = personalize_internal._feature_state_in,
+	OUTPUT = personalize_internal._feature_state_out,
+	RECEIVE = personalize_internal._feature_state_recv,
+	SEND = personalize_internal._feature_state_send,
 	INTERNALLENGTH = VARIABLE,
 	ALIGNMENT = int4,
 	STORAGE = main
@@ -21,19 +21,19 @@ CREATE TYPE personalize.feature_state (
 COMMENT ON TYPE personalize.feature_state IS
 	'what one person did, by feature and pane of time: up to 512 features, each a signal and a 48-bit value key, with panes of 5 minutes, hours and days. Text form: {"newest": time, "evicted": n, "features": [{"signal": n, "value": n, "last": time, "panes": [[grain, start, count, sum], ...]}, ...]}, times in UTC';
 
-CREATE FUNCTION personalize._feature_state_to_jsonb(personalize.feature_state) RETURNS jsonb
+CREATE FUNCTION personalize_internal._feature_state_to_jsonb(personalize.feature_state) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_to_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_from_jsonb(jsonb) RETURNS personalize.feature_state
+CREATE FUNCTION personalize_internal._feature_state_from_jsonb(jsonb) RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_from_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE CAST (personalize.feature_state AS jsonb) WITH FUNCTION personalize._feature_state_to_jsonb(personalize.feature_state);
-CREATE CAST (jsonb AS personalize.feature_state) WITH FUNCTION personalize._feature_state_from_jsonb(jsonb);
+CREATE CAST (personalize.feature_state AS jsonb) WITH FUNCTION personalize_internal._feature_state_to_jsonb(personalize.feature_state);
+CREATE CAST (jsonb AS personalize.feature_state) WITH FUNCTION personalize_internal._feature_state_from_jsonb(jsonb);
 
-CREATE FUNCTION personalize._feature_state_apply(
+CREATE FUNCTION personalize_internal._feature_state_apply(
 		state personalize.feature_state, keys bigint[], times timestamptz[], counts bigint[], sums bigint[],
 		fine integer DEFAULT 0, ages interval[] DEFAULT '{2 hours,8 days,90 days}')
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_apply' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize._feature_state_apply(personalize.feature_state, bigint[], timestamptz[], bigint[], bigint[], integer, interval[]) IS
+COMMENT ON FUNCTION personalize_internal._feature_state_apply(personalize.feature_state, bigint[], timestamptz[], bigint[], bigint[], integer, interval[]) IS
 	'a state (NULL: an empty one) with events in it: per event a feature key (signal << 48 | value key), a time, a count and a sum in millionths. New panes are 5 minutes (fine 0), an hour (1) or a day (2) wide; ages, before the newest event: when 5 minutes become hours, hours days, and when days are dropped';
 
 CREATE FUNCTION personalize.feature_state_merge(personalize.feature_state, personalize.feature_state)
@@ -67,55 +67,55 @@ CREATE AGGREGATE personalize.feature_state_merge(personalize.feature_state) (
 COMMENT ON AGGREGATE personalize.feature_state_merge(personalize.feature_state) IS
 	'all states in one; NULL for none. Errors: 22003 overflow';
 
-CREATE FUNCTION personalize._feature_state_cmp(personalize.feature_state, personalize.feature_state) RETURNS integer
+CREATE FUNCTION personalize_internal._feature_state_cmp(personalize.feature_state, personalize.feature_state) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_eq(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_eq(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_ne(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_ne(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_lt(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_lt(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_le(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_le(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_gt(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_gt(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_ge(personalize.feature_state, personalize.feature_state) RETURNS boolean
+CREATE FUNCTION personalize_internal._feature_state_ge(personalize.feature_state, personalize.feature_state) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION personalize._feature_state_hash(personalize.feature_state) RETURNS integer
+CREATE FUNCTION personalize_internal._feature_state_hash(personalize.feature_state) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 
 CREATE OPERATOR personalize.= (
-	FUNCTION = personalize._feature_state_eq,
+	FUNCTION = personalize_internal._feature_state_eq,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.=), NEGATOR = OPERATOR(personalize.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
 );
 CREATE OPERATOR personalize.<> (
-	FUNCTION = personalize._feature_state_ne,
+	FUNCTION = personalize_internal._feature_state_ne,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.<>), NEGATOR = OPERATOR(personalize.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
 CREATE OPERATOR personalize.< (
-	FUNCTION = personalize._feature_state_lt,
+	FUNCTION = personalize_internal._feature_state_lt,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.>), NEGATOR = OPERATOR(personalize.>=),
 	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
 );
 CREATE OPERATOR personalize.<= (
-	FUNCTION = personalize._feature_state_le,
+	FUNCTION = personalize_internal._feature_state_le,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.>=), NEGATOR = OPERATOR(personalize.>),
 	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
 );
 CREATE OPERATOR personalize.> (
-	FUNCTION = personalize._feature_state_gt,
+	FUNCTION = personalize_internal._feature_state_gt,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.<), NEGATOR = OPERATOR(personalize.<=),
 	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
 );
 CREATE OPERATOR personalize.>= (
-	FUNCTION = personalize._feature_state_ge,
+	FUNCTION = personalize_internal._feature_state_ge,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,
 	COMMUTATOR = OPERATOR(personalize.<=), NEGATOR = OPERATOR(personalize.<),
 	RESTRICT = scalargesel, JOIN = scalargejoinsel
@@ -125,7 +125,7 @@ COMMENT ON OPERATOR personalize.= (personalize.feature_state, personalize.featur
 CREATE OPERATOR CLASS personalize.feature_state_ops DEFAULT FOR TYPE personalize.feature_state USING btree AS
 	OPERATOR 1 personalize.<, OPERATOR 2 personalize.<=, OPERATOR 3 personalize.=,
 	OPERATOR 4 personalize.>=, OPERATOR 5 personalize.>,
-	FUNCTION 1 personalize._feature_state_cmp(personalize.feature_state, personalize.feature_state);
+	FUNCTION 1 personalize_internal._feature_state_cmp(personalize.feature_state, personalize.feature_state);
 CREATE OPERATOR CLASS personalize.feature_state_hash_ops DEFAULT FOR TYPE personalize.feature_state USING hash AS
 	OPERATOR 1 personalize.=,
-	FUNCTION 1 personalize._feature_state_hash(personalize.feature_state);
+	FUNCTION 1 personalize_internal._feature_state_hash(personalize.feature_state);

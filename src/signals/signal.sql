@@ -50,16 +50,16 @@ COMMENT ON TABLE personalize.signal_state IS
 COMMENT ON COLUMN personalize.signal_state.complete_since IS
 	'events from here on are counted completely; NULL: all. rebuild_processor(''profile'') fills in what raw events are still there';
 
-CREATE FUNCTION personalize._definition_changed() RETURNS trigger
+CREATE FUNCTION personalize_internal._definition_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_definition_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._definition_changed() IS
+COMMENT ON FUNCTION personalize_internal._definition_changed() IS
 	'makes every session read the signals anew';
 CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
 CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal_state
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
 CREATE TRIGGER signal_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.event_type
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize._definition_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
 
 CREATE VIEW personalize.signal_status AS
 	SELECT d.name,
@@ -122,7 +122,7 @@ COMMENT ON FUNCTION personalize.disable_signal(text) IS
 	'stops a signal from counting and readers from showing it; what it has counted is kept. Errors: 42704 unknown';
 
 REVOKE ALL ON FUNCTION
-	personalize._definition_changed(),
+	personalize_internal._definition_changed(),
 	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
@@ -135,11 +135,11 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON personalize.signal, personalize.signal_state, personalize.signal_status
 	TO personalize_analyst, personalize_admin;
 
-CREATE FUNCTION personalize._state_folded(
+CREATE FUNCTION personalize_internal._state_folded(
 	state personalize.feature_state, as_of timestamptz, user_key bigint DEFAULT NULL) RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_state_folded' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint) IS
+COMMENT ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint) IS
 	'a profile''s features as an event at as_of would leave them: panes widened and expired as the signals want it; user_key is for the error if they are damaged';
-REVOKE ALL ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._state_folded(personalize.feature_state, timestamptz, bigint)
+REVOKE ALL ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint)
 	TO personalize_owner, personalize_admin;

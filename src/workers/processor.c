@@ -243,7 +243,7 @@ ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const posi
 			   "INSERT INTO personalize.processor_position AS p (processor, shard, asof)"
 			   " SELECT $1, t.shard, t.asof FROM unnest($2, $3) AS t (shard, asof)"
 			   " ON CONFLICT (processor, shard) DO UPDATE SET asof = excluded.asof"
-			   " WHERE personalize._txid_contains(excluded.asof, p.asof)"
+			   " WHERE personalize_internal._txid_contains(excluded.asof, p.asof)"
 			   " RETURNING p.shard",
 			   3, types, values, NULL, false);
 	for (uint64 row = 0; row < SPI_processed; row++)

@@ -62,42 +62,42 @@ COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
 REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
 
-CREATE FUNCTION personalize._verify_counts(
+CREATE FUNCTION personalize_internal._verify_counts(
 	OUT processor text, OUT what text, OUT compared bigint, OUT wrong bigint, OUT expected bigint, OUT found bigint,
 	OUT first_wrong text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_verify_counts' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 4 COST 1000000;
-COMMENT ON FUNCTION personalize._verify_counts() IS 'verify_counts() of the processors that can compare';
-REVOKE ALL ON FUNCTION personalize._verify_counts() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._verify_counts() TO personalize_admin;
+COMMENT ON FUNCTION personalize_internal._verify_counts() IS 'verify_counts() of the processors that can compare';
+REVOKE ALL ON FUNCTION personalize_internal._verify_counts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._verify_counts() TO personalize_admin;
 
-CREATE FUNCTION personalize._processor_number(name text) RETURNS smallint
+CREATE FUNCTION personalize_internal._processor_number(name text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_processor_number' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._processor_number(text) IS 'processor.processor of a name; NULL if there is none';
-CREATE FUNCTION personalize._check_processor(processor text) RETURNS smallint
+COMMENT ON FUNCTION personalize_internal._processor_number(text) IS 'processor.processor of a name; NULL if there is none';
+CREATE FUNCTION personalize_internal._check_processor(processor text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_check_processor' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION personalize._check_processor(text) IS 'the same, or an error that lists the processors';
-REVOKE ALL ON FUNCTION personalize._processor_number(text), personalize._check_processor(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._processor_number(text), personalize._check_processor(text) TO personalize_owner, personalize_admin;
+COMMENT ON FUNCTION personalize_internal._check_processor(text) IS 'the same, or an error that lists the processors';
+REVOKE ALL ON FUNCTION personalize_internal._processor_number(text), personalize_internal._check_processor(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._processor_number(text), personalize_internal._check_processor(text) TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize._switch_processor(name text, on_or_off boolean) RETURNS void
+CREATE FUNCTION personalize_internal._switch_processor(name text, on_or_off boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	number smallint;
 BEGIN
-	number := personalize._check_processor(coalesce(name, '<NULL>'));
+	number := personalize_internal._check_processor(coalesce(name, '<NULL>'));
 	INSERT INTO personalize.processor AS p (processor, name, enabled) VALUES (number, name, on_or_off)
 	ON CONFLICT (processor) DO UPDATE SET enabled = excluded.enabled;
 END
 $$;
-REVOKE ALL ON FUNCTION personalize._switch_processor(text, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._switch_processor(text, boolean) TO personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._switch_processor(text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._switch_processor(text, boolean) TO personalize_admin;
 
 CREATE FUNCTION personalize.enable_processor(name text) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT personalize._switch_processor(name, true);
+	SELECT personalize_internal._switch_processor(name, true);
 END;
 COMMENT ON FUNCTION personalize.enable_processor(text) IS
 	'lets the processor profile, item_stat, neighbour or exposure run again from where it was. Errors: 42704 unknown';
@@ -107,18 +107,18 @@ GRANT EXECUTE ON FUNCTION personalize.enable_processor(text) TO personalize_admi
 CREATE FUNCTION personalize.disable_processor(name text) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT personalize._switch_processor(name, false);
+	SELECT personalize_internal._switch_processor(name, false);
 END;
 COMMENT ON FUNCTION personalize.disable_processor(text) IS
 	'stops the processor profile, item_stat, neighbour or exposure; its events wait, and retention keeps their days until it has counted them; readers go on over the tail. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.disable_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.disable_processor(text) TO personalize_admin;
 
-CREATE FUNCTION personalize._server_state(
+CREATE FUNCTION personalize_internal._server_state(
 	OUT preloaded boolean, OUT slots_short boolean, OUT version_matches boolean, OUT library_version text,
 	OUT in_use boolean)
 	AS 'MODULE_PATHNAME', 'personalize_server_state' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize._server_state() IS
+COMMENT ON FUNCTION personalize_internal._server_state() IS
 	'whether the library is in shared_preload_libraries, whether databases take turns at background worker slots, whether library and SQL version agree, and whether an event has come since the installation or restore: before, workers do nothing';
-REVOKE ALL ON FUNCTION personalize._server_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize._server_state() TO personalize_owner, personalize_admin, personalize_monitor;
+REVOKE ALL ON FUNCTION personalize_internal._server_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._server_state() TO personalize_owner, personalize_admin, personalize_monitor;

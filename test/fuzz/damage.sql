@@ -79,20 +79,20 @@ DECLARE
 BEGIN
 	CASE kind
 		WHEN 'posting' THEN
-			PERFORM count(*) FROM personalize._posting_entries(bytes, 17, 3);
+			PERFORM count(*) FROM personalize_internal._posting_entries(bytes, 17, 3);
 		WHEN 'session' THEN
-			PERFORM count(*) FROM personalize._session_items(bytes, 17, true, 3);
+			PERFORM count(*) FROM personalize_internal._session_items(bytes, 17, true, 3);
 		WHEN 'recent' THEN
-			PERFORM count(*) FROM personalize._recent_items(bytes, 17);
+			PERFORM count(*) FROM personalize_internal._recent_items(bytes, 17);
 		WHEN 'features' THEN
 			CASE damage.pick(7)
 				WHEN 0 THEN PERFORM state::text;
-				WHEN 1 THEN PERFORM count(*) FROM personalize._profile_panes(state, 2::smallint, 17);
-				WHEN 2 THEN PERFORM count(*) FROM personalize._profile_features(state, 2::smallint, NULL, now(), 17);
-				WHEN 3 THEN left_state := personalize._state_folded(state, now(), 17);
+				WHEN 1 THEN PERFORM count(*) FROM personalize_internal._profile_panes(state, 2::smallint, 17);
+				WHEN 2 THEN PERFORM count(*) FROM personalize_internal._profile_features(state, 2::smallint, NULL, now(), 17);
+				WHEN 3 THEN left_state := personalize_internal._state_folded(state, now(), 17);
 				WHEN 4 THEN left_state := state OPERATOR(personalize.+) (other::personalize.feature_state);
 				WHEN 5 THEN left_state := other::personalize.feature_state OPERATOR(personalize.-) state;
-				ELSE left_state := personalize._features_for(state, 2, 2, 17);
+				ELSE left_state := personalize_internal._features_for(state, 2, 2, 17);
 			END CASE;
 			-- what comes of a state that was accepted is a state
 			PERFORM left_state::text;
@@ -156,7 +156,7 @@ DECLARE
 BEGIN
 	CASE kind
 		WHEN 'posting' THEN
-			SELECT p.ctid, format('row of "posting" with item_key %s, chunk %s', p.item_key, p.chunk), p.data, personalize._item_name(p.item_key)
+			SELECT p.ctid, format('row of "posting" with item_key %s, chunk %s', p.item_key, p.chunk), p.data, personalize_internal._item_name(p.item_key)
 				INTO place, name, bytes, item FROM personalize.posting p ORDER BY random() LIMIT 1;
 			UPDATE personalize.posting SET data = damage.mutate(bytes, other) WHERE ctid = place;
 		WHEN 'session' THEN
@@ -175,7 +175,7 @@ BEGIN
 			UPDATE personalize.profile SET features = damage.mutate(bytes, other)::personalize.feature_state WHERE ctid = place;
 	END CASE;
 	who := coalesce(who, (SELECT s.user_id FROM personalize.subject s JOIN personalize.profile p USING (user_key) ORDER BY random() LIMIT 1));
-	item := coalesce(item, (SELECT personalize._item_name(p.item_key) FROM personalize.posting p ORDER BY random() LIMIT 1));
+	item := coalesce(item, (SELECT personalize_internal._item_name(p.item_key) FROM personalize.posting p ORDER BY random() LIMIT 1));
 END $$;
 
 -- For each reader damage a row of a kind, have it read, and undo all that.

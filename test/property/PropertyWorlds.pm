@@ -262,7 +262,7 @@ sub explain
 	for my $table (sort grep { !/^(now|past|later)_/ } keys %tables)
 	{
 		my @rows = map { { map { $_ => 1 } split /\n/, $self->{node}->safe_psql($_,
-			"SELECT personalize._canonical_rows('$table', date_trunc('day', now()))") } } @{ $self->{databases} };
+			"SELECT personalize_internal._canonical_rows('$table', date_trunc('day', now()))") } } @{ $self->{databases} };
 		$text .= "$table: only where they were forgotten: $_\n" for grep { !$rows[1]{$_} } sort keys %{ $rows[0] };
 		$text .= "$table: only where they never were: $_\n" for grep { !$rows[0]{$_} } sort keys %{ $rows[1] };
 	}

@@ -73,7 +73,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE registered');
 $node->safe_psql('registered', 'CREATE EXTENSION personalize');
 is(join(' ', map { $_->[1] } @steps),
 	$node->safe_psql('registered', q{SELECT string_agg(name, ' ' ORDER BY forget_rank)
-		FROM personalize._person_stores() WHERE forget_rank IS NOT NULL}),
+		FROM personalize_internal._person_stores() WHERE forget_rank IS NOT NULL}),
 	'there is a mutant for each table that is registered');
 # What the streams do not fill is forgotten in a test of its own.
 my %elsewhere = map { $_ => 1 } qw(experiment_force segment_member segment_change);

@@ -27,7 +27,7 @@ $$;
 -- The hash of every table that has one.
 CREATE FUNCTION property.hashes(left_out text[], as_of timestamptz) RETURNS TABLE (name text, hash text) LANGUAGE sql AS $$
 	SELECT t.table_name, encode(personalize.state_hash(t.table_name, as_of), 'hex')
-	FROM personalize._state_tables() AS t
+	FROM personalize_internal._state_tables() AS t
 	WHERE t.exempt_because IS NULL AND t.table_name <> ALL (left_out)
 $$;
 
@@ -100,7 +100,7 @@ $$;
 -- the database's own, which differ from world to world: sql/exposure.sql recomputes it.
 -- Nobody of a stream gets into a segment: sql/segment.sql has those.
 CREATE FUNCTION property.data_tables() RETURNS text[] LANGUAGE sql AS $$
-	SELECT array_agg(table_name ORDER BY table_name) FROM personalize._state_tables()
+	SELECT array_agg(table_name ORDER BY table_name) FROM personalize_internal._state_tables()
 	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate,engine_stat,segment_member}')
 		OR table_name IN ('_tombstone', 'erasure')
 $$;

@@ -40,7 +40,7 @@ sub health_of
 # Two people of one stripe, and one of another.
 my ($ann, $amy, $bob) = split /\|/, $node->safe_psql('shop', q{
 	WITH person AS (
-		SELECT 'u' || i AS id, personalize._event_shard(personalize.user_key('u' || i)) AS shard FROM generate_series(1, 500) AS i)
+		SELECT 'u' || i AS id, personalize_internal._event_shard(personalize.user_key('u' || i)) AS shard FROM generate_series(1, 500) AS i)
 	SELECT a.id, s.id, b.id FROM person AS a JOIN person AS s ON s.shard = a.shard AND s.id > a.id
 	JOIN person AS b ON b.shard <> a.shard ORDER BY a.shard, a.id, s.id, b.id LIMIT 1});
 my $events_of = "SELECT events FROM personalize.profile WHERE user_key = personalize.user_key('%s')";

@@ -79,11 +79,11 @@ append_to_file($same, q{
 is($node->safe_psql('shop', 'SELECT count(*) - count(DISTINCT message_key) FROM personalize.event'), '0', 'no message is stored twice');
 is( $node->safe_psql('shop', 'SELECT (SELECT count(*) FROM personalize.event) - (SELECT count(*) FROM personalize.message_seen)'),
 	'0', 'every message remembered is stored, and the other way round');
-is( $node->safe_psql('shop', q{SELECT count(*) FROM personalize.event e, LATERAL personalize._ledger_mask(e.user_key) m
+is( $node->safe_psql('shop', q{SELECT count(*) FROM personalize.event e, LATERAL personalize_internal._ledger_mask(e.user_key) m
 		WHERE e.consent & m.decided & ~m.granted <> 0}),
 	'0', 'no event may be used for what is withdrawn');
 wait_caught_up($node, 'shop');
-is( $node->safe_psql('shop', q{SELECT count(*) FROM personalize.subject s, LATERAL personalize._ledger_mask(s.user_key) m
+is( $node->safe_psql('shop', q{SELECT count(*) FROM personalize.subject s, LATERAL personalize_internal._ledger_mask(s.user_key) m
 		WHERE (s.granted, s.decided) IS DISTINCT FROM (m.granted, m.decided)}),
 	'0', 'what is known of people agrees with the ledger');
 is( $node->safe_psql('shop', q{SELECT sum(messages) FILTER (WHERE status = 'rejected'), sum(messages) FILTER (WHERE status = 'duplicate') > 0 FROM personalize.stat_ingest}),

@@ -168,7 +168,7 @@ my %same = (
 	'sessions' => q{SELECT count(*), md5(string_agg(row(user_key, given, session_key, ended, events)::text, ',' ORDER BY user_key, given, session_key))
 		FROM personalize.session AS s WHERE ended >= sim.today(331)},
 	'neighbours' => q{SELECT count(*), md5(string_agg(row(item_key, e.*)::text, ',' ORDER BY item_key, e::text))
-		FROM personalize.posting, personalize._posting_entries(data) AS e WHERE e.ts >= sim.today(331)});
+		FROM personalize.posting, personalize_internal._posting_entries(data) AS e WHERE e.ts >= sim.today(331)});
 for my $what (sort keys %same)
 {
 	my $is = $node->safe_psql('year', $same{$what});

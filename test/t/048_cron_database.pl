@@ -38,7 +38,7 @@ is($node->safe_psql('postgres', $count), 4, 'and they come back by the new name'
 # Elsewhere it is not, but that the database has the extension.
 wait_for($node, 'postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'store'});
 $node->safe_psql('store', q{SELECT personalize.track('ada', 'view_item', 'shoe', consent => '{analytics}')});
-wait_for($node, 'store', 'SELECT count(*) > 0 FROM personalize._worker_state() WHERE last_round IS NOT NULL');
+wait_for($node, 'store', 'SELECT count(*) > 0 FROM personalize_internal._worker_state() WHERE last_round IS NOT NULL');
 ($result, $out, $error) = $node->psql('template1', 'DROP DATABASE store');
 is($result, 0, 'dropped');
 like($error, qr/WARNING:  jobs of pg_cron for database "store" stay.*\nHINT:  Afterwards run in database postgres: SELECT/, 'the jobs of a database that is dropped are told of');

@@ -56,7 +56,7 @@ for my $case ([ 'a transaction', 0 ], [ 'subtransactions', 10 ], [ 'more subtran
 	traffic($node, 'shop', 2, 10);
 	$node->wait_for_catchup($standby);
 	my $anchor = $standby->safe_psql('shop', 'SELECT personalize.ledger_anchor()');
-	my $position = $standby->safe_psql('shop', 'SELECT personalize._txid_snapshot()');
+	my $position = $standby->safe_psql('shop', 'SELECT personalize_internal._txid_snapshot()');
 	like($position, qr/[:,]$xid(,|$)/, "$what: running on the primary, in progress on the standby");
 	is($standby->safe_psql('shop', "SELECT count(*) FROM personalize.consent_of('on $what') WHERE decided_at IS NOT NULL"),
 		0, "$what: nobody has decided yet");
@@ -76,7 +76,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', 'CREATE EXTENSION personalize');
 $node->wait_for_catchup($standby);
 like($standby->safe_psql('fresh', 'SELECT personalize.ledger_anchor()'), qr/"entries": 0/, 'an anchor of a database that is not yet in use');
-like($node->safe_psql('fresh', 'BEGIN READ ONLY; SELECT personalize.ledger_anchor(); SELECT personalize._txid_snapshot(); COMMIT'),
+like($node->safe_psql('fresh', 'BEGIN READ ONLY; SELECT personalize.ledger_anchor(); SELECT personalize_internal._txid_snapshot(); COMMIT'),
 	qr/"entries": 0.*^1:/ms, 'and in a transaction that only reads');
 
 # Promotion while batches and writers are under way; the old primary is gone.

@@ -16,7 +16,7 @@ my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init(allows_streaming => 'logical');
 $subscriber->start;
 make_shop($node, 'shop');
-$node->safe_psql('shop', q{SELECT personalize._make_partitions_ahead(1);
+$node->safe_psql('shop', q{SELECT personalize_internal._make_partitions_ahead(1);
 	SELECT * FROM personalize.import_events('{x,x}', '{view_item,view_item}', '{a,a}', '{2020-01-01,2020-01-02}', consents => '{analytics,analytics}')});
 
 # Tables as a warehouse has them: plain columns, and no more keys than the publisher's.

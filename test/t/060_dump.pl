@@ -61,7 +61,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", '-d', $node->connstr('shop') ], 'pg_dump as SQL');
 $node->command_ok([ 'psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('second'), '-f', "$directory/plain.sql" ], 'restored by psql -1');
 my $before = $node->safe_psql('shop', readers_sql());
-my $pseudonyms = 'SELECT md5(string_agg(personalize._pseudonym(n)::text, \' \' ORDER BY n)) FROM generate_series(1, 9) AS n';
+my $pseudonyms = 'SELECT md5(string_agg(personalize_internal._pseudonym(n)::text, \' \' ORDER BY n)) FROM generate_series(1, 9) AS n';
 my $same_people = $node->safe_psql('shop', $pseudonyms);
 my $anchor = $node->safe_psql('shop', 'SELECT personalize.ledger_anchor()');
 like($anchor, qr/"entries": [1-9]/, 'there is a ledger');

@@ -77,7 +77,7 @@ my $keys = $node->safe_psql('shop', qq{
 	UNION SELECT 'item key', personalize.item_key('Quixotry-bare')
 	UNION SELECT 'session key', session_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND session_key IS NOT NULL
 	UNION SELECT 'request key', request_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND request_key IS NOT NULL
-	UNION SELECT 'posting', p.session FROM personalize.posting i, personalize._posting_entries(i.data) p WHERE i.item_key = personalize.item_key('Quixotry-bare')
+	UNION SELECT 'posting', p.session FROM personalize.posting i, personalize_internal._posting_entries(i.data) p WHERE i.item_key = personalize.item_key('Quixotry-bare')
 	UNION SELECT 'message key', message_key FROM personalize.event WHERE user_key = personalize.user_key('$person') AND message_key IS NOT NULL
 	UNION SELECT 'basket', basket FROM personalize._basket WHERE user_key = personalize.user_key('$person')});
 my %known;
@@ -89,8 +89,8 @@ for my $line (split /\n/, $keys)
 }
 # message ids as message_seen has them, of uuids and of other texts
 push @{ $known{'message seen'} }, map { pack('H*', $_) } split /\n/, $node->safe_psql('shop', qq{
-	SELECT replace(m.message::text, '-', '') FROM personalize.message_seen m WHERE personalize._message_probe(m.message) IN (
-		SELECT personalize._message_probe(e.message_key) FROM personalize.event e WHERE e.user_key = personalize.user_key('$person'))});
+	SELECT replace(m.message::text, '-', '') FROM personalize.message_seen m WHERE personalize_internal._message_probe(m.message) IN (
+		SELECT personalize_internal._message_probe(e.message_key) FROM personalize.event e WHERE e.user_key = personalize.user_key('$person'))});
 my $value = $node->safe_psql('shop', "SELECT value_key FROM personalize.feature_value WHERE value = 'quixotryterm'");
 $form{'value key'} = substr(pack('q<', $value), 0, 6);
 push @{ $known{$_} }, $form{$_} for keys %form;

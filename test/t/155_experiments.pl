@@ -58,13 +58,13 @@ SKIP:
 		SELECT count(*) > 100, count(*) FILTER (WHERE adjusted) > 50, count(DISTINCT round(l.p_value::numeric, 3)) > 20,
 			bool_and(pg_temp.near(l.lift, c.lift)), bool_and(pg_temp.near(l.low, c.low) AND pg_temp.near(l.high, c.high)),
 			bool_and(pg_temp.near(l.p_value, c.p))
-		FROM c, personalize._lift(c.control, c.treated, c.adjusted, c.alpha, c.tuning) l}),
+		FROM c, personalize_internal._lift(c.control, c.treated, c.adjusted, c.alpha, c.tuning) l}),
 		't|t|t|t|t|t', 'gbstats: lift, CUPED, interval, p-value');
 	is($node->safe_psql('shop', qq{$near
 		CREATE TEMP TABLE c (observed float8[], shares float8[], p float8);
 		COPY c FROM '$files->{3}' (DELIMITER '|');
 		SELECT count(*) > 30, count(*) FILTER (WHERE p < 0.001) > 5, count(*) FILTER (WHERE p > 0.1) > 5,
-			bool_and(pg_temp.near(personalize._sample_ratio(observed, shares), p)) FROM c}),
+			bool_and(pg_temp.near(personalize_internal._sample_ratio(observed, shares), p)) FROM c}),
 		't|t|t|t', 'gbstats: sample ratio');
 }
 
@@ -76,7 +76,7 @@ SKIP:
 	is($node->safe_psql('shop', qq{$near
 		CREATE TEMP TABLE c (v float8, v_opt float8, alpha float8, boundary float8);
 		COPY c FROM '$files->{4}' (DELIMITER '|');
-		SELECT count(*) > 40, bool_and(pg_temp.near(personalize._mixture_boundary(v, v_opt, alpha), boundary)) FROM c}),
+		SELECT count(*) > 40, bool_and(pg_temp.near(personalize_internal._mixture_boundary(v, v_opt, alpha), boundary)) FROM c}),
 		't|t', 'confseq: the normal mixture');
 }
 $node->stop;

@@ -29,7 +29,7 @@ CREATE TEMP TABLE call AS
 		(SELECT string_agg('$' || a.n, ', ' ORDER BY a.n)
 			FROM unnest(p.proargtypes) WITH ORDINALITY AS a(type, n)) AS parameters
 	FROM pg_proc p
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.proname NOT LIKE '\_%';
+	WHERE p.pronamespace = 'personalize'::regnamespace;
 DELETE FROM call WHERE ids = 0;
 
 CREATE FUNCTION pg_temp.fails(statement text) RETURNS text LANGUAGE plpgsql AS $$

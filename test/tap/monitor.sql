@@ -29,7 +29,7 @@ BEGIN
 		WHERE c.relnamespace = 'personalize'::regnamespace AND has_table_privilege('mon_watch', c.oid, 'SELECT')
 		UNION ALL
 		SELECT p.oid::regproc || '()' FROM pg_proc AS p
-		WHERE p.pronamespace = 'personalize'::regnamespace AND p.pronargs = p.pronargdefaults AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
+		WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND p.pronargs = p.pronargdefaults AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
 			AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
 		ORDER BY 1
 	LOOP
@@ -54,11 +54,11 @@ SELECT is_empty($$
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p
 	WHERE p.pronamespace = 'personalize'::regnamespace AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
-		AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND p.proname NOT LIKE '\_%' AND p.proname NOT IN ('health', 'storage_usage')$$,
+		AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND p.proname NOT IN ('health', 'storage_usage')$$,
 	'of public functions it has health(), storage_usage() and those that are everybody''s');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p
-	WHERE p.pronamespace = 'personalize'::regnamespace AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
+	WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND has_function_privilege('mon_watch', p.oid, 'EXECUTE')
 		AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND p.pronargs > p.pronargdefaults
 		AND p.proname <> '_sees_jobs'	-- of a role of the server$$,
 	'and none that is asked about somebody');

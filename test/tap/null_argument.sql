@@ -54,7 +54,7 @@ CREATE TEMP TABLE argument AS
 		LATERAL (SELECT u.name, u.type, row_number() OVER (ORDER BY u.at) AS n
 			FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargnames, p.proargmodes) WITH ORDINALITY AS u(type, name, mode, at)
 			WHERE coalesce(u.mode, 'i') IN ('i', 'b', 'v')) a
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.proname NOT LIKE '\_%' AND p.pronargdefaults > 0;
+	WHERE p.pronamespace = 'personalize'::regnamespace AND p.pronargdefaults > 0;
 
 -- A call as SQL; with one of its arguments NULL.
 CREATE TEMP TABLE call AS

@@ -35,7 +35,7 @@ CREATE TABLE argument AS SELECT
 	(SELECT l FROM personalize.consent_ledger l ORDER BY user_key LIMIT 1) AS "personalize.consent_ledger",
 	'personalization'::text AS "purpose text", 'item_affinity'::text AS "signal text", NULL::text AS "category text", 'relname'::text AS "name text",
 	'recommend'::text AS "engine text", 'shipped'::text AS "variant text", 'ranker'::text AS "model text",
-	'item_id'::text AS "item_column text", 'profile'::text AS "processor text", personalize._txid_snapshot() AS "asof text",
+	'item_id'::text AS "item_column text", 'profile'::text AS "processor text", personalize_internal._txid_snapshot() AS "asof text",
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
 	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
 	(SELECT recent FROM personalize.profile ORDER BY user_key LIMIT 1) AS "recent bytea",
@@ -57,7 +57,7 @@ CREATE TABLE call AS
 							AND c.attname IN (format_type(t.type, NULL), p.proargnames[t.n] || ' ' || format_type(t.type, NULL))
 						ORDER BY c.attname = format_type(t.type, NULL) LIMIT 1) c ON true)) AS command
 	FROM pg_proc p
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.proparallel <> 'u'
+	WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND p.proparallel <> 'u'
 		AND NOT p.prorettype = ANY ('{internal,cstring,trigger,event_trigger}'::regtype[])
 		AND NOT p.proargtypes::oid[] && '{internal,cstring}'::regtype[]::oid[];
 

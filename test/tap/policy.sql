@@ -80,7 +80,7 @@ SELECT is_empty($$
 	'each with persons'' data has row security, forced, and restrictive policies for SELECT, INSERT, UPDATE and DELETE');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc p
-	WHERE p.pronamespace = 'personalize'::regnamespace AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosecdef$$,
+	WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosecdef$$,
 	'PUBLIC may call no definer function');
 SELECT is_empty($$
 	SELECT t.name, r.rolname, w.privilege FROM personalize._person_table t, pg_roles r,
@@ -116,7 +116,7 @@ INSERT INTO seen (what, query, a, b) VALUES
 	('feature_state cast to jsonb', 'SELECT user_id || ''.'' || d.name FROM personalize.export_profiles() e, jsonb_array_elements(e.features::jsonb -> ''features'') k JOIN personalize.signal d ON d.signal = (k ->> ''signal'')::int WHERE d.name ~ ''^sig_''', 'a.sig_a,ab.sig_a,ab.sig_ab', 'ab.sig_ab,ab.sig_b,b.sig_b'),
 	('feature_state, when the newest event was', 'SELECT features::jsonb ->> ''newest'' = (SELECT max(k ->> ''last'') FROM jsonb_array_elements(features::jsonb -> ''features'') k) FROM personalize.export_profiles() WHERE user_id = ''ab''', 'true', 'true'),
 	('feature_state as text', 'SELECT (features::text)::personalize.feature_state::jsonb = features::jsonb AND octet_length(features::text) < 2000 FROM personalize.export_profiles() WHERE user_id = ''ab''', 'true', 'true'),
-	('feature_state in binary is as long as its signals', 'SELECT octet_length(personalize._feature_state_send(features)) > octet_length(personalize._feature_state_send((SELECT features FROM personalize.export_profiles() WHERE user_id IN (''a'', ''b'')))) FROM personalize.export_profiles() WHERE user_id = ''ab''', 'true', 'true'),
+	('feature_state in binary is as long as its signals', 'SELECT octet_length(personalize_internal._feature_state_send(features)) > octet_length(personalize_internal._feature_state_send((SELECT features FROM personalize.export_profiles() WHERE user_id IN (''a'', ''b'')))) FROM personalize.export_profiles() WHERE user_id = ''ab''', 'true', 'true'),
 	('feature_state_merge(), aggregated', 'SELECT DISTINCT d.name FROM (SELECT personalize.feature_state_merge(features) AS m FROM personalize.export_profiles()) s, jsonb_array_elements(s.m::jsonb -> ''features'') k JOIN personalize.signal d ON d.signal = (k ->> ''signal'')::int', 'sig_a,sig_ab', 'sig_ab,sig_b'),
 	('query_to_xml()', 'SELECT (regexp_matches(query_to_xml(''SELECT user_id FROM personalize.subject'', true, true, '''')::text, ''<user_id>(.*?)</user_id>'', ''g''))[1]', 'a,ab', 'ab,b');
 SELECT is(attempt('pol_a', 'analytics', query), a, 'analytics: ' || what) FROM seen ORDER BY place;
@@ -360,12 +360,12 @@ SELECT is(:'got'::text, '', 'a leaky function in a condition meets no row of ano
 DROP FUNCTION pol_leak(text);
 
 -- temp-table shadowing of every definer function, hostile search_path
-SELECT is_empty($$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'personalize'::regnamespace AND prosecdef
+SELECT is_empty($$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND prosecdef
 	AND (proowner <> 'personalize_owner'::regrole OR NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false))$$, 'every definer function is the owner''s, with search_path pinned');
 SELECT string_agg(format('SELECT %s FROM %s(%s) AS f', CASE WHEN p.proretset THEN 'count(*)' ELSE 'f' END, p.oid::regproc,
 	(SELECT string_agg(CASE t WHEN 'text'::regtype THEN quote_literal('profile') WHEN 'boolean'::regtype THEN 'true' ELSE 'NULL::' || t::regtype END, ', ' ORDER BY n)
 		FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n))), '; ' ORDER BY p.oid) || ';' AS calls, count(*) AS call_count
-	FROM pg_proc p WHERE pronamespace = 'personalize'::regnamespace AND prosecdef AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \gset
+	FROM pg_proc p WHERE pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND prosecdef AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \gset
 SELECT string_agg(format('CREATE TEMP VIEW %I AS SELECT 1 / (random() * 0) AS shadow;', n), ' ') AS shadows
 	FROM (SELECT relname AS n FROM pg_class WHERE relnamespace IN ('personalize'::regnamespace, 'pg_catalog'::regnamespace) AND relkind IN ('r', 'v', 'p') AND NOT relispartition) c \gset
 \set clean `printf '%s\n' 'SET ROLE personalize_owner;' :'calls' | psql -XAtq 2>&1 | sed -E 's/ [0-9:.]+[+]00/ TIME/'`
@@ -454,8 +454,8 @@ END $$;
 SELECT isnt(pol_precreate(made), 'installed', 'pre-created: ' || made) FROM unnest(ARRAY[
 	'CREATE TABLE personalize.subject (user_key bigint); ALTER TABLE personalize.subject OWNER TO pol_none',
 	'CREATE TABLE personalize.event_p20990101 (x int); ALTER TABLE personalize.event_p20990101 OWNER TO pol_none',
-	'CREATE FUNCTION personalize._readable(integer) RETURNS boolean LANGUAGE sql AS ''SELECT true''; ALTER FUNCTION personalize._readable(integer) OWNER TO pol_none',
-	'CREATE FUNCTION personalize._may_read() RETURNS boolean LANGUAGE sql AS ''SELECT true''',
+	'CREATE FUNCTION personalize_internal._readable(integer) RETURNS boolean LANGUAGE sql AS ''SELECT true''; ALTER FUNCTION personalize_internal._readable(integer) OWNER TO pol_none',
+	'CREATE FUNCTION personalize_internal._may_read() RETURNS boolean LANGUAGE sql AS ''SELECT true''',
 	'CREATE TYPE personalize.ingest_status AS ENUM (''x'')', 'CREATE VIEW personalize.inbox AS SELECT 1 AS x',
 	'GRANT CREATE ON SCHEMA personalize TO PUBLIC', 'GRANT CREATE ON SCHEMA personalize TO pol_none']) made;
 CREATE SCHEMA IF NOT EXISTS personalize;

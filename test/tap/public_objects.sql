@@ -24,12 +24,14 @@ CREATE TEMP TABLE relation AS
 CREATE TEMP TABLE routine AS
 	SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname AS name, p.proargnames, p.prokind AS kind
 	FROM pg_proc p
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.proname NOT LIKE '\_%';
+	WHERE p.pronamespace = 'personalize'::regnamespace;
 
-SELECT plan(10);
+SELECT plan(11);
 
 SELECT is_empty($$SELECT name FROM relation WHERE obj_description(oid, 'pg_class') IS NULL ORDER BY 1$$,
 	'every table and view has a comment');
+SELECT is_empty($$SELECT signature FROM routine WHERE name LIKE '\_%' ORDER BY 1$$,
+	'functions that are nobody''s to call are in personalize_internal');
 SELECT is_empty($$SELECT signature FROM routine WHERE obj_description(oid, 'pg_proc') IS NULL ORDER BY 1$$,
 	'every function has a comment');
 SELECT is_empty($$

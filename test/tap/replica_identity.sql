@@ -5,7 +5,7 @@ DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 RESET client_min_messages;
-SELECT personalize._make_partitions_ahead(2) \g /dev/null
+SELECT personalize_internal._make_partitions_ahead(2) \g /dev/null
 -- a day of history and one of today, made by whoever writes into them
 SELECT count(*) FROM personalize.import_events('{ada}', '{view_item}', '{shoe}', '{2020-02-03 04:05+00}', consents => '{analytics}') \g /dev/null
 

@@ -47,32 +47,32 @@ $$;
 SELECT * FROM no_plan();
 CREATE TEMP TABLE attack (place serial, name text, statement text);
 INSERT INTO attack (name, statement) VALUES
-	('asked directly', 'SELECT personalize._unrestricted(15, personalize.user_key(%L))'),
-	('the policies'' function', 'SELECT personalize._readable(1, personalize.user_key(%L))'),
-	('a condition', 'SELECT 1 WHERE personalize._readable(1, personalize.user_key(%L))'),
-	('with columns of nothing', 'SELECT personalize._readable(v.mask, v.user_key) FROM (VALUES (1, personalize.user_key(%L))) AS v (mask, user_key)'),
-	('with columns of a table of one''s own', 'CREATE TABLE own AS SELECT 1 AS consent, personalize.user_key(%L) AS user_key;; SELECT personalize._readable(consent, user_key) FROM own'),
-	('of such a table, the other', 'CREATE TABLE own AS SELECT 15 AS mask, personalize.user_key(%L) AS user_key;; SELECT personalize._unrestricted(mask, user_key) FROM own'),
-	('in a view', 'CREATE TABLE own AS SELECT 15 AS mask, personalize.user_key(%L) AS user_key;; CREATE VIEW own_view AS SELECT personalize._unrestricted(mask, user_key) FROM own;; SELECT * FROM own_view'),
-	('in a policy', 'CREATE TABLE own AS SELECT 1 AS mask, personalize.user_key(%L) AS user_key;; CREATE POLICY p ON own USING (personalize._readable(mask, user_key));; ALTER TABLE own ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;; SELECT * FROM own'),
-	('in a function of SQL', 'CREATE FUNCTION own(k bigint) RETURNS integer LANGUAGE sql AS ''SELECT personalize._unrestricted(15, k)'';; SELECT own(personalize.user_key(%L))'),
-	('in one of PL/pgSQL', 'CREATE FUNCTION own(m integer, k bigint) RETURNS boolean LANGUAGE plpgsql AS ''BEGIN RETURN personalize._readable(m, k); END'';; SELECT own(1, personalize.user_key(%L))'),
-	('as an aggregate', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(personalize.user_key(%L))'),
-	('as a window', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(personalize.user_key(%L)) OVER ()'),
-	('as an aggregate of rows that are there', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(user_key) FROM personalize.event WHERE user_key <> personalize.user_key(%L)'),
-	('as an operator', 'CREATE OPERATOR public.<?> (FUNCTION = personalize._readable, LEFTARG = integer, RIGHTARG = bigint);; SELECT 1 OPERATOR(public.<?>) personalize.user_key(%L)'),
-	('as a check', 'CREATE TABLE own (k bigint CHECK (personalize._readable(1, k)));; INSERT INTO own VALUES (personalize.user_key(%L));; SELECT ''inserted'''),
-	('as a domain', 'CREATE DOMAIN own AS bigint CHECK (personalize._readable(1, VALUE));; SELECT personalize.user_key(%L)::own'),
-	('in a join condition', 'SELECT 1 FROM generate_series(1, 2) AS g JOIN (SELECT personalize.user_key(%L) AS k) AS p ON personalize._readable(g, p.k)'),
-	('beside rows that are there', 'SELECT personalize._unrestricted(15, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
-	('by the columns of rows that are there', 'SELECT personalize._unrestricted(e.consent, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
-	('through a column of a view of ours', 'SELECT personalize._unrestricted(15, f.user_key) FROM personalize.profile_feature AS f WHERE f.user_id <> %L'),
-	('through a column for another', 'SELECT personalize._readable(e.ordinal::integer, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
+	('asked directly', 'SELECT personalize_internal._unrestricted(15, personalize.user_key(%L))'),
+	('the policies'' function', 'SELECT personalize_internal._readable(1, personalize.user_key(%L))'),
+	('a condition', 'SELECT 1 WHERE personalize_internal._readable(1, personalize.user_key(%L))'),
+	('with columns of nothing', 'SELECT personalize_internal._readable(v.mask, v.user_key) FROM (VALUES (1, personalize.user_key(%L))) AS v (mask, user_key)'),
+	('with columns of a table of one''s own', 'CREATE TABLE own AS SELECT 1 AS consent, personalize.user_key(%L) AS user_key;; SELECT personalize_internal._readable(consent, user_key) FROM own'),
+	('of such a table, the other', 'CREATE TABLE own AS SELECT 15 AS mask, personalize.user_key(%L) AS user_key;; SELECT personalize_internal._unrestricted(mask, user_key) FROM own'),
+	('in a view', 'CREATE TABLE own AS SELECT 15 AS mask, personalize.user_key(%L) AS user_key;; CREATE VIEW own_view AS SELECT personalize_internal._unrestricted(mask, user_key) FROM own;; SELECT * FROM own_view'),
+	('in a policy', 'CREATE TABLE own AS SELECT 1 AS mask, personalize.user_key(%L) AS user_key;; CREATE POLICY p ON own USING (personalize_internal._readable(mask, user_key));; ALTER TABLE own ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;; SELECT * FROM own'),
+	('in a function of SQL', 'CREATE FUNCTION own(k bigint) RETURNS integer LANGUAGE sql AS ''SELECT personalize_internal._unrestricted(15, k)'';; SELECT own(personalize.user_key(%L))'),
+	('in one of PL/pgSQL', 'CREATE FUNCTION own(m integer, k bigint) RETURNS boolean LANGUAGE plpgsql AS ''BEGIN RETURN personalize_internal._readable(m, k); END'';; SELECT own(1, personalize.user_key(%L))'),
+	('as an aggregate', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize_internal._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(personalize.user_key(%L))'),
+	('as a window', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize_internal._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(personalize.user_key(%L)) OVER ()'),
+	('as an aggregate of rows that are there', 'CREATE AGGREGATE own(bigint) (SFUNC = personalize_internal._unrestricted, STYPE = integer, INITCOND = ''15'');; SELECT own(user_key) FROM personalize.event WHERE user_key <> personalize.user_key(%L)'),
+	('as an operator', 'CREATE OPERATOR public.<?> (FUNCTION = personalize_internal._readable, LEFTARG = integer, RIGHTARG = bigint);; SELECT 1 OPERATOR(public.<?>) personalize.user_key(%L)'),
+	('as a check', 'CREATE TABLE own (k bigint CHECK (personalize_internal._readable(1, k)));; INSERT INTO own VALUES (personalize.user_key(%L));; SELECT ''inserted'''),
+	('as a domain', 'CREATE DOMAIN own AS bigint CHECK (personalize_internal._readable(1, VALUE));; SELECT personalize.user_key(%L)::own'),
+	('in a join condition', 'SELECT 1 FROM generate_series(1, 2) AS g JOIN (SELECT personalize.user_key(%L) AS k) AS p ON personalize_internal._readable(g, p.k)'),
+	('beside rows that are there', 'SELECT personalize_internal._unrestricted(15, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
+	('by the columns of rows that are there', 'SELECT personalize_internal._unrestricted(e.consent, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
+	('through a column of a view of ours', 'SELECT personalize_internal._unrestricted(15, f.user_key) FROM personalize.profile_feature AS f WHERE f.user_id <> %L'),
+	('through a column for another', 'SELECT personalize_internal._readable(e.ordinal::integer, e.user_key) FROM personalize.event AS e WHERE e.user_key <> personalize.user_key(%L)'),
 	('the column itself', 'SELECT restricted FROM personalize.subject WHERE user_id = %L'),
 	('all columns', 'SELECT * FROM personalize.subject WHERE user_id = %L'),
 	('a condition on the column', 'SELECT user_id FROM personalize.subject WHERE restricted = 0 AND user_id = %L');
 SELECT is(pg_temp.ask(format(statement, who)), '42501', name || ': ' || who) FROM attack, unnest('{ada,bob,nobody}'::text[]) AS who ORDER BY place, who;
-SELECT is(pg_temp.ask(format('PREPARE res_%1$s (integer, bigint) AS SELECT personalize._readable($1, $2);; EXECUTE res_%1$s(1, personalize.user_key(%1$L))', who)), '42501', 'prepared: ' || who)
+SELECT is(pg_temp.ask(format('PREPARE res_%1$s (integer, bigint) AS SELECT personalize_internal._readable($1, $2);; EXECUTE res_%1$s(1, personalize.user_key(%1$L))', who)), '42501', 'prepared: ' || who)
 	FROM unnest('{ada,bob}'::text[]) AS who;
 DEALLOCATE ALL;
 
@@ -81,7 +81,7 @@ CREATE TEMP TABLE seen (place serial, name text, query text);
 INSERT INTO seen (name, query) VALUES
 	('event', 'SELECT DISTINCT s.user_id FROM personalize.event e JOIN personalize.subject s USING (user_key)'),
 	('event, of a day', 'SELECT DISTINCT s.user_id FROM personalize.event e JOIN personalize.subject s USING (user_key) WHERE e.received_at > now() - interval ''1 day'''),
-	('the condition of the policy, asked again', 'SELECT DISTINCT s.user_id FROM personalize.event e JOIN personalize.subject s USING (user_key) WHERE personalize._readable(e.consent, e.user_key)'),
+	('the condition of the policy, asked again', 'SELECT DISTINCT s.user_id FROM personalize.event e JOIN personalize.subject s USING (user_key) WHERE personalize_internal._readable(e.consent, e.user_key)'),
 	('analytics_event', 'SELECT DISTINCT user_id FROM personalize.analytics_event'),
 	('the nullable side of a join', 'SELECT DISTINCT a.user_id FROM generate_series(1, 1) g LEFT JOIN personalize.analytics_event a ON true'),
 	('in a sub-query', 'SELECT s.user_id FROM personalize.subject s WHERE EXISTS (SELECT FROM personalize.analytics_event a WHERE a.user_key = s.user_key)'),
@@ -103,7 +103,7 @@ SET plan_cache_mode = force_generic_plan;
 SELECT is(pg_temp.ask('PREPARE res_q AS SELECT DISTINCT user_id FROM personalize.analytics_event;; SELECT 1'), '(1)', 'a statement is prepared');
 RESET plan_cache_mode;
 -- who is above row security may ask
-SELECT is(personalize._unrestricted(15, personalize.user_key('ada')), 14, 'a superuser may ask');
+SELECT is(personalize_internal._unrestricted(15, personalize.user_key('ada')), 14, 'a superuser may ask');
 SELECT is((SELECT count(*)::integer FROM personalize.export_events(purpose => 'analytics')), 5, 'our own code does');
 SELECT * FROM finish();
 DROP OWNED BY res_analyst;

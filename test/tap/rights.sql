@@ -26,8 +26,8 @@ SELECT count(*) FROM personalize.rollup_now();
 SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.track('planted', 'view_item', 'waiting-item', '{"note": "planted-tail"}');
 INSERT INTO personalize._dictionary_log VALUES ('u', 0, personalize.user_key('planted'), 'planted-filed', 1);
-INSERT INTO personalize._tombstone VALUES (personalize._pseudonym(personalize.user_key('planted')), '2001-02-03 04:05:06+00', 1, 7, now());
-INSERT INTO personalize.erasure VALUES ('aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', personalize._pseudonym(personalize.user_key('planted')), now(), 1, '0/1', '{}');
+INSERT INTO personalize._tombstone VALUES (personalize_internal._pseudonym(personalize.user_key('planted')), '2001-02-03 04:05:06+00', 1, 7, now());
+INSERT INTO personalize.erasure VALUES ('aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', personalize_internal._pseudonym(personalize.user_key('planted')), now(), 1, '0/1', '{}');
 
 BEGIN;
 CREATE TEMP TABLE document ON COMMIT DROP AS SELECT personalize.export_user('planted') AS d;

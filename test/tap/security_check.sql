@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS personalize CASCADE;
 CREATE EXTENSION personalize;
 CREATE EXTENSION IF NOT EXISTS pgtap;
-SELECT personalize._make_partitions_ahead(1) \g /dev/null
+SELECT personalize_internal._make_partitions_ahead(1) \g /dev/null
 DROP ROLE IF EXISTS sec_mallory, sec_marketing, "sec ""odd"" \ role$$";
 CREATE ROLE sec_mallory;
 CREATE ROLE "sec ""odd"" \ role$$";
@@ -95,7 +95,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('owners', 'event belongs', 'the owner of event is a superuser', 'ALTER TABLE personalize.event OWNER TO CURRENT_USER'),
 ('owners', 'analytics_event', 'the owner of a view changed', 'ALTER VIEW personalize.analytics_event OWNER TO CURRENT_USER'),
 ('owners', 'user_key', 'the owner of a function changed', 'GRANT CREATE ON SCHEMA personalize TO sec_mallory; ALTER FUNCTION personalize.user_key(personalize.entity_id) OWNER TO sec_mallory; REVOKE CREATE ON SCHEMA personalize FROM sec_mallory'),
-('owners', '_stat_processor', 'the owner of a definer function is a superuser', 'ALTER FUNCTION personalize._stat_processor() OWNER TO CURRENT_USER'),
+('owners', '_stat_processor', 'the owner of a definer function is a superuser', 'ALTER FUNCTION personalize_internal._stat_processor() OWNER TO CURRENT_USER'),
 ('owners', 'entity_id', 'the owner of a type changed', 'GRANT CREATE ON SCHEMA personalize TO sec_mallory; ALTER TYPE personalize.entity_id OWNER TO sec_mallory; REVOKE CREATE ON SCHEMA personalize FROM sec_mallory'),
 ('schema', 'belongs', 'the owner of the schema changed', 'ALTER SCHEMA personalize OWNER TO sec_mallory'),
 ('schema', 'CREATE', 'CREATE on the schema', 'GRANT CREATE ON SCHEMA personalize TO sec_mallory'),
@@ -103,8 +103,8 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('schema', 'USAGE', 'USAGE on the schema for PUBLIC', 'GRANT USAGE ON SCHEMA personalize TO PUBLIC'),
 ('schema', 'USAGE', 'USAGE that may be handed on', 'GRANT USAGE ON SCHEMA personalize TO sec_mallory WITH GRANT OPTION'),
 -- functions
-('functions', '_stat_processor', 'search_path of a definer function', 'ALTER FUNCTION personalize._stat_processor() SET search_path = public, pg_catalog'),
-('functions', '_stat_processor', 'search_path of a definer function is gone', 'ALTER FUNCTION personalize._stat_processor() RESET search_path'),
+('functions', '_stat_processor', 'search_path of a definer function', 'ALTER FUNCTION personalize_internal._stat_processor() SET search_path = public, pg_catalog'),
+('functions', '_stat_processor', 'search_path of a definer function is gone', 'ALTER FUNCTION personalize_internal._stat_processor() RESET search_path'),
 ('functions', 'user_key', 'a function became a definer function', 'ALTER FUNCTION personalize.user_key(personalize.entity_id) SECURITY DEFINER'),
 ('functions', 'health', 'a function was replaced', $$CREATE OR REPLACE FUNCTION personalize.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text)
 	RETURNS SETOF record LANGUAGE sql AS 'SELECT ''all'', true, '''', NULL::text'$$),
@@ -112,7 +112,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('functions', 'backdoor', 'a definer function in the schema', 'CREATE FUNCTION personalize.backdoor() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS ''SELECT 1::bigint''; REVOKE ALL ON FUNCTION personalize.backdoor() FROM PUBLIC; ALTER FUNCTION personalize.backdoor() OWNER TO personalize_owner'),
 -- grants
 ('grants', 'PUBLIC has EXECUTE on ROUTINE personalize.forget', 'EXECUTE of a revoked function for PUBLIC', 'GRANT EXECUTE ON FUNCTION personalize.withdraw_consent(text, text[], text, text, text, timestamptz) TO PUBLIC; GRANT EXECUTE ON FUNCTION personalize.forget(personalize.entity_id) TO PUBLIC'),
-('grants', '_ledger_mask', 'EXECUTE of an internal function', 'GRANT EXECUTE ON FUNCTION personalize._ledger_mask(bigint) TO sec_mallory'),
+('grants', '_ledger_mask', 'EXECUTE of an internal function', 'GRANT EXECUTE ON FUNCTION personalize_internal._ledger_mask(bigint) TO sec_mallory'),
 ('grants', 'recommend.*|EXECUTE', 'EXECUTE that may be handed on', 'GRANT EXECUTE ON FUNCTION personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]) TO sec_mallory WITH GRANT OPTION'),
 ('grants', 'INSERT.*subject', 'INSERT on a table', 'GRANT INSERT ON personalize.subject TO sec_mallory'),
 ('grants', 'UPDATE.*profile', 'UPDATE on a table', 'GRANT UPDATE ON personalize.profile TO sec_mallory'),
@@ -142,7 +142,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 	END IF;
 	EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', t.r, t.tgname); END $do$ $$),
 ('event triggers', 'changed', 'the event trigger is disabled', $$DO $do$ DECLARE t record; BEGIN
-	SELECT evtname INTO STRICT t FROM pg_event_trigger JOIN pg_proc p ON p.oid = evtfoid WHERE p.pronamespace = 'personalize'::regnamespace LIMIT 1;
+	SELECT evtname INTO STRICT t FROM pg_event_trigger JOIN pg_proc p ON p.oid = evtfoid WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) LIMIT 1;
 	EXECUTE format('ALTER EVENT TRIGGER %I DISABLE', t.evtname); END $do$ $$),
 -- the owner
 ('owner role', 'SUPERUSER', 'the owner is a superuser', 'ALTER ROLE personalize_owner SUPERUSER'),

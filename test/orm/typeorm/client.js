@@ -12,7 +12,7 @@ const Order = new EntitySchema({ name: 'Order', tableName: 'orders', synchronize
 	id: { type: 'bigint', primary: true, generated: 'increment' }, customer_id: { type: 'text' }, product_id: { type: 'bigint' } } })
 // what docs/clients.md says: synchronize false, and the key given or made by the database
 const Event = new EntitySchema({ name: 'Event', tableName: 'inbox', schema: 'personalize', synchronize: false, columns: {
-	message_id: { type: 'text', primary: true, default: () => 'personalize._new_message_id()' },
+	message_id: { type: 'text', primary: true, default: () => 'personalize_internal._new_message_id()' },
 	user_id: { type: 'text' }, event: { type: 'text' }, item_id: { type: 'text', nullable: true },
 	properties: { type: 'jsonb', nullable: true }, session_id: { type: 'text', nullable: true } } })
 // one table of its own, which the schema builder makes
