@@ -34,6 +34,7 @@
 #include "exposures/exposure_store.h"
 #include "exposures/query.h"
 #include "exposures/request_id.h"
+#include "features/feature_view.h"
 #include "fmgr.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
@@ -86,6 +87,7 @@ RegisterStores(void)
 	ModelInit();
 	ProfileStoreInit();
 	SegmentStoreInit();
+	FeatureStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
 	SearchStoreInit();
@@ -121,6 +123,7 @@ _PG_init(void)
 	SignalInit();
 	FeatureValueInit();
 	SegmentInit();
+	FeatureViewInit();
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemStatInit();

@@ -182,7 +182,7 @@ GrammarReadNumber(Grammar *grammar)
 	double		number = strtod(grammar->word, &end);
 
 	if (grammar->token != GRAMMAR_NUMBER || *end != '\0' || !isfinite(number))
-		GrammarComplain(grammar, "a number", "A comparison ends with a number, like 5 or 0.5.");
+		GrammarComplain(grammar, "a number", "A number is written like 5 or 0.5.");
 	GrammarAdvance(grammar);
 	return number;
 }
@@ -256,14 +256,24 @@ SignalNames(int *count)
 	return names;
 }
 
+/* True if a number without a sign is at hand. */
+static bool
+BeginsLength(const Grammar *grammar)
+{
+	return grammar->token == GRAMMAR_NUMBER && grammar->word[0] != '-';
+}
+
 /* Read the value of a term, in brackets. */
 static void
 ReadValue(Grammar *grammar, const GrammarTermKind *kind, GrammarTerm *term)
 {
 	static const char *const hint = "A value of a signal is written like interest_category['electronics'].";
 
-	if (kind->references && grammar->token == GRAMMAR_WORD)
+	if (kind->reference != NULL && grammar->token == GRAMMAR_WORD)
+	{
+		kind->reference(grammar);
 		term->reference = pstrdup(grammar->word);
+	}
 	else if (grammar->token != GRAMMAR_VALUE || grammar->word[0] == '\0')
 		GrammarComplain(grammar, "a value in quotes", hint);
 	else
@@ -294,7 +304,7 @@ GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
 			GrammarComplainOfName(grammar, "a measure", "measures", kind->measures, kind->measureCount);
 		GrammarAdvance(grammar);
 	}
-	if (term.measure != kind->decayed && (GrammarAccept(grammar, "in") || grammar->token == GRAMMAR_NUMBER))
+	if (term.measure != kind->decayed && (GrammarAccept(grammar, "in") || BeginsLength(grammar)))
 		term.period = GrammarReadLength(grammar);
 	return term;
 }

@@ -52,7 +52,7 @@ typedef struct GrammarTermKind
 	const char *const *measures;
 	int			measureCount;
 	int			decayed;		/* the measure that has no period */
-	bool		references;
+	void		(*reference) (const Grammar *grammar);	/* complains of a word that is no value; NULL: all are */
 } GrammarTermKind;
 
 /* Begin to read: the first token is at hand then. */

@@ -64,7 +64,7 @@ ReadThresholds(Grammar *grammar, SegmentNode *node)
 static SegmentNode *
 ReadComparison(Grammar *grammar)
 {
-	static const GrammarTermKind kind = {measureNames, lengthof(measureNames), SEGMENT_DECAYED, false};
+	static const GrammarTermKind kind = {measureNames, lengthof(measureNames), SEGMENT_DECAYED, NULL};
 	SegmentNode *node = MakeNode(grammar, SEGMENT_COMPARE, NULL, NULL);
 	GrammarTerm term = GrammarReadTerm(grammar, &kind);
 

@@ -1,0 +1,540 @@
+/*
+ * feature_evaluate.c
+ *		What features are worth for somebody at a time.
+ *
+ * A value is a function of a feature state, the steps of sequences, a catalogue row, a
+ * request and a time; whether the state is that of now or was put together for a time
+ * in the past does not matter here.  So values are summed in the order of their keys,
+ * not in that of the bytes of a state.
+ *
+ * Nothing is missing unless nothing happened: a value is null, or its default, if no
+ * event counts in the period, or the newest is longer ago than the view's ttl.
+ */
+#include "postgres.h"
+
+#include "features/feature_evaluate.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "base/json_build.h"
+#include "base/json_member.h"
+#include "base/key.h"
+#include "base/keyed.h"
+#include "common/shortest_dec.h"
+#include "events/event.h"
+#include "profiles/segment.h"
+#include "signals/feature_value.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+/* One value of a signal, in a period. */
+typedef struct Counted
+{
+	uint64		key;
+	int			panes;
+	int64		count;
+	int64		sum;
+	double		decayed;
+	TimestampTz last;
+} Counted;
+
+/* No value. */
+static FeatureValue
+Missing(FeatureStatus status)
+{
+	return (FeatureValue) {.isNull = true,.status = status,.last = DT_NOBEGIN};
+}
+
+/* A value that is there. */
+static FeatureValue
+Present(Datum value)
+{
+	return (FeatureValue) {.value = value,.status = FEATURE_PRESENT,.last = DT_NOBEGIN};
+}
+
+/* The signal of a part. */
+const Signal *
+FeatureSignal(const FeatureNode *node, const SignalSet *signals)
+{
+	for (int i = 0; i < signals->count; i++)
+		if (strcmp(signals->signals[i].name, node->term.signal) == 0)
+			return SignalFind(signals, signals->signals[i].id);
+	return NULL;
+}
+
+/* The segment of a part. */
+const Segment *
+FeatureSegment(const FeatureNode *node)
+{
+	const SegmentSet *set = SegmentSetGet();
+
+	for (int i = 0; i < set->count; i++)
+		if (strcmp(set->segments[i].name, node->name) == 0)
+			return &set->segments[i];
+	return NULL;
+}
+
+/* Find what a path of names leads to in a JSON object; false if there is nothing, or null. */
+static bool
+FindMember(Jsonb *object, const char *path, JsonbValue *value)
+{
+	JsonbContainer *container = object ? &object->root : NULL;
+	char	   *rest = pstrdup(path);
+	char	   *name;
+
+	while (container != NULL && (name = strsep(&rest, ".")) != NULL)
+	{
+		if (!JsonMemberGiven(container, name, value))
+			return false;
+		container = value->type == jbvBinary ? value->val.binary.data : NULL;
+		if (rest == NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Complain that a member of the request is of another type. */
+pg_noreturn static void
+ReportType(const FeatureNode *node)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" in the request is not of type %s", node->name, FeatureTypeName(node->type)),
+			 errhint("The feature view says so; say request.%s %s in it if it is another.", node->name,
+					 node->type == FEATURE_TEXT ? "number" : "text")));
+}
+
+/* A number that JSON holds, as a double; false if it has none. */
+static bool
+ReadNumber(const JsonbValue *json, double *number)
+{
+	*number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(json->val.numeric)));
+	return isfinite(*number);
+}
+
+/* A member of the request, or of the item's row; one of the row that is of another type is missing. */
+static FeatureValue
+EvaluateMember(const FeatureNode *node, Jsonb *object)
+{
+	JsonbValue	json;
+	double		number;
+
+	if (!FindMember(object, node->name, &json))
+		return Missing(FEATURE_NOTHING);
+	if (node->type == FEATURE_FLOAT8 && json.type == jbvNumeric && ReadNumber(&json, &number))
+		return Present(Float8GetDatum(number));
+	if (node->type == FEATURE_BOOLEAN && json.type == jbvBool)
+		return Present(BoolGetDatum(json.val.boolean));
+	if (node->type == FEATURE_TEXT && json.type == jbvString)
+		return Present(PointerGetDatum(cstring_to_text_with_len(json.val.string.val, json.val.string.len)));
+	if (node->type == FEATURE_TEXT && json.type == jbvBinary && node->kind == FEATURE_ITEM)
+	{
+		Jsonb	   *list = JsonbValueToJsonb(&json);
+
+		return Present(CStringGetTextDatum(JsonbToCString(NULL, &list->root, VARSIZE(list))));
+	}
+	if (node->kind == FEATURE_REQUEST)
+		ReportType(node);
+	return Missing(FEATURE_NOTHING);
+}
+
+/* The key of a term's value; false if its reference leads to nothing. */
+static bool
+FindValueKey(const GrammarTerm *term, const FeatureContext *context, uint64 *key)
+{
+	FeatureNode member = {.type = FEATURE_TEXT};
+	bool		ofItem;
+	FeatureValue value;
+	text	   *string;
+
+	*key = term->value;
+	if (term->reference == NULL)
+		return true;
+	ofItem = strncmp(term->reference, "item.", 5) == 0;
+	member.kind = ofItem ? FEATURE_ITEM : FEATURE_REQUEST;
+	member.name = strchr(term->reference, '.') + 1;
+	value = EvaluateMember(&member, ofItem ? context->item : context->request);
+	if (value.isNull)
+		return false;
+	string = DatumGetTextPP(value.value);
+	*key = FeatureValueHash(KeyFromBytes(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)));
+	return true;
+}
+
+/* The newest event of a feature up to a time, to the grain of its panes. */
+static TimestampTz
+LastBefore(const Feature *feature, TimestampTz until)
+{
+	FeaturePaneIterator iterator;
+	FeaturePane pane;
+
+	if (feature->last <= until)
+		return feature->last;
+	FeaturePaneIteratorBegin(&iterator, feature);
+	while (FeaturePaneIteratorNext(&iterator, &pane))
+		if (pane.start <= until)
+			return Min(pane.end, until);
+	return DT_NOBEGIN;
+}
+
+/* How many panes of a feature lie in a period. */
+static int
+CountPanes(const Feature *feature, TimestampTz since, TimestampTz until)
+{
+	FeaturePaneIterator iterator;
+	FeaturePane pane;
+	int			count = 0;
+
+	FeaturePaneIteratorBegin(&iterator, feature);
+	while (FeaturePaneIteratorNext(&iterator, &pane))
+		count += pane.end > since && pane.start <= until;
+	return count;
+}
+
+/* Count a feature in the period; false if nothing is in it. */
+static bool
+CountFeature(const Feature *feature, const FeatureNode *node, const Signal *signal, const FeatureContext *context,
+			 Counted *counted)
+{
+	TimestampTz now = context->now;
+	TimestampTz since = node->term.period > 0 ? now - node->term.period : DT_NOBEGIN;
+
+	counted->key = feature->key;
+	counted->panes = context->explains ? CountPanes(feature, since, now) : 0;
+	FeatureSum(feature, since, now, &counted->count, &counted->sum);
+	if (counted->count == 0)
+		return false;
+	counted->last = LastBefore(feature, now);
+	counted->decayed = node->term.measure == FEATURE_DECAYED ? FeatureDecayed(feature, signal->halfLife, now) : 0;
+	return true;
+}
+
+/* Order by key. */
+static int
+CompareCounted(const void *left, const void *right)
+{
+	const Counted *a = left;
+	const Counted *b = right;
+
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+/* The values of a signal that a part asks for, by key. */
+static Counted *
+CountValues(const FeatureNode *node, const Signal *signal, const FeatureContext *context, int *count)
+{
+	Counted    *counted;
+	FeatureIterator iterator;
+	Feature		feature;
+	uint64		key;
+
+	*count = 0;
+	if (context->features == NULL || !FindValueKey(&node->term, context, &key))
+		return NULL;
+	if (node->term.hasValue)
+	{
+		counted = palloc_object(Counted);
+		if (FeatureStateFind(context->features, FeatureKeyMake(signal->id, key), &feature))
+			*count = CountFeature(&feature, node, signal, context, counted);
+		return counted;
+	}
+	counted = palloc_array(Counted, FeatureStateCount(context->features) + 1);
+	FeatureIteratorBegin(&iterator, context->features);
+	while (FeatureIteratorNext(&iterator, &feature))
+		if (FeatureKeySignal(feature.key) == signal->id)
+			*count += CountFeature(&feature, node, signal, context, &counted[*count]);
+	qsort(counted, *count, sizeof(Counted), CompareCounted);
+	return counted;
+}
+
+/* The most frequent value: that of most events, then of most weight, then the newest. */
+static FeatureValue
+MostFrequent(const Counted *counted, int count, const Signal *signal, Snapshot snapshot)
+{
+	const Counted *best = &counted[0];
+	text	   *string;
+
+	for (int i = 1; i < count; i++)
+	{
+		const Counted *other = &counted[i];
+
+		if (other->count > best->count ||
+			(other->count == best->count &&
+			 (other->sum > best->sum || (other->sum == best->sum && other->last > best->last))))
+			best = other;
+	}
+	string = FeatureValueText(signal, FeatureKeyHash(best->key), snapshot);
+	return string ? Present(PointerGetDatum(string)) : Missing(FEATURE_NOTHING);
+}
+
+/* What a signal's part is worth, of all its values together. */
+static FeatureValue
+Measure(const FeatureNode *node, const Signal *signal, const Counted *counted, int count, const FeatureContext *context)
+{
+	FeatureValue value;
+	Counted		all = {.last = DT_NOBEGIN};
+
+	for (int i = 0; i < count; i++)
+	{
+		all.panes += counted[i].panes;
+		all.count += counted[i].count;
+		all.sum += counted[i].sum;
+		all.decayed += counted[i].decayed;
+		all.last = Max(all.last, counted[i].last);
+	}
+	switch ((FeatureMeasure) node->term.measure)
+	{
+		case FEATURE_COUNT:
+			value = Present(Int64GetDatum(all.count));
+			break;
+		case FEATURE_SUM:
+			value = Present(Float8GetDatum((double) all.sum / FEATURE_SUM_UNIT));
+			break;
+		case FEATURE_DECAYED:
+			value = Present(Float8GetDatum(all.decayed));
+			break;
+		case FEATURE_DISTINCT:
+			value = Present(Int64GetDatum(count));
+			break;
+		case FEATURE_MOST_FREQUENT:
+			value = MostFrequent(counted, count, signal, context->snapshot);
+			break;
+		case FEATURE_TIME_SINCE_LAST:
+			value = Present(Float8GetDatum((double) Max(context->now - all.last, 0) / USECS_PER_SEC));
+			break;
+	}
+	value.panes = all.panes;
+	value.events = all.count;
+	value.last = all.last;
+	return value;
+}
+
+/* Whether something that needs purposes may be shown. */
+static bool
+IsAllowed(int32 purposes, const FeatureContext *context)
+{
+	return (purposes & context->purposes) != 0 && (purposes & context->restricted) == 0;
+}
+
+/* What a signal's part is worth. */
+static FeatureValue
+EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+{
+	const Signal *signal = FeatureSignal(node, context->signals);
+	Counted    *counted;
+	FeatureValue value;
+	int			count;
+
+	if (signal == NULL)
+		return Missing(FEATURE_UNKNOWN);
+	if (!IsAllowed(signal->purposes, context))
+		return Missing(FEATURE_DENIED);
+	counted = CountValues(node, signal, context, &count);
+	if (count == 0)
+		return Missing(FEATURE_NOTHING);
+	value = Measure(node, signal, counted, count, context);
+	if (view->ttl > 0 && value.last <= context->now - view->ttl)
+	{
+		value.isNull = true;
+		value.status = FEATURE_EXPIRED;
+	}
+	return value;
+}
+
+/* Whether the person is in a segment; nobody knows of somebody of whom nothing is known. */
+static FeatureValue
+EvaluateSegment(const FeatureNode *node, const FeatureContext *context)
+{
+	static const ProfileSteps noSteps;
+	const Segment *segment = FeatureSegment(node);
+	SegmentPerson person = {
+		context->features, context->steps ? context->steps : &noSteps, context->signals, context->now
+	};
+
+	if (segment == NULL)
+		return Missing(FEATURE_UNKNOWN);
+	if (!IsAllowed(segment->purposes, context))
+		return Missing(FEATURE_DENIED);
+	if ((person.features == NULL || FeatureStateCount(person.features) == 0) && person.steps->count == 0)
+		return Missing(FEATURE_NOTHING);
+	return Present(BoolGetDatum(SegmentMatch(segment, &person).member));
+}
+
+/* How many events an item had, by the hours or days that the counters have. */
+static FeatureValue
+EvaluateItemEvents(const FeatureNode *node, const FeatureContext *context)
+{
+	int			event = EventTypeLookup(node->name, strlen(node->name));
+	TimestampTz since = node->term.period > 0 ? context->now - node->term.period : DT_NOBEGIN;
+	Datum		key = Int64GetDatum(context->itemKey);
+	FeatureValue value = Missing(event < 0 ? FEATURE_UNKNOWN : FEATURE_NOTHING);
+	KeyedTable *table;
+	TupleTableSlot *slot;
+
+	if (event < 0 || !context->hasItem)
+		return value;
+	/* panes later than the one that holds since */
+	if (since != DT_NOBEGIN)
+		since -= (since % USECS_PER_HOUR + USECS_PER_HOUR) % USECS_PER_HOUR;
+	table = KeyedOpen("item_stat", "item_stat_item_key_idx", AccessShareLock);
+	KeyedSeek(table, context->snapshot, 1, &key, BTEqualStrategyNumber);
+	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	{
+		TimestampTz start;
+
+		slot_getallattrs(slot);
+		start = DatumGetTimestampTz(slot->tts_values[0]);
+		if (DatumGetInt16(slot->tts_values[3]) != event || start <= since || start > context->now)
+			continue;
+		value.events += DatumGetInt64(slot->tts_values[5]);
+		value.last = Max(value.last, start);
+	}
+	KeyedClose(table);
+	value.isNull = value.events == 0;
+	value.value = Int64GetDatum(value.events);
+	if (!value.isNull)
+		value.status = FEATURE_PRESENT;
+	return value;
+}
+
+/* A number, whatever its type. */
+static double
+NumberOf(const FeatureNode *node, const FeatureValue *value)
+{
+	return node->type == FEATURE_BIGINT ? (double) DatumGetInt64(value->value) : DatumGetFloat8(value->value);
+}
+
+/* What two numbers make; what is no number is missing, as a quotient by 0. */
+static FeatureValue
+EvaluateArithmetic(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+{
+	FeatureValue left = FeatureEvaluate(view, node->left, context);
+	FeatureValue right = FeatureEvaluate(view, node->right, context);
+	FeatureValue value = left.isNull ? left : right;
+	double		a;
+	double		b;
+
+	value.panes = left.panes + right.panes;
+	value.events = left.events + right.events;
+	value.last = Max(left.last, right.last);
+	value.isNull = true;
+	if (left.isNull || right.isNull)
+		return value;
+	a = NumberOf(node->left, &left);
+	b = NumberOf(node->right, &right);
+	a = node->operator == '+' ? a + b : node->operator == '-' ? a - b : node->operator == '*' ? a * b :
+		b == 0 ? get_float8_nan() : a / b;
+	value.isNull = !isfinite(a);
+	value.status = value.isNull ? FEATURE_NOTHING : FEATURE_PRESENT;
+	value.value = Float8GetDatum(a);
+	return value;
+}
+
+/* What a part is worth, without its default. */
+static FeatureValue
+EvaluatePlain(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+{
+	switch (node->kind)
+	{
+		case FEATURE_SIGNAL:
+			return EvaluateSignal(view, node, context);
+		case FEATURE_SEGMENT:
+			return EvaluateSegment(node, context);
+		case FEATURE_REQUEST:
+			return EvaluateMember(node, context->request);
+		case FEATURE_ITEM:
+			return EvaluateMember(node, context->item);
+		case FEATURE_ITEM_EVENTS:
+			return EvaluateItemEvents(node, context);
+		case FEATURE_NUMBER:
+			return Present(Float8GetDatum(node->number));
+		case FEATURE_ARITHMETIC:
+			break;
+	}
+	return EvaluateArithmetic(view, node, context);
+}
+
+/* What a part is worth. */
+FeatureValue
+FeatureEvaluate(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+{
+	FeatureValue value = EvaluatePlain(view, node, context);
+
+	if (value.isNull && node->hasDefault)
+	{
+		value.isNull = false;
+		value.value = node->defaultValue;
+	}
+	return value;
+}
+
+/* All features of a view by their place. */
+void
+FeatureEvaluateAll(const FeatureView *view, const FeatureContext *context, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < view->count; i++)
+	{
+		FeatureValue value = FeatureEvaluate(view, view->features[i].node, context);
+
+		values[i] = value.value;
+		nulls[i] = value.isNull;
+	}
+}
+
+/* A value as JSON. */
+JsonbValue
+FeatureValueJson(FeatureType type, const FeatureValue *value)
+{
+	JsonbValue	json = {.type = jbvNull};
+	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	if (value->isNull)
+		return json;
+	switch (type)
+	{
+		case FEATURE_BIGINT:
+			json.type = jbvNumeric;
+			json.val.numeric = int64_to_numeric(DatumGetInt64(value->value));
+			break;
+		case FEATURE_FLOAT8:
+			/* by its shortest digits, so that a double comes back as it was */
+			double_to_shortest_decimal_buf(DatumGetFloat8(value->value), digits);
+			json.type = jbvNumeric;
+			json.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in,
+																   CStringGetDatum(digits),
+																   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+			break;
+		case FEATURE_TEXT:
+			json.type = jbvString;
+			json.val.string.val = VARDATA_ANY(DatumGetTextPP(value->value));
+			json.val.string.len = VARSIZE_ANY_EXHDR(DatumGetTextPP(value->value));
+			break;
+		case FEATURE_BOOLEAN:
+			json.type = jbvBool;
+			json.val.boolean = DatumGetBool(value->value);
+			break;
+	}
+	return json;
+}
+
+/* All features of a view as a JSON object. */
+Jsonb *
+FeatureEvaluateJson(const FeatureView *view, const FeatureContext *context)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < view->count; i++)
+	{
+		const FeatureNode *node = view->features[i].node;
+		FeatureValue value = FeatureEvaluate(view, node, context);
+		JsonbValue	json = FeatureValueJson(node->type, &value);
+
+		JsonPushValue(&state, view->features[i].name, &json);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}

@@ -1,0 +1,122 @@
+/*
+ * feature_view.h
+ *		Feature views: named expressions over what is known of a person or an item.
+ */
+#ifndef PERSONALIZE_FEATURE_VIEW_H
+#define PERSONALIZE_FEATURE_VIEW_H
+
+#include "postgres.h"
+
+#include "profiles/grammar.h"
+
+#define FEATURE_VIEW_MAX_FEATURES 200
+
+/* Whom a view is about. */
+typedef enum FeatureEntity
+{
+	FEATURE_ENTITY_USER,
+	FEATURE_ENTITY_ITEM
+} FeatureEntity;
+
+/* Types of values, and of the columns of the typed view. */
+typedef enum FeatureType
+{
+	FEATURE_FLOAT8,
+	FEATURE_BIGINT,
+	FEATURE_TEXT,
+	FEATURE_BOOLEAN
+} FeatureType;
+
+/* What a part of an expression is. */
+typedef enum FeatureNodeKind
+{
+	FEATURE_SIGNAL,				/* signal ['value'] [measure] [[in] N unit] */
+	FEATURE_SEGMENT,			/* in_segment('name') */
+	FEATURE_REQUEST,			/* request.name [type] */
+	FEATURE_ITEM,				/* item.name [type] */
+	FEATURE_ITEM_EVENTS,		/* of views of items: event [[in] N unit] */
+	FEATURE_NUMBER,
+	FEATURE_ARITHMETIC
+} FeatureNodeKind;
+
+/* What of a signal is asked for; the first three as in conditions of segments. */
+typedef enum FeatureMeasure
+{
+	FEATURE_COUNT,
+	FEATURE_SUM,
+	FEATURE_DECAYED,
+	FEATURE_DISTINCT,
+	FEATURE_MOST_FREQUENT,
+	FEATURE_TIME_SINCE_LAST
+} FeatureMeasure;
+
+typedef struct FeatureNode
+{
+	FeatureNodeKind kind;
+	FeatureType type;
+	GrammarTerm term;			/* of a signal or events */
+	char	   *name;			/* of a segment; path behind "request." or "item." */
+	double		number;
+	char		operator;		/* of arithmetic: + - * / */
+	struct FeatureNode *left;
+	struct FeatureNode *right;
+	bool		hasDefault;
+	Datum		defaultValue;	/* of the type */
+} FeatureNode;
+
+typedef struct FeatureDefinition
+{
+	char	   *name;
+	char	   *expression;
+	FeatureNode *node;
+} FeatureDefinition;
+
+typedef struct FeatureView
+{
+	char	   *name;
+	int			version;
+	FeatureEntity entity;
+	int64		ttl;			/* microseconds; 0: none */
+	bool		newest;			/* no version is newer */
+	bool		usesPerson;		/* what is known of a person */
+	bool		usesItem;		/* the catalogue */
+	int			count;
+	FeatureDefinition *features;
+} FeatureView;
+
+/* All versions; a set stays valid to the end of the transaction. */
+typedef struct FeatureViewSet
+{
+	int			count;
+	int			capacity;
+	FeatureView *views;			/* by name and version */
+} FeatureViewSet;
+
+extern const FeatureViewSet *FeatureViewSetGet(void);
+
+/* The newest version of a name, or that of name:version; an error if there is none. */
+extern const FeatureView *FeatureViewFind(const char *name);
+
+/* That version; NULL if there is none. */
+extern const FeatureView *FeatureViewFindVersion(const char *name, int version);
+
+/* SQL names of types and entities. */
+extern const char *FeatureTypeName(FeatureType type);
+extern Oid	FeatureTypeOid(FeatureType type);
+extern const char *FeatureEntityName(FeatureEntity entity);
+extern FeatureEntity FeatureEntityFind(const char *name);	/* an error if it is none */
+
+/* Read an expression; lenient: what was a name once may be none any more. */
+extern FeatureNode *FeatureParse(const char *expression, FeatureEntity entity, bool lenient);
+
+/* Call something for each part that is no arithmetic. */
+extern void FeatureEach(const FeatureNode *node, void (*call) (const FeatureNode *node, void *arg), void *arg);
+
+/* Make the typed view what the newest version says, or drop it if there is none; in a SpiUtil scope. */
+extern void FeatureTableSync(const char *name);
+
+/* Called once when the library is loaded. */
+extern void FeatureViewInit(void);
+extern void FeatureStoreInit(void);
+
+#endif

@@ -1,0 +1,91 @@
+-- feature_view: features for models, as named views of people and items.
+CREATE TABLE personalize.feature_view (
+	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 60),
+	version integer NOT NULL CHECK (version > 0),
+	entity text NOT NULL CHECK (entity IN ('user', 'item')),
+	features text[] NOT NULL,
+	expressions text[] NOT NULL,
+	ttl interval,
+	owner text,
+	description text,
+	created_at timestamptz NOT NULL DEFAULT personalize_internal._now(),
+	PRIMARY KEY (name, version)
+);
+SELECT pg_catalog.pg_extension_config_dump('personalize.feature_view', '');
+COMMENT ON TABLE personalize.feature_view IS
+	'feature views with all their versions; changed through create_feature_view and drop_feature_view. View fv_<name> is the newest one as typed rows';
+COMMENT ON COLUMN personalize.feature_view.version IS 'a version never changes; name:version reads an older one';
+COMMENT ON COLUMN personalize.feature_view.entity IS 'what a row is about: user or item';
+COMMENT ON COLUMN personalize.feature_view.features IS 'names, in the order of the columns of the typed view';
+COMMENT ON COLUMN personalize.feature_view.expressions IS 'what each is, as create_feature_view() reads it';
+COMMENT ON COLUMN personalize.feature_view.ttl IS 'a value whose last event is longer ago is not given; NULL: however old it is';
+COMMENT ON COLUMN personalize.feature_view.owner IS 'who answers for it; a note, not a right';
+CREATE TRIGGER feature_view_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.feature_view
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
+
+CREATE FUNCTION personalize.create_feature_view(
+	name text,
+	features json,
+	entity text DEFAULT 'user',
+	ttl interval DEFAULT NULL,
+	owner text DEFAULT NULL,
+	description text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'personalize_create_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.create_feature_view(text, json, text, interval, text, text) IS
+	'makes a feature view, or the next version of one, and its typed view fv_<name>; returns the version. The same once more changes nothing and returns the version that there is. features: a JSON object of names and expressions, in the order of the columns: signal[''value''] count|sum|decayed|distinct|most_frequent|time_since_last [in 7 days], in_segment(''name''), request.name [number|text|boolean], item.name of the catalogue, numbers and + - * / of these, with "default 0" at the end for where there is nothing; of items: event [in 7 days], as item_stat has counted. count and distinct are bigint, most_frequent is text, in_segment is boolean, other numbers are double precision; time_since_last is in seconds; a value may be item.name or request.name, for features of a person and an item together. ttl: a value whose last event is longer ago is not given. owner NULL: that of the version before, else the role. Errors: 22023 an expression is none, and the hint says what there is; 42710 a name is there twice; 54000 a limit; 2BP01 something depends on a column of the typed view that the new version does not have';
+CREATE FUNCTION personalize.drop_feature_view(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_drop_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.drop_feature_view(text) IS
+	'removes a feature view with all versions and its typed view, or, as name:version, an old version. Errors: 42704 unknown; 55000 the newest version by itself; 2BP01 something depends on the typed view';
+
+CREATE FUNCTION personalize.get_features(
+	user_id personalize.entity_id, view text, request jsonb DEFAULT NULL, item_id personalize.entity_id DEFAULT NULL,
+	as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_get_features' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100;
+COMMENT ON FUNCTION personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text) IS
+	'the features of a view (name, or name:version) for one person, or for one item of a view of items, as a JSON object; events are counted that the processor has not reached. Where there is nothing, a feature has its default, else null. request: a JSON object for request.name; item_id: the item that item.name is of. as_of NULL: now; else what is known now up to then, to the grain of the panes. jsonb_populate_record(NULL::personalize.fv_<name>, ...) gives it types. purpose as in profile(). Errors: 42704 unknown view; 42501 no purpose in force; 22023 something in the request is of another type';
+CREATE FUNCTION personalize.get_features_batch(
+	user_ids personalize.entity_id[], view text, request jsonb DEFAULT NULL, item_ids personalize.entity_id[] DEFAULT NULL,
+	as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
+	RETURNS TABLE (place integer, user_id text, features jsonb)
+	AS 'MODULE_PATHNAME', 'personalize_get_features_batch' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 COST 10000;
+COMMENT ON FUNCTION personalize.get_features_batch(personalize.entity_id[], text, jsonb, personalize.entity_id[], timestamptz, text) IS
+	'get_features() of many, in the order asked: whom nobody knows with defaults, who is asked for twice twice. item_ids: as many, the item of each row. Errors: as there; 22004 an id is null; 2202E not as many items';
+CREATE FUNCTION personalize.explain_features(
+	user_id personalize.entity_id, view text, request jsonb DEFAULT NULL, item_id personalize.entity_id DEFAULT NULL,
+	as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
+	RETURNS TABLE (
+		feature text, expression text, version integer, type text, value jsonb, status text, sources text[],
+		events bigint, panes bigint, last_event timestamptz, complete_since timestamptz,
+		purposes text[], allowed boolean, tail_events bigint, stale boolean)
+	AS 'MODULE_PATHNAME', 'personalize_explain_features' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 COST 100;
+COMMENT ON FUNCTION personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text) IS
+	'where each value that get_features() gives comes from: the version of the view, the signals and segments with the numbers of their definitions, how many events were counted, in how many panes of the profile, the time of the last one, and since when they are counted (NULL: from the first event on); the purposes they need and whether the one in force allows it. status: present, nothing (has happened, or is given), expired (longer ago than ttl), denied (for the purpose in force), unknown (what is named is dropped or disabled); a value beside any but present is the default. tail_events: events of the person that the processor had not reached and that were added; stale: there were too many, and they are left out';
+
+CREATE FUNCTION personalize_internal._feature_row(
+	view text, version integer, key bigint, features personalize.feature_state, steps bytea) RETURNS record
+	AS 'MODULE_PATHNAME', 'personalize_feature_row' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea) IS
+	'a row of the typed view of a feature view, out of the row of profile, or of an item; for the purpose in force';
+
+REVOKE ALL ON FUNCTION
+	personalize.create_feature_view(text, json, text, interval, text, text),
+	personalize.drop_feature_view(text),
+	personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
+	personalize.get_features_batch(personalize.entity_id[], text, jsonb, personalize.entity_id[], timestamptz, text),
+	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
+	personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	personalize.create_feature_view(text, json, text, interval, text, text),
+	personalize.drop_feature_view(text)
+	TO personalize_admin;
+GRANT EXECUTE ON FUNCTION
+	personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
+	personalize.get_features_batch(personalize.entity_id[], text, jsonb, personalize.entity_id[], timestamptz, text)
+	TO personalize_app, personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION
+	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
+	personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea)
+	TO personalize_analyst, personalize_admin;
+GRANT SELECT ON personalize.feature_view TO personalize_analyst, personalize_admin;
