@@ -10,7 +10,8 @@ DECLARE
 BEGIN
 	FOR f IN
 		SELECT p.oid, p.proname AS name, p.proacl AS acl,
-			p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.=) 0 AS all_have_defaults,
+			NOT 'personalize.entity_id'::pg_catalog.regtype OPERATOR(pg_catalog.=) ANY (
+				(p.proargtypes::oid[])[0:p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.-) 1]) AS ids_have_defaults,
 			pg_catalog.replace(pg_catalog.replace(pg_catalog.pg_get_functiondef(p.oid), 'CREATE OR REPLACE ', 'CREATE '),
 				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text') AS definition
 		FROM pg_catalog.pg_proc p
@@ -23,8 +24,8 @@ BEGIN
 					AND q.pronargs OPERATOR(pg_catalog.=) p.pronargs AND q.oid OPERATOR(pg_catalog.<>) p.oid)
 		ORDER BY 1
 	LOOP
-		-- without an argument only one of the two can be meant
-		IF f.all_have_defaults THEN
+		-- without an id only one of the two can be meant
+		IF f.ids_have_defaults THEN
 			f.definition := pg_catalog.regexp_replace(f.definition, ' DEFAULT NULL::text', '');
 		END IF;
 		EXECUTE f.definition;

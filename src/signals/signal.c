@@ -159,16 +159,11 @@ ReadEvents(Definition *definition, Datum events, Datum weights, bool hasWeights)
 	}
 }
 
-/* Compile a row of signal. */
+/* Compile a row of signal; values and nulls by SignalColumn. */
 static void
-ReadDefinition(Definition *definition, HeapTuple tuple, TupleDesc descriptor)
+ReadDefinition(Definition *definition, const Datum *values, const bool *nulls)
 {
-	Datum		values[SIGNAL_COLUMN_COUNT + 1];
-	bool		nulls[SIGNAL_COLUMN_COUNT + 1];
 	Signal	   *signal = &definition->signal;
-
-	for (int column = 1; column <= SIGNAL_COLUMN_COUNT; column++)
-		values[column] = heap_getattr(tuple, column, descriptor, &nulls[column]);
 
 	memset(definition, 0, sizeof(Definition));
 	signal->id = DatumGetInt16(values[SIGNAL_SIGNAL]);
@@ -208,12 +203,17 @@ ReadDefinitions(Relation relation, Snapshot snapshot, int *count)
 	*count = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		Datum		values[SIGNAL_COLUMN_COUNT + 1];
+		bool		nulls[SIGNAL_COLUMN_COUNT + 1];
+
+		for (int column = 1; column <= SIGNAL_COLUMN_COUNT; column++)
+			values[column] = heap_getattr(tuple, column, RelationGetDescr(relation), &nulls[column]);
 		if (*count == capacity)
 		{
 			capacity *= 2;
 			definitions = repalloc(definitions, sizeof(Definition) * capacity);
 		}
-		ReadDefinition(&definitions[(*count)++], tuple, RelationGetDescr(relation));
+		ReadDefinition(&definitions[(*count)++], values, nulls);
 	}
 	systable_endscan(scan);
 	return definitions;
@@ -367,6 +367,22 @@ Compile(Relation relation)
 	FillSignals(set, definitions);
 	ReadStates(set, snapshot);
 	ReadEventTypes(set, definitions, snapshot);
+	UnregisterSnapshot(snapshot);
+	return set;
+}
+
+/* A set of one signal that is not defined, out of a row of signal. */
+SignalSet *
+SignalSetMake(const Datum *values, const bool *nulls)
+{
+	SignalSet  *set = palloc0(sizeof(SignalSet));
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Definition	definition;
+
+	set->count = 1;
+	ReadDefinition(&definition, values - 1, nulls - 1);
+	FillSignals(set, &definition);
+	ReadEventTypes(set, &definition, snapshot);
 	UnregisterSnapshot(snapshot);
 	return set;
 }

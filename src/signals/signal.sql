@@ -120,9 +120,21 @@ CREATE FUNCTION personalize.disable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_disable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.disable_signal(text) IS
 	'stops a signal from counting and readers from showing it; what it has counted is kept. Errors: 42704 unknown';
+CREATE FUNCTION personalize.test_signal(
+	definition jsonb,
+	user_id personalize.entity_id DEFAULT NULL,
+	sample integer DEFAULT 100000,
+	purpose text DEFAULT NULL)
+	RETURNS TABLE (
+		outcome text, value text, users bigint, events bigint, sum numeric,
+		first_event timestamptz, last_event timestamptz, people text[])
+	AS 'MODULE_PATHNAME', 'personalize_test_signal' LANGUAGE C STABLE PARALLEL UNSAFE COST 100000 ROWS 20;
+COMMENT ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text) IS
+	'what a signal would count, of the newest raw events (as many as sample, of everybody or of one person); nothing is stored. definition: a JSON object of the arguments of create_signal(), arrays as arrays and intervals as strings. A row for each value that would be counted (at most 1000), that of most events first: by how many users, in how many events, the sum of their weights, the first and the last one, and some of the people by id; and a row for each reason why others would not be: no value, filtered out, not allowed (by what the people allowed, or for the purpose in force; not told of one person), number too large, other event. Errors: 22023 a member is none, and the hint says what there is; 42704 unknown purpose, or an event that was never tracked; 42501 no purpose in force, or one that the signal is not for; and those of create_signal()';
 
 REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
+	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
 	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
@@ -132,6 +144,8 @@ GRANT EXECUTE ON FUNCTION
 	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
 	TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text)
+	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.signal, personalize.signal_state, personalize.signal_status
 	TO personalize_analyst, personalize_admin;
 

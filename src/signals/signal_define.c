@@ -13,6 +13,7 @@
 #include "signals/signal.h"
 
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
@@ -57,6 +58,10 @@ typedef enum SignalArgument
 	ARGUMENT_DESCRIPTION
 } SignalArgument;
 #define ARGUMENT_COUNT (ARGUMENT_DESCRIPTION + 1)
+
+const char *const SignalArgumentNames[] = {
+	"name", "events", "key_path", "weights", "value_path", "filter", "periods", "half_life", "purposes", "basis", "description"
+};
 
 /*
  * A row of signal: the same columns, events as numbers, weights in an array
@@ -127,12 +132,31 @@ ResolvePurposes(Datum names)
 	return Int32GetDatum(mask);
 }
 
-/* The number of an event type, registered if it is new. */
-static int16
-ResolveEvent(const char *name, int length)
+/* Complain that nothing of this name has ever been tracked. */
+pg_noreturn static void
+ReportUntracked(const char *name)
 {
-	int			event = length > 64 ? -1 : EventTypeDefine(name, length);
+	const SignalSet *set = SignalSetGet();
+	const char **names = palloc_array(const char *, Max(set->eventLimit, 1));
+	int			count = 0;
 
+	for (int i = 0; i < set->eventLimit; i++)
+		if (set->events[i].name != NULL)
+			names[count++] = set->events[i].name;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("event \"%s\" has never been tracked", name),
+			 errhint("%s", ChoiceHint(name, "events", names, count))));
+}
+
+/* The number of an event type, registered if it is new, unless nothing is to be stored. */
+static int16
+ResolveEvent(const char *name, int length, bool dry)
+{
+	int			event = length > 64 ? -1 : dry ? EventTypeLookup(name, length) : EventTypeDefine(name, length);
+
+	if (event < 0 && dry && length > 0 && length <= 64)
+		ReportUntracked(name);
 	if (event < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -144,6 +168,7 @@ ResolveEvent(const char *name, int length)
 /* Events with their weights, while a row is put together. */
 typedef struct EventList
 {
+	bool		dry;			/* nothing is to be stored */
 	int			count;
 	Datum		numbers[MAX_SIGNAL_EVENTS];
 	Datum		weights[MAX_SIGNAL_EVENTS];
@@ -184,7 +209,7 @@ AddEvents(EventList *list, Datum events)
 	{
 		char	   *name = nulls[i] ? "" : TextDatumGetCString(values[i]);
 
-		FindEvent(list, ResolveEvent(name, strlen(name)), true);
+		FindEvent(list, ResolveEvent(name, strlen(name), list->dry), true);
 	}
 	if (list->count == 0)
 		ereport(ERROR,
@@ -234,7 +259,7 @@ AddWeights(EventList *list, Jsonb *weights, bool append)
 			continue;
 		name = pnstrdup(value.val.string.val, value.val.string.len);
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		place = FindEvent(list, ResolveEvent(name, strlen(name)), append);
+		place = FindEvent(list, ResolveEvent(name, strlen(name), list->dry), append);
 		if (place < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -246,9 +271,9 @@ AddWeights(EventList *list, Jsonb *weights, bool append)
 
 /* Put events and weights, as given by the arguments, into the row. */
 static void
-SetEvents(SignalRow *row, FunctionCallInfo fcinfo)
+SetEvents(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 {
-	EventList	list = {0};
+	EventList	list = {.dry = dry};
 	bool		hasEvents = !PG_ARGISNULL(ARGUMENT_EVENTS);
 	int			dimensions[1];
 	int			bounds[1] = {1};
@@ -271,7 +296,7 @@ SetEvents(SignalRow *row, FunctionCallInfo fcinfo)
 
 /* Put the arguments that are not NULL into the row, checked. */
 static void
-SetArguments(SignalRow *row, FunctionCallInfo fcinfo)
+SetArguments(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 {
 	for (int i = 0; i < ARGUMENT_COUNT; i++)
 	{
@@ -280,7 +305,7 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo)
 		row->values[i] = PG_GETARG_DATUM(i);
 		row->nulls[i] = ' ';
 	}
-	SetEvents(row, fcinfo);
+	SetEvents(row, fcinfo, dry);
 	if (!PG_ARGISNULL(ARGUMENT_KEY_PATH))
 		SignalPathCheckKey(TextDatumGetCString(row->values[ARGUMENT_KEY_PATH]));
 	if (!PG_ARGISNULL(ARGUMENT_VALUE_PATH))
@@ -295,6 +320,29 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo)
 		SignalCheckBasis(TextDatumGetCString(row->values[ARGUMENT_BASIS]));
 	if (!PG_ARGISNULL(ARGUMENT_PURPOSES))
 		row->values[ARGUMENT_PURPOSES] = ResolvePurposes(row->values[ARGUMENT_PURPOSES]);
+}
+
+/* What a definition would be as a row. */
+void
+SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	/* columns of signal after its number and name */
+	static const SignalArgument columns[] = {
+		ARGUMENT_EVENTS, ARGUMENT_WEIGHTS, ARGUMENT_KEY_PATH, ARGUMENT_VALUE_PATH,
+		ARGUMENT_FILTER, ARGUMENT_PERIODS, ARGUMENT_HALF_LIFE, ARGUMENT_PURPOSES
+	};
+	SignalRow	row;
+
+	memset(row.nulls, 'n', sizeof(row.nulls));
+	SetArguments(&row, fcinfo, true);
+	values[0] = Int16GetDatum(FIRST_OWN_SIGNAL);
+	values[1] = CStringGetTextDatum("test_signal");
+	nulls[0] = nulls[1] = false;
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		values[i + 2] = row.values[columns[i]];
+		nulls[i + 2] = row.nulls[columns[i]] == 'n';
+	}
 }
 
 /* Run a statement of this file; definitions change rarely, so plans are not kept. */
@@ -393,7 +441,7 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_PURPOSES, "purposes");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
 	LockDefinitions();
-	SetArguments(&row, fcinfo);
+	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
 	if (Run("SELECT FROM personalize.signal WHERE name = $1", 1, nameTypes, row.values, NULL) > 0)
 		ereport(ERROR,
@@ -429,7 +477,7 @@ personalize_alter_signal(PG_FUNCTION_ARGS)
 				 errmsg("alter_signal changes weights only together with events")));
 	memset(row.nulls, 'n', sizeof(row.nulls));
 	LockDefinitions();
-	SetArguments(&row, fcinfo);
+	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
 	number = FindOwnSignal(name);
 	if (countsAnew)

@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "signals/signal.h"
 #include "utils/numeric.h"
 
 /* factor * value, rounded to a whole number; false if it overflows or is NaN. */
@@ -21,6 +23,20 @@ extern bool SignalPassesFilter(const Signal *signal, const EventRow *row);
 
 /* Why a number that a signal sums cannot be read out of an event; NULL if it can. */
 extern char *SignalCheckEvent(const EventRow *row);
+
+/* Columns of signal that a definition gives, in order, up to purposes. */
+#define SIGNAL_ROW_COLUMNS 10
+
+/* A set of one signal that is not defined, out of these columns. */
+extern SignalSet *SignalSetMake(const Datum *values, const bool *nulls);
+
+/*
+ * These columns of what arguments of create_signal say, in their order, checked as
+ * there; an event that has never been tracked is an error, for nothing is stored.
+ */
+#define SIGNAL_ARGUMENTS 11
+extern const char *const SignalArgumentNames[SIGNAL_ARGUMENTS];
+extern void SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 /* Complain unless a part of a definition is sensible and harmless. */
 extern void SignalCheckFilter(Datum filter);
