@@ -103,7 +103,7 @@ RESET ROLE;
 -- a person taken out, and put back, leaves what a recomputation gives
 CREATE FUNCTION hash() RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(personalize.state_hash(t), ' ')
-	FROM unnest(ARRAY['exposure', 'exposure_outcome', 'engine_stat', 'search_stat', '_searcher', 'search_query']) AS t
+	FROM unnest(ARRAY['exposure', 'exposure_outcome', 'engine_stat', 'search_stat', '_attraction', '_searcher', 'search_query']) AS t
 $$;
 SELECT personalize.restrict('ada', '{analytics}') \g /dev/null
 SELECT count(*) FILTER (WHERE clicked + carted + bought > 0) AS left_of_ada FROM personalize.engine_stat;
@@ -139,6 +139,14 @@ SELECT roll();
 SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
 SELECT processor, what, compared > 0 AS compared, wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
 SELECT hash() AS once \gset
+BEGIN;
+UPDATE personalize._attraction SET shown[2] = shown[2] + 1 WHERE query_key = 0;
+SELECT what, wrong, first_wrong FROM personalize.verify_counts() WHERE processor = 'exposure' AND what = 'counters';
+ROLLBACK;
+BEGIN;
+DELETE FROM personalize._attraction;
+SELECT what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE processor = 'exposure' AND what = 'counters';
+ROLLBACK;
 BEGIN;
 UPDATE personalize.exposure SET slot = slot + 1 WHERE user_key = personalize.user_key('u1');
 DELETE FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('u2');
@@ -180,7 +188,7 @@ SELECT count(*) = :counters AS counters_stay FROM personalize.engine_stat;
 -- and so do old counters of searches, and what they come to
 INSERT INTO personalize.search_stat VALUES (1, -7, '2001-01-01', 1, 5, 2, 1, 1), (1, -7, '2001-01-02', 1, 1, 1, 0, 0),
 	(2, -7, '2001-01-01', 1, 4, 0, 0, 0), (2, -7, current_date, 1, 3, 1, 0, 0);
-INSERT INTO personalize._attraction VALUES (1, -7, 1, 6, 3), (2, -7, 1, 7, 1), (0, -7, 1, 13, 4);
+INSERT INTO personalize._attraction VALUES (1, -7, '{0,6}', '{0,3}'), (2, -7, '{0,7}', '{0,1}'), (0, -7, '{0,13}', '{0,4}');
 SELECT kind, removed, result FROM personalize.apply_retention() WHERE kind = 'search_stat';
 SELECT * FROM personalize._attraction WHERE item_key = -7 ORDER BY query_key;
 DELETE FROM personalize._attraction WHERE item_key = -7;
@@ -188,6 +196,13 @@ DELETE FROM personalize.search_stat WHERE item_key = -7;
 SELECT personalize.track('v1', 'select_item', 'cap', request_id => request('new'), ts => at('1:00'));
 SELECT roll();
 SELECT count(*) FROM personalize.exposure_outcome;
+
+-- counts by place
+SELECT personalize_internal._add_counts('{1,2,3}', '{0,-2,-3}'), personalize_internal._add_counts('{}', '{}'), personalize_internal._add_counts('{1}', '{-1}') = '{}' AS nothing;
+SELECT personalize_internal._sum_counts(c::bigint[]) FROM unnest('{"{0,5}","{1}","{0,-5,7}"}'::text[]) AS c;
+SELECT personalize_internal._add_counts('{9223372036854775807}', '{1}');
+SELECT personalize_internal._add_counts('{1,NULL}', '{1}');
+SELECT personalize_internal._add_counts('{{1},{2}}', '{1}');
 
 -- what cannot be meant
 SELECT personalize.track_impressions(NULL, request('new'), '{cap}'::text[]);

@@ -228,6 +228,10 @@ LANGUAGE sql AS $$
 	), summed AS (
 		SELECT q.query_key, c.item_key, c.place_bucket, sum(c.shown)::bigint AS shown, sum(c.clicked)::bigint AS clicked
 		FROM counted AS c, unnest(ARRAY[c.query_key, 0]) AS q (query_key) GROUP BY 1, 2, 3
+	), stored_sum AS (
+		SELECT a.query_key, a.item_key, (t.place - 1)::smallint AS place_bucket, t.shown, coalesce(t.clicked, 0) AS clicked
+		FROM personalize._attraction AS a, unnest(a.shown, a.clicked) WITH ORDINALITY AS t (shown, clicked, place)
+		WHERE t.shown <> 0
 	), searcher AS (
 		SELECT query_key, user_key, count(DISTINCT request_key) AS requests FROM personalize.exposure WHERE query_key <> 0 GROUP BY 1, 2
 	)
@@ -235,9 +239,9 @@ LANGUAGE sql AS $$
 	UNION ALL
 	SELECT 'only in search_stat: ' || row(c.*)::text FROM (TABLE personalize.search_stat EXCEPT TABLE counted) AS c
 	UNION ALL
-	SELECT 'not in _attraction: ' || row(c.*)::text FROM (TABLE summed EXCEPT TABLE personalize._attraction) AS c
+	SELECT 'not in _attraction: ' || row(c.*)::text FROM (TABLE summed EXCEPT TABLE stored_sum) AS c
 	UNION ALL
-	SELECT 'only in _attraction: ' || row(c.*)::text FROM (TABLE personalize._attraction EXCEPT TABLE summed) AS c
+	SELECT 'only in _attraction: ' || row(c.*)::text FROM (TABLE stored_sum EXCEPT TABLE summed) AS c
 	UNION ALL
 	SELECT 'not in _searcher: ' || row(c.*)::text FROM (TABLE searcher EXCEPT TABLE personalize._searcher) AS c
 	UNION ALL

@@ -19,31 +19,38 @@
 
 #include "base/key.h"
 #include "compat.h"
-#include "exposures/attraction_read.h"
+#include "exposures/attraction_counts.h"
+#include "exposures/examination.h"
 #include "exposures/query.h"
 #include "utils/hsearch.h"
 
 /* So often an item must have been looked at for its own rate to count by half. */
 #define PRIOR_WEIGHT 20
 
-/* How often an item is chosen of which nobody knows anything. */
-#define PRIOR_RATE 0.05
-
 /*
- * How likely a place is looked at: slot^-0.9 of its bucket's slots (EventSlotBucket), in their
- * geometric middle; where it was not told, the mean of the first ten.
+ * So many items of a query are read for its categories' rates.  Keys are hashes, or numbers
+ * in no order of use, so that the first are as good as any.
  */
-static const double examination[ATTRACTION_PLACES] = {
-	0.322, 1, 0.536, 0.372, 0.287, 0.190, 0.107, 0.0587, 0.0305
-};
+#define MOST_ITEMS 256
 
 /* What came of showing something. */
 typedef struct Chosen
 {
-	int64		key;			/* an item, or a category; 0: no category */
-	int64		shown[ATTRACTION_PLACES];
-	int64		clicked;
+	int64		key;			/* an item, or a category */
+	AttractionCounts counts;
 } Chosen;
+
+/* What is looked up for a query. */
+typedef struct QueryCounts
+{
+	AttractionReader *reader;
+	const Examination *examination;
+	ItemReader *items;
+	int64		query;			/* 0: it has no words */
+	HTAB	   *ofItems;
+	HTAB	   *ofCategories;
+	bool		cut;			/* the query has more items */
+} QueryCounts;
 
 /* A table of them. */
 static HTAB *
@@ -54,27 +61,27 @@ MakeTable(const char *name)
 	return hash_create(name, 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Add a row to what there is of a key. */
+/* Add counts to the entry of a key. */
 static void
-Add(Chosen *chosen, const AttractionRow *row)
-{
-	if (row->place >= 0 && row->place < ATTRACTION_PLACES)
-		chosen->shown[row->place] += row->shown;
-	chosen->clicked += row->clicked;
-}
-
-/* Add what there is of an item to the entry of a key. */
-static void
-AddTo(HTAB *table, int64 key, const Chosen *more)
+AddTo(HTAB *table, int64 key, const AttractionCounts *more)
 {
 	bool		found;
 	Chosen	   *chosen = hash_search(table, &key, HASH_ENTER, &found);
 
 	if (!found)
-		*chosen = (Chosen) {.key = key};
+		memset(&chosen->counts, 0, sizeof(AttractionCounts));
 	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		chosen->shown[place] += more->shown[place];
-	chosen->clicked += more->clicked;
+		chosen->counts.shown[place] += more->shown[place];
+	chosen->counts.clicked += more->clicked;
+}
+
+/* The counts of a key; NULL: there are none. */
+static const AttractionCounts *
+FindIn(HTAB *table, int64 key)
+{
+	const Chosen *chosen = hash_search(table, &key, HASH_FIND, NULL);
+
+	return chosen ? &chosen->counts : NULL;
 }
 
 /* The key of an item's category; 0: it has none. */
@@ -88,15 +95,15 @@ CategoryOf(ItemReader *items, int64 itemKey)
 
 /* A rate that is believed as far as there is reason to. */
 static double
-Believe(const Chosen *chosen, double prior)
+Believe(const Examination *examination, const AttractionCounts *counts, double prior)
 {
 	double		examined = 0;
 
-	if (chosen == NULL)
+	if (counts == NULL)
 		return prior;
 	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		examined += examination[place] * Max(chosen->shown[place], 0);
-	return (chosen->clicked + PRIOR_WEIGHT * prior) / (Max(examined, chosen->clicked) + PRIOR_WEIGHT);
+		examined += examination->ofBucket[place] * Max(counts->shown[place], 0);
+	return (counts->clicked + PRIOR_WEIGHT * prior) / (Max(examined, counts->clicked) + PRIOR_WEIGHT);
 }
 
 /* The logarithm of the odds. */
@@ -106,46 +113,46 @@ LogOdds(double rate)
 	return log(rate / (1 - rate));
 }
 
-/* What came of showing an item after any query. */
-static Chosen
-ReadItem(AttractionReader *reader, int64 itemKey)
+/* Read what came of a query by item and by category. */
+static void
+ReadQuery(QueryCounts *query)
 {
-	Chosen		chosen = {.key = itemKey};
-	AttractionRow row;
+	AttractionCounts counts;
+	int64		itemKey;
+	int			count = 0;
 
-	AttractionSeekItem(reader, ATTRACTION_ANY_QUERY, itemKey);
-	while (AttractionNext(reader, &row))
-		Add(&chosen, &row);
-	return chosen;
+	AttractionSeek(query->reader, query->query);
+	while (AttractionNext(query->reader, &itemKey, &counts))
+	{
+		int64		category;
+
+		if (++count > MOST_ITEMS)
+		{
+			query->cut = true;
+			break;
+		}
+		AddTo(query->ofItems, itemKey, &counts);
+		if ((category = CategoryOf(query->items, itemKey)) != 0)
+			AddTo(query->ofCategories, category, &counts);
+	}
 }
 
-/* Read what came of a query by item and by category; the rows of an item follow one another. */
-static void
-ReadQuery(AttractionReader *reader, int64 query, ItemReader *items, HTAB *ofItems, HTAB *ofCategories)
+/* The rate of an item after the query. */
+static double
+RateOf(QueryCounts *query, int64 itemKey)
 {
-	AttractionRow row;
-	Chosen		item = {0};
-	bool		begun = false;
-	bool		more;
+	AttractionCounts own;
+	int64		category = CategoryOf(query->items, itemKey);
+	bool		known = AttractionOf(query->reader, ATTRACTION_ANY_QUERY, itemKey, &own);
+	double		ofItem = Believe(query->examination, known ? &own : NULL, query->examination->rate);
+	double		ofKind = ofItem;
+	const AttractionCounts *counts = FindIn(query->ofItems, itemKey);
 
-	AttractionSeekQuery(reader, query);
-	do
-	{
-		more = AttractionNext(reader, &row);
-		if (begun && (!more || row.itemKey != item.key))
-		{
-			int64		category = CategoryOf(items, item.key);
-
-			AddTo(ofItems, item.key, &item);
-			if (category != 0)
-				AddTo(ofCategories, category, &item);
-		}
-		if (more && (!begun || row.itemKey != item.key))
-			item = (Chosen) {.key = row.itemKey};
-		if (more)
-			Add(&item, &row);
-		begun = true;
-	} while (more);
+	if (category != 0)
+		ofKind = Believe(query->examination, FindIn(query->ofCategories, category), ofItem);
+	if (counts == NULL && query->cut && AttractionOf(query->reader, query->query, itemKey, &own))
+		counts = &own;
+	return Believe(query->examination, counts, sqrt(ofItem * ofKind));
 }
 
 /* How each item attracts after a query. */
@@ -153,29 +160,21 @@ bool
 AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items, Snapshot snapshot, double *scores)
 {
 	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
-	HTAB	   *ofItems = MakeTable("personalize attraction of items");
-	HTAB	   *ofCategories = MakeTable("personalize attraction of categories");
-	AttractionReader *reader = AttractionOpen(snapshot);
+	QueryCounts counts = {
+		.reader = AttractionOpen(snapshot),.examination = ExaminationGet(),.items = items,
+		.query = words != NULL ? QueryKey(words) : 0,
+		.ofItems = MakeTable("personalize attraction of items"),
+		.ofCategories = MakeTable("personalize attraction of categories")
+	};
 	bool		known;
 
-	if (words != NULL)
-		ReadQuery(reader, QueryKey(words), items, ofItems, ofCategories);
-	known = hash_get_num_entries(ofItems) > 0;
+	if (counts.query != 0)
+		ReadQuery(&counts);
+	known = hash_get_num_entries(counts.ofItems) > 0;
 	for (int i = 0; i < count; i++)
-	{
-		Chosen		ofAny = ReadItem(reader, itemKeys[i]);
-		int64		category = CategoryOf(items, itemKeys[i]);
-		double		ofItem = Believe(&ofAny, PRIOR_RATE);
-		double		ofKind = ofItem;
-		double		rate;
-
-		if (category != 0)
-			ofKind = Believe(hash_search(ofCategories, &category, HASH_FIND, NULL), ofItem);
-		rate = Believe(hash_search(ofItems, &itemKeys[i], HASH_FIND, NULL), sqrt(ofItem * ofKind));
-		scores[i] = LogOdds(Min(rate, 0.99)) - LogOdds(PRIOR_RATE);
-	}
-	AttractionClose(reader);
-	hash_destroy(ofItems);
-	hash_destroy(ofCategories);
+		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i]), 0.99)) - LogOdds(counts.examination->rate);
+	AttractionClose(counts.reader);
+	hash_destroy(counts.ofItems);
+	hash_destroy(counts.ofCategories);
 	return known;
 }

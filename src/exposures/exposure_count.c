@@ -14,7 +14,7 @@
  */
 #include "postgres.h"
 
-#include "exposures/attraction_read.h"
+#include "exposures/attraction_counts.h"
 #include "exposures/exposure_internal.h"
 
 #include "base/interval.h"
@@ -396,17 +396,25 @@ static CounterTable searchTable = {
 	" AND s.shown = 0 AND s.clicked = 0 AND s.carted = 0 AND s.bought = 0"
 };
 
+/* Of counters k1 query, k2 item, k3 place, c1 shown, c2 clicked: all places in one row. */
 static CounterTable attractionTable = {
 	.name = "_attraction",
 	.keyCount = 3,.firstMeasure = MEASURE_SHOWN,.measureCount = MEASURE_CLICKED + 1,
+	.read =
+	"SELECT a.query_key, a.item_key, t.place - 1, coalesce(t.shown, 0), coalesce(t.clicked, 0)"
+	" FROM personalize._attraction AS a, unnest(a.shown, a.clicked) WITH ORDINALITY AS t (shown, clicked, place)"
+	" ORDER BY 1, 2, 3",
 	.add =
-	"INSERT INTO personalize._attraction AS s (query_key, item_key, place_bucket, shown, clicked)"
-	" SELECT k1, k2, k3, c1, c2 FROM unnest($1, $2, $3, $4, $5) AS t (k1, k2, k3, c1, c2) ORDER BY 1, 2, 3"
-	" ON CONFLICT (query_key, item_key, place_bucket) DO UPDATE SET"
-	" shown = s.shown + excluded.shown, clicked = s.clicked + excluded.clicked",
+	"INSERT INTO personalize._attraction AS s (query_key, item_key, shown, clicked)"
+	" SELECT k1, k2, personalize_internal._sum_counts(array_fill(0::int8, ARRAY[k3::int4]) || c1),"
+	"  personalize_internal._sum_counts(array_fill(0::int8, ARRAY[k3::int4]) || c2)"
+	" FROM unnest($1, $2, $3, $4, $5) AS t (k1, k2, k3, c1, c2) GROUP BY 1, 2 ORDER BY 1, 2"
+	" ON CONFLICT (query_key, item_key) DO UPDATE SET"
+	" shown = personalize_internal._add_counts(s.shown, excluded.shown),"
+	" clicked = personalize_internal._add_counts(s.clicked, excluded.clicked)",
 	.drop =
 	"DELETE FROM personalize._attraction AS s USING unnest($1, $2, $3, $4, $5) AS t (k1, k2, k3, c1, c2)"
-	" WHERE s.query_key = k1 AND s.item_key = k2 AND s.place_bucket = k3 AND s.shown = 0 AND s.clicked = 0"
+	" WHERE s.query_key = k1 AND s.item_key = k2 AND s.shown = '{}' AND s.clicked = '{}'"
 };
 
 static CounterTable searcherTable = {
@@ -481,58 +489,18 @@ WriteCounters(CounterTable *table, HTAB *counters, Datum values[MAX_KEYS + MEASU
 
 /* Compare the measures of one counter; NULL: there is none. */
 static void
-CompareCounter(const CounterTable *table, const Counter *expected, const int64 *found,
+CompareCounter(const CounterTable *table, const Counter *expected, const Counter *found,
 			   ProcessorVerification *verification, bool exactly)
 {
 	for (int m = 0; m < table->measureCount; m++)
 	{
 		int64		wanted = expected ? expected->counts[table->firstMeasure + m] : 0;
-		int64		there = found ? found[m] : 0;
+		int64		there = found ? found->counts[table->firstMeasure + m] : 0;
 
 		if (wanted != 0 || there != 0)
 			ProcessorVerifyKey(verification, 1, wanted, there, exactly,
 							   psprintf("%s, measure %d", table->name, m + 1));
 	}
-}
-
-/* Compare a table of counters, one of whose keys is the day (-1: none), with these. */
-static void
-CompareCounters(CounterTable *table, HTAB *counters, ProcessorVerification *verification, int dayKey, int64 since)
-{
-	HASH_SEQ_STATUS status;
-	Counter    *counter;
-	SpiUtilScope scope;
-	uint64		rows;
-
-	SpiUtilBegin(&scope);
-	rows = SpiUtilRun(&table->readPlan, table->read, 0, NULL, NULL, NULL, true);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		int64		keys[MAX_KEYS] = {0};
-		int64		found[MEASURE_COUNT];
-		bool		isNull;
-
-		for (int k = 0; k < table->keyCount; k++)
-			keys[k] = DatumGetInt64(SpiUtilValue(row, k + 1, &isNull));
-		for (int m = 0; m < table->measureCount; m++)
-			found[m] = DatumGetInt64(SpiUtilValue(row, table->keyCount + m + 1, &isNull));
-		counter = hash_search(counters, keys, HASH_FIND, NULL);
-		CompareCounter(table, counter, found, verification, dayKey < 0 || keys[dayKey] > since);
-		(void) hash_search(counters, keys, HASH_REMOVE, NULL);
-	}
-	SpiUtilEnd(&scope);
-	hash_seq_init(&status, counters);
-	while ((counter = hash_seq_search(&status)) != NULL)
-		CompareCounter(table, counter, NULL, verification, true);
-}
-
-/* Compare the counters of the tables with these. */
-void
-ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verification, int64 since)
-{
-	CompareCounters(&engineTable, counts->engines, verification, 5, since);
-	CompareCounters(&searchTable, counts->searches, verification, 2, since);
-	CompareCounters(&searcherTable, counts->searchers, verification, -1, since);
 }
 
 /* What counters of search_stat come to over days, after their query and after any. */
@@ -558,6 +526,67 @@ SumOverDays(HTAB *searches)
 		}
 	}
 	return sums;
+}
+
+/* Read a table of counters. */
+static HTAB *
+ReadCounters(CounterTable *table)
+{
+	HTAB	   *counters = MakeCounters("personalize stored counters");
+	SpiUtilScope scope;
+	uint64		rows;
+
+	SpiUtilBegin(&scope);
+	rows = SpiUtilRun(&table->readPlan, table->read, 0, NULL, NULL, NULL, true);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int64		keys[MAX_KEYS] = {0};
+		int64	   *counts;
+		bool		isNull;
+
+		for (int k = 0; k < table->keyCount; k++)
+			keys[k] = DatumGetInt64(SpiUtilValue(row, k + 1, &isNull));
+		counts = FindCounts(counters, keys);
+		for (int m = 0; m < table->measureCount; m++)
+			counts[table->firstMeasure + m] = DatumGetInt64(SpiUtilValue(row, table->keyCount + m + 1, &isNull));
+	}
+	SpiUtilEnd(&scope);
+	return counters;
+}
+
+/*
+ * Compare counters of a table, one of whose keys is the day (-1: none), with what they
+ * ought to be, which is used up.
+ */
+static void
+CompareCounters(CounterTable *table, HTAB *found, HTAB *expected, ProcessorVerification *verification,
+				int dayKey, int64 since)
+{
+	HASH_SEQ_STATUS status;
+	const Counter *counter;
+
+	hash_seq_init(&status, found);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		CompareCounter(table, hash_search(expected, counter->keys, HASH_FIND, NULL), counter, verification,
+					   dayKey < 0 || counter->keys[dayKey] > since);
+		(void) hash_search(expected, counter->keys, HASH_REMOVE, NULL);
+	}
+	hash_seq_init(&status, expected);
+	while ((counter = hash_seq_search(&status)) != NULL)
+		CompareCounter(table, counter, NULL, verification, true);
+}
+
+/* Compare the counters of the tables with these; _attraction, with what search_stat comes to. */
+void
+ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verification, int64 since)
+{
+	HTAB	   *searches = ReadCounters(&searchTable);
+
+	CompareCounters(&engineTable, ReadCounters(&engineTable), counts->engines, verification, 5, since);
+	CompareCounters(&searchTable, searches, counts->searches, verification, 2, since);
+	CompareCounters(&attractionTable, ReadCounters(&attractionTable), SumOverDays(searches), verification, -1, since);
+	CompareCounters(&searcherTable, ReadCounters(&searcherTable), counts->searchers, verification, -1, since);
 }
 
 /* Write what has been counted. */

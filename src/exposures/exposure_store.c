@@ -213,11 +213,14 @@ ExpireEngineDays(PersonExpiry *expiry)
 	"   SELECT o.ctid FROM personalize.search_stat AS o WHERE o.day < ($1 AT TIME ZONE 'UTC')::date LIMIT $2))" \
 	"  RETURNING s.query_key, s.item_key, s.place_bucket, s.shown, s.clicked)," \
 	" less AS (" \
-	"  INSERT INTO personalize._attraction AS a (query_key, item_key, place_bucket, shown, clicked)" \
-	"  SELECT q.query_key, g.item_key, g.place_bucket, -sum(g.shown), -sum(g.clicked)" \
-	"  FROM gone AS g, unnest(ARRAY[g.query_key, 0]) AS q (query_key) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3" \
-	"  ON CONFLICT (query_key, item_key, place_bucket) DO UPDATE SET" \
-	"  shown = a.shown + excluded.shown, clicked = a.clicked + excluded.clicked)" \
+	"  INSERT INTO personalize._attraction AS a (query_key, item_key, shown, clicked)" \
+	"  SELECT q.query_key, g.item_key," \
+	"   personalize_internal._sum_counts(array_fill(0::int8, ARRAY[g.place_bucket::int4]) || -g.shown)," \
+	"   personalize_internal._sum_counts(array_fill(0::int8, ARRAY[g.place_bucket::int4]) || -g.clicked)" \
+	"  FROM gone AS g, unnest(ARRAY[g.query_key, 0]) AS q (query_key) GROUP BY 1, 2 ORDER BY 1, 2" \
+	"  ON CONFLICT (query_key, item_key) DO UPDATE SET" \
+	"  shown = personalize_internal._add_counts(a.shown, excluded.shown)," \
+	"  clicked = personalize_internal._add_counts(a.clicked, excluded.clicked))" \
 	" SELECT count(*) FROM gone"
 
 /* Delete days of searches, and what they come to. */
@@ -235,7 +238,7 @@ DeleteSearches(const PersonExpiry *expiry)
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&searchPlan, EXPIRE_SEARCHES_SQL, 2, types, values, NULL, false);
 	removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SpiUtilRun(&sumPlan, "DELETE FROM personalize._attraction AS a WHERE a.shown = 0 AND a.clicked = 0",
+	SpiUtilRun(&sumPlan, "DELETE FROM personalize._attraction AS a WHERE a.shown = '{}' AND a.clicked = '{}'",
 			   0, NULL, NULL, NULL, false);
 	SpiUtilEnd(&scope);
 	return removed;

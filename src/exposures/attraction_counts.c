@@ -1,0 +1,187 @@
+/*
+ * attraction_counts.c
+ *		Sums of search_stat: how often items were shown after a query, and clicked.
+ *
+ * A row of _attraction has all places of an item after a query, as arrays of integers: a
+ * search reads one or two rows for each of its candidates.  Zeros at the end of an array
+ * are left out, so that what is added and taken back leaves no trace.
+ */
+#include "postgres.h"
+
+#include "exposures/attraction_counts.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "base/relation.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(personalize_add_counts);
+
+/* Columns; src/exposures/attraction.sql. */
+typedef enum AttractionColumn
+{
+	ATTRACTION_QUERY_KEY = 1,
+	ATTRACTION_ITEM_KEY,
+	ATTRACTION_SHOWN,
+	ATTRACTION_CLICKED
+} AttractionColumn;
+
+struct AttractionReader
+{
+	Relation	table;
+	Relation	index;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;			/* NULL: not begun */
+};
+
+/* Open the table. */
+AttractionReader *
+AttractionOpen(Snapshot snapshot)
+{
+	AttractionReader *reader = palloc0(sizeof(AttractionReader));
+
+	reader->snapshot = snapshot;
+	reader->table = RelationOpenTable("_attraction", AccessShareLock);
+	reader->index = RelationOpenIndex(reader->table, "_attraction_pkey", AccessShareLock);
+	reader->slot = table_slot_create(reader->table, NULL);
+	return reader;
+}
+
+/* Close it. */
+void
+AttractionClose(AttractionReader *reader)
+{
+	if (reader->scan != NULL)
+		index_endscan(reader->scan);
+	ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->index, AccessShareLock);
+	table_close(reader->table, AccessShareLock);
+	pfree(reader);
+}
+
+/* Go to the rows with these first columns of the index. */
+static void
+Seek(AttractionReader *reader, const int64 *values, int count)
+{
+	ScanKeyData keys[2];
+
+	for (int i = 0; i < count; i++)
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(values[i]));
+	if (reader->scan != NULL && reader->scan->numberOfKeys != count)
+	{
+		index_endscan(reader->scan);
+		reader->scan = NULL;
+	}
+	if (reader->scan == NULL)
+		reader->scan = index_beginscan(reader->table, reader->index, reader->snapshot, NULL, count, 0);
+	index_rescan(reader->scan, keys, count, NULL, 0);
+}
+
+/* The numbers of a list, which has no nulls; how many. */
+static const int64 *
+NumbersOf(Datum list, int *count)
+{
+	ArrayType  *array = DatumGetArrayTypeP(list);
+
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (const int64 *) ARR_DATA_PTR(array);
+}
+
+/* Go to the items of a query. */
+void
+AttractionSeek(AttractionReader *reader, int64 query)
+{
+	Seek(reader, &query, 1);
+}
+
+/* The next of them. */
+bool
+AttractionNext(AttractionReader *reader, int64 *itemKey, AttractionCounts *counts)
+{
+	TupleTableSlot *slot = reader->slot;
+	const int64 *numbers;
+	bool		isNull;
+	int			count;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!index_getnext_slot(reader->scan, ForwardScanDirection, slot))
+		return false;
+	*itemKey = DatumGetInt64(slot_getattr(slot, ATTRACTION_ITEM_KEY, &isNull));
+	memset(counts, 0, sizeof(AttractionCounts));
+	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_SHOWN, &isNull), &count);
+	memcpy(counts->shown, numbers, sizeof(int64) * Min(count, ATTRACTION_PLACES));
+	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_CLICKED, &isNull), &count);
+	for (int place = 0; place < count; place++)
+		counts->clicked += numbers[place];
+	return true;
+}
+
+/* What there is of an item after a query. */
+bool
+AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCounts *counts)
+{
+	const int64 values[] = {query, itemKey};
+
+	Seek(reader, values, lengthof(values));
+	return AttractionNext(reader, &itemKey, counts);
+}
+
+/* Refuse what is no list of counts. */
+static void
+CheckCounts(ArrayType *counts)
+{
+	if (ARR_NDIM(counts) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("counts must have one dimension, not %d", ARR_NDIM(counts))));
+	if (array_contains_nulls(counts))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("counts must not contain nulls")));
+}
+
+/* _add_counts(a, b) */
+Datum
+personalize_add_counts(PG_FUNCTION_ARGS)
+{
+	ArrayType  *lists[] = {PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1)};
+	int			length = 0;
+	Datum	   *sums;
+
+	for (int i = 0; i < lengthof(lists); i++)
+	{
+		CheckCounts(lists[i]);
+		length = Max(length, ArrayGetNItems(ARR_NDIM(lists[i]), ARR_DIMS(lists[i])));
+	}
+	sums = palloc0(sizeof(Datum) * Max(length, 1));
+	for (int i = 0; i < lengthof(lists); i++)
+	{
+		int			count = ArrayGetNItems(ARR_NDIM(lists[i]), ARR_DIMS(lists[i]));
+		const int64 *numbers = (const int64 *) ARR_DATA_PTR(lists[i]);
+
+		for (int place = 0; place < count; place++)
+		{
+			int64		sum;
+
+			if (pg_add_s64_overflow(DatumGetInt64(sums[place]), numbers[place], &sum))
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("the sum of " INT64_FORMAT " and " INT64_FORMAT " is out of range",
+								DatumGetInt64(sums[place]), numbers[place])));
+			sums[place] = Int64GetDatum(sum);
+		}
+	}
+	while (length > 0 && DatumGetInt64(sums[length - 1]) == 0)
+		length--;
+	PG_RETURN_ARRAYTYPE_P(construct_array(sums, length, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
