@@ -17,8 +17,6 @@ CREATE TABLE personalize._attraction (
 	clicked bigint[] NOT NULL,
 	PRIMARY KEY (query_key, item_key)
 ) WITH (fillfactor = 70);
--- read as they are stored
-ALTER TABLE personalize._attraction ALTER shown SET STORAGE PLAIN, ALTER clicked SET STORAGE PLAIN;
 SELECT pg_catalog.pg_extension_config_dump('personalize._attraction', '');
 COMMENT ON TABLE personalize._attraction IS
 	'sums of search_stat over days, by query and item; of query_key 0 over all queries';

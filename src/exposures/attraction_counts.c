@@ -15,7 +15,9 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "base/relation.h"
+#include "base/row_place.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "common/int.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -104,26 +106,51 @@ AttractionSeek(AttractionReader *reader, int64 query)
 	Seek(reader, &query, 1);
 }
 
-/* The next of them. */
-bool
-AttractionNext(AttractionReader *reader, int64 *itemKey, AttractionCounts *counts)
+/* The counts of the row in the slot. */
+static void
+ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
 {
-	TupleTableSlot *slot = reader->slot;
 	const int64 *numbers;
 	bool		isNull;
 	int			count;
 
-	CHECK_FOR_INTERRUPTS();
-	if (!index_getnext_slot(reader->scan, ForwardScanDirection, slot))
-		return false;
-	*itemKey = DatumGetInt64(slot_getattr(slot, ATTRACTION_ITEM_KEY, &isNull));
 	memset(counts, 0, sizeof(AttractionCounts));
 	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_SHOWN, &isNull), &count);
 	memcpy(counts->shown, numbers, sizeof(int64) * Min(count, ATTRACTION_PLACES));
 	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_CLICKED, &isNull), &count);
 	for (int place = 0; place < count; place++)
 		counts->clicked += numbers[place];
+}
+
+/* The next of them. */
+bool
+AttractionNext(AttractionReader *reader, int64 *itemKey, AttractionCounts *counts)
+{
+	bool		isNull;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
+		return false;
+	*itemKey = DatumGetInt64(slot_getattr(reader->slot, ATTRACTION_ITEM_KEY, &isNull));
+	ReadRow(reader->slot, counts);
 	return true;
+}
+
+/* True if the row in the slot is this. */
+static bool
+IsRow(TupleTableSlot *slot, int64 query, int64 itemKey)
+{
+	bool		isNull;
+
+	return DatumGetInt64(slot_getattr(slot, ATTRACTION_QUERY_KEY, &isNull)) == query &&
+		DatumGetInt64(slot_getattr(slot, ATTRACTION_ITEM_KEY, &isNull)) == itemKey;
+}
+
+/* A key under which the place of a row is remembered; another row may have the same. */
+static int64
+PlaceKey(int64 query, int64 itemKey)
+{
+	return query == ATTRACTION_ANY_QUERY ? itemKey : (int64) hash_combine64((uint64) query, (uint64) itemKey);
 }
 
 /* What there is of an item after a query. */
@@ -131,9 +158,25 @@ bool
 AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCounts *counts)
 {
 	const int64 values[] = {query, itemKey};
+	int64		placeKey = PlaceKey(query, itemKey);
 
-	Seek(reader, values, lengthof(values));
-	return AttractionNext(reader, &itemKey, counts);
+	if (!RowPlaceFetch(reader->table, reader->snapshot, placeKey, reader->slot) ||
+		!IsRow(reader->slot, query, itemKey))
+	{
+		Seek(reader, values, lengthof(values));
+		if (!index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
+			return false;
+		RowPlaceKeep(reader->table, reader->snapshot, placeKey, reader->slot);
+	}
+	ReadRow(reader->slot, counts);
+	return true;
+}
+
+/* Counts of these items after any query are about to be asked for. */
+void
+AttractionExpect(AttractionReader *reader, const int64 *itemKeys, int count)
+{
+	RowPlacePrefetch(reader->table, itemKeys, count);
 }
 
 /* Refuse what is no list of counts. */
