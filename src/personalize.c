@@ -30,6 +30,7 @@
 #include "events/partition.h"
 #include "experiments/experiment.h"
 #include "experiments/experiment_store.h"
+#include "exposures/examination.h"
 #include "exposures/exposure.h"
 #include "exposures/exposure_store.h"
 #include "exposures/query.h"
@@ -131,6 +132,7 @@ _PG_init(void)
 	RepeatPurchaseInit();
 	NeighbourInit();
 	ExposureInit();
+	ExaminationInit();
 	QueryInit();
 	RegisterStores();
 	ErasureStatusInit();

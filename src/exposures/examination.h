@@ -9,18 +9,27 @@
 
 #include "exposures/attraction_counts.h"
 
-/* What is known of it; probabilities are parts of that of the first place of a page. */
+/* What is fitted of a page: its first places. */
+#define EXAMINATION_PLACES 32
+
+/* What is known; probabilities are parts of that of the first place of a page. */
 typedef struct Examination
 {
-	bool		fitted;			/* to pages of this database, else as shipped */
-	double		ofBucket[ATTRACTION_PLACES];	/* of places, in buckets (EventSlotBucket) */
+	double		ofPlace[EXAMINATION_PLACES + 1];	/* 0: it was not told */
+	double		ofBucket[ATTRACTION_PLACES];	/* the same of places in buckets (EventSlotBucket) */
 	double		rate;			/* how often what is looked at is clicked */
 } Examination;
 
 /* It stays until the end of the transaction. */
 extern const Examination *ExaminationGet(void);
 
-/* The same of one place of a page, from 1; 0: it was not told. */
-extern double ExaminationOf(int place);
+/* The probability of one place, from 1; 0: it was not told. */
+extern double ExaminationOf(const Examination *examination, int place);
+
+/* As shipped: the place so many places below the top, or below the last click. */
+extern double ExaminationShipped(int places);
+
+/* Called once when the library is loaded. */
+extern void ExaminationInit(void);
 
 #endif

@@ -403,6 +403,11 @@ static const PersonStore stores[] = {
 		.form = PERSON_STORE_PLAIN("_attraction")
 	},
 	{
+		.name = "examination",
+		.content = "how likely places of pages are looked at",
+		.exempt = "made anew by each fit_examination()"
+	},
+	{
 		.name = "engine_stat",
 		.content = "counters of engines",
 		.form = PERSON_STORE_PLAIN("engine_stat"),

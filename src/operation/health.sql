@@ -158,8 +158,8 @@ GRANT EXECUTE ON FUNCTION personalize_internal._stat_progress() TO personalize_a
 CREATE VIEW personalize.stat_progress AS
 	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize_internal._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
-	'rebuild_processor() and tune_neighbours() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
-COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor or tune_neighbours';
+	'rebuild_processor(), tune_neighbours() and fit_examination() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, tune_neighbours or fit_examination';
 COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt';
 COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
 COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
