@@ -17,6 +17,7 @@
 #include "base/relation.h"
 #include "base/setting.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -104,4 +105,19 @@ Datum
 SpiUtilValue(uint64 row, int column, bool *isNull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isNull);
+}
+
+/* Give the rows of a result to a function's caller. */
+void
+SpiUtilReturnRows(ReturnSetInfo *output)
+{
+	int			columns = SPI_tuptable->tupdesc->natts;
+	Datum	   *values = palloc_array(Datum, columns);
+	bool	   *nulls = palloc_array(bool, columns);
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values, nulls);
+		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+	}
 }

@@ -49,4 +49,7 @@ extern uint64 SpiUtilCommand(const char *command);
 /* One datum of a result row. */
 extern Datum SpiUtilValue(uint64 row, int column, bool *isNull);
 
+/* Give all rows of a result to the caller of a function that returns a set. */
+extern void SpiUtilReturnRows(ReturnSetInfo *output);
+
 #endif

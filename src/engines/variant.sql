@@ -150,4 +150,5 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize_internal._find_variant(text, text), personalize_internal._publish_parameters(text, jsonb)
 	TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._find_variant(text, text) TO personalize_admin;
 GRANT SELECT ON personalize.engine_variant TO personalize_analyst, personalize_admin;

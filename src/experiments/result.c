@@ -101,42 +101,6 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
 	" SELECT m.no, a.arm, a.people, a.exposures, coalesce(t.y, 0), coalesce(t.yy, 0), coalesce(t.x, 0), coalesce(t.xx, 0), coalesce(t.xy, 0)" \
 	" FROM metric AS m CROSS JOIN met AS a LEFT JOIN total AS t ON t.no = m.no AND t.arm = a.arm ORDER BY 1, 2"
 
-/* Give the rows of SPI to the caller. */
-static void
-ReturnRows(ReturnSetInfo *output)
-{
-	int			columns = SPI_tuptable->tupdesc->natts;
-	Datum	   *values = palloc_array(Datum, columns);
-	bool	   *nulls = palloc_array(bool, columns);
-
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values, nulls);
-		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
-	}
-}
-
-/* The least origin of an engine's answers; that of code 0 stands for what is no answer. */
-static int64
-FirstOrigin(int code)
-{
-	RequestOrigin origin = {.engine = code,.propensity = 1};
-
-	return code == 0 ? 0 : code > REQUEST_MAX_CODE ? PG_INT64_MAX : RequestOriginPack(&origin);
-}
-
-/* The code of an engine in request ids. */
-static int
-EngineCode(const char *name)
-{
-	for (int code = 1; code <= REQUEST_MAX_CODE; code++)
-		if (RequestEngineName(code) && strcmp(RequestEngineName(code), name) == 0)
-			return code;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("engine \"%s\" does not exist", name)));
-}
-
 /*
  * _experiment_moments(experiment, engine, since, until, metrics, as_of): sums of each metric
  * over the people of each variant.
@@ -147,10 +111,10 @@ personalize_experiment_moments(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID, TIMESTAMPTZOID, INT2OID, INT2OID, INT4OID};
 	bool		all = PG_ARGISNULL(1);
-	int			code = all ? 0 : EngineCode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	int			code = all ? 0 : RequestEngineCode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	Datum		values[] = {
-		PG_GETARG_DATUM(0), Int64GetDatum(FirstOrigin(code)),
-		Int64GetDatum(FirstOrigin(all ? REQUEST_MAX_CODE + 1 : code + 1)),
+		PG_GETARG_DATUM(0), Int64GetDatum(RequestFirstOrigin(code)),
+		Int64GetDatum(RequestFirstOrigin(all ? REQUEST_MAX_CODE + 1 : code + 1)),
 		PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5),
 		Int16GetDatum(EVENT_TYPE_PURCHASE), Int16GetDatum(EVENT_TYPE_ADD_TO_CART), Int32GetDatum(PURPOSE_ANALYTICS)
 	};
@@ -165,7 +129,7 @@ personalize_experiment_moments(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, MOMENTS_SQL, lengthof(types), types, values, nulls, true);
-	ReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
+	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
 }

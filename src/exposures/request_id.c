@@ -91,6 +91,17 @@ RequestReasonName(int code)
 }
 
 int
+RequestEngineCode(const char *name)
+{
+	for (int code = 1; code <= REQUEST_MAX_CODE; code++)
+		if (engineNames[code] != NULL && strcmp(engineNames[code], name) == 0)
+			return code;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("engine \"%s\" does not exist", name)));
+}
+
+int
 RequestReasonCode(const char *name, int length)
 {
 	for (int code = 1; code <= REQUEST_MAX_CODE; code++)
@@ -140,6 +151,15 @@ RequestOriginPack(const RequestOrigin *origin)
 	PackBits(&packed, &at, origin->variant, VARIANT_BITS);
 	PackBits(&packed, &at, origin->engine, ENGINE_BITS);
 	return (int64) packed;
+}
+
+/* The least origin of an engine's answers. */
+int64
+RequestFirstOrigin(int engine)
+{
+	RequestOrigin origin = {.engine = engine,.propensity = 1};
+
+	return engine == 0 ? 0 : engine > REQUEST_MAX_CODE ? PG_INT64_MAX : RequestOriginPack(&origin);
 }
 
 /* And back. */

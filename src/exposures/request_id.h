@@ -33,13 +33,23 @@ extern bool RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin);
 extern int64 RequestOriginPack(const RequestOrigin *origin);
 extern void RequestOriginUnpack(int64 packed, RequestOrigin *origin);
 
+/*
+ * The least origin of an engine's answers: they are all below that of the next code.  0 for
+ * code 0, which stands for what is no answer.
+ */
+extern int64 RequestFirstOrigin(int engine);
+
 /* Make the code of an engine, or of a reason, known, in an Init; codes are never given twice. */
 extern void RequestNameEngine(int code, const char *name);
 extern void RequestNameReason(int code, const char *name);
 
-/* The name of a code; NULL: none has it.  The code of a reason; 0: there is none. */
+/*
+ * The name of a code; NULL: none has it.  The code of an engine, or an error; that of a reason,
+ * 0: there is none.
+ */
 extern const char *RequestEngineName(int code);
 extern const char *RequestReasonName(int code);
+extern int	RequestEngineCode(const char *name);
 extern int	RequestReasonCode(const char *name, int length);
 
 /* Called once when the library is loaded. */

@@ -1,0 +1,142 @@
+/*
+ * logged.c
+ *		What was shown to people and what came of it, as evaluations read it.
+ *
+ * Which requests are looked at is drawn by a hash of their keys, so the same question reads
+ * the same.  Whose data is restricted for analytics is left out.
+ */
+#include "postgres.h"
+
+#include "base/key.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "events/event.h"
+#include "exposures/request_id.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "people/purpose.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(personalize_person_id);
+PG_FUNCTION_INFO_V1(personalize_logged_searches);
+PG_FUNCTION_INFO_V1(personalize_logged_impressions);
+
+/* Whose data may not be used; $1: the purpose. */
+#define IS_RESTRICTED \
+	" EXISTS (SELECT FROM personalize.subject AS s WHERE s.user_key = e.user_key AND s.restricted & $1 <> 0)"
+
+/* The result of the first row, copied out of SPI; NULL: there is none. */
+static text *
+FirstText(MemoryContext context)
+{
+	MemoryContext spi;
+	text	   *result;
+	bool		isNull;
+	Datum		value;
+
+	if (SPI_processed == 0)
+		return NULL;
+	value = SpiUtilValue(0, 1, &isNull);
+	spi = MemoryContextSwitchTo(context);
+	result = isNull ? NULL : DatumGetTextPCopy(value);
+	MemoryContextSwitchTo(spi);
+	return result;
+}
+
+/* _person_id(user_key) */
+Datum
+personalize_person_id(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {PG_GETARG_DATUM(0)};
+	MemoryContext caller = CurrentMemoryContext;
+	int64		key = PG_GETARG_INT64(0);
+	SpiUtilScope scope;
+	text	   *id;
+
+	if (KeyIsNumber(key))
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf(INT64_FORMAT, key)));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT s.user_id FROM personalize.subject AS s WHERE s.user_key = $1",
+			   lengthof(types), types, values, NULL, true);
+	id = FirstText(caller);
+	SpiUtilEnd(&scope);
+	if (id == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(id);
+}
+
+#define SEARCHES_SQL \
+	"SELECT r.user_key, r.at, q.query, r.items, r.clicked FROM (" \
+	"  SELECT e.user_key, e.request_key, e.query_key, min(e.shown_at) AS at, array_agg(e.item_key ORDER BY e.slot, e.item_key) AS items," \
+	"   array_agg(e.item_key ORDER BY e.item_key) FILTER (WHERE EXISTS (SELECT FROM personalize.exposure_outcome AS o" \
+	"    WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key)) AS clicked" \
+	"  FROM personalize.exposure AS e" \
+	"  WHERE e.query_key <> 0 AND e.shown_at >= $2 AND e.shown_at < $3 AND NOT" IS_RESTRICTED \
+	"  GROUP BY 1, 2, 3 HAVING count(*) > 1) AS r JOIN personalize.search_query AS q USING (query_key)" \
+	" WHERE r.clicked IS NOT NULL ORDER BY hashint8extended(r.request_key, 0), r.user_key, r.at LIMIT $4"
+
+/* _logged_searches(since, until, requests): pages of results of which something was clicked. */
+Datum
+personalize_logged_searches(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID};
+	Datum		values[] = {Int32GetDatum(PURPOSE_ANALYTICS), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, SEARCHES_SQL, lengthof(types), types, values, NULL, true);
+	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}
+
+/*
+ * $2 and $3 origins of the engine from and before, $4 and $5 the time, $6 how many requests,
+ * $7 the metric, $8 and $9 purchases and carts.
+ */
+#define IMPRESSIONS_SQL \
+	"WITH request AS MATERIALIZED (" \
+	"  SELECT e.user_key, e.request_key, min(e.shown_at) AS at, min(e.request_origin) AS origin, max(e.query_key) AS query_key" \
+	"  FROM personalize.exposure AS e" \
+	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at < $5 AND NOT" IS_RESTRICTED \
+	"  GROUP BY 1, 2 ORDER BY hashint8extended(e.request_key, 0), e.user_key LIMIT $6)" \
+	" SELECT r.user_key, r.request_key, r.at, r.origin, q.query, e.item_key, e.slot, coalesce(d.reward, 0)::float8" \
+	" FROM request AS r JOIN personalize.exposure AS e USING (user_key, request_key)" \
+	"  LEFT JOIN personalize.search_query AS q ON q.query_key = r.query_key" \
+	"  LEFT JOIN LATERAL (" \
+	"   SELECT CASE $7 ->> 'metric' WHEN 'revenue' THEN sum(o.amount) / 1e6 WHEN 'purchases' THEN count(*) WHEN 'carts' THEN count(*)" \
+	"     ELSE least(count(*), 1) END AS reward" \
+	"   FROM personalize.exposure_outcome AS o" \
+	"   WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key" \
+	"    AND o.ts < e.shown_at + ($7 ->> 'window')::interval" \
+	"    AND CASE $7 ->> 'metric' WHEN 'revenue' THEN o.event = $8 AND personalize_internal._currency(o.currency_code) = $7 ->> 'currency'" \
+	"     WHEN 'conversion' THEN o.event = $8 WHEN 'purchases' THEN o.event = $8 WHEN 'carts' THEN o.event = $9" \
+	"     WHEN 'found' THEN o.event NOT IN ($8, $9) AND e.slot BETWEEN 1 AND ($7 ->> 'top_k')::numeric" \
+	"     ELSE o.event NOT IN ($8, $9) END) AS d ON true"
+
+/* _logged_impressions(engine, since, until, requests, metric) */
+Datum
+personalize_logged_impressions(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID, INT2OID, INT2OID};
+	int			code = RequestEngineCode(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	Datum		values[] = {
+		Int32GetDatum(PURPOSE_ANALYTICS), Int64GetDatum(RequestFirstOrigin(code)), Int64GetDatum(RequestFirstOrigin(code + 1)),
+		PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4),
+		Int16GetDatum(EVENT_TYPE_PURCHASE), Int16GetDatum(EVENT_TYPE_ADD_TO_CART)
+	};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, IMPRESSIONS_SQL, lengthof(types), types, values, NULL, true);
+	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}
