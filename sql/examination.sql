@@ -66,9 +66,9 @@ SELECT attraction() = :'position' AS position, :'position' <> :'shipped' AS not_
 SELECT :'shipped' AS shipped;
 
 -- whoever restricts the use of their data is left out, and whoever is forgotten
-SELECT count(personalize.restrict('u' || n, '{analytics}')) FROM page WHERE n <= 1000;
-SELECT count(personalize.forget('u' || n)) FROM page WHERE n BETWEEN 1001 AND 2000;
-SELECT impressions, clicks = (SELECT count(*) FROM click WHERE n > 2000) AS clicks FROM personalize.fit_examination();
+SELECT count(personalize.restrict('u' || n, '{analytics}')) FROM page WHERE n <= 100;
+SELECT count(personalize.forget('u' || n)) FROM page WHERE n BETWEEN 101 AND 200;
+SELECT impressions, clicks = (SELECT count(*) FROM click WHERE n > 200) AS clicks FROM personalize.fit_examination();
 SELECT * FROM personalize.fit_examination(since => now() - interval '1 minute');
 SELECT count(*) FROM personalize.examination WHERE model = 'browsing';
 
