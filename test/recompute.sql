@@ -249,6 +249,11 @@ LANGUAGE sql AS $$
 	UNION ALL
 	SELECT 'text without searcher: ' || q.query FROM personalize.search_query AS q
 	WHERE NOT EXISTS (SELECT FROM searcher AS s WHERE s.query_key = q.query_key)
+	UNION ALL
+	SELECT 'people of a query: ' || row(c.query_key, c.people, q.people)::text
+	FROM (SELECT query_key, count(*) AS people FROM searcher GROUP BY 1) AS c
+		LEFT JOIN personalize.search_query AS q USING (query_key)
+	WHERE q.people IS DISTINCT FROM c.people OR personalize.query_key(q.query) <> c.query_key
 $$;
 
 -- engine_stat: shares and amounts by engine and day, however they are spread over reasons and places.

@@ -417,17 +417,33 @@ static CounterTable attractionTable = {
 	" WHERE s.query_key = k1 AND s.item_key = k2 AND s.shown = '{}' AND s.clicked = '{}'"
 };
 
+/* With each row that comes or goes, search_query.people changes. */
 static CounterTable searcherTable = {
 	.name = "_searcher",
 	.keyCount = 2,.firstMeasure = MEASURE_REQUESTS,.measureCount = 1,
 	.read = "SELECT query_key, user_key, requests FROM personalize._searcher ORDER BY 1, 2",
 	.add =
-	"INSERT INTO personalize._searcher AS s (query_key, user_key, requests)"
-	" SELECT k1, k2, c1 FROM unnest($1, $2, $3) AS t (k1, k2, c1) ORDER BY 1, 2"
-	" ON CONFLICT (query_key, user_key) DO UPDATE SET requests = s.requests + excluded.requests",
+	"WITH t AS (SELECT * FROM unnest($1, $2, $3) AS t (k1, k2, c1)), kept AS ("
+	"  INSERT INTO personalize._searcher AS s (query_key, user_key, requests) SELECT k1, k2, c1 FROM t ORDER BY 1, 2"
+	"  ON CONFLICT (query_key, user_key) DO UPDATE SET requests = s.requests + excluded.requests"
+	"  RETURNING s.query_key, s.user_key, s.requests)"
+	" INSERT INTO personalize.search_query AS q (query_key, people)"
+	"  SELECT k.query_key, count(*) FROM kept AS k JOIN t ON t.k1 = k.query_key AND t.k2 = k.user_key AND t.c1 = k.requests"
+	"  GROUP BY 1 ORDER BY 1"
+	"  ON CONFLICT (query_key) DO UPDATE SET people = q.people + excluded.people",
 	.drop =
-	"DELETE FROM personalize._searcher AS s USING unnest($1, $2, $3) AS t (k1, k2, c1)"
-	" WHERE s.query_key = k1 AND s.user_key = k2 AND s.requests = 0"
+	"WITH gone AS (DELETE FROM personalize._searcher AS s USING unnest($1, $2, $3) AS t (k1, k2, c1)"
+	"  WHERE s.query_key = k1 AND s.user_key = k2 AND s.requests = 0 RETURNING s.query_key)"
+	" INSERT INTO personalize.search_query AS q (query_key, people)"
+	"  SELECT g.query_key, -count(*) FROM gone AS g GROUP BY 1 ORDER BY 1"
+	"  ON CONFLICT (query_key) DO UPDATE SET people = q.people + excluded.people"
+};
+
+/* How many people have searched what, to be compared. */
+static CounterTable peopleTable = {
+	.name = "search_query",
+	.keyCount = 1,.firstMeasure = MEASURE_REQUESTS,.measureCount = 1,
+	.read = "SELECT query_key, people FROM personalize.search_query ORDER BY 1"
 };
 
 /* Gather the counters that change anything, as columns; returns how many there are. */
@@ -528,6 +544,24 @@ SumOverDays(HTAB *searches)
 	return sums;
 }
 
+/* How many people have searched each query. */
+static HTAB *
+CountPeople(HTAB *searchers)
+{
+	HTAB	   *people = MakeCounters("personalize people of queries");
+	HASH_SEQ_STATUS status;
+	const Counter *counter;
+
+	hash_seq_init(&status, searchers);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		int64		keys[MAX_KEYS] = {counter->keys[0]};
+
+		FindCounts(people, keys)[MEASURE_REQUESTS] += counter->counts[MEASURE_REQUESTS] > 0;
+	}
+	return people;
+}
+
 /* Read a table of counters. */
 static HTAB *
 ReadCounters(CounterTable *table)
@@ -586,6 +620,7 @@ ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verificatio
 	CompareCounters(&engineTable, ReadCounters(&engineTable), counts->engines, verification, 5, since);
 	CompareCounters(&searchTable, searches, counts->searches, verification, 2, since);
 	CompareCounters(&attractionTable, ReadCounters(&attractionTable), SumOverDays(searches), verification, -1, since);
+	CompareCounters(&peopleTable, ReadCounters(&peopleTable), CountPeople(counts->searchers), verification, -1, since);
 	CompareCounters(&searcherTable, ReadCounters(&searcherTable), counts->searchers, verification, -1, since);
 }
 

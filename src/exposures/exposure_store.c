@@ -172,7 +172,10 @@ DeleteShown(const PersonExpiry *expiry)
 			   " AND e.request_key = o.attributed_to AND e.item_key = o.item_key)",
 			   1, types, values, NULL, false);
 	SpiUtilRun(&searcherPlan,
-			   "DELETE FROM personalize._searcher AS s WHERE s.query_key = ANY ($1) AND s.requests <= 0",
+			   "WITH gone AS (DELETE FROM personalize._searcher AS s"
+			   "  WHERE s.query_key = ANY ($1) AND s.requests <= 0 RETURNING s.query_key)"
+			   " UPDATE personalize.search_query AS q SET people = q.people - g.people"
+			   " FROM (SELECT s.query_key, count(*) AS people FROM gone AS s GROUP BY 1) AS g WHERE q.query_key = g.query_key",
 			   1, queryTypes, &queries, NULL, false);
 	QueryForget(queries);
 	SpiUtilEnd(&scope);

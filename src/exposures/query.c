@@ -110,7 +110,7 @@ QueryTextsAdd(QueryTexts *texts, int64 key, const text *query)
 		entry->query = CopyText(texts->context, query);
 }
 
-/* Write the texts that somebody has searched. */
+/* Write the texts that somebody has searched, unless they are there. */
 void
 QueryTextsWrite(QueryTexts *texts)
 {
@@ -137,37 +137,26 @@ QueryTextsWrite(QueryTexts *texts)
 	values[1] = PointerGetDatum(construct_array(queries, count, TEXTOID, -1, false, TYPALIGN_INT));
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.search_query (query_key, query)"
-			   " SELECT t.key, t.query FROM unnest($1, $2) AS t (key, query)"
-			   " WHERE EXISTS (SELECT FROM personalize._searcher AS s WHERE s.query_key = t.key)"
-			   " ORDER BY 1 ON CONFLICT (query_key) DO NOTHING",
+			   "UPDATE personalize.search_query AS q SET query = l.query FROM ("
+			   " SELECT k.query_key, t.query FROM unnest($1, $2) AS t (key, query)"
+			   " JOIN personalize.search_query AS k ON k.query_key = t.key WHERE k.query IS NULL"
+			   " ORDER BY 1 FOR NO KEY UPDATE OF k) AS l"
+			   " WHERE q.query_key = l.query_key",
 			   lengthof(types), types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
 
-/* What nobody is known to have searched. */
-#define UNSEARCHED \
-	" FROM personalize.search_query AS q WHERE q.query_key = ANY ($1)" \
-	" AND NOT EXISTS (SELECT FROM personalize._searcher AS s WHERE s.query_key = q.query_key)"
-
-/*
- * Drop texts.  Who has searched one for the first time and not committed yet counts on
- * it, so such transactions are waited for.
- */
+/* Drop texts that nobody has searched any more; who counts people locks their rows. */
 void
 QueryForget(Datum keys)
 {
-	static SPIPlanPtr findPlan = NULL;
-	static SPIPlanPtr dropPlan = NULL;
+	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&findPlan, "SELECT 1" UNSEARCHED, 1, types, &keys, NULL, false) > 0)
-	{
-		SpiUtilCommand("LOCK TABLE personalize.search_query IN SHARE ROW EXCLUSIVE MODE");
-		SpiUtilRun(&dropPlan, "DELETE" UNSEARCHED, 1, types, &keys, NULL, false);
-	}
+	SpiUtilRun(&plan, "DELETE FROM personalize.search_query AS q WHERE q.query_key = ANY ($1) AND q.people = 0",
+			   1, types, &keys, NULL, false);
 	SpiUtilEnd(&scope);
 }
 
@@ -197,14 +186,21 @@ personalize_shown_query(PG_FUNCTION_ARGS)
 
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&plan,
-				   "SELECT q.query FROM personalize.search_query AS q WHERE q.query_key = $1 AND $2 <= (SELECT count(*)"
-				   " FROM (SELECT FROM personalize._searcher AS s WHERE s.query_key = $1 LIMIT $2) AS l)",
+				   "SELECT q.query FROM personalize.search_query AS q"
+				   " WHERE q.query_key = $1 AND q.people >= $2 AND q.query IS NOT NULL",
 				   lengthof(types), types, values, NULL, true) > 0)
 		query = CopyText(caller, DatumGetTextPP(SpiUtilValue(0, 1, &isNull)));
 	SpiUtilEnd(&scope);
 	if (query == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(query);
+}
+
+/* So many people must have searched a text before others see it. */
+int
+QueryMinPeople(void)
+{
+	return personalize_min_query_people;
 }
 
 /* Define the setting. */

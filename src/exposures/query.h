@@ -21,15 +21,18 @@ extern int64 QueryKey(const text *query);
 
 /*
  * Texts on their way to search_query: collect, note each with its key, and write when
- * the searchers are written, without whom a text is not kept.
+ * the searchers have been written, without whom a text is not kept.
  */
 typedef struct QueryTexts QueryTexts;
 extern QueryTexts *QueryTextsBegin(void);
 extern void QueryTextsAdd(QueryTexts *texts, int64 key, const text *query);
 extern void QueryTextsWrite(QueryTexts *texts);
 
-/* Drop the texts, of these keys (bigint[]), that nobody is known to have searched. */
+/* Drop the texts, of these keys (bigint[]), that nobody is known to have searched any more. */
 extern void QueryForget(Datum keys);
+
+/* So many people must have searched a text before analysts see it. */
+extern int	QueryMinPeople(void);
 
 /* Called once when the library is loaded. */
 extern void QueryInit(void);

@@ -10,8 +10,9 @@ DECLARE
 BEGIN
 	FOR f IN
 		SELECT p.oid, p.proname AS name, p.proacl AS acl,
-			NOT 'personalize.entity_id'::pg_catalog.regtype OPERATOR(pg_catalog.=) ANY (
-				(p.proargtypes::oid[])[0:p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.-) 1]) AS ids_have_defaults,
+			NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (type, n)
+				WHERE t.type OPERATOR(pg_catalog.=) ANY (ARRAY['personalize.entity_id'::pg_catalog.regtype, 'personalize.entity_id[]'::pg_catalog.regtype]::oid[])
+					AND t.n OPERATOR(pg_catalog.<=) (p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults)) AS ids_have_defaults,
 			pg_catalog.replace(pg_catalog.replace(pg_catalog.pg_get_functiondef(p.oid), 'CREATE OR REPLACE ', 'CREATE '),
 				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text') AS definition
 		FROM pg_catalog.pg_proc p
