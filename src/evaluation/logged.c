@@ -2,12 +2,13 @@
  * logged.c
  *		What was shown to people and what came of it, as evaluations read it.
  *
- * Which requests are looked at is drawn by a hash of their keys, so the same question reads
- * the same.  Whose data is restricted for analytics is left out.
+ * Whose requests are looked at is drawn by a hash of keys, so the same question reads the
+ * same.  Whose data is restricted for analytics is left out.
  */
 #include "postgres.h"
 
 #include "base/key.h"
+#include "base/progress.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -18,9 +19,11 @@
 #include "people/purpose.h"
 #include "utils/builtins.h"
 
+PG_FUNCTION_INFO_V1(personalize_evaluation_progress);
 PG_FUNCTION_INFO_V1(personalize_person_id);
 PG_FUNCTION_INFO_V1(personalize_logged_searches);
 PG_FUNCTION_INFO_V1(personalize_logged_impressions);
+PG_FUNCTION_INFO_V1(personalize_origin_of);
 
 /* Whose data may not be used; $1: the purpose. */
 #define IS_RESTRICTED \
@@ -104,7 +107,7 @@ personalize_logged_searches(PG_FUNCTION_ARGS)
 	"  SELECT e.user_key, e.request_key, min(e.shown_at) AS at, min(e.request_origin) AS origin, max(e.query_key) AS query_key" \
 	"  FROM personalize.exposure AS e" \
 	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at < $5 AND NOT" IS_RESTRICTED \
-	"  GROUP BY 1, 2 ORDER BY hashint8extended(e.request_key, 0), e.user_key LIMIT $6)" \
+	"  GROUP BY 1, 2 ORDER BY hashint8extended(e.user_key, 0), e.user_key, hashint8extended(e.request_key, 0), e.request_key LIMIT $6)" \
 	" SELECT r.user_key, r.request_key, r.at, r.origin, q.query, e.item_key, e.slot, coalesce(d.reward, 0)::float8" \
 	" FROM request AS r JOIN personalize.exposure AS e USING (user_key, request_key)" \
 	"  LEFT JOIN personalize.search_query AS q ON q.query_key = r.query_key" \
@@ -139,4 +142,34 @@ personalize_logged_impressions(PG_FUNCTION_ARGS)
 	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
+}
+
+/* _origin_of(request_origin) */
+Datum
+personalize_origin_of(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	RequestOrigin origin;
+	Datum		values[4];
+	bool		nulls[lengthof(values)] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	RequestOriginUnpack(PG_GETARG_INT64(0), &origin);
+	values[0] = Int32GetDatum(origin.variant);
+	values[1] = Int32GetDatum(origin.module);
+	values[2] = Int32GetDatum(origin.placeBucket);
+	values[3] = Float8GetDatum(origin.propensity);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* _evaluation_progress(replays, total): begin, or without a total one answer more. */
+Datum
+personalize_evaluation_progress(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(1))
+		ProgressAdd(1);
+	else
+		ProgressBegin(PG_GETARG_BOOL(0) ? "replay" : "evaluate_policy", "answers", PG_GETARG_INT64(1));
+	PG_RETURN_VOID();
 }

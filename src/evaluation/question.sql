@@ -3,6 +3,11 @@ CREATE FUNCTION personalize_internal._person_id(user_key bigint) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_person_id' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize_internal._person_id(bigint) IS 'the id behind the key of a person; NULL: it is not known';
 
+CREATE FUNCTION personalize_internal._evaluation_progress(replays boolean, total bigint) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_evaluation_progress' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._evaluation_progress(boolean, bigint) IS
+	'tells stat_progress how many answers a replay, or evaluate_policy(), takes; without a total, that one more is there';
+
 CREATE FUNCTION personalize_internal._evaluated_variant(engine text, variant text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -64,9 +69,9 @@ $$;
 COMMENT ON FUNCTION personalize_internal._ask_again(text, text, text, timestamptz, integer, bigint[], text, bigint[]) IS
 	'the items, best first, that an engine answers a person with as of a time, by a variant; seen: what the session has had, newest first, which is what engines without a user_id are asked about; query and candidates: of a search; every other argument of the engine is as it is by default';
 
-REVOKE ALL ON FUNCTION personalize_internal._person_id(bigint), personalize_internal._evaluated_variant(text, text), personalize_internal._check_span(timestamptz, timestamptz),
+REVOKE ALL ON FUNCTION personalize_internal._person_id(bigint), personalize_internal._evaluation_progress(boolean, bigint), personalize_internal._evaluated_variant(text, text), personalize_internal._check_span(timestamptz, timestamptz),
 	personalize_internal._check_number(text, double precision, double precision, double precision),
 	personalize_internal._ask_again(text, text, text, timestamptz, integer, bigint[], text, bigint[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._person_id(bigint), personalize_internal._evaluated_variant(text, text), personalize_internal._check_span(timestamptz, timestamptz),
+GRANT EXECUTE ON FUNCTION personalize_internal._person_id(bigint), personalize_internal._evaluation_progress(boolean, bigint), personalize_internal._evaluated_variant(text, text), personalize_internal._check_span(timestamptz, timestamptz),
 	personalize_internal._check_number(text, double precision, double precision, double precision),
 	personalize_internal._ask_again(text, text, text, timestamptz, integer, bigint[], text, bigint[]) TO personalize_admin;

@@ -4,10 +4,6 @@ CREATE FUNCTION personalize_internal._replay_steps(since timestamptz, until time
 	AS 'MODULE_PATHNAME', 'personalize_replay_steps' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 5000;
 COMMENT ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer) IS
 	'steps of so many sessions of that time, drawn by a hash, of people who allow recommendations: the item, the time just before it, and what the session had had, newest first';
-CREATE FUNCTION personalize_internal._replay_progress(total bigint) RETURNS void
-	AS 'MODULE_PATHNAME', 'personalize_replay_progress' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize_internal._replay_progress(bigint) IS 'tells stat_progress how many answers a replay takes; NULL: that one more is there';
-
 CREATE FUNCTION personalize_internal._replay_question(engine text, since timestamptz, until timestamptz, sessions integer)
 	RETURNS TABLE (session bigint, user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], targets bigint[])
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -31,7 +27,7 @@ DECLARE
 	searched boolean := candidates IS NOT NULL;
 	answer bigint[];
 BEGIN
-	PERFORM personalize_internal._replay_progress(NULL);
+	PERFORM personalize_internal._evaluation_progress(true, NULL);
 	answer := CASE policy
 		WHEN 'variant' THEN personalize_internal._ask_again(engine, variant, user_id, at, k, seen, query, candidates)
 		WHEN 'noop' THEN coalesce(candidates, newest)
@@ -75,7 +71,7 @@ BEGIN
 	RETURN QUERY
 	WITH question AS MATERIALIZED (
 		SELECT row_number() OVER (ORDER BY q.session, q.at) AS no, q.* FROM personalize_internal._replay_question(replay.engine, first, last, wanted) AS q),
-	begun AS MATERIALIZED (SELECT personalize_internal._replay_progress(count(*) * 4) FROM question),
+	begun AS MATERIALIZED (SELECT personalize_internal._evaluation_progress(true, count(*) * 4) FROM question),
 	answer AS MATERIALIZED (
 		SELECT q.no, q.session, q.targets, p.place, p.policy, personalize_internal._replay_answer(p.policy, q.no, replay.engine, evaluated, places,
 			q.user_id, q.at, q.seen, q.query, q.candidates, offered, newest) AS items
@@ -118,11 +114,11 @@ $$;
 COMMENT ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, integer, integer) IS
 	'how well a variant (NULL: the default) of an engine would have foretold what people did between since (NULL: 14 days before until) and until (NULL: now), a row a metric and policy. Of max_sessions sessions of people who allow recommendations, drawn by a hash, each item but the first is looked for, once a session, among the k (1 to 1000) items that the engine answers with as of the microsecond before; of rank_search and search_items so many pages of results are answered again, and what was clicked on is looked for. hr: share of steps with a hit; mrr: mean reciprocal rank; ndcg: with gains of 1 (Jarvelin, Kekalainen 2002); coverage: share of the catalogue that was returned; novelty: mean -log2 of an item''s share of the events before since (Vargas, Castells 2011). policy: the variant, noop (the newest of the catalogue, of a search what was shown), popular (trending() as of then), shuffle. low, high: 95 %, normal, of sums over sessions (of a search people). What came later is not known to the engine, but for the catalogue, rules and preferences. Each answer looks at all sessions of the shop: stat_progress shows how far it is. Errors: 42704 unknown engine or variant, 55000 there is nothing to replay, or the variant is retired, 22023 a value out of range';
 
-REVOKE ALL ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer), personalize_internal._replay_progress(bigint),
+REVOKE ALL ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
 	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[]),
 	personalize.replay(text, text, timestamptz, timestamptz, integer, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer), personalize_internal._replay_progress(bigint),
+GRANT EXECUTE ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
 	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[]) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, integer, integer) TO personalize_admin;

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "base/key.h"
-#include "base/progress.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event.h"
@@ -24,7 +23,6 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_replay_steps);
-PG_FUNCTION_INFO_V1(personalize_replay_progress);
 
 /* As many events are kept at once; beyond, half of the people are left out. */
 #define MAX_EVENTS 2000000
@@ -230,15 +228,4 @@ personalize_replay_steps(PG_FUNCTION_ARGS)
 	for (int i = 0; i < sample.count; i++)
 		PutSteps(output, i + 1, &events.events[sample.sessions[i].first], sample.sessions[i].count);
 	return (Datum) 0;
-}
-
-/* _replay_progress(total): begin, or with NULL one answer more. */
-Datum
-personalize_replay_progress(PG_FUNCTION_ARGS)
-{
-	if (PG_ARGISNULL(0))
-		ProgressAdd(1);
-	else
-		ProgressBegin("replay", "answers", PG_GETARG_INT64(0));
-	PG_RETURN_VOID();
 }

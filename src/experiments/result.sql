@@ -181,6 +181,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
 	personalize_internal._experiment_known(text)
 	TO personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._experiment_arm(text, bigint, bigint, timestamptz) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION
 	personalize.experiment_results(text, timestamptz),
 	personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz)

@@ -16,11 +16,13 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "pages/page.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(personalize_homepage);
 PG_FUNCTION_INFO_V1(personalize_homepage_layout);
+PG_FUNCTION_INFO_V1(personalize_page_chances);
 
 static const EngineParameters *const engineParameters[] = {
 	&NeighbourParameters, &FavouriteParameters, &BoughtParameters, &PageParameters, NULL
@@ -37,6 +39,11 @@ static EngineRecipe homepage = {
 /* The same but for explain. */
 static const EngineArguments layoutArguments = {
 	.n = 3,.filter = 4,.candidates = 5,.exclude = 6,.explain = -1,.asOf = 8,.variant = 9
+};
+
+/* Of _page_chances(). */
+static const EngineArguments chanceArguments = {
+	.n = 3,.filter = -1,.candidates = -1,.exclude = -1,.explain = -1,.asOf = 4,.variant = 5
 };
 
 /* Columns of homepage(). */
@@ -74,11 +81,23 @@ typedef enum LayoutColumn
 } LayoutColumn;
 #define LAYOUT_COLUMNS (LAYOUT_STATE + 1)
 
+/* Read the question. */
+static EngineContext *
+BeginCall(FunctionCallInfo fcinfo, const EngineArguments *arguments, int session)
+{
+	EngineContext *context = ContextBegin(fcinfo, homepage.id, arguments);
+
+	context->origin.engine = homepage.code;
+	context->origin.variant = context->variant->id;
+	VisitorLoad(context, 0, session);
+	BoughtExclude(context, NULL);
+	return context;
+}
+
 /* Read the question and make the page. */
 static Homepage *
 MakePage(FunctionCallInfo fcinfo, const EngineArguments *arguments, int session, bool keepsTrials)
 {
-	EngineContext *context;
 	int			shelves;
 
 	ArgumentCheckGiven(fcinfo, 1, "page");
@@ -88,12 +107,7 @@ MakePage(FunctionCallInfo fcinfo, const EngineArguments *arguments, int session,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("shelves \"%d\" is not between 1 and %d", shelves, PAGE_MAX_SHELVES)));
-	context = ContextBegin(fcinfo, homepage.id, arguments);
-	context->origin.engine = homepage.code;
-	context->origin.variant = context->variant->id;
-	VisitorLoad(context, 0, session);
-	BoughtExclude(context, NULL);
-	return PageMake(context, PG_GETARG_TEXT_PP(1), shelves, keepsTrials);
+	return PageMake(BeginCall(fcinfo, arguments, session), PG_GETARG_TEXT_PP(1), shelves, keepsTrials);
 }
 
 /* Return the rows of a shelf. */
@@ -187,6 +201,32 @@ personalize_homepage_layout(PG_FUNCTION_ARGS)
 			if ((page->trials[i].shelf == 0) == (pass == 1))
 				ReturnTrial((ReturnSetInfo *) fcinfo->resultinfo, &page->trials[i]);
 	ContextEnd(page->context);
+	return (Datum) 0;
+}
+
+/* Return the chance of a module. */
+static void
+ReturnChance(EngineContext *context, int shelf, int module, double chance, double amongAll)
+{
+	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
+	Datum		values[] = {Int32GetDatum(shelf), Int32GetDatum(module), Float8GetDatum(chance), Float8GetDatum(amongAll)};
+	bool		nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+}
+
+/* _page_chances(user_id, page, placed, n, as_of, variant) */
+Datum
+personalize_page_chances(PG_FUNCTION_ARGS)
+{
+	EngineContext *context = BeginCall(fcinfo, &chanceArguments, -1);
+	ArrayType  *placed = PG_GETARG_ARRAYTYPE_P(2);
+	int			shelves = ArrayGetNItems(ARR_NDIM(placed), ARR_DIMS(placed));
+
+	if (ARR_HASNULL(placed) || shelves > PAGE_MAX_SHELVES)
+		elog(ERROR, "a page has %d shelves, or one without a module", shelves);
+	PageChances(context, PG_GETARG_TEXT_PP(1), (const int *) ARR_DATA_PTR(placed), shelves, ReturnChance);
+	ContextEnd(context);
 	return (Datum) 0;
 }
 

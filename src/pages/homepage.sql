@@ -37,6 +37,14 @@ CREATE FUNCTION personalize.homepage_layout(
 COMMENT ON FUNCTION personalize.homepage_layout(personalize.entity_id, text, integer, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], timestamptz, text) IS
 	'why the shelves of homepage() stand as they do, of the same arguments: for each shelf the modules that might have stood there, in the order in which they were tried. draw: from the posterior, whose mean and 95 % interval are those of the share of items clicked; impressions, clicks: items shown and clicked on such a shelf, for such visitors; propensity: the chance with which the one that is placed had the shelf; forced: pin (pinned_shelf), floor (the share of traffic for new modules); NULL: its draw was the greatest. state: placed; outdone by one with a greater draw; too few items; nothing to go by; no consent; enough shelves about its category; its title names what there is not. At the end, without a shelf, the modules that were not part of the call, and why. Errors: as homepage()';
 
+CREATE FUNCTION personalize_internal._page_chances(user_id personalize.entity_id, page text, placed integer[], n integer, as_of timestamptz, variant text)
+	RETURNS TABLE (shelf integer, module integer, chance double precision, among_all double precision)
+	AS 'MODULE_PATHNAME', 'personalize_page_chances' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 60 COST 5000;
+COMMENT ON FUNCTION personalize_internal._page_chances(personalize.entity_id, text, integer[], integer, timestamptz, text) IS
+	'for each shelf of a page the modules (as request_origin() calls them) that could have stood there and had enough items, with the chance of each by this variant, and what that would have been had all had enough, if those above have the modules that placed says (0: none), by the counters of the days before as_of; fewer shelves where one of these has too few items';
+REVOKE ALL ON FUNCTION personalize_internal._page_chances(personalize.entity_id, text, integer[], integer, timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._page_chances(personalize.entity_id, text, integer[], integer, timestamptz, text) TO personalize_admin;
+
 REVOKE ALL ON FUNCTION
 	personalize.homepage(personalize.entity_id, text, integer, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text),
 	personalize.homepage_layout(personalize.entity_id, text, integer, integer, jsonpath, personalize.entity_id[], personalize.entity_id[], personalize.entity_id[], timestamptz, text)

@@ -343,7 +343,7 @@ ChanceOfFirst(const Homepage *page, const PageTrial *trials, int count)
 	for (int i = 0; i < count; i++)
 	{
 		beliefs[i] = IsGreedy(page) ? trials[i].belief : Widen(page, trials[i].belief);
-		if (IsGreedy(page) && trials[i].draw > trials[0].draw)
+		if (IsGreedy(page) && CompareTrials(&trials[i], &trials[0]) < 0)
 			chance = 0;
 	}
 	if (!IsGreedy(page))
@@ -517,4 +517,100 @@ PageEnterShelf(Homepage *page, const PageShelf *shelf)
 	context->origin = shelf->origin;
 	context->category = shelf->category;
 	context->lack = page->lack;
+}
+
+/* True if a module has enough items for a shelf. */
+static bool
+IsFeasible(Homepage *page, const PageTrial *trial)
+{
+	struct Caps *caps = page->context->caps;
+	int			mark = caps != NULL ? CapsMark(caps) : 0;
+	PageShelf	shelf = {0};
+	const char *state;
+
+	CHECK_FOR_INTERRUPTS();
+	state = FillShelf(page, trial->option->module, &shelf);
+	if (caps != NULL)
+		CapsRewind(caps, mark);
+	return state == NULL;
+}
+
+/* The chance with which one of these modules has its shelf. */
+static double
+ChanceOf(const Homepage *page, const PageTrial *trials, int count, int one)
+{
+	PageTrial  *ordered = palloc_array(PageTrial, count);
+	double		chance = one == 0 ? 1 : 0;
+
+	/* where one is pinned, the first of those is there */
+	if (trials[0].option->module->pinnedShelf == 0)
+	{
+		memcpy(ordered, trials, sizeof(PageTrial) * count);
+		ordered[0] = trials[one];
+		ordered[one] = trials[0];
+		chance = ComputePropensity(page, ordered, count);
+	}
+	pfree(ordered);
+	return chance;
+}
+
+/* Put a module on a shelf, whatever was drawn and whichever variants it is of; false if it has too little. */
+static bool
+PutModule(Homepage *page, const PageModules *modules, int place, int number)
+{
+	PageOption	option = {0};
+	PageTrial	trial = {.shelf = place,.option = &option,.propensity = 1};
+	PageShelf	shelf = {0};
+
+	for (int i = 0; i < modules->count; i++)
+		if (modules->modules[i].number == number)
+			option.module = &modules->modules[i];
+	if (option.module == NULL || FillShelf(page, option.module, &shelf) != NULL)
+		return false;
+	for (int i = 0; i < page->optionCount; i++)
+		page->options[i].used |= page->options[i].module->number == number;
+	KeepShelf(page, &trial, &shelf);
+	return true;
+}
+
+/* Tell the chances of the modules that may stand on a shelf and have enough items. */
+static void
+TellShelf(Homepage *page, int shelf, PageTrial *trials, PageTrial *feasible, PageTellChance tell)
+{
+	int			count = DrawTrials(page, shelf, trials);
+	int		   *places = palloc_array(int, Max(count, 1));
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		places[kept] = i;
+		feasible[kept] = trials[i];
+		kept += IsFeasible(page, &trials[i]);
+	}
+	for (int i = 0; i < kept; i++)
+		tell(page->context, shelf, PageStatModule(feasible[i].option->module->number, page->segment),
+			 ChanceOf(page, feasible, kept, i), ChanceOf(page, trials, count, places[i]));
+	pfree(places);
+}
+
+/* Tell the chances with which modules have shelves. */
+void
+PageChances(EngineContext *context, const text *name, const int *placed, int shelves, PageTellChance tell)
+{
+	Homepage   *page = BeginPage(context, name, shelves);
+	PageModules modules = PageModulesOf(name);
+	PageTrial  *trials;
+	PageTrial  *feasible;
+
+	/* the counters of its own day know what came of the page */
+	page->stat = PageStatRead(context->now - USECS_PER_DAY, Parameter(page, EFFECTIVE_SIZE));
+	FindOptions(page, name);
+	trials = palloc_extended(sizeof(PageTrial) * Max(page->optionCount, 1), MCXT_ALLOC_HUGE);
+	feasible = palloc_extended(sizeof(PageTrial) * Max(page->optionCount, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < shelves; i++)
+	{
+		TellShelf(page, i + 1, trials, feasible, tell);
+		if (placed[i] != 0 && !PutModule(page, &modules, i + 1, placed[i] / PAGE_SEGMENTS))
+			break;
+	}
 }

@@ -79,6 +79,16 @@ typedef struct Homepage
 /* Make a page of a context whose visitor has been read. */
 extern Homepage *PageMake(EngineContext *context, const text *name, int shelves, bool keepsTrials);
 
+/*
+ * Tell, shelf after shelf, the chance with which each module that may stand there and has
+ * enough items would have it, and what that would be if all had enough; if those above have
+ * the modules that placed says (PageStatModule, 0: none), by the counters of the days before.
+ * Where one of these has too few items it ends.
+ */
+typedef void (*PageTellChance) (EngineContext *context, int shelf, int module, double chance, double amongAll);
+extern void PageChances(EngineContext *context, const text *name, const int *placed, int shelves,
+						PageTellChance tell);
+
 /* Make the context that of a shelf again, to return its rows. */
 extern void PageEnterShelf(Homepage *page, const PageShelf *shelf);
 
