@@ -13,16 +13,18 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event.h"
+#include "events/gone.h"
 #include "exposures/request_id.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "people/purpose.h"
+#include "people/consent.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(personalize_evaluation_progress);
 PG_FUNCTION_INFO_V1(personalize_person_id);
 PG_FUNCTION_INFO_V1(personalize_logged_searches);
 PG_FUNCTION_INFO_V1(personalize_logged_impressions);
+PG_FUNCTION_INFO_V1(personalize_logged_request);
 PG_FUNCTION_INFO_V1(personalize_origin_of);
 
 /* Whose data may not be used; $1: the purpose. */
@@ -139,6 +141,33 @@ personalize_logged_impressions(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, IMPRESSIONS_SQL, lengthof(types), types, values, NULL, true);
+	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
+}
+
+#define REQUEST_SQL \
+	"SELECT e.item_key, e.slot, min(e.shown_at) OVER (), e.request_origin, q.query, e.shown_at < $3, $4," \
+	" EXISTS (SELECT FROM personalize.rule AS r WHERE r.created_at > e.shown_at)" \
+	" FROM personalize.exposure AS e LEFT JOIN personalize.search_query AS q ON q.query_key = e.query_key" \
+	" WHERE e.user_key = $1 AND e.request_key = $2"
+
+/* _logged_request(user_id, request_id): what of an answer was shown to a person. */
+Datum
+personalize_logged_request(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID};
+	int64		userKey = KeyFromText(PG_GETARG_TEXT_PP(0));
+	Datum		values[] = {
+		Int64GetDatum(userKey), Int64GetDatum(KeyFromText(PG_GETARG_TEXT_PP(1))), TimestampTzGetDatum(GoneEventsBefore()),
+		BoolGetDatum((ConsentMaskOf(userKey) & PURPOSE_RECOMMENDATIONS) != 0)
+	};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, REQUEST_SQL, lengthof(types), types, values, NULL, true);
 	SpiUtilReturnRows((ReturnSetInfo *) fcinfo->resultinfo);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;

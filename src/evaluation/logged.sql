@@ -9,6 +9,11 @@ CREATE FUNCTION personalize_internal._logged_impressions(engine text, since time
 	AS 'MODULE_PATHNAME', 'personalize_logged_impressions' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize_internal._logged_impressions(text, timestamptz, timestamptz, integer, jsonb) IS
 	'the items of so many answers of an engine that were shown in that time, drawn by a hash, with what came of each by a metric (_read_metric), credited to it within the window of the metric';
+CREATE FUNCTION personalize_internal._logged_request(user_id personalize.entity_id, request_id text)
+	RETURNS TABLE (item_key bigint, slot smallint, at timestamptz, request_origin bigint, query text, events_gone boolean, allowed boolean, rules_changed boolean)
+	AS 'MODULE_PATHNAME', 'personalize_logged_request' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._logged_request(personalize.entity_id, text) IS
+	'the items of an answer that were shown to a person, since when; whether raw events of then may be gone, the person allows recommendations now, and rules have been made since';
 CREATE FUNCTION personalize_internal._origin_of(request_origin bigint, OUT variant integer, OUT module integer, OUT place_bucket integer, OUT propensity double precision)
 	AS 'MODULE_PATHNAME', 'personalize_origin_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize_internal._origin_of(bigint) IS 'what request_origin() says, of exposure.request_origin';
@@ -34,9 +39,9 @@ END
 $$;
 COMMENT ON FUNCTION personalize_internal._logged_policies(text, bigint, timestamptz, bigint) IS
 	'the variants that might have answered a person then, with the chance of each: those of the experiment the answer was part of, else the one it was made by (NULL: that is retired)';
-REVOKE ALL ON FUNCTION personalize_internal._origin_of(bigint), personalize_internal._variant_name(text, integer), personalize_internal._logged_policies(text, bigint, timestamptz, bigint),
+REVOKE ALL ON FUNCTION personalize_internal._logged_request(personalize.entity_id, text), personalize_internal._origin_of(bigint), personalize_internal._variant_name(text, integer), personalize_internal._logged_policies(text, bigint, timestamptz, bigint),
 	personalize_internal._logged_searches(timestamptz, timestamptz, integer),
 	personalize_internal._logged_impressions(text, timestamptz, timestamptz, integer, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._origin_of(bigint), personalize_internal._variant_name(text, integer), personalize_internal._logged_policies(text, bigint, timestamptz, bigint),
+GRANT EXECUTE ON FUNCTION personalize_internal._logged_request(personalize.entity_id, text), personalize_internal._origin_of(bigint), personalize_internal._variant_name(text, integer), personalize_internal._logged_policies(text, bigint, timestamptz, bigint),
 	personalize_internal._logged_searches(timestamptz, timestamptz, integer),
 	personalize_internal._logged_impressions(text, timestamptz, timestamptz, integer, jsonb) TO personalize_admin;
