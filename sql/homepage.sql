@@ -281,6 +281,31 @@ SELECT count(*) > 10000 AS rows, bool_and(propensity > 0 AND propensity < 1) AS 
 SELECT count(DISTINCT o.module) FROM personalize.homepage('w7', 'many', 6, 3, as_of => :now) h, personalize.request_origin(h.request_id) o;
 DELETE FROM personalize.page_module WHERE page = 'many';
 
+-- The newest come by the index alone where the catalogue is vacuumed, and by its rows where it is not.
+INSERT INTO personalize.page_module (page, module, title, source, min_items) VALUES ('newest', 'n', 'N', 'new_in_categories', 1);
+CREATE FUNCTION newest(n int) RETURNS boolean LANGUAGE sql AS $$
+	SELECT (SELECT array_agg(item_id ORDER BY rank) FROM personalize.homepage(NULL, 'newest', n => $1)) =
+		(SELECT array_agg(item_id ORDER BY created_at DESC, item_key) FROM (
+			SELECT * FROM personalize.item WHERE available AND NOT hidden ORDER BY created_at DESC, item_key LIMIT $1) i)
+$$;
+SELECT newest(12), newest(60);
+VACUUM personalize.item;
+SELECT newest(12), newest(60);
+BEGIN;
+UPDATE personalize.item SET hidden = true WHERE item_key % 3 = 0;
+UPDATE personalize.item SET created_at = created_at + interval '30 minutes' WHERE item_key % 5 = 0;
+DELETE FROM personalize.item WHERE item_key % 7 = 0;
+SELECT newest(12), newest(1000);
+ROLLBACK;
+SELECT newest(12), newest(60);
+BEGIN;
+DROP INDEX personalize.item_created_at_idx;
+CREATE INDEX item_created_at_idx ON personalize.item (created_at DESC, item_key) WHERE available AND NOT hidden;
+SELECT newest(12);
+ROLLBACK;
+DROP FUNCTION newest(int);
+DELETE FROM personalize.page_module WHERE page = 'newest';
+
 -- Neither engine notices what is done to the other.
 CREATE FUNCTION answers() RETURNS TABLE (engine text, digest text) LANGUAGE sql AS $$
 	SELECT 'homepage', md5(string_agg(concat_ws('|', u, shelf, rank, item_id, score, reason, explanation), ' ' ORDER BY u, shelf, rank))

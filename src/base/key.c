@@ -88,17 +88,17 @@ ReadLittleEndian(const unsigned char *data, size_t length)
 	return word;
 }
 
-/* SipHash-2-4 of the bytes under the project's fixed key. */
+/* SipHash-2-4 of the bytes under a key. */
 uint64
-KeyHash(const void *data, size_t length)
+KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length)
 {
 	const unsigned char *bytes = data;
 	size_t		whole = length & ~(size_t) 7;
 	uint64		v[4] = {
-		sipKey0 ^ UINT64CONST(0x736f6d6570736575),
-		sipKey1 ^ UINT64CONST(0x646f72616e646f6d),
-		sipKey0 ^ UINT64CONST(0x6c7967656e657261),
-		sipKey1 ^ UINT64CONST(0x7465646279746573)
+		key0 ^ UINT64CONST(0x736f6d6570736575),
+		key1 ^ UINT64CONST(0x646f72616e646f6d),
+		key0 ^ UINT64CONST(0x6c7967656e657261),
+		key1 ^ UINT64CONST(0x7465646279746573)
 	};
 	uint64		word;
 
@@ -119,6 +119,13 @@ KeyHash(const void *data, size_t length)
 	for (int i = 0; i < 4; i++)
 		SipRound(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* The same under the project's fixed key. */
+uint64
+KeyHash(const void *data, size_t length)
+{
+	return KeyHashUnder(sipKey0, sipKey1, data, length);
 }
 
 /* If the bytes are a canonical non-negative decimal bigint, give its value. */

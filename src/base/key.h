@@ -32,4 +32,7 @@ KeyIsNumber(int64 key)
 /* SipHash-2-4 of UTF-8 bytes, under the project's fixed key. */
 extern uint64 KeyHash(const void *data, size_t length);
 
+/* The same under a key of the caller's. */
+extern uint64 KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length);
+
 #endif

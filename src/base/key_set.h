@@ -51,6 +51,25 @@ KeySetInit(KeySet *set, int keys)
 	set->table = keyset_create(CurrentMemoryContext, Max(keys, 8), NULL);
 }
 
+/* A copy in the current memory context. */
+static inline KeySet
+KeySetCopy(const KeySet *set)
+{
+	KeySet		copy = {set->count, NULL};
+
+	if (set->table == NULL)
+	{
+		KeySetInit(&copy, 8);
+		return copy;
+	}
+	copy.table = palloc(sizeof(keyset_hash));
+	*copy.table = *set->table;
+	copy.table->ctx = CurrentMemoryContext;
+	copy.table->data = palloc_extended(sizeof(KeySetEntry) * copy.table->size, MCXT_ALLOC_HUGE);
+	memcpy(copy.table->data, set->table->data, sizeof(KeySetEntry) * copy.table->size);
+	return copy;
+}
+
 /* True if the key is in the set. */
 static inline bool
 KeySetHas(const KeySet *set, int64 key)

@@ -138,19 +138,24 @@ RelationOpenTable(const char *name, LOCKMODE lockMode)
 	return relation;
 }
 
-/* Indexes of ours that hold some rows only. */
-static const char *const partialIndexes[] = {
-	"_event_day_open", "item_category_created_at_idx", "item_not_offered_idx", "subject_restricted_idx"
+/* Indexes of ours that hold some rows only, and how many columns are read of them. */
+static const struct
+{
+	const char *name;
+	int			columns;
+}			partialIndexes[] = {
+	{"_event_day_open", 1}, {"item_category_created_at_idx", 2}, {"item_created_at_idx", 3},
+	{"item_not_offered_idx", 1}, {"subject_restricted_idx", 1}
 };
 
-/* True if an index is one of these. */
-static bool
-IsPartial(const char *name)
+/* The number of columns that an index must have; 0: it must hold all rows. */
+static int
+PartialColumns(const char *name)
 {
 	for (int i = 0; i < lengthof(partialIndexes); i++)
-		if (strcmp(partialIndexes[i], name) == 0)
-			return true;
-	return false;
+		if (strcmp(partialIndexes[i].name, name) == 0)
+			return partialIndexes[i].columns;
+	return 0;
 }
 
 /* True if an index of this name finds what ours is made to find. */
@@ -165,7 +170,9 @@ IndexWorks(Relation index, Relation table, const char *name)
 	for (int i = 0; i < form->indnkeyatts; i++)
 		if (form->indkey.values[i] == InvalidAttrNumber)
 			return false;
-	return IsPartial(name) || heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+	if (form->indnatts < PartialColumns(name))
+		return false;
+	return PartialColumns(name) > 0 || heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 }
 
 /* Open an index of a table. */

@@ -14,6 +14,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/key.h"
 #include "base/relation.h"
 #include "commands/trigger.h"
 #include "common/hmac.h"
@@ -136,6 +137,24 @@ SecretDigest(const char *label, const void *data, size_t length,
 		pg_hmac_final(context, digest, SECRET_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not compute HMAC: %s", pg_hmac_error(context));
 	pg_hmac_free(context);
+}
+
+/* A short check sum. */
+uint64
+SecretHash(SecretKey *key, const void *data, size_t length)
+{
+	if (!secretHolds || !key->made || key->since != changeCount)
+	{
+		uint8		digest[SECRET_DIGEST_LENGTH];
+
+		SecretDigest(key->label, "", 0, digest);
+		memcpy(key->words, digest, sizeof(key->words));
+		key->words[0] = pg_ntoh64(key->words[0]);
+		key->words[1] = pg_ntoh64(key->words[1]);
+		key->since = changeCount;
+		key->made = secretHolds;
+	}
+	return KeyHashUnder(key->words[0], key->words[1], data, length);
 }
 
 /* The pseudonym of a person. */

@@ -111,6 +111,8 @@ typedef struct EngineContext
 	/* whom it is for */
 	Visitor		visitor;
 	PreferenceList *preferences;	/* NULL: none */
+	int			ownCount;		/* the visitor's own current sessions */
+	int64	   *ownSessions;	/* NULL: not read yet */
 	EngineLack	lack;
 	bool		stale;
 
@@ -122,6 +124,8 @@ typedef struct EngineContext
 	bool		hasExempt;		/* an item that all conditions admit, to see where it would be */
 	int64		exemptKey;
 	RequestOrigin origin;		/* what the request id says; the reason is added at the end */
+
+	struct SourceLists *lists;	/* of everybody's, that were read; NULL: none yet */
 
 	/* the catalogue row that filters were last asked about */
 	MemoryContext rowContext;	/* NULL: none yet */
@@ -191,14 +195,6 @@ static inline int
 ContextExcludedCount(const EngineContext *context)
 {
 	return context->excluded.count + context->seen.count + context->bought.count;
-}
-
-/* True if two texts are the same. */
-static inline bool
-TextIsSame(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
 #endif

@@ -103,7 +103,7 @@ FillPool(EngineContext *context, Pool *pool)
 	pool->count = 0;
 	for (int c = 0; c < categoryCount; c++)
 	{
-		int			count = ItemReaderNewest(context->items, categories[c], since, context->now, keys, POOL_OF_CATEGORY);
+		int			count = ItemReaderNewestOf(context->items, categories[c], since, context->now, keys, POOL_OF_CATEGORY);
 
 		for (int i = 0; i < count; i++)
 		{

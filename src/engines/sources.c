@@ -88,7 +88,7 @@ int
 SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found)
 {
 	const Visitor *visitor = &context->visitor;
-	int64		own[VISITOR_MAX_SESSIONS];
+	int64	   *own;
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
 	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = most};
@@ -100,8 +100,8 @@ SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found)
 	query.params = &params;
 	if (visitor->personal)
 	{
+		query.excludedCount = VisitorOwnSessions(context, &own);
 		query.excluded = own;
-		query.excludedCount = VisitorOwnSessions(context, own);
 	}
 	return KnnScore(ContextKnn(context), &query, found);
 }
@@ -129,15 +129,6 @@ ProposeNeighbours(EngineContext *context, Slate *slate, int depth)
 
 const CandidateSource NeighbourSource = {"neighbours", ProposeNeighbours};
 
-/* True if the item is in the category now: it may have moved since the list was made. */
-static bool
-IsInCategory(EngineContext *context, int64 itemKey, const text *category)
-{
-	const ItemInfo *item = ItemReaderGet(context->items, itemKey);
-
-	return item != NULL && item->category != NULL && TextIsSame(item->category, category);
-}
-
 /* Propose a list of what is trending. */
 static void
 ProposeList(Slate *slate, PopularList list)
@@ -149,7 +140,8 @@ ProposeList(Slate *slate, PopularList list)
 	for (int i = 0; i < list.count; i++)
 	{
 		proposal.itemKey = list.items[i].itemKey;
-		if (context->category != NULL && !IsInCategory(context, proposal.itemKey, context->category))
+		/* it may have moved since the list was made */
+		if (context->category != NULL && !ItemReaderIsOf(context->items, proposal.itemKey, context->category))
 			continue;
 		proposal.score = list.items[i].score;
 		SlatePropose(slate, &proposal);
@@ -259,9 +251,33 @@ ProposeBaskets(EngineContext *context, Slate *slate, int depth)
 
 const CandidateSource BasketSource = {"baskets", ProposeBaskets};
 
-/* What is trending, as of the time asked for. */
-PopularList
-SourcesTrending(EngineContext *context, const text *category)
+/* So many lists of a page are kept; a visitor has few categories. */
+#define MAX_LISTS 16
+
+/* Lists that were read for this call. */
+typedef struct SourceLists
+{
+	int			count;
+	text	   *categories[MAX_LISTS];	/* NULL: all */
+	PopularList trending[MAX_LISTS];
+
+	int			newestRead;		/* so many were asked for */
+	PopularList newest;
+	text	  **newestCategories;
+} SourceLists;
+
+/* The lists of a call. */
+static SourceLists *
+GetLists(EngineContext *context)
+{
+	if (context->lists == NULL)
+		context->lists = MemoryContextAllocZero(context->context, sizeof(SourceLists));
+	return context->lists;
+}
+
+/* Read what is trending, as of the time asked for. */
+static PopularList
+ReadTrending(EngineContext *context, const text *category)
 {
 	PopularQuery query = {.category = category,.now = context->now,
 	.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
@@ -270,6 +286,58 @@ SourcesTrending(EngineContext *context, const text *category)
 	if (context->hasAsOf)
 		return PopularTrending(&query);
 	(void) PopularKept(&query, context->snapshot, &list);
+	return list;
+}
+
+/* What is trending, read once a call. */
+PopularList
+SourcesTrending(EngineContext *context, const text *category)
+{
+	SourceLists *lists = GetLists(context);
+	MemoryContext caller;
+	PopularList list;
+
+	for (int i = 0; i < lists->count; i++)
+		if (category == NULL ? lists->categories[i] == NULL :
+			lists->categories[i] != NULL && TextIsSame(lists->categories[i], category))
+			return lists->trending[i];
+	caller = MemoryContextSwitchTo(context->context);
+	list = ReadTrending(context, category);
+	if (lists->count < MAX_LISTS)
+	{
+		lists->trending[lists->count] = list;
+		lists->categories[lists->count++] = category == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(category));
+	}
+	MemoryContextSwitchTo(caller);
+	return list;
+}
+
+/* The newest items, read again only if more are asked for. */
+PopularList
+SourcesNewest(EngineContext *context, int n, text ***categories)
+{
+	SourceLists *lists = GetLists(context);
+	PopularList list;
+
+	if (lists->newestRead < n)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context->context);
+		int64	   *keys = palloc_array(int64, n);
+		PopularItem *items = palloc_array(PopularItem, n);
+
+		lists->newestRead = n;
+		lists->newestCategories = palloc_array(text *, n);
+		lists->newest.count = ItemReaderNewest(context->items, keys, lists->newestCategories, n);
+		for (int i = 0; i < lists->newest.count; i++)
+			items[i] = (PopularItem) {keys[i], 1.0 / (i + 1)};
+		lists->newest.items = items;
+		pfree(keys);
+		MemoryContextSwitchTo(caller);
+	}
+	if (categories != NULL)
+		*categories = lists->newestCategories;
+	list = lists->newest;
+	list.count = Min(list.count, n);
 	return list;
 }
 
@@ -286,7 +354,8 @@ FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *c
 	{
 		CHECK_FOR_INTERRUPTS();
 		filler.itemKey = list.items[i].itemKey;
-		if (category != NULL && !IsInCategory(context, filler.itemKey, category))
+		/* it may have moved since the list was made */
+		if (category != NULL && !ItemReaderIsOf(context->items, filler.itemKey, category))
 			continue;
 		filler.score = top * list.items[i].score / list.items[0].score;
 		SlateTakeOne(slate, &filler);
@@ -394,7 +463,7 @@ FillNewest(EngineContext *context, Slate *slate)
 		Min(POPULAR_MAX_ITEMS, slate->room + context->shown.count + ContextExcludedCount(context));
 
 	if (!context->hasCandidates)
-		FillFromList(slate, PopularNewest(depth), &newest, NULL, slate->room);
+		FillFromList(slate, SourcesNewest(context, depth, NULL), &newest, NULL, slate->room);
 }
 
 const Fallback NewestFallback = {"newest", FillNewest};

@@ -37,6 +37,9 @@ extern const Fallback NewestFallback;
 /* What is trending in a category, or at all, as of the time asked for: as the fallback asks. */
 extern PopularList SourcesTrending(EngineContext *context, const text *category);
 
+/* The newest items that may be returned, n at most; categories: theirs, NULL where there is none. */
+extern PopularList SourcesNewest(EngineContext *context, int n, text ***categories);
+
 /* Parameters of NeighbourSource, and what a variant sets them to. */
 extern const EngineParameters NeighbourParameters;
 extern void SourcesKnnParams(const Variant *variant, KnnParams *params);

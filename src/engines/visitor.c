@@ -19,6 +19,7 @@
 #include "neighbours/session.h"
 #include "people/consent.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* So many of the person's sessions with an id are looked through for current ones. */
@@ -144,9 +145,9 @@ CollectPastSessions(const EngineContext *context, int64 *sessions, int count)
 	return count;
 }
 
-/* The person's own current sessions. */
-int
-VisitorOwnSessions(const EngineContext *context, int64 *sessions)
+/* Read the person's own current sessions. */
+static int
+ReadOwnSessions(const EngineContext *context, int64 *sessions)
 {
 	const Visitor *visitor = &context->visitor;
 	KeyedTable *table;
@@ -170,6 +171,19 @@ VisitorOwnSessions(const EngineContext *context, int64 *sessions)
 	}
 	KeyedClose(table);
 	return context->past ? CollectPastSessions(context, sessions, count) : count;
+}
+
+/* The person's own current sessions. */
+int
+VisitorOwnSessions(EngineContext *context, int64 **sessions)
+{
+	if (context->ownSessions == NULL)
+	{
+		context->ownSessions = MemoryContextAlloc(context->context, sizeof(int64) * VISITOR_MAX_SESSIONS);
+		context->ownCount = ReadOwnSessions(context, context->ownSessions);
+	}
+	*sessions = context->ownSessions;
+	return context->ownCount;
 }
 
 /* The beginning of that time up to now, or as_of. */

@@ -32,9 +32,9 @@ extern void VisitorExcludeSeen(EngineContext *context, const Interval *interval)
 
 /*
  * The person's own current sessions, whose votes would be for what they just saw:
- * VISITOR_MAX_SESSIONS at most.
+ * VISITOR_MAX_SESSIONS at most; read once a call.
  */
 #define VISITOR_MAX_SESSIONS 257
-extern int	VisitorOwnSessions(const EngineContext *context, int64 *sessions);
+extern int	VisitorOwnSessions(EngineContext *context, int64 **sessions);
 
 #endif

@@ -3,7 +3,7 @@
  *		Ids of answers, which say where the answer came from.
  *
  * An id is a uuid of version 8 (RFC 9562, section 5.8: for uses of one's own): 42
- * random bits, 56 bits of origin and 24 check bits, a digest of the others under the
+ * random bits, 56 bits of origin and 24 check bits, a hash of the others under a key of the
  * database's secret.  So an engine has nothing to write down for an answer, and one
  * that a standby gave is known to the primary.  An id that was made up passes once in
  * 16 million times.
@@ -199,10 +199,28 @@ GetBytes(const uint8 *data, int count)
 static void
 ComputeCheck(const pg_uuid_t *id, uint8 check[CHECK_BYTES])
 {
-	uint8		digest[SECRET_DIGEST_LENGTH];
+	static SecretKey key = {.label = "request"};
 
-	SecretDigest("request", id->data, CHECKED_BYTES, digest);
-	memcpy(check, digest, CHECK_BYTES);
+	PutBytes(check, SecretHash(&key, id->data, CHECKED_BYTES), CHECK_BYTES);
+}
+
+/* Take random bytes, of which many are made at once: that takes as long as for few. */
+static void
+TakeRandom(uint8 *bytes, int count)
+{
+	static uint8 pool[252];
+	static int	left = 0;
+
+	if (left < count)
+	{
+		if (!pg_strong_random(pool, sizeof(pool)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		left = sizeof(pool);
+	}
+	left -= count;
+	memcpy(bytes, pool + left, count);
 }
 
 /* Make an id. */
@@ -211,10 +229,7 @@ RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin)
 {
 	uint64		packed = (uint64) RequestOriginPack(origin);
 
-	if (!pg_strong_random(id->data, 6))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	TakeRandom(id->data, 6);
 	id->data[5] = (id->data[5] & 0xc0) | (uint8) (packed >> 50);
 	PutBytes(id->data + 6, 0x8000 | ((packed >> LOW_ORIGIN_BITS) & 0xfff), 2);
 	PutBytes(id->data + 8, UINT64CONST(0x8000000000) | (packed & ((UINT64CONST(1) << LOW_ORIGIN_BITS) - 1)), 5);

@@ -21,6 +21,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "base/dictionary.h"
 #include "base/json_build.h"
 #include "base/key.h"
@@ -28,6 +29,9 @@
 #include "base/row_place.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
@@ -85,7 +89,10 @@ struct ItemReader
 	ItemIndex	all;
 	ItemIndex	notOffered;
 	ItemIndex	ofCategory;		/* offered ones, the newest first */
+	ItemIndex	byAge;			/* the same of all categories */
 	TupleTableSlot *slot;
+	bool		slotHolds;		/* the row of this item */
+	int64		slotKey;
 	AttrNumber	columns[FIELD_COUNT];
 	MemoryContext context;		/* the reader's own */
 	MemoryContext rows;			/* the cached rows */
@@ -108,6 +115,7 @@ ItemReaderBegin(Snapshot snapshot)
 	reader->all.name = "item_pkey";
 	reader->notOffered.name = "item_not_offered_idx";
 	reader->ofCategory.name = "item_category_created_at_idx";
+	reader->byAge.name = "item_created_at_idx";
 	return reader;
 }
 
@@ -130,26 +138,44 @@ OpenIndex(ItemReader *reader, ItemIndex *index, int keys)
 	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
 }
 
+/* Put the row of a key into the slot if it is there, or where it was found lately. */
+static bool
+FindRow(ItemReader *reader, int64 key)
+{
+	if (reader->slotHolds && reader->slotKey == key)
+		return true;
+	reader->slotHolds = RowPlaceFetch(reader->table, reader->snapshot, key, reader->slot);
+	reader->slotKey = key;
+	return reader->slotHolds;
+}
+
 /* Put the row of a key into the slot, by one of the indexes; false if there is none. */
 static bool
-FetchRow(ItemReader *reader, ItemIndex *index, int64 key)
+SearchRow(ItemReader *reader, ItemIndex *index, int64 key)
 {
-	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
 	ScanKeyData scanKey;
-	bool		found;
-	bool		unique = index == &reader->all;
 
-	if (unique && RowPlaceFetch(reader->table, reader->snapshot, key, reader->slot))
-	{
-		MemoryContextSwitchTo(oldContext);
-		return true;
-	}
 	OpenIndex(reader, index, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	index_rescan(index->scan, &scanKey, 1, NULL, 0);
-	found = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
-	if (unique && found)
-		RowPlaceKeep(reader->table, reader->snapshot, key, reader->slot);
+	reader->slotKey = key;
+	reader->slotHolds = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
+	return reader->slotHolds;
+}
+
+/* Put the row of a key into the slot; false if there is none. */
+static bool
+FetchRow(ItemReader *reader, int64 key)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	bool		found = FindRow(reader, key);
+
+	if (!found)
+	{
+		found = SearchRow(reader, &reader->all, key);
+		if (found)
+			RowPlaceKeep(reader->table, reader->snapshot, key, reader->slot);
+	}
 	MemoryContextSwitchTo(oldContext);
 	return found;
 }
@@ -202,7 +228,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 		return entry->exists ? &entry->info : NULL;
 
 	entry->exists = false;
-	if (!FetchRow(reader, &reader->all, key))
+	if (!FetchRow(reader, key))
 		return NULL;
 	oldContext = MemoryContextSwitchTo(reader->rows);
 	entry->info.key = key;
@@ -217,16 +243,44 @@ ItemReaderGet(ItemReader *reader, int64 key)
 	entry->info.createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
 	entry->exists = true;
 	MemoryContextSwitchTo(oldContext);
-	ExecClearTuple(reader->slot);
 	return &entry->info;
+}
+
+/* True if an item is of a category. */
+bool
+ItemReaderIsOf(ItemReader *reader, int64 key, const text *category)
+{
+	bool		isNull;
+	Datum		value;
+
+	if (!FetchRow(reader, key))
+		return false;
+	value = GetField(reader, FIELD_CATEGORY, &isNull);
+	return !isNull && TextIsSame(DatumGetTextPP(value), category);
+}
+
+/* True if the row in the slot is of an item that engines may return. */
+static bool
+IsOfferedRow(ItemReader *reader)
+{
+	bool		isNull;
+
+	return DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull)) &&
+		!DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
 }
 
 /* False if the catalogue says that engines must not return the item. */
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
-	if (!reader->asked || reader->askedKey != key)
-		reader->offered = !FetchRow(reader, &reader->notOffered, key);
+	MemoryContext oldContext;
+
+	if (reader->asked && reader->askedKey == key)
+		return reader->offered;
+	oldContext = MemoryContextSwitchTo(reader->context);
+	reader->offered = FindRow(reader, key) ? IsOfferedRow(reader) :
+		!SearchRow(reader, &reader->notOffered, key);
+	MemoryContextSwitchTo(oldContext);
 	reader->asked = true;
 	reader->askedKey = key;
 	return reader->offered;
@@ -268,7 +322,7 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (FetchRow(reader, &reader->all, key))
+	if (FetchRow(reader, key))
 		PushRow(reader, &state);
 	else if (itemId != NULL)
 		JsonPushText(&state, "item_id", itemId);
@@ -277,7 +331,7 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 
 /* The newest items of a category. */
 int
-ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
+ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
 {
 	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
 	ScanKeyData scanKeys[3];
@@ -290,8 +344,66 @@ ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since, Ti
 	ScanKeyInit(&scanKeys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(since));
 	ScanKeyInit(&scanKeys[2], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
 	index_rescan(reader->ofCategory.scan, scanKeys, lengthof(scanKeys), NULL, 0);
+	reader->slotHolds = false;
 	while (count < most && index_getnext_slot(reader->ofCategory.scan, ForwardScanDirection, reader->slot))
 		keys[count++] = DatumGetInt64(GetField(reader, FIELD_ITEM_KEY, &isNull));
+	ExecClearTuple(reader->slot);
+	MemoryContextSwitchTo(oldContext);
+	return count;
+}
+
+/* The columns of the index by age. */
+typedef enum AgeColumn
+{
+	AGE_CREATED_AT = 1,
+	AGE_ITEM_KEY,
+	AGE_CATEGORY
+} AgeColumn;
+
+/* Go to the next entry of the index by age whose row is seen; at the table only where it must be. */
+static bool
+NextByAge(ItemReader *reader, Buffer *map)
+{
+	IndexScanDesc scan = reader->byAge.scan;
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (VM_ALL_VISIBLE(reader->table, ItemPointerGetBlockNumber(tid), map))
+		{
+			PredicateLockPage(reader->table, ItemPointerGetBlockNumber(tid), reader->snapshot);
+			return true;
+		}
+		if (index_fetch_heap(scan, reader->slot))
+			return true;
+	}
+	return false;
+}
+
+/* The newest items of all. */
+int
+ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	Buffer		map = InvalidBuffer;
+	int			count = 0;
+
+	OpenIndex(reader, &reader->byAge, 0);
+	reader->byAge.scan->xs_want_itup = true;
+	index_rescan(reader->byAge.scan, NULL, 0, NULL, 0);
+	reader->slotHolds = false;
+	while (count < most && NextByAge(reader, &map))
+	{
+		IndexScanDesc scan = reader->byAge.scan;
+		bool		isNull;
+		Datum		category = index_getattr(scan->xs_itup, AGE_CATEGORY, scan->xs_itupdesc, &isNull);
+
+		categories[count] = isNull ? NULL : DatumGetTextPCopy(category);
+		keys[count++] = DatumGetInt64(index_getattr(scan->xs_itup, AGE_ITEM_KEY, scan->xs_itupdesc, &isNull));
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
 	ExecClearTuple(reader->slot);
 	MemoryContextSwitchTo(oldContext);
 	return count;
@@ -329,7 +441,7 @@ ItemReaderId(ItemReader *reader, int64 key)
 
 		return cstring_to_text_with_len(digits, pg_lltoa(key, digits));
 	}
-	if (FetchRow(reader, &reader->all, key))
+	if (FetchRow(reader, key))
 		return CopyField(reader, FIELD_ITEM_ID);
 	return DictionaryFind(DICTIONARY_ITEM, key, key, reader->snapshot);
 }
@@ -352,6 +464,7 @@ ItemReaderEnd(ItemReader *reader)
 	CloseIndex(&reader->all);
 	CloseIndex(&reader->notOffered);
 	CloseIndex(&reader->ofCategory);
+	CloseIndex(&reader->byAge);
 	table_close(reader->table, AccessShareLock);
 	if (reader->rows != NULL)
 		MemoryContextDelete(reader->rows);

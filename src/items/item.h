@@ -28,6 +28,14 @@ typedef struct ItemInfo
 	TimestampTz createdAt;		/* since when it is offered */
 } ItemInfo;
 
+/* True if two texts are the same. */
+static inline bool
+TextIsSame(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
 typedef struct ItemReader ItemReader;
 
 /*
@@ -43,12 +51,17 @@ extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);
 /* False if the catalogue says that engines must not return it (not cached). */
 extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
 
+/* True if the item is of a category; quicker than its row, of which nothing is kept. */
+extern bool ItemReaderIsOf(ItemReader *reader, int64 key, const text *category);
+
 /*
- * The newest items of a category that engines may return, created after since and not
- * after until: as many as there are, most at most; returns how many.
+ * The newest items that engines may return: of a category, created after since and not
+ * after until; or of all, with their categories, which are NULL where there is none and live
+ * as long as the reader.  As many as there are, most at most; returns how many.
  */
-extern int	ItemReaderNewest(ItemReader *reader, const text *category, TimestampTz since,
-							 TimestampTz until, int64 *keys, int most);
+extern int	ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since,
+							   TimestampTz until, int64 *keys, int most);
+extern int	ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most);
 
 /*
  * A row as the JSON object that filters see: item_id, category, brand, price,

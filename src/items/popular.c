@@ -131,34 +131,24 @@ PopularTrending(const PopularQuery *query)
 	return list;
 }
 
-/* The newest items of the catalogue. */
-PopularList
-PopularNewest(int n)
+/* The elements of an array of eight-byte numbers, which has no nulls. */
+static const void *
+GetNumbers(Datum value, int *count)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(n)};
-	MemoryContext context = CurrentMemoryContext;
-	PopularList list;
-	SpiUtilScope scope;
+	ArrayType  *array = DatumGetArrayTypeP(value);
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "SELECT item_key, 1 / row_number() OVER ()::float8 FROM ("
-			   " SELECT item_key FROM personalize.item WHERE available AND NOT hidden"
-			   " ORDER BY created_at DESC, item_key LIMIT $1) i",
-			   lengthof(types), types, values, NULL, true);
-	list = CopyRows(context);
-	SpiUtilEnd(&scope);
-	return list;
+	if (ARR_HASNULL(array))
+		elog(ERROR, "null in a list of _popular");
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return ARR_DATA_PTR(array);
 }
 
 /* Unpack the list in a row of _popular, with the scores that are left of those of its time. */
 static void
 ReadList(TupleTableSlot *slot, const PopularQuery *query, PopularList *list)
 {
-	Datum	   *keys;
-	Datum	   *scores;
+	const int64 *keys;
+	const double *scores;
 	int			scoreCount;
 	PopularItem *items;
 	double		left;
@@ -166,18 +156,13 @@ ReadList(TupleTableSlot *slot, const PopularQuery *query, PopularList *list)
 	slot_getallattrs(slot);
 	left = exp2(-((double) AgeUntil(query->now) - (double) DatumGetTimestampTz(slot->tts_values[POPULAR_AS_OF])) /
 				(double) query->halfLife);
-	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_ITEMS]), INT8OID, sizeof(int64),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &keys, NULL, &list->count);
-	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[POPULAR_SCORES]), FLOAT8OID, sizeof(float8),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &scores, NULL, &scoreCount);
+	keys = GetNumbers(slot->tts_values[POPULAR_ITEMS], &list->count);
+	scores = GetNumbers(slot->tts_values[POPULAR_SCORES], &scoreCount);
 	list->faded = left < exp2(-MAX_HALF_LIVES);
 	list->cut = list->count >= (query->category ? POPULAR_MAX_OF_CATEGORY : POPULAR_MAX_ITEMS);
 	items = palloc(sizeof(PopularItem) * Max(list->count, 1));
 	for (int i = 0; i < list->count; i++)
-	{
-		items[i].itemKey = DatumGetInt64(keys[i]);
-		items[i].score = i < scoreCount ? DatumGetFloat8(scores[i]) * left : 0;
-	}
+		items[i] = (PopularItem) {keys[i], i < scoreCount ? scores[i] * left : 0};
 	list->items = items;
 }
 

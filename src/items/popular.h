@@ -51,9 +51,6 @@ extern PopularList PopularTrending(const PopularQuery *query);
  */
 extern bool PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list);
 
-/* The newest n items of the catalogue that engines may return. */
-extern PopularList PopularNewest(int n);
-
 extern void PopularInit(void);
 
 #endif

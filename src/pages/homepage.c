@@ -7,6 +7,7 @@
 #include "pages/homepage.h"
 
 #include "base/argument.h"
+#include "base/scratch.h"
 #include "compat.h"
 #include "engines/answer.h"
 #include "engines/bought.h"
@@ -147,6 +148,8 @@ ReturnShelf(Homepage *page, const PageShelf *shelf)
 Datum
 personalize_homepage(PG_FUNCTION_ARGS)
 {
+	MemoryContext scratch = ScratchTake();
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	Homepage	   *page = MakePage(fcinfo, &homepage.arguments, 8, false);
 	const Slate **slates = palloc_array(const Slate *, page->shelves);
 
@@ -157,6 +160,8 @@ personalize_homepage(PG_FUNCTION_ARGS)
 	}
 	AnswerCount(page->context, homepage.id, slates, page->shelfCount);
 	ContextEnd(page->context);
+	MemoryContextSwitchTo(caller);
+	ScratchGiveBack(scratch);
 	return (Datum) 0;
 }
 

@@ -61,20 +61,6 @@ Parameter(const Homepage *page, const EngineParameter *parameter)
 	return VariantGet(page->context->variant, parameter);
 }
 
-/* A copy of a set. */
-static KeySet
-CopySet(const KeySet *set)
-{
-	KeySet		copy;
-	uint64		place = 0;
-	int64		key;
-
-	KeySetInit(&copy, set->count + 64);
-	while (KeySetNext(set, &place, &key))
-		KeySetAdd(&copy, key);
-	return copy;
-}
-
 /* Make the context that of an empty shelf of a module. */
 static void
 BeginShelf(Homepage *page, const PageModule *module)
@@ -83,9 +69,9 @@ BeginShelf(Homepage *page, const PageModule *module)
 
 	context->visitor = page->visitor;
 	context->lack = page->lack;
-	context->excluded = CopySet(&page->excluded);
+	context->excluded = KeySetCopy(&page->excluded);
 	context->bought = page->bought;
-	context->shown = CopySet(&page->shown);
+	context->shown = KeySetCopy(&page->shown);
 	context->module = module->name;
 	context->moduleFilter = module->arguments.filter;
 	context->asked = module;

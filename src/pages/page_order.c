@@ -25,8 +25,8 @@
 #define MOST_WORTH 1000.0
 
 /* Intervals at which the chance of being the greatest is summed up. */
-#define CHANCE_STEPS 48
-#define CHANCE_REACH 5.0		/* standard deviations around the mean */
+#define CHANCE_STEPS 32
+#define CHANCE_REACH 4.0		/* standard deviations around the mean */
 
 /*
  * The prior, by moments (Kleinman, "Proportions with Extraneous Variance: Single and
@@ -159,27 +159,68 @@ Deviation(PageBelief belief)
 	return sqrt(belief.a * belief.b / (sum * sum * (sum + 1)));
 }
 
+/* What the distribution function of a belief has in it that is the same everywhere. */
+typedef struct BeliefCurve
+{
+	double		rise;
+	double		fall;
+	double		riseSpread;
+	double		fallSpread;
+} BeliefCurve;
+
+/* The curve of a belief. */
+static BeliefCurve
+MakeCurve(PageBelief belief)
+{
+	double		u = cbrt(belief.b);
+	double		v = cbrt(belief.a);
+
+	return (BeliefCurve) {u * (1 - 1 / (9 * belief.b)), v * (1 - 1 / (9 * belief.a)),
+		u * u / belief.b, v * v / belief.a};
+}
+
+/* The normal distribution function (Abramowitz and Stegun 1964, 26.2.17, which errs by less than 1e-7). */
+static double
+NormalBelow(double z)
+{
+	double		t = 1 / (1 + 0.2316419 * fabs(z));
+	double		tail;
+
+	if (fabs(z) > 6)
+		return z > 0;
+	tail = exp(-z * z / 2) / sqrt(2 * M_PI) *
+		t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+	return z > 0 ? 1 - tail : tail;
+}
+
+/* A number of 0 to 1, as distribution functions take it. */
+typedef struct CurvePoint
+{
+	double		root;			/* the cube root */
+	double		restRoot;		/* of what is left to 1 */
+} CurvePoint;
+
+static CurvePoint
+MakePoint(double x)
+{
+	return (CurvePoint) {cbrt(Max(x, 0)), cbrt(Max(1 - x, 0))};
+}
+
 /* The distribution function (Abramowitz and Stegun 1964, 26.5.22, which errs by less than 0.005). */
 static double
-Below(PageBelief belief, double x)
+Below(const BeliefCurve *curve, CurvePoint at)
 {
-	double		u;
-	double		v;
-
-	if (x <= 0)
-		return 0;
-	if (x >= 1)
-		return 1;
-	u = cbrt(belief.b * x);
-	v = cbrt(belief.a * (1 - x));
-	return 0.5 * erfc(-3 * (u * (1 - 1 / (9 * belief.b)) - v * (1 - 1 / (9 * belief.a))) /
-					  sqrt(u * u / belief.b + v * v / belief.a) / M_SQRT2);
+	if (at.root == 0 || at.restRoot == 0)
+		return at.restRoot == 0;
+	return NormalBelow(3 * (curve->rise * at.root - curve->fall * at.restRoot) /
+					   sqrt(curve->riseSpread * at.root * at.root + curve->fallSpread * at.restRoot * at.restRoot));
 }
 
 /* The quantile, by halving. */
 double
 PageOrderQuantile(PageBelief belief, double p)
 {
+	BeliefCurve curve = MakeCurve(belief);
 	double		low = 0;
 	double		high = 1;
 
@@ -187,7 +228,7 @@ PageOrderQuantile(PageBelief belief, double p)
 	{
 		double		middle = (low + high) / 2;
 
-		if (Below(belief, middle) < p)
+		if (Below(&curve, MakePoint(middle)) < p)
 			low = middle;
 		else
 			high = middle;
@@ -203,19 +244,31 @@ PageOrderChance(const PageBelief *beliefs, int count, int one)
 	double		reach = CHANCE_REACH * Deviation(beliefs[one]);
 	double		low = Max(mean - reach, 0);
 	double		step = (Min(mean + reach, 1) - low) / CHANCE_STEPS;
-	double		before = Below(beliefs[one], low);
+	CurvePoint	first = MakePoint(low);
+	BeliefCurve self = MakeCurve(beliefs[one]);
+	BeliefCurve *others = palloc_array(BeliefCurve, count);
+	int			rivals = 0;
+	double		before = Below(&self, first);
 	double		chance = 0;
 
+	for (int i = 0; i < count; i++)
+	{
+		others[rivals] = MakeCurve(beliefs[i]);
+		/* who is below all of this anyway is no rival */
+		if (i != one && Below(&others[rivals], first) < 1)
+			rivals++;
+	}
 	for (int i = 0; i < CHANCE_STEPS; i++)
 	{
-		double		next = i == CHANCE_STEPS - 1 ? 1 : Below(beliefs[one], low + (i + 1) * step);
+		CurvePoint	middle = MakePoint(low + (i + 0.5) * step);
+		double		next = i == CHANCE_STEPS - 1 ? 1 : Below(&self, MakePoint(low + (i + 1) * step));
 		double		part = next - before + (i == 0 ? before : 0);
 
-		for (int other = 0; other < count && part > 1e-9; other++)
-			if (other != one)
-				part *= Below(beliefs[other], low + (i + 0.5) * step);
+		for (int r = 0; r < rivals && part > 1e-9; r++)
+			part *= Below(&others[r], middle);
 		chance += part;
 		before = next;
 	}
+	pfree(others);
 	return chance;
 }

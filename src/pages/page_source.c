@@ -272,7 +272,7 @@ ProposeFavourites(EngineContext *context, Slate *slate, int depth)
 	if (preferences->kinds[false] > 0)
 	{
 		ProposeFavourable(context, slate, SourcesTrending(context, NULL), &count);
-		ProposeFavourable(context, slate, PopularNewest(LOOKED_THROUGH), &count);
+		ProposeFavourable(context, slate, SourcesNewest(context, LOOKED_THROUGH, NULL), &count);
 	}
 	return false;
 }
@@ -348,17 +348,16 @@ ProposeNew(EngineContext *context, Slate *slate, int depth)
 {
 	text	   *categories[SOURCES_MAX_CATEGORIES];
 	int			categoryCount = SourcesCategories(context, categories);
-	PopularList list = PopularNewest(LOOKED_THROUGH);
+	text	  **itemCategories;
+	PopularList list = SourcesNewest(context, LOOKED_THROUGH, &itemCategories);
 	Candidate	proposal = {.boost = 1,.reason = &ReasonNewIn};
 
 	for (int i = 0; i < list.count && categoryCount > 0; i++)
 	{
-		const ItemInfo *item = ItemReaderGet(context->items, list.items[i].itemKey);
-
 		CHECK_FOR_INTERRUPTS();
 		proposal.category = NULL;
-		for (int c = 0; item != NULL && item->category != NULL && c < categoryCount; c++)
-			if (TextIsSame(categories[c], item->category))
+		for (int c = 0; itemCategories[i] != NULL && c < categoryCount; c++)
+			if (TextIsSame(categories[c], itemCategories[i]))
 				proposal.category = categories[c];
 		proposal.itemKey = list.items[i].itemKey;
 		proposal.score = 1.0 / (i + 1);
@@ -407,7 +406,7 @@ ProposePromotion(EngineContext *context, Slate *slate, int depth)
 	if (module->arguments.filter == NULL || module->arguments.itemCount > 0)
 		return false;
 	lists[0] = SourcesTrending(context, NULL);
-	lists[1] = PopularNewest(POPULAR_MAX_ITEMS);
+	lists[1] = SourcesNewest(context, POPULAR_MAX_ITEMS, NULL);
 	for (int l = 0; l < lengthof(lists); l++)
 		for (int i = 0; i < lists[l].count; i++)
 		{
