@@ -106,9 +106,46 @@ SELECT personalize.experiment_plan('"clicks"', variants => 1);
 SELECT * FROM personalize.experiment_results('max');
 SELECT * FROM personalize.experiment_results(NULL);
 SELECT * FROM personalize.experiment_results('mix', 'infinity');
+-- More people than there is memory for are counted in rounds, and the results are the same.
+SELECT personalize.create_experiment('many', 'trending', '["shipped", {"name": "other", "parameters": {}}]', traffic => 0.9,
+	metrics => '["conversion", {"metric": "revenue", "currency": "EUR"}, "clicks", "carts", {"metric": "found", "top_k": 2}]');
+SELECT personalize.start_experiment('many');
+UPDATE personalize.experiment SET runs = '{["2026-01-01 00:00+00","2026-01-05 00:00+00"), ["2026-01-06 00:00+00",)}',
+	slots_since = array_fill('-infinity'::timestamptz, ARRAY[cardinality(slots)]) WHERE name = 'many';
+INSERT INTO personalize.exposure
+	SELECT u, u * 8 + k, u % 50 + k, '2026-01-02 00:00+00'::timestamptz + u % 9 * interval '1 day' + k * interval '3 hours',
+		(3::bigint << 50) | ((u % 7 > 2)::integer::bigint << 34), 0, 1 + k, 1
+	FROM generate_series(1, 45000) u, generate_series(0, 1) k;
+INSERT INTO personalize.exposure_outcome
+	SELECT u, '2026-01-02 00:30+00'::timestamptz + (u % 9 + d) * interval '1 day', u % 50, event, 0, 0,
+		CASE event WHEN 10 THEN 4543826 ELSE 0 END, CASE event WHEN 10 THEN 1000000 * (1 + u % 90) ELSE 0 END, 0, u * 8
+	FROM generate_series(1, 45000) u, (VALUES (4, 4, 0), (5, 6, 0), (10, 10, 1), (15, 10, -7)) AS o (every, event, d) WHERE u % every = 0;
+CREATE TEMP TABLE once AS SELECT * FROM personalize.experiment_results('many', '2026-02-01');
+SELECT metric, variant, users > 6000 AS users, exposures > users AS exposures, mean > 0 AS mean, warnings[1] FROM once;
+SET maintenance_work_mem = '1MB';
+SELECT * FROM personalize.experiment_results('many', '2026-02-01') EXCEPT SELECT * FROM once;
+RESET maintenance_work_mem;
+-- by hand, those who are in the experiment and were shown something of their own variant while it ran
+WITH met AS (
+	SELECT e.user_key, CASE WHEN personalize_internal._draw(1, x.salt, e.user_key) < 0.5 THEN 0 ELSE 1 END AS ordinal, min(e.shown_at) AS since, count(*) AS shown
+	FROM personalize.exposure e, personalize.experiment x
+	WHERE x.name = 'many' AND e.shown_at <@ x.runs AND e.request_origin >= 3::bigint << 50
+		AND floor(personalize_internal._draw(0, personalize_internal._experiment_salt(x.layer), e.user_key) * 1000) = ANY (x.slots)
+		AND (e.request_origin - (3::bigint << 50)) >> 34 = CASE WHEN personalize_internal._draw(1, x.salt, e.user_key) < 0.5 THEN 0 ELSE 1 END
+	GROUP BY 1, 2),
+did AS (
+	SELECT m.*, EXISTS (SELECT FROM personalize.exposure_outcome o WHERE o.user_key = m.user_key AND o.event = 10
+		AND o.ts >= m.since AND o.ts < m.since + interval '7 days') AS bought FROM met m)
+SELECT m.ordinal, count(*) - o.users AS users, sum(m.shown) - o.exposures AS exposures, round(avg(m.bought::integer) - o.mean::numeric, 9) AS conversion
+FROM did m JOIN personalize.experiment_variant v ON v.experiment = 'many' AND v.ordinal = m.ordinal
+	JOIN once o ON o.variant = v.variant AND o.metric = 'conversion' GROUP BY m.ordinal, o.users, o.exposures, o.mean ORDER BY 1;
+DELETE FROM personalize.exposure_outcome WHERE user_key BETWEEN 1 AND 45000;
+DELETE FROM personalize.exposure WHERE user_key BETWEEN 1 AND 45000;
+DROP TABLE once;
 CREATE FUNCTION try(metrics jsonb) RETURNS void LANGUAGE sql AS $$
 	SELECT personalize.create_experiment('try', 'trending', '["shipped", {"name": "new", "parameters": {}}]', metrics => metrics)
 $$;
+SELECT personalize.stop_experiment('many');
 SELECT try('{}');
 SELECT try('[]');
 SELECT try('["margin"]');

@@ -351,8 +351,8 @@ ExperimentCheckVariant(const Experiment *experiment, const char *name)
 }
 
 /* True if an experiment runs at a time. */
-static bool
-IsRunning(const Experiment *experiment, TimestampTz at)
+bool
+ExperimentIsRunning(const Experiment *experiment, TimestampTz at)
 {
 	for (int i = 0; i < experiment->runCount; i++)
 		if (experiment->runs[i].since <= at && at < experiment->runs[i].until)
@@ -378,16 +378,37 @@ IsHeldOut(const Experiment *experiment, int64 unit)
 	return false;
 }
 
-/* The variant of a unit at a time. */
-const ExperimentVariant *
-ExperimentAssign(const Experiment *experiment, int64 unit, TimestampTz at, ExperimentReason *reason)
+/* The variant of a unit that takes part. */
+static const ExperimentVariant *
+VariantOf(const Experiment *experiment, int64 unit)
 {
-	const ExperimentVariant *variants;
-	double		draw;
 	int			count;
+	const ExperimentVariant *variants = GetVariants(experiment, &count);
+	double		draw = AssignmentDrawNumber(DRAW_VARIANT, experiment->salt, unit);
 
+	for (int i = 0; i < count - 1; i++)
+	{
+		if (draw < variants[i].share)
+			return &variants[i];
+		draw -= variants[i].share;
+	}
+	return count > 0 ? &variants[count - 1] : NULL;
+}
+
+/* The variant of a unit whenever the experiment runs, and since when it takes part. */
+const ExperimentVariant *
+ExperimentPlace(const Experiment *experiment, int64 unit, TimestampTz *since)
+{
+	*since = experiment->slotSince[AssignmentSlot(experiment->layerSalt, unit)];
+	return *since == DT_NOEND || IsHeldOut(experiment, unit) ? NULL : VariantOf(experiment, unit);
+}
+
+/* The variant of a unit at a time. */
+static const ExperimentVariant *
+Assign(const Experiment *experiment, int64 unit, TimestampTz at, ExperimentReason *reason)
+{
 	*reason = EXPERIMENT_NOT_RUNNING;
-	if (!IsRunning(experiment, at))
+	if (!ExperimentIsRunning(experiment, at))
 		return NULL;
 	*reason = EXPERIMENT_OUTSIDE;
 	if (at < experiment->slotSince[AssignmentSlot(experiment->layerSalt, unit)])
@@ -396,15 +417,7 @@ ExperimentAssign(const Experiment *experiment, int64 unit, TimestampTz at, Exper
 	if (IsHeldOut(experiment, unit))
 		return NULL;
 	*reason = EXPERIMENT_ASSIGNED;
-	variants = GetVariants(experiment, &count);
-	draw = AssignmentDrawNumber(DRAW_VARIANT, experiment->salt, unit);
-	for (int i = 0; i < count - 1; i++)
-	{
-		if (draw < variants[i].share)
-			return &variants[i];
-		draw -= variants[i].share;
-	}
-	return count > 0 ? &variants[count - 1] : NULL;
+	return VariantOf(experiment, unit);
 }
 
 /* The variant that somebody is forced to. */
@@ -448,7 +461,7 @@ Choose(const Experiment *experiment, int64 userKey, TimestampTz at, ExperimentRe
 	*reason = EXPERIMENT_FORCED;
 	if (variant != NULL)
 		return variant;
-	variant = ExperimentAssign(experiment, userKey, at, reason);
+	variant = Assign(experiment, userKey, at, reason);
 	if (variant != NULL && (ConsentMaskOf(userKey) & PURPOSE_ANALYTICS) == 0)
 	{
 		*reason = EXPERIMENT_NO_CONSENT;

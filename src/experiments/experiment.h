@@ -59,9 +59,14 @@ typedef enum ExperimentReason
 /* An experiment by its name; an error that lists them. */
 extern const Experiment *ExperimentFind(const char *name);
 
-/* The variant of a unit at a time, whatever it allows; NULL: none, *reason says why. */
-extern const ExperimentVariant *ExperimentAssign(const Experiment *experiment, int64 unit, TimestampTz at,
-												 ExperimentReason *reason);
+/* True if an experiment runs at a time. */
+extern bool ExperimentIsRunning(const Experiment *experiment, TimestampTz at);
+
+/*
+ * The variant of a unit whenever the experiment runs, whatever it allows, and since when it
+ * takes part; NULL: it does not.
+ */
+extern const ExperimentVariant *ExperimentPlace(const Experiment *experiment, int64 unit, TimestampTz *since);
 
 /* The variant that somebody is forced to; NULL: none. */
 extern const ExperimentVariant *ExperimentForced(const Experiment *experiment, int64 userKey);
