@@ -164,34 +164,6 @@ SELECT personalize.start_experiment('it''s "50 %"; ✓');
 SELECT DISTINCT experiment FROM generate_series(0, 9) n, personalize.assignment_of('u' || n) a;
 SELECT personalize.stop_experiment('it''s "50 %"; ✓');
 
--- whatever happens to one engine, the others answer the same to the last bit: 10,000 calls
-CREATE FUNCTION answers() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	at timestamptz := now();
-BEGIN
-	RETURN (SELECT md5(string_agg(x.answer, ';' ORDER BY x.engine, x.n)) FROM (
-		SELECT 's' AS engine, n, (SELECT string_agg((r.rank, r.item_id, r.item_key, r.score, r.reason, r.explanation)::text, ',' ORDER BY r.rank)
-			FROM personalize.similar_items(n % 59 + 1, n % 12 + 1, explain => true, as_of => at) r) AS answer FROM generate_series(1, 3500) n
-		UNION ALL SELECT 't', n, (SELECT string_agg((r.rank, r.item_id, r.item_key, r.score, r.reason, r.explanation)::text, ',' ORDER BY r.rank)
-			FROM personalize.trending(n % 12 + 1, explain => true, as_of => at) r) FROM generate_series(1, 3000) n
-		UNION ALL SELECT 'b', n, (SELECT string_agg((r.rank, r.item_id, r.item_key, r.score, r.reason, r.explanation)::text, ',' ORDER BY r.rank)
-			FROM personalize.bought_together(ARRAY[n % 59 + 1]::text[], n % 12 + 1, explain => true, as_of => at) r) FROM generate_series(1, 3500) n) x);
-END
-$$;
-SET personalize.visitor = 'u3';
-BEGIN;
-SELECT answers() AS before \gset
-SELECT personalize.create_experiment('alone', 'recommend', '["shipped", {"name": "wild", "parameters": {"diversity": 0.9, "max_per_brand": 1}}]', traffic => 0.5);
-SELECT personalize.start_experiment('alone');
-SELECT personalize.grow_experiment('alone', 1);
-SELECT personalize.force_variant('u3', 'alone', 'wild');
-SELECT answers() = :'before' AS changed;
-SELECT personalize.pause_experiment('alone');
-SELECT personalize.ship_experiment('alone', 'wild');
-SELECT answers() = :'before' AS shipped;
-ROLLBACK;
-SELECT count(*) FROM personalize.experiment WHERE name = 'alone';
-RESET personalize.visitor;
 
 -- slots and variants of any layers are independent: χ² of ten by ten over a million units
 SELECT a.name AS one, b.name AS other,
@@ -202,4 +174,4 @@ SELECT a.name AS one, b.name AS other,
 FROM (VALUES ('recommend', 0), ('mix', 1)) a(name, draw), (VALUES ('trending', 0), ('trends', 1)) b(name, draw) WHERE a.draw = b.draw;
 DROP EXTENSION personalize CASCADE;
 DROP TABLE first;
-DROP FUNCTION shares, trend_of, answers;
+DROP FUNCTION shares, trend_of;
