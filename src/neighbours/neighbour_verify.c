@@ -15,8 +15,8 @@
 
 #include "access/stratnum.h"
 #include "access/xact.h"
+#include "base/key_sort.h"
 #include "base/keyed.h"
-#include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/gone.h"
@@ -32,7 +32,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/tuplesort.h"
 #include "workers/processor.h"
 
 PG_FUNCTION_INFO_V1(personalize_verify_index);
@@ -58,14 +57,6 @@ enum
 };
 #define ENTRY_SORT_KEYS 3
 
-/* A sort and the slot its rows go through. */
-typedef struct VerifySort
-{
-	Tuplesortstate *sort;
-	TupleTableSlot *in;
-	TupleTableSlot *out;
-} VerifySort;
-
 /* What was expected, found, and did not agree. */
 typedef struct VerifyCount
 {
@@ -79,8 +70,8 @@ typedef struct Verification
 {
 	Snapshot	snapshot;
 	MemoryContext unitContext;	/* of one session or item */
-	VerifySort	events;
-	VerifySort	entries;
+	KeySort		events;
+	KeySort		entries;
 	KeyedTable *sessions;
 	KeyedTable *postings;
 	KeyedTable *lists;
@@ -96,53 +87,6 @@ typedef struct Verification
 	VerifyCount listCount;
 } Verification;
 
-/* Begin a sort of rows of these types by the first columns. */
-static void
-SortBegin(VerifySort *sort, const Oid *types, int columns, int keys)
-{
-	TupleDesc	descriptor = CreateTemplateTupleDesc(columns);
-	AttrNumber	numbers[EVENT_SORT_KEYS];
-	Oid			operators[EVENT_SORT_KEYS];
-	Oid			collations[EVENT_SORT_KEYS] = {0};
-	bool		nullsFirst[EVENT_SORT_KEYS] = {0};
-
-	for (int i = 0; i < columns; i++)
-		TupleDescInitEntry(descriptor, i + 1, NULL, types[i], -1, 0);
-	for (int i = 0; i < keys; i++)
-	{
-		numbers[i] = i + 1;
-		operators[i] = Int8LessOperator;
-	}
-	sort->sort = tuplesort_begin_heap(descriptor, keys, numbers, operators, collations,
-									  nullsFirst, maintenance_work_mem / 2, NULL,
-									  TUPLESORT_NONE);
-	sort->in = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
-	sort->out = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
-}
-
-/* Add a row to a sort. */
-static void
-SortPut(VerifySort *sort, const Datum *values)
-{
-	int			columns = sort->in->tts_tupleDescriptor->natts;
-
-	ExecClearTuple(sort->in);
-	memcpy(sort->in->tts_values, values, columns * sizeof(Datum));
-	memset(sort->in->tts_isnull, false, columns * sizeof(bool));
-	ExecStoreVirtualTuple(sort->in);
-	tuplesort_puttupleslot(sort->sort, sort->in);
-}
-
-/* The next row in order, or NULL. */
-static const Datum *
-SortNext(VerifySort *sort)
-{
-	if (!tuplesort_gettupleslot(sort->sort, true, false, sort->out, NULL))
-		return NULL;
-	slot_getallattrs(sort->out);
-	return sort->out->tts_values;
-}
-
 /* Sort the events that the processor has counted. */
 static void
 SortEvents(Verification *verification)
@@ -156,7 +100,7 @@ SortEvents(Verification *verification)
 	EventRow	row;
 	int64		number = 0;
 
-	SortBegin(&verification->events, types, SORTED_EVENT_COLUMNS, EVENT_SORT_KEYS);
+	KeySortBegin(&verification->events, types, SORTED_EVENT_COLUMNS, EVENT_SORT_KEYS, maintenance_work_mem / 2);
 	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
 	{
@@ -174,11 +118,11 @@ SortEvents(Verification *verification)
 		values[SORTED_NUMBER] = Int64GetDatum(number++);
 		values[SORTED_ITEM] = Int64GetDatum(row.itemKey);
 		values[SORTED_CONSENT] = Int64GetDatum(row.consent);
-		SortPut(&verification->events, values);
+		KeySortPut(&verification->events, values, NULL);
 		CHECK_FOR_INTERRUPTS();
 	}
 	EventScanEnd(scan);
-	tuplesort_performsort(verification->events.sort);
+	KeySortPerform(&verification->events);
 }
 
 /* True if two lists of clicks are the same. */
@@ -223,7 +167,7 @@ SortPostings(Verification *verification, const Session *session)
 		values[SORTED_ENTRY_TS] = Int64GetDatum(~session->items[i].ts);
 		values[SORTED_ENTRY_SESSION] = Int64GetDatum(~number);
 		values[SORTED_ENTRY_DATA] = PointerGetDatum(packed);
-		SortPut(&verification->entries, values);
+		KeySortPut(&verification->entries, values, NULL);
 	}
 }
 
@@ -291,7 +235,7 @@ CheckSessions(Verification *verification)
 	bool		begun = false;
 	const Datum *values;
 
-	while ((values = SortNext(&verification->events)) != NULL)
+	while ((values = KeySortNext(&verification->events)) != NULL)
 	{
 		int64		userKey = DatumGetInt64(values[SORTED_USER]);
 		bool		given = DatumGetInt64(values[SORTED_GIVEN]) != 0;
@@ -327,7 +271,7 @@ ReadSessions(Verification *verification)
 	VerifyCount *count = &verification->sessionCount;
 	TupleTableSlot *slot;
 
-	SortBegin(&verification->entries, types, SORTED_ENTRY_COLUMNS, ENTRY_SORT_KEYS);
+	KeySortBegin(&verification->entries, types, SORTED_ENTRY_COLUMNS, ENTRY_SORT_KEYS, maintenance_work_mem / 2);
 	KeyedSeek(verification->sessions, verification->snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(verification->sessions, ForwardScanDirection)) != NULL)
 	{
@@ -356,7 +300,7 @@ ReadSessions(Verification *verification)
 		CHECK_FOR_INTERRUPTS();
 	}
 	count->wrong += verification->sessionsComparable - verification->sessionsMatched;
-	tuplesort_performsort(verification->entries.sort);
+	KeySortPerform(&verification->entries);
 }
 
 /* A list being compared with the expected one, chunk by chunk. */
@@ -492,7 +436,7 @@ CheckItems(Verification *verification)
 	int64		itemKey = 0;
 	const Datum *values;
 
-	while ((values = SortNext(&verification->entries)) != NULL)
+	while ((values = KeySortNext(&verification->entries)) != NULL)
 	{
 		if (count > 0 && DatumGetInt64(values[SORTED_ENTRY_ITEM]) != itemKey)
 		{
@@ -614,8 +558,8 @@ personalize_verify_index(PG_FUNCTION_ARGS)
 	PutResult(output, "pairs", &verification.listCount);
 	PutResult(output, "total", &total);
 	PutResult(output, "repeats", &repeats);
-	tuplesort_end(verification.events.sort);
-	tuplesort_end(verification.entries.sort);
+	KeySortEnd(&verification.events);
+	KeySortEnd(&verification.entries);
 	KeyedClose(verification.lists);
 	KeyedClose(verification.postings);
 	KeyedClose(verification.sessions);

@@ -1,0 +1,228 @@
+/*
+ * feature_spine.c
+ *		Reading a spine: whose features are asked for, and as of when.
+ *
+ * A spine is a table or the text of a query of the caller.  It runs as the caller,
+ * in a transaction that is read only for as long, and as a subquery of ours, so that
+ * it is one SELECT and nothing else.
+ */
+#include "postgres.h"
+
+#include "features/feature_history.h"
+
+#include "base/key.h"
+#include "base/setting.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Rows fetched at once. */
+#define FETCH_ROWS 1000
+
+/* Of a person in the set of people. */
+#define BYTES_PER_PERSON 48
+
+/* Columns of the sort. */
+typedef enum SpineColumn
+{
+	SPINE_USER_KEY,
+	SPINE_AS_OF,
+	SPINE_PLACE,
+	SPINE_USER_ID
+} SpineColumn;
+#define SPINE_COLUMNS 4
+
+/* Say what is being read when it fails. */
+static void
+AddContext(void *arg)
+{
+	errcontext("reading the spine, which has columns user_id and event_timestamp");
+}
+
+/* True if the source begins like a query. */
+static bool
+IsQuery(const char *source)
+{
+	static const char *const words[] = {"select", "with", "values", "table"};
+
+	while (isspace((unsigned char) *source))
+		source++;
+	if (*source == '(' || strncmp(source, "--", 2) == 0 || strncmp(source, "/*", 2) == 0)
+		return true;
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		size_t		length = strlen(words[i]);
+
+		if (pg_strncasecmp(source, words[i], length) == 0 && !isalnum((unsigned char) source[length]) && source[length] != '_' &&
+			source[length] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/* Complain of a source that is neither a query nor a name. */
+pg_noreturn static void
+ReportSource(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the spine is not one SELECT"),
+			 errhint("Give the name of a table, or a query like SELECT user_id, event_timestamp FROM label.")));
+}
+
+/* The query of a source, without a semicolon at its end. */
+static char *
+QueryOf(const char *source)
+{
+	List	   *statements;
+	RawStmt    *statement;
+	Oid			relation;
+
+	if (!IsQuery(source))
+	{
+		if (source[strspn(source, " \t\r\n")] == '\0' || (strpbrk(source, " \t\r\n;") != NULL && strchr(source, '"') == NULL))
+			ReportSource();
+		relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(source)));
+		return psprintf("SELECT * FROM %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+																	   get_rel_name(relation)));
+	}
+	statements = raw_parser(source, RAW_PARSE_DEFAULT);
+	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		ReportSource();
+	statement = linitial_node(RawStmt, statements);
+	if (statement->stmt_len > 0)
+		return pnstrdup(source + statement->stmt_location, statement->stmt_len);
+	return pstrdup(source + statement->stmt_location);
+}
+
+/* Complain of a row. */
+pg_noreturn static void
+ReportRow(int64 place, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("row " INT64_FORMAT " of the spine has %s", place, problem)));
+}
+
+/* Remember a person, unless there are too many. */
+static void
+AddPerson(Spine *spine, int64 userKey)
+{
+	if (!spine->allKnown)
+		return;
+	(void) KeySetAdd(&spine->people, userKey);
+	if ((int64) spine->people.count * BYTES_PER_PERSON <= work_mem * INT64CONST(1024))
+		return;
+	keyset_destroy(spine->people.table);
+	spine->people = (KeySet) {0};
+	spine->allKnown = false;
+}
+
+/* Add a row that was fetched. */
+static void
+AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
+{
+	bool		noId;
+	bool		noTime;
+	Datum		userId = SPI_getbinval(tuple, desc, 1, &noId);
+	Datum		time = SPI_getbinval(tuple, desc, 2, &noTime);
+	Datum		values[SPINE_COLUMNS];
+
+	spine->count++;
+	if (noId)
+		ReportRow(spine->count, "no user_id");
+	if (noTime || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)))
+		ReportRow(spine->count, noTime ? "no event_timestamp" : "an infinite event_timestamp");
+	values[SPINE_USER_KEY] = Int64GetDatum(KeyFromText(DatumGetTextPP(userId)));
+	values[SPINE_AS_OF] = time;
+	values[SPINE_PLACE] = Int64GetDatum(spine->count);
+	values[SPINE_USER_ID] = userId;
+	KeySortPut(&spine->sort, values, NULL);
+	AddPerson(spine, DatumGetInt64(values[SPINE_USER_KEY]));
+	spine->last = Max(spine->last, DatumGetTimestampTz(time));
+}
+
+/* Run the query as the caller and add its rows; what is ours stays in the caller's context. */
+static void
+FetchRows(Spine *spine, const char *query)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext row = AllocSetContextCreate(caller, "personalize spine row", ALLOCSET_DEFAULT_SIZES);
+	Portal		portal;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_PARALLEL_OK);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext spi = MemoryContextSwitchTo(row);
+
+			AddRow(spine, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+			MemoryContextSwitchTo(spi);
+			MemoryContextReset(row);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	MemoryContextDelete(row);
+}
+
+/* Read a spine. */
+void
+SpineRead(Spine *spine, const char *source)
+{
+	static const Oid types[SPINE_COLUMNS] = {INT8OID, INT8OID, INT8OID, TEXTOID};
+	ErrorContextCallback context = {.callback = AddContext,.previous = error_context_stack};
+	char	   *query;
+	int			level;
+
+	memset(spine, 0, sizeof(Spine));
+	spine->allKnown = true;
+	spine->last = DT_NOBEGIN;
+	KeySetInit(&spine->people, 64);
+	KeySortBegin(&spine->sort, types, SPINE_COLUMNS, 3, work_mem);
+	error_context_stack = &context;
+	query = psprintf("SELECT spine.user_id::pg_catalog.text, spine.event_timestamp::pg_catalog.timestamptz FROM (\n%s\n) AS spine",
+					 QueryOf(source));
+	level = NewGUCNestLevel();
+	SettingPin("transaction_read_only", "on");
+	FetchRows(spine, query);
+	AtEOXact_GUC(true, level);
+	error_context_stack = context.previous;
+	KeySortPerform(&spine->sort);
+}
+
+/* The next row. */
+bool
+SpineNext(Spine *spine, SpineRow *row)
+{
+	const Datum *values = KeySortNext(&spine->sort);
+
+	if (values == NULL)
+		return false;
+	row->userKey = DatumGetInt64(values[SPINE_USER_KEY]);
+	row->asOf = DatumGetInt64(values[SPINE_AS_OF]);
+	row->place = DatumGetInt64(values[SPINE_PLACE]);
+	row->userId = (text *) DatumGetPointer(values[SPINE_USER_ID]);
+	return true;
+}
+
+/* End it. */
+void
+SpineEnd(Spine *spine)
+{
+	KeySortEnd(&spine->sort);
+}
