@@ -219,9 +219,9 @@ SELECT personalize.create_feature_view('gone', '{"a": "1"}');
 SELECT personalize.get_features('ada', 'gone');
 ROLLBACK;
 SELECT personalize.get_features('ada', 'gone');
-SELECT * FROM personalize_internal._feature_row('ranking', 1, 1, NULL, NULL) AS f (a text);
-SELECT personalize_internal._feature_row('ranking', 1, 1, NULL, NULL);
-SELECT personalize_internal._feature_row(NULL, 1, 1, NULL, NULL);
+SELECT * FROM personalize_internal._feature_row('ranking', 1, 1, 0, NULL, NULL) AS f (a text);
+SELECT personalize_internal._feature_row('ranking', 1, 1, 0, NULL, NULL);
+SELECT personalize_internal._feature_row(NULL, 1, 1, 0, NULL, NULL);
 
 DROP ROLE feature_reader;
 DROP EXTENSION personalize CASCADE;

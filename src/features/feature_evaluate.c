@@ -313,11 +313,17 @@ Measure(const FeatureNode *node, const Signal *signal, const Counted *counted, i
 	return value;
 }
 
-/* Whether something that needs purposes may be shown. */
-static bool
-IsAllowed(int32 purposes, const FeatureContext *context)
+/*
+ * Whether something that needs purposes may be shown: FEATURE_PRESENT if so.  Who is
+ * restricted looks like somebody of whom nothing is known, for that is not for readers
+ * to know.
+ */
+static FeatureStatus
+CheckPurposes(int32 purposes, const FeatureContext *context)
 {
-	return (purposes & context->purposes) != 0 && (purposes & context->restricted) == 0;
+	if ((purposes & context->purposes) == 0)
+		return FEATURE_DENIED;
+	return (purposes & context->restricted) == 0 ? FEATURE_PRESENT : FEATURE_NOTHING;
 }
 
 /* What a signal's part is worth. */
@@ -325,14 +331,13 @@ static FeatureValue
 EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
 {
 	const Signal *signal = FeatureSignal(node, context->signals);
+	FeatureStatus status = signal ? CheckPurposes(signal->purposes, context) : FEATURE_UNKNOWN;
 	Counted    *counted;
 	FeatureValue value;
 	int			count;
 
-	if (signal == NULL)
-		return Missing(FEATURE_UNKNOWN);
-	if (!IsAllowed(signal->purposes, context))
-		return Missing(FEATURE_DENIED);
+	if (status != FEATURE_PRESENT)
+		return Missing(status);
 	counted = CountValues(node, signal, context, &count);
 	if (count == 0)
 		return Missing(FEATURE_NOTHING);
@@ -354,11 +359,10 @@ EvaluateSegment(const FeatureNode *node, const FeatureContext *context)
 	SegmentPerson person = {
 		context->features, context->steps ? context->steps : &noSteps, context->signals, context->now
 	};
+	FeatureStatus status = segment ? CheckPurposes(segment->purposes, context) : FEATURE_UNKNOWN;
 
-	if (segment == NULL)
-		return Missing(FEATURE_UNKNOWN);
-	if (!IsAllowed(segment->purposes, context))
-		return Missing(FEATURE_DENIED);
+	if (status != FEATURE_PRESENT)
+		return Missing(status);
 	if ((person.features == NULL || FeatureStateCount(person.features) == 0) && person.steps->count == 0)
 		return Missing(FEATURE_NOTHING);
 	return Present(BoolGetDatum(SegmentMatch(segment, &person).member));

@@ -134,7 +134,7 @@ PutRow(Merge *merge, const SpineRow *row, ReturnSetInfo *output)
 	MemoryContext caller = MemoryContextSwitchTo(merge->rowContext);
 	FeatureContext context = {
 		.signals = merge->history.signals,
-		.purposes = merge->purpose & ~merge->restricted,
+		.purposes = merge->purpose,
 		.restricted = merge->restricted,
 		.now = row->asOf,
 		.snapshot = merge->history.snapshot,

@@ -26,7 +26,6 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "people/policy.h"
-#include "people/restriction.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -50,13 +49,14 @@ static const char *const userColumns =
 static const char *const userRows =
 	"FROM personalize.profile p"
 	" LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key"
-	" CROSS JOIN LATERAL personalize_internal._feature_row(%s, %d, p.user_key, p.features, p.steps) AS f (%s)"
-	" WHERE personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), p.mask)";
+	" CROSS JOIN LATERAL personalize_internal._feature_row(%s, %d, p.user_key, personalize_internal._unrestricted(p.mask, p.user_key),"
+	" p.features, p.steps) AS f (%s)"
+	" WHERE personalize_internal._unrestricted(p.mask, p.user_key) OPERATOR(pg_catalog.<>) 0";
 static const char *const itemColumns =
 	"i.item_id, i.item_key";
 static const char *const itemRows =
 	"FROM personalize.item i"
-	" CROSS JOIN LATERAL personalize_internal._feature_row(%s, %d, i.item_key, NULL, NULL) AS f (%s)";
+	" CROSS JOIN LATERAL personalize_internal._feature_row(%s, %d, i.item_key, 0, NULL, NULL) AS f (%s)";
 
 /* The typed view's definition. */
 static char *
@@ -190,23 +190,25 @@ FillContext(FunctionCallInfo fcinfo, const FeatureView *view, FeatureContext *co
 		ItemReaderEnd(items);
 		return;
 	}
-	context->restricted = RestrictionOf(key);
-	context->purposes = PolicyBits(NULL) & ~context->restricted;
-	if (!PG_ARGISNULL(3))
-		context->features = PG_GETARG_FEATURE_STATE_P(3);
+	/* whether somebody is restricted is known to the view, and no one else may ask it here */
+	context->restricted = ~PG_GETARG_INT32(3);
+	context->purposes = PolicyBits(NULL) & PG_GETARG_INT32(3);
 	if (!PG_ARGISNULL(4))
+		context->features = PG_GETARG_FEATURE_STATE_P(4);
+	if (!PG_ARGISNULL(5))
 	{
 		ProfileSteps *steps = palloc_object(ProfileSteps);
 
-		ProfileStepsUnpack(PG_GETARG_BYTEA_PP(4), steps);
+		ProfileStepsUnpack(PG_GETARG_BYTEA_PP(5), steps);
 		context->steps = steps;
 	}
 }
 
-/* _feature_row(view, version, key, features, steps): one row of a typed view. */
+/* _feature_row(view, version, key, mask, features, steps): one row of a typed view. */
 Datum
 personalize_feature_row(PG_FUNCTION_ARGS)
 {
+	static const char *const needed[] = {"view", "version", "key", "mask"};
 	Datum		values[FEATURE_VIEW_MAX_FEATURES];
 	bool		nulls[FEATURE_VIEW_MAX_FEATURES];
 	FeatureContext context = {0};
@@ -215,8 +217,8 @@ personalize_feature_row(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	char	   *name;
 
-	for (int i = 0; i < 3; i++)
-		ArgumentCheckGiven(fcinfo, i, i == 0 ? "view" : i == 1 ? "version" : "key");
+	for (int i = 0; i < lengthof(needed); i++)
+		ArgumentCheckGiven(fcinfo, i, needed[i]);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	view = FeatureViewFindVersion(name, PG_GETARG_INT32(1));
 	if (view == NULL)

@@ -74,10 +74,10 @@ COMMENT ON FUNCTION personalize.get_historical_features(regclass, text, text) IS
 	'the same of a table or view as the spine';
 
 CREATE FUNCTION personalize_internal._feature_row(
-	view text, version integer, key bigint, features personalize.feature_state, steps bytea) RETURNS record
+	view text, version integer, key bigint, mask integer, features personalize.feature_state, steps bytea) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_feature_row' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
-COMMENT ON FUNCTION personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea) IS
-	'a row of the typed view of a feature view, out of the row of profile, or of an item; for the purpose in force';
+COMMENT ON FUNCTION personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea) IS
+	'a row of the typed view of a feature view, out of the row of profile, or of an item; for the purpose in force and those of mask';
 
 REVOKE ALL ON FUNCTION
 	personalize.create_feature_view(text, json, text, interval, text, text),
@@ -87,7 +87,7 @@ REVOKE ALL ON FUNCTION
 	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
 	personalize.get_historical_features(text, text, text),
 	personalize.get_historical_features(regclass, text, text),
-	personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea)
+	personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.create_feature_view(text, json, text, interval, text, text),
@@ -101,6 +101,6 @@ GRANT EXECUTE ON FUNCTION
 	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
 	personalize.get_historical_features(text, text, text),
 	personalize.get_historical_features(regclass, text, text),
-	personalize_internal._feature_row(text, integer, bigint, personalize.feature_state, bytea)
+	personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.feature_view TO personalize_analyst, personalize_admin;

@@ -50,6 +50,9 @@ $node->safe_psql('shop', q{
 	SELECT personalize.set_default_variant('trending', 'varied'), personalize.retire_variant('trending', 'old');
 	CREATE SCHEMA "its own"; CREATE FUNCTION "its own".f(user_id text, n integer) RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT 'on top' $$;
 	SELECT personalize.create_variant('homepage', 'other');
+	SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count"}');
+	SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count", "fan": "in_segment(''user_interested_in_electronics'')"}');
+	CREATE VIEW "its own".model AS SELECT user_id, items FROM personalize.fv_model; GRANT SELECT ON personalize.fv_model TO personalize_app;
 	UPDATE personalize.page_module SET title = 'What is new' WHERE module = 'new';
 	INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items, variants)
 		VALUES ('mine', 'f', 'F', 'function', '{"function": "\"its own\".f"}', 1, '{other}');
@@ -69,6 +72,13 @@ is($node->safe_psql('second', "SELECT * FROM personalize.verify_ledger(anchor =>
 is($node->safe_psql('second', $pseudonyms), $same_people, 'pseudonyms are those of the dumped database');
 is($node->safe_psql('second', readers_sql()), $before, 'readers of the restored database see what those of the dumped one saw');
 is($node->safe_psql('second', $steered), $node->safe_psql('shop', $steered), 'variants, rules and modules come along');
+my $features = q{SELECT v.*, personalize.get_features(v.user_id, 'model'), personalize.get_features(v.user_id, 'model:1'), m.items, has_table_privilege('personalize_app', 'personalize.fv_model', 'SELECT'), pg_get_userbyid(c.relowner)
+	FROM personalize.fv_model v JOIN "its own".model m USING (user_id), pg_class c WHERE c.oid = 'personalize.fv_model'::regclass ORDER BY 1};
+my $had_features = $node->safe_psql('shop', $features);
+like($had_features, qr/\|t\|personalize_owner$/, 'there are features');
+is($node->safe_psql('second', $features), $had_features, 'feature views come along, with their typed views and what stands on them');
+is($node->safe_psql('second', q{BEGIN; SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count", "fan": "in_segment(''user_interested_in_electronics'')", "more": "1"}');
+	SELECT DISTINCT more FROM personalize.fv_model; ROLLBACK}), "3\n1", 'and have versions from there on');
 is($node->safe_psql('second', q{SELECT item_id FROM personalize.homepage('ada', 'mine', variant => 'other')}), 'on top', 'with a function of the shop');
 is($node->safe_psql('second', q{INSERT INTO personalize.page_module (page, module, title, source) VALUES ('mine', 'g', 'G', 'trending')
 	RETURNING number > (SELECT max(number) FROM personalize.page_module)}), 't', 'and numbers go on');

@@ -17,6 +17,8 @@ SELECT count(personalize.track(u, 'view_item', i, ts => now() - interval '1 hour
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
+SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') \gset ignored_
+CREATE TABLE null_argument_spine AS SELECT 'ada' AS user_id, now() AS event_timestamp;
 CREATE TABLE null_argument_product (id text PRIMARY KEY, price numeric);
 INSERT INTO null_argument_product VALUES ('hat', 1), ('tie', 2);
 SELECT count(*) FROM (SELECT personalize.set_preference('ada', 'favourite_brand', 'acme')) x \gset ignored_
@@ -31,6 +33,8 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('alter_signal', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
 	('create_segment', 'condition', NULL, '''interest_brand decayed >= 1'''), ('in_segment', 'name', NULL, '''user_interested_in_electronics'''), ('segment_members', 'name', NULL, '''user_interested_in_electronics'''),
+	('create_feature_view', 'features', NULL, '''{"views": "item_affinity"}'''), (NULL, 'view', NULL, '''model'''), ('test_signal', 'definition', NULL, '''{"key_path": "item"}'''),
+	('get_historical_features', 'spine', 'text', '''SELECT * FROM null_argument_spine'''), ('get_historical_features', 'spine', 'regclass', '''null_argument_spine'''),
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
 	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),
@@ -121,4 +125,4 @@ SELECT is_empty($$SELECT DISTINCT function, left(without_outcome, 200) FROM outc
 	WHERE without_outcome NOT LIKE 'ok %' AND function NOT IN ('tune_neighbours', 'fit_examination') ORDER BY 1$$,	-- these need thousands of sessions, and clicks
 	'and all of these calls were good');
 SELECT * FROM finish();
-DROP TABLE null_argument_product;
+DROP TABLE null_argument_product, null_argument_spine;

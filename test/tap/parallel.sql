@@ -18,6 +18,7 @@ SELECT count(*) FROM personalize.rollup_now() \g /dev/null
 SELECT personalize.track('ada', 'view_item', 'sock') \g /dev/null
 SELECT personalize.set_preference('ada', 'favourite_brand', 'acme') \g /dev/null
 INSERT INTO personalize.item (item_id, category, brand, price) VALUES ('cap', 'hats', 'acme', 5);
+SELECT personalize.create_feature_view('relname', '{"views": "item_affinity default 0", "kind": "interest_category most_frequent", "in": "in_segment(''relname'')"}') \g /dev/null
 SELECT personalize.import_model('ranker', 'lightgbm', E'tree\nmax_feature_idx=0\nfeature_names=text\n\nTree=0\nnum_leaves=1\nleaf_value=1\n\nend of trees\n') \g /dev/null
 SET personalize.purpose = 'personalization';
 
@@ -34,7 +35,7 @@ CREATE TABLE argument AS SELECT
 	(SELECT features FROM personalize.profile ORDER BY user_key LIMIT 1) AS "personalize.feature_state",
 	(SELECT l FROM personalize.consent_ledger l ORDER BY user_key LIMIT 1) AS "personalize.consent_ledger",
 	'personalization'::text AS "purpose text", 'item_affinity'::text AS "signal text", NULL::text AS "category text", 'relname'::text AS "name text",
-	'recommend'::text AS "engine text", 'shipped'::text AS "variant text", 'ranker'::text AS "model text",
+	'recommend'::text AS "engine text", 'shipped'::text AS "variant text", 'ranker'::text AS "model text", 'relname'::text AS "view text",
 	'item_id'::text AS "item_column text", 'profile'::text AS "processor text", personalize_internal._txid_snapshot() AS "asof text",
 	(SELECT data FROM personalize.posting ORDER BY item_key LIMIT 1) AS "data bytea",
 	(SELECT data FROM personalize._pair_list ORDER BY item_key LIMIT 1) AS "pairs bytea",
@@ -44,7 +45,7 @@ CREATE TABLE argument AS SELECT
 ANALYZE argument;
 
 -- Each function that may run in a worker, as a call; but not what only the
--- server itself can call.
+-- server itself can call, nor what wants a list of columns.
 CREATE TABLE call AS
 	SELECT p.oid::regprocedure::text AS name, p.proparallel AS label, p.provolatile AS volatility,
 		format('SELECT string_agg((to_jsonb(r) #- %L)::text, %L ORDER BY to_jsonb(r)::text) FROM (SELECT %s(%s) AS answer FROM argument a) r', '{answer,request_id}', '; ',
@@ -59,7 +60,8 @@ CREATE TABLE call AS
 	FROM pg_proc p
 	WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND p.proparallel <> 'u'
 		AND NOT p.prorettype = ANY ('{internal,cstring,trigger,event_trigger}'::regtype[])
-		AND NOT p.proargtypes::oid[] && '{internal,cstring}'::regtype[]::oid[];
+		AND NOT p.proargtypes::oid[] && '{internal,cstring}'::regtype[]::oid[]
+		AND (p.prorettype <> 'record'::regtype OR p.proallargtypes IS NOT NULL);
 
 -- What a call answers, or its error; in the worker that mode asks for.
 CREATE FUNCTION answer(command text, mode text) RETURNS text LANGUAGE plpgsql AS $$

@@ -21,6 +21,7 @@ CREATE ROLE pol_dumper LOGIN IN ROLE pg_read_all_data;
 SELECT personalize.create_signal('sig_a', '{view_item}', 'properties.query', purposes => '{analytics}'),
 	personalize.create_signal('sig_b', '{view_item}', 'properties.query', purposes => '{marketing}'),
 	personalize.create_signal('sig_ab', '{view_item}', 'properties.query', purposes => '{analytics,marketing}') \g /dev/null
+SELECT personalize.create_feature_view('pol', '{"a": "sig_a", "b": "sig_b", "ab": "sig_ab"}') \g /dev/null
 SELECT personalize.grant_consent('a', '{analytics}'), personalize.grant_consent('b', '{marketing}'),
 	personalize.grant_consent('ab', '{analytics,marketing}'), personalize.grant_consent('c', '{recommendations}'), personalize.grant_consent('d', '{personalization}') \g /dev/null
 SELECT personalize.track(u, 'view_item', 'tea', '{"query": "word"}', session_id => 's ' || u) FROM unnest('{a,b,ab,c,d}'::text[]) AS u, generate_series(1, 3) \g /dev/null
@@ -98,6 +99,11 @@ INSERT INTO seen (what, query, a, b) VALUES
 	('profile_person', 'SELECT user_id FROM personalize.profile_person', 'a,ab', 'ab,b'),
 	('profile_feature', 'SELECT DISTINCT user_id || ''.'' || signal FROM personalize.profile_feature WHERE signal ~ ''^sig_''', 'a.sig_a,ab.sig_a,ab.sig_ab', 'ab.sig_ab,ab.sig_b,b.sig_b'),
 	('profile_feature of one', 'SELECT DISTINCT signal FROM personalize.profile_feature WHERE user_id = ''ab'' AND signal ~ ''^sig_''', 'sig_a,sig_ab', 'sig_ab,sig_b'),
+	('a typed view of features', 'SELECT user_id || ''.'' || coalesce(a, 0) || coalesce(b, 0) || coalesce(ab, 0) FROM personalize.fv_pol', 'a.300,ab.303', 'ab.043,b.030'),
+	('a typed view of features, of one', 'SELECT coalesce(a, 0) || ''.'' || coalesce(b, 0) FROM personalize.fv_pol WHERE user_id = ''ab''', '3.0', '0.4'),
+	('get_features_batch()', 'SELECT user_id || ''.'' || jsonb_strip_nulls(features)::text FROM personalize.get_features_batch(''{a,b,c}'', ''pol'')', 'a.{"a": 3},b.{},c.{}', 'a.{},b.{"b": 3},c.{}'),
+	('get_historical_features()', 'SELECT user_id || ''.'' || jsonb_strip_nulls(features)::text FROM personalize.get_historical_features(''SELECT unnest(''''{a,b,c}''''::text[]) AS user_id, now() AS event_timestamp'', ''pol'')', 'a.{"a": 3},b.{},c.{}', 'a.{},b.{"b": 3},c.{}'),
+	('test_signal()', 'SELECT DISTINCT unnest(people) FROM personalize.test_signal(jsonb_build_object(''key_path'', ''none'', ''purposes'', jsonb_build_array(current_setting(''personalize.purpose''))))', 'a,ab', 'ab,b'),
 	('profile_pane', 'SELECT DISTINCT user_id || ''.'' || signal FROM personalize.profile_pane WHERE signal ~ ''^sig_''', 'a.sig_a,ab.sig_a,ab.sig_ab', 'ab.sig_ab,ab.sig_b,b.sig_b'),
 	('features()', 'SELECT signal FROM personalize.features(''ab'') WHERE signal ~ ''^sig_''', 'sig_a,sig_ab', 'sig_ab,sig_b'),
 	('features() of who agreed to one', 'SELECT u || ''.'' || signal FROM unnest(''{a,b,c}''::text[]) u, personalize.features(u) WHERE signal ~ ''^sig_''', 'a.sig_a', 'b.sig_b'),
@@ -132,7 +138,8 @@ SELECT alike(attempt('pol_a', 'analytics', $$SELECT personalize.cohort_count('si
 -- no purpose, unknown, not granted
 SELECT alike(attempt('pol_ab', NULL, q), '42501 | no purpose is in force | Role "pol_ab" holds: analytics, marketing. |%SET LOCAL%ALTER ROLE%argument%', 'no purpose: ' || q)
 	FROM unnest(ARRAY['SELECT 1 FROM personalize.event', 'SELECT 1 FROM personalize.subject', 'SELECT 1 FROM personalize.profile_feature', 'SELECT 1 FROM personalize.profile_pane',
-		'SELECT 1 FROM personalize.profile_person', 'SELECT 1 FROM personalize.analytics_event', 'SELECT 1 FROM personalize.features(''ab'')', 'SELECT 1 FROM personalize.profile(''ab'')',
+		'SELECT 1 FROM personalize.profile_person', 'SELECT 1 FROM personalize.fv_pol', 'SELECT personalize.get_features(''ab'', ''pol'')', 'SELECT 1 FROM personalize.explain_features(''ab'', ''pol'')',
+		'SELECT 1 FROM personalize.get_historical_features(''SELECT 1 AS user_id, now() AS event_timestamp'', ''pol'')', 'SELECT 1 FROM personalize.test_signal(''{"key_path": "item"}'')', 'SELECT 1 FROM personalize.analytics_event', 'SELECT 1 FROM personalize.features(''ab'')', 'SELECT 1 FROM personalize.profile(''ab'')',
 		'SELECT 1 FROM personalize.recent(''ab'')', 'SELECT 1 FROM personalize.export_events()', 'SELECT 1 FROM personalize.export_profiles()', 'SELECT personalize.cohort_count(''sig_a'', ''word'')', 'SELECT 1 FROM personalize.cohort_counts(''sig_a'')']) q;
 SELECT alike(attempt('pol_a', '', 'SELECT 1 FROM personalize.event'), '42501 | no purpose is in force%', 'an empty purpose');
 SELECT alike(attempt('pol_a', p, 'SELECT 1 FROM personalize.event'), '42501 | purpose "%" does not exist | Role "pol_a" holds: analytics.%', 'unknown: ' || p)

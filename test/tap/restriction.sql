@@ -92,6 +92,13 @@ SELECT is(pg_temp.ask(query, 'analytics'), '(bob),(cid)', 'analytics: ' || name)
 SELECT is(pg_temp.ask(query, 'marketing'), '(ada),(cid)', 'marketing: ' || name) FROM seen WHERE query !~ 'profile_|analytics_event' ORDER BY place;
 SELECT unalike(pg_temp.ask(query, 'analytics'), '42%', 'views of profiles answer: ' || name) FROM seen WHERE query ~ 'profile_' ORDER BY place;
 SELECT unalike(pg_temp.ask('SELECT DISTINCT user_id FROM personalize.profile_person'), '%ada%', 'profile_person');
+RESET ROLE;
+SELECT personalize.create_feature_view('res', '{"views": "item_affinity", "in": "in_segment(''user_interested_in_electronics'')"}') \g /dev/null
+SELECT personalize.create_feature_view('res_all', '{"views": "res_a", "both": "res_ab decayed"}') \g /dev/null
+SELECT alike(pg_temp.ask('SELECT f.* FROM personalize.explain_features(''bob'', ''res_all'') f'), '%present%', 'who is not restricted has features');
+SELECT is(pg_temp.ask('SELECT f.* FROM personalize.explain_features(''ada'', ''res_all'') f'), pg_temp.ask('SELECT f.* FROM personalize.explain_features(''nobody'', ''res_all'') f'), 'who is restricted has those of nobody');
+SELECT unalike(pg_temp.ask('SELECT DISTINCT user_id FROM personalize.fv_res'), '%ada%', 'a typed view of features');
+SELECT unalike(pg_temp.ask('SELECT DISTINCT user_id FROM personalize.fv_res', 'analytics'), '42%', 'a typed view of features answers for another purpose');
 -- in parallel, and by a plan that is kept
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
