@@ -85,10 +85,10 @@ SELECT personalize.track('ada', 'purchase', 'lamp', '{"colour": "red", "amount":
 	personalize.track('ada', 'purchase', 'unknown', '{"category": "Gifts", "amount": null}');
 SELECT signal, value, count, sum FROM personalize.features('ada') WHERE signal <> 'colour' OR value !~ '^10\d\d$';
 SELECT count(*) AS at_most_32_values FROM personalize.features('ada') WHERE value ~ '^10\d\d$';
-CREATE TEMP TABLE before AS SELECT signal, value, count, sum, last_seen, complete_since, stale FROM personalize.features('ada');
+CREATE TEMP TABLE before AS SELECT signal, value, count, sum, last_seen, stale FROM personalize.features('ada');
 SELECT roll_signals();
 SELECT count(*) AS rows, bool_and(b IS NOT DISTINCT FROM a) AS same FROM before b FULL JOIN
-	(SELECT signal, value, count, sum, last_seen, complete_since, stale FROM personalize.features('ada')) a
+	(SELECT signal, value, count, sum, last_seen, stale FROM personalize.features('ada')) a
 	ON (b.signal, b.value) = (a.signal, a.value);
 SELECT signal, value_key, value FROM personalize.feature_value ORDER BY signal, value;
 
@@ -103,7 +103,7 @@ SELECT personalize.track('ada', 'search', properties => '{"query": "Rote Schuhe,
 	personalize.track('ada', 'remove_from_cart', 'bare', '{"category": "Gifts", "brand": "Box & Co", "tags": ["a", "b"], "price": 7}');
 SELECT signal, value, count, sum FROM personalize.features('ada') ORDER BY signal, value COLLATE "C";
 
--- altering: what is counted changes, so it starts anew
+-- altering: what is counted changes, so it starts anew, and is filled in from the raw events
 SELECT personalize.alter_signal('colour', half_life => '3 days', description => 'colours looked at') AS same_number,
 	personalize.alter_signal('colour', events => '{view_item}') AS new_number;
 SELECT personalize.enable_signal('colour'), personalize.enable_signal('visits');
@@ -111,7 +111,7 @@ SELECT signal, value, count FROM personalize.features('ada') WHERE signal IN ('c
 SELECT personalize.track('ada', 'view_item', 'lamp', '{"colour": "green"}');
 SELECT signal, value, count FROM personalize.features('ada') WHERE signal IN ('colour', 'visits');
 SELECT roll_signals();
-SELECT signal, value, count FROM personalize.features('ada') WHERE signal IN ('colour', 'visits');
+SELECT signal, value, count FROM personalize.features('ada') WHERE signal IN ('colour', 'visits') AND value !~ '^10\d\d$';
 -- what was counted under the old number has left the state
 SELECT DISTINCT f ->> 'signal' AS signal FROM personalize.profile, jsonb_array_elements(features::jsonb -> 'features') f ORDER BY 1;
 SELECT name, weights FROM personalize.signal WHERE name = 'colour';

@@ -140,8 +140,13 @@ BEGIN ATOMIC
 		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
 			r.rebuilding_total - l.shards AS done, r.rebuilding_total AS total, 'shards'::text AS unit
 		FROM personalize.processor AS r, LATERAL (
-			SELECT count(*) AS shards FROM personalize._rebuild AS s WHERE s.processor = r.processor) AS l
+			SELECT count(*) AS shards FROM personalize._rebuild AS s WHERE s.processor = r.processor AND s.part = 0) AS l
 		WHERE l.shards > 0
+		UNION ALL
+		SELECT 'backfill_signal'::text AS task, coalesce(d.name, 'sequences') AS subject, NULL::integer AS pid, min(s.asked_at) AS started_at,
+			64 - count(*) AS done, 64::bigint AS total, 'shards'::text AS unit
+		FROM personalize._rebuild AS s LEFT JOIN personalize.signal AS d ON d.signal = s.part
+		WHERE s.part <> 0 GROUP BY s.processor, s.part, d.name
 		UNION ALL
 		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
 			least(r.events, r.rebuilding_total) AS done, r.rebuilding_total AS total, 'events'::text AS unit
@@ -158,9 +163,9 @@ GRANT EXECUTE ON FUNCTION personalize_internal._stat_progress() TO personalize_a
 CREATE VIEW personalize.stat_progress AS
 	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize_internal._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
-	'rebuild_processor(), tune_neighbours() and fit_examination() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the former';
-COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, tune_neighbours or fit_examination';
-COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt';
+	'rebuild_processor(), back-fills of signals, tune_neighbours() and fit_examination() while they are at work: how far they are, and about when they end; without shared_preload_libraries not the last two';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, backfill_signal, tune_neighbours or fit_examination';
+COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt, the signal that is filled in, or sequences: the steps that segments look at';
 COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
 COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
 COMMENT ON COLUMN personalize.stat_progress.done IS 'how much is done';

@@ -150,6 +150,38 @@ AddStep(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 		RememberText(collector, FeatureKeyMake(SIGNAL_SEARCH_TERM, step->keys[PROFILE_STEP_QUERY]), query, length);
 }
 
+/* What an event type feeds, of the parts that are counted. */
+static SignalEvent *
+OfParts(const SignalEvent *event, const ProfileParts *parts)
+{
+	SignalEvent *result = palloc_object(SignalEvent);
+
+	*result = *event;
+	result->uses = palloc_array(SignalUse, Max(event->useCount, 1));
+	result->useCount = 0;
+	for (int i = 0; i < event->useCount; i++)
+		if (ProfilePartsHas(parts, event->uses[i].signal->id))
+			result->uses[result->useCount++] = event->uses[i];
+	return result;
+}
+
+/* Add the parts that alone are counted; as what is counted at first. */
+static bool
+AddParts(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row, const SignalEvent *event)
+{
+	int			before = delta->deltaCount;
+	bool		isStep = collector->parts->steps && (row->consent & PURPOSE_PERSONALIZATION) != 0 &&
+	SegmentIsStep(collector->segments, event->name);
+
+	if (!SignalEvaluate(OfParts(event, collector->parts), row, collector->items, AddFeature, collector))
+		return false;
+	if (isStep)
+		AddStep(collector, delta, row);
+	if (isStep || delta->deltaCount != before)
+		delta->mask |= row->consent;
+	return true;
+}
+
 /* Add what an event says about its user, as far as its consent allows. */
 bool
 ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
@@ -168,6 +200,8 @@ ProfileDeltaAdd(ProfileCollector *collector, ProfileDelta *delta, const EventRow
 	before = delta->deltaCount;
 	collector->delta = delta;
 	collector->row = row;
+	if (collector->parts != NULL)
+		return AddParts(collector, delta, row, event);
 	if (!SignalEvaluate(event, row, collector->items, AddFeature, collector))
 		return false;
 	counts = delta->deltaCount != before;

@@ -52,6 +52,20 @@ typedef struct ProfileDelta
 	ProfileStep *steps;
 } ProfileDelta;
 
+/* Parts of profiles that alone are counted anew. */
+typedef struct ProfileParts
+{
+	int			limit;
+	bool	   *signals;		/* by number, 0..limit-1 */
+	bool		steps;
+} ProfileParts;
+
+static inline bool
+ProfilePartsHas(const ProfileParts *parts, int signal)
+{
+	return signal < parts->limit && parts->signals[signal];
+}
+
 /* Where deltas are collected. */
 typedef struct ProfileCollector
 {
@@ -60,6 +74,7 @@ typedef struct ProfileCollector
 	const struct SegmentSet *segments;	/* whose steps are kept */
 	ItemReader *items;
 	int32		onlyPurposes;	/* not 0: only what needs one of these */
+	const ProfileParts *parts;	/* not NULL: only these */
 	FeatureValueBatch *values;	/* NULL: texts go to the backend's cache */
 	ProfileDelta *delta;		/* of the event at hand */
 	const EventRow *row;		/* the event at hand */

@@ -40,6 +40,14 @@ ProfileRowRead(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfil
 	return true;
 }
 
+/* True if nothing is known. */
+bool
+ProfileRowIsEmpty(const StoredProfile *stored)
+{
+	return stored->nulls[PROFILE_FEATURES] && stored->nulls[PROFILE_RECENT] && stored->nulls[PROFILE_STEPS] &&
+		DatumGetInt64(stored->values[PROFILE_EVENTS]) == 0;
+}
+
 /* Make the row of a user nobody knows yet. */
 void
 ProfileRowInit(StoredProfile *stored, int64 userKey)

@@ -23,6 +23,9 @@ extern void ProfileRowTake(TupleTableSlot *slot, StoredProfile *stored);
 /* Find a user's row; false if there is none. */
 extern bool ProfileRowRead(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored, ItemPointer tid);
 
+/* True if nothing is known. */
+extern bool ProfileRowIsEmpty(const StoredProfile *stored);
+
 /* Make the row of a user nobody knows yet. */
 extern void ProfileRowInit(StoredProfile *stored, int64 userKey);
 

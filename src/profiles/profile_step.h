@@ -9,6 +9,9 @@
 
 #include "events/event.h"
 
+/* Steps, where parts of a profile are numbers of signals. */
+#define PROFILE_PART_STEPS (-1)
+
 /* As many are kept, the newest ones. */
 #define PROFILE_MAX_STEPS 128
 

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "profiles/profile.h"
+#include "profiles/profile_backfill.h"
 #include "profiles/profile_row.h"
 #include "profiles/segment.h"
 #include "utils/hsearch.h"
@@ -74,6 +75,7 @@ BeginBatch(void)
 	batch->collector.context = batch->deltas;
 	batch->collector.signals = SignalSetGetLocked();
 	batch->collector.segments = SegmentSetGetLocked();
+	batch->collector.parts = ProfilePartsOnly();
 	batch->collector.items = ItemReaderBegin(GetActiveSnapshot());
 	batch->collector.values = FeatureValueBatchBegin();
 	ResetUsers(batch);
@@ -180,24 +182,29 @@ RecountEvent(void *state, const EventRow *row)
 
 /*
  * Add a user's events to the row; to one made anew from the raw events if it is
- * damaged, so that nobody else has to wait until it is repaired.
+ * damaged, so that nobody else has to wait until it is repaired.  False: it is left
+ * as it is, because only parts are being counted.
  */
-static void
+static bool
 ApplyOrRepair(ProfileBatch *batch, StoredProfile *stored, ProfileDelta *delta)
 {
 	ProfileChange change = {stored, delta, batch->collector.signals, batch->collector.segments};
 	Recount		recount = {batch, delta, DT_NOEND};
 	StoredRow	row;
+	bool		whole;
 
 	StoredRowBegin(&row, STORED_PROFILE, &delta->userKey);
-	if (!StoredRowTry(&row, ApplyDelta, &change, "it is made anew from the raw events that exist"))
+	whole = StoredRowTry(&row, ApplyDelta, &change, "it is made anew from the raw events that exist");
+	if (!whole && batch->collector.parts == NULL)
 	{
 		ProfileRowInit(stored, delta->userKey);
 		ProcessorVisitPassed(PROCESSOR_PROFILE, delta->userKey, RecountEvent, &recount);
 		change.signals = batch->collector.signals;
 		ApplyDelta(&change);
+		whole = true;
 	}
 	StoredRowEnd(&row);
+	return whole;
 }
 
 /* Keep which segments the person of a row is in. */
@@ -239,12 +246,14 @@ Flush(ProfileBatch *batch)
 		exists = ProfileRowRead(table, snapshot, deltas[i]->userKey, &stored, &tid);
 		if (!exists)
 			ProfileRowInit(&stored, deltas[i]->userKey);
-		ApplyOrRepair(batch, &stored, deltas[i]);
-		if (exists)
-			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
-		else
-			KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
-		StoreSegments(segments, &stored, deltas[i]->userKey);
+		if (ApplyOrRepair(batch, &stored, deltas[i]))
+		{
+			if (exists)
+				KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
+			else
+				KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
+			StoreSegments(segments, &stored, deltas[i]->userKey);
+		}
 		MemoryContextSwitchTo(batch->context);
 		MemoryContextReset(batch->row);
 		if (i % 256 == 0)
@@ -302,188 +311,6 @@ static int
 ShardOf(const EventRow *row)
 {
 	return ShardOfKey(row->userKey);
-}
-
-/* Whose a row is. */
-static bool
-UserOfRow(TupleTableSlot *slot, int64 *key)
-{
-	bool		isNull;
-
-	*key = DatumGetInt64(slot_getattr(slot, 1, &isNull));
-	return true;
-}
-
-/* Forget the profiles of some shards. */
-static void
-ClearShards(const bool *shards)
-{
-	ProcessorClearTable("profile", "profile_pkey", shards, UserOfRow);
-	SegmentOutdate(shards);
-}
-
-/*
- * What is rebuilt is complete from the oldest raw day on, or from the day after the
- * last one out of which retention took events of its kind.
- */
-static void
-Rebuilt(void)
-{
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("INSERT INTO personalize.signal_state AS s (signal, complete_since)"
-				" SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
-				"  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
-				"   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) + 1)"
-				"   ::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day y) e"
-				" ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
-				false, 0);
-	SpiUtilEnd(&scope);
-}
-
-/* What is left of a person after withdrawal. */
-typedef struct Withdrawal
-{
-	const SignalSet *signals;
-	int32		bits;
-} Withdrawal;
-
-/* Keep features that needed none of the bits. */
-static bool
-KeepAllowed(uint64 key, void *arg)
-{
-	const Withdrawal *withdrawal = arg;
-	int			id = FeatureKeySignal(key);
-
-	return id < withdrawal->signals->idLimit && withdrawal->signals->byId[id] != NULL &&
-		(withdrawal->signals->byId[id]->purposes & withdrawal->bits) == 0;
-}
-
-/* Take the bits from the recent items, and out what has no purpose any more. */
-static void
-PurgeRecent(StoredProfile *stored, int32 bits)
-{
-	ProfileRecent recent;
-	ProfileRecent left = {.count = 0};
-	int			count = 0;
-
-	ProfileRowRecent(stored, &recent);
-	for (int i = 0; i < recent.count; i++)
-	{
-		recent.items[i].mask &= ~bits;
-		if ((recent.items[i].mask & (PURPOSE_PERSONALIZATION | PURPOSE_RECOMMENDATIONS)) != 0)
-			recent.items[count++] = recent.items[i];
-	}
-	ProfileRecentAdd(&left, recent.items, count);
-	ProfileRowSetRecent(stored, &left);
-}
-
-/* Take the bits from the steps, and out what has no purpose any more. */
-static void
-PurgeSteps(StoredProfile *stored, int32 bits)
-{
-	ProfileSteps steps;
-	ProfileSteps left = {.count = 0};
-	int			count = 0;
-
-	ProfileRowSteps(stored, &steps);
-	for (int i = 0; i < steps.count; i++)
-	{
-		steps.steps[i].mask &= ~bits;
-		if ((steps.steps[i].mask & PURPOSE_PERSONALIZATION) != 0)
-			steps.steps[count++] = steps.steps[i];
-	}
-	ProfileStepsAdd(&left, steps.steps, count, PG_INT64_MAX);
-	ProfileRowSetSteps(stored, &left);
-}
-
-/* Remove from a row what needed the bits; false if nothing remains. */
-static bool
-PurgeRow(StoredProfile *stored, const SignalSet *signals, int32 bits)
-{
-	Withdrawal	withdrawal = {.signals = signals,.bits = bits};
-	FeatureState *features = ProfileRowFeatures(stored);
-
-	if (features != NULL)
-		features = FeatureStateFilter(features, KeepAllowed, &withdrawal);
-	if (features != NULL && FeatureStateCount(features) == 0)
-		features = NULL;
-	ProfileRowSetFeatures(stored, features);
-	PurgeRecent(stored, bits);
-	PurgeSteps(stored, bits);
-	if ((bits & PURPOSE_PERSONALIZATION) != 0)
-	{
-		stored->values[PROFILE_EVENTS] = Int64GetDatum(0);
-		stored->nulls[PROFILE_FIRST_SEEN] = stored->nulls[PROFILE_LAST_SEEN] = true;
-	}
-	stored->values[PROFILE_MASK] =
-		Int32GetDatum(DatumGetInt32(stored->values[PROFILE_MASK]) & ~bits);
-	return features != NULL || !stored->nulls[PROFILE_RECENT] || !stored->nulls[PROFILE_STEPS] ||
-		DatumGetInt64(stored->values[PROFILE_EVENTS]) > 0;
-}
-
-/* A row that purposes are taken from, for StoredRowTry(). */
-typedef struct PurgedRow
-{
-	StoredProfile *stored;
-	const SignalSet *signals;
-	int32		bits;
-	bool		remains;
-} PurgedRow;
-
-/* Decode it and leave out what needed them. */
-static void
-PurgeBytes(void *arg)
-{
-	PurgedRow  *purged = arg;
-
-	purged->remains = PurgeRow(purged->stored, purged->signals, purged->bits);
-}
-
-/*
- * Remove what needed one of the purposes; the caller holds the person's stripe.  A
- * row that is damaged goes, and what the raw events still allow is counted again.
- */
-void
-ProfilePurge(int64 userKey, int32 bits)
-{
-	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
-	Snapshot	snapshot;
-	StoredProfile stored;
-	ItemPointerData tid;
-	PurgedRow	purged = {.stored = &stored,.signals = SignalSetGet(),.bits = bits};
-	bool		whole = true;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	snapshot = GetActiveSnapshot();
-	if (ProfileRowRead(table, snapshot, userKey, &stored, &tid))
-	{
-		StoredRow	row;
-
-		StoredRowBegin(&row, STORED_PROFILE, &userKey);
-		/* a row that goes whole need not be read */
-		if (bits != -1)
-			whole = StoredRowTry(&row, PurgeBytes, &purged, "it is made anew from the raw events that exist");
-		StoredRowEnd(&row);
-		if (whole && purged.remains)
-			KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
-		else
-			KeyedDelete(table, &tid);
-	}
-	KeyedClose(table);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	if (!whole)
-		ProcessorRecount(PROCESSOR_PROFILE, userKey);
-}
-
-/* Remove a person's row. */
-void
-ProfileRemove(int64 userKey)
-{
-	ProfilePurge(userKey, -1);
 }
 
 /* Forget the recent items that the events themselves tell about. */
@@ -675,8 +502,11 @@ static const ProcessorMethods profileMethods = {
 	.fold = Fold,
 	.addToCompare = AddToCompare,
 	.compare = CompareBatch,
-	.clear = ClearShards,
-	.rebuilt = Rebuilt
+	.clear = ProfileClear,
+	.rebuilt = ProfileRebuilt,
+	.lockParts = ProfileLockParts,
+	.clearParts = ProfileClearParts,
+	.filled = ProfileFilled
 };
 
 /* Register the processor. */

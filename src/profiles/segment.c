@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "workers/processor.h"
 
 PG_FUNCTION_INFO_V1(personalize_create_segment);
 PG_FUNCTION_INFO_V1(personalize_drop_segment);
@@ -345,6 +346,24 @@ NextNumber(void)
 	return (int16) next;
 }
 
+/* Note a sequence. */
+static void
+FindSequence(SegmentNode *node, void *arg)
+{
+	*(bool *) arg |= node->kind == SEGMENT_SEQUENCE;
+}
+
+/* Steps that nobody was interested in so far are filled in from the raw events. */
+static void
+FillSteps(const char *condition)
+{
+	bool		found = false;
+
+	SegmentEach(SegmentParse(condition, "condition"), FindSequence, &found);
+	if (found)
+		ProcessorAskBackfill(PROCESSOR_PROFILE, PROFILE_PART_STEPS);
+}
+
 /* create_segment(name, condition, enter, leave, ttl, description): returns its number. */
 Datum
 personalize_create_segment(PG_FUNCTION_ARGS)
@@ -383,6 +402,7 @@ personalize_create_segment(PG_FUNCTION_ARGS)
 			   " SELECT p.user_key, $1, false, personalize_internal._now(), '-infinity', $2 FROM personalize.profile p",
 			   2, (Oid[]) {INT2OID, INT4OID}, (Datum[]) {values[0], values[6]}, NULL, false);
 	SpiUtilEnd(&scope);
+	FillSteps(text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_CONDITION)));
 	PG_RETURN_DATUM(values[0]);
 }
 

@@ -48,7 +48,7 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.signal_state', '');
 COMMENT ON TABLE personalize.signal_state IS
 	'signals that were switched, created, changed or rebuilt after the installation; no row: enabled and complete from the first event on';
 COMMENT ON COLUMN personalize.signal_state.complete_since IS
-	'events from here on are counted completely; NULL: all. rebuild_processor(''profile'') fills in what raw events are still there';
+	'events from here on are counted completely; NULL: all; a new signal''s is when it was made until what raw events are still there is filled in';
 
 CREATE FUNCTION personalize_internal._definition_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_definition_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -92,7 +92,7 @@ CREATE FUNCTION personalize.create_signal(
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
-	'counts something new about users, from now on: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. rebuild_processor(''profile'') counts the raw events that exist. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
+	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,
@@ -107,7 +107,7 @@ CREATE FUNCTION personalize.alter_signal(
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
-	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned; filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension';
+	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned, and the raw events that exist are filled in as for create_signal(); filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension';
 CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_signal(text) IS
@@ -115,11 +115,11 @@ COMMENT ON FUNCTION personalize.drop_signal(text) IS
 CREATE FUNCTION personalize.enable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_enable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.enable_signal(text) IS
-	'lets a signal count again, complete from now on. Errors: 42704 unknown';
+	'lets a signal count again, complete from now on; backfill_signal() fills in what it has missed. Errors: 42704 unknown';
 CREATE FUNCTION personalize.disable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_disable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.disable_signal(text) IS
-	'stops a signal from counting and readers from showing it; what it has counted is kept. Errors: 42704 unknown';
+	'stops a signal from counting and readers from showing it; what it has counted is kept, and a back-fill of it ends. Errors: 42704 unknown';
 CREATE FUNCTION personalize.test_signal(
 	definition jsonb,
 	user_id personalize.entity_id DEFAULT NULL,
@@ -132,17 +132,22 @@ CREATE FUNCTION personalize.test_signal(
 COMMENT ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text) IS
 	'what a signal would count, of the newest raw events (as many as sample, of everybody or of one person); nothing is stored. definition: a JSON object of the arguments of create_signal(), arrays as arrays and intervals as strings. A row for each value that would be counted (at most 1000), that of most events first: by how many users, in how many events, the sum of their weights, the first and the last one, and some of the people by id; and a row for each reason why others would not be: no value, filtered out, not allowed (by what the people allowed, or for the purpose in force; not told of one person), number too large, other event. Errors: 22023 a member is none, and the hint says what there is; 42704 unknown purpose, or an event that was never tracked; 42501 no purpose in force, or one that the signal is not for; and those of create_signal()';
 
+CREATE FUNCTION personalize.backfill_signal(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_backfill_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.backfill_signal(text) IS
+	'has the raw events that exist counted anew for one signal, in the background or by rollup_now(), as create_signal() and alter_signal() do by themselves: after enable_signal(), or when weights of event types have changed. What it has counted of events that are gone goes. What is there stays in use until it is replaced, some people in each transaction; stat_progress shows how far it is. Errors: 42704 unknown; 55000 disabled';
+
 REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
 	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
 	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
-	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
+	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
 	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
-	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text)
+	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text)
 	TO personalize_analyst, personalize_admin;

@@ -1,6 +1,6 @@
 /*
  * signal_define.c
- *		create_signal, alter_signal, drop_signal, enable_signal, disable_signal.
+ *		create_signal, alter_signal, drop_signal, enable_signal, disable_signal, backfill_signal.
  *
  * A definition says what has been counted, so it never changes under its
  * number: altering what a signal counts gives it a new one, and the old counts
@@ -29,12 +29,14 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "workers/processor.h"
 
 PG_FUNCTION_INFO_V1(personalize_create_signal);
 PG_FUNCTION_INFO_V1(personalize_alter_signal);
 PG_FUNCTION_INFO_V1(personalize_drop_signal);
 PG_FUNCTION_INFO_V1(personalize_enable_signal);
 PG_FUNCTION_INFO_V1(personalize_disable_signal);
+PG_FUNCTION_INFO_V1(personalize_backfill_signal);
 
 /* Numbers below are for the signals that come with the extension. */
 #define FIRST_OWN_SIGNAL 100
@@ -392,6 +394,22 @@ SetState(int16 number, bool enabled, bool since, bool dropped)
 		4, types, values, since ? NULL : "  n ");
 }
 
+/* A signal counts from now on, and what raw events say of the time before is filled in. */
+static void
+CountAnew(int16 number)
+{
+	SetState(number, true, true, false);
+	ProcessorAskBackfill(PROCESSOR_PROFILE, number);
+}
+
+/* A number is not used any more. */
+static void
+Retire(int16 number, bool enabled)
+{
+	SetState(number, enabled, false, true);
+	ProcessorForgetBackfill(PROCESSOR_PROFILE, number);
+}
+
 /* Find a signal; its number, and if it came with the extension. */
 static int16
 FindSignal(const char *name, bool *builtin)
@@ -454,7 +472,7 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 		" periods, half_life, purposes, basis, description, signal)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 		ARGUMENT_COUNT + 1, rowTypes, row.values, row.nulls);
-	SetState(number, true, true, false);
+	CountAnew(number);
 	SpiUtilEnd(&scope);
 	PG_RETURN_INT16(number);
 }
@@ -482,9 +500,9 @@ personalize_alter_signal(PG_FUNCTION_ARGS)
 	number = FindOwnSignal(name);
 	if (countsAnew)
 	{
-		SetState(number, true, false, true);
+		Retire(number, true);
 		number = NextNumber();
-		SetState(number, true, true, false);
+		CountAnew(number);
 	}
 	row.values[ROW_NUMBER] = Int16GetDatum(number);
 	row.nulls[ROW_NUMBER] = ' ';
@@ -513,7 +531,7 @@ personalize_drop_signal(PG_FUNCTION_ARGS)
 	SpiUtilBegin(&scope);
 	number = FindOwnSignal(name);
 	values[0] = Int16GetDatum(number);
-	SetState(number, false, false, true);
+	Retire(number, false);
 	Run("DELETE FROM personalize.signal WHERE signal = $1", 1, types, values, NULL);
 	Run("DELETE FROM personalize.feature_value WHERE signal = $1", 1, types, values, NULL);
 	SpiUtilEnd(&scope);
@@ -540,6 +558,9 @@ Switch(FunctionCallInfo fcinfo, bool enabled)
 		DatumGetBool(SpiUtilValue(0, 1, &isNull));
 	if (was != enabled)
 		SetState(DatumGetInt16(values[0]), enabled, enabled, false);
+	/* what it has counted is kept: it may be more than raw events still tell */
+	if (!enabled)
+		ProcessorForgetBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));
 	SpiUtilEnd(&scope);
 	PG_RETURN_VOID();
 }
@@ -556,4 +577,27 @@ Datum
 personalize_disable_signal(PG_FUNCTION_ARGS)
 {
 	return Switch(fcinfo, false);
+}
+
+/* backfill_signal(name): have the raw events that exist counted for it again. */
+Datum
+personalize_backfill_signal(PG_FUNCTION_ARGS)
+{
+	char	   *name = NameArgument(fcinfo);
+	const Oid	types[] = {INT2OID};
+	Datum		values[1];
+	SpiUtilScope scope;
+	bool		builtin;
+
+	LockDefinitions();
+	SpiUtilBegin(&scope);
+	values[0] = Int16GetDatum(FindSignal(name, &builtin));
+	if (Run("SELECT FROM personalize.signal_state WHERE signal = $1 AND NOT enabled", 1, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("signal \"%s\" is disabled", name),
+				 errhint("SELECT personalize.enable_signal(%s) lets it count again.", quote_literal_cstr(name))));
+	ProcessorAskBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));
+	SpiUtilEnd(&scope);
+	PG_RETURN_VOID();
 }

@@ -26,6 +26,13 @@ typedef enum ProcessorId
 } ProcessorId;
 #define PROCESSOR_COUNT 4
 
+/* Parts that are counted anew alone; not 0. */
+typedef struct ProcessorParts
+{
+	int			count;
+	int16	   *parts;
+} ProcessorParts;
+
 /*
  * What a processor does with a batch.  begin returns its state, allocated in
  * CurrentMemoryContext, which lives until finish has returned; add is called
@@ -66,6 +73,16 @@ typedef struct ProcessorMethods
 	void		(*clear) (const bool *shards);
 	void		(*rebuilt) (void);
 	void		(*reset) (void);
+
+	/*
+	 * For parts that can be counted anew alone (NULL: there are none): keep them from
+	 * being defined, changed and dropped to the end of the transaction; forget for some
+	 * shards what was written of some; what is to be done when one is complete.  From
+	 * clearParts to the end of the batch add counts only ProcessorPartsOnly().
+	 */
+	void		(*lockParts) (void);
+	void		(*clearParts) (const bool *shards, const ProcessorParts *parts);
+	void		(*filled) (int16 part);
 } ProcessorMethods;
 
 /* Called from each processor's Init. */
@@ -79,6 +96,7 @@ typedef struct ProcessorBatchOptions
 	int			workerCount;	/* modulo workerCount; 0 of 1 takes all */
 	bool		wait;			/* wait for shards others hold, else skip them */
 	bool		isolate;		/* find and set aside the event that fails */
+	bool		resting;		/* no back-fill now */
 } ProcessorBatchOptions;
 
 /* What one batch did. */
@@ -88,6 +106,7 @@ typedef struct ProcessorBatchResult
 	int64		rejected;		/* events set aside */
 	bool		more;			/* a further batch is waiting */
 	bool		busy;			/* some shard was held by another */
+	bool		backfilled;		/* it has counted parts alone; others may be waiting */
 } ProcessorBatchResult;
 
 /* Run one batch in the current transaction. */
@@ -103,8 +122,15 @@ extern const ProcessorMethods *ProcessorByName(const char *name);
 /* Mark the shards that are still to be counted anew, as the active snapshot sees it; how many. */
 extern int	ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT]);
 
-/* True within a transaction that counts some anew, whose rows are incomplete until it commits. */
+/* True in a batch that counts some anew, whose rows are incomplete until it ends. */
 extern bool ProcessorIsRebuilding(void);
+
+/* The parts that the batch counts anew alone; NULL: it counts all. */
+extern const ProcessorParts *ProcessorPartsOnly(void);
+
+/* Have a part counted anew, in the background or by rollup_now(); or not any more. */
+extern void ProcessorAskBackfill(ProcessorId id, int16 part);
+extern void ProcessorForgetBackfill(ProcessorId id, int16 part);
 
 /* Delete the rows of a table that fall into the shards; keyOf tells a row's key, false: it stays. */
 extern void ProcessorClearTable(const char *table, const char *index, const bool *shards,

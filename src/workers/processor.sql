@@ -42,10 +42,14 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.processor_position', '')
 CREATE TABLE personalize._rebuild (
 	processor smallint NOT NULL,
 	shard smallint NOT NULL,
-	PRIMARY KEY (processor, shard)
+	part smallint NOT NULL DEFAULT 0,
+	asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (processor, shard, part)
 );
 COMMENT ON TABLE personalize._rebuild IS
-	'shards that rebuild_processor() has asked to be counted anew and no batch has yet: what is there is in use until then';
+	'shards that are to be counted anew and no batch has yet, for rebuild_processor() or for a part alone: what is there is in use until then';
+COMMENT ON COLUMN personalize._rebuild.part IS
+	'0: all of the shard; of profile also a signal.signal, which alone is counted anew, or -1: the steps of sequences';
 SELECT pg_catalog.pg_extension_config_dump('personalize._rebuild', '');
 
 CREATE FUNCTION personalize.rollup_now(OUT processor text, OUT events bigint, OUT rejected bigint) RETURNS SETOF record

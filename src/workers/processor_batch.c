@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "workers/processor_backfill.h"
 #include "workers/processor_rebuild.h"
 #include "workers/processor_scan.h"
 
@@ -45,6 +46,9 @@
 
 int			personalize_batch_events = 100000;
 
+/* The batch that counts anew, while it does. */
+static const Batch *running = NULL;
+
 /* Define the settings. */
 void
 ProcessorInit(void)
@@ -54,6 +58,20 @@ ProcessorInit(void)
 							"Larger batches cost less per event and more memory.",
 							&personalize_batch_events,
 							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/* True in a batch that counts some anew, whose rows are incomplete until it ends. */
+bool
+ProcessorIsRebuilding(void)
+{
+	return running != NULL;
+}
+
+/* The parts that the batch counts anew alone; NULL: it counts all. */
+const ProcessorParts *
+ProcessorPartsOnly(void)
+{
+	return running != NULL && running->backfills ? &running->parts : NULL;
 }
 
 /* Refuse what would break exactly-once. */
@@ -193,7 +211,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
 		/* what is to be counted anew will be told of then */
-		*count += batch->rebuilds || !batch->outdated[methods->shardOf(&row)];
+		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[methods->shardOf(&row)]);
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);
@@ -295,6 +313,28 @@ IsTimeToMove(const Batch *batch, bool foreground)
 	return true;
 }
 
+/* What a batch does with the shards it has claimed, and the locks held. */
+static void
+CountClaimed(Batch *batch, const ProcessorBatchOptions *options)
+{
+	if (batch->backfills)
+	{
+		if (ProcessorTakeBackfill(batch) > 0)
+			ProcessorBeginBackfill(batch);
+	}
+	else if (!batch->rebuilds)
+		ProcessorCutToSize(batch);
+	else if (ProcessorTakePart(batch) > 0)
+		ProcessorBeginPart(batch);
+	if (batch->waiting)
+	{
+		if (options->isolate)
+			ProcessorRunIsolating(batch);
+		else
+			RunAll(batch);
+	}
+}
+
 /* Steps 3 and 4, with locks held. */
 static void
 RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
@@ -306,23 +346,25 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		batch->result.more |= batch->claimed[shard] && batch->outdated[shard];
 	batch->upto = TxidSnapshotTake();
-	if (!batch->rebuilds)
-		ProcessorCutToSize(batch);
-	else if (ProcessorTakePart(batch) > 0)
-		ProcessorBeginPart(batch);
-	if (batch->waiting)
+	running = batch->rebuilds || batch->backfills ? batch : NULL;
+	PG_TRY();
 	{
-		if (options->isolate)
-			ProcessorRunIsolating(batch);
-		else
-			RunAll(batch);
+		CountClaimed(batch, options);
 	}
-	if (batch->waiting || IsTimeToMove(batch, options->wait))
+	PG_FINALLY();
+	{
+		running = NULL;
+	}
+	PG_END_TRY();
+	if (batch->waiting || (!batch->backfills && IsTimeToMove(batch, options->wait)))
 	{
 		ProcessorReportPhase(batch->methods, "position");
-		WritePositions(batch);
+		if (!batch->backfills)
+			WritePositions(batch);
 		WriteCounts(batch);
-		if (batch->rebuilds)
+		if (batch->backfills)
+			ProcessorEndBackfill(batch);
+		else if (batch->rebuilds)
 			ProcessorEndPart(batch);
 		else if (batch->methods->reset)
 			ProcessorSeeRebuilt(batch);
@@ -330,19 +372,23 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	PopActiveSnapshot();
 }
 
-/* True if it is the turn of what is to be counted anew, of which there is some. */
-static bool
-RebuildsNow(const ProcessorMethods *methods, bool turn)
+/* If it is the turn of what is to be counted anew, see what there is; a rebuild goes first. */
+static void
+ChooseKind(Batch *batch, bool turn, const ProcessorBatchOptions *options)
 {
 	bool		outdated[SHARD_COUNT];
-	bool		some;
 
-	if (methods->clear == NULL || !turn)
-		return false;
+	if (batch->methods->clear == NULL)
+		return;
 	PushActiveSnapshot(GetLatestSnapshot());
-	some = ProcessorOutdated(methods->id, outdated) > 0;
+	batch->rebuilds = turn && ProcessorOutdated(batch->methods->id, outdated) > 0;
+	if (!batch->rebuilds && !options->resting && ProcessorHasBackfill(batch->methods))
+	{
+		batch->backfills = turn;
+		/* a worker comes back by itself */
+		batch->result.more = options->wait;
+	}
 	PopActiveSnapshot();
-	return some;
 }
 
 /* Run one batch in the current transaction. */
@@ -357,11 +403,10 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 	ProcessorBatchResult result;
 
 	ProcessorCheckMayRun();
-	ProcessorAbortPart();
 	MemoryContextSwitchTo(context);
 	batch = palloc0(sizeof(Batch));
 	batch->methods = methods;
-	batch->rebuilds = RebuildsNow(methods, turn[methods->id]);
+	ChooseKind(batch, turn[methods->id], options);
 	ProcessorReportPhase(methods, "claim");
 	if (ClaimShards(batch, options) > 0 && LockStripes(batch, options->wait) > 0)
 	{

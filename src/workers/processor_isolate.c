@@ -70,9 +70,9 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, TEXTOID, INT8OID, INT4OID, INT8OID, INT2OID,
-		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID};
-	Datum		values[10];
-	char		nulls[10];
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, TEXTOID};
+	Datum		values[11];
+	char		nulls[11];
 	SpiUtilScope scope;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -87,13 +87,15 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 	values[7] = TimestampTzGetDatum(row->ts);
 	values[8] = TimestampTzGetDatum(row->receivedAt);
 	values[9] = Int16GetDatum(row->ordinal);
+	/* one that only a part lacks is not set aside: see ProcessorReadRejected() */
+	values[10] = CStringGetTextDatum(batch->backfills ? "not_backfilled" : "event");
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan,
 			   "INSERT INTO personalize.rejected_event"
 			   " (txid, source, reason, user_key, consent, payload)"
 			   " VALUES ($5, $1, $2, $3, $4, pg_catalog.jsonb_build_object("
-			   "'txid', $5, 'event', $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
-			   10, types, values, nulls, false);
+			   "'txid', $5, $11, $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
+			   lengthof(types), types, values, nulls, false);
 	SpiUtilEnd(&scope);
 	batch->result.rejected++;
 	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED)

@@ -22,6 +22,11 @@ typedef struct Batch
 	bool		waiting;		/* some of these are still to be counted */
 	bool		outdated[SHARD_COUNT];	/* shards that are to be counted anew */
 	bool		rebuilds;		/* and this batch does so for those it has claimed */
+	bool		backfills;		/* it counts parts alone, of what the position contains */
+	ProcessorParts parts;
+	EventRow   *setAside;		/* events that the processor has set aside before */
+	EventRow   *setAsideLeft;	/* those the scan has not come to */
+	uint64		setAsideCount;
 	int			failures;		/* events set aside, of these people one each */
 	KeySet		damaged;		/* people with rows that cannot be read */
 	ProcessorBatchResult result;

@@ -2,7 +2,8 @@
  * processor_rebuild.c
  *		Counting anew what a processor has counted, while it is in use.
  *
- * rebuild_processor() only says which shards are to be counted anew (_rebuild).
+ * rebuild_processor() only says which shards are to be counted anew (_rebuild; what
+ * is counted anew of a part alone, see processor_backfill.c).
  * Batches take them a few at a time, in turn with what is waiting: in one
  * transaction the shards' rows go, all raw events that exist are counted for them,
  * and the position is where that snapshot ends.  Until it commits everybody reads
@@ -33,18 +34,9 @@ PG_FUNCTION_INFO_V1(personalize_rebuild_processor);
 /* Shards counted anew in one transaction: each part reads all raw events. */
 #define SHARDS_PER_PART 4
 
-static bool isRunning = false;
-
-/* True within a part, whose rows are incomplete until it commits. */
-bool
-ProcessorIsRebuilding(void)
-{
-	return isRunning;
-}
-
 /* An array of the shards that are marked. */
-static Datum
-ShardArray(const bool *shards)
+Datum
+ProcessorShardArray(const bool *shards)
 {
 	Datum		numbers[SHARD_COUNT];
 	int			count = 0;
@@ -67,8 +59,8 @@ ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT])
 
 	memset(shards, false, sizeof(bool) * SHARD_COUNT);
 	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan, "SELECT shard FROM personalize._rebuild WHERE processor = $1 AND shard BETWEEN 0 AND 63",
-					   1, types, values, NULL, true);
+	count = SpiUtilRun(&plan, "SELECT shard FROM personalize._rebuild"
+					   " WHERE processor = $1 AND part = 0 AND shard BETWEEN 0 AND 63", 1, types, values, NULL, true);
 	for (int row = 0; row < count; row++)
 	{
 		bool		isNull;
@@ -99,7 +91,7 @@ ProcessorBeginPart(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ShardArray(batch->claimed)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
 	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
@@ -107,7 +99,6 @@ ProcessorBeginPart(Batch *batch)
 			batch->from[shard] = TxidSnapshotNothing();
 	batch->minTxid = 0;
 	batch->waiting = true;
-	isRunning = true;
 	ProcessorReportPhase(batch->methods, "rebuild");
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
@@ -127,18 +118,17 @@ ProcessorEndPart(Batch *batch)
 	static SPIPlanPtr donePlan = NULL;
 	static SPIPlanPtr leftPlan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ShardArray(batch->claimed)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
 	SpiUtilScope scope;
 	bool		isNull;
 	bool		last;
 	int64		total;
 	int64		left;
 
-	isRunning = false;
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&donePlan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2)",
 			   2, types, values, NULL, false);
-	SpiUtilRun(&leftPlan, "SELECT p.rebuilding_total, (SELECT count(*) FROM personalize._rebuild AS r WHERE r.processor = p.processor)"
+	SpiUtilRun(&leftPlan, "SELECT p.rebuilding_total, (SELECT count(*) FROM personalize._rebuild AS r WHERE r.processor = p.processor AND r.part = 0)"
 			   " FROM personalize.processor AS p WHERE p.processor = $1", 1, types, values, NULL, false);
 	total = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	left = DatumGetInt64(SpiUtilValue(0, 2, &isNull));
@@ -207,13 +197,6 @@ ProcessorSeeRebuilt(const Batch *batch)
 	PopActiveSnapshot();
 	if (passed && batch->methods->rebuilt)
 		batch->methods->rebuilt();
-}
-
-/* After an error: no part is running any more. */
-void
-ProcessorAbortPart(void)
-{
-	isRunning = false;
 }
 
 /* Delete the rows of a table that fall into the shards; keyOf tells a row's key, or that it stays. */
@@ -310,7 +293,7 @@ MarkShards(const ProcessorMethods *methods)
 	int64		count;
 
 	SpiUtilBegin(&scope);
-	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d", methods->id), false, 0);
+	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d AND part = 0", methods->id), false, 0);
 	SPI_execute(psprintf("INSERT INTO personalize._rebuild (processor, shard)"
 						 " SELECT processor, shard FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
 	count = SPI_processed;

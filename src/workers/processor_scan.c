@@ -20,7 +20,7 @@
 
 /* Scan what may belong to the batch. */
 EventScan *
-ProcessorBeginScan(const Batch *batch, bool keysOnly)
+ProcessorBeginScan(Batch *batch, bool keysOnly)
 {
 	EventScanOptions options = {0};
 
@@ -28,7 +28,15 @@ ProcessorBeginScan(const Batch *batch, bool keysOnly)
 	options.minTxid = batch->minTxid;
 	options.maxTxid = TxidSnapshotMax(batch->upto);
 	options.keysOnly = keysOnly;
-	options.allDays = batch->rebuilds;
+	options.allDays = batch->rebuilds || batch->backfills;
+	if (batch->setAsideCount > 0)
+	{
+		Size		size = sizeof(EventRow) * batch->setAsideCount;
+
+		if (batch->setAsideLeft == NULL)
+			batch->setAsideLeft = palloc(size);
+		memcpy(batch->setAsideLeft, batch->setAside, size);
+	}
 	return EventScanBegin(&options);
 }
 

@@ -10,7 +10,7 @@
 #include "workers/processor_private.h"
 
 /* Scan what may belong to the batch; keysOnly as in EventScanOptions. */
-extern EventScan *ProcessorBeginScan(const Batch *batch, bool keysOnly);
+extern EventScan *ProcessorBeginScan(Batch *batch, bool keysOnly);
 
 /* True if the event is one that the batch has to count. */
 static inline bool
@@ -18,9 +18,12 @@ ProcessorBelongsToBatch(const Batch *batch, const EventRow *row)
 {
 	int			shard = batch->methods->shardOf(row);
 
-	return shard >= 0 && batch->claimed[shard] &&
-		!TxidIsSeen(row->txid, batch->from[shard]) &&
-		TxidIsSeen(row->txid, batch->upto);
+	if (shard < 0 || !batch->claimed[shard])
+		return false;
+	if (batch->backfills)
+		return TxidIsSeen(row->txid, batch->from[shard]) &&
+			!ProcessorTakeRejected(row, batch->setAsideLeft, batch->setAsideCount);
+	return !TxidIsSeen(row->txid, batch->from[shard]) && TxidIsSeen(row->txid, batch->upto);
 }
 
 /* See whether anything is waiting, and cut what is too large. */

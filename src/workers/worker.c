@@ -75,6 +75,7 @@ typedef struct Task
 	bool		isolate;		/* the next attempt looks for the event */
 	int			sqlState;		/* of the last failure */
 	TimestampTz dueAt;			/* not before */
+	TimestampTz rested;			/* no back-fill before */
 } Task;
 
 typedef struct Worker
@@ -297,11 +298,13 @@ static bool
 RunProcessor(Worker *worker, const ProcessorMethods *methods)
 {
 	Task	   *task = &worker->processors[methods->id - 1];
-	ProcessorBatchOptions options = {.isolate = task->isolate};
+	TimestampTz start = ClockSteady();
+	ProcessorBatchOptions options = {.isolate = task->isolate,.resting = task->rested > start};
 	ProcessorBatchResult result = {0};
+	TimestampTz rested = task->rested;
 	ErrorData  *error = NULL;
 
-	if (task->dueAt > ClockSteady())
+	if (task->dueAt > start)
 		return false;
 	awaitedMode = NoLock;
 	WorkerSlotShare(&options.workerNumber, &options.workerCount);
@@ -336,6 +339,8 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 						methods->name, worker->database, task->failures,
 						(long long) result.rejected)));
 	memset(task, 0, sizeof(Task));
+	/* a back-fill has time: it takes half of it at most */
+	task->rested = result.backfilled ? 2 * ClockSteady() - start : rested;
 	return result.more;
 }
 
