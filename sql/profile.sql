@@ -229,6 +229,15 @@ UPDATE personalize.profile SET recent = '\x010000000000000000ff' WHERE user_key 
 SELECT * FROM personalize.recent('user 1');
 SET client_min_messages = warning;
 SET client_min_messages = warning;
+-- a purpose that nothing is counted for is an error that names those that are; or silence, where denials are
+SELECT count(*) FROM personalize.features('ada', purpose => 'analytics');
+SELECT count(*) FROM personalize.profile('ada', 'analytics');
+SELECT count(*) FROM personalize.export_profiles('marketing');
+SELECT count(*) FROM personalize.recent('ada', purpose => 'analytics');
+SET personalize.on_denied = 'empty';
+SELECT (SELECT count(*) FROM personalize.features('ada', purpose => 'analytics')), (SELECT count(*) FROM personalize.profile('ada', 'analytics')),
+	(SELECT count(*) FROM personalize.export_profiles('marketing'));
+RESET personalize.on_denied;
 DROP EXTENSION personalize CASCADE;
 DROP TABLE difference;
 DROP FUNCTION view_of(timestamptz);

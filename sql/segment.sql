@@ -133,6 +133,8 @@ SELECT personalize.create_segment('looked around', 'interest_category in 20 days
 -- no purpose, no segment; and a withdrawal takes it all along
 SET personalize.purpose = 'analytics';
 SELECT count(*) FROM personalize.segments_of('cy', 'analytics');
+SELECT personalize.in_segment('cy', 'abandoned', 'analytics');
+SELECT count(*) FROM personalize.segment_members('abandoned', 'analytics');
 RESET personalize.purpose;
 SELECT personalize.export_user('cy') -> 'segments', personalize.export_user('cy') -> 'segment_changes' -> 0;
 SELECT personalize.withdraw_consent('cy') IS NOT NULL;

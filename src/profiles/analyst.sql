@@ -192,7 +192,7 @@ CREATE FUNCTION personalize.export_profiles(purpose text DEFAULT NULL)
 		features personalize.feature_state)
 	AS 'MODULE_PATHNAME', 'personalize_export_profiles' LANGUAGE C STABLE PARALLEL UNSAFE COST 100000 ROWS 100000;
 COMMENT ON FUNCTION personalize.export_profiles(text) IS
-	'the profiles, as far as the processor has got, with those features only that the purpose covers, NULL: personalize.purpose; first_seen, last_seen and events only for personalization. Error 42501 if the role does not hold the purpose';
+	'the profiles, as far as the processor has got, with those features only that the purpose covers, NULL: personalize.purpose; first_seen, last_seen and events only for personalization. Errors: 42501 the role does not hold the purpose, or nothing is counted for it';
 REVOKE ALL ON FUNCTION
 	personalize_internal._features_for(personalize.feature_state, integer, integer, bigint),
 	personalize.export_events(timestamptz, timestamptz, text),

@@ -1,10 +1,10 @@
 /*
  * analyst_purpose.c
- *		Telling analysts which purposes there is something for.
+ *		Telling readers of profiles which purposes there is something for.
  *
- * A view of profiles has rows for the purposes of signals only.  Who reads it for
- * another would see no rows and take that for an answer, so the views call
- * _signals_covered(), which is an error that names the purposes instead.  It is
+ * Of profiles there is something for the purposes of signals only.  Who reads for
+ * another would see no rows and take that for an answer; it is an error that names
+ * the purposes instead.  Functions ask for it; views call _signals_covered().  It is
  * asked when a statement is planned, where conditions on the signal are known, too:
  * a signal that the statement asks for by name is looked at by itself.  It is asked
  * again when the statement runs, since a plan may outlive a setting.
@@ -49,9 +49,28 @@ AnalystCheckSignal(const Signal *signal, int32 bits)
 	return false;
 }
 
+/* An error unless the purpose in force is one of those that what is kept for. */
+bool
+AnalystCheckKept(const char *what, int32 kept, int32 bits)
+{
+	PurposeCatalogue *purposes;
+
+	if (kept == 0 || (kept & bits) != 0)
+		return true;
+	if (PolicyIsSilent())
+		return false;
+	purposes = PurposeCatalogueNow();
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%s is not kept for purpose \"%s\"", what, PurposeFormatMask(bits, purposes)),
+			 errdetail("It is kept for: %s.", PurposeFormatMask(kept, purposes)),
+			 errhint("Name one of them as the argument purpose, or set personalize.purpose to it.")));
+	return false;
+}
+
 /* An error unless some signal is counted for the purpose in force. */
-static bool
-CheckAnySignal(int32 bits)
+bool
+AnalystCheckAnySignal(int32 bits)
 {
 	const SignalSet *set = SignalSetGet();
 	PurposeCatalogue *purposes;
@@ -122,7 +141,7 @@ IsSignalName(void *arg, PlannerInfo *root, Node *node)
 Datum
 personalize_signals_covered(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(CheckAnySignal(PolicyBits(NULL)));
+	PG_RETURN_BOOL(AnalystCheckAnySignal(PolicyBits(NULL)));
 }
 
 /* Planner support of _signals_covered(). */
@@ -139,7 +158,7 @@ personalize_signals_covered_support(PG_FUNCTION_ARGS)
 	bits = PolicyBits(NULL);
 	if (bits == 0 || bits == POLICY_EVERYTHING)
 		PG_RETURN_POINTER(NULL);
-	CheckAnySignal(bits);
+	AnalystCheckAnySignal(bits);
 	foreach(cell, AskedConditions(((SupportRequestSimplify *) request)->root, IsSignalName, &table))
 		CheckNamed(lfirst(cell), bits);
 	PG_RETURN_POINTER(NULL);

@@ -17,6 +17,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "people/purpose.h"
+#include "profiles/analyst_purpose.h"
 #include "signals/feature_state.h"
 #include "signals/signal.h"
 #include "utils/builtins.h"
@@ -123,7 +125,7 @@ personalize_export_profiles(PG_FUNCTION_ARGS)
 	Datum		values[] = {Int32GetDatum(bits)};
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (bits != 0)
+	if (bits != 0 && ((bits & PURPOSE_PERSONALIZATION) != 0 || AnalystCheckAnySignal(bits)))
 		ReturnRows(fcinfo,
 				   "SELECT s.user_id, p.user_key,"
 				   " CASE WHEN $1 & 2 <> 0 THEN p.first_seen END,"

@@ -56,7 +56,7 @@ CREATE FUNCTION personalize.profile(
 		purposes text[], features jsonb, evicted bigint, stale boolean)
 	AS 'MODULE_PATHNAME', 'personalize_profile' LANGUAGE C STABLE PARALLEL SAFE ROWS 1 COST 100;
 COMMENT ON FUNCTION personalize.profile(personalize.entity_id, text) IS
-	'what is known of a person now, one row or none: events counted, first and last time, purposes it was collected for, features {signal: [{"value", "count", "sum", "decayed"}, ...]} the weightiest first, features forgotten because there were more than 512. purpose NULL: personalization; only what was collected for it is shown. stale: more un-rolled events than personalize.max_tail_events were waiting and are left out. Errors: 42501 no purpose in force';
+	'what is known of a person now, one row or none: events counted, first and last time, purposes it was collected for, features {signal: [{"value", "count", "sum", "decayed"}, ...]} the weightiest first, features forgotten because there were more than 512. purpose NULL: personalization; only what was collected for it is shown. stale: more un-rolled events than personalize.max_tail_events were waiting and are left out. Errors: 42501 no purpose in force, or no signal is counted for it';
 CREATE FUNCTION personalize.features(
 	user_id personalize.entity_id,
 	period interval DEFAULT '30 days',
@@ -67,7 +67,7 @@ CREATE FUNCTION personalize.features(
 		last_seen timestamptz, complete_since timestamptz, stale boolean)
 	AS 'MODULE_PATHNAME', 'personalize_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 100;
 COMMENT ON FUNCTION personalize.features(personalize.entity_id, interval, timestamptz, text) IS
-	'what a person did within (as_of - period, as_of], to the grain of the panes: count of events and sum of their weights per signal and value, by signal and decayed weight. period NULL: all that is kept; a month counts 30 days. as_of NULL: now. decayed: the sum over all that is kept up to as_of, halved every half-life of the signal. complete_since: the signal did not count before. purpose, stale: as in profile(). Errors: 42501 no purpose in force';
+	'what a person did within (as_of - period, as_of], to the grain of the panes: count of events and sum of their weights per signal and value, by signal and decayed weight. period NULL: all that is kept; a month counts 30 days. as_of NULL: now. decayed: the sum over all that is kept up to as_of, halved every half-life of the signal. complete_since: the signal did not count before. purpose, stale: as in profile(). Errors: 42501 no purpose in force, or no signal is counted for it';
 CREATE FUNCTION personalize.recent(
 	user_id personalize.entity_id,
 	n integer DEFAULT 64,
@@ -76,7 +76,7 @@ CREATE FUNCTION personalize.recent(
 		place integer, item_id text, item_key bigint, event text, ts timestamptz, stale boolean)
 	AS 'MODULE_PATHNAME', 'personalize_recent' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 100;
 COMMENT ON FUNCTION personalize.recent(personalize.entity_id, integer, text) IS
-	'the last items a person dealt with, newest first: each item and kind of event once, at its last time; exposures are left out; at most 64 are kept. purpose, stale: as in profile(). Errors: 42501 no purpose in force';
+	'the last items a person dealt with, newest first: each item and kind of event once, at its last time; exposures are left out; at most 64 are kept, of events that personalization or recommendations may use, and shown are those that the purpose may use, too. purpose, stale: as in profile(). Errors: 42501 no purpose in force';
 
 REVOKE ALL ON FUNCTION
 	personalize_internal._value_key(text),

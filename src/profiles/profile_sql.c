@@ -19,6 +19,7 @@
 #include "funcapi.h"
 #include "people/consent.h"
 #include "people/policy.h"
+#include "profiles/analyst_purpose.h"
 #include "profiles/profile_delta.h"
 #include "signals/feature_value.h"
 #include "signals/signal_internal.h"
@@ -173,7 +174,7 @@ personalize_features(PG_FUNCTION_ARGS)
 	userKey = UserArgument(fcinfo);
 	purpose = PurposeArgument(fcinfo, 3);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (purpose == 0)
+	if (purpose == 0 || !AnalystCheckAnySignal(purpose))
 		return (Datum) 0;
 	view = ProfileLoad(userKey, purpose);
 	rows = CollectRows(view, since, until);
@@ -316,7 +317,7 @@ personalize_profile(PG_FUNCTION_ARGS)
 	bool		nulls[8];
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (purpose == 0)
+	if (purpose == 0 || (!mayCount && !AnalystCheckAnySignal(purpose)))
 		return (Datum) 0;
 	view = ProfileLoad(userKey, purpose);
 	/* somebody of whom nothing is stored yet may have events waiting */

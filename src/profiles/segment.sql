@@ -87,18 +87,18 @@ CREATE FUNCTION personalize.in_segment(
 	user_id personalize.entity_id, name text, purpose text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_in_segment' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION personalize.in_segment(personalize.entity_id, text, text) IS
-	'true if a person is in a segment now, events counted that the processor has not reached; false if purposes of the segment are not allowed to be used. purpose as in profile(). Errors: 42704 unknown segment; 42501 no purpose in force';
+	'true if a person is in a segment now, events counted that the processor has not reached; false if purposes of the segment are not allowed to be used. purpose as in profile(). Errors: 42704 unknown segment; 42501 no purpose in force, or nothing of it is kept for that one';
 CREATE FUNCTION personalize.segments_of(
 	user_id personalize.entity_id, purpose text DEFAULT NULL)
 	RETURNS TABLE (segment text, until timestamptz, query text)
 	AS 'MODULE_PATHNAME', 'personalize_segments_of' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 3 COST 100;
 COMMENT ON FUNCTION personalize.segments_of(personalize.entity_id, text) IS
-	'the segments a person is in now, by name; until: nothing changes before, unless events come (infinity: ever); query: of a sequence by query, what was searched for. purpose as in profile(). Errors: 42501 no purpose in force';
+	'the segments a person is in now, by name; until: nothing changes before, unless events come (infinity: ever); query: of a sequence by query, what was searched for. purpose as in profile(). Errors: 42501 no purpose in force, or nothing of it is kept for that one';
 CREATE FUNCTION personalize.segment_members(name text, purpose text DEFAULT NULL)
 	RETURNS TABLE (user_id text, user_key bigint, since timestamptz)
 	AS 'MODULE_PATHNAME', 'personalize_segment_members' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 COST 1000;
 COMMENT ON FUNCTION personalize.segment_members(text, text) IS
-	'the people in a segment now, by key; people with events that the processor has not reached are looked at, as long as there are no more such events than personalize.max_tail_events. since: when the processor noticed, NULL: not yet. purpose as in profile(). Errors: 42704 unknown segment; 42501 no purpose in force';
+	'the people in a segment now, by key; people with events that the processor has not reached are looked at, as long as there are no more such events than personalize.max_tail_events. since: when the processor noticed, NULL: not yet. purpose as in profile(). Errors: 42704 unknown segment; 42501 no purpose in force, or nothing of it is kept for that one';
 
 REVOKE ALL ON FUNCTION
 	personalize.create_segment(text, text, double precision, double precision, interval, text),

@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "people/policy.h"
 #include "people/restriction.h"
+#include "profiles/analyst_purpose.h"
 #include "profiles/profile.h"
 #include "signals/feature_value.h"
 #include "utils/builtins.h"
@@ -92,6 +93,13 @@ StateOf(const ProfileView *view, const Segment *segment)
 	return state;
 }
 
+/* An error unless a segment is kept for the purpose; false if denials are silent. */
+static bool
+CheckKept(const Segment *segment, int32 purpose)
+{
+	return AnalystCheckKept(psprintf("segment \"%s\"", segment->name), segment->purposes, purpose);
+}
+
 /* in_segment(user_id, name, purpose) */
 Datum
 personalize_in_segment(PG_FUNCTION_ARGS)
@@ -100,7 +108,7 @@ personalize_in_segment(PG_FUNCTION_ARGS)
 	const Segment *segment = SegmentArgument(fcinfo, 1);
 	int32		purpose = PurposeArgument(fcinfo, 2);
 
-	if (purpose == 0)
+	if (purpose == 0 || !CheckKept(segment, purpose))
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(StateOf(ProfileLoad(userKey, purpose), segment).member);
 }
@@ -126,10 +134,13 @@ personalize_segments_of(PG_FUNCTION_ARGS)
 	int64		userKey = UserArgument(fcinfo);
 	int32		purpose = PurposeArgument(fcinfo, 1);
 	const SegmentSet *set = SegmentSetGet();
+	int32		kept = 0;
 	ProfileView *view;
 
+	for (int i = 0; i < set->count; i++)
+		kept |= set->segments[i].purposes;
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (purpose == 0)
+	if (purpose == 0 || !AnalystCheckKept("membership in segments", kept, purpose))
 		return (Datum) 0;
 	view = ProfileLoad(userKey, purpose);
 	for (int i = 0; i < set->count; i++)
@@ -213,7 +224,7 @@ personalize_segment_members(PG_FUNCTION_ARGS)
 	KeySet		tail;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (purpose == 0)
+	if (purpose == 0 || !CheckKept(segment, purpose))
 		return (Datum) 0;
 	context = AllocSetContextCreate(CurrentMemoryContext, "personalize segment members", ALLOCSET_DEFAULT_SIZES);
 	KeySetInit(&tail, 64);

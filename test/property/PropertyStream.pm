@@ -356,6 +356,9 @@ sub make_stream
 		push @{ $at{$on} }, "enable $name";
 	}
 
+	push @{ $at{$_} }, 'signal' for places(chance(0.3) ? 1 : 0, $calls * 0.3, $calls);
+	push @{ $at{$_} }, 'backfill' for places(chance(0.2) ? 1 : 0, $calls * 0.3, $calls);
+
 	for my $n (0 .. $calls)
 	{
 		for my $what (@{ $at{$n} // [] })
@@ -368,6 +371,14 @@ sub make_stream
 			{
 				push @operations, { what => 'always', sql => "SELECT personalize.rebuild_processor('" . pick(qw(profile item_stat neighbour exposure)) . "')" };
 				push @operations, { what => 'always', rollup => 1, sql => 'SELECT FROM personalize.rollup_now()' };
+			}
+			elsif ($what eq 'signal')
+			{
+				push @operations, { what => 'always', sql => q{SELECT personalize.create_signal('late', NULL, 'properties.colour', purposes => '{personalization,recommendations}')} };
+			}
+			elsif ($what eq 'backfill')
+			{
+				push @operations, { what => 'always', sql => "SELECT personalize.backfill_signal('" . pick(qw(colour spent item_affinity interest_category)) . "')" };
 			}
 			elsif ($what =~ /^(\w+)able (\w+)$/)
 			{

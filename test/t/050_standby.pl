@@ -48,7 +48,7 @@ for my $case ([ 'a transaction', 0 ], [ 'subtransactions', 10 ], [ 'more subtran
 	my $session = $node->background_psql('shop');
 
 	$session->query_safe('BEGIN');
-	$session->query_safe("SELECT personalize.grant_consent('on $what', '{analytics}')");
+	$session->query_safe("SELECT personalize.grant_consent('on $what', '{analytics,personalization}')");
 	$session->query_safe("SAVEPOINT s$_; SELECT personalize.grant_consent('in $what $_', '{analytics}')") for 1 .. $subtransactions;
 	$session->query_safe("SELECT personalize.track('on $what', 'view_item', 'sku1')");
 	my $xid = $session->query_safe('SELECT pg_current_xact_id()');
@@ -60,7 +60,7 @@ for my $case ([ 'a transaction', 0 ], [ 'subtransactions', 10 ], [ 'more subtran
 	like($position, qr/[:,]$xid(,|$)/, "$what: running on the primary, in progress on the standby");
 	is($standby->safe_psql('shop', "SELECT count(*) FROM personalize.consent_of('on $what') WHERE decided_at IS NOT NULL"),
 		0, "$what: nobody has decided yet");
-	is($standby->safe_psql('shop', "SELECT coalesce(sum(events), 0) FROM personalize.profile('on $what', 'analytics')"), 0, "$what: nor been seen");
+	is($standby->safe_psql('shop', "SELECT coalesce(sum(events), 0) FROM personalize.profile('on $what', 'personalization')"), 0, "$what: nor been seen");
 
 	$session->query_safe('COMMIT');
 	$session->quit;
