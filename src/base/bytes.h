@@ -15,7 +15,7 @@ BytesPut(uint8 *data, uint64 value, int width)
 		data[i] = (uint8) (value >> (8 * i));
 }
 
-/* Read a number of 1 to 8 bytes. */
+/* Read a number of 0 to 8 bytes; of none it is 0. */
 static inline uint64
 BytesGet(const uint8 *data, int width)
 {

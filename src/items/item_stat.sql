@@ -8,7 +8,7 @@ CREATE TABLE personalize.item_stat (
 	count bigint NOT NULL,
 	amount bigint NOT NULL,
 	PRIMARY KEY (pane_start, item_key, currency_code, event, slot_bucket)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 95);
 SELECT pg_catalog.pg_extension_config_dump('personalize.item_stat', '');
 COMMENT ON TABLE personalize.item_stat IS
 	'events per item and hour of the event''s own time, from those that may be used for analytics; written by the processor item_stat, so it lags by what that has still to read (stat_processor)';
@@ -102,7 +102,8 @@ REVOKE EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), person
 GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_asked(text, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;
 
-CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key, pane_start);
+-- by the item alone: equal keys share their place in the index
+CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key);
 CREATE VIEW personalize.item_performance AS
 	SELECT c.item_id, c.item_key, c.day,
 		sum(c.impressions)::bigint AS impressions, sum(c.selects)::bigint AS selects,

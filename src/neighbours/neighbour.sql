@@ -1,12 +1,12 @@
 -- neighbour: sessions and, per item, the newest sessions it occurs in.
 CREATE TABLE personalize.session (
 	user_key bigint NOT NULL,
-	given boolean NOT NULL,
 	session_key bigint NOT NULL,
 	ended timestamptz NOT NULL,
-	second_at timestamptz NOT NULL,
+	second_at timestamptz,
 	events integer NOT NULL,
 	consent integer NOT NULL,
+	given boolean NOT NULL,
 	items bytea NOT NULL,
 	PRIMARY KEY (user_key, given, session_key) WITH (fillfactor = 80)
 ) WITH (fillfactor = 70, toast_tuple_target = 8160);
@@ -19,11 +19,11 @@ COMMENT ON COLUMN personalize.session.given IS 'true: the application gave a ses
 COMMENT ON COLUMN personalize.session.session_key IS
 	'key of session_id; where none was given, the time of the first event in microseconds since 2000-01-01 UTC';
 COMMENT ON COLUMN personalize.session.ended IS 'time of the last event so far';
-COMMENT ON COLUMN personalize.session.second_at IS 'time of its second event, infinity: there is none';
+COMMENT ON COLUMN personalize.session.second_at IS 'time of its second event, NULL: there is none';
 COMMENT ON COLUMN personalize.session.events IS 'number of events that count; from two on it has postings';
 COMMENT ON COLUMN personalize.session.consent IS 'purposes that all its events allow, the bits of purpose.bit';
 COMMENT ON COLUMN personalize.session.items IS
-	'packed: format version, the number of items, then time, txid and ordinal per later click on one of these, and per item of its first, newest first; at most 64 items, and of the clicks those among the first 64';
+	'packed: format version, the number of items, then time, txid and ordinal per later click on one of these, and per item of its first, newest first, counted from the earliest, which comes last; at most 64 items, and of the clicks those among the first 64';
 
 CREATE TABLE personalize.posting (
 	item_key bigint NOT NULL,

@@ -158,7 +158,7 @@ static const PersonStore stores[] = {
 		.name = "session",
 		.form =
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
-		" 'ended', s.ended, 'second_at', s.second_at, 'events', s.events, 'consent', s.consent, 'items',"
+		" 'ended', s.ended, 'second_at', coalesce(s.second_at, 'infinity'), 'events', s.events, 'consent', s.consent, 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal, i.again) ORDER BY i.place)"
 		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, again, place)))"
 		" FROM personalize.session s",

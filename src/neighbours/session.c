@@ -18,13 +18,34 @@
 #include "utils/timestamp.h"
 
 /*
- * session.items: this byte and the number of items, then per repeat, and after these
- * per item, newest first, little-endian numbers.
+ * session.items, little-endian:
+ *
+ *	0  version		1 byte
+ *	1  items		1 byte
+ *	2  widths		3 bytes, two numbers of 4 bits each, the low one first:
+ *					bytes of a key, of a time, of a txid, of an ordinal, of
+ *					the first time, of the lowest txid
+ *	5  repeats, newest first: place of the item (1 byte), time, txid, ordinal
+ *	   items, newest first: key, time, txid, ordinal
+ *	   the first time, and the lowest txid, from which the others are counted
+ *
+ * A row grows at its front: its end stays, which the WAL then leaves out.
  */
-#define SESSION_VERSION 2
-#define PACKED_HEADER 2
-#define PACKED_REPEAT 19		/* place of the item 1, ts 8, txid 8, ordinal 2 */
-#define PACKED_ITEM 26			/* item 8, ts 8, txid 8, ordinal 2 */
+#define SESSION_VERSION 3
+#define PACKED_HEADER 5
+
+/* Bytes of each number in session.items. */
+typedef struct PackedWidths
+{
+	int			key;
+	int			ts;
+	int			txid;
+	int			ordinal;
+	int			firstTs;
+	int			lowTxid;
+	int			repeat;			/* of a whole repeat */
+	int			item;			/* of a whole item */
+} PackedWidths;
 
 /* Take what matters from a raw event. */
 void
@@ -245,8 +266,9 @@ bool
 SessionRowWasIndexed(TupleTableSlot *slot, TimestampTz asOf)
 {
 	bool		isNull;
+	TimestampTz secondAt = DatumGetTimestampTz(slot_getattr(slot, SESSION_SECOND_AT, &isNull));
 
-	return DatumGetTimestampTz(slot_getattr(slot, SESSION_SECOND_AT, &isNull)) <= asOf &&
+	return !isNull && secondAt <= asOf &&
 		(DatumGetInt32(slot_getattr(slot, SESSION_CONSENT, &isNull)) & PURPOSE_RECOMMENDATIONS) != 0;
 }
 
@@ -271,47 +293,128 @@ PlaceOf(const Session *session, int64 itemKey)
 	return place;
 }
 
+/* Bytes of a difference, none for none. */
+static inline int
+WidthOf(uint64 difference)
+{
+	return difference == 0 ? 0 : BytesWidth(difference);
+}
+
+/* Bytes of whole repeats and items. */
+static inline void
+SumWidths(PackedWidths *widths)
+{
+	int			event = widths->ts + widths->txid + widths->ordinal;
+
+	widths->repeat = 1 + event;
+	widths->item = widths->key + event;
+}
+
+/* Widen widths to what these events need; returns the lowest txid so far. */
+static int64
+WidenTo(PackedWidths *widths, const SessionItem *list, int count, TimestampTz firstTs, int64 lowTxid)
+{
+	for (int i = 0; i < count; i++)
+	{
+		widths->key = Max(widths->key, BytesWidth((uint64) list[i].itemKey));
+		widths->ts = Max(widths->ts, WidthOf((uint64) list[i].ts - (uint64) firstTs));
+		widths->ordinal = Max(widths->ordinal, WidthOf((uint16) list[i].ordinal));
+		lowTxid = Min(lowTxid, list[i].txid);
+	}
+	return lowTxid;
+}
+
+/* Bytes of the widest distance of a txid. */
+static int
+TxidWidth(const SessionItem *list, int count, int64 lowTxid)
+{
+	int			width = 0;
+
+	for (int i = 0; i < count; i++)
+		width = Max(width, WidthOf((uint64) list[i].txid - (uint64) lowTxid));
+	return width;
+}
+
+/* The widths a session needs, and what its times and txids are counted from. */
+static void
+ChooseWidths(const Session *session, PackedWidths *widths, TimestampTz *firstTs, int64 *lowTxid)
+{
+	memset(widths, 0, sizeof(PackedWidths));
+	*firstTs = session->itemCount > 0 ? session->items[0].ts : 0;
+	*lowTxid = session->itemCount > 0 ? session->items[0].txid : 0;
+	*lowTxid = WidenTo(widths, session->items, session->itemCount, *firstTs, *lowTxid);
+	*lowTxid = WidenTo(widths, session->repeats, session->repeatCount, *firstTs, *lowTxid);
+	widths->txid = Max(TxidWidth(session->items, session->itemCount, *lowTxid),
+					   TxidWidth(session->repeats, session->repeatCount, *lowTxid));
+	widths->firstTs = BytesWidth((uint64) *firstTs);
+	widths->lowTxid = BytesWidth((uint64) *lowTxid);
+	SumWidths(widths);
+}
+
 /* Pack when something happened. */
 static uint8 *
-PackTime(const SessionItem *item, uint8 *next)
+PackTime(const SessionItem *item, const PackedWidths *widths, TimestampTz firstTs, int64 lowTxid,
+		 uint8 *next)
 {
-	BytesPut(next, (uint64) item->ts, 8);
-	BytesPut(next + 8, (uint64) item->txid, 8);
-	BytesPut(next + 16, (uint16) item->ordinal, 2);
-	return next + 18;
+	BytesPut(next, (uint64) item->ts - (uint64) firstTs, widths->ts);
+	next += widths->ts;
+	BytesPut(next, (uint64) item->txid - (uint64) lowTxid, widths->txid);
+	next += widths->txid;
+	BytesPut(next, (uint16) item->ordinal, widths->ordinal);
+	return next + widths->ordinal;
+}
+
+/* Pack session.items. */
+static bytea *
+PackItems(const Session *session)
+{
+	PackedWidths widths;
+	TimestampTz firstTs;
+	int64		lowTxid;
+	Size		length;
+	bytea	   *packed;
+	uint8	   *next;
+
+	ChooseWidths(session, &widths, &firstTs, &lowTxid);
+	length = VARHDRSZ + PACKED_HEADER + session->repeatCount * widths.repeat +
+		session->itemCount * widths.item + widths.firstTs + widths.lowTxid;
+	packed = palloc(length);
+	SET_VARSIZE(packed, length);
+	next = (uint8 *) VARDATA(packed);
+	*next++ = SESSION_VERSION;
+	*next++ = session->itemCount;
+	*next++ = widths.key | (widths.ts << 4);
+	*next++ = widths.txid | (widths.ordinal << 4);
+	*next++ = widths.firstTs | (widths.lowTxid << 4);
+	for (int i = session->repeatCount - 1; i >= 0; i--)
+	{
+		*next++ = PlaceOf(session, session->repeats[i].itemKey);
+		next = PackTime(&session->repeats[i], &widths, firstTs, lowTxid, next);
+	}
+	for (int i = session->itemCount - 1; i >= 0; i--)
+	{
+		BytesPut(next, (uint64) session->items[i].itemKey, widths.key);
+		next = PackTime(&session->items[i], &widths, firstTs, lowTxid, next + widths.key);
+	}
+	BytesPut(next, (uint64) firstTs, widths.firstTs);
+	BytesPut(next + widths.firstTs, (uint64) lowTxid, widths.lowTxid);
+	return packed;
 }
 
 /* Fill the columns of its row. */
 void
-SessionFormRow(const Session *session, Datum *values)
+SessionFormRow(const Session *session, Datum *values, bool *nulls)
 {
-	Size		length = VARHDRSZ + PACKED_HEADER + session->repeatCount * PACKED_REPEAT +
-		session->itemCount * PACKED_ITEM;
-	bytea	   *packed = palloc(length);
-	uint8	   *next = (uint8 *) VARDATA(packed);
-
-	SET_VARSIZE(packed, length);
-	*next++ = SESSION_VERSION;
-	*next++ = session->itemCount;
-	/* newest first: a growing row keeps its end, which the WAL then leaves out */
-	for (int i = session->repeatCount - 1; i >= 0; i--)
-	{
-		*next++ = PlaceOf(session, session->repeats[i].itemKey);
-		next = PackTime(&session->repeats[i], next);
-	}
-	for (int i = session->itemCount - 1; i >= 0; i--)
-	{
-		BytesPut(next, (uint64) session->items[i].itemKey, 8);
-		next = PackTime(&session->items[i], next + 8);
-	}
+	memset(nulls, false, sizeof(bool) * SESSION_COLUMN_COUNT);
 	values[SESSION_USER_KEY - 1] = Int64GetDatum(session->userKey);
-	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
 	values[SESSION_SESSION_KEY - 1] = Int64GetDatum(session->sessionKey);
 	values[SESSION_ENDED - 1] = TimestampTzGetDatum(session->ended);
 	values[SESSION_SECOND_AT - 1] = TimestampTzGetDatum(session->secondAt);
+	nulls[SESSION_SECOND_AT - 1] = session->secondAt == DT_NOEND;
 	values[SESSION_EVENTS - 1] = Int32GetDatum(session->events);
 	values[SESSION_CONSENT - 1] = Int32GetDatum(session->consent);
-	values[SESSION_ITEMS - 1] = PointerGetDatum(packed);
+	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
+	values[SESSION_ITEMS - 1] = PointerGetDatum(PackItems(session));
 }
 
 /* The parts of session.items. */
@@ -319,9 +422,27 @@ typedef struct PackedSession
 {
 	int			itemCount;
 	int			repeatCount;
+	PackedWidths widths;
 	const uint8 *repeats;
 	const uint8 *items;
+	TimestampTz firstTs;
+	int64		lowTxid;
 } PackedSession;
+
+/* Read the widths; false if they cannot be. */
+static bool
+ReadWidths(const uint8 *data, PackedWidths *widths)
+{
+	widths->key = data[0] & 15;
+	widths->ts = data[0] >> 4;
+	widths->txid = data[1] & 15;
+	widths->ordinal = data[1] >> 4;
+	widths->firstTs = data[2] & 15;
+	widths->lowTxid = data[2] >> 4;
+	SumWidths(widths);
+	return widths->key <= 8 && widths->ts <= 8 && widths->txid <= 8 && widths->ordinal <= 2 &&
+		widths->firstTs >= 1 && widths->firstTs <= 8 && widths->lowTxid >= 1 && widths->lowTxid <= 8;
+}
 
 /* Find the parts; false if they do not fill the bytes. */
 static bool
@@ -329,15 +450,24 @@ FindParts(const bytea *packed, PackedSession *parts)
 {
 	const uint8 *data = (const uint8 *) VARDATA_ANY(packed);
 	int			length = (int) VARSIZE_ANY_EXHDR(packed) - PACKED_HEADER;
+	PackedWidths *widths = &parts->widths;
+	const uint8 *end;
 
-	if (length < 0)
+	if (length < 0 || !ReadWidths(data + 2, widths))
 		return false;
 	parts->itemCount = data[1];
-	length -= parts->itemCount * PACKED_ITEM;
-	parts->repeatCount = length / PACKED_REPEAT;
+	if (widths->key == 0 && parts->itemCount > 0)
+		return false;
+	length -= parts->itemCount * widths->item + widths->firstTs + widths->lowTxid;
+	if (length < 0 || length % widths->repeat != 0)
+		return false;
+	parts->repeatCount = length / widths->repeat;
 	parts->repeats = data + PACKED_HEADER;
-	parts->items = parts->repeats + parts->repeatCount * PACKED_REPEAT;
-	return length >= 0 && length % PACKED_REPEAT == 0;
+	parts->items = parts->repeats + parts->repeatCount * widths->repeat;
+	end = parts->items + parts->itemCount * widths->item;
+	parts->firstTs = (TimestampTz) BytesGet(end, widths->firstTs);
+	parts->lowTxid = (int64) BytesGet(end + widths->firstTs, widths->lowTxid);
+	return true;
 }
 
 /* Complain unless a list is in order and its times can be. */
@@ -368,7 +498,7 @@ SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
 	bool		found = !FindParts(packed, &parts);
 
 	for (int i = 0; !found && i < parts.itemCount; i++)
-		found = KeySetHas(items, (int64) BytesGet(parts.items + i * PACKED_ITEM, 8));
+		found = KeySetHas(items, (int64) BytesGet(parts.items + i * parts.widths.item, parts.widths.key));
 	if ((Pointer) packed != DatumGetPointer(slot->tts_values[SESSION_ITEMS - 1]))
 		pfree(packed);
 	return found;
@@ -376,11 +506,14 @@ SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
 
 /* Unpack when something happened. */
 static void
-UnpackTime(const uint8 *data, SessionItem *item)
+UnpackTime(const PackedSession *parts, const uint8 *data, SessionItem *item)
 {
-	item->ts = (TimestampTz) BytesGet(data, 8);
-	item->txid = (int64) BytesGet(data + 8, 8);
-	item->ordinal = (int16) BytesGet(data + 16, 2);
+	const PackedWidths *widths = &parts->widths;
+
+	item->ts = (TimestampTz) ((uint64) parts->firstTs + BytesGet(data, widths->ts));
+	data += widths->ts;
+	item->txid = (int64) ((uint64) parts->lowTxid + BytesGet(data, widths->txid));
+	item->ordinal = (int16) BytesGet(data + widths->txid, widths->ordinal);
 }
 
 /* Unpack session.items. */
@@ -400,19 +533,19 @@ SessionUnpackItems(const bytea *packed, Session *session)
 	session->repeatCount = parts.repeatCount;
 	for (int i = 0; i < parts.itemCount; i++)
 	{
-		const uint8 *data = parts.items + (parts.itemCount - 1 - i) * PACKED_ITEM;
+		const uint8 *data = parts.items + (parts.itemCount - 1 - i) * parts.widths.item;
 
-		session->items[i].itemKey = (int64) BytesGet(data, 8);
-		UnpackTime(data + 8, &session->items[i]);
+		session->items[i].itemKey = (int64) BytesGet(data, parts.widths.key);
+		UnpackTime(&parts, data + parts.widths.key, &session->items[i]);
 	}
 	for (int i = 0; i < parts.repeatCount; i++)
 	{
-		const uint8 *data = parts.repeats + (parts.repeatCount - 1 - i) * PACKED_REPEAT;
+		const uint8 *data = parts.repeats + (parts.repeatCount - 1 - i) * parts.widths.repeat;
 
 		if (data[0] >= parts.itemCount)
 			StoredRowReportDamage(STORED_SESSION, "A click is on an item that is not there.");
 		session->repeats[i].itemKey = session->items[data[0]].itemKey;
-		UnpackTime(data + 1, &session->repeats[i]);
+		UnpackTime(&parts, data + 1, &session->repeats[i]);
 	}
 	CheckOrder(session->items, session->itemCount);
 	CheckOrder(session->repeats, session->repeatCount);
@@ -458,7 +591,8 @@ ReadRow(TupleTableSlot *slot, Session *session, const char *remedy)
 	session->given = DatumGetBool(slot->tts_values[SESSION_GIVEN - 1]);
 	session->sessionKey = DatumGetInt64(slot->tts_values[SESSION_SESSION_KEY - 1]);
 	session->ended = DatumGetTimestampTz(slot->tts_values[SESSION_ENDED - 1]);
-	session->secondAt = DatumGetTimestampTz(slot->tts_values[SESSION_SECOND_AT - 1]);
+	session->secondAt = slot->tts_isnull[SESSION_SECOND_AT - 1] ? DT_NOEND :
+		DatumGetTimestampTz(slot->tts_values[SESSION_SECOND_AT - 1]);
 	session->events = DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
 	session->consent = DatumGetInt32(slot->tts_values[SESSION_CONSENT - 1]);
 	session->tid = slot->tts_tid;

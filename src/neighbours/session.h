@@ -18,12 +18,12 @@
 typedef enum SessionColumn
 {
 	SESSION_USER_KEY = 1,
-	SESSION_GIVEN,
 	SESSION_SESSION_KEY,
 	SESSION_ENDED,
 	SESSION_SECOND_AT,
 	SESSION_EVENTS,
 	SESSION_CONSENT,
+	SESSION_GIVEN,
 	SESSION_ITEMS
 } SessionColumn;
 #define SESSION_COLUMN_COUNT 8
@@ -124,7 +124,7 @@ extern bool SessionRowWasIndexed(TupleTableSlot *slot, TimestampTz asOf);
 extern void SessionCut(Session *session, TimestampTz asOf);
 
 /* To and from the columns of its row. */
-extern void SessionFormRow(const Session *session, Datum *values);
+extern void SessionFormRow(const Session *session, Datum *values, bool *nulls);
 extern void SessionReadRow(TupleTableSlot *slot, Session *session);
 extern void SessionUnpackItems(const bytea *packed, Session *session);
 

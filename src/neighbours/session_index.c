@@ -187,6 +187,7 @@ WriteRows(SessionIndex *index, const Session *old, int oldCount, const Session *
 		  const Session *same)
 {
 	Datum		values[SESSION_COLUMN_COUNT];
+	bool		nulls[SESSION_COLUMN_COUNT];
 
 	for (int i = 0; i < oldCount; i++)
 	{
@@ -197,15 +198,15 @@ WriteRows(SessionIndex *index, const Session *old, int oldCount, const Session *
 	}
 	if (newSession == NULL)
 		return;
-	SessionFormRow(newSession, values);
+	SessionFormRow(newSession, values, nulls);
 	if (same)
 	{
 		ItemPointerData tid = same->tid;
 
-		KeyedUpdate(index->sessions, &tid, values, NULL);
+		KeyedUpdate(index->sessions, &tid, values, nulls);
 	}
 	else
-		KeyedInsert(index->sessions, values, NULL);
+		KeyedInsert(index->sessions, values, nulls);
 	pfree(DatumGetPointer(values[SESSION_ITEMS - 1]));
 }
 

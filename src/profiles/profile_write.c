@@ -495,6 +495,7 @@ static const ProcessorMethods profileMethods = {
 	.name = "profile",
 	.shards = SHARD_COUNT,
 	.shardedByUser = true,
+	.gathers = true,
 	.shardOf = ShardOf,
 	.begin = BeginBatch,
 	.add = AddEvent,

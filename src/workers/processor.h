@@ -49,6 +49,7 @@ typedef struct ProcessorMethods
 	int			shards;			/* SHARD_COUNT or 1 */
 	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
 	bool		keysOnly;		/* it needs neither value nor properties */
+	bool		gathers;		/* a row holds all that is known of its key */
 	int			(*shardOf) (const EventRow *row);	/* by the keys; -1: not for this processor */
 	void	   *(*begin) (void);
 	void		(*add) (void *state, const EventRow *row);
