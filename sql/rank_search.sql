@@ -158,3 +158,27 @@ SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{}', model => 'ra
 SET ROLE personalize_app;
 SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{1,2}', model => 'ranker');
 RESET ROLE;
+
+-- a variant names the model that its answers are scored by, here and in the catalogue's search
+SELECT personalize.create_variant('rank_search', 'by model', '{"model": "ranker"}');
+SELECT item_id, score FROM personalize.rank_search(NULL, 'running', '{1,2,3,4}', '{4,3,2,1}', variant => 'by model') ORDER BY rank;
+SELECT personalize.create_variant('search_items', 'by model', '{"model": "ranker"}');
+SELECT item_id, score FROM personalize.search_items(NULL, 'running shoe', 4, variant => 'by model') ORDER BY rank;
+-- a model of the call's own comes first
+SELECT personalize.import_model('second', 'lightgbm', replace(trees(E'feature_names=seen text\n'), '1.5 -1.5', '2.5 -2.5'));
+SELECT DISTINCT abs(score) FROM personalize.rank_search(NULL, 'running', '{1,2}', '{4,3}', variant => 'by model', model => 'second');
+SELECT personalize.drop_model('ranker');
+SELECT personalize.retire_variant('rank_search', 'by model'), personalize.retire_variant('search_items', 'by model');
+SELECT personalize.drop_model('ranker');
+-- what is wrong
+SELECT name, unit, minimum, maximum, default_value FROM personalize.engine_parameters('search_items') WHERE name = 'model';
+\set VERBOSITY terse
+SELECT personalize.create_variant('rank_search', 'x', '{"model": "nobody"}');
+SELECT personalize.create_variant('rank_search', 'x', '{"model": "other"}');
+SELECT personalize.create_variant('rank_search', 'x', '{"model": "nameless"}');
+SELECT personalize.create_variant('rank_search', 'x', '{"model": ""}');
+SELECT personalize.create_variant('rank_search', 'x', jsonb_build_object('model', repeat('x', 97)));
+SELECT personalize.create_variant('rank_search', 'x', '{"model": 1}');
+SELECT personalize.create_variant('rank_search', 'x', '{"model": null}');
+SELECT personalize.create_variant('recommend', 'x', '{"model": "ranker"}');
+\set VERBOSITY default

@@ -42,6 +42,7 @@
 #include "items/popular.h"
 #include "items/repeat_purchase.h"
 #include "models/model.h"
+#include "models/model_store.h"
 #include "neighbours/neighbour.h"
 #include "neighbours/neighbour_store.h"
 #include "operation/maintenance.h"
@@ -85,7 +86,7 @@ RegisterStores(void)
 	ItemStoreInit();
 	SignalStoreInit();
 	NeighbourStoreInit();
-	ModelInit();
+	ModelStoreInit();
 	ProfileStoreInit();
 	SegmentStoreInit();
 	FeatureStoreInit();
@@ -134,6 +135,7 @@ _PG_init(void)
 	ExposureInit();
 	ExaminationInit();
 	QueryInit();
+	ModelInit();
 	RegisterStores();
 	ErasureStatusInit();
 	MaintenanceInit();

@@ -18,15 +18,14 @@
 #include "compat.h"
 #include "engines/search_question.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 PG_FUNCTION_INFO_V1(personalize_rank_search);
 
 /* Numbers of the arguments. */
 #define ARGUMENT_ITEMS 2
 #define ARGUMENT_SCORES 3
-#define ARGUMENT_MODEL 11
-static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = 8};
+static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = 8,.model = 11};
 
 /* Refuse a list that is not one: with nulls, or too long. */
 static void
@@ -94,13 +93,10 @@ ReadScores(const EngineContext *context, int count)
 static void
 PrepareRankSearch(EngineContext *context)
 {
-	FunctionCallInfo fcinfo = context->fcinfo;
 	SearchQuestion *question;
 
 	CheckItems(context);
 	question = QuestionBegin(context, &arguments, QUERY_IS_COMPLETE);
-	if (ContextHasArgument(context, ARGUMENT_MODEL))
-		SearchUseModel(question, text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_MODEL)));
 	question->count = context->candidateCount;
 	question->itemKeys = context->candidateKeys;
 	question->scores = ReadScores(context, question->count);

@@ -21,3 +21,10 @@ REVOKE EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, 
 GRANT EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, jsonpath, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text)
 	TO personalize_app, personalize_admin;
 
+
+CREATE FUNCTION personalize_internal._check_search_model(model text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_check_search_model' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._check_search_model(text) IS
+	'complains of a model that there is not, or whose features are not those of searches';
+REVOKE EXECUTE ON FUNCTION personalize_internal._check_search_model(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._check_search_model(text) TO personalize_owner;

@@ -11,12 +11,13 @@
 #define MAX_ENGINES 16
 #define MAX_PARAMETERS 128
 
-/* A number that an engine can be set by; one that several engines have is registered once. */
+/* A number, or a name, that an engine can be set by; one that several engines have is registered once. */
 typedef struct EngineParameter
 {
 	const char *name;
 	const char *unit;
 	bool		integer;
+	bool		text;			/* a name, and no number; none as shipped */
 	double		minimum;
 	double		maximum;
 	double		standard;		/* as shipped */

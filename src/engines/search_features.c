@@ -1,24 +1,21 @@
 /*
  * search_features.c
- *		The features of rank_search() and search_items(), and what is made of them.
+ *		The features of rank_search() and search_items().
  *
- * The score is a sum: weight times feature.  The weights are set by hand so that one
- * standard deviation of the text's score is the unit: a person's history moves an item
- * about as far as the text does, and neither drowns the other; a variant may set others.  Without counts, history
- * and trends the sum has the text's order.
+ * The weights are set by hand so that one standard deviation of the text's score is the
+ * unit: a person's history moves an item about as far as the text does, and neither drowns
+ * the other; a variant or a model may set others.  Without counts, history and trends the
+ * sum has the text's order.
  */
 #include "postgres.h"
 
-#include "engines/search_question.h"
+#include "engines/search_features.h"
 
 #include <math.h>
 
-#include "base/choice.h"
 #include "base/key.h"
-#include "engines/answer.h"
 #include "engines/attraction.h"
 #include "engines/sources.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* Interest that counts by half, in weights of events (event_type.weight), decayed. */
@@ -26,33 +23,6 @@
 
 /* After so long an item is half as new. */
 #define NEW_HALF_LIFE (30 * USECS_PER_DAY)
-
-/* What a person's history must add to be given as the reason. */
-#define REASON_THRESHOLD 0.25
-
-static Reason textMatch = {"text_match", REASON_PLAIN, 11};
-static Reason popularFor = {"popular_for", REASON_OF_QUERY, 12};
-static Reason fitsCategory = {"fits", REASON_OF_CATEGORY, 13};
-
-const Reason *const TextMatchReason = &textMatch;
-
-/* What a feature speaks for, if it speaks loudest. */
-typedef enum FeatureMeaning
-{
-	MEANS_TEXT,
-	MEANS_QUERY,				/* people choose it after this query */
-	MEANS_SESSION,				/* it goes with what was viewed */
-	MEANS_CATEGORY				/* it is of a kind the person likes */
-} FeatureMeaning;
-
-/* A feature with its weight as shipped. */
-typedef struct WeightedFeature
-{
-	FeatureSource source;
-	double		weight;
-	FeatureMeaning meaning;
-	const char *description;
-} WeightedFeature;
 
 /* Applies to every call. */
 static bool
@@ -348,7 +318,7 @@ FillFavourites(EngineContext *context, const Slate *slate, double *column, int s
 }
 
 /* docs/search.md has these with what they mean. */
-static const WeightedFeature features[] = {
+const WeightedFeature SearchFeatureList[] = {
 	{{"text", Always, FillText}, 1, MEANS_TEXT, "the text's score, in standard deviations of the candidates"},
 	{{"place", OrderWasGiven, FillPlace}, 0.1, MEANS_TEXT, "1 / log2(1 + place), where candidates come without scores"},
 	{{"exact", HasWords, FillExact}, 0.5, MEANS_TEXT, "the query is the id, category, brand or a tag: 1; one begins so: 0.5"},
@@ -365,182 +335,11 @@ static const WeightedFeature features[] = {
 	{{"bought", HasBought, FillBought}, 0.2, MEANS_TEXT, "1 if the person has bought the item"}
 };
 
-/* Each weight is a parameter. */
-static EngineParameter weights[lengthof(features)];
-const EngineParameters SearchWeights = {weights, lengthof(features)};
+StaticAssertDecl(lengthof(SearchFeatureList) == SEARCH_FEATURE_COUNT, "their number is wrong");
 
+#define SOURCE(number) &SearchFeatureList[number].source
 const FeatureSource *const SearchFeatures[] = {
-	&features[0].source, &features[1].source, &features[2].source, &features[3].source, &features[4].source,
-	&features[5].source, &features[6].source, &features[7].source, &features[8].source, &features[9].source,
-	&features[10].source, &features[11].source, &features[12].source, &features[13].source, NULL
+	SOURCE(0), SOURCE(1), SOURCE(2), SOURCE(3), SOURCE(4), SOURCE(5), SOURCE(6), SOURCE(7), SOURCE(8), SOURCE(9),
+	SOURCE(10), SOURCE(11), SOURCE(12), SOURCE(13), NULL
 };
-StaticAssertDecl(lengthof(SearchFeatures) == lengthof(features) + 1, "a feature is left out");
-
-/* The feature a column of the matrix is of. */
-static const WeightedFeature *
-FeatureOf(const FeatureMatrix *matrix, int column)
-{
-	return (const WeightedFeature *) ((const char *) matrix->sources[column] - offsetof(WeightedFeature, source));
-}
-
-/* The weight of a feature. */
-static double
-WeightOf(const EngineContext *context, const WeightedFeature *feature)
-{
-	return VariantGet(context->variant, &weights[feature - features]);
-}
-
-/* Say why a candidate is where it is: what speaks loudest for it besides its text. */
-static void
-GiveReason(EngineContext *context, Candidate *candidate, const double *meanings)
-{
-	int			loudest = MEANS_QUERY;
-	const ItemInfo *item;
-
-	for (int m = MEANS_QUERY; m <= MEANS_CATEGORY; m++)
-		if (meanings[m] > meanings[loudest])
-			loudest = m;
-	candidate->reason = &textMatch;
-	if (meanings[loudest] < REASON_THRESHOLD)
-		return;
-	if (loudest == MEANS_QUERY)
-		candidate->reason = &popularFor;
-	else if (loudest == MEANS_SESSION)
-	{
-		candidate->reason = BecauseViewedReason;
-		ItemScoresGet(QuestionOf(context)->neighbours, candidate->itemKey, &candidate->because);
-	}
-	else if ((item = ItemReaderGet(context->items, candidate->itemKey)) != NULL && item->category != NULL)
-	{
-		candidate->reason = &fitsCategory;
-		candidate->category = DatumGetTextPCopy(PointerGetDatum(item->category));
-	}
-}
-
-/* Name the features, for explanations. */
-static void
-NameFeatures(EngineContext *context, const FeatureMatrix *matrix)
-{
-	const char **names;
-
-	context->featureCount = matrix->columns;
-	names = palloc_array(const char *, matrix->columns);
-	for (int f = 0; f < matrix->columns; f++)
-		names[f] = matrix->sources[f]->name;
-	context->featureNames = names;
-}
-
-/* The number of a feature by its name; an error that lists them. */
-static int
-FindFeature(const Model *model, const char *name)
-{
-	const char *names[lengthof(features)];
-	int			number;
-
-	for (int i = 0; i < lengthof(features); i++)
-		names[i] = features[i].source.name;
-	number = ChoiceFind(name, names, lengthof(features));
-	if (number < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("model \"%s\" has a feature \"%s\", which searches have not", model->name, name),
-				 errhint("%s", ChoiceHint(name, "features of searches", names, lengthof(features)))));
-	return number;
-}
-
-/* Let a model make the scores. */
-void
-SearchUseModel(SearchQuestion *question, const char *name)
-{
-	const Model *model = ModelFind(name);
-	int		   *numbers = palloc_array(int, Max(model->featureCount, 1));
-
-	if (model->features == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the features of model \"%s\" have no names", name),
-				 errhint("Train it on columns that are called as the features in docs/search.md are.")));
-	for (int i = 0; i < model->featureCount; i++)
-		numbers[i] = FindFeature(model, model->features[i]);
-	question->model = model;
-	question->modelFeatures = numbers;
-}
-
-/* Score by the model; a feature that does not apply is 0. */
-static void
-ScoreByModel(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
-{
-	static const char *const explained[] = {"model"};
-	const SearchQuestion *question = QuestionOf(context);
-	const Model *model = question->model;
-	int			columns = model->featureCount;
-	double	   *rows = palloc_extended(sizeof(double) * Max((size_t) columns * slate->count, 1),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	double	   *scores = palloc_extended(sizeof(double) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
-
-	for (int c = 0; c < columns; c++)
-		for (int f = 0; f < matrix->columns; f++)
-			if (FeatureOf(matrix, f) == &features[question->modelFeatures[c]])
-				for (int i = 0; i < slate->count; i++)
-					rows[(size_t) i * columns + c] = matrix->values[(size_t) i * matrix->columns + f];
-	TreeModelScore(model->trees, rows, columns, slate->count, true, scores);
-	for (int i = 0; i < slate->count; i++)
-	{
-		slate->candidates[i].score = scores[i];
-		slate->candidates[i].contributions = context->explain ? &scores[i] : NULL;
-	}
-	context->featureNames = explained;
-	context->featureCount = lengthof(explained);
-	pfree(rows);
-}
-
-/* Add up weights times features; a model's score takes the place of the sum. */
-static void
-ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
-{
-	NameFeatures(context, matrix);
-	for (int i = 0; i < slate->count; i++)
-	{
-		const double *row = matrix->values + (size_t) i * matrix->columns;
-		double	   *contributions = context->explain ? palloc_array(double, matrix->columns) : NULL;
-		double		meanings[MEANS_CATEGORY + 1] = {0};
-		double		score = 0;
-
-		for (int f = 0; f < matrix->columns; f++)
-		{
-			const WeightedFeature *feature = FeatureOf(matrix, f);
-			double		part = WeightOf(context, feature) * row[f];
-
-			score += part;
-			/* what people click after other queries is no reason to name this one */
-			if (feature->meaning != MEANS_QUERY || QuestionOf(context)->counted)
-				meanings[feature->meaning] += part;
-			if (contributions)
-				contributions[f] = part;
-		}
-		slate->candidates[i].score = score;
-		slate->candidates[i].contributions = contributions;
-		GiveReason(context, &slate->candidates[i], meanings);
-	}
-	if (QuestionOf(context)->model != NULL)
-		ScoreByModel(context, slate, matrix);
-}
-
-const Scorer SearchScorer = {"search", ScoreSearch};
-
-/* Make the reasons and parameters known. */
-void
-SearchScorerInit(void)
-{
-	Reason	   *const all[] = {&textMatch, &popularFor, &fitsCategory};
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-	for (int i = 0; i < lengthof(all); i++)
-		ReasonRegister(all[i]);
-	for (int i = 0; i < lengthof(features); i++)
-		weights[i] = (EngineParameter) {
-			.name = psprintf("%s_weight", features[i].source.name),.unit = "score a unit",.minimum = -100,.maximum = 100,
-			.standard = features[i].weight,.description = features[i].description
-		};
-	MemoryContextSwitchTo(caller);
-}
+StaticAssertDecl(lengthof(SearchFeatures) == SEARCH_FEATURE_COUNT + 1, "a feature is left out");

@@ -25,7 +25,7 @@
 PG_FUNCTION_INFO_V1(personalize_search_items);
 
 #define ARGUMENT_FACETS 4
-static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = -1};
+static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = -1,.model = -1};
 
 /* As many items at least are ranked by more than their texts. */
 #define MIN_RANKED 200

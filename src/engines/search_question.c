@@ -39,7 +39,7 @@ StaticAssertDecl(lengthof(textParameters) == lengthof(textMembers), "a parameter
 
 static const EngineParameters textParameterList = {textParameters, lengthof(textParameters)};
 const EngineParameters *const SearchParameters[] = {
-	&SearchWeights, &textParameterList, &NeighbourParameters, NULL
+	&SearchWeights, &SearchModelParameter, &textParameterList, &NeighbourParameters, NULL
 };
 
 /* A member of the parameters of the text's score. */
@@ -169,17 +169,14 @@ LoadInterests(const EngineContext *context)
 	return view->features != NULL ? view : NULL;
 }
 
-/* Read what is asked and whom it is for. */
+/* Look up what is known of a query and of the visitor, who is loaded. */
 SearchQuestion *
-QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnding ending)
+QuestionLoad(EngineContext *context, const text *query, QueryEnding ending)
 {
-	FunctionCallInfo fcinfo = context->fcinfo;
 	SearchQuestion *question = palloc0(sizeof(SearchQuestion));
 
 	context->question = question;
-	ArgumentCheckGiven(fcinfo, arguments->query, "query");
-	question->text = context->query = PG_GETARG_TEXT_PP(arguments->query);
-	VisitorLoad(context, arguments->userId, arguments->sessionItems);
+	question->text = context->query = query;
 	SetTextParams(context->variant, &question->params);
 	question->words = WordReaderBegin(context->snapshot);
 	question->query = SearchQueryRead(question->words, context->snapshot, &question->params, question->text, ending);
@@ -189,6 +186,21 @@ QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnd
 	LoadHistory(context, question);
 	if (question->interests != NULL)
 		context->lack = LACK_NOTHING;
+	return question;
+}
+
+/* Read what is asked and whom it is for. */
+SearchQuestion *
+QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnding ending)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+	SearchQuestion *question;
+
+	ArgumentCheckGiven(fcinfo, arguments->query, "query");
+	VisitorLoad(context, arguments->userId, arguments->sessionItems);
+	question = QuestionLoad(context, PG_GETARG_TEXT_PP(arguments->query), ending);
+	SearchChooseModel(context, ContextHasArgument(context, arguments->model) ?
+					  text_to_cstring(PG_GETARG_TEXT_PP(arguments->model)) : NULL);
 	return question;
 }
 

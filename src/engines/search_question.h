@@ -18,6 +18,7 @@ typedef struct SearchArguments
 	int			userId;
 	int			query;
 	int			sessionItems;	/* -1: it has none */
+	int			model;			/* the same */
 } SearchArguments;
 
 /* A score of the items that have one, by key. */
@@ -37,6 +38,8 @@ typedef struct SearchQuestion
 	SearchQuery *query;
 	const Model *model;			/* that makes the scores; NULL: none */
 	const int  *modelFeatures;	/* of each of its features, which of SearchFeatures it is */
+	const double *weights;		/* by number of SearchFeatures, unless the model has trees */
+	double		base;			/* what the weighted sum begins with */
 	bool		counted;		/* it is known what people click after this query */
 	bool		givenOrder;		/* candidates were given without scores */
 	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */
@@ -67,6 +70,9 @@ QuestionOf(const EngineContext *context)
 /* Read what is asked and whom it is for. */
 extern SearchQuestion *QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnding ending);
 
+/* The same of a query and a visitor that is loaded; what makes the scores is not chosen. */
+extern SearchQuestion *QuestionLoad(EngineContext *context, const text *query, QueryEnding ending);
+
 /* Close what it opened. */
 extern void QuestionEnd(EngineContext *context);
 
@@ -79,11 +85,19 @@ extern const Scorer SearchScorer;
 
 /* The parameters of both engines: the features' weights, of the text's score, of the neighbours. */
 extern const EngineParameters SearchWeights;
+extern const EngineParameters SearchModelParameter;
 extern const EngineParameters *const SearchParameters[];
 extern void SearchQuestionInit(void);
 
-/* Let a model make the scores; an error if there is none, or it asks for other features. */
-extern void SearchUseModel(SearchQuestion *question, const char *name);
+/*
+ * Choose what makes the scores: the model that the call names (NULL: none), that of the
+ * variant, the one trained for the variant, or the variant's weights.  An error if a named
+ * one does not exist, or it asks for other features.
+ */
+extern void SearchChooseModel(EngineContext *context, const char *name);
+
+/* The name of the model that is trained for a variant, palloc'd, or that the variant names. */
+extern const char *SearchModelName(const Variant *variant);
 
 /* The reason of what nothing but its text speaks for. */
 extern const Reason *const TextMatchReason;

@@ -92,7 +92,9 @@ SetParameters(Variant *variant, Jsonb *parameters)
 	{
 		if (token == WJB_KEY)
 			parameter = RegistryParameter(engine, pnstrdup(value.val.string.val, value.val.string.len));
-		else if (token == WJB_VALUE && parameter != NULL && value.type == jbvNumeric)
+		else if (token == WJB_VALUE && parameter != NULL && parameter->text && value.type == jbvString)
+			variant->texts[parameter->id] = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE && parameter != NULL && !parameter->text && value.type == jbvNumeric)
 			variant->values[parameter->id] =
 				DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value.val.numeric)));
 	}
@@ -246,12 +248,33 @@ FormatNumber(Numeric number)
 	return strlen(digits) <= 24 ? digits : numeric_out_sci(number, 3);
 }
 
+/* Complain unless a value is a text that a parameter may have. */
+static void
+CheckText(const EngineParameter *parameter, const JsonbValue *value)
+{
+	if (value->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"%s\" is not a text", parameter->name),
+				 errdetail("It is: %s.", parameter->description)));
+	if (value->val.string.len < 1 || value->val.string.len > VARIANT_MAX_TEXT_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"%s\" has %d bytes, not between 1 and %d", parameter->name,
+						value->val.string.len, VARIANT_MAX_TEXT_BYTES)));
+}
+
 /* Complain unless a value is one that the parameter may have. */
 static void
 CheckValue(const EngineParameter *parameter, const JsonbValue *value)
 {
 	double		number;
 
+	if (parameter->text)
+	{
+		CheckText(parameter, value);
+		return;
+	}
 	if (value->type != jbvNumeric)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -406,6 +429,7 @@ personalize_engine_parameters(PG_FUNCTION_ARGS)
 		};
 		bool		nulls[lengthof(values)] = {false};
 
+		nulls[2] = nulls[3] = nulls[4] = parameter->text;
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;

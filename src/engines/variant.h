@@ -22,13 +22,24 @@ typedef struct Variant
 	bool		isDefault;
 	bool		retired;
 	double		values[MAX_PARAMETERS];	/* by EngineParameter.id */
+	const char *texts[MAX_PARAMETERS];	/* of those that are texts; NULL: not given */
 } Variant;
+
+/* As long is a text at most, in bytes. */
+#define VARIANT_MAX_TEXT_BYTES 96
 
 /* The value of a parameter. */
 static inline double
 VariantGet(const Variant *variant, const EngineParameter *parameter)
 {
 	return variant->values[parameter->id];
+}
+
+/* The text of a parameter; NULL: it is not given. */
+static inline const char *
+VariantGetText(const Variant *variant, const EngineParameter *parameter)
+{
+	return variant->texts[parameter->id];
 }
 
 /*

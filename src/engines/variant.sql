@@ -47,7 +47,7 @@ CREATE FUNCTION personalize.engine_parameters(engine text)
 		default_value double precision, description text)
 	AS 'MODULE_PATHNAME', 'personalize_engine_parameters' LANGUAGE C STABLE PARALLEL SAFE ROWS 20;
 COMMENT ON FUNCTION personalize.engine_parameters(text) IS
-	'the parameters of an engine that a variant may set, with unit, range, what they are as shipped and what they do. Errors: 42704 unknown engine';
+	'the parameters of an engine that a variant may set, with unit, range (NULL: it is a text, none as shipped), what they are as shipped and what they do. Errors: 42704 unknown engine';
 
 CREATE FUNCTION personalize.create_variant(engine text, name text, parameters jsonb DEFAULT '{}') RETURNS smallint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -68,11 +68,14 @@ BEGIN
 	END IF;
 	INSERT INTO personalize.engine_variant (engine, name, id, parameters)
 		VALUES (create_variant.engine, create_variant.name, number, coalesce(create_variant.parameters, '{}'));
+	IF create_variant.parameters ? 'model' THEN
+		PERFORM personalize_internal._check_search_model(create_variant.parameters ->> 'model');
+	END IF;
 	RETURN number;
 END
 $$;
 COMMENT ON FUNCTION personalize.create_variant(text, text, jsonb) IS
-	'makes a variant of an engine: parameters are values by name, those of engine_parameters(engine); what is not named is as shipped. Returns its number within the engine. It is used where an engine is called with variant => name, and everywhere after set_default_variant(). Errors: 42704 unknown engine or parameter, 22023 a value out of its range, 42710 the name is taken, 42602 it cannot be one';
+	'makes a variant of an engine: parameters are values by name, those of engine_parameters(engine); what is not named is as shipped. Returns its number within the engine. It is used where an engine is called with variant => name, and everywhere after set_default_variant(). Errors: 42704 unknown engine, parameter or model, 22023 a value out of its range, 42710 the name is taken, 42602 it cannot be one';
 
 CREATE FUNCTION personalize.set_default_variant(engine text, name text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -109,6 +112,27 @@ $$;
 COMMENT ON FUNCTION personalize.retire_variant(text, text) IS
 	'lets no call be answered by the variant any more: one that names it is an error. Its row stays, so that what came of its answers can be told. Errors: 42704 unknown engine or variant, 55000 it is retired already, or shipped, 55006 it is the default';
 
+-- A model that answers are made by stays.
+CREATE FUNCTION personalize_internal._check_model_dropped() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	used record;
+BEGIN
+	SELECT v.engine, v.name, v.parameters ->> 'model' AS model INTO used FROM personalize.engine_variant AS v
+	WHERE v.retired_at IS NULL AND v.parameters ->> 'model' IN (SELECT d.name FROM dropped AS d)
+		AND NOT EXISTS (SELECT FROM personalize.model AS m WHERE m.name = v.parameters ->> 'model')
+	ORDER BY v.engine, v.id LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'model "%" makes the scores of variant "%" of engine "%"', used.model, used.name, used.engine
+			USING ERRCODE = 'object_in_use', HINT = 'Call retire_variant() first.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._check_model_dropped() IS 'trigger of model: one that a variant names is not dropped';
+CREATE TRIGGER check_model_dropped AFTER DELETE ON personalize.model REFERENCING OLD TABLE AS dropped
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._check_model_dropped();
+
 CREATE FUNCTION personalize_internal._publish_parameters(engine text, parameters jsonb) RETURNS text
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -136,6 +160,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._check_engine_variant(),
 	personalize_internal._find_variant(text, text),
 	personalize_internal._publish_parameters(text, jsonb),
+	personalize_internal._check_model_dropped(),
 	personalize.engine_parameters(text),
 	personalize.create_variant(text, text, jsonb),
 	personalize.set_default_variant(text, text),

@@ -20,7 +20,6 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"
-#include "people/person_store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -65,6 +64,16 @@ typedef struct ModelList
 	List	   *models;			/* Model * */
 } ModelList;
 
+/* True if a format is one of trees; the others are linear. */
+static bool
+FormatIsTrees(const char *name)
+{
+	for (int i = 0; i < lengthof(formats); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Unpack a row into the current context. */
 static Model *
 ReadModel(HeapTuple tuple, TupleDesc description)
@@ -77,8 +86,11 @@ ReadModel(HeapTuple tuple, TupleDesc description)
 		values[i - 1] = heap_getattr(tuple, i, description, &nulls[i - 1]);
 	model->name = TextDatumGetCString(values[MODEL_NAME - 1]);
 	model->version = DatumGetInt32(values[MODEL_VERSION - 1]);
-	model->trees = TreeModelUnpack(DatumGetByteaPP(values[MODEL_CONTENT - 1]));
-	model->featureCount = model->trees->featureCount;
+	if (FormatIsTrees(TextDatumGetCString(values[MODEL_FORMAT - 1])))
+		model->trees = TreeModelUnpack(DatumGetByteaPP(values[MODEL_CONTENT - 1]));
+	else
+		model->linear = LinearModelUnpack(DatumGetByteaPP(values[MODEL_CONTENT - 1]));
+	model->featureCount = model->trees ? model->trees->featureCount : model->linear->featureCount;
 	if (!nulls[MODEL_FEATURES - 1])
 	{
 		Datum	   *names;
@@ -145,9 +157,9 @@ ReportUnknown(const char *name)
 			 errhint("personalize.import_model() makes one; table personalize.model has those there are.")));
 }
 
-/* The version in use of a name. */
+/* The same of a name that may stand for nothing, which is remembered, too. */
 const Model *
-ModelFind(const char *name)
+ModelFindIfAny(const char *name)
 {
 	ModelList  *list = (ModelList *) TableCacheGet(&cache);
 	MemoryContext context;
@@ -159,19 +171,44 @@ ModelFind(const char *name)
 	{
 		model = lfirst(cell);
 		if (strcmp(model->name, name) == 0)
-			return model;
+			return model->version > 0 ? model : NULL;
 	}
 	/* what an error leaves behind goes with the caller's memory */
 	context = AllocSetContextCreate(CurrentMemoryContext, "personalize model", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	model = LoadModel(name);
 	if (model == NULL)
-		ReportUnknown(name);
+	{
+		model = palloc0(sizeof(Model));
+		model->name = pstrdup(name);
+	}
 	MemoryContextSetParent(context, list->context);
 	MemoryContextSwitchTo(list->context);
 	list->models = lappend(list->models, model);
 	MemoryContextSwitchTo(old);
+	return model->version > 0 ? model : NULL;
+}
+
+/* The version in use of a name. */
+const Model *
+ModelFind(const char *name)
+{
+	const Model *model = ModelFindIfAny(name);
+
+	if (model == NULL)
+		ReportUnknown(name);
 	return model;
+}
+
+/* Score rows of features. */
+void
+ModelScore(const Model *model, const double *features, int stride, int rows, bool raw, double *scores)
+{
+	if (model->trees != NULL)
+		TreeModelScore(model->trees, features, stride, rows, raw, scores);
+	else
+		for (int i = 0; i < rows; i++)
+			scores[i] = LinearModelScore(model->linear, features + (size_t) i * stride, raw);
 }
 
 /* The reader of a format. */
@@ -222,36 +259,119 @@ FeatureArray(List *features)
 	return PointerGetDatum(construct_array(names, i, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Keep a model as the next version of its name. */
-static int
-StoreModel(Datum name, const ModelFormat *format, TreeModel *model, List *features)
+/* Let nobody else change models. */
+void
+ModelLock(void)
 {
-	static SPIPlanPtr lockPlan,
-				retirePlan,
-				insertPlan;
-	Datum		values[] = {
-		name, CStringGetTextDatum(format->name), features ? FeatureArray(features) : (Datum) 0,
-		Int32GetDatum(model->treeCount), Int32GetDatum(model->nodeCount), PointerGetDatum(TreeModelPack(model)),
-	};
-	const Oid	types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, INT4OID, BYTEAOID};
+	static SPIPlanPtr plan = NULL;
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "LOCK TABLE personalize.model IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* What a row of the table is made of, as INSERT below has it; name and features may be NULL. */
+typedef enum ModelValue
+{
+	VALUE_NAME,
+	VALUE_FORMAT,
+	VALUE_FEATURES,
+	VALUE_TREES,
+	VALUE_NODES,
+	VALUE_CONTENT,
+	VALUE_SINCE,
+	VALUE_UNTIL,
+	VALUE_TRAINING
+} ModelValue;
+#define VALUE_COUNT (VALUE_TRAINING + 1)
+
+/* Add a row, the next version of its name, and put it in use; nulls as of SPI. */
+static int
+InsertModel(const Datum *values, const char *nulls)
+{
+	static SPIPlanPtr retirePlan = NULL;
+	static SPIPlanPtr insertPlan = NULL;
+	const Oid	types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, INT4OID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID};
 	bool		isNull;
 	SpiUtilScope scope;
 	int			version;
 
+	ModelLock();
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&lockPlan, "LOCK TABLE personalize.model IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
 	SpiUtilRun(&retirePlan, "UPDATE personalize.model m SET in_use = false WHERE m.name = $1 AND m.in_use",
 			   1, types, values, NULL, false);
-	SpiUtilRun(&insertPlan, "INSERT INTO personalize.model (name, version, in_use, format, features, trees, nodes, content)"
-			   " SELECT $1, coalesce(max(m.version), 0) + 1, true, $2, $3, $4, $5, $6"
+	SpiUtilRun(&insertPlan, "INSERT INTO personalize.model (name, version, in_use, format, features, trees, nodes, content,"
+			   " since, until, training)"
+			   " SELECT $1, coalesce(max(m.version), 0) + 1, true, $2, $3, $4, $5, $6, $7, $8, $9"
 			   " FROM personalize.model m WHERE m.name = $1 RETURNING version",
-			   lengthof(types), types, values, features ? "      " : "  n   ", false);
+			   VALUE_COUNT, types, values, nulls, false);
 	version = DatumGetInt32(SpiUtilValue(0, 1, &isNull));
 	SpiUtilEnd(&scope);
 	return version;
 }
 
-/* import_model(name, format, content) → integer. */
+/* Keep a model of trees as the next version of its name. */
+static int
+StoreTrees(FunctionCallInfo fcinfo, const ModelFormat *format, TreeModel *model, List *features)
+{
+	Datum		values[VALUE_COUNT] = {
+		[VALUE_NAME] = PG_GETARG_DATUM(0),
+		[VALUE_FORMAT] = CStringGetTextDatum(format->name),
+		[VALUE_FEATURES] = features ? FeatureArray(features) : (Datum) 0,
+		[VALUE_TREES] = Int32GetDatum(model->treeCount),
+		[VALUE_NODES] = Int32GetDatum(model->nodeCount),
+		[VALUE_CONTENT] = PointerGetDatum(TreeModelPack(model)),
+		[VALUE_SINCE] = PG_GETARG_DATUM(3),
+		[VALUE_UNTIL] = PG_GETARG_DATUM(4)
+	};
+	char		nulls[VALUE_COUNT + 1] = "        n";
+
+	nulls[VALUE_FEATURES] = features ? ' ' : 'n';
+	nulls[VALUE_SINCE] = nulls[VALUE_UNTIL] = PG_ARGISNULL(3) ? 'n' : ' ';
+	return InsertModel(values, nulls);
+}
+
+/* Keep a trained model as the next version of its name. */
+int
+ModelKeep(const ModelTrained *trained)
+{
+	int			count = trained->linear->featureCount;
+	Datum	   *names = palloc(Max(count, 1) * sizeof(Datum));
+	Datum		values[VALUE_COUNT] = {
+		[VALUE_NAME] = CStringGetTextDatum(trained->name),
+		[VALUE_FORMAT] = CStringGetTextDatum(trained->format),
+		[VALUE_TREES] = Int32GetDatum(0),
+		[VALUE_NODES] = Int32GetDatum(0),
+		[VALUE_CONTENT] = PointerGetDatum(LinearModelPack(trained->linear)),
+		[VALUE_SINCE] = TimestampTzGetDatum(trained->since),
+		[VALUE_UNTIL] = TimestampTzGetDatum(trained->until),
+		[VALUE_TRAINING] = JsonbPGetDatum(trained->training)
+	};
+
+	for (int i = 0; i < count; i++)
+		names[i] = CStringGetTextDatum(trained->features[i]);
+	values[VALUE_FEATURES] = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+	return InsertModel(values, NULL);
+}
+
+/* The time of the pages that an import has learnt from: both ends, or none. */
+static void
+CheckLearntFrom(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(3) && PG_ARGISNULL(4))
+		return;
+	ArgumentCheckGiven(fcinfo, 3, "since");
+	ArgumentCheckGiven(fcinfo, 4, "until");
+	if (TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(3)) || TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(4)) ||
+		PG_GETARG_TIMESTAMPTZ(3) >= PG_GETARG_TIMESTAMPTZ(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("since must be before until, and both finite"),
+				 errhint("Give what personalize.export_training_data() was given.")));
+}
+
+/* import_model(name, format, content, since, until) → integer. */
 Datum
 personalize_import_model(PG_FUNCTION_ARGS)
 {
@@ -276,8 +396,9 @@ personalize_import_model(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the model has more than %d MB", MAX_CONTENT_BYTES / 1024 / 1024)));
+	CheckLearntFrom(fcinfo);
 	model = format->read(text_to_cstring(content), &features);
-	PG_RETURN_INT32(StoreModel(PointerGetDatum(name), format, model, features));
+	PG_RETURN_INT32(StoreTrees(fcinfo, format, model, features));
 }
 
 /* The features of an argument; NULL elements are missing values. */
@@ -318,21 +439,14 @@ personalize_predict_model(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, 0, "name");
 	ArgumentCheckGiven(fcinfo, 1, "features");
 	model = ModelFind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	TreeModelScore(model->trees, ReadFeatures(model, PG_GETARG_ARRAYTYPE_P(1)), model->featureCount, 1,
-				   !PG_ARGISNULL(2) && PG_GETARG_BOOL(2), &score);
+	ModelScore(model, ReadFeatures(model, PG_GETARG_ARRAYTYPE_P(1)), model->featureCount, 1,
+			   !PG_ARGISNULL(2) && PG_GETARG_BOOL(2), &score);
 	PG_RETURN_FLOAT8(score);
 }
 
-static const PersonStore store = {
-	.name = "model",
-	.content = "definitions",
-	.form = "SELECT to_jsonb(m) - '{imported_at,imported_by}'::text[] FROM personalize.model m"
-};
-
-/* Register the table and what is kept of it. */
+/* Watch the table. */
 void
 ModelInit(void)
 {
-	PersonStoreRegister(&store, 1);
 	TableCacheRegister(&cache);
 }

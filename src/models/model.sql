@@ -1,27 +1,38 @@
--- model: models that were trained elsewhere.
+-- model: models that were trained elsewhere, or here.
 CREATE TABLE personalize.model (
-	name text NOT NULL CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 63),
+	name text NOT NULL CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 96),
 	version integer NOT NULL CHECK (version > 0),
 	in_use boolean NOT NULL,
-	format text NOT NULL CHECK (format IN ('lightgbm', 'xgboost')),
+	format text NOT NULL CHECK (format IN ('lightgbm', 'xgboost', 'logistic', 'pairwise')),
 	features text[],
 	trees integer NOT NULL,
 	nodes integer NOT NULL,
 	content bytea NOT NULL,
 	imported_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	imported_by name NOT NULL DEFAULT SESSION_USER,
+	since timestamptz,
+	until timestamptz,
+	forgotten bigint NOT NULL DEFAULT 0,
+	training jsonb,
 	PRIMARY KEY (name, version)
 );
 CREATE UNIQUE INDEX model_in_use ON personalize.model (name) WHERE in_use;
 ALTER TABLE personalize.model ALTER content SET STORAGE EXTERNAL;
 SELECT pg_catalog.pg_extension_config_dump('personalize.model', '');
 COMMENT ON TABLE personalize.model IS
-	'models trained elsewhere, each version once; written by import_model, use_model and drop_model';
+	'models, each version once; written by import_model, train_ranker, use_model, rollback_ranker and drop_model';
 COMMENT ON COLUMN personalize.model.in_use IS 'the version that the name stands for: at most one of a name';
 COMMENT ON COLUMN personalize.model.features IS 'names of the features in the model''s order; NULL: the file has none';
-COMMENT ON COLUMN personalize.model.trees IS 'how many trees';
+COMMENT ON COLUMN personalize.model.format IS 'of the file it came from, lightgbm or xgboost, or how train_ranker has made it, logistic or pairwise';
+COMMENT ON COLUMN personalize.model.trees IS 'how many trees; 0: it is a weighted sum';
 COMMENT ON COLUMN personalize.model.nodes IS 'how many splits and leaves';
-COMMENT ON COLUMN personalize.model.content IS 'the trees, packed';
+COMMENT ON COLUMN personalize.model.content IS 'trees or weights, packed';
+COMMENT ON COLUMN personalize.model.imported_at IS 'when it was imported or trained';
+COMMENT ON COLUMN personalize.model.since IS 'pages shown from then on are what it has learnt from; NULL: not known';
+COMMENT ON COLUMN personalize.model.until IS 'and before that';
+COMMENT ON COLUMN personalize.model.forgotten IS
+	'how many people who may be in these pages were forgotten, or withdrew consent for analytics, since it was made: health() says so while it is in use';
+COMMENT ON COLUMN personalize.model.training IS 'how train_ranker came by it: weights, pages, how it was judged; NULL: imported';
 
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.model
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
@@ -31,10 +42,11 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.model
 ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_truncated;
 
-CREATE FUNCTION personalize.import_model(name text, format text, content text) RETURNS integer
+CREATE FUNCTION personalize.import_model(name text, format text, content text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+	RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_import_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.import_model(text, text, text) IS
-	'reads a model of boosted trees that gives one number, keeps it as the next version of name, puts it in use in the same transaction and returns the version. format: lightgbm (text of Booster.save_model, LightGBM 2 to 4) or xgboost (JSON of Booster.save_model, XGBoost 1.3 and later; gbtree and dart). Objectives: regression, binary, cross-entropy, poisson, gamma, tweedie, ranking; at most 10000 trees of 4096 features and 4 million nodes. Errors: 22P02 what cannot be evaluated as the library would, with the place in the file';
+COMMENT ON FUNCTION personalize.import_model(text, text, text, timestamptz, timestamptz) IS
+	'reads a model of boosted trees that gives one number, keeps it as the next version of name, puts it in use in the same transaction and returns the version. format: lightgbm (text of Booster.save_model, LightGBM 2 to 4) or xgboost (JSON of Booster.save_model, XGBoost 1.3 and later; gbtree and dart). Objectives: regression, binary, cross-entropy, poisson, gamma, tweedie, ranking; at most 10000 trees of 4096 features and 4 million nodes. since and until: those of export_training_data() if it has learnt from that, so that health() can say when somebody in it was forgotten. Errors: 22P02 what cannot be evaluated as the library would, with the place in the file';
 CREATE FUNCTION personalize_internal._refuse_version(name text, version integer) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -100,11 +112,11 @@ CREATE FUNCTION personalize.predict_model(name text, features double precision[]
 	RETURNS double precision
 	AS 'MODULE_PATHNAME', 'personalize_predict_model' LANGUAGE C STABLE PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION personalize.predict_model(text, double precision[], boolean) IS
-	'what a model says of features, given in the model''s order (model.features; NULL or NaN: missing): what the library''s predict() returns, or with raw => true the sum of the leaves. Errors: 42704 unknown model, 22023 another number of features, 22003 infinite';
+	'what a model says of features, given in the model''s order (model.features; NULL or NaN: missing): what the library''s predict() returns, or with raw => true the sum of the leaves; of a trained one the probability (logistic) or the sum. Errors: 42704 unknown model, 22023 another number of features, 22003 infinite';
 
-REVOKE ALL ON FUNCTION personalize.import_model(text, text, text), personalize.use_model(text, integer), personalize.drop_model(text, integer),
+REVOKE ALL ON FUNCTION personalize.import_model(text, text, text, timestamptz, timestamptz), personalize.use_model(text, integer), personalize.drop_model(text, integer),
 	personalize.predict_model(text, double precision[], boolean), personalize_internal._refuse_version(text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.import_model(text, text, text), personalize.use_model(text, integer), personalize.drop_model(text, integer) TO personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize.import_model(text, text, text, timestamptz, timestamptz), personalize.use_model(text, integer), personalize.drop_model(text, integer) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize_internal._refuse_version(text, integer) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.predict_model(text, double precision[], boolean) TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.model TO personalize_analyst, personalize_admin;

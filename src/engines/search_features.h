@@ -1,0 +1,41 @@
+/*
+ * search_features.h
+ *		The features of rank_search() and search_items().
+ */
+#ifndef PERSONALIZE_SEARCH_FEATURES_H
+#define PERSONALIZE_SEARCH_FEATURES_H
+
+#include "postgres.h"
+
+#include "engines/search_question.h"
+
+/* What a feature speaks for, if it speaks loudest. */
+typedef enum FeatureMeaning
+{
+	MEANS_TEXT,
+	MEANS_QUERY,				/* people choose it after this query */
+	MEANS_SESSION,				/* it goes with what was viewed */
+	MEANS_CATEGORY				/* it is of a kind the person likes */
+} FeatureMeaning;
+
+/* A feature with its weight as shipped. */
+typedef struct WeightedFeature
+{
+	FeatureSource source;
+	double		weight;
+	FeatureMeaning meaning;
+	const char *description;
+} WeightedFeature;
+
+#define SEARCH_FEATURE_COUNT 14
+extern const WeightedFeature SearchFeatureList[];
+
+/* The number of the feature that a column of a matrix is of. */
+static inline int
+SearchFeatureNumber(const FeatureMatrix *matrix, int column)
+{
+	return (const WeightedFeature *) ((const char *) matrix->sources[column] - offsetof(WeightedFeature, source)) -
+		SearchFeatureList;
+}
+
+#endif

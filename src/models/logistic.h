@@ -1,0 +1,40 @@
+/*
+ * logistic.h
+ *		Logistic regression with an L2 penalty.
+ */
+#ifndef PERSONALIZE_LOGISTIC_H
+#define PERSONALIZE_LOGISTIC_H
+
+#include "postgres.h"
+
+/* As many coefficients are fitted at most, the intercept included. */
+#define LOGISTIC_MAX_COLUMNS 256
+
+/* What is fitted: rows of columns doubles each. */
+typedef struct LogisticProblem
+{
+	int64		rows;
+	int			columns;
+	const double *features;		/* row after row */
+	const double *labels;		/* finite; beyond 1 where what was seen stands for what was not */
+	const double *weights;		/* NULL: 1 each */
+	double		penalty;		/* half of it times the sum of squared coefficients is added to the loss */
+	bool		intercept;		/* column 0 is not penalised */
+} LogisticProblem;
+
+/* How a fit ended. */
+typedef struct LogisticFit
+{
+	int			steps;
+	bool		converged;
+	double		loss;			/* with the penalty */
+} LogisticFit;
+
+/* Fit; coefficients (one a column) is where it begins and what comes of it. */
+extern LogisticFit LogisticSolve(const LogisticProblem *problem, double *coefficients);
+
+/* ln(1 + e^x), and 1 / (1 + e^-x), for any x. */
+extern double LogisticLoss(double x);
+extern double LogisticProbability(double x);
+
+#endif
