@@ -43,6 +43,7 @@ typedef struct Chosen
 /* What is looked up for a query. */
 typedef struct QueryCounts
 {
+	const AttractionPast *past; /* NULL: what the reader reads */
 	AttractionReader *reader;
 	const Examination *examination;
 	ItemReader *items;
@@ -113,28 +114,53 @@ LogOdds(double rate)
 	return log(rate / (1 - rate));
 }
 
+/* Take in an item of the query; false once there are too many. */
+static bool
+AddItem(QueryCounts *query, int number, int64 itemKey, const AttractionCounts *counts)
+{
+	int64		category;
+
+	query->cut = number >= MOST_ITEMS;
+	if (query->cut)
+		return false;
+	AddTo(query->ofItems, itemKey, counts);
+	if ((category = CategoryOf(query->items, itemKey)) != 0)
+		AddTo(query->ofCategories, category, counts);
+	return true;
+}
+
 /* Read what came of a query by item and by category. */
 static void
 ReadQuery(QueryCounts *query)
 {
 	AttractionCounts counts;
 	int64		itemKey;
-	int			count = 0;
+	int			number = 0;
 
 	AttractionSeek(query->reader, query->query);
-	while (AttractionNext(query->reader, &itemKey, &counts))
-	{
-		int64		category;
+	while (AttractionNext(query->reader, &itemKey, &counts) && AddItem(query, number++, itemKey, &counts))
+		;
+}
 
-		if (++count > MOST_ITEMS)
-		{
-			query->cut = true;
-			break;
-		}
-		AddTo(query->ofItems, itemKey, &counts);
-		if ((category = CategoryOf(query->items, itemKey)) != 0)
-			AddTo(query->ofCategories, category, &counts);
-	}
+/* The same of the past. */
+static void
+ReadPastQuery(QueryCounts *query)
+{
+	const int64 *itemKeys;
+	const AttractionCounts *const *counts;
+	int			count = AttractionPastItems(query->past, query->query, &itemKeys, &counts);
+
+	for (int i = 0; i < count && AddItem(query, i, itemKeys[i], counts[i]); i++)
+		;
+}
+
+/* What there is of an item after a query; own is room for it; NULL: nothing. */
+static const AttractionCounts *
+CountsOf(const QueryCounts *query, int64 queryKey, int64 itemKey, AttractionCounts *own)
+{
+	if (query->past != NULL)
+		return AttractionPastOf(query->past, queryKey, itemKey);
+	return AttractionOf(query->reader, queryKey, itemKey, own) ? own : NULL;
 }
 
 /* The rate of an item after the query. */
@@ -143,38 +169,42 @@ RateOf(QueryCounts *query, int64 itemKey)
 {
 	AttractionCounts own;
 	int64		category = CategoryOf(query->items, itemKey);
-	bool		known = AttractionOf(query->reader, ATTRACTION_ANY_QUERY, itemKey, &own);
-	double		ofItem = Believe(query->examination, known ? &own : NULL, query->examination->rate);
+	double		ofItem = Believe(query->examination, CountsOf(query, ATTRACTION_ANY_QUERY, itemKey, &own),
+								 query->examination->rate);
 	double		ofKind = ofItem;
 	const AttractionCounts *counts = FindIn(query->ofItems, itemKey);
 
 	if (category != 0)
 		ofKind = Believe(query->examination, FindIn(query->ofCategories, category), ofItem);
-	if (counts == NULL && query->cut && AttractionOf(query->reader, query->query, itemKey, &own))
-		counts = &own;
+	if (counts == NULL && query->cut)
+		counts = CountsOf(query, query->query, itemKey, &own);
 	return Believe(query->examination, counts, sqrt(ofItem * ofKind));
 }
 
 /* How each item attracts after a query. */
 bool
-AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items, Snapshot snapshot, double *scores)
+AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items, Snapshot snapshot,
+				const AttractionPast *past, double *scores)
 {
 	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
 	QueryCounts counts = {
-		.reader = AttractionOpen(snapshot),.examination = ExaminationGet(),.items = items,
+		.past = past,.reader = past ? NULL : AttractionOpen(snapshot),.examination = ExaminationGet(),.items = items,
 		.query = words != NULL ? QueryKey(words) : 0,
 		.ofItems = MakeTable("personalize attraction of items"),
 		.ofCategories = MakeTable("personalize attraction of categories")
 	};
 	bool		known;
 
-	if (counts.query != 0)
+	if (counts.query != 0 && past != NULL)
+		ReadPastQuery(&counts);
+	else if (counts.query != 0)
 		ReadQuery(&counts);
 	known = hash_get_num_entries(counts.ofItems) > 0;
 	AttractionExpect(counts.reader, itemKeys, count);
 	for (int i = 0; i < count; i++)
 		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i]), 0.99)) - LogOdds(counts.examination->rate);
-	AttractionClose(counts.reader);
+	if (past == NULL)
+		AttractionClose(counts.reader);
 	hash_destroy(counts.ofItems);
 	hash_destroy(counts.ofCategories);
 	return known;

@@ -7,14 +7,16 @@
 
 #include "postgres.h"
 
+#include "exposures/attraction_past.h"
 #include "items/item.h"
 #include "utils/snapshot.h"
 
 /*
  * The logarithm of each item's odds of being chosen after a query, above those of an item
  * nobody knows: 0 where nothing is known.  True if something is known of the query.
+ * past: the counts to go by; NULL: those of now.
  */
 extern bool AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items,
-							Snapshot snapshot, double *scores);
+							Snapshot snapshot, const AttractionPast *past, double *scores);
 
 #endif

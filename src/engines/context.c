@@ -225,6 +225,16 @@ GetVariant(const EngineContext *context, const EngineArguments *arguments)
 						 hasUser ? KeyFromText(PG_GETARG_TEXT_PP(arguments->user)) : 0, context->now);
 }
 
+/* Make ready to read. */
+static void
+BeginReading(EngineContext *context)
+{
+	context->snapshot = GetActiveSnapshot();
+	context->items = ItemReaderBegin(context->snapshot);
+	KeySetInit(&context->shown, context->n);
+	context->origin.propensity = 1;
+}
+
 /* Read the arguments that engines share. */
 EngineContext *
 ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments)
@@ -250,10 +260,24 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->now = GetNow(context, arguments->asOf);
 	context->variant = GetVariant(context, arguments);
 	context->past = context->hasAsOf && context->now < GetCurrentTransactionStartTimestamp();
-	context->snapshot = GetActiveSnapshot();
-	context->items = ItemReaderBegin(context->snapshot);
-	KeySetInit(&context->shown, context->n);
-	context->origin.propensity = 1;
+	BeginReading(context);
+	return context;
+}
+
+/* A context of no call. */
+EngineContext *
+ContextBeginPast(const Variant *variant, TimestampTz asOf)
+{
+	EngineContext *context = palloc0(sizeof(EngineContext));
+
+	context->context = CurrentMemoryContext;
+	context->engine = variant->engine;
+	context->n = 1;
+	MakeSet(&context->excluded, NULL, 0);
+	context->hasAsOf = context->past = true;
+	context->now = asOf;
+	context->variant = variant;
+	BeginReading(context);
 	return context;
 }
 

@@ -82,6 +82,7 @@ typedef struct EngineContext
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
 	bool		past;			/* as_of is in the past: what happened since does not count */
+	const struct AttractionPast *counts;	/* what was clicked until then; NULL: not looked up */
 	ItemReader *items;
 	Knn		   *knn;			/* NULL: not opened yet */
 
@@ -145,6 +146,9 @@ typedef struct EngineContext
 /* Read the arguments that engines share. */
 extern EngineContext *ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *arguments);
 extern void ContextEnd(EngineContext *context);
+
+/* A context of no call: the question is as of a time in the past. */
+extern EngineContext *ContextBeginPast(const Variant *variant, TimestampTz asOf);
 
 /* True if an argument is there and not null. */
 static inline bool

@@ -46,17 +46,26 @@ EngineInit(void)
 	RuleInit();
 }
 
-/* The features that apply to a call. */
-static void
-ChooseFeatures(const EngineContext *context, const EngineRecipe *recipe, FeatureMatrix *matrix)
+/* Choose the features that apply to a call. */
+void
+FeaturesChoose(const EngineContext *context, const FeatureSource *const *features, FeatureMatrix *matrix)
 {
 	matrix->columns = 0;
-	for (int i = 0; recipe->features && recipe->features[i]; i++)
+	for (int i = 0; features && features[i]; i++)
 	{
 		Assert(i < ENGINE_MAX_FEATURES);
-		if (recipe->features[i]->applies(context))
-			matrix->sources[matrix->columns++] = recipe->features[i];
+		if (features[i]->applies(context))
+			matrix->sources[matrix->columns++] = features[i];
 	}
+}
+
+/* Fill the matrix of what is proposed. */
+void
+FeaturesFill(EngineContext *context, const Slate *slate, FeatureMatrix *matrix)
+{
+	matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < matrix->columns; i++)
+		matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
 }
 
 /* True if rules change scores. */
@@ -75,9 +84,7 @@ ScoreAndOrder(EngineContext *context, Slate *slate, const EngineRecipe *recipe, 
 
 	if (scored)
 	{
-		matrix->values = palloc_extended(sizeof(double) * matrix->columns * Max(slate->count, 1), MCXT_ALLOC_HUGE);
-		for (int i = 0; i < matrix->columns; i++)
-			matrix->sources[i]->fill(context, slate, matrix->values + i, matrix->columns);
+		FeaturesFill(context, slate, matrix);
 		recipe->scorer->score(context, slate, matrix);
 		pfree(matrix->values);
 	}
@@ -111,7 +118,7 @@ AskSources(EngineContext *context, Slate *slate, const EngineRecipe *recipe)
 
 	/* what an earlier round had no room for */
 	SlateTake(slate);
-	ChooseFeatures(context, recipe, &matrix);
+	FeaturesChoose(context, recipe->features, &matrix);
 	while (more && !SlateIsFull(slate))
 	{
 		slate->exhausted = true;

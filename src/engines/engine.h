@@ -50,6 +50,12 @@ typedef struct FeatureMatrix
 	double	   *values;
 } FeatureMatrix;
 
+/* Choose the features (ending with NULL) that apply to a call, whose list has room for all. */
+extern void FeaturesChoose(const EngineContext *context, const FeatureSource *const *features, FeatureMatrix *matrix);
+
+/* Fill the matrix of what is proposed, which is palloc'd. */
+extern void FeaturesFill(EngineContext *context, const Slate *slate, FeatureMatrix *matrix);
+
 /* Makes the candidates' scores of their sources' scores and the matrix. */
 typedef struct Scorer
 {

@@ -76,11 +76,11 @@ FillPlace(EngineContext *context, const Slate *slate, double *column, int stride
 		column[(size_t) i * stride] = 1 / log2(slate->candidates[i].given + 1);
 }
 
-/* True if it may be known what people choose: of the past it is not. */
+/* True if it is known what people choose: of the past it is not, unless somebody has looked it up. */
 static bool
 HasCounts(const EngineContext *context)
 {
-	return !context->past;
+	return !context->past || context->counts != NULL;
 }
 
 /* How often the item is chosen after the query. */
@@ -92,7 +92,8 @@ FillAttraction(EngineContext *context, const Slate *slate, double *column, int s
 
 	for (int i = 0; i < slate->count; i++)
 		itemKeys[i] = slate->candidates[i].itemKey;
-	QuestionOf(context)->counted = AttractionScore(context->query, itemKeys, slate->count, context->items, context->snapshot, scores);
+	QuestionOf(context)->counted = AttractionScore(context->query, itemKeys, slate->count, context->items, context->snapshot,
+												   context->counts, scores);
 	for (int i = 0; i < slate->count; i++)
 		column[(size_t) i * stride] = scores[i];
 	pfree(itemKeys);

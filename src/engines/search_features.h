@@ -38,4 +38,10 @@ SearchFeatureNumber(const FeatureMatrix *matrix, int column)
 		SearchFeatureList;
 }
 
+/* The scores by which a variant orders rows of all features, one of SEARCH_FEATURE_COUNT doubles an item. */
+extern void SearchScoreRows(const Variant *variant, const double *rows, int count, double *scores);
+
+/* The weights of a variant, one a feature; of one that is scored by trees those it is set to. */
+extern void SearchWeightsOf(const Variant *variant, double *weightsOf);
+
 #endif

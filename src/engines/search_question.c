@@ -7,6 +7,7 @@
 #include "engines/search_question.h"
 
 #include "base/argument.h"
+#include "base/interval.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
 #include "items/popular.h"
@@ -119,11 +120,21 @@ LoadNeighbours(EngineContext *context)
 	return scores;
 }
 
+/*
+ * The time as of which something is trending: whoever looks up what came of a page takes the
+ * hour before, for an hour is counted as a whole.
+ */
+static TimestampTz
+TrendTime(const EngineContext *context)
+{
+	return context->counts ? IntervalPeriods(context->now, USECS_PER_HOUR) * USECS_PER_HOUR - 1 : context->now;
+}
+
 /* What is trending, as parts of the best one's score. */
 static ItemScores *
 LoadTrend(EngineContext *context)
 {
-	PopularQuery query = {.now = context->now,.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+	PopularQuery query = {.now = TrendTime(context),.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
 	PopularList list;
 	ItemScores *scores;
 
@@ -155,17 +166,18 @@ LoadHistory(EngineContext *context, SearchQuestion *question)
 	}
 }
 
-/* What the person likes, if that may be known; of the past it is not. */
+/* What the person likes, if that may be known; of the past as far as raw events tell. */
 static ProfileView *
 LoadInterests(const EngineContext *context)
 {
 	const Visitor *visitor = &context->visitor;
 	ProfileView *view;
 
-	if (!visitor->hasKey || context->past ||
+	if (!visitor->hasKey ||
 		(ConsentMaskOf(visitor->userKey) & PURPOSE_PERSONALIZATION) == 0)
 		return NULL;
-	view = ProfileLoad(visitor->userKey, PURPOSE_PERSONALIZATION);
+	view = context->past ? ProfileLoadPast(visitor->userKey, PURPOSE_PERSONALIZATION, context->now) :
+		ProfileLoad(visitor->userKey, PURPOSE_PERSONALIZATION);
 	return view->features != NULL ? view : NULL;
 }
 

@@ -29,6 +29,15 @@ typedef struct ItemScores
 	int64	   *because;
 } ItemScores;
 
+/* What makes the scores: a weighted sum, or a model of trees. */
+typedef struct SearchRanker
+{
+	double		base;			/* what the weighted sum begins with */
+	const double *weights;		/* by number of SearchFeatures */
+	const Model *trees;			/* NULL: the sum is the score */
+	const int  *treeFeatures;	/* of each of its features, which of SearchFeatures it is */
+} SearchRanker;
+
 /* What is asked, and what is looked up for it once. */
 typedef struct SearchQuestion
 {
@@ -36,10 +45,7 @@ typedef struct SearchQuestion
 	WordReader *words;
 	TextScoreParams params;
 	SearchQuery *query;
-	const Model *model;			/* that makes the scores; NULL: none */
-	const int  *modelFeatures;	/* of each of its features, which of SearchFeatures it is */
-	const double *weights;		/* by number of SearchFeatures, unless the model has trees */
-	double		base;			/* what the weighted sum begins with */
+	SearchRanker ranker;
 	bool		counted;		/* it is known what people click after this query */
 	bool		givenOrder;		/* candidates were given without scores */
 	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */
@@ -96,7 +102,8 @@ extern void SearchQuestionInit(void);
  */
 extern void SearchChooseModel(EngineContext *context, const char *name);
 
-/* The name of the model that is trained for a variant, palloc'd, or that the variant names. */
+/* The model that a variant names; NULL: none.  The name of the one that is trained for it, palloc'd. */
+extern const char *SearchVariantModel(const Variant *variant);
 extern const char *SearchModelName(const Variant *variant);
 
 /* The reason of what nothing but its text speaks for. */

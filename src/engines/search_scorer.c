@@ -120,13 +120,18 @@ personalize_check_search_model(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The name of the model that is trained for a variant, or that it names. */
+/* The model that a variant names. */
+const char *
+SearchVariantModel(const Variant *variant)
+{
+	return VariantGetText(variant, &modelParameter);
+}
+
+/* The name of the one that is trained for it. */
 const char *
 SearchModelName(const Variant *variant)
 {
-	const char *named = VariantGetText(variant, &modelParameter);
-
-	return named ? named : psprintf("%s.%s", RegistryGet(variant->engine)->name, variant->name);
+	return psprintf("%s.%s", RegistryGet(variant->engine)->name, variant->name);
 }
 
 /* The model that makes the scores of a call; NULL: none. */
@@ -134,34 +139,73 @@ static const Model *
 FindModel(const Variant *variant, const char *name)
 {
 	if (name == NULL)
-		name = VariantGetText(variant, &modelParameter);
+		name = SearchVariantModel(variant);
 	if (name != NULL)
 		return ModelFind(name);
 	/* what is shipped stays what it is */
 	return variant->id == VARIANT_SHIPPED_ID ? NULL : ModelFindIfAny(SearchModelName(variant));
 }
 
-/* Choose what makes the scores. */
-void
-SearchChooseModel(EngineContext *context, const char *name)
+/* What makes the scores of a variant, or of a call that names a model. */
+static SearchRanker
+ChooseRanker(const Variant *variant, const char *name)
 {
-	SearchQuestion *question = QuestionOf(context);
-	const Model *model = FindModel(context->variant, name);
+	SearchRanker ranker = {0};
+	const Model *model = FindModel(variant, name);
 	double	   *chosen = palloc0_array(double, SEARCH_FEATURE_COUNT);
 	const int  *numbers = model ? FindFeatures(model) : NULL;
 
 	if (model == NULL || model->linear == NULL)
 		for (int i = 0; i < SEARCH_FEATURE_COUNT; i++)
-			chosen[i] = VariantGet(context->variant, &weights[i]);
+			chosen[i] = VariantGet(variant, &weights[i]);
 	else
 	{
-		question->base = model->linear->intercept;
+		ranker.base = model->linear->intercept;
 		for (int i = 0; i < model->featureCount; i++)
 			chosen[numbers[i]] += model->linear->weights[i];
 	}
-	question->weights = chosen;
-	question->model = model != NULL && model->trees != NULL ? model : NULL;
-	question->modelFeatures = numbers;
+	ranker.weights = chosen;
+	ranker.trees = model != NULL && model->trees != NULL ? model : NULL;
+	ranker.treeFeatures = numbers;
+	return ranker;
+}
+
+/* The weights of a variant. */
+void
+SearchWeightsOf(const Variant *variant, double *weightsOf)
+{
+	SearchRanker ranker = ChooseRanker(variant, NULL);
+
+	memcpy(weightsOf, ranker.weights, sizeof(double) * SEARCH_FEATURE_COUNT);
+}
+
+/* Choose what makes the scores. */
+void
+SearchChooseModel(EngineContext *context, const char *name)
+{
+	QuestionOf(context)->ranker = ChooseRanker(context->variant, name);
+}
+
+/* The scores by which a variant orders rows of all features. */
+void
+SearchScoreRows(const Variant *variant, const double *rows, int count, double *scores)
+{
+	SearchRanker ranker = ChooseRanker(variant, NULL);
+	int			columns = ranker.trees ? ranker.trees->featureCount : 0;
+	double	   *row = palloc_array(double, Max(columns, 1));
+
+	for (int i = 0; i < count; i++)
+	{
+		const double *all = rows + (size_t) i * SEARCH_FEATURE_COUNT;
+
+		scores[i] = ranker.base;
+		for (int f = 0; f < SEARCH_FEATURE_COUNT; f++)
+			scores[i] += ranker.weights[f] * all[f];
+		for (int c = 0; c < columns; c++)
+			row[c] = all[ranker.treeFeatures[c]];
+		if (ranker.trees != NULL)
+			ModelScore(ranker.trees, row, columns, 1, true, &scores[i]);
+	}
 }
 
 /* Score by a model of trees; a feature that does not apply is 0. */
@@ -169,8 +213,8 @@ static void
 ScoreByModel(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 {
 	static const char *const explained[] = {"model"};
-	const SearchQuestion *question = QuestionOf(context);
-	const Model *model = question->model;
+	const SearchRanker *ranker = &QuestionOf(context)->ranker;
+	const Model *model = ranker->trees;
 	int			columns = model->featureCount;
 	double	   *rows = palloc_extended(sizeof(double) * Max((size_t) columns * slate->count, 1),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -178,7 +222,7 @@ ScoreByModel(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 
 	for (int c = 0; c < columns; c++)
 		for (int f = 0; f < matrix->columns; f++)
-			if (SearchFeatureNumber(matrix, f) == question->modelFeatures[c])
+			if (SearchFeatureNumber(matrix, f) == ranker->treeFeatures[c])
 				for (int i = 0; i < slate->count; i++)
 					rows[(size_t) i * columns + c] = matrix->values[(size_t) i * matrix->columns + f];
 	ModelScore(model, rows, columns, slate->count, true, scores);
@@ -204,13 +248,13 @@ ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 		const double *row = matrix->values + (size_t) i * matrix->columns;
 		double	   *contributions = context->explain ? palloc_array(double, matrix->columns) : NULL;
 		double		meanings[MEANS_CATEGORY + 1] = {0};
-		double		score = question->base;
+		double		score = question->ranker.base;
 
 		for (int f = 0; f < matrix->columns; f++)
 		{
 			int			number = SearchFeatureNumber(matrix, f);
 			FeatureMeaning meaning = SearchFeatureList[number].meaning;
-			double		part = question->weights[number] * row[f];
+			double		part = question->ranker.weights[number] * row[f];
 
 			score += part;
 			/* what people click after other queries is no reason to name this one */
@@ -223,7 +267,7 @@ ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 		slate->candidates[i].contributions = contributions;
 		GiveReason(context, &slate->candidates[i], meanings);
 	}
-	if (question->model != NULL)
+	if (question->ranker.trees != NULL)
 		ScoreByModel(context, slate, matrix);
 }
 

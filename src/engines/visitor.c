@@ -65,7 +65,37 @@ SplitRecent(EngineContext *context)
 	}
 }
 
-/* Read what is known of the person, and the items the caller names as the session's. */
+/* Begin with these items of the session, newest last. */
+static void
+BeginItems(Visitor *visitor, const int64 *given, int count)
+{
+	visitor->fromCall = count > 0;
+	visitor->items = palloc_extended(sizeof(int64) * (count + PROFILE_MAX_RECENT), MCXT_ALLOC_HUGE);
+	visitor->longItems = palloc(sizeof(int64) * PROFILE_MAX_RECENT);
+	for (int i = count - 1; i >= 0; i--)
+		visitor->items[visitor->itemCount++] = given[i];
+}
+
+/* Read what is known of a person. */
+static void
+LoadPerson(EngineContext *context, int64 userKey)
+{
+	Visitor    *visitor = &context->visitor;
+
+	visitor->hasKey = true;
+	visitor->userKey = userKey;
+	visitor->personal = (ConsentMaskOf(visitor->userKey) & PURPOSE_RECOMMENDATIONS) != 0;
+	context->preferences = PreferenceRead(visitor->userKey, context->snapshot);
+	if (!visitor->personal)
+		return;
+	visitor->profile = context->past ?
+		ProfileLoadPast(visitor->userKey, PURPOSE_RECOMMENDATIONS, context->now) :
+		ProfileLoad(visitor->userKey, PURPOSE_RECOMMENDATIONS);
+	context->stale = visitor->profile->stale;
+	SplitRecent(context);
+}
+
+/* The same, and the items the caller names as the session's. */
 void
 VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 {
@@ -74,29 +104,19 @@ VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 	int64	   *given;
 	int			givenCount = ContextGetKeys(context, sessionArgument, &given);
 
-	visitor->fromCall = givenCount > 0;
-	visitor->items = palloc_extended(sizeof(int64) * (givenCount + PROFILE_MAX_RECENT), MCXT_ALLOC_HUGE);
-	visitor->longItems = palloc(sizeof(int64) * PROFILE_MAX_RECENT);
-	for (int i = givenCount - 1; i >= 0; i--)
-		visitor->items[visitor->itemCount++] = given[i];
-
+	BeginItems(visitor, given, givenCount);
 	if (!PG_ARGISNULL(userArgument))
-	{
-		visitor->hasKey = true;
-		visitor->userKey = KeyFromText(PG_GETARG_TEXT_PP(userArgument));
-		visitor->personal = (ConsentMaskOf(visitor->userKey) & PURPOSE_RECOMMENDATIONS) != 0;
-		context->preferences = PreferenceRead(visitor->userKey, context->snapshot);
-	}
-	if (visitor->personal)
-	{
-		visitor->profile = context->past ?
-			ProfileLoadPast(visitor->userKey, PURPOSE_RECOMMENDATIONS, context->now) :
-			ProfileLoad(visitor->userKey, PURPOSE_RECOMMENDATIONS);
-		context->stale = visitor->profile->stale;
-		SplitRecent(context);
-	}
+		LoadPerson(context, KeyFromText(PG_GETARG_TEXT_PP(userArgument)));
 	if (visitor->itemCount == 0)
 		context->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
+}
+
+/* Read what is known of a person, and nothing of the session but that. */
+void
+VisitorLoadPerson(EngineContext *context, int64 userKey)
+{
+	BeginItems(&context->visitor, NULL, 0);
+	LoadPerson(context, userKey);
 }
 
 /* Go by these items, newest first, whoever asks. */

@@ -12,6 +12,9 @@
 /* Read what is known of the person, and the items the caller names as the session's. */
 extern void VisitorLoad(EngineContext *context, int userArgument, int sessionArgument);
 
+/* Read what is known of a person, and nothing of the session but that. */
+extern void VisitorLoadPerson(EngineContext *context, int64 userKey);
+
 /* Go by these items, newest first, whoever asks. */
 extern void VisitorGoBy(EngineContext *context, int64 *items, int count);
 

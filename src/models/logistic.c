@@ -41,6 +41,29 @@ LogisticProbability(double x)
 	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
+/* A row; room is for one. */
+static const double *
+RowOf(const LogisticProblem *problem, int64 row, double *room)
+{
+	const double *left;
+	const double *right;
+
+	if (problem->pairs == NULL)
+		return problem->features + row * problem->columns;
+	left = problem->features + problem->pairs[row].left * problem->columns;
+	right = problem->features + problem->pairs[row].right * problem->columns;
+	for (int i = 0; i < problem->columns; i++)
+		room[i] = left[i] - right[i];
+	return room;
+}
+
+/* The label of a row. */
+static double
+Label(const LogisticProblem *problem, int64 row)
+{
+	return problem->labels ? problem->labels[row] : 1;
+}
+
 /* The sum of features times coefficients. */
 static double
 Score(const double *row, const double *coefficients, int columns)
@@ -70,15 +93,16 @@ Weight(const LogisticProblem *problem, int64 row)
 static double
 Loss(const LogisticProblem *problem, const double *coefficients)
 {
+	double		room[LOGISTIC_MAX_COLUMNS];
 	double		loss = 0;
 
 	for (int64 row = 0; row < problem->rows; row++)
 	{
-		double		score = Score(problem->features + row * problem->columns, coefficients, problem->columns);
+		double		score = Score(RowOf(problem, row, room), coefficients, problem->columns);
 
 		if (row % INTERRUPT_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		loss += Weight(problem, row) * (LogisticLoss(score) - problem->labels[row] * score);
+		loss += Weight(problem, row) * (LogisticLoss(score) - Label(problem, row) * score);
 	}
 	for (int i = 0; i < problem->columns; i++)
 		loss += 0.5 * Penalty(problem, i) * coefficients[i] * coefficients[i];
@@ -90,15 +114,16 @@ static void
 Derive(const LogisticProblem *problem, const double *coefficients, double *gradient, double *hessian)
 {
 	int			columns = problem->columns;
+	double		room[LOGISTIC_MAX_COLUMNS];
 
 	memset(gradient, 0, columns * sizeof(double));
 	memset(hessian, 0, (size_t) columns * columns * sizeof(double));
 	for (int64 row = 0; row < problem->rows; row++)
 	{
-		const double *x = problem->features + row * columns;
+		const double *x = RowOf(problem, row, room);
 		double		p = LogisticProbability(Score(x, coefficients, columns));
 		double		weight = Weight(problem, row);
-		double		slope = weight * (p - problem->labels[row]);
+		double		slope = weight * (p - Label(problem, row));
 		double		curvature = weight * p * (1 - p);
 
 		if (row % INTERRUPT_ROWS == 0)

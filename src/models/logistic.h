@@ -10,13 +10,21 @@
 /* As many coefficients are fitted at most, the intercept included. */
 #define LOGISTIC_MAX_COLUMNS 256
 
+/* Two rows of features, whose difference is a row. */
+typedef struct LogisticPair
+{
+	int64		left;
+	int64		right;
+} LogisticPair;
+
 /* What is fitted: rows of columns doubles each. */
 typedef struct LogisticProblem
 {
 	int64		rows;
 	int			columns;
 	const double *features;		/* row after row */
-	const double *labels;		/* finite; beyond 1 where what was seen stands for what was not */
+	const LogisticPair *pairs;	/* a row each; NULL: the rows are those of features */
+	const double *labels;		/* NULL: 1 each; finite; beyond 1 where what was seen stands for what was not */
 	const double *weights;		/* NULL: 1 each */
 	double		penalty;		/* half of it times the sum of squared coefficients is added to the loss */
 	bool		intercept;		/* column 0 is not penalised */

@@ -14,6 +14,7 @@ CREATE TABLE personalize.model (
 	until timestamptz,
 	forgotten bigint NOT NULL DEFAULT 0,
 	training jsonb,
+	rolled_back boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (name, version)
 );
 CREATE UNIQUE INDEX model_in_use ON personalize.model (name) WHERE in_use;
@@ -32,6 +33,7 @@ COMMENT ON COLUMN personalize.model.since IS 'pages shown from then on are what 
 COMMENT ON COLUMN personalize.model.until IS 'and before that';
 COMMENT ON COLUMN personalize.model.forgotten IS
 	'how many people who may be in these pages were forgotten, or withdrew consent for analytics, since it was made: health() says so while it is in use';
+COMMENT ON COLUMN personalize.model.rolled_back IS 'rollback_ranker has taken it back, and goes back to it no more';
 COMMENT ON COLUMN personalize.model.training IS 'how train_ranker came by it: weights, pages, how it was judged; NULL: imported';
 
 CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.model
@@ -79,7 +81,7 @@ BEGIN
 		PERFORM personalize_internal._refuse_version(use_model.name, use_model.version);
 	END IF;
 	UPDATE personalize.model m SET in_use = false WHERE m.name = use_model.name AND m.in_use;
-	UPDATE personalize.model m SET in_use = true WHERE m.name = use_model.name AND m.version = chosen;
+	UPDATE personalize.model m SET in_use = true, rolled_back = false WHERE m.name = use_model.name AND m.version = chosen;
 	RETURN chosen;
 END
 $$;

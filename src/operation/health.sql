@@ -351,6 +351,8 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_data_quality() AS h
 	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_models() AS h
+	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
 			ELSE 'left by a REINDEX or CREATE INDEX that was ended: ' || pg_catalog.string_agg(x.index_name, ', ' ORDER BY x.index_name) END,

@@ -333,7 +333,12 @@ ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf)
 	}
 	EventScanEnd(scan);
 	if (tail.collector.items != NULL)
+	{
 		ItemReaderEnd(tail.collector.items);
+		view->signals = tail.collector.signals;
+	}
+	if (tail.delta.mask != 0 && !ApplyFeatures(view, &tail))
+		view->stale = true;
 	ProfileRecentAdd(&recent, tail.delta.recent, tail.delta.recentCount);
 	ShowRecent(view, &recent);
 	return view;

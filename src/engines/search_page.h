@@ -1,0 +1,31 @@
+/*
+ * search_page.h
+ *		The features that the items of a page had when it was shown.
+ */
+#ifndef PERSONALIZE_SEARCH_PAGE_H
+#define PERSONALIZE_SEARCH_PAGE_H
+
+#include "postgres.h"
+
+#include "engines/search_features.h"
+#include "exposures/attraction_past.h"
+
+/* A page that somebody was shown after a query. */
+typedef struct SearchPage
+{
+	int64		userKey;
+	const text *query;
+	TimestampTz at;
+	int			count;
+	const int64 *itemKeys;
+} SearchPage;
+
+/*
+ * Fill rows, one of SEARCH_FEATURE_COUNT doubles an item, with what rank_search() or, if
+ * retrieves, search_items() would have gone by at that time; what does not apply is 0.
+ * counts: what was clicked before that day.
+ */
+extern void SearchPageFeatures(const Variant *variant, bool retrieves, const AttractionPast *counts,
+							   const SearchPage *page, double *rows);
+
+#endif
