@@ -57,6 +57,7 @@
 #include "people/consent_cache.h"
 #include "people/consent_decode.h"
 #include "people/consent_mapping.h"
+#include "people/identify.h"
 #include "people/people_store.h"
 #include "people/policy.h"
 #include "people/refused_id.h"
@@ -115,6 +116,7 @@ _PG_init(void)
 	EventCacheInit();
 	PartitionInit();
 	ConsentCacheInit();
+	IdentifyInit();
 	ConsentMappingInit();
 	ConsentSourceInit();
 	DropGuardInit();

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "people/identity.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -222,7 +223,7 @@ GetVariant(const EngineContext *context, const EngineArguments *arguments)
 	if (ContextHasArgument(context, arguments->variant))
 		return VariantFind(context->engine, text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)));
 	return VariantChoose(context->engine, hasUser,
-						 hasUser ? KeyFromText(PG_GETARG_TEXT_PP(arguments->user)) : 0, context->now);
+						 hasUser ? IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(arguments->user))) : 0, context->now);
 }
 
 /* Make ready to read. */

@@ -18,6 +18,7 @@
 #include "neighbours/neighbour.h"
 #include "neighbours/session.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -106,7 +107,7 @@ VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 
 	BeginItems(visitor, given, givenCount);
 	if (!PG_ARGISNULL(userArgument))
-		LoadPerson(context, KeyFromText(PG_GETARG_TEXT_PP(userArgument)));
+		LoadPerson(context, IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(userArgument))));
 	if (visitor->itemCount == 0)
 		context->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
 }

@@ -45,6 +45,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "people/consent_cache.h"
+#include "people/identity.h"
 #include "people/person_removal.h"
 #include "people/tombstone.h"
 #include "utils/array.h"
@@ -208,20 +209,69 @@ ErasureForget(ErasurePerson *people, int count)
 	return erasure->count;
 }
 
+/* Who is forgotten, with room for all ids these people have, as of now. */
+static ErasurePerson *
+AddIdentities(const ErasurePerson *people, int *count)
+{
+	int64	   *keys = palloc_extended(sizeof(int64) * *count, MCXT_ALLOC_HUGE);
+	int			others;
+	Person	   *found;
+	ErasurePerson *all;
+
+	for (int i = 0; i < *count; i++)
+		keys[i] = people[i].userKey;
+	found = IdentityOthers(keys, *count, &others);
+	all = palloc_extended(sizeof(ErasurePerson) * (*count + others), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	memcpy(all, people, sizeof(ErasurePerson) * *count);
+	for (int i = 0; i < others; i++)
+	{
+		all[*count + i].userKey = found[i].userKey;
+		all[*count + i].userId = found[i].userId;
+	}
+	*count += others;
+	return all;
+}
+
+/* Forget people with all their ids, whichever of these are given; how many those are. */
+static int
+ForgetWhole(ErasurePerson **people, int given)
+{
+	int			known = -1;
+	int			count = given;
+	ErasurePerson *all = AddIdentities(*people, &count);
+
+	/* with the stripes locked, ids stay whose they are */
+	while (count != known)
+	{
+		bool		stripes[SHARD_COUNT] = {false};
+
+		known = count;
+		for (int i = 0; i < count; i++)
+			stripes[ShardOfKey(all[i].userKey)] = true;
+		PurgeLockStripes(stripes, "nobody is forgotten");
+		count = given;
+		all = AddIdentities(*people, &count);
+	}
+	*people = all;
+	return ErasureForget(all, count);
+}
+
 /* forget(user_id) → receipt. */
 Datum
 personalize_forget(PG_FUNCTION_ARGS)
 {
 	ErasurePerson person = {0};
-	text	   *userId;
+	ErasurePerson *people = &person;
 	pg_uuid_t  *receipt = palloc(sizeof(pg_uuid_t));
+	int			count;
 
 	CheckMayForget("forget()");
-	userId = KeyIdArgument(fcinfo, 0, "user_id");
-	person.userId = userId;
-	person.userKey = KeyFromText(userId);
-	(void) ErasureForget(&person, 1);
-	*receipt = person.receipt;
+	person.userId = KeyIdArgument(fcinfo, 0, "user_id");
+	person.userKey = KeyFromText(person.userId);
+	count = ForgetWhole(&people, 1);
+	for (int i = 0; i < count; i++)
+		if (people[i].userKey == person.userKey)
+			*receipt = people[i].receipt;
 	PG_RETURN_UUID_P(receipt);
 }
 
@@ -249,7 +299,7 @@ personalize_forget_many(PG_FUNCTION_ARGS)
 		people[i].userId = KeyCheckId(ids[i], nulls[i], "an element of user_ids");
 		people[i].userKey = KeyFromText(people[i].userId);
 	}
-	count = ErasureForget(people, count);
+	count = ForgetWhole(&people, count);
 	for (int i = 0; i < count; i++)
 	{
 		Datum		values[] = {PointerGetDatum(people[i].userId), UUIDPGetDatum(&people[i].receipt)};

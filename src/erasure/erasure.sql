@@ -52,14 +52,14 @@ SELECT pg_catalog.pg_extension_config_dump('personalize._erasure_candidate', '')
 CREATE FUNCTION personalize.forget(user_id personalize.entity_id) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'personalize_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
 COMMENT ON FUNCTION personalize.forget(personalize.entity_id) IS
-	'erases a person from every table, in this transaction, and refuses what comes of the person later, until a grant_consent(); returns a receipt for erasure_status(), also for an id that nobody ever used. Errors: 0A000 above READ COMMITTED, 25001 this transaction has written events, 25006 on a standby, 55P03 transactions storing events of the person do not end';
+	'erases a person, whichever of the person''s ids is given, from every table, in this transaction, and refuses what comes of the person later, until a grant_consent(); returns a receipt for erasure_status(), also for an id that nobody ever used. Errors: 0A000 above READ COMMITTED, 25001 this transaction has written events, 25006 on a standby, 55P03 transactions storing events of the person do not end';
 CREATE FUNCTION personalize.forget_many(
 	user_ids personalize.entity_id[],
 	OUT user_id text,
 	OUT receipt uuid) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_forget_many' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 100;
 COMMENT ON FUNCTION personalize.forget_many(personalize.entity_id[]) IS
-	'forget() for many people, reading what has no index once for all of them; one row a person. All of them are forgotten or none. Errors: 0A000 above READ COMMITTED; 25001 this transaction has written events; 25006 on a standby; 55P03 transactions storing events of the person do not end';
+	'forget() for many people, reading what has no index once for all of them; one row an id, also for the other ids of these people. All of them are forgotten or none. Errors: 0A000 above READ COMMITTED; 25001 this transaction has written events; 25006 on a standby; 55P03 transactions storing events of the person do not end';
 
 CREATE FUNCTION personalize.erasure_receipt(
 	receipt uuid DEFAULT NULL,

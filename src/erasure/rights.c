@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "people/consent_cache.h"
 #include "people/consent_change.h"
+#include "people/identity.h"
 #include "people/ledger.h"
 #include "people/person_removal.h"
 #include "people/restriction.h"
@@ -58,14 +59,14 @@ CheckMayWrite(const char *function)
 	PurgeCheckReadCommitted(function);
 }
 
-/* Be alone with a person. */
+/* Be alone with the person whose id a decision is given for. */
 static void
-LockPerson(int64 userKey, const char *notDone)
+LockPerson(ConsentDecision *decision, const char *notDone)
 {
-	bool		stripes[SHARD_COUNT] = {false};
+	Person		person = IdentityLockExclusive(decision->userId, notDone);
 
-	stripes[ShardOfKey(userKey)] = true;
-	PurgeLockStripes(stripes, notDone);
+	decision->userId = person.userId;
+	decision->userKey = person.userKey;
 }
 
 /* What a person's data is restricted for, as of now. */
@@ -149,7 +150,7 @@ personalize_restrict(PG_FUNCTION_ARGS)
 
 	CheckMayWrite("restrict()");
 	GetDecision(fcinfo, LEDGER_RESTRICTION, purposes, &decision);
-	LockPerson(decision.userKey, "nothing is restricted");
+	LockPerson(&decision, "nothing is restricted");
 	if (IsForgotten(&decision))
 		return PurposeMaskToArray(0, purposes);
 	before = RestrictedNow(decision.userKey);
@@ -169,7 +170,7 @@ personalize_lift_restriction(PG_FUNCTION_ARGS)
 
 	CheckMayWrite("lift_restriction()");
 	GetDecision(fcinfo, LEDGER_RESTRICTION " lifted", purposes, &decision);
-	LockPerson(decision.userKey, "no restriction is lifted");
+	LockPerson(&decision, "no restriction is lifted");
 	before = RestrictedNow(decision.userKey);
 	if (!PG_ARGISNULL(1) && (decision.purposes & ~before) != 0)
 		ereport(ERROR,
@@ -324,13 +325,12 @@ typedef struct Correction
 	char		nulls[5];
 } Correction;
 
-/* Read them. */
+/* Read all but the first. */
 static void
-GetCorrection(FunctionCallInfo fcinfo, int64 userKey, Correction *correction)
+GetCorrection(FunctionCallInfo fcinfo, Correction *correction)
 {
 	ArgumentCheckGiven(fcinfo, 1, "correction");
 	memset(correction->nulls, ' ', sizeof(correction->nulls));
-	correction->values[0] = Int64GetDatum(userKey);
 	correction->values[1] = PG_GETARG_DATUM(1);
 	if (PG_ARGISNULL(2))
 		correction->nulls[2] = 'n';
@@ -379,14 +379,15 @@ personalize_rectify(PG_FUNCTION_ARGS)
 	static SPIPlanPtr checkPlan;
 	static SPIPlanPtr preferencePlan;
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
-	int64		userKey = KeyFromText(userId);
+	int64		userKey;
 	Correction	correction;
 	bool		ofEvent;
 
 	CheckMayWrite("rectify()");
-	GetCorrection(fcinfo, userKey, &correction);
+	GetCorrection(fcinfo, &correction);
 	ofEvent = !PG_ARGISNULL(2) || !PG_ARGISNULL(3);
-	LockPerson(userKey, "nothing is corrected");
+	userKey = IdentityLockExclusive(userId, "nothing is corrected").userKey;
+	correction.values[0] = Int64GetDatum(userKey);
 	if (ofEvent)
 	{
 		RunStep(&checkPlan, "SELECT personalize_internal._check_correction($1, $2, $3, $4, $5)", &correction);
@@ -405,7 +406,8 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan;
 	Oid			types[] = {INT8OID, TEXTOID};
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
-	Datum		values[] = {Int64GetDatum(KeyFromText(userId)), PointerGetDatum(userId)};
+	Person		person = IdentityPersonNow(userId);
+	Datum		values[] = {Int64GetDatum(person.userKey), PointerGetDatum(person.userId)};
 	MemoryContext caller = CurrentMemoryContext;
 	SpiUtilScope scope;
 	Datum		result;

@@ -32,9 +32,10 @@ typedef enum EventColumn
 	EVENT_REQUEST_ORIGIN,
 	EVENT_SLOT,
 	EVENT_VALUE,
-	EVENT_PROPERTIES
+	EVENT_PROPERTIES,
+	EVENT_ALIAS_KEY
 } EventColumn;
-#define EVENT_COLUMN_COUNT 15
+#define EVENT_COLUMN_COUNT 16
 
 /* Where user_key stands in a tuple's data: after three 8-byte columns. */
 #define EVENT_USER_KEY_OFFSET 24

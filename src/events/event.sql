@@ -90,7 +90,8 @@ CREATE TABLE personalize.event (
 	request_origin bigint,
 	slot smallint,
 	value numeric,
-	properties jsonb
+	properties jsonb,
+	alias_key bigint
 ) PARTITION BY RANGE (received_at);
 SELECT pg_catalog.pg_extension_config_dump('personalize.event', '');
 COMMENT ON TABLE personalize.event IS
@@ -98,7 +99,9 @@ COMMENT ON TABLE personalize.event IS
 COMMENT ON COLUMN personalize.event.received_at IS 'when the database received it; for imported history, the event''s own time';
 COMMENT ON COLUMN personalize.event.ts IS 'when it happened; decides the pane it counts in';
 COMMENT ON COLUMN personalize.event.txid IS 'the transaction that wrote it: incarnation << 48 | top-level transaction id';
-COMMENT ON COLUMN personalize.event.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.event.user_key IS 'user_key(user_id) of the person';
+COMMENT ON COLUMN personalize.event.alias_key IS
+	'user_key() of the other id of the person that it came under; NULL: it came under the person''s own, see identify()';
 COMMENT ON COLUMN personalize.event.consent IS 'purposes the person allowed it to be used for: the bits of purpose.bit';
 COMMENT ON COLUMN personalize.event.event IS 'event_type.event';
 COMMENT ON COLUMN personalize.event.ordinal IS 'place among the items of its message, from 0';

@@ -93,73 +93,141 @@ Clear(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes, Timestam
 	SpiUtilEnd(&scope);
 }
 
-/* Take purposes out of a person's raw events of one day: those at tids, or (NULL) all. */
-static void
-ClearDay(const char *partition, int64 userKey, int32 purposes, TimestampTz until, ArrayType *tids)
+/* A change of a person's raw events; $1 is the user's key, $4 which of them are meant. */
+typedef struct EventChange
 {
-	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIDARRAYOID};
-	Datum		values[] = {
-		Int64GetDatum(userKey), Int32GetDatum(purposes), TimestampTzGetDatum(until), PointerGetDatum(tids)
-	};
-	SPIPlanPtr	plan = NULL;
-	SpiUtilScope scope;
+	SPIPlanPtr *plan;			/* kept for days that have an index on people */
+	const char *set;
+	const char *condition;
+	Oid			types[4];
+	Datum		values[4];
+} EventChange;
 
+/* Change those that a further condition, on $4 (0: it is none), finds in a table; how many. */
+static int64
+ChangeIn(SPIPlanPtr *plan, const EventChange *change, const char *table, const char *further, Oid type, Datum value)
+{
+	EventChange run = *change;
+	SpiUtilScope scope;
+	uint64		changed;
+
+	run.types[3] = type;
+	run.values[3] = value;
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   psprintf("UPDATE personalize.%s SET consent = consent & ~$2 WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3%s",
-						partition, tids ? " AND ctid = ANY ($4)" : ""),
-			   tids ? 4 : 3, types, values, NULL, false);
-	SPI_freeplan(plan);
+	changed = SpiUtilRun(plan, *plan ? NULL :
+						 psprintf("UPDATE personalize.%s SET %s WHERE user_key = $1 AND %s%s",
+								  table, run.set, run.condition, further),
+						 OidIsValid(type) ? 4 : 3, run.types, run.values, NULL, false);
 	SpiUtilEnd(&scope);
+	return (int64) changed;
 }
 
-/* Take purposes out of a person's raw events of days that have an index on people. */
-static void
-ClearIndexedDays(int64 userKey, int32 purposes, TimestampTz until, TimestampTz before)
+/* Change those of one day: those at rows, or all. */
+static int64
+ChangeDay(const EventChange *change, const EventDayRows *rows)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[] = {
-		Int64GetDatum(userKey), Int32GetDatum(purposes), TimestampTzGetDatum(until), TimestampTzGetDatum(before)
-	};
-	SpiUtilScope scope;
+	Datum	   *tids = palloc_extended(sizeof(Datum) * Max(rows->count, 1), MCXT_ALLOC_HUGE);
+	SPIPlanPtr	plan = NULL;
+	int64		changed;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "UPDATE personalize.event SET consent = consent & ~$2"
-			   " WHERE user_key = $1 AND consent & $2 <> 0 AND ts < $3 AND received_at < $4",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	for (int i = 0; i < rows->count; i++)
+		tids[i] = PointerGetDatum(&rows->tids[i]);
+	if (rows->indexed)
+		changed = ChangeIn(&plan, change, rows->partition, "", InvalidOid, (Datum) 0);
+	else
+		changed = ChangeIn(&plan, change, rows->partition, " AND ctid = ANY ($4)", TIDARRAYOID,
+						   PointerGetDatum(construct_array(tids, rows->count, TIDOID, sizeof(ItemPointerData),
+														   false, TYPALIGN_SHORT)));
+	SPI_freeplan(plan);
+	return changed;
 }
 
 /*
- * Take purposes out of a person's raw events.  Days without an index are not left to
- * SQL, which would look at every row of theirs; partitions attached by hand are, with
- * all others, for they may be of a form and an owner of their own.
+ * Change a person's raw events; how many.  Days without an index are not left to SQL,
+ * which would look at every row of theirs; partitions attached by hand are, with all
+ * others, for they may be of a form and an owner of their own.
  */
-static void
-ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
+static int64
+ChangeEvents(const EventChange *change)
 {
 	TimestampTz before = DT_NOEND;
 	List	   *days = NIL;
 	ListCell   *cell;
+	int64		changed;
 
 	if (PartitionForeign() == NIL)
 	{
 		PushActiveSnapshot(GetLatestSnapshot());
-		days = EventOpenRows(userKey, &before);
+		days = EventOpenRows(DatumGetInt64(change->values[0]), &before);
 		PopActiveSnapshot();
 	}
-	ClearIndexedDays(userKey, purposes, until, before);
+	changed = ChangeIn(change->plan, change, "event", " AND received_at < $4",
+					   TIMESTAMPTZOID, TimestampTzGetDatum(before));
 	foreach(cell, days)
-	{
-		const EventDayRows *rows = lfirst(cell);
-		Datum	   *tids = palloc_extended(sizeof(Datum) * Max(rows->count, 1), MCXT_ALLOC_HUGE);
+		changed += ChangeDay(change, lfirst(cell));
+	return changed;
+}
 
-		for (int i = 0; i < rows->count; i++)
-			tids[i] = PointerGetDatum(&rows->tids[i]);
-		ClearDay(rows->partition, userKey, purposes, until, rows->indexed ? NULL :
-				 construct_array(tids, rows->count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
-	}
+/* Take purposes out of a person's raw events. */
+static void
+ClearEvents(int64 userKey, int32 purposes, TimestampTz until)
+{
+	static SPIPlanPtr plan = NULL;
+	EventChange change = {
+		.plan = &plan,
+		.set = "consent = consent & ~$2",
+		.condition = "consent & $2 <> 0 AND ts < $3",
+		.types = {INT8OID, INT4OID, TIMESTAMPTZOID},
+		.values = {Int64GetDatum(userKey), Int32GetDatum(purposes), TimestampTzGetDatum(until)}
+	};
+
+	(void) ChangeEvents(&change);
+}
+
+/* Raw events become another's, with their transactions, and remember the id they came under. */
+static void
+RekeyEvents(PersonMove *move)
+{
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr backPlan = NULL;
+	EventChange change = {
+		.plan = move->back ? &backPlan : &plan,
+		.set = move->back ? "user_key = $2, alias_key = NULL" : "user_key = $2, alias_key = coalesce(alias_key, $3)",
+		.condition = move->back ? "alias_key = $3" : "true",
+		.types = {INT8OID, INT8OID, INT8OID},
+		.values = {Int64GetDatum(move->from), Int64GetDatum(move->to), Int64GetDatum(move->alias)}
+	};
+
+	move->events = ChangeEvents(&change);
+}
+
+/*
+ * Rejected events become another's: going back, those that name the id, and those that
+ * a processor has set aside of events that have gone back.
+ */
+static void
+RekeyRejected(PersonMove *move)
+{
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr backPlan = NULL;
+	Oid			types[] = {INT8OID, INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(move->from), Int64GetDatum(move->to), Int64GetDatum(move->alias)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	if (move->back)
+		SpiUtilRun(&backPlan,
+				   "UPDATE personalize.rejected_event AS r SET user_key = $2 WHERE r.user_key = $1"
+				   " AND (personalize.user_key(r.payload ->> 'user_id') = $3"
+				   "  OR personalize_internal._processor_number(r.source) IS NOT NULL AND EXISTS ("
+				   "   SELECT FROM personalize.event AS e WHERE e.user_key = $2 AND e.txid = r.txid"
+				   "    AND e.ts = (r.payload ->> 'ts')::timestamptz AND e.event = (r.payload ->> 'event')::int2"
+				   "    AND e.ordinal = (r.payload ->> 'ordinal')::int2))",
+				   lengthof(types), types, values, NULL, false);
+	else
+		SpiUtilRun(&plan, "UPDATE personalize.rejected_event SET user_key = $2 WHERE user_key = $1",
+				   2, types, values, NULL, false);
+	SpiUtilEnd(&scope);
 }
 
 /* Whose messages are to be forgotten. */
@@ -355,6 +423,13 @@ static const PersonWithdrawal rejectedWithdrawal = {
 	.uncount = PERSON_NONE,.clear = ClearRejected,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 
+static const PersonMoving eventMoving = {
+	.missing = PERSON_NONE,.leave = PERSON_NONE,.rekey = RekeyEvents,.settle = PERSON_NONE
+};
+static const PersonMoving rejectedMoving = {
+	.missing = PERSON_NONE,.leave = PERSON_NONE,.rekey = RekeyRejected,.settle = PERSON_NONE
+};
+
 #define EVENT_PEOPLE \
 	"SELECT e.user_key, e.consent AS purposes FROM personalize.event AS e"
 #define REJECTED_PEOPLE \
@@ -420,6 +495,7 @@ static const PersonStore stores[] = {
 		.receipt = "events",
 		.forget = &eventTaker,
 		.withdraw = &eventWithdrawal,
+		.moving = &eventMoving,
 		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY |
 		PERSON_NO_EXPIRY
@@ -433,7 +509,7 @@ static const PersonStore stores[] = {
 		.receipt = "messages",
 		.forget = &messageTaker,
 		.expiry = messageExpiry,
-		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT |
 		PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
 		PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
@@ -453,6 +529,7 @@ static const PersonStore stores[] = {
 		.forget = &rejectedTaker,
 		.withdraw = &rejectedWithdrawal,
 		.expiry = rejectedExpiry,
+		.moving = &rejectedMoving,
 		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},

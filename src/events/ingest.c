@@ -36,6 +36,7 @@
 #include "events/ingest.h"
 #include "events/ingest_private.h"
 #include "miscadmin.h"
+#include "people/identity.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -233,6 +234,45 @@ ReadConsent(Flush *flush)
 	ConsentReadStates(states, flush->userCount, purposes->all, flush->snapshot);
 }
 
+/* What an id of another's becomes: whose it is. */
+static void
+FollowIdentity(PendingMessage *message, const Person *person)
+{
+	message->hasAlias = true;
+	message->aliasKey = message->userKey;
+	message->userKey = person->userKey;
+	message->userId = (IngestString) {VARDATA_ANY(person->userId), VARSIZE_ANY_EXHDR(person->userId)};
+}
+
+/*
+ * Give the messages of ids that are others' to those; false: there are none.  The
+ * stripe of an id is locked, so that it stays whose it is.
+ */
+static bool
+FollowIdentities(Flush *flush)
+{
+	IngestBatch *batch = flush->batch;
+	KeyedTable *identities;
+	bool		any = false;
+
+	for (int i = 0; i < flush->userCount && !any; i++)
+		any = flush->users[i].state.personKey != flush->users[i].state.userKey;
+	if (!any)
+		return false;
+	identities = IdentityOpen();
+	for (int i = 0; i < batch->messageCount; i++)
+	{
+		PendingMessage *message = &batch->messages[i];
+		Person		person;
+
+		if (message->hasUser && !message->hasAlias &&
+			IdentityRead(identities, message->userKey, flush->snapshot, &person))
+			FollowIdentity(message, &person);
+	}
+	KeyedClose(identities);
+	return true;
+}
+
 /* Why nothing may be done with a message. */
 static IngestReason
 WhySuppressed(const PendingMessage *message, const ConsentState *state, int32 allowed)
@@ -423,6 +463,26 @@ CountMessages(IngestBatch *batch)
 	IngestStatAdd(reasons);
 }
 
+/* Lock who is in the batch, and see what they allow. */
+static void
+BeginFlush(Flush *flush)
+{
+	flush->userCount = 0;
+	CollectUsers(flush);
+	LockStripes(flush);
+	flush->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(flush->snapshot);
+	ReadConsent(flush);
+}
+
+/* Look no longer as of then. */
+static void
+EndSnapshot(const Flush *flush)
+{
+	PopActiveSnapshot();
+	UnregisterSnapshot(flush->snapshot);
+}
+
 /* Write the batch. */
 static void
 WriteBatch(IngestBatch *batch)
@@ -430,18 +490,18 @@ WriteBatch(IngestBatch *batch)
 	Flush		flush = {.batch = batch};
 
 	flush.txid = TxidForEvents();
-	CollectUsers(&flush);
-	LockStripes(&flush);
-	flush.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(flush.snapshot);
-	ReadConsent(&flush);
+	BeginFlush(&flush);
+	if (FollowIdentities(&flush))
+	{
+		EndSnapshot(&flush);
+		BeginFlush(&flush);
+	}
 	ApplyConsent(&flush);
 	DropDuplicates(batch);
 	MarkUsers(&flush);
 	IngestWrite(&flush);
 	CountMessages(batch);
-	PopActiveSnapshot();
-	UnregisterSnapshot(flush.snapshot);
+	EndSnapshot(&flush);
 	CommandCounterIncrement();
 	TellSuppressed(&flush);
 }

@@ -18,6 +18,8 @@ typedef struct PendingMessage
 	int64		userKey;
 	IngestString userId;
 	bool		hasUser;
+	bool		hasAlias;		/* it came under another id of the person */
+	int64		aliasKey;
 	bool		speaks;
 	int32		spoken;
 	TimestampTz ts;				/* when it happened, as far as that was said */

@@ -28,14 +28,14 @@
 
 /* Form the columns of an event. */
 static void
-FormEvent(const EventRow *row, int64 txid, int32 consent, Datum *values, bool *nulls)
+FormEvent(const EventRow *row, const PendingMessage *message, int64 txid, Datum *values, bool *nulls)
 {
 	memset(nulls, false, EVENT_COLUMN_COUNT * sizeof(bool));
 	values[EVENT_RECEIVED_AT - 1] = TimestampTzGetDatum(row->receivedAt);
 	values[EVENT_TS - 1] = TimestampTzGetDatum(row->ts);
 	values[EVENT_TXID - 1] = Int64GetDatum(txid);
-	values[EVENT_USER_KEY - 1] = Int64GetDatum(row->userKey);
-	values[EVENT_CONSENT - 1] = Int32GetDatum(consent);
+	values[EVENT_USER_KEY - 1] = Int64GetDatum(message->userKey);
+	values[EVENT_CONSENT - 1] = Int32GetDatum(message->mask);
 	values[EVENT_EVENT - 1] = Int16GetDatum(row->event);
 	values[EVENT_ORDINAL - 1] = Int16GetDatum(row->ordinal);
 	values[EVENT_ITEM_KEY - 1] = Int64GetDatum(row->itemKey);
@@ -54,6 +54,8 @@ FormEvent(const EventRow *row, int64 txid, int32 consent, Datum *values, bool *n
 	nulls[EVENT_VALUE - 1] = row->value == NULL;
 	values[EVENT_PROPERTIES - 1] = JsonbPGetDatum(row->properties);
 	nulls[EVENT_PROPERTIES - 1] = row->properties == NULL;
+	values[EVENT_ALIAS_KEY - 1] = Int64GetDatum(message->aliasKey);
+	nulls[EVENT_ALIAS_KEY - 1] = !message->hasAlias;
 }
 
 /* Order rows by arrival. */
@@ -113,7 +115,7 @@ WriteDay(const Flush *flush, const int *order, int count)
 	{
 		const PendingRow *row = &batch->rows[order[i]];
 
-		FormEvent(&row->event, flush->txid, batch->messages[row->message].mask, values, nulls);
+		FormEvent(&row->event, &batch->messages[row->message], flush->txid, values, nulls);
 		TableWriterAdd(writer, values, nulls);
 	}
 	TableWriterEnd(writer);

@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -487,7 +488,7 @@ ChooseVariant(int engine, bool hasUser, int64 userKey, TimestampTz at)
 		if (!hasUser && personalize_visitor[0] == '\0')
 			return -1;
 		if (!hasUser)
-			userKey = KeyFromBytes(personalize_visitor, strlen(personalize_visitor));
+			userKey = IdentityKeyOf(KeyFromBytes(personalize_visitor, strlen(personalize_visitor)));
 		hasUser = true;
 		variant = Choose(&experiments[i], userKey, at, &reason);
 		if (variant != NULL)
@@ -501,7 +502,7 @@ Datum
 personalize_assignment_of(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
-	int64		userKey = KeyFromText(KeyIdArgument(fcinfo, 0, "user_id"));
+	int64		userKey = IdentityKeyArgument(fcinfo, 0, "user_id");
 	TimestampTz at = PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1);
 	const RowList *list = TableCacheGet(&experimentCache);
 	const Experiment *experiments = (const Experiment *) list->rows;

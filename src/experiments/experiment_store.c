@@ -19,6 +19,7 @@
 #include "experiments/experiment.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "people/identity.h"
 #include "people/person_removal.h"
 #include "people/person_store.h"
 #include "people/refused_id.h"
@@ -71,7 +72,7 @@ Datum
 personalize_force_variant(PG_FUNCTION_ARGS)
 {
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
-	int64		userKey = KeyFromText(userId);
+	int64		userKey;
 	const Experiment *experiment;
 
 	ArgumentCheckGiven(fcinfo, 1, "experiment");
@@ -85,7 +86,7 @@ personalize_force_variant(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("experiment \"%s\" is stopped", experiment->name)));
-	StripeLock(ShardOfKey(userKey), false);
+	userKey = IdentityLockShared(userId).userKey;
 	if (StoreForced(userKey, PG_GETARG_DATUM(1), PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2)) > MAX_FORCED)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -110,6 +111,32 @@ personalize_release_forced(PG_FUNCTION_ARGS)
 }
 
 static const PersonTaker forcedTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeForced};
+
+/* What a person was forced to holds before what another id of hers was. */
+static void
+RekeyForced(PersonMove *move)
+{
+	static SPIPlanPtr deletePlan = NULL;
+	static SPIPlanPtr updatePlan = NULL;
+	const Oid	types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(move->from), Int64GetDatum(move->to)};
+	SpiUtilScope scope;
+
+	if (move->back)
+		return;
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&deletePlan,
+			   "DELETE FROM personalize.experiment_force AS f USING personalize.experiment_force AS p"
+			   " WHERE f.user_key = $1 AND p.user_key = $2 AND p.experiment = f.experiment",
+			   2, types, values, NULL, false);
+	SpiUtilRun(&updatePlan, "UPDATE personalize.experiment_force SET user_key = $2 WHERE user_key = $1",
+			   2, types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+static const PersonMoving forcedMoving = {
+	.missing = PERSON_NONE,.leave = PERSON_NONE,.rekey = RekeyForced,.settle = PERSON_NONE
+};
 
 #define FORCED_PEOPLE \
 	"SELECT f.user_key, 0 AS purposes FROM personalize.experiment_force AS f"
@@ -149,6 +176,7 @@ static const PersonStore stores[] = {
 		.rank = 85,
 		.receipt = "forced_variants",
 		.forget = &forcedTaker,
+		.moving = &forcedMoving,
 		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
 		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
 		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY

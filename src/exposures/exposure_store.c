@@ -358,7 +358,7 @@ static const PersonStore stores[] = {
 		.correction = &shownRemaking,
 		.holds = &shownHolding,
 		.expiry = shownExpiry,
-		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
+		.none = PERSON_NO_MOVING | PERSON_NO_RECEIPT_LEFT | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "exposure_outcome",
@@ -373,7 +373,7 @@ static const PersonStore stores[] = {
 		.forget = &outcomeTaker,
 		.withdraw = &outcomeWithdrawal,
 		.holds = &outcomeHolding,
-		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
+		.none = PERSON_NO_MOVING | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
 		PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
 	{
@@ -384,7 +384,7 @@ static const PersonStore stores[] = {
 		.keeps = SEARCHER_PEOPLE,
 		.copy = &searcherCopy,
 		/* a counter among the others: exposure takes people out of it */
-		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
 		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
 		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},

@@ -262,7 +262,7 @@ static const PersonStore stores[] = {
 		.withdraw = &basketWithdrawal,
 		.holds = &basketHolding,
 		.expiry = basketExpiry,
-		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
 	},
 	{

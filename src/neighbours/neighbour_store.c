@@ -176,7 +176,7 @@ static const PersonStore stores[] = {
 		.correction = &sessionRemaking,
 		.names = &sessionNaming,
 		.expiry = sessionExpiry,
-		.none = PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
+		.none = PERSON_NO_MOVING | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "posting",
@@ -195,7 +195,7 @@ static const PersonStore stores[] = {
 		.unanalyzed = "data",
 		.copy = &postingCopy,
 		.holds = &postingHolding,
-		.none = PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT |
+		.none = PERSON_NO_MOVING | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT |
 		PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
@@ -205,7 +205,7 @@ static const PersonStore stores[] = {
 		.mask = "4",
 		.unanalyzed = "item_key,data",
 		.holds = &pairHolding,
-		.none = PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY | PERSON_NO_RECEIPT |
+		.none = PERSON_NO_MOVING | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY | PERSON_NO_RECEIPT |
 		PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
 		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY |
 		PERSON_NO_EXPIRY

@@ -23,7 +23,7 @@ BEGIN ATOMIC
 			('_search_posting', 'catalogue'), ('_search_word', 'catalogue'), ('_search_total', 'catalogue'),
 			('exposure', 'exposure'), ('exposure_outcome', 'exposure'), ('_searcher', 'exposure'), ('search_query', 'exposure'),
 			('engine_stat', 'engine_stat'), ('search_stat', 'search_stat'), ('_attraction', 'search_stat'), ('examination', 'search_stat'),
-			('consent_ledger', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
+			('consent_ledger', 'ledger'), ('identity', 'ledger'), ('subject', 'ledger'), ('_ledger_pruned', 'ledger')) AS k (name, kind) ON k.name = c.relname
 	WHERE n.nspname = 'personalize';
 END;
 COMMENT ON FUNCTION personalize_internal._storage() IS 'the tables, with kind, size and rows as the statistics have them';

@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "people/consent_cache.h"
+#include "people/identity.h"
 #include "people/ledger.h"
 #include "people/tombstone.h"
 #include "utils/builtins.h"
@@ -95,6 +96,7 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 	KeyedTable *subjects = KeyedOpen("subject", "subject_pkey", AccessShareLock);
 	KeyedTable *ledger = NULL;
 	KeyedTable *tombstones = NULL;
+	KeyedTable *identities = IdentityOpen();
 	bool		asked = false;
 
 	qsort(states, count, sizeof(ConsentState *), CompareStates);
@@ -103,7 +105,10 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 		ConsentState *state = states[i];
 		TupleTableSlot *slot;
 		int32		restricted;
+		Person		person;
 
+		if (identities != NULL && IdentityRead(identities, state->userKey, snapshot, &person))
+			state->personKey = person.userKey;
 		SeekUser(subjects, state->userKey, snapshot);
 		slot = KeyedNext(subjects, ForwardScanDirection);
 		if (slot)
@@ -135,6 +140,8 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 		}
 		ConsentCacheStore(state, snapshot);
 	}
+	if (identities)
+		KeyedClose(identities);
 	if (tombstones)
 		KeyedClose(tombstones);
 	if (ledger)
@@ -151,6 +158,7 @@ ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 
 	for (int i = 0; i < count; i++)
 	{
+		states[i]->personKey = states[i]->userKey;
 		states[i]->granted = states[i]->decided = 0;
 		states[i]->hasSubject = states[i]->hasLedger = states[i]->forgotten = false;
 		states[i]->since = DT_NOBEGIN;

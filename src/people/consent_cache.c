@@ -42,6 +42,7 @@
 typedef struct CacheEntry
 {
 	int64		userKey;
+	int64		personKey;
 	uint64		xmin;			/* of the snapshot it was read under; 0: empty */
 	TimestampTz since;
 	int32		granted;
@@ -117,6 +118,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 			continue;
 		if (pg_atomic_read_u64(&changes[ShardOfKey(state->userKey)].transactionId) >= set[i].xmin)
 			return false;
+		state->personKey = set[i].personKey;
 		state->granted = set[i].granted;
 		state->decided = set[i].decided;
 		state->since = set[i].since;
@@ -145,6 +147,7 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 	set[0] = (CacheEntry)
 	{
 		.userKey = state->userKey,
+		.personKey = state->personKey,
 		.xmin = FullXmin(snapshot),
 		.since = state->since,
 		.granted = state->granted,
@@ -171,6 +174,15 @@ ConsentCacheNoteChange(int64 userKey)
 {
 	if (changes != NULL)
 		NoteChange(ShardOfKey(userKey));
+}
+
+/* Say that it is about to change what people of these stripes allow, or whose their ids are. */
+void
+ConsentCacheNoteStripes(const bool *stripes)
+{
+	for (int stripe = 0; stripe < SHARD_COUNT && changes != NULL; stripe++)
+		if (stripes[stripe])
+			NoteChange(stripe);
 }
 
 /* Say that it is about to change what everybody allows. */

@@ -14,6 +14,7 @@
 typedef struct ConsentState
 {
 	int64		userKey;
+	int64		personKey;		/* whose the id is; mostly the same (identity.h) */
 	int32		granted;		/* purposes the ledger allows */
 	int32		decided;		/* purposes the ledger has spoken about */
 	bool		hasSubject;		/* has a row in subject */
@@ -33,6 +34,9 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  * before subject or consent_ledger is written, with the person's stripe locked.
  */
 extern void ConsentCacheNoteChange(int64 userKey);
+
+/* The same of all people of some stripes, of SHARD_COUNT. */
+extern void ConsentCacheNoteStripes(const bool *stripes);
 
 /* The same of everybody. */
 extern void ConsentCacheNoteAll(void);

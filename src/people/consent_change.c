@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "people/consent_cache.h"
+#include "people/identity.h"
 #include "people/person_removal.h"
 #include "people/refused_id.h"
 #include "people/tombstone.h"
@@ -173,6 +174,14 @@ Grant(const ConsentDecision *decision, const PurposeCatalogue *purposes)
 	return AllowedNow(&outcome, purposes);
 }
 
+/* A decision under any id is the person's. */
+static void
+DecideFor(ConsentDecision *decision, Person person)
+{
+	decision->userId = person.userId;
+	decision->userKey = person.userKey;
+}
+
 /* grant_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
 Datum
 personalize_grant_consent(PG_FUNCTION_ARGS)
@@ -185,19 +194,16 @@ personalize_grant_consent(PG_FUNCTION_ARGS)
 	CheckPurposesGiven(fcinfo, "purposes", purposes);
 	decision.purposes = PurposeGetMask(PG_GETARG_ARRAYTYPE_P(1), purposes);
 	GetEffectiveAt(fcinfo, 5, &decision);
-	StripeLock(ShardOfKey(decision.userKey), false);
+	DecideFor(&decision, IdentityLockShared(decision.userId));
 	return Grant(&decision, purposes);
 }
 
 /* Wait until nothing of the person is in flight, and keep it so. */
 static void
-LockForWithdrawal(int64 userKey, const char *function)
+LockForWithdrawal(ConsentDecision *decision, const char *function)
 {
-	bool		stripes[SHARD_COUNT] = {false};
-
 	PurgeCheckReadCommitted(function);
-	stripes[ShardOfKey(userKey)] = true;
-	PurgeLockStripes(stripes, "consent is not withdrawn");
+	DecideFor(decision, IdentityLockExclusive(decision->userId, "consent is not withdrawn"));
 }
 
 /*
@@ -207,7 +213,7 @@ LockForWithdrawal(int64 userKey, const char *function)
  * derived anew from the events since that grant.
  */
 Datum
-ConsentWithdraw(const ConsentDecision *decision, const PurposeCatalogue *purposes,
+ConsentWithdraw(ConsentDecision *decision, const PurposeCatalogue *purposes,
 				const char *function)
 {
 	Tombstone	tombstone;
@@ -215,7 +221,7 @@ ConsentWithdraw(const ConsentDecision *decision, const PurposeCatalogue *purpose
 	int32		cleared = 0;
 	int32		kept = 0;
 
-	LockForWithdrawal(decision->userKey, function);
+	LockForWithdrawal(decision, function);
 	/* of who was forgotten nothing is stored, and nothing is left to take away */
 	if (TombstoneStandsNow(decision->userKey, &tombstone))
 		return PurposeMaskToArray(0, purposes);
@@ -295,9 +301,9 @@ personalize_record_choice(PG_FUNCTION_ARGS)
 	declined.purposes = purposes->all & ~accepted.purposes;
 
 	if (declined.purposes != 0)
-		LockForWithdrawal(declined.userKey, "record_choice()");
+		LockForWithdrawal(&accepted, "record_choice()");
 	else
-		StripeLock(ShardOfKey(accepted.userKey), false);
+		DecideFor(&accepted, IdentityLockShared(accepted.userId));
 	if (accepted.purposes != 0)
 		allowed = Grant(&accepted, purposes);
 	if (declined.purposes != 0)

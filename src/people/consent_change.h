@@ -42,8 +42,14 @@ typedef struct ConsentOutcome
  */
 extern void ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome);
 
-/* Withdraw: record it and purge what needed the purposes; the purposes still allowed. */
-extern Datum ConsentWithdraw(const ConsentDecision *decision, const PurposeCatalogue *purposes,
+/* Raise for a text of a decision that is too long to be kept; it is called by name. */
+extern void ConsentCheckText(const char *what, const text *string);
+
+/*
+ * Withdraw: record it for the person whose id it is given for, and purge what needed the
+ * purposes; the purposes still allowed.
+ */
+extern Datum ConsentWithdraw(ConsentDecision *decision, const PurposeCatalogue *purposes,
 							 const char *function);
 
 /* Purge what needed purposes without a decision, with the person's stripe locked. */

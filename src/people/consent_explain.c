@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "people/identity.h"
 #include "people/tombstone.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -53,7 +54,7 @@ Datum
 personalize_consent_of(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int64		userKey = KeyFromText(KeyIdArgument(fcinfo, 0, "user_id"));
+	int64		userKey = IdentityKeyArgument(fcinfo, 0, "user_id");
 	Tombstone	tombstone;
 	bool		erased;
 	SpiUtilScope scope;
@@ -127,14 +128,15 @@ personalize_why_suppressed(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
+	int64		userKey = IdentityKeyOf(KeyFromText(userId));
 	Tombstone	tombstone;
 	bool		erased;
 	SpiUtilScope scope;
 
 	InitMaterializedSRF(fcinfo, 0);
-	erased = TombstoneStands(KeyFromText(userId), GetActiveSnapshot(), &tombstone);
+	erased = TombstoneStands(userKey, GetActiveSnapshot(), &tombstone);
 	SpiUtilBegin(&scope);
-	ReadStanding(KeyFromText(userId));
+	ReadStanding(userKey);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Datum		values[4];

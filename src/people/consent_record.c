@@ -209,8 +209,8 @@ Foresee(const LedgerPerson *person, const LedgerEntry *entry, ConsentOutcome *ou
 }
 
 /* Raise for a text that belongs elsewhere. */
-static void
-CheckText(const char *what, const text *string)
+void
+ConsentCheckText(const char *what, const text *string)
 {
 	if (string != NULL && VARSIZE_ANY_EXHDR(string) > LONGEST_TEXT)
 		ereport(ERROR,
@@ -232,9 +232,9 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 	LedgerPerson person;
 	LedgerEntry entry;
 
-	CheckText("source", decision->source);
-	CheckText("grounds", decision->basis);
-	CheckText("notice_version", decision->noticeVersion);
+	ConsentCheckText("source", decision->source);
+	ConsentCheckText("grounds", decision->basis);
+	ConsentCheckText("notice_version", decision->noticeVersion);
 	subjects = KeyedOpen("subject", "subject_pkey", RowExclusiveLock);
 	ledger = LedgerOpen(RowExclusiveLock);
 	for (;;)

@@ -8,6 +8,7 @@
 
 #include "base/dictionary.h"
 #include "people/ledger.h"
+#include "people/person_expiry.h"
 #include "people/person_removal.h"
 
 /* consent_ledger: the proof stays, under the pseudonym. */
@@ -38,12 +39,37 @@ PurgeLog(void *state, PersonRemoval *removal)
 						DICTIONARY_FORGET("u", "$1"));
 }
 
+/* identity: the other ids of the people; an id may be forgotten without the person in a restored database. */
+static void
+PurgeIdentities(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	PersonRemovalDelete(removal, &plan,
+						"DELETE FROM personalize.identity WHERE user_key = ANY ($1) OR alias_key = ANY ($1)"
+						" RETURNING CASE WHEN user_key = ANY ($1) THEN user_key ELSE alias_key END");
+}
+
+/* Ids of people who are gone themselves. */
+static void
+ExpireIdentities(PersonExpiry *expiry)
+{
+	PersonExpiryDelete(expiry, "identity",
+					   "t.since < $1 AND NOT EXISTS (SELECT FROM personalize.subject s WHERE s.user_key = t.user_key)");
+	PersonExpiryReport(expiry, "identity", expiry->removed);
+}
+
+static const PersonTaker identityTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeIdentities};
+static const PersonExpiryStep identityExpiry[] = {{"ledger", 125, false, ExpireIdentities}, {NULL}};
 static const PersonTaker ledgerTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeLedger};
 static const PersonTaker subjectTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeSubjects};
 static const PersonTaker logTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeLog};
 
 #define SUBJECT_PEOPLE \
 	"SELECT s.user_key, 0 AS purposes FROM personalize.subject AS s"
+#define IDENTITY_PEOPLE \
+	"SELECT i.user_key, 0 AS purposes FROM personalize.identity AS i" \
+	" UNION ALL SELECT i.alias_key, 0 FROM personalize.identity AS i"
 #define LEDGER_PEOPLE \
 	"SELECT l.user_key, 0 AS purposes FROM personalize.consent_ledger AS l"
 #define LOG_PEOPLE \
@@ -65,6 +91,16 @@ static const PersonExport subjectCopy = {
 	" 'restricted', personalize_internal._purpose_names(s.restricted), 'since', s.since)"
 	" FROM personalize.subject s WHERE s.user_key = $1",
 	.meaning = "the current state of your consent: purposes allowed, decided about, and restricted"
+};
+
+static const PersonExport identityCopy = {
+	.as = "identities",
+	.query =
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('user_id', i.alias_id, 'since', i.since, 'source', i.source,"
+	" 'held', personalize_internal._export_user(i.alias_key, i.alias_id) - '{format,exported_at,meanings,user_id,user_key,identities}'::text[])"
+	" ORDER BY i.since, i.alias_id), '[]')"
+	" FROM personalize.identity i WHERE i.user_key = $1",
+	.meaning = "your other ids, since when each is yours; held: what is known under it alone, as its own decisions"
 };
 
 static const PersonExport consentCopy = {
@@ -97,9 +133,23 @@ static const PersonStore stores[] = {
 		.rank = 110,
 		.receipt = "subjects",
 		.forget = &subjectTaker,
-		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		.none = PERSON_NO_MOVING | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
 		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
 		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
+	},
+	{
+		.name = "identity",
+		.form = "SELECT to_jsonb(i) - 'since' FROM personalize.identity i",
+		.unanalyzed = "alias_key,user_key,alias_id,user_id",
+		.people = IDENTITY_PEOPLE,
+		.copy = &identityCopy,
+		.rank = 105,
+		.receipt = "identities",
+		.forget = &identityTaker,
+		.expiry = identityExpiry,
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT |
+		PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES |
+		PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "consent_ledger",
@@ -116,7 +166,7 @@ static const PersonStore stores[] = {
 		.rank = 100,
 		.receipt = "decisions",
 		.forget = &ledgerTaker,
-		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
 		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
 		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
@@ -132,7 +182,7 @@ static const PersonStore stores[] = {
 		.rank = 90,
 		.receipt = "log_entries",
 		.forget = &logTaker,
-		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_WITHDRAW | PERSON_NO_RESTRICTION |
 		PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS |
 		PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
@@ -140,7 +190,7 @@ static const PersonStore stores[] = {
 		.name = "_ledger_pruned",
 		.exempt = "random numbers: hashes of entries that retention took out of consent_ledger",
 		.unanalyzed = "hash",
-		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
 		PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
 		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
 		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
@@ -174,7 +224,7 @@ static const PersonStore stores[] = {
 		.name = "_secret",
 		.exempt = "the key of the pseudonyms, which is random",
 		.unanalyzed = "secret",
-		.none = PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
+		.none = PERSON_NO_MOVING | PERSON_NO_MASK | PERSON_NO_PEOPLE | PERSON_NO_KEEPS | PERSON_NO_COPY |
 		PERSON_NO_RECEIPT | PERSON_NO_RECEIPT_LEFT | PERSON_NO_FORGET | PERSON_NO_WITHDRAW |
 		PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES |
 		PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY

@@ -85,6 +85,7 @@ TakeStore(PersonStore *store)
 			CopyGroup(store, "withdraw->uncount", store->withdraw->uncount, sizeof(PersonTaker));
 	TakeGroup(store, restriction, PERSON_NO_RESTRICTION);
 	TakeGroup(store, correction, PERSON_NO_CORRECTION);
+	TakeGroup(store, moving, PERSON_NO_MOVING);
 	TakeGroup(store, names, PERSON_NO_NAMES);
 	TakeGroup(store, eventNames, PERSON_NO_EVENT_NAMES);
 	TakeGroup(store, holds, PERSON_NO_HOLDS);
@@ -97,7 +98,7 @@ static void
 InsertStore(const PersonStore *store)
 {
 	int			place = storeCount;
-	bool		takes = store->forget || store->withdraw || store->restriction || store->correction;
+	bool		takes = store->forget || store->withdraw || store->restriction || store->correction || store->moving;
 
 	if (storeCount == MAX_STORES)
 		elog(ERROR, "too many stores");

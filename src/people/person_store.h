@@ -95,6 +95,29 @@ typedef struct PersonRemaking
 	PersonChange remake;
 } PersonRemaking;
 
+/* What was known under one id becomes another's (person_move.h). */
+typedef struct PersonMove
+{
+	int64		from;
+	int64		to;				/* the same: what came under alias is forgotten to have */
+	int64		alias;			/* the id that raw events remember; back: those that came under it go */
+	bool		back;			/* to that id, else from it to a person */
+	int64		events;			/* raw events that have changed hands */
+} PersonMove;
+
+/*
+ * Changing hands.  Without this, a store with a correction has both ids taken out
+ * before and made anew after; others have nothing of any id.  missing: events that the
+ * table counts of an id and that no raw event tells of any more.
+ */
+typedef struct PersonMoving
+{
+	int64		(*missing) (int64 userKey);
+	void		(*leave) (const PersonMove *move);
+	void		(*rekey) (PersonMove *move);	/* rows that say whose they are */
+	void		(*settle) (const PersonMove *move);
+} PersonMoving;
+
 /* A part of the document that export_user() returns. */
 typedef struct PersonExport
 {
@@ -192,6 +215,7 @@ extern void PersonStoreNone(void);
 #define PERSON_NO_HOLDS			(1 << 13)
 #define PERSON_NO_DICTIONARY	(1 << 14)
 #define PERSON_NO_EXPIRY		(1 << 15)
+#define PERSON_NO_MOVING		(1 << 16)
 
 /* A form that is the rows as they are. */
 #define PERSON_STORE_PLAIN(table) \
@@ -241,6 +265,7 @@ typedef struct PersonStore
 	const PersonWithdrawal *withdraw;
 	const PersonParking *restriction;
 	const PersonRemaking *correction;
+	const PersonMoving *moving;
 
 	/* What rows name that may be nobody's else. */
 	const PersonNaming *names;

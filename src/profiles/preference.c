@@ -26,6 +26,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "people/refused_id.h"
 #include "people/restriction.h"
 #include "utils/builtins.h"
@@ -196,19 +197,20 @@ IsAllowed(int64 userKey)
 	return allowed;
 }
 
-/* Write a preference in place of its opposite; the number the person has then. */
+/* Write a preference in place of its opposite, as of an id of the person; the number the person has then. */
 static int64
-StorePreference(int64 userKey, PreferenceSubject subject, bool hidden, text *value)
+StorePreference(int64 userKey, int64 idKey, PreferenceSubject subject, bool hidden, text *value)
 {
 	static SPIPlanPtr deletePlan;
 	static SPIPlanPtr insertPlan;
 	static SPIPlanPtr countPlan;
-	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, INT8OID};
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, INT8OID, INT8OID};
 	Datum		values[] = {
 		Int64GetDatum(userKey),
 		CStringGetTextDatum(preferenceName[subject][!hidden]),
 		PointerGetDatum(value),
-		Int64GetDatum(KeyFromText(value))
+		Int64GetDatum(KeyFromText(value)),
+		Int64GetDatum(idKey)
 	};
 	SpiUtilScope scope;
 	bool		isNull;
@@ -221,10 +223,10 @@ StorePreference(int64 userKey, PreferenceSubject subject, bool hidden, text *val
 			   3, types, values, NULL, false);
 	values[1] = CStringGetTextDatum(preferenceName[subject][hidden]);
 	SpiUtilRun(&insertPlan,
-			   "INSERT INTO personalize.preference (user_key, name, value, value_key)"
-			   " VALUES ($1, $2, $3, $4)"
-			   " ON CONFLICT (user_key, name, value) DO UPDATE SET set_at = EXCLUDED.set_at",
-			   4, types, values, NULL, false);
+			   "INSERT INTO personalize.preference (user_key, name, value, value_key, alias_key)"
+			   " VALUES ($1, $2, $3, $4, nullif($5, $1))"
+			   " ON CONFLICT (user_key, name, value) DO UPDATE SET set_at = EXCLUDED.set_at, alias_key = EXCLUDED.alias_key",
+			   5, types, values, NULL, false);
 	SpiUtilRun(&countPlan, "SELECT count(*) FROM personalize.preference WHERE user_key = $1",
 			   1, types, values, NULL, false);
 	count = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
@@ -238,17 +240,17 @@ personalize_set_preference(PG_FUNCTION_ARGS)
 {
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
 	text	   *value = KeyIdArgument(fcinfo, 2, "value");
-	int64		userKey = KeyFromText(userId);
 	PreferenceSubject subject;
 	bool		hidden;
+	Person		person;
 
 	RefusedIdCheckPerson(userId);
 	PreventCommandIfReadOnly("set_preference()");
 	PreventCommandIfParallelMode("set_preference()");
 	GetName(fcinfo, &subject, &hidden);
-	StripeLock(ShardOfKey(userKey), false);
-	PreferenceLock(userKey);
-	if (!IsAllowed(userKey))
+	person = IdentityLockShared(userId);
+	PreferenceLock(person.userKey);
+	if (!IsAllowed(person.userKey))
 	{
 		char	   *quoted = quote_literal_cstr(text_to_cstring(userId));
 
@@ -258,7 +260,7 @@ personalize_set_preference(PG_FUNCTION_ARGS)
 						 quoted)));
 		PG_RETURN_BOOL(false);
 	}
-	if (StorePreference(userKey, subject, hidden, value) > PREFERENCE_MAX)
+	if (StorePreference(person.userKey, KeyFromText(userId), subject, hidden, value) > PREFERENCE_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("user \"%s\" has %d preferences already",
@@ -282,7 +284,7 @@ personalize_clear_preference(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("clear_preference()");
 	PreventCommandIfParallelMode("clear_preference()");
-	values[0] = Int64GetDatum(KeyFromText(KeyIdArgument(fcinfo, 0, "user_id")));
+	values[0] = Int64GetDatum(IdentityLockShared(KeyIdArgument(fcinfo, 0, "user_id")).userKey);
 	if (!PG_ARGISNULL(1))
 	{
 		GetName(fcinfo, &subject, &hidden);
@@ -308,7 +310,7 @@ Datum
 personalize_preferences_of(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int64		userKey = KeyFromText(KeyIdArgument(fcinfo, 0, "user_id"));
+	int64		userKey = IdentityKeyArgument(fcinfo, 0, "user_id");
 	PreferenceList *list = PreferenceRead(userKey, GetActiveSnapshot());
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -7,12 +7,15 @@ CREATE TABLE personalize.preference (
 	value text NOT NULL CHECK (octet_length(value) BETWEEN 1 AND 512),
 	value_key bigint NOT NULL,
 	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	alias_key bigint,
 	PRIMARY KEY (user_key, name, value)
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.preference', '');
 COMMENT ON TABLE personalize.preference IS
 	'favourite and hidden brands, categories and items, as people declared them; written through set_preference and clear_preference, read with preferences_of';
-COMMENT ON COLUMN personalize.preference.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.preference.user_key IS 'user_key(user_id) of the person';
+COMMENT ON COLUMN personalize.preference.alias_key IS
+	'user_key() of the other id under which it was declared before that was the person''s; NULL: it was not, see identify()';
 COMMENT ON COLUMN personalize.preference.name IS 'favourite_ or hidden_, and brand, category or item';
 COMMENT ON COLUMN personalize.preference.value IS 'brand or category as the catalogue writes it, or an item_id';
 COMMENT ON COLUMN personalize.preference.value_key IS 'key of value; for items the item_key';

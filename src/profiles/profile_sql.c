@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "people/policy.h"
 #include "profiles/analyst_purpose.h"
 #include "profiles/profile_delta.h"
@@ -112,7 +113,7 @@ static int64
 UserArgument(FunctionCallInfo fcinfo)
 {
 	ArgumentCheckGiven(fcinfo, 0, "user_id");
-	return KeyFromText(PG_GETARG_TEXT_PP(0));
+	return IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
 }
 
 /* The bit of the purpose in force; 0 if reading is denied silently. */

@@ -6,6 +6,7 @@
 
 #include "profiles/profile_store.h"
 
+#include "base/keyed.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "base/stored_row.h"
@@ -17,6 +18,7 @@
 #include "people/purpose.h"
 #include "profiles/profile_delta.h"
 #include "profiles/profile_expire.h"
+#include "profiles/profile_row.h"
 #include "signals/signal_store.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -113,6 +115,89 @@ static void
 RemakeProfile(int64 userKey, int32 restricted)
 {
 	ProcessorRecount(PROCESSOR_PROFILE, userKey);
+}
+
+/* Events that a profile holds and no raw event tells of any more. */
+static void
+CountRaw(void *state, const EventRow *row)
+{
+	if ((row->consent & PURPOSE_PERSONALIZATION) != 0)
+		(*(int64 *) state)++;
+}
+
+static int64
+MissingEvents(int64 userKey)
+{
+	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
+	StoredProfile stored;
+	ItemPointerData tid;
+	int64		raw = 0;
+	int64		held = 0;
+
+	if (ProfileRowRead(table, GetActiveSnapshot(), userKey, &stored, &tid))
+		held = DatumGetInt64(stored.values[PROFILE_EVENTS]);
+	KeyedClose(table);
+	if (held > 0)
+		ProcessorVisitPassed(PROCESSOR_PROFILE, userKey, CountRaw, &raw);
+	return Max(held - raw, 0);
+}
+
+/*
+ * Events that come to a person are added to what is there, which may tell of more than
+ * raw events do; who loses some is counted again.
+ */
+static void
+LeaveProfile(const PersonMove *move)
+{
+	ProfileRemove(move->from);
+	if (move->back)
+		ProfileRemove(move->to);
+	else
+		ProcessorRecountAs(PROCESSOR_PROFILE, move->from, move->to);
+}
+
+static void
+SettleProfile(const PersonMove *move)
+{
+	if (!move->back)
+		return;
+	ProcessorRecount(PROCESSOR_PROFILE, move->from);
+	ProcessorRecount(PROCESSOR_PROFILE, move->to);
+}
+
+#define MOVED_PREFERENCES "m.user_key = $1 AND (NOT $4 OR m.alias_key = $3)"
+#define SAME_PREFERENCE "p.value = m.value AND split_part(p.name, '_', 2) = split_part(m.name, '_', 2)"
+
+/*
+ * Preferences become another's, of two that speak of one thing the newer; those that
+ * have changed hands remember the id, and go back with it.
+ */
+static void
+RekeyPreferences(PersonMove *move)
+{
+	static SPIPlanPtr olderPlan = NULL;
+	static SPIPlanPtr newerPlan = NULL;
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT8OID, INT8OID, BOOLOID};
+	Datum		values[] = {
+		Int64GetDatum(move->from), Int64GetDatum(move->to), Int64GetDatum(move->alias), BoolGetDatum(move->back)
+	};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	if (move->from != move->to)
+	{
+		SpiUtilRun(&olderPlan, "DELETE FROM personalize.preference AS m USING personalize.preference AS p"
+				   " WHERE " MOVED_PREFERENCES " AND p.user_key = $2 AND " SAME_PREFERENCE " AND p.set_at >= m.set_at",
+				   lengthof(types), types, values, NULL, false);
+		SpiUtilRun(&newerPlan, "DELETE FROM personalize.preference AS p USING personalize.preference AS m"
+				   " WHERE " MOVED_PREFERENCES " AND p.user_key = $2 AND " SAME_PREFERENCE,
+				   lengthof(types), types, values, NULL, false);
+	}
+	SpiUtilRun(&plan, "UPDATE personalize.preference AS m SET user_key = $2,"
+			   " alias_key = CASE WHEN NOT $4 THEN coalesce(m.alias_key, $3) END WHERE " MOVED_PREFERENCES,
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
 }
 
 /* The packed columns of a profile. */
@@ -234,6 +319,12 @@ static const PersonWithdrawal preferenceWithdrawal = {
 	.uncount = PERSON_NONE,.clear = ClearPreferences,.purge = PERSON_NONE,.recount = PERSON_NONE
 };
 static const PersonRemaking profileRemaking = {.takeOut = TakeProfileOut,.remake = RemakeProfile};
+static const PersonMoving profileMoving = {
+	.missing = MissingEvents,.leave = LeaveProfile,.rekey = PERSON_NONE,.settle = SettleProfile
+};
+static const PersonMoving preferenceMoving = {
+	.missing = PERSON_NONE,.leave = PERSON_NONE,.rekey = RekeyPreferences,.settle = PERSON_NONE
+};
 static const PersonNaming profileNaming = {.kinds = PERSON_NAMES_BOTH,.index = "profile_pkey",.row = NameProfile};
 static const PersonExpiryStep profileExpiry[] = {{"profile", 30, true, ExpireProfiles}, {NULL}};
 static const PersonExpiryStep preferenceExpiry[] = {{"preference", 40, false, ExpirePreferences}, {NULL}};
@@ -307,11 +398,12 @@ static const PersonStore stores[] = {
 		.correction = &profileRemaking,
 		.names = &profileNaming,
 		.expiry = profileExpiry,
+		.moving = &profileMoving,
 		.none = PERSON_NO_RESTRICTION | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "preference",
-		.form = "SELECT to_jsonb(p) - 'set_at' FROM personalize.preference p",
+		.form = "SELECT to_jsonb(p) - 'set_at' - 'alias_key' FROM personalize.preference p",
 		.unanalyzed = "user_key,value,value_key",
 		.people = PREFERENCE_PEOPLE,
 		.keeps = PREFERENCE_PEOPLE,
@@ -321,6 +413,7 @@ static const PersonStore stores[] = {
 		.forget = &preferenceTaker,
 		.withdraw = &preferenceWithdrawal,
 		.expiry = preferenceExpiry,
+		.moving = &preferenceMoving,
 		.none = PERSON_NO_MASK | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	}

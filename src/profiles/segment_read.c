@@ -23,6 +23,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "people/identity.h"
 #include "people/policy.h"
 #include "people/restriction.h"
 #include "profiles/analyst_purpose.h"
@@ -73,7 +74,7 @@ static int64
 UserArgument(FunctionCallInfo fcinfo)
 {
 	ArgumentCheckGiven(fcinfo, 0, "user_id");
-	return KeyFromText(PG_GETARG_TEXT_PP(0));
+	return IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
 }
 
 /* Whether the person of a view is in a segment, as far as the view may show it. */

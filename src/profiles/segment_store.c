@@ -72,6 +72,41 @@ TakeMemberOut(int64 userKey, int32 restricted)
 	SegmentOutdatePerson(userKey);
 }
 
+/* Run a statement about both ids of a move. */
+static void
+RunMove(SPIPlanPtr *plan, const char *sql, const PersonMove *move)
+{
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(move->from), Int64GetDatum(move->to)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(plan, sql, lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* An id that becomes a person's is in no segment any more; who loses events is looked at again. */
+static void
+LeaveSegments(const PersonMove *move)
+{
+	static SPIPlanPtr plan;
+
+	if (move->back)
+		SegmentOutdatePerson(move->from);
+	else
+		RunMove(&plan, "DELETE FROM personalize.segment_member WHERE user_key = $1 AND user_key <> $2", move);
+}
+
+/* What was told of an id stays told of the person. */
+static void
+RekeyChanges(PersonMove *move)
+{
+	static SPIPlanPtr plan;
+
+	if (!move->back)
+		RunMove(&plan, "UPDATE personalize.segment_change SET user_key = $2 WHERE user_key = $1", move);
+}
+
 /* Changes of people who have not been seen for as long as they are kept. */
 static void
 ExpireChanges(PersonExpiry *expiry)
@@ -89,6 +124,12 @@ static const PersonWithdrawal changeWithdrawal = {
 	.uncount = PERSON_NONE,.clear = PERSON_NONE,.purge = PurgeChange,.recount = PERSON_NONE
 };
 static const PersonRemaking memberRemaking = {.takeOut = TakeMemberOut,.remake = PERSON_NONE};
+static const PersonMoving memberMoving = {
+	.missing = PERSON_NONE,.leave = LeaveSegments,.rekey = PERSON_NONE,.settle = PERSON_NONE
+};
+static const PersonMoving changeMoving = {
+	.missing = PERSON_NONE,.leave = PERSON_NONE,.rekey = RekeyChanges,.settle = PERSON_NONE
+};
 static const PersonExpiryStep changeExpiry[] = {{"segment_change", 35, false, ExpireChanges}, {NULL}};
 
 #define MEMBER_PEOPLE \
@@ -129,6 +170,7 @@ static const PersonStore stores[] = {
 		.forget = &memberTaker,
 		.withdraw = &memberWithdrawal,
 		.correction = &memberRemaking,
+		.moving = &memberMoving,
 		.none = PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_NAMES |
 		PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY | PERSON_NO_EXPIRY
 	},
@@ -144,6 +186,7 @@ static const PersonStore stores[] = {
 		.forget = &changeTaker,
 		.withdraw = &changeWithdrawal,
 		.expiry = changeExpiry,
+		.moving = &changeMoving,
 		.none = PERSON_NO_KEEPS | PERSON_NO_RECEIPT_LEFT | PERSON_NO_RESTRICTION | PERSON_NO_CORRECTION |
 		PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},

@@ -159,6 +159,12 @@ extern bool ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint6
  */
 extern void ProcessorRecount(ProcessorId id, int64 userKey);
 
+/*
+ * Count a person's events as another's who has them from now on, as far as the processor
+ * has passed those of that one; the caller holds both stripes exclusively.
+ */
+extern void ProcessorRecountAs(ProcessorId id, int64 userKey, int64 asKey);
+
 /* Visit these events, under the active snapshot. */
 extern void ProcessorVisitPassed(ProcessorId id, int64 userKey,
 								 void (*visit) (void *state, const EventRow *row), void *state);

@@ -78,10 +78,10 @@ ProcessorTakeRejected(const EventRow *row, EventRow *rejected, uint64 count)
 	return false;
 }
 
-/* Visit a person's events that the processor has passed, under the active snapshot. */
-void
-ProcessorVisitPassed(ProcessorId id, int64 userKey,
-					 void (*visit) (void *state, const EventRow *row), void *state)
+/* Visit a person's events that the processor would have passed if they were those of asKey. */
+static void
+VisitPassedAs(ProcessorId id, int64 userKey, int64 asKey,
+			  void (*visit) (void *state, const EventRow *row), void *state)
 {
 	const ProcessorMethods *methods = ProcessorGet(id);
 	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.ofUser = true,
@@ -101,15 +101,17 @@ ProcessorVisitPassed(ProcessorId id, int64 userKey,
 	rejectedCount = ProcessorReadRejected(methods->name, &people, &rejected);
 	while (EventScanNext(scan, &row))
 	{
-		int			shard = methods->shardOf(&row);
+		bool		setAside = ProcessorTakeRejected(&row, rejected, rejectedCount);
+		int			shard;
 
 		CHECK_FOR_INTERRUPTS();
-		if (shard < 0)
+		row.userKey = asKey;
+		shard = methods->shardOf(&row);
+		if (shard < 0 || setAside)
 			continue;
 		if (positions[shard] == NULL)
 			positions[shard] = ProcessorPosition(methods->id, shard, options.snapshot);
-		if (!TxidIsSeen(row.txid, positions[shard]) ||
-			ProcessorTakeRejected(&row, rejected, rejectedCount))
+		if (!TxidIsSeen(row.txid, positions[shard]))
 			continue;
 		MemoryContextSwitchTo(eventContext);
 		visit(state, &row);
@@ -120,9 +122,17 @@ ProcessorVisitPassed(ProcessorId id, int64 userKey,
 	MemoryContextDelete(eventContext);
 }
 
-/* Count a person's events again, as far as the processor has passed them. */
+/* Visit a person's events that the processor has passed, under the active snapshot. */
 void
-ProcessorRecount(ProcessorId id, int64 userKey)
+ProcessorVisitPassed(ProcessorId id, int64 userKey,
+					 void (*visit) (void *state, const EventRow *row), void *state)
+{
+	VisitPassedAs(id, userKey, userKey, visit, state);
+}
+
+/* Count a person's events as another's. */
+void
+ProcessorRecountAs(ProcessorId id, int64 userKey, int64 asKey)
 {
 	const ProcessorMethods *methods = ProcessorGet(id);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize recount",
@@ -133,10 +143,17 @@ ProcessorRecount(ProcessorId id, int64 userKey)
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	state = methods->begin();
-	ProcessorVisitPassed(id, userKey, methods->add, state);
+	VisitPassedAs(id, userKey, asKey, methods->add, state);
 	methods->finish(state);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/* Count a person's events again, as far as the processor has passed them. */
+void
+ProcessorRecount(ProcessorId id, int64 userKey)
+{
+	ProcessorRecountAs(id, userKey, userKey);
 }

@@ -37,6 +37,7 @@ static PersonTaker uncount = {NONE, NONE, NONE};
 static PersonWithdrawal withdraw = {&uncount, NONE, NONE, NONE};
 static PersonParking restriction = {NONE, NONE};
 static PersonRemaking correction = {NONE, NONE};
+static PersonMoving moving = {NONE, NONE, NONE, NONE};
 static PersonExport copy = {NONE, NONE, NONE};
 static PersonNaming names = {NONE, NONE, NONE};
 static PersonEventNaming eventNames = {NONE, NONE, NONE};
@@ -48,16 +49,16 @@ static const PersonExpiryStep expiry[] = {{NULL}};
 static PersonStore full = {
 	.name = "test", .exempt = "nothing", .mask = "mask", .unanalyzed = "a", .people = "people", .keeps = "keeps",
 	.copy = &copy, .rank = 1, .receipt = "rows", .receiptLeft = "more", .forget = &taker, .withdraw = &withdraw,
-	.restriction = &restriction, .correction = &correction, .names = &names, .eventNames = &eventNames,
+	.restriction = &restriction, .correction = &correction, .moving = &moving, .names = &names, .eventNames = &eventNames,
 	.holds = &holds, .dictionary = &dictionary, .expiry = expiry
 };
-static PersonStore empty = {.name = "test", .exempt = "nothing", .none = PERSON_NO_EXPIRY * 2 - 1};
+static PersonStore empty = {.name = "test", .exempt = "nothing", .none = PERSON_NO_MOVING * 2 - 1};
 
 /* Where the things are that the full one says; of the store itself those from exempt on. */
 static const struct { void *start; Size size; } groups[] = {
 	{(char *) &full + offsetof(PersonStore, exempt), sizeof(PersonStore) - offsetof(PersonStore, exempt)},
 	{&taker, sizeof(taker)}, {&uncount, sizeof(uncount)}, {&withdraw, sizeof(withdraw)},
-	{&restriction, sizeof(restriction)}, {&correction, sizeof(correction)}, {&copy, sizeof(copy)},
+	{&restriction, sizeof(restriction)}, {&correction, sizeof(correction)}, {&moving, sizeof(moving)}, {&copy, sizeof(copy)},
 	{&names, sizeof(names)}, {&eventNames, sizeof(eventNames)}, {&holds, sizeof(holds)},
 	{&dictionary, sizeof(dictionary)}
 };

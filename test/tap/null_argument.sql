@@ -25,6 +25,7 @@ SELECT count(*) FROM (SELECT personalize.set_preference('ada', 'favourite_brand'
 SELECT count(personalize.import_model('tree', 'lightgbm', E'tree\nmax_feature_idx=0\n\nTree=0\nnum_leaves=1\nleaf_value=' || v || E'\n\nend of trees\n')) FROM unnest('{1,2}'::text[]) v \gset ignored_
 INSERT INTO personalize.rule (name, kind, items, place) VALUES ('shown', 'pin', '{hat}', 1);
 SELECT personalize.restrict('bob') \gset ignored_
+SELECT status FROM personalize.identify('tablet', 'ada') \gset ignored_
 SET personalize.purpose = 'personalization';
 
 -- What stands for an argument without a default: by function, name or type, the first that fits.
@@ -40,6 +41,7 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('export_training_data', 'engine', NULL, '''rank_search'''), ('export_training_data', 'since', NULL, '(now() - interval ''2 days'')'), ('import_model', 'format', NULL, '''lightgbm'''),
 	('import_model', 'content', NULL, 'E''tree\nmax_feature_idx=0\n\nTree=0\nnum_leaves=1\nleaf_value=0\n\nend of trees\n'''),
 	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),
+	('identify', 'anonymous_id', NULL, '''phone'''), ('alias', 'alias_id', NULL, '''phone'''), ('split', 'anonymous_id', NULL, '''tablet'''),
 	('create_experiment', 'engine', NULL, '''recommend'''),
 	('create_experiment', 'variants', NULL, '''["shipped", {"name": "new", "parameters": {}}]'''), ('set_holdout', 'share', NULL, '0.1'),
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),

@@ -10,6 +10,7 @@ SELECT count(personalize.disable_processor(p)) FROM unnest(ARRAY['profile', 'ite
 
 -- a person in every table
 SELECT personalize.grant_consent('planted', ARRAY['analytics', 'personalization', 'recommendations'], 'planted-ledger');
+SELECT personalize.identify('planted-cookie', 'planted', source => 'planted-identity');
 SELECT personalize.set_preference('planted', 'favourite_brand', 'planted-preference');
 SELECT personalize.create_experiment('planted-experiment', 'trending', '["shipped", {"name": "planted-variant", "parameters": {}}]');
 SELECT personalize.force_variant('planted', 'planted-experiment', 'planted-variant');
@@ -38,6 +39,7 @@ CREATE TEMP TABLE evidence (name, share, planted) ON COMMIT DROP AS
 		('event', '{events}', 'planted-tail'),
 		('rejected_event', '{rejected_events}', 'planted-rejected'),
 		('subject', '{subject}', '"planted"'),
+		('identity', '{identities}', 'planted-identity'),
 		('profile', '{profile,signals}', 'plantedword'),
 		('profile', '{profile,recent}', 'planted-item'),
 		('feature_value', '{profile,signals}', 'plantedword'),

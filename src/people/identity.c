@@ -1,0 +1,178 @@
+/*
+ * identity.c
+ *		Whose an id is: people with several ids.
+ *
+ * A row of identity says that an id is another one of a person.  There are no chains:
+ * the person's own id is in no row as another's, so one look is enough.  Ingestion
+ * and every function that takes a user_id ask here, and go on with the person's key.
+ *
+ * Rows change under the exclusive stripes of both ids.  So who holds the stripe of an
+ * id, or of the person it is of, and then has looked, knows for the rest of the
+ * transaction.
+ */
+#include "postgres.h"
+
+#include "people/identity.h"
+
+#include "access/relation.h"
+#include "access/stratnum.h"
+#include "base/key.h"
+#include "base/lock.h"
+#include "base/purge_lock.h"
+#include "base/relation.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Open the identities for looking ids up. */
+KeyedTable *
+IdentityOpen(void)
+{
+	Relation	table = RelationOpenTable("identity", AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table);
+
+	relation_close(table, NoLock);
+	return blocks == 0 ? NULL : KeyedOpen("identity", "identity_pkey", AccessShareLock);
+}
+
+/* Whose the id of a key is, if it is another's. */
+bool
+IdentityRead(KeyedTable *identities, int64 key, Snapshot snapshot, Person *person)
+{
+	Datum		datum = Int64GetDatum(key);
+	TupleTableSlot *slot;
+	bool		isNull;
+
+	KeyedSeek(identities, snapshot, 1, &datum, BTEqualStrategyNumber);
+	slot = KeyedNext(identities, ForwardScanDirection);
+	if (slot == NULL)
+		return false;
+	person->userKey = DatumGetInt64(slot_getattr(slot, IDENTITY_USER_KEY, &isNull));
+	person->userId = DatumGetTextPCopy(slot_getattr(slot, IDENTITY_USER_ID, &isNull));
+	return true;
+}
+
+/* The person under a snapshot, if the id is another's; else false. */
+static bool
+Look(int64 key, Snapshot snapshot, Person *person)
+{
+	KeyedTable *identities = IdentityOpen();
+	bool		found;
+
+	if (identities == NULL)
+		return false;
+	found = IdentityRead(identities, key, snapshot, person);
+	KeyedClose(identities);
+	return found;
+}
+
+/* The key of the person whose id has a key. */
+int64
+IdentityKeyOf(int64 key)
+{
+	Person		person;
+
+	return Look(key, GetActiveSnapshot(), &person) ? person.userKey : key;
+}
+
+/* The same of the id given as an argument. */
+int64
+IdentityKeyArgument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	return IdentityKeyOf(KeyFromText(KeyIdArgument(fcinfo, argument, name)));
+}
+
+/* The person whose id this is, as of now. */
+Person
+IdentityPersonNow(const text *id)
+{
+	Person		person = {KeyFromText(id), unconstify(text *, id)};
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	(void) Look(person.userKey, snapshot, &person);
+	UnregisterSnapshot(snapshot);
+	return person;
+}
+
+/* All ids of the people whose ids these are, but for these. */
+Person *
+IdentityOthers(const int64 *keys, int count, int *others)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum	   *datums = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	Person	   *people;
+	SpiUtilScope scope;
+
+	for (int i = 0; i < count; i++)
+		datums[i] = Int64GetDatum(keys[i]);
+	values[0] = PointerGetDatum(construct_array(datums, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	SpiUtilBegin(&scope);
+	*others = (int) SpiUtilRun(&plan,
+							   "WITH given AS MATERIALIZED (SELECT k FROM unnest($1) AS k),"
+							   " person AS MATERIALIZED (SELECT DISTINCT coalesce(i.user_key, g.k) AS k FROM given AS g"
+							   "  LEFT JOIN personalize.identity AS i ON i.alias_key = g.k)"
+							   " SELECT o.key, o.id FROM (SELECT i.alias_key AS key, i.alias_id AS id"
+							   "   FROM person AS p JOIN personalize.identity AS i ON i.user_key = p.k"
+							   "  UNION SELECT i.user_key, i.user_id FROM person AS p JOIN personalize.identity AS i ON i.user_key = p.k) AS o"
+							   " WHERE NOT EXISTS (SELECT FROM given AS g WHERE g.k = o.key)",
+							   lengthof(types), types, values, NULL, false);
+	people = MemoryContextAllocHuge(caller, sizeof(Person) * Max(*others, 1));
+	for (int i = 0; i < *others; i++)
+	{
+		bool		isNull;
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		people[i].userKey = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
+		people[i].userId = DatumGetTextPCopy(SpiUtilValue(i, 2, &isNull));
+		MemoryContextSwitchTo(spi);
+	}
+	SpiUtilEnd(&scope);
+	return people;
+}
+
+/* Lock the stripe of whose the id is, until that is the same before and after. */
+static Person
+LockPerson(const text *id, bool exclusive, const char *notDone)
+{
+	Person		person = IdentityPersonNow(id);
+
+	for (;;)
+	{
+		Person		before = person;
+
+		if (exclusive)
+		{
+			bool		stripes[SHARD_COUNT] = {false};
+
+			stripes[ShardOfKey(person.userKey)] = true;
+			PurgeLockStripes(stripes, notDone);
+		}
+		else
+			StripeLock(ShardOfKey(person.userKey), false);
+		person = IdentityPersonNow(id);
+		if (person.userKey == before.userKey)
+			return person;
+	}
+}
+
+/* The person whose id this is, with the stripe locked shared. */
+Person
+IdentityLockShared(const text *id)
+{
+	return LockPerson(id, false, NULL);
+}
+
+/* The same, exclusively. */
+Person
+IdentityLockExclusive(const text *id, const char *notDone)
+{
+	return LockPerson(id, true, notDone);
+}
