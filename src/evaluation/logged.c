@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(personalize_evaluation_progress);
@@ -158,7 +159,7 @@ personalize_logged_request(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID};
-	int64		userKey = KeyFromText(PG_GETARG_TEXT_PP(0));
+	int64		userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
 	Datum		values[] = {
 		Int64GetDatum(userKey), Int64GetDatum(KeyFromText(PG_GETARG_TEXT_PP(1))), TimestampTzGetDatum(GoneEventsBefore()),
 		BoolGetDatum((ConsentMaskOf(userKey) & PURPOSE_RECOMMENDATIONS) != 0)

@@ -13,6 +13,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "experiments/experiment.h"
 #include "exposures/request_id.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -20,7 +21,32 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(personalize_experiment_arm);
 PG_FUNCTION_INFO_V1(personalize_experiment_moments);
+
+/* An answer by another variant than the person's. */
+#define ARM_OTHER (-1)
+
+/*
+ * _experiment_arm(experiment, user_key, request_origin, shown_at): the place of the variant
+ * that an answer counts for; NULL: the person was in none then.
+ */
+Datum
+personalize_experiment_arm(PG_FUNCTION_ARGS)
+{
+	const Experiment *experiment;
+	const ExperimentVariant *variant;
+	TimestampTz takesPart;
+	RequestOrigin origin;
+
+	experiment = ExperimentFind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	variant = ExperimentPlace(experiment, PG_GETARG_INT64(1), &takesPart);
+	if (variant == NULL || PG_GETARG_TIMESTAMPTZ(3) < takesPart || !ExperimentIsRunning(experiment, PG_GETARG_TIMESTAMPTZ(3)) ||
+		ExperimentForced(experiment, PG_GETARG_INT64(1)) != NULL)
+		PG_RETURN_NULL();
+	RequestOriginUnpack(PG_GETARG_INT64(2), &origin);
+	PG_RETURN_INT32(origin.variant == (uint16) variant->id ? variant->ordinal : ARM_OTHER);
+}
 
 /*
  * $1 experiment, $2 and $3 origins of its engine's answers from and before, $4 and $5 the time

@@ -1,4 +1,8 @@
 -- result: what people did who met the variants of an experiment.
+CREATE FUNCTION personalize_internal._experiment_arm(experiment text, user_key bigint, request_origin bigint, shown_at timestamptz) RETURNS integer
+	AS 'MODULE_PATHNAME', 'personalize_experiment_arm' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._experiment_arm(text, bigint, bigint, timestamptz) IS
+	'the variant (experiment_variant.ordinal) that an answer counts for; -1: it was made by another than the person''s; NULL: the person had none then, or is forced to one';
 CREATE FUNCTION personalize_internal._experiment_outcomes(experiment text, first_origin bigint, end_origin bigint, since timestamptz, until timestamptz,
 	as_of timestamptz, kinds text[], currencies text[], within interval[], before interval[], top integer[])
 	RETURNS TABLE (metric integer, ordinal integer, user_key bigint, amount bigint, before boolean, users bigint, exposures bigint)
@@ -168,6 +172,7 @@ COMMENT ON FUNCTION personalize.experiment_plan(jsonb, double precision, double 
 	'how long an experiment must run, from the people of the shop''s last four weeks whose time of the metric is over. metric: as in create_experiment(); mde: the relative difference that is to be found, with probability power; engine: only people with its answers (NULL: of any); traffic, variants: as in create_experiment(). users: in all, also for the key users of the metric; days: full weeks; mean and deviation: of the metric a user. NULLs if the shop does not know yet. Errors: 22023 a value out of range, 42704 unknown engine';
 
 REVOKE ALL ON FUNCTION
+	personalize_internal._experiment_arm(text, bigint, bigint, timestamptz),
 	personalize_internal._experiment_outcomes(text, bigint, bigint, timestamptz, timestamptz, timestamptz, text[], text[], interval[], interval[], integer[]),
 	personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
 	personalize_internal._days_run(tstzmultirange, timestamptz),

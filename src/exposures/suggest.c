@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "people/consent.h"
+#include "people/identity.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
@@ -244,7 +245,7 @@ personalize_suggest_queries(PG_FUNCTION_ARGS)
 	ReadPrefix(&question, prefix);
 	if (!PG_ARGISNULL(1))
 	{
-		question.userKey = KeyFromText(PG_GETARG_TEXT_PP(1));
+		question.userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(1)));
 		question.hasUser = (ConsentMaskOf(question.userKey) & needed) == needed;
 	}
 	InitMaterializedSRF(fcinfo, 0);

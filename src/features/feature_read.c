@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "people/identity.h"
 #include "people/policy.h"
 #include "people/purpose.h"
 #include "profiles/segment.h"
@@ -140,7 +141,7 @@ LoadEntity(Reader *reader, text *id, text *itemId)
 		return;
 	}
 	LoadItem(reader, itemId);
-	LoadPerson(reader, KeyFromText(id));
+	LoadPerson(reader, IdentityKeyOf(KeyFromText(id)));
 }
 
 /* Complain of an item that is not the view's own. */
@@ -257,7 +258,7 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 		{
 			MemoryContextReset(person);
 			MemoryContextSwitchTo(person);
-			LoadPerson(&reader, KeyFromText(id));
+			LoadPerson(&reader, IdentityKeyOf(KeyFromText(id)));
 		}
 		MemoryContextSwitchTo(row);
 		LoadItem(&reader, reader.view->entity == FEATURE_ENTITY_ITEM ? id : items ? DatumGetTextPP(items[i]) : NULL);

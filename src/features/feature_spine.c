@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
+#include "people/identity.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -141,7 +142,7 @@ AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
 		ReportRow(spine->count, "no user_id");
 	if (noTime || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)))
 		ReportRow(spine->count, noTime ? "no event_timestamp" : "an infinite event_timestamp");
-	values[SPINE_USER_KEY] = Int64GetDatum(KeyFromText(DatumGetTextPP(userId)));
+	values[SPINE_USER_KEY] = Int64GetDatum(IdentityKeyOf(KeyFromText(DatumGetTextPP(userId))));
 	values[SPINE_AS_OF] = time;
 	values[SPINE_PLACE] = Int64GetDatum(spine->count);
 	values[SPINE_USER_ID] = userId;

@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "people/identity.h"
 #include "people/policy.h"
 #include "people/purpose.h"
 #include "people/restriction.h"
@@ -482,7 +483,7 @@ personalize_test_signal(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	test.ofUser = options.ofUser;
 	if (options.ofUser)
-		options.userKey = KeyFromText(PG_GETARG_TEXT_PP(ARGUMENT_USER));
+		options.userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(ARGUMENT_USER)));
 	test.tallies = hash_create("personalize test", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	TryEvents(&test, &options, sample);
 	PutTallies((ReturnSetInfo *) fcinfo->resultinfo, &test, options.snapshot);

@@ -50,7 +50,7 @@ typedef struct Standardised
 double
 RankerPropensity(const RankerOptions *options, int slot)
 {
-	return Min(Max(ExaminationOf(slot), options->minPropensity), 1);
+	return Min(Max(ExaminationOf(ExaminationGet(), slot), options->minPropensity), 1);
 }
 
 /* The mean of a feature and its standard deviation, which is 0 for one that does not vary. */

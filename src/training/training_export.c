@@ -58,7 +58,7 @@ PutPage(ReturnSetInfo *output, ItemReader *items, const LoggedPage *logged, int6
 			Int64GetDatum(logged->page.itemKeys[i]),
 			Int16GetDatum(logged->slots[i]),
 			Int16GetDatum(logged->labels[i]),
-			Float8GetDatum(ExaminationOf(logged->slots[i])),
+			Float8GetDatum(ExaminationOf(ExaminationGet(), logged->slots[i])),
 			FeatureArray(&logged->rows[(size_t) i * SEARCH_FEATURE_COUNT])
 		};
 		bool		nulls[lengthof(values)] = {false};
