@@ -4,6 +4,10 @@
 # without the people who were forgotten in it, as if they had never been: an
 # operation about several people is then told without those of its messages.
 # Who came back after being forgotten, by a grant, is there from then on.
+#
+# The first person, who is never forgotten, has other ids, too.  Told in full, these become
+# the person's somewhere in the middle, and some are split off again; told without the
+# erased they are from the start, or never.
 package PropertyStream;
 
 use strict;
@@ -67,6 +71,7 @@ sub make_shop
 		};
 	}
 	$shop->{regulars} = $users;
+	$shop->{aliases} = [ map { { id => $_ % 2 ? "visitor $seed.$_" : 4_000_000_000 + 1_000_000 * $seed + $_, splits => chance(0.4) } } 1 .. between(0, 3) ];
 	$shop->{catalogue} = [ map { "sku $seed.$_" } 1 .. between(6, 12) ];
 	$shop->{bare} = [ map { $_ % 2 ? "bare $seed.$_" : 3_000_000_000 + 1_000_000 * $seed + $_ } 1 .. between(4, 8) ];
 	return $shop;
@@ -122,6 +127,7 @@ sub make_message
 	$number = int(rand() ** 1.5 * $shop->{regulars}) unless defined $number;
 	my $user = $shop->{users}[$number];
 	my $message = { user => $number, id => $user->{id}, event => pick(@kinds) };
+	$message->{id} = pick(@{ $shop->{aliases} })->{id} if $number == 0 && @{ $shop->{aliases} } && chance(0.6);
 	my $choose = sub {
 		return chance(0.15) ? $user->{item} : pick(chance(0.6) ? @{ $shop->{catalogue} } : @{ $shop->{bare} });
 	};
@@ -212,6 +218,9 @@ sub make_statement
 	return () if $gone->{$number};
 	my $user = literal($shop->{users}[$number]{id});
 	my $kind = between(0, 10);
+	# what is declared under an id that is split off again may have replaced what the person declared
+	my @others = grep { !$_->{splits} } @{ $shop->{aliases} };
+	$user = literal(pick(@others)->{id}) if $number == 0 && $kind >= 5 && $kind <= 8 && @others && chance(0.5);
 	my $some = sub { return 'ARRAY[' . join(', ', map { literal($_) } @_) . ']::text[]'; };
 	my $sql;
 
@@ -284,6 +293,11 @@ sub make_opening
 	# the first person stays, and agrees to everything
 	push @operations, { what => 'say', user => 0, sql =>
 		  'SELECT personalize.grant_consent(' . literal($shop->{users}[0]{id}) . q{, '{analytics,personalization,recommendations,marketing}', 'account', 'v1')} };
+	for my $alias (@{ $shop->{aliases} })
+	{
+		push @operations, { what => 'alias', id => $alias->{id}, person => $shop->{users}[0]{id}, sql =>
+			  'SELECT personalize.grant_consent(' . literal($alias->{id}) . q{, '{analytics,personalization,recommendations,marketing}', 'banner')} };
+	}
 	my $wave = make_message($shop, 0);
 	$wave->{event} = 'wave';
 	push @operations, { what => 'call', way => 'track_many', messages => [ $wave, map { make_message($shop, 0) } 1 .. 6 ] };
@@ -347,6 +361,12 @@ sub make_stream
 	push @{ $at{$_} }, 'forget' for places(between(1, 5), $calls * 0.1, $calls + 1);
 	push @{ $at{$_} }, 'statement' for places(between(10, 18), 0, $calls);
 	push @{ $at{$_} }, 'return' for places(chance(0.12) ? between(1, 2) : 0, $calls * 0.5, $calls);
+	for my $alias (@{ $shop->{aliases} })
+	{
+		my ($join, $split) = sort { $a <=> $b } places(2, 0, $calls);
+		push @{ $at{$join} }, { what => 'identify', id => $alias->{id} };
+		push @{ $at{$split} }, { what => 'split', id => $alias->{id} } if $alias->{splits};
+	}
 	push @{ $at{$_} }, 'rebuild' for places(chance(0.04) ? 1 : 0, $calls * 0.3, $calls);
 	if (chance(0.07))
 	{
@@ -363,7 +383,11 @@ sub make_stream
 	{
 		for my $what (@{ $at{$n} // [] })
 		{
-			if ($what eq 'rollup')
+			if (ref $what)
+			{
+				push @operations, $what;
+			}
+			elsif ($what eq 'rollup')
 			{
 				push @operations, { what => 'always', rollup => 1, sql => 'SELECT FROM personalize.rollup_now()' };
 			}
@@ -588,7 +612,11 @@ sub tell
 {
 	my ($operations, $full) = @_;
 	my $since = $full ? undef : erased_of($operations);
+	my %person = map { $_->{id} => literal($_->{person}) } grep { $_->{what} eq 'alias' } @$operations;
+	my %joins = map { $_->{id} => 1 } grep { $_->{what} eq 'identify' } @$operations;
 	my @sql;
+
+	delete $joins{ $_->{id} } for grep { $_->{what} eq 'split' } @$operations;
 
 	for my $n (0 .. $#$operations)
 	{
@@ -606,6 +634,19 @@ sub tell
 		elsif ($o->{what} eq 'always')
 		{
 			$sql = "$o->{sql};\n";
+		}
+		elsif ($o->{what} eq 'alias')
+		{
+			$sql = "$o->{sql};\n";
+			$sql .= 'SELECT personalize.identify(' . literal($o->{id}) . ", $person{$o->{id}});\n" if !$full && $joins{ $o->{id} };
+		}
+		elsif ($o->{what} eq 'identify')
+		{
+			$sql = 'SELECT personalize.identify(' . literal($o->{id}) . ", $person{$o->{id}});\n" if $full && $person{ $o->{id} };
+		}
+		elsif ($o->{what} eq 'split')
+		{
+			$sql = "SELECT personalize.split($person{$o->{id}}, " . literal($o->{id}) . ");\n" if $full && $person{ $o->{id} };
 		}
 		elsif ($o->{what} eq 'forget')
 		{
