@@ -198,7 +198,7 @@ RekeyEvents(PersonMove *move)
 		.values = {Int64GetDatum(move->from), Int64GetDatum(move->to), Int64GetDatum(move->alias)}
 	};
 
-	move->events = ChangeEvents(&change);
+	move->events = move->hasEvents ? ChangeEvents(&change) : 0;
 }
 
 /*

@@ -8,6 +8,10 @@
  * that the events are in now has passed them.  So an event that only the shard left
  * had counted waits for the other one, and one that both or only the other had passed
  * counts at once: once in any case.
+ *
+ * Each of these steps looks for the events of an id, on days without an index on every
+ * page.  So nothing is taken out if no event changes hands, as of a new device, and an
+ * id that has lost all of them has nothing made anew.
  */
 #include "postgres.h"
 
@@ -15,6 +19,7 @@
 
 #include "access/xact.h"
 #include "compat.h"
+#include "people/person_removal.h"
 #include "utils/snapmgr.h"
 
 /* A step, for one store. */
@@ -39,16 +44,15 @@ ForAll(Step step, PersonMove *move)
 	}
 }
 
-/* Call what a correction does, for both ids. */
+/* Call what a correction does, under a snapshot that sees what was done before. */
 static void
-Remake(PersonChange change, const PersonMove *move)
+Remake(PersonChange change, int64 userKey)
 {
 	if (change == NULL)
 		return;
-	change(move->from, 0);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	change(move->to, 0);
+	change(userKey, 0);
 	PopActiveSnapshot();
 }
 
@@ -56,7 +60,10 @@ static void
 Leave(const PersonStore *store, PersonMove *move)
 {
 	if (store->moving == NULL)
-		Remake(store->correction->takeOut, move);
+	{
+		Remake(store->correction->takeOut, move->from);
+		Remake(store->correction->takeOut, move->to);
+	}
 	else if (store->moving->leave)
 		store->moving->leave(move);
 }
@@ -72,7 +79,11 @@ static void
 Settle(const PersonStore *store, PersonMove *move)
 {
 	if (store->moving == NULL)
-		Remake(store->correction->remake, move);
+	{
+		if (move->back)
+			Remake(store->correction->remake, move->from);
+		Remake(store->correction->remake, move->to);
+	}
 	else if (store->moving->settle)
 		store->moving->settle(move);
 }
@@ -81,10 +92,17 @@ Settle(const PersonStore *store, PersonMove *move)
 void
 PersonMoveHistory(PersonMove *move)
 {
-	if (move->from != move->to)
+	bool		remakes;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	move->hasEvents = PersonHasEvents(move->from);
+	PopActiveSnapshot();
+	remakes = move->hasEvents && move->from != move->to;
+	if (remakes)
 		ForAll(Leave, move);
 	ForAll(Rekey, move);
-	if (move->from != move->to)
+	if (remakes)
 		ForAll(Settle, move);
 }
 

@@ -31,6 +31,26 @@ PersonRegisterWalk(PersonWalk walk)
 	walkEvents = walk;
 }
 
+/* PersonVisit */
+static void
+NoteEvent(void *arg, int64 userKey, const struct EventRow *row)
+{
+	*(bool *) arg = true;
+}
+
+/* True if there is a raw event of a person. */
+bool
+PersonHasEvents(int64 userKey)
+{
+	KeySet		people;
+	bool		any = false;
+
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	walkEvents(&people, NoteEvent, &any, false);
+	return any;
+}
+
 /* Order people by key. */
 static int
 ComparePeople(const void *left, const void *right)

@@ -16,6 +16,9 @@ typedef void (*PersonVisit) (void *arg, int64 userKey, const struct EventRow *ro
 typedef void (*PersonWalk) (const KeySet *people, PersonVisit visit, void *arg, bool deletes);
 extern void PersonRegisterWalk(PersonWalk walk);
 
+/* True if the active snapshot sees a raw event of a person. */
+extern bool PersonHasEvents(int64 userKey);
+
 /* Forget people, who are given in the order of their keys, each once; their tallies are set. */
 extern void PersonForget(PersonTaken *people, int count);
 

@@ -102,7 +102,8 @@ typedef struct PersonMove
 	int64		to;				/* the same: what came under alias is forgotten to have */
 	int64		alias;			/* the id that raw events remember; back: those that came under it go */
 	bool		back;			/* to that id, else from it to a person */
-	int64		events;			/* raw events that have changed hands */
+	bool		hasEvents;		/* from has raw events */
+	int64		events;			/* of these, that have changed hands */
 } PersonMove;
 
 /*
