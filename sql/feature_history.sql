@@ -76,6 +76,14 @@ SELECT count(*), count(*) FILTER (WHERE h.user_id = a.user_id AND h.event_timest
 FROM personalize.get_historical_features('SELECT * FROM (SELECT * FROM answer ORDER BY md5(user_id || event_timestamp)) AS s', 'model') AS h
 	JOIN (SELECT *, row_number() OVER (ORDER BY md5(user_id || event_timestamp)) AS place FROM answer) AS a USING (place);
 
+-- with what came late from when it happened on, rows have as many events as happened by then
+SELECT count(*), count(*) FILTER (WHERE (l.features ->> 'orders')::integer > (h.features ->> 'orders')::integer) > 100 AS more,
+	count(*) FILTER (WHERE (l.features ->> 'orders')::integer <> 0 AND (l.features ->> 'orders')::integer <> (
+		SELECT count(*) FROM personalize.event e JOIN personalize.event_type t USING (event)
+		WHERE e.user_key = personalize.user_key(l.user_id) AND t.name = 'purchase' AND e.ts <= l.event_timestamp AND e.consent = 3)) AS wrong
+FROM personalize.get_historical_features('SELECT * FROM answer WHERE user_id IN (''u1'', ''u2'', ''u9'') AND event_timestamp < ''2026-03-10''', 'model', late_events => true) AS l
+	JOIN personalize.get_historical_features('SELECT * FROM answer WHERE user_id IN (''u1'', ''u2'', ''u9'') AND event_timestamp < ''2026-03-10''', 'model') AS h USING (place);
+
 -- spines: a table, a view, a query in parentheses, one with a comment, a table with a name of its own
 CREATE TABLE "Labels of mine" (event_timestamp date, label boolean, user_id varchar);
 INSERT INTO "Labels of mine" VALUES ('2026-03-04', true, 'u1'), ('2026-03-04', false, 'nobody'), ('2026-03-04', true, 'u1'), ('2001-01-01', true, 'u1'), ('2030-01-01', true, 'u1');
@@ -114,7 +122,7 @@ SELECT count(*) FROM personalize.get_historical_features('SELECT ''u1'' AS user_
 SELECT count(*) FROM personalize.get_historical_features('SELECT * FROM answer', 'model');
 SELECT count(*) FROM personalize.get_historical_features('answer', 'model');
 SELECT count(*) FROM personalize.get_historical_features('answer'::regclass, 'model');
-SELECT count(*) FROM personalize.get_historical_features('SELECT ''u1'' AS user_id, now() AS event_timestamp', 'model', 'marketing');
+SELECT count(*) FROM personalize.get_historical_features('SELECT ''u1'' AS user_id, now() AS event_timestamp', 'model', purpose => 'marketing');
 RESET ROLE;
 RESET personalize.purpose;
 

@@ -188,13 +188,20 @@ AddLate(Walk *walk, int64 userKey, const FeatureDelta *delta)
 	first->next = pane;
 }
 
+/* Since when an event is known. */
+static TimestampTz
+KnownSince(const History *history, const EventRow *row)
+{
+	return history->late ? row->ts : row->receivedAt;
+}
+
 /* Add what an event says. */
 static void
 AddEvent(Walk *walk, const EventRow *row, bool isRolled)
 {
 	History    *history = walk->history;
 	ProfileDelta *delta = &walk->delta;
-	HistoryEntry entry = {.userKey = row->userKey,.known = row->receivedAt,.ts = row->ts,.count = 1};
+	HistoryEntry entry = {.userKey = row->userKey,.known = KnownSince(history, row),.ts = row->ts,.count = 1};
 	bool		told = false;
 
 	delta->deltaCount = delta->stepCount = delta->recentCount = 0;
@@ -245,7 +252,7 @@ ReadEvents(Walk *walk)
 		CHECK_FOR_INTERRUPTS();
 		/* what came later may still have been added to a pane of before */
 		if (!IsAsked(walk->spine, row.userKey) ||
-			(row.receivedAt > walk->spine->last && row.ts >= history->rawSince))
+			(KnownSince(history, &row) > walk->spine->last && row.ts >= history->rawSince))
 			continue;
 		if (count++ % EVENTS_PER_TRIM == 0)
 			FeatureValueTrimCache();
@@ -393,12 +400,13 @@ FindRawSince(Snapshot snapshot)
 
 /* Collect what a view needs to know. */
 void
-HistoryRead(History *history, const FeatureView *view, const Spine *spine)
+HistoryRead(History *history, const FeatureView *view, const Spine *spine, bool late)
 {
 	static const Oid types[ENTRY_COLUMNS] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, BYTEAOID};
 	Walk		walk = {.history = history,.spine = spine,.context = CurrentMemoryContext};
 
 	memset(history, 0, sizeof(History));
+	history->late = late;
 	history->snapshot = GetActiveSnapshot();
 	history->signals = SignalSetGet();
 	/* room for signals that are defined meanwhile */

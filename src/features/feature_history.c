@@ -197,10 +197,11 @@ ReadHistory(FunctionCallInfo fcinfo, const char *source)
 	Merge	   *merge = palloc0_object(Merge);
 
 	merge->view = ViewArgument(fcinfo);
-	merge->purpose = PolicyPurpose(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
+	ArgumentCheckGiven(fcinfo, 2, "late_events");
+	merge->purpose = PolicyPurpose(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SpineRead(&merge->spine, source);
-	HistoryRead(&merge->history, merge->view, &merge->spine);
+	HistoryRead(&merge->history, merge->view, &merge->spine, PG_GETARG_BOOL(2));
 	merge->horizon = SegmentSetGet()->horizon;
 	merge->context = AllocSetContextCreate(CurrentMemoryContext, "personalize person", ALLOCSET_DEFAULT_SIZES);
 	merge->rowContext = AllocSetContextCreate(CurrentMemoryContext, "personalize features", ALLOCSET_DEFAULT_SIZES);
@@ -210,7 +211,7 @@ ReadHistory(FunctionCallInfo fcinfo, const char *source)
 	return (Datum) 0;
 }
 
-/* get_historical_features(spine, view, purpose): spine is a query, or the name of a table. */
+/* get_historical_features(spine, view, late_events, purpose): spine is a query, or the name of a table. */
 Datum
 personalize_get_historical_features(PG_FUNCTION_ARGS)
 {

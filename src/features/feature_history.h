@@ -60,12 +60,13 @@ typedef struct History
 	const SignalSet *signals;
 	const bool *wanted;			/* signals by id */
 	bool		steps;			/* are wanted */
+	bool		late;			/* what came late is known since it happened */
 	TimestampTz rawSince;		/* raw events exist from here on; DT_NOEND: there are none */
 	Snapshot	snapshot;
 } History;
 
 /* Collect what a view needs to know of a spine's people. */
-extern void HistoryRead(History *history, const FeatureView *view, const Spine *spine);
+extern void HistoryRead(History *history, const FeatureView *view, const Spine *spine, bool late);
 extern bool HistoryNext(History *history, HistoryEntry *entry);
 extern void HistoryEnd(History *history);
 

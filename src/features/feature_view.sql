@@ -62,15 +62,15 @@ CREATE FUNCTION personalize.explain_features(
 COMMENT ON FUNCTION personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text) IS
 	'where each value that get_features() gives comes from: the version of the view, the signals and segments with the numbers of their definitions, how many events were counted, in how many panes of the profile, the time of the last one, and since when they are counted (NULL: from the first event on); the purposes they need and whether the one in force allows it. status: present, nothing (has happened, or is given), expired (longer ago than ttl), denied (for the purpose in force), unknown (what is named is dropped or disabled); a value beside any but present is the default. tail_events: events of the person that the processor had not reached and that were added; stale: there were too many, and they are left out';
 
-CREATE FUNCTION personalize.get_historical_features(spine text, view text, purpose text DEFAULT NULL)
+CREATE FUNCTION personalize.get_historical_features(spine text, view text, late_events boolean DEFAULT false, purpose text DEFAULT NULL)
 	RETURNS TABLE (place bigint, user_id text, event_timestamp timestamptz, grain text, features jsonb)
 	AS 'MODULE_PATHNAME', 'personalize_get_historical_features' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION personalize.get_historical_features(text, text, text) IS
-	'the features of a view as get_features() returned them at times in the past, to train a model with: nothing in a row was not known then. spine: one SELECT, or the name of a table, with columns user_id and event_timestamp; it runs with the rights of the caller, read only. place: the number of the row in the spine; rows come by person and time. grain: event where raw events say everything, else the widest panes of the profile that were used for what happened before the first day of raw events: 5min, hour or day. What an event counts for is what the definitions, the catalogue and consents of today say. request.name and item.name have their defaults. purpose as in profile(). Errors: 42704 unknown view; 0A000 a view of items; 22023 the spine is not one SELECT, or a row lacks a person or a time; 42501 no purpose in force; 25006 the spine writes';
-CREATE FUNCTION personalize.get_historical_features(spine regclass, view text, purpose text DEFAULT NULL)
+COMMENT ON FUNCTION personalize.get_historical_features(text, text, boolean, text) IS
+	'the features of a view as get_features() returned them at times in the past, to train a model with: nothing in a row was not known then. spine: one SELECT, or the name of a table, with columns user_id and event_timestamp; it runs with the rights of the caller, read only. place: the number of the row in the spine; rows come by person and time. late_events: true counts an event from the time on at which it happened, false from that on at which it was received (imported history is received when it happened). grain: event where raw events say everything, else the widest panes of the profile that were used for what happened before the first day of raw events: 5min, hour or day. What an event counts for is what the definitions, the catalogue and consents of today say. request.name and item.name have their defaults. purpose as in profile(). Errors: 42704 unknown view; 0A000 a view of items; 22023 the spine is not one SELECT, or a row lacks a person or a time; 42501 no purpose in force; 25006 the spine writes';
+CREATE FUNCTION personalize.get_historical_features(spine regclass, view text, late_events boolean DEFAULT false, purpose text DEFAULT NULL)
 	RETURNS TABLE (place bigint, user_id text, event_timestamp timestamptz, grain text, features jsonb)
 	AS 'MODULE_PATHNAME', 'personalize_get_historical_features_of' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION personalize.get_historical_features(regclass, text, text) IS
+COMMENT ON FUNCTION personalize.get_historical_features(regclass, text, boolean, text) IS
 	'the same of a table or view as the spine';
 
 CREATE FUNCTION personalize_internal._feature_row(
@@ -85,8 +85,8 @@ REVOKE ALL ON FUNCTION
 	personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
 	personalize.get_features_batch(personalize.entity_id[], text, jsonb, personalize.entity_id[], timestamptz, text),
 	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
-	personalize.get_historical_features(text, text, text),
-	personalize.get_historical_features(regclass, text, text),
+	personalize.get_historical_features(text, text, boolean, text),
+	personalize.get_historical_features(regclass, text, boolean, text),
 	personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
@@ -99,8 +99,8 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT EXECUTE ON FUNCTION
 	personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
-	personalize.get_historical_features(text, text, text),
-	personalize.get_historical_features(regclass, text, text),
+	personalize.get_historical_features(text, text, boolean, text),
+	personalize.get_historical_features(regclass, text, boolean, text),
 	personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.feature_view TO personalize_analyst, personalize_admin;
