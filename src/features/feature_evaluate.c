@@ -213,14 +213,23 @@ CountFeature(const Feature *feature, const FeatureNode *node, const Signal *sign
 	return true;
 }
 
-/* Order by key. */
+/* The place of the first feature whose key is not below one. */
 static int
-CompareCounted(const void *left, const void *right)
+FindPlace(const FeatureContext *context, uint64 key)
 {
-	const Counted *a = left;
-	const Counted *b = right;
+	int			from = 0;
+	int			to = context->featureCount;
 
-	return a->key < b->key ? -1 : a->key > b->key;
+	while (from < to)
+	{
+		int			middle = (from + to) / 2;
+
+		if (context->features[middle].key < key)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
 }
 
 /* The values of a signal that a part asks for, by key. */
@@ -228,26 +237,21 @@ static Counted *
 CountValues(const FeatureNode *node, const Signal *signal, const FeatureContext *context, int *count)
 {
 	Counted    *counted;
-	FeatureIterator iterator;
-	Feature		feature;
 	uint64		key;
+	int			from;
+	int			to;
 
 	*count = 0;
-	if (context->features == NULL || !FindValueKey(&node->term, context, &key))
+	if (context->featureCount == 0 || !FindValueKey(&node->term, context, &key))
 		return NULL;
-	if (node->term.hasValue)
-	{
-		counted = palloc_object(Counted);
-		if (FeatureStateFind(context->features, FeatureKeyMake(signal->id, key), &feature))
-			*count = CountFeature(&feature, node, signal, context, counted);
-		return counted;
-	}
-	counted = palloc_array(Counted, FeatureStateCount(context->features) + 1);
-	FeatureIteratorBegin(&iterator, context->features);
-	while (FeatureIteratorNext(&iterator, &feature))
-		if (FeatureKeySignal(feature.key) == signal->id)
-			*count += CountFeature(&feature, node, signal, context, &counted[*count]);
-	qsort(counted, *count, sizeof(Counted), CompareCounted);
+	from = FindPlace(context, FeatureKeyMake(signal->id, node->term.hasValue ? key : 0));
+	to = from;
+	while (to < context->featureCount && FeatureKeySignal(context->features[to].key) == signal->id &&
+		   (!node->term.hasValue || FeatureKeyHash(context->features[to].key) == key))
+		to++;
+	counted = palloc_array(Counted, Max(to - from, 1));
+	for (int i = from; i < to; i++)
+		*count += CountFeature(&context->features[i], node, signal, context, &counted[*count]);
 	return counted;
 }
 
@@ -357,13 +361,13 @@ EvaluateSegment(const FeatureNode *node, const FeatureContext *context)
 	static const ProfileSteps noSteps;
 	const Segment *segment = FeatureSegment(node);
 	SegmentPerson person = {
-		context->features, context->steps ? context->steps : &noSteps, context->signals, context->now
+		context->state, context->steps ? context->steps : &noSteps, context->signals, context->now
 	};
 	FeatureStatus status = segment ? CheckPurposes(segment->purposes, context) : FEATURE_UNKNOWN;
 
 	if (status != FEATURE_PRESENT)
 		return Missing(status);
-	if ((person.features == NULL || FeatureStateCount(person.features) == 0) && person.steps->count == 0)
+	if (context->featureCount == 0 && person.steps->count == 0)
 		return Missing(FEATURE_NOTHING);
 	return Present(BoolGetDatum(SegmentMatch(segment, &person).member));
 }
@@ -436,6 +440,37 @@ EvaluateArithmetic(const FeatureView *view, const FeatureNode *node, const Featu
 	value.status = value.isNull ? FEATURE_NOTHING : FEATURE_PRESENT;
 	value.value = Float8GetDatum(a);
 	return value;
+}
+
+/* Order by key. */
+static int
+CompareFeatures(const void *left, const void *right)
+{
+	const Feature *a = left;
+	const Feature *b = right;
+
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+/* Let a context have a state. */
+void
+FeatureContextSetState(FeatureContext *context, const FeatureState *state)
+{
+	FeatureIterator iterator;
+
+	if (context->features != NULL)
+		pfree(context->features);
+	context->state = state;
+	context->features = NULL;
+	context->featureCount = 0;
+	if (state == NULL || FeatureStateCount(state) == 0)
+		return;
+	context->features = palloc_array(Feature, FeatureStateCount(state));
+	FeatureIteratorBegin(&iterator, state);
+	while (FeatureIteratorNext(&iterator, &context->features[context->featureCount]))
+		if (++context->featureCount == FeatureStateCount(state))
+			break;
+	qsort(context->features, context->featureCount, sizeof(Feature), CompareFeatures);
 }
 
 /* What a part is worth, without its default. */

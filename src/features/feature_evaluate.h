@@ -23,7 +23,9 @@ typedef struct FeatureContext
 	TimestampTz now;
 	Snapshot	snapshot;
 
-	const FeatureState *features;	/* of a person; NULL: none */
+	const FeatureState *state;	/* of a person; NULL: none; FeatureContextSetState */
+	int			featureCount;
+	Feature    *features;		/* of the state, by key */
 	const ProfileSteps *steps;	/* NULL: none */
 	bool		hasItem;
 	int64		itemKey;
@@ -52,6 +54,9 @@ typedef struct FeatureValue
 	int64		events;			/* that were counted */
 	TimestampTz last;			/* the newest of them; DT_NOBEGIN: none */
 } FeatureValue;
+
+/* Let a context have a state, unpacked in the current memory context; what it had is freed. */
+extern void FeatureContextSetState(FeatureContext *context, const FeatureState *state);
 
 /* What a part of an expression is worth. */
 extern FeatureValue FeatureEvaluate(const FeatureView *view, const FeatureNode *node, const FeatureContext *context);

@@ -47,13 +47,12 @@ typedef struct Merge
 	History		history;
 	bool		hasEntry;
 	HistoryEntry entry;			/* the next that no state has */
-	int32		purpose;
 	MemoryContext rowContext;
 
 	/* the person at hand */
 	MemoryContext context;
+	FeatureContext features;
 	int64		userKey;
-	int32		restricted;
 	int			grain;			/* of grainNames */
 	FeatureState *state;
 	ProfileSteps steps;
@@ -75,6 +74,7 @@ Apply(Merge *merge)
 	merge->state = FeatureStateApply(old, merge->waiting, merge->waitingCount, &merge->history.signals->policies);
 	if (old != NULL && old != merge->state)
 		pfree(old);
+	FeatureContextSetState(&merge->features, merge->state);
 	MemoryContextSwitchTo(caller);
 	merge->waitingCount = 0;
 }
@@ -106,9 +106,11 @@ BeginPerson(Merge *merge, int64 userKey)
 {
 	MemoryContextReset(merge->context);
 	merge->userKey = userKey;
-	merge->restricted = RestrictionOf(userKey);
 	merge->grain = 0;
 	merge->state = NULL;
+	merge->features.features = NULL;
+	FeatureContextSetState(&merge->features, NULL);
+	merge->features.restricted = RestrictionOf(userKey);
 	merge->steps.count = 0;
 	merge->waitingCount = 0;
 	while (merge->hasEntry && merge->entry.userKey < userKey)
@@ -132,23 +134,15 @@ static void
 PutRow(Merge *merge, const SpineRow *row, ReturnSetInfo *output)
 {
 	MemoryContext caller = MemoryContextSwitchTo(merge->rowContext);
-	FeatureContext context = {
-		.signals = merge->history.signals,
-		.purposes = merge->purpose,
-		.restricted = merge->restricted,
-		.now = row->asOf,
-		.snapshot = merge->history.snapshot,
-		.features = merge->state,
-		.steps = &merge->steps
-	};
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
+	merge->features.now = row->asOf;
 	values[0] = Int64GetDatum(row->place);
 	values[1] = PointerGetDatum(row->userId);
 	values[2] = TimestampTzGetDatum(row->asOf);
 	values[3] = CStringGetTextDatum(grainNames[merge->grain]);
-	values[4] = JsonbPGetDatum(FeatureEvaluateJson(merge->view, &context));
+	values[4] = JsonbPGetDatum(FeatureEvaluateJson(merge->view, &merge->features));
 	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(merge->rowContext);
@@ -198,10 +192,13 @@ ReadHistory(FunctionCallInfo fcinfo, const char *source)
 
 	merge->view = ViewArgument(fcinfo);
 	ArgumentCheckGiven(fcinfo, 2, "late_events");
-	merge->purpose = PolicyPurpose(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+	merge->features.purposes = PolicyPurpose(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SpineRead(&merge->spine, source);
 	HistoryRead(&merge->history, merge->view, &merge->spine, PG_GETARG_BOOL(2));
+	merge->features.signals = merge->history.signals;
+	merge->features.snapshot = merge->history.snapshot;
+	merge->features.steps = &merge->steps;
 	merge->horizon = SegmentSetGet()->horizon;
 	merge->context = AllocSetContextCreate(CurrentMemoryContext, "personalize person", ALLOCSET_DEFAULT_SIZES);
 	merge->rowContext = AllocSetContextCreate(CurrentMemoryContext, "personalize features", ALLOCSET_DEFAULT_SIZES);

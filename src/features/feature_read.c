@@ -121,13 +121,17 @@ static void
 LoadPerson(Reader *reader, int64 userKey)
 {
 	FeatureContext *context = &reader->context;
+	StoredRow	row;
 
 	if (!reader->view->usesPerson)
 		return;
 	reader->profile = ProfileLoad(userKey, context->purposes);
 	context->signals = reader->profile->signals;
 	context->restricted = reader->profile->restricted;
-	context->features = reader->profile->features;
+	context->features = NULL;	/* it went with the person before */
+	StoredRowBegin(&row, STORED_PROFILE, &userKey);
+	FeatureContextSetState(context, reader->profile->features);
+	StoredRowEnd(&row);
 	context->steps = reader->profile->steps;
 }
 

@@ -194,7 +194,7 @@ FillContext(FunctionCallInfo fcinfo, const FeatureView *view, FeatureContext *co
 	context->restricted = ~PG_GETARG_INT32(3);
 	context->purposes = PolicyBits(NULL) & PG_GETARG_INT32(3);
 	if (!PG_ARGISNULL(4))
-		context->features = PG_GETARG_FEATURE_STATE_P(4);
+		FeatureContextSetState(context, PG_GETARG_FEATURE_STATE_P(4));
 	if (!PG_ARGISNULL(5))
 	{
 		ProfileSteps *steps = palloc_object(ProfileSteps);
