@@ -1,6 +1,6 @@
 /*
  * segment.c
- *		Segments: their definitions, create_segment and drop_segment.
+ *		Segments: their definitions, create_segment, alter_segment and drop_segment.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "workers/processor.h"
 
 PG_FUNCTION_INFO_V1(personalize_create_segment);
+PG_FUNCTION_INFO_V1(personalize_alter_segment);
 PG_FUNCTION_INFO_V1(personalize_drop_segment);
 
 /* Numbers below are for the segments that come with the extension. */
@@ -56,6 +57,7 @@ typedef enum SegmentArgument
 	ARGUMENT_TTL,
 	ARGUMENT_DESCRIPTION
 } SegmentArgument;
+#define ARGUMENT_COUNT (ARGUMENT_DESCRIPTION + 1)
 
 static void *ReadTable(Relation table, Snapshot snapshot);
 static TableCache cache = {.table = "segment",.read = ReadTable};
@@ -364,12 +366,27 @@ FillSteps(const char *condition)
 		ProcessorAskBackfill(PROCESSOR_PROFILE, PROFILE_PART_STEPS);
 }
 
+/* Have the processor look at everybody who has a profile, or is in the segment. */
+static void
+LookAtEverybody(Datum number, Datum purposes)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT4OID};
+	Datum		values[] = {number, purposes};
+
+	SpiUtilRun(&plan, "INSERT INTO personalize.segment_member AS m (user_key, segment, member, since, due, purposes)"
+			   " SELECT p.user_key, $1, false, personalize_internal._now(), '-infinity'::timestamptz, $2 FROM personalize.profile p"
+			   " UNION ALL SELECT o.user_key, $1, false, personalize_internal._now(), '-infinity'::timestamptz, $2 FROM personalize.segment_member o"
+			   " WHERE o.segment = $1 AND NOT EXISTS (SELECT FROM personalize.profile q WHERE q.user_key = o.user_key)"
+			   " ON CONFLICT (user_key, segment) DO UPDATE SET due = excluded.due, purposes = excluded.purposes",
+			   lengthof(types), types, values, NULL, false);
+}
+
 /* create_segment(name, condition, enter, leave, ttl, description): returns its number. */
 Datum
 personalize_create_segment(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr insert = NULL;
-	static SPIPlanPtr look = NULL;
 	const Oid	types[] = {INT2OID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INTERVALOID, INT4OID, TEXTOID};
 	char	   *name = NameArgument(fcinfo);
 	int32		purposes;
@@ -397,13 +414,78 @@ personalize_create_segment(PG_FUNCTION_ARGS)
 	nulls[7] = PG_ARGISNULL(ARGUMENT_DESCRIPTION) ? 'n' : ' ';
 	SpiUtilRun(&insert, "INSERT INTO personalize.segment (segment, name, condition, enter, leave, ttl, purposes, description)"
 			   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, values, nulls, false);
-	/* the processor looks at everybody who has a profile */
-	SpiUtilRun(&look, "INSERT INTO personalize.segment_member (user_key, segment, member, since, due, purposes)"
-			   " SELECT p.user_key, $1, false, personalize_internal._now(), '-infinity', $2 FROM personalize.profile p",
-			   2, (Oid[]) {INT2OID, INT4OID}, (Datum[]) {values[0], values[6]}, NULL, false);
+	LookAtEverybody(values[0], values[6]);
 	SpiUtilEnd(&scope);
 	FillSteps(text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_CONDITION)));
 	PG_RETURN_DATUM(values[0]);
+}
+
+/* The arguments of a call with what the segment is in the place of those that are null; returns its number. */
+static Datum
+FillArguments(FunctionCallInfo call, FunctionCallInfo fcinfo)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID};
+	Datum		number;
+	bool		isNull;
+
+	if (SpiUtilRun(&plan, "SELECT segment, name, condition, enter, leave, ttl, description, builtin FROM personalize.segment"
+				   " WHERE name = $1", lengthof(types), types, &fcinfo->args[ARGUMENT_NAME].value, NULL, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("segment \"%s\" does not exist", TextDatumGetCString(fcinfo->args[ARGUMENT_NAME].value))));
+	number = SpiUtilValue(0, 1, &isNull);
+	if (DatumGetBool(SpiUtilValue(0, 8, &isNull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("segment \"%s\" comes with the extension and cannot be changed",
+						TextDatumGetCString(fcinfo->args[ARGUMENT_NAME].value)),
+				 errhint("Create one of your own from its condition, and drop it if nobody needs it.")));
+	for (int i = 0; i < ARGUMENT_COUNT; i++)
+	{
+		bool		ofCondition = i == ARGUMENT_ENTER || i == ARGUMENT_LEAVE;
+
+		call->args[i] = fcinfo->args[i];
+		/* thresholds are those of a condition: a new one comes with its own */
+		if (!fcinfo->args[i].isnull || (ofCondition && !fcinfo->args[ARGUMENT_CONDITION].isnull))
+			continue;
+		call->args[i].value = SpiUtilValue(0, i + 2, &call->args[i].isnull);
+	}
+	return number;
+}
+
+/* alter_segment(name, condition, enter, leave, ttl, description): what is null stays. */
+Datum
+personalize_alter_segment(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr update = NULL;
+	const Oid	types[] = {INT2OID, TEXTOID, FLOAT8OID, FLOAT8OID, INTERVALOID, INT4OID, TEXTOID};
+	static const SegmentArgument places[] = {ARGUMENT_CONDITION, ARGUMENT_ENTER, ARGUMENT_LEAVE, ARGUMENT_TTL};
+	LOCAL_FCINFO(call, ARGUMENT_COUNT);
+	Datum		values[7];
+	char		nulls[] = "       ";
+	SpiUtilScope scope;
+
+	(void) NameArgument(fcinfo);
+	LockDefinitions();
+	SpiUtilBegin(&scope);
+	values[0] = FillArguments(call, fcinfo);
+	values[5] = Int32GetDatum(CheckCondition(call));
+	CheckTtl(call);
+	for (int i = 0; i < lengthof(places); i++)
+	{
+		values[i + 1] = call->args[places[i]].value;
+		nulls[i + 1] = call->args[places[i]].isnull ? 'n' : ' ';
+	}
+	values[6] = call->args[ARGUMENT_DESCRIPTION].value;
+	nulls[6] = call->args[ARGUMENT_DESCRIPTION].isnull ? 'n' : ' ';
+	SpiUtilRun(&update, "UPDATE personalize.segment SET condition = $2, enter = $3, leave = $4, ttl = $5, purposes = $6,"
+			   " description = $7 WHERE segment = $1", lengthof(types), types, values, nulls, false);
+	LookAtEverybody(values[0], values[5]);
+	SpiUtilEnd(&scope);
+	if (!PG_ARGISNULL(ARGUMENT_CONDITION))
+		FillSteps(text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_CONDITION)));
+	PG_RETURN_VOID();
 }
 
 /* drop_segment(name) */

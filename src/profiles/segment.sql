@@ -13,7 +13,7 @@ CREATE TABLE personalize.segment (
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.segment', 'WHERE NOT builtin');
 COMMENT ON TABLE personalize.segment IS
-	'segments of people; changed through create_segment and drop_segment';
+	'segments of people; changed through create_segment, alter_segment and drop_segment';
 COMMENT ON COLUMN personalize.segment.segment IS 'number; those below 100 come with the extension';
 COMMENT ON COLUMN personalize.segment.condition IS 'what a person must meet, as create_segment() reads it';
 COMMENT ON COLUMN personalize.segment.enter IS 'threshold of the only comparison, where the condition has none; in the unit of what is compared';
@@ -78,6 +78,16 @@ CREATE FUNCTION personalize.create_segment(
 	AS 'MODULE_PATHNAME', 'personalize_create_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_segment(text, text, double precision, double precision, interval, text) IS
 	'makes a segment of the people who meet a condition: comparisons signal[''value''] count|sum|decayed [in 7 days] >= 5 [leave 3], and sequences event -> event within 30 minutes [by query|item|session], the last step perhaps "not event"; combined by and, or, not and parentheses. count (the default) is of events, sum of their weights, decayed as in features(); without in: of all that is kept; without a value: of all values. enter and leave are the thresholds of a condition with one comparison: who is in stays until leave is crossed. ttl: so long after its last event a part holds at most. Who has a profile is looked at by the profile processor from then on; a sequence is filled in from the raw events that exist, in the background or by rollup_now(). Returns its number. Errors: 42710 it exists; 22023 the condition is none, and the hint says what there is; 54000 a limit';
+CREATE FUNCTION personalize.alter_segment(
+	name text,
+	condition text DEFAULT NULL,
+	enter double precision DEFAULT NULL,
+	leave double precision DEFAULT NULL,
+	ttl interval DEFAULT NULL,
+	description text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_alter_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize.alter_segment(text, text, double precision, double precision, interval, text) IS
+	'changes a segment of your own; what is NULL stays, but for enter and leave, which belong to the condition and come with a new one. Readers go by it at once; the profile processor looks at everybody again, and whoever is in by the new definition and was not by the old one has entered, once, and the other way round. New steps of a sequence are filled in as with create_segment(). Errors: 42704 unknown; 55000 it comes with the extension; those of create_segment()';
 CREATE FUNCTION personalize.drop_segment(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_segment(text) IS
@@ -102,6 +112,7 @@ COMMENT ON FUNCTION personalize.segment_members(text, text) IS
 
 REVOKE ALL ON FUNCTION
 	personalize.create_segment(text, text, double precision, double precision, interval, text),
+	personalize.alter_segment(text, text, double precision, double precision, interval, text),
 	personalize.drop_segment(text),
 	personalize.in_segment(personalize.entity_id, text, text),
 	personalize.segments_of(personalize.entity_id, text),
@@ -109,6 +120,7 @@ REVOKE ALL ON FUNCTION
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize.create_segment(text, text, double precision, double precision, interval, text),
+	personalize.alter_segment(text, text, double precision, double precision, interval, text),
 	personalize.drop_segment(text)
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION

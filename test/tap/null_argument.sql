@@ -17,6 +17,7 @@ SELECT count(personalize.track(u, 'view_item', i, ts => now() - interval '1 hour
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
+SELECT personalize.create_segment('known', 'search_term >= 1') \gset ignored_
 SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') \gset ignored_
 CREATE TABLE null_argument_spine AS SELECT 'ada' AS user_id, now() AS event_timestamp;
 CREATE TABLE null_argument_product (id text PRIMARY KEY, price numeric);
@@ -31,7 +32,7 @@ SET personalize.purpose = 'personalization';
 -- What stands for an argument without a default: by function, name or type, the first that fits.
 CREATE TEMP TABLE sample (n serial, function text, name text, type text, value text);
 INSERT INTO sample (function, name, type, value) VALUES
-	('alter_signal', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
+	('alter_signal', 'name', NULL, '''known'''), ('alter_segment', 'name', NULL, '''known'''), ('create_signal', 'name', NULL, '''mine'''),
 	('rectify', 'correction', NULL, '''{"preference": {"name": "favourite_brand", "value": "acme", "correct_value": "Acme"}}'''),
 	('create_segment', 'condition', NULL, '''interest_brand decayed >= 1'''), ('in_segment', 'name', NULL, '''user_interested_in_electronics'''), ('segment_members', 'name', NULL, '''user_interested_in_electronics'''),
 	('create_feature_view', 'features', NULL, '''{"views": "item_affinity"}'''), (NULL, 'view', NULL, '''model'''), ('test_signal', 'definition', NULL, '''{"key_path": "item"}'''),
