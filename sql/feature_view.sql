@@ -224,4 +224,6 @@ SELECT personalize_internal._feature_row('ranking', 1, 1, 0, NULL, NULL);
 SELECT personalize_internal._feature_row(NULL, 1, 1, 0, NULL, NULL);
 
 DROP ROLE feature_reader;
-DROP EXTENSION personalize CASCADE;
+-- typed views go with the extension
+DROP EXTENSION personalize;
+SELECT count(*) FROM pg_class WHERE relname LIKE 'fv\_%';

@@ -142,6 +142,7 @@ _PG_init(void)
 	ErasureStatusInit();
 	MaintenanceInit();
 	MaintenanceJobInit();
+	FeatureStatInit();
 	ErasureScrubInit();
 	RequestIdInit();
 	SourcesInit();

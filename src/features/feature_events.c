@@ -420,9 +420,12 @@ HistoryRead(History *history, const FeatureView *view, const Spine *spine, bool 
 	walk.collector.segments = SegmentSetGet();
 	walk.collector.items = ItemReaderBegin(history->snapshot);
 	ProfileDeltaInit(&walk.delta, 0);
-	ReadEvents(&walk);
+	if (view->usesPerson)
+	{
+		ReadEvents(&walk);
+		ReadProfiles(&walk);
+	}
 	ItemReaderEnd(walk.collector.items);
-	ReadProfiles(&walk);
 	KeySortPerform(&history->sort);
 }
 

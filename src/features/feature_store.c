@@ -1,6 +1,6 @@
 /*
  * feature_store.c
- *		What must be known of the table of feature views, which holds nobody's data.
+ *		What must be known of the tables of feature views, which hold nobody's data.
  */
 #include "postgres.h"
 
@@ -8,15 +8,22 @@
 
 #include "people/person_store.h"
 
-static const PersonStore store = {
-	.name = "feature_view",
-	.content = "definitions",
-	.form = PERSON_STORE_PLAIN("feature_view")
+static const PersonStore stores[] = {
+	{
+		.name = "feature_view",
+		.content = "definitions",
+		.form = "SELECT to_jsonb(v) - '{created_at,owner}'::text[] FROM personalize.feature_view v"
+	},
+	{
+		.name = "feature_stats",
+		.content = "statistics of samples; texts that at least 20 people of one have",
+		.exempt = "says when it was computed"
+	}
 };
 
-/* Register it. */
+/* Register them. */
 void
 FeatureStoreInit(void)
 {
-	PersonStoreRegister(&store, 1);
+	PersonStoreRegister(stores, lengthof(stores));
 }

@@ -19,8 +19,12 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "base/stored_row.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class_d.h"
+#include "catalog/pg_extension_d.h"
 #include "catalog/pg_type_d.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -121,6 +125,18 @@ ReadGrants(Oid relation)
 	return isNull ? NULL : TextDatumGetCString(grants);
 }
 
+/* Let the typed view, which is no member of the extension, go when the extension is dropped. */
+static void
+LeaveWithExtension(const char *name)
+{
+	ObjectAddress view;
+	ObjectAddress extension;
+
+	ObjectAddressSet(view, RelationRelationId, get_relname_relid(psprintf("fv_%s", name), get_namespace_oid(PERSONALIZE_SCHEMA, false)));
+	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("personalize", false));
+	recordDependencyOn(&view, &extension, DEPENDENCY_AUTO_EXTENSION);
+}
+
 /* Make the typed view what the newest version says. */
 void
 FeatureTableSync(const char *name)
@@ -151,8 +167,10 @@ FeatureTableSync(const char *name)
 	SpiUtilCommand(psprintf("CREATE OR REPLACE VIEW personalize.%s AS %s", QuotedName(name), MakeDefinition(view)));
 	SpiUtilCommand(psprintf("COMMENT ON VIEW personalize.%s IS %s", QuotedName(name),
 							quote_literal_cstr(psprintf("feature view %s, version %d", name, view->version))));
-	if (!OidIsValid(existing))
-		SpiUtilCommand(grants);
+	if (OidIsValid(existing))
+		return;
+	SpiUtilCommand(grants);
+	LeaveWithExtension(name);
 }
 
 /* Complain unless the columns asked for are the features. */

@@ -118,5 +118,6 @@ extern void FeatureTableSync(const char *name);
 /* Called once when the library is loaded. */
 extern void FeatureViewInit(void);
 extern void FeatureStoreInit(void);
+extern void FeatureStatInit(void);
 
 #endif

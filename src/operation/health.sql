@@ -308,6 +308,30 @@ END;
 REVOKE ALL ON FUNCTION personalize_internal._health_tables() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._health_tables() TO personalize_admin, personalize_monitor;
 
+CREATE FUNCTION personalize_internal._health_features(
+	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH newest AS (
+		SELECT DISTINCT ON (s.name, s.feature) s.name, s.feature, s.psi
+		FROM personalize.feature_stats AS s
+		WHERE s.version = (SELECT max(v.version) FROM personalize.feature_view AS v WHERE v.name = s.name)
+		ORDER BY s.name, s.feature, s.computed_at DESC
+	)
+	SELECT 'features', count(*) FILTER (WHERE n.psi > 0.25) = 0,
+		CASE WHEN count(*) = 0 THEN 'there are no statistics of feature views'
+			WHEN count(*) FILTER (WHERE n.psi > 0.25) = 0 THEN format('%s are as they were a week ago', count(n.psi))
+			ELSE 'much has changed within a week in ' || string_agg(format('%s of %s (psi %s)', n.feature, n.name, round(n.psi::numeric, 2)), ', '
+				ORDER BY n.psi DESC, n.name, n.feature) FILTER (WHERE n.psi > 0.25) END,
+		CASE WHEN count(*) FILTER (WHERE n.psi > 0.25) > 0
+			THEN 'See personalize.feature_stats: fill, mean and bins. Events, catalogue or consent may have changed; models that read these may have to be trained anew.' END
+	FROM newest AS n;
+END;
+COMMENT ON FUNCTION personalize_internal._health_features() IS 'the check of health() that is about feature views';
+REVOKE ALL ON FUNCTION personalize_internal._health_features() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_features() TO personalize_owner, personalize_admin, personalize_monitor;
+
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 15 SET search_path = pg_catalog, pg_temp
@@ -352,6 +376,8 @@ BEGIN ATOMIC
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_data_quality() AS h
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_models() AS h
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_features() AS h
 	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
