@@ -38,7 +38,8 @@ CREATE TABLE personalize.exposure_outcome (
 	attributed_to bigint NOT NULL,
 	PRIMARY KEY (user_key, ts, item_key, event, ordinal, request_key, currency_code, amount)
 );
-CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to);
+-- most are credited to nothing
+CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to) WHERE attributed_to OPERATOR(pg_catalog.<>) 0;
 -- after how long people buy an item again
 CREATE INDEX exposure_outcome_bought_idx ON personalize.exposure_outcome (item_key, user_key, ts) WHERE event OPERATOR(pg_catalog.=) 10;
 SELECT pg_catalog.pg_extension_config_dump('personalize.exposure_outcome', '');

@@ -135,7 +135,7 @@ PutPersonBack(int64 userKey, int32 restricted)
 	"  RETURNING e.user_key, e.request_key, e.item_key, e.query_key)," \
 	" followed AS (" \
 	"  DELETE FROM personalize.exposure_outcome AS o USING gone AS g" \
-	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.item_key = g.item_key)," \
+	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.attributed_to <> 0 AND o.item_key = g.item_key)," \
 	" lost AS (" \
 	"  SELECT g.user_key, g.query_key, count(*) AS requests FROM (" \
 	"   SELECT s.user_key, s.request_key, s.query_key, count(*) AS gone FROM gone AS s" \
@@ -315,7 +315,7 @@ static const PersonExport shownCopy = {
 	" 'followed_by', (SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, o.event::text), 'ts', o.ts)"
 	"  ORDER BY o.ts, o.event, o.ordinal), '[]')"
 	"  FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event"
-	"  WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key))"
+	"  WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.attributed_to <> 0 AND o.item_key = e.item_key))"
 	" ORDER BY e.shown_at, e.request_key, e.slot, e.item_key), '[]')"
 	" FROM personalize.exposure e WHERE e.user_key = $1",
 	.meaning = "what you were shown, and what you did about it"
