@@ -147,6 +147,17 @@ SELECT * FROM personalize.rule_effect('R', 'ada');
 SELECT * FROM personalize.rule_effect(NULL, 'ada');
 SELECT * FROM personalize.rule_effect('r', 'ada', 0, '{3}');
 SELECT count(*) FROM personalize.similar_items('3', 1) WHERE item_id = '22';
+-- searches are asked for the rule's query, or for another
+UPDATE personalize.rule SET engine = NULL;
+SELECT engine, count(*) FILTER (WHERE rank_with = 1 AND item_id = '22') AS pinned, count(*) FILTER (WHERE rank_without = 1 AND item_id = '22') AS without FROM personalize.rule_effect('r', 'ada', 3, query => 'item 22') WHERE engine ~ 'search' GROUP BY 1 ORDER BY 1;
+UPDATE personalize.rule SET engine = 'rank_search';
+SELECT * FROM personalize.rule_effect('r', 'ada', 3);
+SELECT * FROM personalize.rule_effect('r', 'ada', 2, '{21,22,23}', 'item');
+UPDATE personalize.rule SET query = 'Item';
+SELECT item_id, rank_without, rank_with FROM personalize.rule_effect('r', 'ada', 2, '{21,22,23}');
+SELECT item_id, rank_without, rank_with FROM personalize.rule_effect('r', 'ada', 2, '{21,22,23}', 'another');
+SELECT item_id FROM personalize.rule_effect('r', 'ada', 2, '{}', 'item');
+SELECT count(*) AS found FROM personalize.rule_effect('r', 'ada', 2, NULL, repeat('item ', 2000));
 DELETE FROM personalize.rule;
 SELECT * FROM personalize.rule_effect('r', 'ada');
 

@@ -33,7 +33,7 @@ void
 EngineRegister(EngineRecipe *recipe)
 {
 	RequestNameEngine(recipe->code, recipe->name);
-	recipe->id = RegistryAdd(recipe->name, recipe->preview, recipe->previewNeedsItems, recipe->parameters);
+	recipe->id = RegistryAdd(recipe->name, recipe->preview, recipe->previewNeeds, recipe->parameters);
 	RegistryAddParameters(recipe->id, &DiversityParameters);
 }
 

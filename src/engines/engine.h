@@ -84,7 +84,7 @@ typedef struct EngineRecipe
 	 */
 	int			(*finish) (EngineContext *context, Slate *slate, int chosen);
 	const char *preview;		/* for rule_effect(): see registry.h */
-	bool		previewNeedsItems;
+	int			previewNeeds;
 	int			code;			/* in request ids and counters, for ever (request_id.h) */
 	AnswerColumns addColumns;	/* fills columns beyond those of every answer; NULL: none */
 	void		(*close) (EngineContext *context); /* closes what prepare opened; NULL: nothing */

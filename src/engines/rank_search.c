@@ -169,6 +169,10 @@ static EngineRecipe rankSearch = {
 	.features = SearchFeatures,
 	.scorer = &SearchScorer,
 	.logScores = true,
+	/* without candidates, those of the catalogue's own search */
+	.preview = "SELECT item_id, reason FROM personalize.rank_search($1::text, $5, coalesce($3::text[],"
+	" ARRAY(SELECT s.item_id FROM personalize.search_items($1::text, $5, 100) AS s ORDER BY s.rank)), n => $2)",
+	.previewNeeds = ENGINE_ASKED_QUERY,
 	.close = QuestionEnd
 };
 

@@ -115,7 +115,7 @@ static EngineRecipe similarItems = {
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7,.user = -1},
 	.parameters = neighbourParameters,
 	.preview = "SELECT item_id, reason FROM personalize.similar_items($3[1], $2)",
-	.previewNeedsItems = true,
+	.previewNeeds = ENGINE_ASKED_ITEMS,
 	.prepare = PrepareSimilarItems,
 	.sources = neighbours,
 	.fallbacks = popular
@@ -190,7 +190,7 @@ static EngineRecipe boughtTogether = {
 	.code = 4,
 	.arguments = {.n = 1,.filter = 2,.candidates = 3,.exclude = 4,.explain = 5,.asOf = 6,.variant = 7,.user = -1},
 	.preview = "SELECT item_id, reason FROM personalize.bought_together($3, $2)",
-	.previewNeedsItems = true,
+	.previewNeeds = ENGINE_ASKED_ITEMS,
 	.prepare = PrepareBoughtTogether,
 	.sources = baskets
 };

@@ -33,7 +33,7 @@ RegistryAddParameters(int number, const EngineParameters *list)
 
 /* Add an engine. */
 int
-RegistryAdd(const char *name, const char *preview, bool previewNeedsItems,
+RegistryAdd(const char *name, const char *preview, int previewNeeds,
 			const EngineParameters *const *lists)
 {
 	RegisteredEngine *engine = &engines[engineCount];
@@ -42,7 +42,7 @@ RegistryAdd(const char *name, const char *preview, bool previewNeedsItems,
 		elog(ERROR, "too many engines");
 	engine->name = names[engineCount] = name;
 	engine->preview = preview;
-	engine->previewNeedsItems = previewNeedsItems;
+	engine->previewNeeds = previewNeeds;
 	for (int i = 0; lists && lists[i]; i++)
 		RegistryAddParameters(engineCount, lists[i]);
 	return engineCount++;

@@ -32,18 +32,22 @@ typedef struct EngineParameters
 	int			count;
 } EngineParameters;
 
+/* What an engine cannot be asked without. */
+#define ENGINE_ASKED_ITEMS 1
+#define ENGINE_ASKED_QUERY 2
+
 /* An engine, as far as others must know it. */
 typedef struct RegisteredEngine
 {
 	const char *name;
-	const char *preview;		/* for rule_effect(): of $1 user_id, $2 n, $3 items, $4 category */
-	bool		previewNeedsItems;
+	const char *preview;		/* for rule_effect(): of $1 user_id, $2 n, $3 items, $4 category, $5 query */
+	int			previewNeeds;	/* ENGINE_ASKED_... */
 	int			parameterCount;
 	const EngineParameter *parameters[MAX_PARAMETERS];
 } RegisteredEngine;
 
 /* Add an engine, whose lists of parameters end with NULL; returns its number. */
-extern int	RegistryAdd(const char *name, const char *preview, bool previewNeedsItems,
+extern int	RegistryAdd(const char *name, const char *preview, int previewNeeds,
 						const EngineParameters *const *lists);
 
 /* Add a list of parameters to an engine. */

@@ -63,17 +63,18 @@ CREATE FUNCTION personalize.rule_effect(
 	user_id personalize.entity_id,
 	n integer DEFAULT 20,
 	items personalize.entity_id[] DEFAULT NULL,
+	query text DEFAULT NULL,
 	OUT engine text, OUT item_id text, OUT rank_without integer, OUT rank_with integer, OUT reason text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_rule_effect' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 40 COST 10000;
-COMMENT ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[]) IS
-	'what a rule does to the answers for a person, also one that is not enabled or not valid now: the n items of each engine that it is for, without the rule and with it, as ranks, and the reason with it. Engines that are asked about items (similar_items, bought_together) are asked about the given ones. Where both ranks are the same everywhere, the rule does not apply to this person, or to none of the items. Errors: 42704 unknown rule, 22023 it is for an engine that must be asked about items';
+COMMENT ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[], text) IS
+	'what a rule does to the answers for a person, also one that is not enabled or not valid now: the n items of each engine that it is for, without the rule and with it, as ranks, and the reason with it. Engines that are asked about items (similar_items, bought_together) are asked about the given ones; search_items and rank_search are asked for query, or else for that of the rule, the latter of the given items, or else of those that search_items finds; where neither is there they are left out. Where both ranks are the same everywhere, the rule does not apply to this person, or to none of the items. Errors: 42704 unknown rule, 22023 it is for an engine that must be asked about items, or for a query, and there is none';
 
 REVOKE ALL ON FUNCTION
 	personalize_internal._check_rule(),
-	personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[])
+	personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[], text)
 	FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[])
+GRANT EXECUTE ON FUNCTION personalize.rule_effect(text, personalize.entity_id, integer, personalize.entity_id[], text)
 	TO personalize_admin;
 GRANT SELECT ON personalize.rule TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.rule TO personalize_admin;

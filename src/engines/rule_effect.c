@@ -29,15 +29,34 @@ typedef struct Answer
 	char	  **reasons;
 } Answer;
 
-/* Ask an engine, with the rule or without; of $1 user_id, $2 n, $3 items, $4 category. */
+/* The query that searches are asked: the given one, or else that of the rule; NULL: none. */
+static text *
+QueryOf(FunctionCallInfo fcinfo, const Rule *rule)
+{
+	return PG_ARGISNULL(4) ? rule->query : PG_GETARG_TEXT_PP(4);
+}
+
+/* Of what an engine cannot be asked without, what there is not. */
+static int
+Lacks(FunctionCallInfo fcinfo, const RegisteredEngine *engine, const Rule *rule)
+{
+	int			given = (PG_ARGISNULL(3) ? 0 : ENGINE_ASKED_ITEMS) | (QueryOf(fcinfo, rule) ? ENGINE_ASKED_QUERY : 0);
+
+	return engine->previewNeeds & ~given;
+}
+
+/* Ask an engine, with the rule or without; of $1 user_id, $2 n, $3 items, $4 category, $5 query. */
 static Answer
 Ask(FunctionCallInfo fcinfo, const RegisteredEngine *engine, const Rule *rule, bool isThere)
 {
 	Oid			idType = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	Oid			types[] = {idType, INT4OID, get_fn_expr_argtype(fcinfo->flinfo, 3), TEXTOID};
-	Datum		values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PointerGetDatum(rule->category)};
+	Oid			types[] = {idType, INT4OID, get_fn_expr_argtype(fcinfo->flinfo, 3), TEXTOID, TEXTOID};
+	text	   *query = QueryOf(fcinfo, rule);
+	Datum		values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PointerGetDatum(rule->category),
+		PointerGetDatum(query)};
 	char		nulls[] = {
-		PG_ARGISNULL(1) ? 'n' : ' ', ' ', PG_ARGISNULL(3) ? 'n' : ' ', rule->category == NULL ? 'n' : ' ', '\0'
+		PG_ARGISNULL(1) ? 'n' : ' ', ' ', PG_ARGISNULL(3) ? 'n' : ' ', rule->category == NULL ? 'n' : ' ',
+		query == NULL ? 'n' : ' ', '\0'
 	};
 	MemoryContext caller = CurrentMemoryContext;
 	SPIPlanPtr	plan;
@@ -125,19 +144,30 @@ GetRule(FunctionCallInfo fcinfo)
 	return rule;
 }
 
-/* rule_effect(rule, user_id, n, items) */
+/* Complain if the rule's only engine cannot be asked. */
+static void
+CheckCanAsk(FunctionCallInfo fcinfo, const Rule *rule)
+{
+	int			lacks = rule->engine >= 0 ? Lacks(fcinfo, RegistryGet(rule->engine), rule) : 0;
+	const char *what = lacks == ENGINE_ASKED_QUERY ? "a query" : "items";
+
+	if (lacks != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rule \"%s\" is for engine \"%s\", which is asked about %s", rule->name,
+						RegistryGet(rule->engine)->name, what),
+				 errhint("Call rule_effect() with %s.",
+						 lacks == ENGINE_ASKED_QUERY ? "query, what is searched" : "items, the ids to ask about")));
+}
+
+/* rule_effect(rule, user_id, n, items, query) */
 Datum
 personalize_rule_effect(PG_FUNCTION_ARGS)
 {
 	const Rule *rule = GetRule(fcinfo);
 
 	ArgumentCheckGiven(fcinfo, 2, "n");
-	if (rule->engine >= 0 && RegistryGet(rule->engine)->previewNeedsItems && PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("rule \"%s\" is for engine \"%s\", which is asked about items", rule->name,
-						RegistryGet(rule->engine)->name),
-				 errhint("Call rule_effect() with items, the ids to ask about.")));
+	CheckCanAsk(fcinfo, rule);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	PG_TRY();
 	{
@@ -147,7 +177,7 @@ personalize_rule_effect(PG_FUNCTION_ARGS)
 
 			CHECK_FOR_INTERRUPTS();
 			if ((rule->engine < 0 || rule->engine == i) && engine->preview != NULL &&
-				!(engine->previewNeedsItems && PG_ARGISNULL(3)))
+				Lacks(fcinfo, engine, rule) == 0)
 				Compare(fcinfo, engine, rule);
 		}
 	}

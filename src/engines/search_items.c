@@ -228,6 +228,8 @@ static EngineRecipe searchItems = {
 	.logScores = true,
 	.fallbacks = fallbacks,
 	.addColumns = AddColumns,
+	.preview = "SELECT item_id, reason FROM personalize.search_items($1, $5, $2)",
+	.previewNeeds = ENGINE_ASKED_QUERY,
 	.close = QuestionEnd
 };
 
