@@ -138,6 +138,7 @@ ProposeGiven(EngineContext *context, Slate *slate, int depth)
 	KeySet		known;
 
 	KeySetInit(&known, question->count);
+	ItemReaderExpect(context->items, question->itemKeys, question->count);
 	if (question->scores == NULL)
 	{
 		matches = palloc_array(TextMatch, Max(question->count, 1));

@@ -37,6 +37,9 @@ typedef enum AttractionColumn
 	ATTRACTION_CLICKED
 } AttractionColumn;
 
+/* So many rows are expected at a time: more would drive each other out of the processor's caches. */
+#define EXPECT_ROWS 256
+
 struct AttractionReader
 {
 	Relation	table;
@@ -89,12 +92,30 @@ Seek(AttractionReader *reader, const int64 *values, int count)
 	index_rescan(reader->scan, keys, count, NULL, 0);
 }
 
+/* Room for a list that is stored with a short header, as most are. */
+typedef union ShortList
+{
+	int64		aligned;
+	char		bytes[VARATT_SHORT_MAX + VARHDRSZ];
+} ShortList;
+
 /* The numbers of a list, which has no nulls; how many. */
 static const int64 *
-NumbersOf(Datum list, int *count)
+NumbersOf(Datum list, ShortList *room, int *count)
 {
-	ArrayType  *array = DatumGetArrayTypeP(list);
+	struct varlena *stored = (struct varlena *) DatumGetPointer(list);
+	ArrayType  *array;
 
+	if (VARATT_IS_SHORT(stored))
+	{
+		Size		size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
+
+		memcpy(room->bytes + VARHDRSZ, VARDATA_SHORT(stored), size);
+		SET_VARSIZE(room->bytes, size + VARHDRSZ);
+		array = (ArrayType *) room->bytes;
+	}
+	else
+		array = DatumGetArrayTypeP(list);
 	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (const int64 *) ARR_DATA_PTR(array);
 }
@@ -111,13 +132,14 @@ static void
 ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
 {
 	const int64 *numbers;
+	ShortList	room;
 	bool		isNull;
 	int			count;
 
 	memset(counts, 0, sizeof(AttractionCounts));
-	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_SHOWN, &isNull), &count);
+	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_SHOWN, &isNull), &room, &count);
 	memcpy(counts->shown, numbers, sizeof(int64) * Min(count, ATTRACTION_PLACES));
-	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_CLICKED, &isNull), &count);
+	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_CLICKED, &isNull), &room, &count);
 	for (int place = 0; place < count; place++)
 		counts->clicked += numbers[place];
 }
@@ -176,7 +198,7 @@ AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCou
 void
 AttractionExpect(AttractionReader *reader, const int64 *itemKeys, int count)
 {
-	RowPlacePrefetch(reader->table, itemKeys, count);
+	RowPlacePrefetch(reader->table, itemKeys, Min(count, EXPECT_ROWS));
 }
 
 /* Refuse what is no list of counts. */

@@ -66,6 +66,9 @@ static const char *const fieldNames[FIELD_COUNT] = {
 	"attributes", "created_at"
 };
 
+/* So many rows are expected at a time: more would drive each other out of the processor's caches. */
+#define EXPECT_ROWS 256
+
 /* A cached row, or that there is none. */
 typedef struct ItemEntry
 {
@@ -210,6 +213,13 @@ ResetCache(ItemReader *reader)
 	control.hcxt = reader->rows;
 	reader->cache = hash_create("personalize items", 256, &control,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Rows of these keys are about to be asked for. */
+void
+ItemReaderExpect(ItemReader *reader, const int64 *keys, int count)
+{
+	RowPlacePrefetch(reader->table, keys, Min(count, EXPECT_ROWS));
 }
 
 /* A catalogue row; NULL if there is none. */
