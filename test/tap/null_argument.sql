@@ -10,10 +10,14 @@ CREATE EXTENSION personalize;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 RESET client_min_messages;
 SET client_min_messages = error;
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p \gset ignored_
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p \gset ignored_
 SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations'])) FROM unnest(ARRAY['ada', 'bob']) u \gset ignored_
 SELECT count(personalize.track(u, 'view_item', i, ts => now() - interval '1 hour', session_id => 's'))
 	FROM unnest(ARRAY['ada', 'bob']) u, unnest(ARRAY['hat', 'shoe', 'cap']) i \gset ignored_
+-- a step to be replayed, and an answer that was shown
+SELECT count(personalize.track('ada', 'view_item', i, ts => now() - interval '50 minutes' + n * interval '1 minute', session_id => 't')) FROM unnest(ARRAY['hat', 'shoe']) WITH ORDINALITY u(i, n) \gset ignored_
+SELECT count(*) FROM personalize.rollup_now() \gset ignored_
+SELECT count(personalize.track_impressions('ada', r.request_id::text, ARRAY[r.item_id])) FROM personalize.trending(1) r \gset ignored_
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
@@ -44,6 +48,8 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),
 	('identify', 'anonymous_id', NULL, '''phone'''), ('alias', 'alias_id', NULL, '''phone'''), ('split', 'anonymous_id', NULL, '''tablet'''),
 	('create_experiment', 'engine', NULL, '''recommend'''),
+	('create_experiment', 'engine', NULL, '''recommend'''), ('replay', 'engine', NULL, '''recommend'''),
+	('evaluate_policy', 'engine', NULL, '''trending'''), ('evaluate_policy', 'variant', NULL, '''shipped'''),
 	('create_experiment', 'variants', NULL, '''["shipped", {"name": "new", "parameters": {}}]'''), ('set_holdout', 'share', NULL, '0.1'),
 	('state_hash', 'table_name', NULL, '''profile'''), (NULL, 'key_path', NULL, '''item'''), (NULL, 'kind', NULL, '''raw'''), (NULL, 'signal', NULL, '''item_affinity'''),
 	(NULL, 'name', NULL, '''favourite_brand'''), (NULL, 'events', NULL, 'ARRAY[''view_item'']'), (NULL, 'event', NULL, '''view_item'''),
