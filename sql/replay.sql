@@ -14,6 +14,11 @@ END
 $$;
 SELECT roll();
 SELECT * FROM personalize.replay('recommend', NULL, '2026-03-01', '2026-03-02');
+-- without a catalogue, and one session, which has no interval
+SELECT personalize.grant_consent('t', '{recommendations}');
+SELECT personalize.track('t', 'view_item', 71, ts => '2026-02-01 10:00+00'), personalize.track('t', 'view_item', 72, ts => '2026-02-01 10:01+00');
+SELECT roll();
+SELECT metric, policy, value, low, high FROM personalize.replay('recommend', NULL, '2026-02-01', '2026-02-02') WHERE metric IN ('hr', 'coverage');
 INSERT INTO personalize.item (item_id, category, created_at, attributes)
 	SELECT 'i' || i, 'c' || i % 3, '2026-01-01', jsonb_build_object('title', 'thing ' || i) FROM generate_series(1, 60) i;
 SELECT count(personalize.grant_consent('u' || n, '{analytics,personalization,recommendations}')) FROM generate_series(1, 62) n;

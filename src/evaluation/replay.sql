@@ -79,7 +79,7 @@ BEGIN
 	popularity AS MATERIALIZED (
 		SELECT s.item_key, sum(s.count)::float8 AS events FROM personalize.item_stat AS s JOIN personalize.event_type AS t USING (event)
 		WHERE s.pane_start < first AND t.weight > 0 GROUP BY 1),
-	everything AS (SELECT coalesce(sum(p.events), 0) + catalogue AS events FROM popularity AS p),
+	everything AS (SELECT coalesce(sum(p.events), 0) + greatest(catalogue, 1) AS events FROM popularity AS p),
 	measured AS MATERIALIZED (
 		SELECT a.no, a.session, a.place, h.first, h.gain / nullif((SELECT sum(1 / log(2, t.n + 1)) FROM generate_series(1, least(places, cardinality(a.targets))) AS t (n)), 0)::float8 AS ndcg, v.novelty
 		FROM answer AS a,
@@ -96,11 +96,11 @@ BEGIN
 		SELECT t.n, t.place, sqrt(sum((t.y - r.value * t.weight) ^ 2) * max(r.units) / nullif(max(r.units) - 1, 0)) / max(nullif(r.weight, 0)) AS error
 		FROM told AS t JOIN ratio AS r USING (n, place) GROUP BY 1, 2),
 	line AS (
-		SELECT r.n, r.metric, r.place, r.value, greatest(r.value - 1.959963984540054 * s.error, 0) AS low,
-			least(r.value + 1.959963984540054 * s.error, CASE r.n WHEN 5 THEN 'infinity'::float8 ELSE 1 END) AS high
+		SELECT r.n, r.metric, r.place, r.value, CASE WHEN s.error IS NOT NULL THEN greatest(r.value - 1.959963984540054 * s.error, 0) END AS low,
+			CASE WHEN s.error IS NOT NULL THEN least(r.value + 1.959963984540054 * s.error, CASE r.n WHEN 5 THEN 'infinity'::float8 ELSE 1 END) END AS high
 		FROM ratio AS r JOIN spread AS s USING (n, place)
 		UNION ALL
-		SELECT 4, 'coverage', a.place, count(DISTINCT i.key) / nullif(catalogue, 0), NULL, NULL FROM answer AS a LEFT JOIN LATERAL unnest(a.items) AS i (key) ON true GROUP BY a.place)
+		SELECT 4, 'coverage', a.place, CASE WHEN catalogue > 0 THEN least(count(DISTINCT i.key) / catalogue, 1) END, NULL, NULL FROM answer AS a LEFT JOIN LATERAL unnest(a.items) AS i (key) ON true GROUP BY a.place)
 	SELECT l.metric, CASE l.place WHEN 1 THEN evaluated ELSE (ARRAY['', 'noop', 'popular', 'shuffle'])[l.place] END, l.value, l.low, l.high,
 		(SELECT count(*) FROM question), (SELECT count(DISTINCT q.session) FROM question AS q)
 	FROM line AS l ORDER BY l.n, l.place;
