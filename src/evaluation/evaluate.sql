@@ -137,7 +137,7 @@ DECLARE
 	m jsonb := personalize_internal._read_metric(coalesce(evaluate_policy.metric, '"clicks"'));
 BEGIN
 	PERFORM personalize_internal._check_span(first, last), personalize_internal._check_number('clip', most, 1, 1e9), personalize_internal._check_number('min_support', needed, 0, 1),
-		personalize_internal._check_number('max_requests', coalesce(evaluate_policy.max_requests, 1000), 1, 10000000);
+		personalize_internal._check_number('max_requests', coalesce(evaluate_policy.max_requests, 1000), 1, 1000000);
 	RETURN QUERY
 	WITH all_round AS MATERIALIZED (
 		SELECT * FROM personalize_internal._policy_rounds(evaluate_policy.engine, evaluated, first, last, coalesce(evaluate_policy.max_requests, 1000), m)),

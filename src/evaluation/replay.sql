@@ -21,7 +21,7 @@ COMMENT ON FUNCTION personalize_internal._replay_question(text, timestamptz, tim
 	'what an engine is asked in a replay, and what it should have found';
 
 CREATE FUNCTION personalize_internal._replay_answer(policy text, no bigint, engine text, variant text, k integer,
-	user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], offered bigint[], newest bigint[]) RETURNS bigint[]
+	user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], offered bigint[], newest bigint[], popular bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	searched boolean := candidates IS NOT NULL;
@@ -31,8 +31,7 @@ BEGIN
 	answer := CASE policy
 		WHEN 'variant' THEN personalize_internal._ask_again(engine, variant, user_id, at, k, seen, query, candidates)
 		WHEN 'noop' THEN coalesce(candidates, newest)
-		WHEN 'popular' THEN ARRAY(SELECT r.item_key FROM personalize.trending(CASE WHEN searched THEN 1000 ELSE k + cardinality(seen) END, as_of => at, variant => 'shipped') r
-			WHERE NOT searched OR r.item_key = ANY (candidates) ORDER BY r.rank)
+		WHEN 'popular' THEN ARRAY(SELECT p.key FROM unnest(popular) WITH ORDINALITY AS p (key, n) WHERE NOT searched OR p.key = ANY (candidates) ORDER BY p.n)
 		WHEN 'shuffle' THEN ARRAY(SELECT c.key FROM unnest(candidates) AS c (key) WHERE searched
 			UNION ALL SELECT offered[1 + (hashint8extended(i, no) & 9223372036854775807) % cardinality(offered)]
 				FROM generate_series(1, k + cardinality(seen)) AS i WHERE NOT searched AND cardinality(offered) > 0
@@ -46,8 +45,8 @@ BEGIN
 	RETURN (ARRAY(SELECT c.key FROM unnest(answer) WITH ORDINALITY AS c (key, n) WHERE policy = 'variant' OR seen IS NULL OR c.key <> ALL (seen) ORDER BY c.n))[:k];
 END
 $$;
-COMMENT ON FUNCTION personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[]) IS
-	'the k items that a policy answers a question of a replay with. variant: those of the engine; noop: the newest of the catalogue, of a search the order in which they were shown; popular: those of trending(); shuffle: drawn by a hash of the question. All but the engine leave out what the session has had';
+COMMENT ON FUNCTION personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]) IS
+	'the k items that a policy answers a question of a replay with. variant: those of the engine; noop: the newest of the catalogue, of a search the order in which they were shown; popular: those of trending() when the hour began; shuffle: drawn by a hash of the question. All but the engine leave out what the session has had';
 
 CREATE FUNCTION personalize.replay(engine text, variant text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
 	k integer DEFAULT 20, max_sessions integer DEFAULT 200)
@@ -72,10 +71,13 @@ BEGIN
 	WITH question AS MATERIALIZED (
 		SELECT row_number() OVER (ORDER BY q.session, q.at) AS no, q.* FROM personalize_internal._replay_question(replay.engine, first, last, wanted) AS q),
 	begun AS MATERIALIZED (SELECT personalize_internal._evaluation_progress(true, count(*) * 4) FROM question),
+	popular AS MATERIALIZED (
+		SELECT d.hour, ARRAY(SELECT r.item_key FROM personalize.trending(1000, as_of => d.hour, variant => 'shipped') AS r ORDER BY r.rank) AS items
+		FROM (SELECT DISTINCT date_trunc('hour', q.at, 'UTC') AS hour FROM question AS q) AS d),
 	answer AS MATERIALIZED (
 		SELECT q.no, q.session, q.targets, p.place, p.policy, personalize_internal._replay_answer(p.policy, q.no, replay.engine, evaluated, places,
-			q.user_id, q.at, q.seen, q.query, q.candidates, offered, newest) AS items
-		FROM begun, question AS q, (VALUES (1, 'variant'), (2, 'noop'), (3, 'popular'), (4, 'shuffle')) AS p (place, policy)),
+			q.user_id, q.at, q.seen, q.query, q.candidates, offered, newest, d.items) AS items
+		FROM begun, question AS q JOIN popular AS d ON d.hour = date_trunc('hour', q.at, 'UTC'), (VALUES (1, 'variant'), (2, 'noop'), (3, 'popular'), (4, 'shuffle')) AS p (place, policy)),
 	popularity AS MATERIALIZED (
 		SELECT s.item_key, sum(s.count)::float8 AS events FROM personalize.item_stat AS s JOIN personalize.event_type AS t USING (event)
 		WHERE s.pane_start < first AND t.weight > 0 GROUP BY 1),
@@ -112,13 +114,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, integer, integer) IS
-	'how well a variant (NULL: the default) of an engine would have foretold what people did between since (NULL: 14 days before until) and until (NULL: now), a row a metric and policy. Of max_sessions sessions of people who allow recommendations, drawn by a hash, each item but the first is looked for, once a session, among the k (1 to 1000) items that the engine answers with as of the microsecond before; of rank_search and search_items so many pages of results are answered again, and what was clicked on is looked for. hr: share of steps with a hit; mrr: mean reciprocal rank; ndcg: with gains of 1 (Jarvelin, Kekalainen 2002); coverage: share of the catalogue that was returned; novelty: mean -log2 of an item''s share of the events before since (Vargas, Castells 2011). policy: the variant, noop (the newest of the catalogue, of a search what was shown), popular (trending() as of then), shuffle. low, high: 95 %, normal, of sums over sessions (of a search people). What came later is not known to the engine, but for the catalogue, rules and preferences. Each answer looks at all sessions of the shop: stat_progress shows how far it is. Errors: 42704 unknown engine or variant, 55000 there is nothing to replay, or the variant is retired, 22023 a value out of range';
+	'how well a variant (NULL: the default) of an engine would have foretold what people did between since (NULL: 14 days before until) and until (NULL: now), a row a metric and policy. Of max_sessions sessions of people who allow recommendations, drawn by a hash, each item but the first is looked for, once a session, among the k (1 to 1000) items that the engine answers with as of the microsecond before; of rank_search and search_items so many pages of results are answered again, and what was clicked on is looked for. hr: share of steps with a hit; mrr: mean reciprocal rank; ndcg: with gains of 1 (Jarvelin, Kekalainen 2002); coverage: share of the catalogue that was returned; novelty: mean -log2 of an item''s share of the events before since (Vargas, Castells 2011). policy: the variant, noop (the newest of the catalogue, of a search what was shown), popular (trending() as the hour began), shuffle. low, high: 95 %, normal, of sums over sessions (of a search people). What came later is not known to the engine, but for the catalogue, rules and preferences. Each answer looks at all sessions of the shop: stat_progress shows how far it is. Errors: 42704 unknown engine or variant, 55000 there is nothing to replay, or the variant is retired, 22023 a value out of range';
 
 REVOKE ALL ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
-	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[]),
+	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]),
 	personalize.replay(text, text, timestamptz, timestamptz, integer, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
-	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[]) TO personalize_admin;
+	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, integer, integer) TO personalize_admin;
