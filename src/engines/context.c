@@ -13,6 +13,7 @@
 #include "base/argument.h"
 #include "base/json_filter.h"
 #include "base/key.h"
+#include "base/path_filter.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -178,7 +179,7 @@ GetFilter(const EngineContext *context, int argument)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
 
-	return ContextHasArgument(context, argument) ? PG_GETARG_JSONPATH_P(argument) : NULL;
+	return ContextHasArgument(context, argument) ? PathFilterRead(PG_GETARG_DATUM(argument)) : NULL;
 }
 
 /* True if a filter agrees to the item's catalogue row, which is read once for all filters. */

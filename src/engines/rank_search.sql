@@ -5,7 +5,7 @@ CREATE FUNCTION personalize.rank_search(
 	items personalize.entity_id[],
 	scores double precision[] DEFAULT NULL,
 	n integer DEFAULT NULL,
-	filter jsonpath DEFAULT NULL,
+	filter personalize.path_filter DEFAULT NULL,
 	exclude personalize.entity_id[] DEFAULT NULL,
 	explain boolean DEFAULT false,
 	session_items personalize.entity_id[] DEFAULT NULL,
@@ -15,10 +15,10 @@ CREATE FUNCTION personalize.rank_search(
 	OUT rank integer, OUT item_id text, OUT item_key bigint, OUT score double precision,
 	OUT reason text, OUT request_id uuid, OUT explanation jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_rank_search' LANGUAGE C STABLE PARALLEL SAFE ROWS 100 COST 1000;
-COMMENT ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, jsonpath, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text) IS
+COMMENT ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, personalize.path_filter, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text) IS
 	'the items (at most 10000) that a search has found for a query, in the order that suits this person now; user_id NULL: nobody. scores, one a item, is how well each agrees with the query, the higher the better, on any scale; NULL: by the catalogue''s texts, and of items it has no texts of in the order given. All items come back, the first n if that is given, once each, but those the catalogue has as unavailable or hidden, that the person does not want, or that filter or exclude leave out; items it does not know stay. score: weights times features (docs/search.md), or, of an imported model (import_model), the sum of its trees over the features of the names it has; compares rows of one call. reason: text_match, popular_for:<query>, because_viewed:<item>, fits:<category>; text_match:new_user or :no_consent where nothing personal was looked at. explain adds what each feature added. Writes nothing. Errors: 22004 a null in items or scores; 2202E scores of another length; 22023 a score that is not finite, a model whose features have no names; 42704 an unknown variant or model, a model with a feature there is not; 54000 too many items';
-REVOKE EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, jsonpath, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, jsonpath, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text)
+REVOKE EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, personalize.path_filter, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.rank_search(personalize.entity_id, text, personalize.entity_id[], double precision[], integer, personalize.path_filter, personalize.entity_id[], boolean, personalize.entity_id[], timestamptz, text, text)
 	TO personalize_app, personalize_admin;
 
 

@@ -1,7 +1,8 @@
 -- text_id: for each function with an id, one of the same name whose ids are text.
 --
 -- What has no type, a literal or a parameter, chooses text before every other type,
--- and every driver can bind a text; entity_id is for numbers, uuids and columns.
+-- and every driver can bind a text; entity_id is for numbers, uuids and columns.  A
+-- filter is a text there, too.
 DO $$
 DECLARE
 	f record;
@@ -13,8 +14,9 @@ BEGIN
 			NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (type, n)
 				WHERE t.type OPERATOR(pg_catalog.=) ANY (ARRAY['personalize.entity_id'::pg_catalog.regtype, 'personalize.entity_id[]'::pg_catalog.regtype]::oid[])
 					AND t.n OPERATOR(pg_catalog.<=) (p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults)) AS ids_have_defaults,
-			pg_catalog.replace(pg_catalog.replace(pg_catalog.pg_get_functiondef(p.oid), 'CREATE OR REPLACE ', 'CREATE '),
-				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text') AS definition
+			pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.pg_get_functiondef(p.oid), 'CREATE OR REPLACE ', 'CREATE '),
+				pg_catalog.format_type('personalize.entity_id'::pg_catalog.regtype, NULL), 'text'),
+				pg_catalog.format_type('personalize.path_filter'::pg_catalog.regtype, NULL), 'text') AS definition
 		FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
 			AND p.prokind OPERATOR(pg_catalog.=) 'f'

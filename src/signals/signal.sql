@@ -84,14 +84,14 @@ CREATE FUNCTION personalize.create_signal(
 	key_path text,
 	weights jsonb DEFAULT NULL,
 	value_path text DEFAULT NULL,
-	filter jsonpath DEFAULT NULL,
+	filter personalize.path_filter DEFAULT NULL,
 	periods interval[] DEFAULT '{1 day,7 days,30 days}',
 	half_life interval DEFAULT '14 days',
 	purposes text[] DEFAULT '{personalization}',
 	basis text DEFAULT 'observed',
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
+COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text) IS
 	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
@@ -99,14 +99,14 @@ CREATE FUNCTION personalize.alter_signal(
 	key_path text DEFAULT NULL,
 	weights jsonb DEFAULT NULL,
 	value_path text DEFAULT NULL,
-	filter jsonpath DEFAULT NULL,
+	filter personalize.path_filter DEFAULT NULL,
 	periods interval[] DEFAULT NULL,
 	half_life interval DEFAULT NULL,
 	purposes text[] DEFAULT NULL,
 	basis text DEFAULT NULL,
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text) IS
+COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text) IS
 	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned, and the raw events that exist are filled in as for create_signal(); filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension';
 CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -140,13 +140,13 @@ COMMENT ON FUNCTION personalize.backfill_signal(text) IS
 REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
 	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
-	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
-	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
+	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.create_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
-	personalize.alter_signal(text, text[], text, jsonb, text, jsonpath, interval[], interval, text[], text, text),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
+	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text)

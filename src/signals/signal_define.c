@@ -14,6 +14,7 @@
 
 #include "base/argument.h"
 #include "base/choice.h"
+#include "base/path_filter.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
@@ -313,7 +314,10 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 	if (!PG_ARGISNULL(ARGUMENT_VALUE_PATH))
 		SignalPathCheckValue(TextDatumGetCString(row->values[ARGUMENT_VALUE_PATH]));
 	if (!PG_ARGISNULL(ARGUMENT_FILTER))
+	{
+		row->values[ARGUMENT_FILTER] = PointerGetDatum(PathFilterRead(row->values[ARGUMENT_FILTER]));
 		SignalCheckFilter(row->values[ARGUMENT_FILTER]);
+	}
 	if (!PG_ARGISNULL(ARGUMENT_PERIODS))
 		SignalCheckPeriods(row->values[ARGUMENT_PERIODS]);
 	if (!PG_ARGISNULL(ARGUMENT_HALF_LIFE))

@@ -56,8 +56,8 @@ SELECT is_empty($$
 	WHERE p.oid IN (SELECT oid FROM call) AND 'personalize.entity_id'::regtype = ANY (p.proargtypes)
 		AND (SELECT count(*) FROM pg_proc t
 			WHERE t.pronamespace = p.pronamespace AND t.proname = p.proname AND t.oid <> p.oid
-				AND replace(replace(t.oid::regprocedure::text, 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
-					= replace(replace(p.oid::regprocedure::text, 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
+				AND replace(replace(replace(t.oid::regprocedure::text, 'personalize.path_filter', 'text'), 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
+					= replace(replace(replace(p.oid::regprocedure::text, 'personalize.path_filter', 'text'), 'text', 'personalize.entity_id'), 'jsonb', 'personalize.event_json')
 				AND t.proargnames = p.proargnames AND t.provolatile = p.provolatile AND t.proparallel = p.proparallel
 				AND t.prosecdef = p.prosecdef AND t.proisstrict = p.proisstrict AND t.prosupport = p.prosupport
 				AND t.proowner = p.proowner

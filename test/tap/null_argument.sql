@@ -20,6 +20,8 @@ SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(personalize.track_impressions('ada', r.request_id::text, ARRAY[r.item_id])) FROM personalize.trending(1) r \gset ignored_
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
+-- what it has waiting is filled in, too
+SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
 SELECT personalize.create_segment('known', 'search_term >= 1') \gset ignored_
 SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') \gset ignored_

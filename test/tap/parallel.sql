@@ -28,7 +28,7 @@ CREATE TABLE argument AS SELECT
 	'ada'::text AS "text", 'ada'::personalize.entity_id AS "personalize.entity_id", 'ada'::name AS "name", 'ada'::character(3) AS "character",
 	'{hat,shoe,cap}'::personalize.entity_id[] AS "personalize.entity_id[]", '{7}'::personalize.entity_id[] AS "exclude personalize.entity_id[]", 1::smallint AS "smallint", 1::integer AS "integer",
 	personalize.user_key('ada') AS "bigint", 1.5 AS "numeric", true AS "boolean", 'pg_class'::regclass AS "regclass", 10::oid AS "oid",
-	'00000000-0000-7000-8000-000000000001'::uuid AS "uuid", '\x00'::bytea AS "bytea", '1 == 1'::jsonpath AS "jsonpath",
+	'00000000-0000-7000-8000-000000000001'::uuid AS "uuid", '\x00'::bytea AS "bytea", '1 == 1'::jsonpath AS "jsonpath", '1 == 1'::personalize.path_filter AS "personalize.path_filter", '1 == 1'::text AS "filter text",
 	'30 days'::interval AS "interval", '2026-01-02 00:00:00+00'::timestamptz AS "timestamp with time zone",
 	'{"item_id": "relname", "gpc": false}'::jsonb AS "jsonb", ARRAY[1]::bigint[] AS "bigint[]",
 	ARRAY['2026-01-01 00:00:00+00']::timestamptz[] AS "timestamp with time zone[]", ARRAY['30 days']::interval[] AS "interval[]",
