@@ -67,6 +67,7 @@ SELECT processor, what, wrong FROM personalize.verify_counts() WHERE processor <
 -- neighbours begin from nothing, but what goes next to an item stays until it is made anew
 CREATE TEMP TABLE neighbours_held AS SELECT * FROM held WHERE name IN ('session', 'posting', '_pair_list', '_session_total');
 CREATE TEMP TABLE next_to AS SELECT i, s.item_id::text AS item FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s;
+SET personalize.batch_events = 100;
 SELECT personalize.rebuild_processor('neighbour');
 SELECT subject, done, total > 100 AS some, unit, percent, time_left FROM personalize.stat_progress;
 SELECT count(*) > 0 AS some, 3 * count(n.item) > 2 * count(*) AS most FROM next_to AS x
@@ -74,6 +75,16 @@ SELECT count(*) > 0 AS some, 3 * count(n.item) > 2 * count(*) AS most FROM next_
 SELECT split_part(reason, ':', 1) AS reason, count(*) > 500 AS many FROM answer GROUP BY 1 ORDER BY 1;
 SELECT roll() > 0 AS rolled, pause();
 SELECT count(*) FROM personalize.stat_progress;
+SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
+RESET personalize.batch_events;
+-- where one batch is enough, nothing goes before it is made anew
+CREATE TEMP TABLE answered_before AS SELECT * FROM answer;
+SELECT personalize.rebuild_processor('neighbour');
+SELECT subject, done, total, unit FROM personalize.stat_progress;
+SELECT count(*) FROM ((TABLE answer EXCEPT TABLE answered_before) UNION ALL (TABLE answered_before EXCEPT TABLE answer)) AS d;
+SELECT roll() > 0 AS rolled, pause();
+SELECT count(*) FROM personalize.stat_progress;
+SELECT count(*) FROM ((TABLE answer EXCEPT TABLE answered_before) UNION ALL (TABLE answered_before EXCEPT TABLE answer)) AS d;
 SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
 -- a session that cannot be read goes from the lists it was in
 UPDATE personalize.session SET items = '\x02' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
@@ -85,6 +96,7 @@ SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour
 SELECT personalize.track('last', 'view_item', x, consent => '{recommendations}') FROM unnest('{only,i1}'::text[]) AS x;
 SELECT roll() > 0 AS rolled, pause();
 SELECT count(*) FROM personalize._pair_list WHERE item_key = personalize.item_key('only');
+SET personalize.batch_events = 100;
 SELECT personalize.rebuild_processor('neighbour');
 SELECT personalize.forget('last') IS NOT NULL AS forgotten;
 SELECT roll() > 0 AS rolled, pause();

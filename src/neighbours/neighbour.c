@@ -617,6 +617,13 @@ personalize_session_number(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(SessionNumber(&session));
 }
 
+/* Everything is counted anew in this transaction. */
+static void
+ClearAll(const bool *shards)
+{
+	SessionIndexReset();
+}
+
 /* Register the processor. */
 void
 NeighbourInit(void)
@@ -630,6 +637,7 @@ NeighbourInit(void)
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
+		.clear = ClearAll,
 		.rebuilt = SessionIndexRebuilt,
 		.reset = SessionIndexReset
 	};

@@ -69,7 +69,8 @@ typedef struct ProcessorMethods
 	 * For a rebuild: delete what was written for some shards, which are then counted
 	 * anew in the same transaction, and what is to be done after the last of them
 	 * (may be NULL).  One whose rows do not belong to one shard each has reset instead: it
-	 * throws away what was written, and batches count from nothing.
+	 * throws away what was written, and batches count from nothing; it may have clear,
+	 * too, for where one batch is enough.
 	 */
 	void		(*clear) (const bool *shards);
 	void		(*rebuilt) (void);

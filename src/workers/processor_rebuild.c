@@ -12,7 +12,8 @@
  *
  * The processor of neighbours has no shards, and that of exposures counts people of
  * different shards together.  They begin from nothing, batch by batch; of neighbours,
- * what is made of its rows is kept meanwhile (SessionIndexReset).
+ * what is made of its rows is kept meanwhile (SessionIndexReset), and where all events
+ * are not more than one batch, that batch is such a part.
  */
 #include "postgres.h"
 
@@ -271,9 +272,8 @@ LockAll(const ProcessorMethods *methods)
 
 /* From nothing again: what is counted is thrown away, batches do the rest. */
 static void
-BeginAnew(const ProcessorMethods *methods)
+BeginAnew(const ProcessorMethods *methods, int64 total)
 {
-	int64		total = CountEvents(methods);
 	SpiUtilScope scope;
 
 	methods->reset();
@@ -308,6 +308,7 @@ Datum
 personalize_rebuild_processor(PG_FUNCTION_ARGS)
 {
 	const ProcessorMethods *methods;
+	int64		total = 0;
 
 	ArgumentCheckGiven(fcinfo, 0, "name");
 	methods = ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)));
@@ -315,10 +316,12 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 	if (methods->reset)
 		LockAll(methods);
 	ProcessorPushSnapshot();
-	if (methods->clear)
+	if (methods->reset)
+		total = CountEvents(methods);
+	if (methods->clear && total <= personalize_batch_events)
 		MarkShards(methods);
 	else
-		BeginAnew(methods);
+		BeginAnew(methods, total);
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }
