@@ -120,6 +120,7 @@ static int
 DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn)
 {
 	TopkEntry  *order = palloc_array(TopkEntry, Max(pool->count, 1));
+	int			sorted;
 	int			count = 0;
 
 	for (int i = 0; i < pool->count; i++)
@@ -128,11 +129,15 @@ DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn
 		order[i].tie = pool->keys[i];
 		order[i].index = i;
 	}
-	(void) TopkSort(order, pool->count, pool->count);
+	/* the first are nearly always enough */
+	sorted = TopkSort(order, pool->count, 2 * places + 8);
 	for (int i = 0; i < pool->count && count < places; i++)
 	{
-		int64		key = pool->keys[order[i].index];
+		int64		key;
 
+		if (i == sorted)
+			sorted += TopkSort(order + i, pool->count - i, pool->count - i);
+		key = pool->keys[order[i].index];
 		if (!Admits(context, key, ADMISSION_CHEAP) || !Admits(context, key, ADMISSION_COSTLY))
 			continue;
 		drawn[count++] = (Candidate) {.itemKey = key,.boost = 1,.explored = true,.reason = &ReasonNewIn,

@@ -93,6 +93,7 @@ struct ItemReader
 	ItemIndex	notOffered;
 	ItemIndex	ofCategory;		/* offered ones, the newest first */
 	ItemIndex	byAge;			/* the same of all categories */
+	Buffer		visible;		/* page of the table's visibility map, of these two */
 	TupleTableSlot *slot;
 	bool		slotHolds;		/* the row of this item */
 	int64		slotKey;
@@ -339,6 +340,38 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/*
+ * Go to the next entry of a scan whose row is seen; as an index-only scan, at the table only
+ * for pages that have changed lately.
+ */
+static bool
+NextEntry(ItemReader *reader, IndexScanDesc scan)
+{
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		BlockNumber block = ItemPointerGetBlockNumber(tid);
+
+		CHECK_FOR_INTERRUPTS();
+		if (VM_ALL_VISIBLE(reader->table, block, &reader->visible))
+		{
+			PredicateLockPage(reader->table, block, reader->snapshot);
+			return true;
+		}
+		if (index_fetch_heap(scan, reader->slot))
+			return true;
+	}
+	return false;
+}
+
+/* A column of the entry a scan is at. */
+static Datum
+EntryColumn(IndexScanDesc scan, int column, bool *isNull)
+{
+	return index_getattr(scan->xs_itup, column, scan->xs_itupdesc, isNull);
+}
+
 /* The newest items of a category. */
 int
 ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
@@ -349,14 +382,15 @@ ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, 
 	bool		isNull;
 
 	OpenIndex(reader, &reader->ofCategory, lengthof(scanKeys));
+	reader->ofCategory.scan->xs_want_itup = true;
 	ScanKeyEntryInitialize(&scanKeys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
 	ScanKeyInit(&scanKeys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(since));
 	ScanKeyInit(&scanKeys[2], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
 	index_rescan(reader->ofCategory.scan, scanKeys, lengthof(scanKeys), NULL, 0);
 	reader->slotHolds = false;
-	while (count < most && index_getnext_slot(reader->ofCategory.scan, ForwardScanDirection, reader->slot))
-		keys[count++] = DatumGetInt64(GetField(reader, FIELD_ITEM_KEY, &isNull));
+	while (count < most && NextEntry(reader, reader->ofCategory.scan))
+		keys[count++] = DatumGetInt64(EntryColumn(reader->ofCategory.scan, 3, &isNull));
 	ExecClearTuple(reader->slot);
 	MemoryContextSwitchTo(oldContext);
 	return count;
@@ -370,50 +404,25 @@ typedef enum AgeColumn
 	AGE_CATEGORY
 } AgeColumn;
 
-/* Go to the next entry of the index by age whose row is seen; at the table only where it must be. */
-static bool
-NextByAge(ItemReader *reader, Buffer *map)
-{
-	IndexScanDesc scan = reader->byAge.scan;
-	ItemPointer tid;
-
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (VM_ALL_VISIBLE(reader->table, ItemPointerGetBlockNumber(tid), map))
-		{
-			PredicateLockPage(reader->table, ItemPointerGetBlockNumber(tid), reader->snapshot);
-			return true;
-		}
-		if (index_fetch_heap(scan, reader->slot))
-			return true;
-	}
-	return false;
-}
-
 /* The newest items of all. */
 int
 ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most)
 {
 	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
-	Buffer		map = InvalidBuffer;
 	int			count = 0;
 
 	OpenIndex(reader, &reader->byAge, 0);
 	reader->byAge.scan->xs_want_itup = true;
 	index_rescan(reader->byAge.scan, NULL, 0, NULL, 0);
 	reader->slotHolds = false;
-	while (count < most && NextByAge(reader, &map))
+	while (count < most && NextEntry(reader, reader->byAge.scan))
 	{
-		IndexScanDesc scan = reader->byAge.scan;
 		bool		isNull;
-		Datum		category = index_getattr(scan->xs_itup, AGE_CATEGORY, scan->xs_itupdesc, &isNull);
+		Datum		category = EntryColumn(reader->byAge.scan, AGE_CATEGORY, &isNull);
 
 		categories[count] = isNull ? NULL : DatumGetTextPCopy(category);
-		keys[count++] = DatumGetInt64(index_getattr(scan->xs_itup, AGE_ITEM_KEY, scan->xs_itupdesc, &isNull));
+		keys[count++] = DatumGetInt64(EntryColumn(reader->byAge.scan, AGE_ITEM_KEY, &isNull));
 	}
-	if (BufferIsValid(map))
-		ReleaseBuffer(map);
 	ExecClearTuple(reader->slot);
 	MemoryContextSwitchTo(oldContext);
 	return count;
@@ -471,6 +480,8 @@ void
 ItemReaderEnd(ItemReader *reader)
 {
 	ExecDropSingleTupleTableSlot(reader->slot);
+	if (BufferIsValid(reader->visible))
+		ReleaseBuffer(reader->visible);
 	CloseIndex(&reader->all);
 	CloseIndex(&reader->notOffered);
 	CloseIndex(&reader->ofCategory);
