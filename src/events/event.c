@@ -25,6 +25,7 @@
 #include "access/transam.h"
 #include "base/page_find.h"
 #include "base/relation.h"
+#include "base/shard.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -482,6 +483,9 @@ NextRow(EventScan *scan, EventRow *row)
 
 		if (scan->options.minTxid > 0 &&
 			DatumGetInt64(slot_getattr(scan->slot, EVENT_TXID, &isNull)) < scan->options.minTxid)
+			continue;
+		if (scan->options.shards != NULL &&
+			!scan->options.shards[ShardOfKey(DatumGetInt64(slot_getattr(scan->slot, EVENT_USER_KEY, &isNull)))])
 			continue;
 		MemoryContextSwitchTo(scan->rowContext);
 		EventFillRow(scan->slot, scan->options.keysOnly, row);

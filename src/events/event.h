@@ -97,6 +97,7 @@ typedef struct EventScanOptions
 	int64		maxTxid;		/* skip pages surely from here on; 0: none */
 	bool		ofUser;			/* only those of userKey */
 	int64		userKey;
+	const bool *shards;			/* only those of users of these; NULL: all */
 	bool		allDays;		/* also days every processor has passed */
 	bool		keysOnly;		/* without value and properties, which cost to be unpacked */
 	TimestampTz since;			/* days before which it all had happened are skipped; 0: none */

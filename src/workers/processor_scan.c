@@ -33,6 +33,7 @@ ProcessorBeginScan(Batch *batch, bool keysOnly)
 	options.maxTxid = TxidSnapshotMax(batch->upto);
 	options.keysOnly = keysOnly;
 	options.allDays = batch->rebuilds || batch->backfills;
+	options.shards = batch->methods->shardedByUser ? batch->claimed : NULL;
 	if (batch->setAsideCount > 0)
 	{
 		Size		size = sizeof(EventRow) * batch->setAsideCount;
@@ -54,8 +55,22 @@ CompareTxids(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* How many batches' events are looked at where they are taken by shards. */
-#define SPAN_BATCHES 10
+/* How many batches' events are looked at where they are taken by shards, of which so many are noted. */
+#define SPAN_BATCHES 8
+#define SPAN_SAMPLES 16384
+
+/* Events that wait, every step-th of them. */
+typedef struct Waiting
+{
+	int64		count;			/* of all events */
+	int			step;
+	struct
+	{
+		int64		txid;
+		int			shard;
+	}		   *noted;
+	int64		notedCount;
+} Waiting;
 
 /* A shard, and how many of the events that belong to the batch are its. */
 typedef struct ShardEvents
@@ -80,21 +95,12 @@ CompareShardEvents(const void *left, const void *right)
  * earlier batch has taken gathers some more first.
  */
 static void
-LeaveShards(Batch *batch)
+LeaveShards(Batch *batch, ShardEvents shards[SHARD_COUNT])
 {
-	ShardEvents shards[SHARD_COUNT];
 	int64		taken = 0;
-	EventScan  *scan = ProcessorBeginScan(batch, true);
-	EventRow	row;
 
-	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		shards[shard] = (ShardEvents) {.shard = shard};
-	while (EventScanNext(scan, &row))
-		if (ProcessorBelongsToBatch(batch, &row))
-			shards[batch->methods->shardOf(&row)].events++;
-	EventScanEnd(scan);
-	qsort(shards, batch->methods->shards, sizeof(ShardEvents), CompareShardEvents);
-	for (int i = 0; i < batch->methods->shards && shards[i].events > 0; i++)
+	qsort(shards, SHARD_COUNT, sizeof(ShardEvents), CompareShardEvents);
+	for (int i = 0; i < SHARD_COUNT && shards[i].events > 0; i++)
 	{
 		if (taken == 0 || taken + shards[i].events <= personalize_batch_events)
 			taken += shards[i].events;
@@ -106,6 +112,78 @@ LeaveShards(Batch *batch)
 	}
 }
 
+/* Take some shards of the batch's events, of which those noted tell. */
+static void
+TakeByNotes(Batch *batch, const Waiting *waiting)
+{
+	ShardEvents shards[SHARD_COUNT] = {0};
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		shards[shard].shard = shard;
+	for (int64 i = 0; i < waiting->notedCount; i++)
+		if (TxidIsSeen(waiting->noted[i].txid, batch->upto))
+			shards[waiting->noted[i].shard].events += waiting->step;
+	LeaveShards(batch, shards);
+}
+
+/* Take some shards of a transaction that alone is too large. */
+static void
+TakeByCount(Batch *batch)
+{
+	ShardEvents shards[SHARD_COUNT] = {0};
+	EventScan  *scan = ProcessorBeginScan(batch, true);
+	EventRow	row;
+
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		shards[shard].shard = shard;
+	while (EventScanNext(scan, &row))
+		if (ProcessorBelongsToBatch(batch, &row))
+			shards[batch->methods->shardOf(&row)].events++;
+	EventScanEnd(scan);
+	LeaveShards(batch, shards);
+}
+
+/* Look at up to so many of the events that wait. */
+static void
+LookAtWaiting(Batch *batch, int64 most, int step, Waiting *waiting)
+{
+	int64		room = 1024;
+	EventScan  *scan = ProcessorBeginScan(batch, true);
+	EventRow	row;
+
+	waiting->count = waiting->notedCount = 0;
+	waiting->step = step;
+	waiting->noted = palloc(sizeof(waiting->noted[0]) * room);
+	batch->scanned = 0;
+	while (waiting->count < most && EventScanNext(scan, &row))
+	{
+		batch->scanned++;
+		if (!ProcessorBelongsToBatch(batch, &row) || waiting->count++ % step != 0)
+			continue;
+		if (waiting->notedCount == room)
+			waiting->noted = repalloc_huge(waiting->noted, sizeof(waiting->noted[0]) * (room *= 2));
+		waiting->noted[waiting->notedCount].txid = row.txid;
+		waiting->noted[waiting->notedCount++].shard = batch->methods->shardOf(&row);
+	}
+	EventScanEnd(scan);
+}
+
+/* The txid of the limit-th event, as far as those noted tell; *first: that of the first. */
+static int64
+TxidAt(const Waiting *waiting, int64 limit, int64 *first)
+{
+	int64	   *txids = palloc_extended(sizeof(int64) * waiting->notedCount, MCXT_ALLOC_HUGE);
+	int64		at;
+
+	for (int64 i = 0; i < waiting->notedCount; i++)
+		txids[i] = waiting->noted[i].txid;
+	qsort(txids, waiting->notedCount, sizeof(int64), CompareTxids);
+	*first = txids[0];
+	at = txids[Min(limit / waiting->step, waiting->notedCount - 1)];
+	pfree(txids);
+	return at;
+}
+
 /*
  * See whether anything is waiting and, if that is more than one batch, cut the
  * snapshot so that about personalize.batch_events (but at least one
@@ -115,42 +193,29 @@ LeaveShards(Batch *batch)
 void
 ProcessorCutToSize(Batch *batch)
 {
-	bool		spans = batch->methods->gathers && batch->methods->shards > 1;
+	bool		spans = batch->methods->gathers;
 	int64		limit = (int64) personalize_batch_events * (spans ? SPAN_BATCHES : 1);
 	int64		most = limit + personalize_batch_events;
-	int64		room = Min(most, 2 * (int64) personalize_batch_events);
-	int64	   *txids = palloc_extended(sizeof(int64) * room, MCXT_ALLOC_HUGE);
-	int64		count = 0;
-	EventScan  *scan = ProcessorBeginScan(batch, true);
-	EventRow	row;
+	int64		first;
+	Waiting		waiting;
 
-	batch->scanned = 0;
-	while (count < most && EventScanNext(scan, &row))
+	LookAtWaiting(batch, most, spans ? 1 + most / SPAN_SAMPLES : 1, &waiting);
+	batch->waiting = waiting.count > 0;
+	if (waiting.count > limit)
 	{
-		batch->scanned++;
-		if (!ProcessorBelongsToBatch(batch, &row))
-			continue;
-		if (count == room)
-			txids = repalloc_huge(txids, sizeof(int64) * (room = Min(most, 2 * room)));
-		txids[count++] = row.txid;
-	}
-	EventScanEnd(scan);
+		int64		cut = TxidAt(&waiting, limit, &first);
 
-	batch->waiting = count > 0;
-	if (count > limit)
-	{
-		int64		cut;
-
-		qsort(txids, count, sizeof(int64), CompareTxids);
 		/* all of the first transaction, even if it alone is too large */
-		cut = txids[limit] > txids[0] ? txids[limit] : txids[0] + 1;
-		batch->upto = TxidSnapshotCut(batch->upto, cut);
+		batch->upto = TxidSnapshotCut(batch->upto, Max(cut, first + 1));
 		batch->result.more = true;
-		spans |= txids[limit] == txids[0] && batch->methods->shards > 1;
+		if (cut == first && batch->methods->shards > 1)
+			TakeByCount(batch);
+		else if (spans)
+			TakeByNotes(batch, &waiting);
 	}
-	if (spans && count > personalize_batch_events)
-		LeaveShards(batch);
-	pfree(txids);
+	else if (spans && waiting.count > personalize_batch_events)
+		TakeByNotes(batch, &waiting);
+	pfree(waiting.noted);
 }
 
 /* Let the methods see what earlier rounds of this transaction have written. */
