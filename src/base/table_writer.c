@@ -26,7 +26,7 @@
 #include "utils/rel.h"
 
 /* Rows per call of heap_multi_insert. */
-#define CHUNK_ROWS 256
+#define CHUNK_ROWS 64
 
 struct TableWriter
 {

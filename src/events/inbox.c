@@ -76,6 +76,7 @@ typedef struct InboxLevel
 	MemoryContext rowContext;	/* what the rows point to */
 	IngestBatch *batch;
 	bool		isCopy;
+	bool		bulk;			/* rowContext keeps what many rows need */
 	int64		rowCount;
 	int			gathered;		/* rows not yet written */
 } InboxLevel;
@@ -188,7 +189,14 @@ FlushLevel(InboxLevel *level)
 
 	IngestFlush(level->batch);
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(level->rowContext);
+	if (level->bulk || level->gathered < FLUSH_ROWS)
+		MemoryContextReset(level->rowContext);
+	else
+	{
+		MemoryContextDelete(level->rowContext);
+		level->rowContext = IngestBulkContext(level->context, "personalize inbox rows");
+		level->bulk = true;
+	}
 	level->gathered = 0;
 }
 

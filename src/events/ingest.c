@@ -80,6 +80,13 @@ static bool toldSuppressed = false;
 
 PG_FUNCTION_INFO_V1(personalize_purge_message_seen);
 
+/* A context that keeps half a megabyte when it is reset, so that the system need not find it anew. */
+MemoryContext
+IngestBulkContext(MemoryContext parent, const char *name)
+{
+	return AllocSetContextCreateInternal(parent, name, 512 * 1024, 512 * 1024, ALLOCSET_DEFAULT_MAXSIZE);
+}
+
 /* Begin a call. */
 IngestBatch *
 IngestBegin(const char *source, bool history)
@@ -506,6 +513,23 @@ WriteBatch(IngestBatch *batch)
 	TellSuppressed(&flush);
 }
 
+/* From so many messages in one flush on, there will be more flushes. */
+#define BULK_MESSAGES 500
+
+/* Empty the memory of a flush; where more will come, the next one finds it still there. */
+static void
+ResetScratch(IngestBatch *batch)
+{
+	if (batch->bulk || batch->messageCount < BULK_MESSAGES)
+	{
+		MemoryContextReset(batch->scratch);
+		return;
+	}
+	MemoryContextDelete(batch->scratch);
+	batch->scratch = IngestBulkContext(batch->context, "personalize ingest flush");
+	batch->bulk = true;
+}
+
 /* Write what was added, or raise what is wrong with it. */
 void
 IngestFlush(IngestBatch *batch)
@@ -519,7 +543,7 @@ IngestFlush(IngestBatch *batch)
 	caller = MemoryContextSwitchTo(batch->scratch);
 	WriteBatch(batch);
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(batch->scratch);
+	ResetScratch(batch);
 	batch->messageCount = batch->rowCount = 0;
 	memset(batch->knownEvents, 0, sizeof(batch->knownEvents));
 	batch->now = ClockNow();

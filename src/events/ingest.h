@@ -68,6 +68,9 @@ extern void IngestRegisterRequest(IngestReadRequest read);
  * personalize.on_bad_row says so, or IngestSetRaise.
  */
 extern IngestBatch *IngestBegin(const char *source, bool history);
+
+/* Memory for what comes again and again with many messages; a reset keeps it. */
+extern MemoryContext IngestBulkContext(MemoryContext parent, const char *name);
 extern void IngestSetRaise(IngestBatch *batch, bool raise);
 
 /* Note the time of a message, an event_time, and its properties, an event_json. */

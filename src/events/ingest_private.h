@@ -59,6 +59,7 @@ struct IngestBatch
 	TimestampTz now;
 	MemoryContext context;		/* lives as long as the batch */
 	MemoryContext scratch;		/* reset by each flush */
+	bool		bulk;			/* scratch keeps what many messages need */
 	PurposeCatalogue *purposes;
 
 	PendingMessage *messages;

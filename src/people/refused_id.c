@@ -37,7 +37,7 @@ typedef struct RefusedId
 
 static HTAB *list = NULL;
 
-/* By length, which first characters ids on it have: most ids need no hash. */
+/* By length, which first and last characters ids on it have: most ids need no hash. */
 static uint64 shapes[KEY_MAX_ID_BYTES + 1];
 static Oid	listTable = InvalidOid;
 
@@ -51,11 +51,18 @@ ForgetList(Datum argument, Oid relationId)
 	list = NULL;
 }
 
-/* The bit of an id in shapes; upper and lower case have the same, digits others than letters. */
-static inline uint64
-FirstBit(IdBytes id)
+/* A number below 64 of a character; of upper and lower case the same, of digits others than of letters. */
+static inline int
+Fold(char c)
 {
-	return UINT64CONST(1) << ((id.data[0] & 31) | ((id.data[0] & 64) >> 1));
+	return (c & 31) | ((c & 64) >> 1);
+}
+
+/* The bit of an id in shapes. */
+static inline uint64
+ShapeBit(IdBytes id)
+{
+	return UINT64CONST(1) << ((Fold(id.data[0]) + 11 * Fold(id.data[id.length - 1])) % 64);
 }
 
 /* The hash of an id in lower case. */
@@ -86,7 +93,7 @@ AddRow(uint64 row)
 	entry = hash_search(list, &hash, HASH_ENTER, NULL);
 	entry->ofOther = strcmp(refusedFor, "everything") == 0;
 	entry->ofPerson = entry->ofOther || strcmp(refusedFor, "people") == 0;
-	shapes[id.length] |= FirstBit(id);
+	shapes[id.length] |= ShapeBit(id);
 }
 
 /* Read the list. */
@@ -122,7 +129,7 @@ RefusedIdIsListed(IdBytes id, bool ofPerson)
 
 	if (list == NULL)
 		ReadList();
-	if (id.length == 0 || id.length > KEY_MAX_ID_BYTES || (shapes[id.length] & FirstBit(id)) == 0)
+	if (id.length == 0 || id.length > KEY_MAX_ID_BYTES || (shapes[id.length] & ShapeBit(id)) == 0)
 		return false;
 	hash = HashFolded(id);
 	entry = hash_search(list, &hash, HASH_FIND, NULL);
