@@ -157,11 +157,8 @@ static void
 ReadStored(ProfileView *view, ProfileRecent *recent)
 {
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
-	Datum		key = Int64GetDatum(view->userKey);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFind(table, view->snapshot, view->userKey);
 
-	KeyedSeek(table, view->snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
 	if (slot != NULL)
 	{
 		Datum	   *values = slot->tts_values - 1;	/* by ProfileColumn */
