@@ -216,7 +216,7 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 
 /* The variant the caller names, or that of the person at that time. */
 static const Variant *
-GetVariant(const EngineContext *context, const EngineArguments *arguments)
+GetVariant(EngineContext *context, const EngineArguments *arguments)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
 	bool		hasUser = ContextHasArgument(context, arguments->user);
@@ -224,7 +224,8 @@ GetVariant(const EngineContext *context, const EngineArguments *arguments)
 	if (ContextHasArgument(context, arguments->variant))
 		return VariantFind(context->engine, text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)));
 	return VariantChoose(context->engine, hasUser,
-						 hasUser ? IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(arguments->user))) : 0, context->now);
+						 hasUser ? IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(arguments->user))) : 0, context->now,
+						 &context->origin.assigned);
 }
 
 /* Make ready to read. */
@@ -234,6 +235,7 @@ BeginReading(EngineContext *context)
 	context->snapshot = GetActiveSnapshot();
 	context->items = ItemReaderBegin(context->snapshot);
 	KeySetInit(&context->shown, context->n);
+	context->origin.variant = context->variant->id;
 	context->origin.propensity = 1;
 }
 

@@ -117,8 +117,9 @@ typedef struct EngineContext
 	EngineLack	lack;
 	bool		stale;
 
-	bool		featuresRead;
-	Jsonb	   *features;		/* of the visitor, for audiences; NULL: may not be used */
+	bool		audienceRead;
+	const ProfileView *audienceProfile; /* of the visitor, for audiences; NULL: may not be used */
+	Jsonb	   *features;		/* of it; NULL: not made yet */
 	struct RuleScope *rules;	/* of the table rule, in force for this call; NULL: none */
 
 	KeySet		shown;			/* what the answer holds so far */

@@ -205,7 +205,6 @@ EnginePrepare(FunctionCallInfo fcinfo, const EngineRecipe *recipe)
 
 	context->logScores = recipe->logScores;
 	context->origin.engine = recipe->code;
-	context->origin.variant = context->variant->id;
 	recipe->prepare(context);
 	RuleEnter(context);
 	return context;

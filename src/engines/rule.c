@@ -3,9 +3,7 @@
  *		What a shop has said about its answers: table rule.
  *
  * Each backend keeps the rules until the table changes.  Which of them are in force is
- * asked once a call: by engine, module, query, category, time and audience.  An audience is
- * a jsonpath over the features of the profile.  Who does not allow recommendations, and
- * personalization, for which features are counted, is in no audience.
+ * asked once a call: by engine, module, query, category, time and audience.
  */
 #include "postgres.h"
 
@@ -20,7 +18,6 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/registry.h"
-#include "people/consent.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
@@ -164,6 +161,7 @@ static bool
 ReadRow(Rule *rule, TupleTableSlot *slot)
 {
 	ArrayType  *items;
+	text	   *segment;
 
 	memset(rule, 0, sizeof(Rule));
 	if (!ReadPlain(rule, slot))
@@ -174,7 +172,9 @@ ReadRow(Rule *rule, TupleTableSlot *slot)
 		rule->query = FoldQuery(rule->query);
 	rule->category = CopyColumn(slot, RULE_COLUMN_CATEGORY);
 	rule->filter = CopyColumn(slot, RULE_COLUMN_FILTER);
-	rule->audience = CopyColumn(slot, RULE_COLUMN_AUDIENCE);
+	rule->audience.path = CopyColumn(slot, RULE_COLUMN_AUDIENCE);
+	segment = CopyColumn(slot, RULE_COLUMN_SEGMENT);
+	rule->audience.segment = segment ? text_to_cstring(segment) : NULL;
 	items = CopyColumn(slot, RULE_COLUMN_ITEMS);
 	if (items)
 		ReadItems(rule, items);
@@ -281,23 +281,6 @@ IsOfCall(const Rule *rule, const EngineContext *context, const text *query)
 		(rule->query == NULL || QueryAgrees(rule, query));
 }
 
-/* True if the person is in an audience; features are read when they are first needed. */
-bool
-RuleIsInAudience(EngineContext *context, JsonPath *audience)
-{
-	int64		userKey = context->visitor.userKey;
-
-	if (audience == NULL)
-		return true;
-	/* of the past, features are not known */
-	if (!context->visitor.personal || context->past)
-		return false;
-	if (!context->featuresRead && (ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0)
-		context->features = ProfileFeaturesJson(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), context->now);
-	context->featuresRead = true;
-	return context->features != NULL && JsonFilterAgrees(audience, context->features, false);
-}
-
 /* Find the rules that are in force. */
 void
 RuleEnter(EngineContext *context)
@@ -313,7 +296,7 @@ RuleEnter(EngineContext *context)
 		const Rule *rule = &table->rules[i];
 
 		if (!IsValid(rule, context->now) || !IsOfCall(rule, context, query) ||
-			!RuleIsInAudience(context, rule->audience))
+			!AudienceIncludes(context, &rule->audience))
 			continue;
 		if (scope == NULL)
 		{

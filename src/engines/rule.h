@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "engines/context.h"
+#include "engines/audience.h"
 
 /* What a rule does; in the order of work. */
 typedef enum RuleKind
@@ -47,6 +47,7 @@ typedef enum RuleColumn
 	RULE_COLUMN_PLACE,
 	RULE_COLUMN_SHARE,
 	RULE_COLUMN_AUDIENCE,
+	RULE_COLUMN_SEGMENT,
 	RULE_COLUMN_VALID_DURING,
 	RULE_COLUMN_PRIORITY,
 	RULE_COLUMN_ENABLED
@@ -70,7 +71,7 @@ typedef struct Rule
 	double		factor;
 	int			place;
 	double		share;
-	JsonPath   *audience;
+	Audience	audience;
 	TimestampTz since;			/* it is valid from here on */
 	TimestampTz until;			/* up to, but not at, this time */
 	int			priority;
@@ -84,9 +85,6 @@ typedef struct RuleScope
 	const Rule **rules;
 	int			kinds[RULE_KINDS];	/* how many of each */
 } RuleScope;
-
-/* True if the person is in an audience; NULL is everybody. */
-extern bool RuleIsInAudience(EngineContext *context, JsonPath *audience);
 
 /* Find them: context->rules, NULL if there are none.  After the question has been read. */
 extern void RuleEnter(EngineContext *context);

@@ -11,7 +11,6 @@
 
 #include "base/argument.h"
 #include "base/choice.h"
-#include "base/json_filter.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -28,7 +27,6 @@ PG_FUNCTION_INFO_V1(personalize_check_rule);
 #define MAX_NAME_BYTES 63
 #define MAX_SCOPE_BYTES 512
 #define MAX_ITEMS 1000
-#define MAX_PATH_BYTES 1000
 #define MAX_FACTOR 1000
 
 /* The row that is written. */
@@ -164,23 +162,8 @@ CheckItems(const RuleRow *row)
 static void
 CheckPath(const RuleRow *row, RuleColumn column)
 {
-	char	   *path;
-	char	   *unsafe;
-
-	if (!Has(row, column))
-		return;
-	path = DatumGetCString(DirectFunctionCall1(jsonpath_out, Value(row, column)));
-	if (strlen(path) > MAX_PATH_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s of rule \"%s\" is longer than %d bytes", ColumnName(row, column), row->name, MAX_PATH_BYTES)));
-	unsafe = JsonFilterFindUnsafe(path);
-	if (unsafe != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s of rule \"%s\" must not use %s", ColumnName(row, column), row->name, unsafe),
-				 errdetail("It is asked in every answer, and this may fail or take long."),
-				 errhint("Name the path, compare with == or starts with, and use no methods but type, size, double, ceiling, floor, abs and keyvalue.")));
+	if (Has(row, column))
+		AudienceCheckPath(psprintf("%s of rule", ColumnName(row, column)), row->name, Value(row, column));
 }
 
 /* Complain of what the rule is about. */
@@ -211,6 +194,8 @@ CheckScope(const RuleRow *row)
 	CheckText(row, RULE_COLUMN_CATEGORY, MAX_SCOPE_BYTES);
 	CheckWord(row, RULE_COLUMN_QUERY_MATCH, "ways to compare a query", ruleQueryMatchNames, RULE_QUERY_MATCHES);
 	CheckPath(row, RULE_COLUMN_AUDIENCE);
+	if (Has(row, RULE_COLUMN_SEGMENT))
+		AudienceCheckSegment("rule", row->name, Value(row, RULE_COLUMN_SEGMENT));
 	if (RangeIsEmpty(DatumGetRangeTypeP(Value(row, RULE_COLUMN_VALID_DURING))))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

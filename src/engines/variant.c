@@ -202,9 +202,9 @@ VariantSetChooser(VariantChooser chooser)
 
 /* The variant of a call that names none. */
 const Variant *
-VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at)
+VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at, bool *assigned)
 {
-	int			id = chooseVariant == NULL ? -1 : chooseVariant(engine, hasUser, userKey, at);
+	int			id = chooseVariant == NULL ? -1 : chooseVariant(engine, hasUser, userKey, at, assigned);
 	const VariantTable *table = TableCacheGet(&cache);
 
 	if (id == VARIANT_SHIPPED_ID)

@@ -51,13 +51,14 @@ extern const Variant *VariantFind(int engine, const char *name);
 
 /*
  * Who says which variant a call is answered with that names none: its number within the
- * engine, -1 for the default.  Without a user it knows only what the session says.
+ * engine, -1 for the default; and whether that is counted for an experiment.  Without a user
+ * it knows only what the session says.
  */
-typedef int (*VariantChooser) (int engine, bool hasUser, int64 userKey, TimestampTz at);
+typedef int (*VariantChooser) (int engine, bool hasUser, int64 userKey, TimestampTz at, bool *assigned);
 extern void VariantSetChooser(VariantChooser chooser);
 
 /* The variant of such a call. */
-extern const Variant *VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at);
+extern const Variant *VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at, bool *assigned);
 
 /* True if an engine has a variant of this name, which may be retired. */
 extern bool VariantExists(int engine, const char *name);

@@ -11,6 +11,7 @@
 #include "experiments/experiment.h"
 
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/key.h"
@@ -22,6 +23,8 @@
 #include "funcapi.h"
 #include "people/consent.h"
 #include "people/identity.h"
+#include "profiles/profile.h"
+#include "profiles/segment.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -46,7 +49,8 @@ typedef enum ExperimentColumn
 	EXPERIMENT_SLOTS,
 	EXPERIMENT_SLOTS_SINCE,
 	EXPERIMENT_RUNS,
-	EXPERIMENT_STOPPED_AT
+	EXPERIMENT_STOPPED_AT,
+	EXPERIMENT_SEGMENT
 } ExperimentColumn;
 
 /* Somebody who is forced to a variant. */
@@ -81,6 +85,7 @@ static const char *const reasonNames[] = {
 	[EXPERIMENT_FORCED] = "forced",
 	[EXPERIMENT_NOT_RUNNING] = "not running",
 	[EXPERIMENT_NO_CONSENT] = "no consent",
+	[EXPERIMENT_NOT_IN_SEGMENT] = "not in segment",
 	[EXPERIMENT_HOLDOUT] = "holdout",
 	[EXPERIMENT_OUTSIDE] = "outside"
 };
@@ -189,6 +194,7 @@ ReadExperiment(void *row, TupleTableSlot *slot)
 	ReadRuns(experiment, DatumGetMultirangeTypeP(slot_getattr(slot, EXPERIMENT_RUNS, &isNull)));
 	slot_getattr(slot, EXPERIMENT_STOPPED_AT, &isNull);
 	experiment->stopped = !isNull;
+	experiment->segment = GetText(slot, EXPERIMENT_SEGMENT);
 	return true;
 }
 
@@ -453,6 +459,15 @@ ExperimentForced(const Experiment *experiment, int64 userKey)
 	return NULL;
 }
 
+/* True if somebody is in a segment now; of the past that is not known. */
+static bool
+IsInSegment(int64 userKey, const char *segment, TimestampTz at)
+{
+	return at >= GetCurrentTransactionStartTimestamp() &&
+		(ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0 &&
+		SegmentHas(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), segment);
+}
+
 /* The variant that an answer to somebody is made by; NULL: the default, *reason says why. */
 static const ExperimentVariant *
 Choose(const Experiment *experiment, int64 userKey, TimestampTz at, ExperimentReason *reason)
@@ -468,12 +483,17 @@ Choose(const Experiment *experiment, int64 userKey, TimestampTz at, ExperimentRe
 		*reason = EXPERIMENT_NO_CONSENT;
 		return NULL;
 	}
+	if (variant != NULL && experiment->segment != NULL && !IsInSegment(userKey, experiment->segment, at))
+	{
+		*reason = EXPERIMENT_NOT_IN_SEGMENT;
+		return NULL;
+	}
 	return variant;
 }
 
 /* VariantChooser: what an engine answers with that is called without a variant; -1: the default. */
 static int
-ChooseVariant(int engine, bool hasUser, int64 userKey, TimestampTz at)
+ChooseVariant(int engine, bool hasUser, int64 userKey, TimestampTz at, bool *assigned)
 {
 	const RowList *list = TableCacheGet(&experimentCache);
 	const Experiment *experiments = (const Experiment *) list->rows;
@@ -491,6 +511,7 @@ ChooseVariant(int engine, bool hasUser, int64 userKey, TimestampTz at)
 			userKey = IdentityKeyOf(KeyFromBytes(personalize_visitor, strlen(personalize_visitor)));
 		hasUser = true;
 		variant = Choose(&experiments[i], userKey, at, &reason);
+		*assigned = variant != NULL && reason == EXPERIMENT_ASSIGNED;
 		if (variant != NULL)
 			return variant->id;
 	}

@@ -30,6 +30,7 @@ typedef struct Experiment
 	int64		holdoutSalt;	/* of the layer */
 	int64		salt;			/* variants are drawn with it */
 	bool		stopped;
+	char	   *segment;		/* whom it is for; NULL: everybody */
 	int			runCount;
 	ExperimentRun *runs;
 	TimestampTz slotSince[ASSIGNMENT_SLOTS];	/* DT_NOEND: the slot is not the experiment's */
@@ -52,6 +53,7 @@ typedef enum ExperimentReason
 	EXPERIMENT_FORCED,
 	EXPERIMENT_NOT_RUNNING,
 	EXPERIMENT_NO_CONSENT,
+	EXPERIMENT_NOT_IN_SEGMENT,
 	EXPERIMENT_HOLDOUT,
 	EXPERIMENT_OUTSIDE
 } ExperimentReason;

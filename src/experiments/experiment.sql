@@ -10,6 +10,7 @@ CREATE TABLE personalize.experiment (
 	slots_since timestamptz[] NOT NULL,
 	runs tstzmultirange NOT NULL DEFAULT '{}',
 	stopped_at timestamptz,
+	segment text,
 	stops_at timestamptz,
 	shipped text,
 	metrics jsonb NOT NULL,
@@ -29,6 +30,7 @@ COMMENT ON COLUMN personalize.experiment.slots IS 'of the 1,000 slots of the lay
 COMMENT ON COLUMN personalize.experiment.slots_since IS 'since when each of slots takes part';
 COMMENT ON COLUMN personalize.experiment.runs IS 'when it ran, runs or will run; empty: it was never started';
 COMMENT ON COLUMN personalize.experiment.stopped_at IS 'since when it is over and has given its slots back; NULL: it is not';
+COMMENT ON COLUMN personalize.experiment.segment IS 'the segment whose people take part; NULL: everybody';
 COMMENT ON COLUMN personalize.experiment.stops_at IS 'when it stops by itself; NULL: when it is told to';
 COMMENT ON COLUMN personalize.experiment.shipped IS 'the variant that ship_experiment() has made the default';
 COMMENT ON COLUMN personalize.experiment.metrics IS 'what its variants are compared by';
@@ -104,24 +106,22 @@ CREATE FUNCTION personalize.assignment_of(user_id personalize.entity_id, as_of t
 	RETURNS TABLE (experiment text, engine text, layer text, variant text, reason text)
 	AS 'MODULE_PATHNAME', 'personalize_assignment_of' LANGUAGE C STABLE PARALLEL SAFE ROWS 5;
 COMMENT ON FUNCTION personalize.assignment_of(personalize.entity_id, timestamptz) IS
-	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, or no consent (does not allow analytics). Writes nothing. Errors: 22004 user_id is null';
+	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, no consent (does not allow analytics), or not in segment (now; in the past nobody is known to be). Writes nothing. Errors: 22004 user_id is null';
 
 CREATE FUNCTION personalize.force_variant(user_id personalize.entity_id, experiment text, variant text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_force_variant' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.force_variant(personalize.entity_id, text, text) IS
 	'lets a person see a variant of an experiment, before it is started, too, until it is stopped, to try it out; variant NULL: no longer. The person is not counted in results. Errors: 22004 user_id or experiment is null, 42704 unknown experiment or variant, 55000 it is stopped, 54000 more than 10,000 people';
 
-CREATE FUNCTION personalize_internal._experiment(name text) RETURNS personalize.experiment
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION personalize_internal._experiment_known(name text) RETURNS personalize.experiment
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found personalize.experiment;
 BEGIN
 	IF name IS NULL THEN
 		RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	-- changers take turns; readers do not wait
-	LOCK TABLE personalize.experiment IN SHARE ROW EXCLUSIVE MODE;
-	SELECT * INTO found FROM personalize.experiment e WHERE e.name = _experiment.name;
+	SELECT * INTO found FROM personalize.experiment e WHERE e.name = _experiment_known.name;
 	IF found.name IS NULL THEN
 		RAISE EXCEPTION 'experiment "%" does not exist', name USING ERRCODE = 'undefined_object',
 			HINT = coalesce((SELECT 'Experiments: ' || string_agg(e.name, ', ' ORDER BY e.name) || '.' FROM personalize.experiment e),
@@ -130,7 +130,44 @@ BEGIN
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION personalize_internal._experiment(text) IS 'an experiment that is about to be changed, with the table locked';
+COMMENT ON FUNCTION personalize_internal._experiment_known(text) IS 'an experiment by its name; error 42704 if there is none';
+
+CREATE FUNCTION personalize_internal._refuse_stopped(e personalize.experiment) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF e.stopped_at IS NOT NULL OR e.stops_at <= now() THEN
+		RAISE EXCEPTION 'experiment "%" is stopped', e.name USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'Its people have seen its variants: make another with create_experiment().';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._refuse_stopped(personalize.experiment) IS 'error 55000 if it is stopped';
+
+CREATE FUNCTION personalize_internal._experiment(name text, stopped boolean DEFAULT false) RETURNS personalize.experiment
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found personalize.experiment;
+BEGIN
+	-- changers take turns; readers do not wait
+	LOCK TABLE personalize.experiment IN SHARE ROW EXCLUSIVE MODE;
+	found := personalize_internal._experiment_known(name);
+	IF NOT stopped THEN
+		PERFORM personalize_internal._refuse_stopped(found);
+	END IF;
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._experiment(text, boolean) IS
+	'an experiment that is about to be changed, with the table locked; error 42704 if there is none, 55000 if it is stopped and may not be';
+
+CREATE FUNCTION personalize_internal._set_running(name text, running boolean) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	UPDATE personalize.experiment AS x SET runs = CASE WHEN running THEN x.runs + tstzmultirange(tstzrange(now(), x.stops_at))
+		ELSE x.runs - tstzmultirange(tstzrange(now(), NULL)) END
+	WHERE x.name = _set_running.name;
+END;
+COMMENT ON FUNCTION personalize_internal._set_running(text, boolean) IS 'lets an experiment run from now on, or no longer';
 
 CREATE FUNCTION personalize_internal._check_share(what text, share double precision) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -270,9 +307,21 @@ END
 $$;
 COMMENT ON FUNCTION personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz) IS 'checks arguments of create_experiment()';
 
+CREATE FUNCTION personalize_internal._check_segment(segment text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF segment IS NOT NULL AND NOT EXISTS (SELECT FROM personalize.segment s WHERE s.name = _check_segment.segment) THEN
+		RAISE EXCEPTION 'segment "%" does not exist', segment USING ERRCODE = 'undefined_object',
+			HINT = coalesce('Segments: ' || (SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM personalize.segment s) || '.', 'create_segment() makes one.');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._check_segment(text) IS 'error 42704 if there is no such segment';
+
 CREATE FUNCTION personalize.create_experiment(
 	name text, engine text, variants jsonb, traffic double precision DEFAULT 1, unit text DEFAULT 'user', layer text DEFAULT NULL,
-	start timestamptz DEFAULT NULL, stop timestamptz DEFAULT NULL, metrics jsonb DEFAULT '["conversion"]', mutually_exclusive boolean DEFAULT true)
+	start timestamptz DEFAULT NULL, stop timestamptz DEFAULT NULL, metrics jsonb DEFAULT '["conversion"]', mutually_exclusive boolean DEFAULT true,
+	segment text DEFAULT NULL)
 	RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -285,38 +334,26 @@ BEGIN
 	PERFORM personalize_internal._check_experiment(create_experiment.name, create_experiment.engine, coalesce(create_experiment.unit, 'user'), l,
 		create_experiment.start, create_experiment.stop);
 	PERFORM personalize_internal._check_share('traffic', coalesce(create_experiment.traffic, 1));
+	PERFORM personalize_internal._check_segment(create_experiment.segment);
 	PERFORM personalize_internal._check_layer(create_experiment.engine, l, apart);
 	taken := personalize_internal._take_slots(create_experiment.name, l, apart, '{}', coalesce(create_experiment.traffic, 1));
-	INSERT INTO personalize.experiment (name, engine, unit, layer, mutually_exclusive, salt, slots, slots_since, runs, stops_at, metrics)
+	INSERT INTO personalize.experiment (name, engine, unit, layer, mutually_exclusive, salt, slots, slots_since, runs, stops_at, segment, metrics)
 		VALUES (create_experiment.name, create_experiment.engine, 'user', l, apart, personalize_internal._experiment_salt(create_experiment.name),
 			taken, array_fill('-infinity'::timestamptz, ARRAY[cardinality(taken)]),
 			CASE WHEN create_experiment.start IS NULL THEN '{}'
 				ELSE tstzmultirange(tstzrange(create_experiment.start, create_experiment.stop)) END,
-			create_experiment.stop, personalize_internal._read_metrics(coalesce(create_experiment.metrics, '["conversion"]')));
+			create_experiment.stop, create_experiment.segment, personalize_internal._read_metrics(coalesce(create_experiment.metrics, '["conversion"]')));
 	PERFORM personalize_internal._add_variants(create_experiment.name, create_experiment.engine, create_experiment.variants);
 END
 $$;
-COMMENT ON FUNCTION personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean) IS
-	'makes an experiment between variants of an engine. variants: an array of 2 to 16, the control first, of names or of objects {name, share (of 1; default equal), parameters (makes the variant)}; traffic: share of people that take part, in steps of 0.001; unit: user; layer: experiments of one layer exclude each other, those of others are independent (default: the engine''s own); start, stop: when it does so by itself (default: start_experiment(), stop_experiment()); metrics: what the variants are compared by, names or objects as docs/experiments.md has them; mutually_exclusive false: people may be in other experiments of the layer, of other engines, too. Errors: 42710 the name is taken, 42602 it cannot be one, 42704 unknown engine or variant, 22023 a value out of range, shares that do not add up to 1, 55006 the layer has not so much traffic left, or another experiment of the engine could have the same people';
-
-CREATE FUNCTION personalize_internal._refuse_stopped(e personalize.experiment) RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	IF e.stopped_at IS NOT NULL OR e.stops_at <= now() THEN
-		RAISE EXCEPTION 'experiment "%" is stopped', e.name USING ERRCODE = 'object_not_in_prerequisite_state',
-			HINT = 'Its people have seen its variants: make another with create_experiment().';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._refuse_stopped(personalize.experiment) IS 'error 55000 if it is stopped';
+COMMENT ON FUNCTION personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean, text) IS
+	'makes an experiment between variants of an engine. variants: an array of 2 to 16, the control first, of names or of objects {name, share (of 1; default equal), parameters (makes the variant)}; traffic: share of people that take part, in steps of 0.001; unit: user; layer: experiments of one layer exclude each other, those of others are independent (default: the engine''s own); start, stop: when it does so by itself (default: start_experiment(), stop_experiment()); metrics: what the variants are compared by, names or objects as docs/experiments.md has them; mutually_exclusive false: people may be in other experiments of the layer, of other engines, too; segment: only people who are in it when they are answered take part, and only what they are shown while they are counts (default: everybody). Errors: 42710 the name is taken, 42602 it cannot be one, 42704 unknown engine, variant or segment, 22023 a value out of range, shares that do not add up to 1, 55006 the layer has not so much traffic left, or another experiment of the engine could have the same people';
 
 CREATE FUNCTION personalize.start_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	e personalize.experiment := personalize_internal._experiment(name);
 BEGIN
-	PERFORM personalize_internal._refuse_stopped(e);
-	UPDATE personalize.experiment x SET runs = x.runs + tstzmultirange(tstzrange(now(), x.stops_at)) WHERE x.name = e.name;
+	PERFORM personalize_internal._experiment(name);
+	PERFORM personalize_internal._set_running(name, true);
 END
 $$;
 COMMENT ON FUNCTION personalize.start_experiment(text) IS
@@ -324,11 +361,9 @@ COMMENT ON FUNCTION personalize.start_experiment(text) IS
 
 CREATE FUNCTION personalize.pause_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	e personalize.experiment := personalize_internal._experiment(name);
 BEGIN
-	PERFORM personalize_internal._refuse_stopped(e);
-	UPDATE personalize.experiment x SET runs = x.runs - tstzmultirange(tstzrange(now(), NULL)) WHERE x.name = e.name;
+	PERFORM personalize_internal._experiment(name);
+	PERFORM personalize_internal._set_running(name, false);
 END
 $$;
 COMMENT ON FUNCTION personalize.pause_experiment(text) IS
@@ -340,7 +375,6 @@ DECLARE
 	e personalize.experiment := personalize_internal._experiment(name);
 	more smallint[];
 BEGIN
-	PERFORM personalize_internal._refuse_stopped(e);
 	PERFORM personalize_internal._check_share('traffic', traffic);
 	IF round(traffic * 1000) < cardinality(e.slots) THEN
 		RAISE EXCEPTION 'traffic % is less than the % that take part', traffic, cardinality(e.slots) / 1000::float8
@@ -358,13 +392,14 @@ COMMENT ON FUNCTION personalize.grow_experiment(text, double precision) IS
 CREATE FUNCTION personalize.stop_experiment(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	e personalize.experiment := personalize_internal._experiment(name);
+	e personalize.experiment := personalize_internal._experiment(name, stopped => true);
 BEGIN
+	-- one that has ended by itself gives its slots back with this
 	IF e.stopped_at IS NOT NULL THEN
 		PERFORM personalize_internal._refuse_stopped(e);
 	END IF;
-	UPDATE personalize.experiment x SET runs = x.runs - tstzmultirange(tstzrange(now(), NULL)),
-		stopped_at = least(now(), x.stops_at) WHERE x.name = e.name;
+	PERFORM personalize_internal._set_running(name, false);
+	UPDATE personalize.experiment x SET stopped_at = least(now(), x.stops_at) WHERE x.name = e.name;
 	PERFORM personalize_internal._release_forced(e.name);
 END
 $$;
@@ -375,7 +410,7 @@ CREATE FUNCTION personalize.ship_experiment(name text, variant text) RETURNS voi
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	e personalize.experiment := personalize_internal._experiment(ship_experiment.name);
+	e personalize.experiment := personalize_internal._experiment(ship_experiment.name, stopped => true);
 BEGIN
 	IF NOT EXISTS (SELECT FROM personalize.experiment_variant v WHERE v.experiment = e.name AND v.variant = ship_experiment.variant) THEN
 		RAISE EXCEPTION 'experiment "%" has no variant "%"', e.name, ship_experiment.variant USING ERRCODE = 'undefined_object',
@@ -440,22 +475,44 @@ CREATE TRIGGER keep_experiment_variant BEFORE UPDATE ON personalize.engine_varia
 	FOR EACH ROW WHEN (new.retired_at IS NOT NULL AND old.retired_at IS NULL)
 	EXECUTE FUNCTION personalize_internal._keep_experiment_variant();
 
+CREATE FUNCTION personalize_internal._keep_experiment_segment() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	running text;
+BEGIN
+	SELECT string_agg(e.name, ', ' ORDER BY e.name) INTO running FROM personalize.experiment e
+		WHERE e.segment = old.name AND e.stopped_at IS NULL AND (e.stops_at IS NULL OR e.stops_at > now());
+	IF running IS NOT NULL THEN
+		RAISE EXCEPTION 'segment "%" is that of experiments: %', old.name, running
+			USING ERRCODE = 'object_in_use', HINT = 'Call stop_experiment() first.';
+	END IF;
+	RETURN old;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_experiment_segment() IS 'trigger of segment: whom an experiment is for is not dropped';
+CREATE TRIGGER keep_experiment_segment BEFORE DELETE ON personalize.segment
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_experiment_segment();
+
 REVOKE ALL ON FUNCTION
 	personalize_internal._keep_experiment_variant(),
 	personalize_internal._draw(integer, bigint, bigint),
 	personalize_internal._experiment_salt(text),
-	personalize_internal._experiment(text),
+	personalize_internal._experiment(text, boolean),
+	personalize_internal._experiment_known(text),
+	personalize_internal._set_running(text, boolean),
 	personalize_internal._check_share(text, double precision),
 	personalize_internal._free_slots(text, text, boolean, smallint[]),
 	personalize_internal._take_slots(text, text, boolean, smallint[], double precision),
 	personalize_internal._check_layer(text, text, boolean),
 	personalize_internal._add_variants(text, text, jsonb),
 	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._check_segment(text),
+	personalize_internal._keep_experiment_segment(),
 	personalize_internal._refuse_stopped(personalize.experiment),
 	personalize_internal._release_forced(text),
 	personalize.assignment_of(personalize.entity_id, timestamptz),
 	personalize.force_variant(personalize.entity_id, text, text),
-	personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean),
+	personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean, text),
 	personalize.start_experiment(text),
 	personalize.pause_experiment(text),
 	personalize.grow_experiment(text, double precision),
@@ -466,13 +523,16 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._draw(integer, bigint, bigint),
 	personalize_internal._experiment_salt(text),
-	personalize_internal._experiment(text),
+	personalize_internal._experiment(text, boolean),
+	personalize_internal._experiment_known(text),
+	personalize_internal._set_running(text, boolean),
 	personalize_internal._check_share(text, double precision),
 	personalize_internal._free_slots(text, text, boolean, smallint[]),
 	personalize_internal._take_slots(text, text, boolean, smallint[], double precision),
 	personalize_internal._check_layer(text, text, boolean),
 	personalize_internal._add_variants(text, text, jsonb),
 	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._check_segment(text),
 	personalize_internal._refuse_stopped(personalize.experiment),
 	personalize_internal._release_forced(text)
 	TO personalize_owner;
@@ -480,7 +540,7 @@ GRANT EXECUTE ON FUNCTION personalize.assignment_of(personalize.entity_id, times
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT EXECUTE ON FUNCTION
 	personalize.force_variant(personalize.entity_id, text, text),
-	personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean),
+	personalize.create_experiment(text, text, jsonb, double precision, text, text, timestamptz, timestamptz, jsonb, boolean, text),
 	personalize.start_experiment(text),
 	personalize.pause_experiment(text),
 	personalize.grow_experiment(text, double precision),

@@ -249,10 +249,13 @@ CountShown(Outcomes *outcomes, TupleTableSlot *slot)
 	if (!IsOfEngine(outcomes, packed) || at < outcomes->since || at > outcomes->until ||
 		(outcomes->experiment != NULL && !ExperimentIsRunning(outcomes->experiment, at)))
 		return;
+	RequestOriginUnpack(packed, &origin);
+	/* who was not in the segment saw the default, which may be a variant, too */
+	if (outcomes->experiment != NULL && outcomes->experiment->segment != NULL && !origin.assigned)
+		return;
 	person = FindPerson(outcomes, DatumGetInt64(Column(slot, SHOWN_USER_KEY)));
 	if (person == NULL || at < person->takesPart)
 		return;
-	RequestOriginUnpack(packed, &origin);
 	if (outcomes->experiment != NULL && origin.variant != person->variant)
 	{
 		person->others++;

@@ -59,25 +59,6 @@ $$;
 COMMENT ON FUNCTION personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision) IS
 	'what experiment_results() says of a variant and a metric';
 
-CREATE FUNCTION personalize_internal._experiment_known(name text) RETURNS personalize.experiment
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	found personalize.experiment;
-BEGIN
-	IF name IS NULL THEN
-		RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
-	END IF;
-	SELECT * INTO found FROM personalize.experiment e WHERE e.name = _experiment_known.name;
-	IF found.name IS NULL THEN
-		RAISE EXCEPTION 'experiment "%" does not exist', name USING ERRCODE = 'undefined_object',
-			HINT = coalesce((SELECT 'Experiments: ' || string_agg(e.name, ', ' ORDER BY e.name) || '.' FROM personalize.experiment e),
-				'create_experiment() makes one.');
-	END IF;
-	RETURN found;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._experiment_known(text) IS 'an experiment by its name; error 42704 if there is none';
-
 CREATE FUNCTION personalize.experiment_results(name text, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (metric text, variant text, users bigint, exposures bigint, mean double precision,
 		lift double precision, low double precision, high double precision, p_value double precision,
@@ -177,7 +158,6 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
 	personalize_internal._days_run(tstzmultirange, timestamptz),
 	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
-	personalize_internal._experiment_known(text),
 	personalize.experiment_results(text, timestamptz),
 	personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz)
 	FROM PUBLIC;
@@ -185,8 +165,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize_internal._experiment_outcomes(text, bigint, bigint, timestamptz, timestamptz, timestamptz, text[], text[], interval[], interval[], integer[]),
 	personalize_internal._experiment_moments(text, text, timestamptz, timestamptz, jsonb, timestamptz),
 	personalize_internal._days_run(tstzmultirange, timestamptz),
-	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
-	personalize_internal._experiment_known(text)
+	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize_internal._experiment_arm(text, bigint, bigint, timestamptz) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION

@@ -37,9 +37,10 @@ PG_FUNCTION_INFO_V1(personalize_reason_name);
 #define REASON_BITS 6
 #define PLACE_BITS 4
 #define MODULE_BITS 16
-#define VARIANT_BITS 16
+#define VARIANT_BITS 15
+#define ASSIGNED_BITS 1
 #define ENGINE_BITS 6
-#define ORIGIN_BITS (PROPENSITY_BITS + REASON_BITS + PLACE_BITS + MODULE_BITS + VARIANT_BITS + ENGINE_BITS)
+#define ORIGIN_BITS (PROPENSITY_BITS + REASON_BITS + PLACE_BITS + MODULE_BITS + VARIANT_BITS + ASSIGNED_BITS + ENGINE_BITS)
 StaticAssertDecl(ORIGIN_BITS == 56, "the origin fits into the id");
 StaticAssertDecl(REQUEST_MAX_CODE < 1 << REASON_BITS && REQUEST_MAX_CODE < 1 << ENGINE_BITS, "codes fit");
 
@@ -149,6 +150,7 @@ RequestOriginPack(const RequestOrigin *origin)
 	PackBits(&packed, &at, origin->placeBucket, PLACE_BITS);
 	PackBits(&packed, &at, origin->module, MODULE_BITS);
 	PackBits(&packed, &at, origin->variant, VARIANT_BITS);
+	PackBits(&packed, &at, origin->assigned, ASSIGNED_BITS);
 	PackBits(&packed, &at, origin->engine, ENGINE_BITS);
 	return (int64) packed;
 }
@@ -173,6 +175,7 @@ RequestOriginUnpack(int64 packed, RequestOrigin *origin)
 	origin->placeBucket = UnpackBits(packed, &at, PLACE_BITS);
 	origin->module = UnpackBits(packed, &at, MODULE_BITS);
 	origin->variant = UnpackBits(packed, &at, VARIANT_BITS);
+	origin->assigned = UnpackBits(packed, &at, ASSIGNED_BITS);
 	origin->engine = UnpackBits(packed, &at, ENGINE_BITS);
 }
 

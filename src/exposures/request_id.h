@@ -17,6 +17,7 @@ typedef struct RequestOrigin
 {
 	int			engine;			/* code of the engine */
 	uint16		variant;		/* engine_variant.variant; 0: as shipped */
+	bool		assigned;		/* an experiment has assigned it */
 	uint16		module;			/* part of a page; 0: none */
 	int			placeBucket;	/* SlotBucket of the answer's place on the page; 0: not told */
 	int			reason;			/* code of the one reason of all its rows; 0: several */

@@ -89,7 +89,6 @@ BeginCall(FunctionCallInfo fcinfo, const EngineArguments *arguments, int session
 	EngineContext *context = ContextBegin(fcinfo, homepage.id, arguments);
 
 	context->origin.engine = homepage.code;
-	context->origin.variant = context->variant->id;
 	VisitorLoad(context, 0, session);
 	BoughtExclude(context, NULL);
 	return context;

@@ -111,7 +111,7 @@ WhyNot(Homepage *page, const PageModule *module)
 		return "not of this variant";
 	if (context->now < module->since || context->now >= module->until)
 		return "not valid now";
-	if (!RuleIsInAudience(context, module->audience))
+	if (!AudienceIncludes(context, &module->audience))
 		return "not for this person";
 	return NULL;
 }

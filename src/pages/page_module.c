@@ -134,6 +134,7 @@ static bool
 ReadRow(PageModule *module, TupleTableSlot *slot)
 {
 	ArrayType  *variants;
+	text	   *segment;
 	bool		isNull;
 
 	memset(module, 0, sizeof(PageModule));
@@ -149,7 +150,9 @@ ReadRow(PageModule *module, TupleTableSlot *slot)
 	module->firstShelf = ReadInteger(slot, MODULE_COLUMN_FIRST_SHELF);
 	module->lastShelf = ReadInteger(slot, MODULE_COLUMN_LAST_SHELF);
 	module->pinnedShelf = ReadInteger(slot, MODULE_COLUMN_PINNED_SHELF);
-	module->audience = CopyColumn(slot, MODULE_COLUMN_AUDIENCE);
+	module->audience.path = CopyColumn(slot, MODULE_COLUMN_AUDIENCE);
+	segment = CopyColumn(slot, MODULE_COLUMN_SEGMENT);
+	module->audience.segment = segment ? text_to_cstring(segment) : NULL;
 	variants = CopyColumn(slot, MODULE_COLUMN_VARIANTS);
 	if (variants != NULL)
 		ReadVariants(module, variants);

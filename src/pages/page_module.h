@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "engines/audience.h"
 #include "engines/engine.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
@@ -25,6 +26,7 @@ typedef enum PageModuleColumn
 	MODULE_COLUMN_LAST_SHELF,
 	MODULE_COLUMN_PINNED_SHELF,
 	MODULE_COLUMN_AUDIENCE,
+	MODULE_COLUMN_SEGMENT,
 	MODULE_COLUMN_VARIANTS,
 	MODULE_COLUMN_VALID_DURING,
 	MODULE_COLUMN_ENABLED,
@@ -70,7 +72,7 @@ typedef struct PageModule
 	int			firstShelf;
 	int			lastShelf;
 	int			pinnedShelf;	/* 0: none */
-	JsonPath   *audience;
+	Audience	audience;
 	int			variantCount;	/* 0: all */
 	char	  **variants;
 	TimestampTz since;			/* it is valid from here on */

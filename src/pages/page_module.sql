@@ -10,6 +10,7 @@ CREATE TABLE personalize.page_module (
 	last_shelf integer NOT NULL DEFAULT 100,
 	pinned_shelf integer,
 	audience jsonpath,
+	segment text,
 	variants text[],
 	valid_during tstzrange NOT NULL DEFAULT '(,)',
 	enabled boolean NOT NULL DEFAULT true,
@@ -38,6 +39,8 @@ COMMENT ON COLUMN personalize.page_module.last_shelf IS 'the lowest shelf it may
 COMMENT ON COLUMN personalize.page_module.pinned_shelf IS 'it always stands here, if it has enough items; of several the lower number is first. NULL: where the order puts it';
 COMMENT ON COLUMN personalize.page_module.audience IS
 	'for whom it is: a jsonpath over the features of the profile, as rule.audience; NULL: for everybody';
+COMMENT ON COLUMN personalize.page_module.segment IS
+	'it is for people who are in this segment, as rule.segment; both, where there is an audience, too. NULL: for everybody';
 COMMENT ON COLUMN personalize.page_module.variants IS 'the variants of engine homepage it is part of; NULL: all';
 COMMENT ON COLUMN personalize.page_module.valid_during IS 'when it may stand on the page, by the time of the answer (as_of); (,): always';
 COMMENT ON COLUMN personalize.page_module.enabled IS 'false: it is kept, and not shown';

@@ -8,7 +8,6 @@
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/json_build.h"
-#include "base/json_filter.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -26,7 +25,6 @@ PG_FUNCTION_INFO_V1(personalize_check_page_module);
 
 #define MAX_NAME_BYTES 63
 #define MAX_TITLE_BYTES 512
-#define MAX_PATH_BYTES 1000
 #define MAX_VARIANTS 1000
 
 /* What titles may name. */
@@ -129,27 +127,14 @@ CheckShelves(const ModuleRow *row)
 	CheckNumber(row, MODULE_COLUMN_PINNED_SHELF, PAGE_MAX_SHELVES);
 }
 
-/* Complain of an audience that could fail or take long. */
+/* Complain of an audience. */
 static void
 CheckAudience(const ModuleRow *row)
 {
-	char	   *path;
-	char	   *unsafe;
-
-	if (!Has(row, MODULE_COLUMN_AUDIENCE))
-		return;
-	path = DatumGetCString(DirectFunctionCall1(jsonpath_out, Value(row, MODULE_COLUMN_AUDIENCE)));
-	if (strlen(path) > MAX_PATH_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("audience of module \"%s\" is longer than %d bytes", row->name, MAX_PATH_BYTES)));
-	unsafe = JsonFilterFindUnsafe(path);
-	if (unsafe != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("audience of module \"%s\" must not use %s", row->name, unsafe),
-				 errdetail("It is asked in every answer, and this may fail or take long."),
-				 errhint("Name the path, compare with == or starts with, and use no methods but type, size, double, ceiling, floor, abs and keyvalue.")));
+	if (Has(row, MODULE_COLUMN_AUDIENCE))
+		AudienceCheckPath("audience of module", row->name, Value(row, MODULE_COLUMN_AUDIENCE));
+	if (Has(row, MODULE_COLUMN_SEGMENT))
+		AudienceCheckSegment("module", row->name, Value(row, MODULE_COLUMN_SEGMENT));
 }
 
 /*
@@ -221,7 +206,7 @@ static void
 TakeRow(ModuleRow *row, HeapTuple tuple, TupleDesc desc)
 {
 	static const PageModuleColumn optional[] = {
-		MODULE_COLUMN_PINNED_SHELF, MODULE_COLUMN_AUDIENCE, MODULE_COLUMN_VARIANTS
+		MODULE_COLUMN_PINNED_SHELF, MODULE_COLUMN_AUDIENCE, MODULE_COLUMN_SEGMENT, MODULE_COLUMN_VARIANTS
 	};
 
 	row->desc = desc;

@@ -46,25 +46,36 @@ PurposeArgument(FunctionCallInfo fcinfo, int argument)
 	return PolicyPurpose(PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument));
 }
 
+/* The names of all. */
+int
+SegmentNames(const char ***names)
+{
+	const SegmentSet *set = SegmentSetGet();
+
+	*names = palloc_array(const char *, Max(set->count, 1));
+	for (int i = 0; i < set->count; i++)
+		(*names)[i] = set->segments[i].name;
+	return set->count;
+}
+
 /* The segment that an argument names. */
 static const Segment *
 SegmentArgument(FunctionCallInfo fcinfo, int argument)
 {
 	const SegmentSet *set = SegmentSetGet();
-	const char **names = palloc_array(const char *, Max(set->count, 1));
+	const char **names;
+	int			count = SegmentNames(&names);
 	char	   *name;
 	int			place;
 
 	ArgumentCheckGiven(fcinfo, argument, "name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	for (int i = 0; i < set->count; i++)
-		names[i] = set->segments[i].name;
-	place = ChoiceFind(name, names, set->count);
+	place = ChoiceFind(name, names, count);
 	if (place < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("segment \"%s\" does not exist", name),
-				 set->count > 0 ? errhint("%s", ChoiceHint(name, "segments", names, set->count)) :
+				 count > 0 ? errhint("%s", ChoiceHint(name, "segments", names, count)) :
 				 errhint("Make one with personalize.create_segment().")));
 	return &set->segments[place];
 }
@@ -92,6 +103,18 @@ StateOf(const ProfileView *view, const Segment *segment)
 	state = SegmentMatch(segment, &person);
 	StoredRowEnd(&row);
 	return state;
+}
+
+/* True if the person of a view is in the segment of a name. */
+bool
+SegmentHas(const ProfileView *view, const char *name)
+{
+	const SegmentSet *set = SegmentSetGet();
+
+	for (int i = 0; i < set->count; i++)
+		if (strcmp(set->segments[i].name, name) == 0)
+			return StateOf(view, &set->segments[i]).member;
+	return false;
 }
 
 /* An error unless a segment is kept for the purpose; false if denials are silent. */
