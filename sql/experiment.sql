@@ -165,6 +165,25 @@ SELECT DISTINCT experiment FROM generate_series(0, 9) n, personalize.assignment_
 SELECT personalize.stop_experiment('it''s "50 %"; ✓');
 
 
+-- what cannot be meant, by functions whose other errors are above
+SELECT personalize.set_holdout(0.1, '');
+SELECT personalize.set_holdout(0.1, E'a\nb');
+SELECT personalize.set_holdout(0, 'trendign');
+SELECT personalize.ship_experiment('trends', NULL);
+SELECT * FROM personalize.assignment_of('u1', 'infinity');
+SELECT * FROM personalize.experiment_plan('"clicks"', mde => -1);
+SELECT * FROM personalize.experiment_plan('"clicks"', power => 'NaN');
+SELECT * FROM personalize.experiment_plan('"clicks"', mde => 'infinity');
+SELECT personalize.create_experiment('a', 'recommend', '[{"name": "shipped", "share": 1e-400}, {"name": "b", "share": 1, "parameters": {}}]');
+-- names with quotes
+SELECT personalize.create_experiment('it''s "x"', 'similar_items', '["shipped", {"name": "b''\"c", "parameters": {}}]', traffic => 0.1);
+SELECT personalize.start_experiment('it''s "x"');
+SELECT personalize.start_experiment('its');
+SELECT personalize.ship_experiment('it''s "x"', 'b');
+SELECT personalize.ship_experiment('it''s "x"', 'b''"c');
+SELECT name, shipped FROM personalize.experiment WHERE name LIKE 'it%';
+SELECT personalize.set_default_variant('similar_items', 'shipped');
+
 -- slots and variants of any layers are independent: χ² of ten by ten over a million units
 SELECT a.name AS one, b.name AS other,
 	(SELECT sum((c.n - 10000) ^ 2 / 10000.0) FROM (

@@ -528,6 +528,10 @@ personalize_assignment_of(PG_FUNCTION_ARGS)
 	const RowList *list = TableCacheGet(&experimentCache);
 	const Experiment *experiments = (const Experiment *) list->rows;
 
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("as_of must be finite")));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < list->count; i++)
 	{

@@ -106,7 +106,7 @@ CREATE FUNCTION personalize.assignment_of(user_id personalize.entity_id, as_of t
 	RETURNS TABLE (experiment text, engine text, layer text, variant text, reason text)
 	AS 'MODULE_PATHNAME', 'personalize_assignment_of' LANGUAGE C STABLE PARALLEL SAFE ROWS 5;
 COMMENT ON FUNCTION personalize.assignment_of(personalize.entity_id, timestamptz) IS
-	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, no consent (does not allow analytics), or not in segment (now; in the past nobody is known to be). Writes nothing. Errors: 22004 user_id is null';
+	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, no consent (does not allow analytics), or not in segment (now; in the past nobody is known to be). Writes nothing. Errors: 22004 user_id is null, 22023 as_of is infinite';
 
 CREATE FUNCTION personalize.force_variant(user_id personalize.entity_id, experiment text, variant text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_force_variant' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -258,7 +258,7 @@ BEGIN
 		ELSIF EXISTS (SELECT FROM personalize.experiment_variant x WHERE x.experiment = _add_variants.experiment AND x.variant = entry.name) THEN
 			RAISE EXCEPTION 'variant "%" is there twice', entry.name USING ERRCODE = 'invalid_parameter_value';
 		ELSIF jsonb_typeof(entry.share) <> 'number' OR entry.share::numeric NOT BETWEEN 0.001 AND 0.999 THEN
-			RAISE EXCEPTION 'share of variant "%" is %, not between 0.001 and 0.999', entry.name, entry.share USING ERRCODE = 'invalid_parameter_value';
+			RAISE EXCEPTION 'share of variant "%" is %, not between 0.001 and 0.999', entry.name, left(entry.share::text, 30) USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		IF jsonb_typeof(entry.v) = 'object' THEN
 			SELECT k INTO unknown FROM jsonb_object_keys(entry.v) AS k WHERE k NOT IN ('name', 'share', 'parameters') ORDER BY k LIMIT 1;
@@ -281,14 +281,22 @@ END
 $$;
 COMMENT ON FUNCTION personalize_internal._add_variants(text, text, jsonb) IS 'reads the argument variants of create_experiment()';
 
+CREATE FUNCTION personalize_internal._check_layer_name(layer text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF octet_length(layer) NOT BETWEEN 1 AND 63 OR layer ~ '[[:cntrl:]]' THEN
+		RAISE EXCEPTION 'layer name "%" is empty, longer than 63 bytes or has control characters', layer USING ERRCODE = 'invalid_name';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._check_layer_name(text) IS 'error 42602 unless a layer can be called so';
+
 CREATE FUNCTION personalize_internal._check_experiment(name text, engine text, unit text, layer text, start timestamptz, stop timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF name IS NULL OR octet_length(name) NOT BETWEEN 1 AND 63 OR name ~ '[[:cntrl:]]' THEN
 		RAISE EXCEPTION 'experiment name "%" is empty, longer than 63 bytes or has control characters', coalesce(name, 'null')
 			USING ERRCODE = 'invalid_name';
-	ELSIF octet_length(layer) NOT BETWEEN 1 AND 63 OR layer ~ '[[:cntrl:]]' THEN
-		RAISE EXCEPTION 'layer name "%" is empty, longer than 63 bytes or has control characters', layer USING ERRCODE = 'invalid_name';
 	ELSIF unit IS DISTINCT FROM 'user' THEN
 		RAISE EXCEPTION 'unknown unit "%"', coalesce(unit, 'null') USING ERRCODE = 'invalid_parameter_value', HINT = 'Units: user.';
 	ELSIF NOT isfinite(start) OR NOT isfinite(stop) THEN
@@ -333,6 +341,7 @@ BEGIN
 	LOCK TABLE personalize.experiment IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM personalize_internal._check_experiment(create_experiment.name, create_experiment.engine, coalesce(create_experiment.unit, 'user'), l,
 		create_experiment.start, create_experiment.stop);
+	PERFORM personalize_internal._check_layer_name(l);
 	PERFORM personalize_internal._check_share('traffic', coalesce(create_experiment.traffic, 1));
 	PERFORM personalize_internal._check_segment(create_experiment.segment);
 	PERFORM personalize_internal._check_layer(create_experiment.engine, l, apart);
@@ -412,6 +421,9 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_
 DECLARE
 	e personalize.experiment := personalize_internal._experiment(ship_experiment.name, stopped => true);
 BEGIN
+	IF ship_experiment.variant IS NULL THEN
+		RAISE EXCEPTION 'variant must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
 	IF NOT EXISTS (SELECT FROM personalize.experiment_variant v WHERE v.experiment = e.name AND v.variant = ship_experiment.variant) THEN
 		RAISE EXCEPTION 'experiment "%" has no variant "%"', e.name, ship_experiment.variant USING ERRCODE = 'undefined_object',
 			HINT = 'Variants: ' || (SELECT string_agg(v.variant, ', ' ORDER BY v.ordinal) FROM personalize.experiment_variant v WHERE v.experiment = e.name) || '.';
@@ -424,7 +436,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize.ship_experiment(text, text) IS
-	'makes a variant of an experiment the default of its engine, and stops the experiment if it is not stopped. Errors: 42704 unknown experiment or variant, 55000 the variant is retired';
+	'makes a variant of an experiment the default of its engine, and stops the experiment if it is not stopped. Errors: 22004 variant is null, 42704 unknown experiment or variant, 55000 the variant is retired';
 
 CREATE FUNCTION personalize_internal._release_forced(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_release_forced' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -435,8 +447,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_
 #variable_conflict use_column
 DECLARE
 	running text;
+	known text;
 BEGIN
 	LOCK TABLE personalize.experiment IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM personalize_internal._check_layer_name(set_holdout.layer);
 	IF set_holdout.share IS NULL OR NOT (set_holdout.share >= 0 AND set_holdout.share <= 0.5) THEN
 		RAISE EXCEPTION 'share is %, not between 0 and 0.5', coalesce(set_holdout.share::text, 'null') USING ERRCODE = 'invalid_parameter_value';
 	END IF;
@@ -447,13 +461,20 @@ BEGIN
 		RAISE EXCEPTION 'experiments are running: %', running USING ERRCODE = 'object_in_use',
 			DETAIL = 'People would go out of them or come in.', HINT = 'Set holdouts while no experiment runs.';
 	END IF;
+	SELECT string_agg(DISTINCT l.name, ', ' ORDER BY l.name) INTO known FROM (
+		SELECT e.layer AS name FROM personalize.experiment e UNION ALL
+		SELECT personalize_internal._engine_name(c::smallint) FROM generate_series(1, 63) AS c WHERE personalize_internal._engine_name(c::smallint) <> c::text) AS l
+		HAVING NOT coalesce(bool_or(l.name = set_holdout.layer), false);
+	IF set_holdout.layer IS NOT NULL AND known IS NOT NULL THEN
+		RAISE WARNING 'no experiment is in layer "%"', set_holdout.layer USING HINT = 'Layers: ' || known || '.';
+	END IF;
 	DELETE FROM personalize.experiment_holdout h WHERE h.layer = coalesce(set_holdout.layer, '');
 	INSERT INTO personalize.experiment_holdout (layer, share)
 		SELECT coalesce(set_holdout.layer, ''), set_holdout.share WHERE set_holdout.share > 0;
 END
 $$;
 COMMENT ON FUNCTION personalize.set_holdout(double precision, text) IS
-	'keeps a share of people (0 to 0.5; 0: none) out of all experiments of a layer, or of all layers (NULL), so that what experiments have brought in all can be told. Errors: 22023 a share out of range, 55006 experiments are running';
+	'keeps a share of people (0 to 0.5; 0: none) out of all experiments of a layer, or of all layers (NULL), so that what experiments have brought in all can be told; it warns of a layer that no engine and no experiment has. Errors: 22023 a share out of range, 42602 a name that no layer can have, 55006 experiments are running';
 
 CREATE FUNCTION personalize_internal._keep_experiment_variant() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -506,6 +527,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._check_layer(text, text, boolean),
 	personalize_internal._add_variants(text, text, jsonb),
 	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._check_layer_name(text),
 	personalize_internal._check_segment(text),
 	personalize_internal._keep_experiment_segment(),
 	personalize_internal._refuse_stopped(personalize.experiment),
@@ -532,6 +554,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize_internal._check_layer(text, text, boolean),
 	personalize_internal._add_variants(text, text, jsonb),
 	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
+	personalize_internal._check_layer_name(text),
 	personalize_internal._check_segment(text),
 	personalize_internal._refuse_stopped(personalize.experiment),
 	personalize_internal._release_forced(text)

@@ -12,6 +12,7 @@
 #include "base/argument.h"
 #include "base/key.h"
 #include "base/lock.h"
+#include "base/relation.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -23,6 +24,7 @@
 #include "people/person_removal.h"
 #include "people/person_store.h"
 #include "people/refused_id.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(personalize_force_variant);
@@ -79,6 +81,8 @@ personalize_force_variant(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("force_variant()");
 	PreventCommandIfParallelMode("force_variant()");
 	RefusedIdCheckPerson(userId);
+	/* wait for whoever may be about to stop it */
+	LockRelationOid(RelationFind("experiment", false), RowExclusiveLock);
 	experiment = ExperimentFind(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (!PG_ARGISNULL(2))
 		ExperimentCheckVariant(experiment, text_to_cstring(PG_GETARG_TEXT_PP(2)));

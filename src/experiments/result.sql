@@ -132,6 +132,8 @@ BEGIN
 	END IF;
 	PERFORM personalize_internal._check_share('traffic', coalesce(traffic, 1));
 	PERFORM personalize_internal._find_variant(engine, 'shipped') WHERE engine IS NOT NULL;
+	-- also where nothing is known yet, mde and power are refused that could not be meant
+	PERFORM personalize_internal._plan_users(1, 1, coalesce(mde, 0.05), coalesce(power, 0.8), (m ->> 'alpha')::float8);
 	SELECT x.users, x.y, x.yy INTO known
 		FROM personalize_internal._experiment_moments(NULL, engine, at - span - (m ->> 'window')::interval, at - (m ->> 'window')::interval, jsonb_build_array(m), at) x;
 	users_a_day := coalesce(known.users, 0) / 28.0;
