@@ -74,6 +74,8 @@ BEGIN; SELECT * FROM changed('bought_together'); ROLLBACK;
 BEGIN; SELECT * FROM changed('rank_search'); ROLLBACK;
 BEGIN; SELECT * FROM changed('search_items'); ROLLBACK;
 BEGIN; SELECT * FROM changed('homepage'); ROLLBACK;
+-- all answer in a transaction that may not write
+BEGIN READ ONLY; SELECT count(*) FROM answers(now()) WHERE digest IS NOT NULL; ROLLBACK;
 -- nothing is left
 SELECT count(*) FROM personalize.experiment;
 DROP EXTENSION personalize CASCADE;

@@ -23,6 +23,11 @@ $node->safe_psql('shop', qq{
 		END LOOP;
 	END \$\$;
 	SELECT shop(5);
+	INSERT INTO personalize.item (item_id, category, attributes) SELECT 'path' || i, 'c' || i % 3, jsonb_build_object('name', 'Path ' || i) FROM generate_series(0, 29) AS i
+		ON CONFLICT (item_id) DO UPDATE SET category = EXCLUDED.category, attributes = EXCLUDED.attributes;
+	SELECT count(personalize.grant_consent('walker' || w, $all)) FROM generate_series(0, 39) AS w;
+	SELECT personalize.create_experiment(e, e, '["shipped", {"name": "new", "parameters": {"diversity": 0.5}}]', traffic => 0.8),
+		personalize.start_experiment(e) FROM unnest(ARRAY['recommend', 'homepage', 'search_items']) AS e;
 	SELECT personalize.grant_consent('ada', $all);
 	SELECT personalize.track('ada', 'view_item', 'path1')});
 wait_caught_up($node, 'shop');
@@ -42,6 +47,10 @@ sub answers_sql
 	return qq{
 		SELECT md5(string_agg(a::text, ',' ORDER BY a::text)) FROM (
 			SELECT 'recommend', w, r.rank, r.item_id, r.score, r.reason FROM generate_series(0, 39) AS w, LATERAL personalize.recommend('walker' || w, 10, as_of => $as_of) r
+			UNION ALL SELECT 'homepage ' || h.shelf || h.module || h.title || h.variant, w, h.rank, h.item_id, h.score, h.reason FROM generate_series(0, 39) AS w, LATERAL personalize.homepage('walker' || w, as_of => $as_of) h
+			UNION ALL SELECT 'rank_search', w, r.rank, r.item_id, r.score, r.reason FROM generate_series(0, 39) AS w, LATERAL personalize.rank_search('walker' || w, 'path', ARRAY(SELECT 'path' || i FROM generate_series(0, 9) AS i), as_of => $as_of) r
+			UNION ALL SELECT 'search_items', w, r.rank, r.item_id, r.score, r.reason FROM generate_series(0, 39) AS w, LATERAL personalize.search_items('walker' || w, 'path', as_of => $as_of) r
+			UNION ALL SELECT 'assignment', w, 0, a.experiment, 0, coalesce(a.variant, a.reason) FROM generate_series(0, 39) AS w, LATERAL personalize.assignment_of('walker' || w, $as_of) a
 			UNION ALL SELECT 'similar', i, r.rank, r.item_id, r.score, r.reason FROM generate_series(0, 29) AS i, LATERAL personalize.similar_items('path' || i, 10, as_of => $as_of) r
 			UNION ALL SELECT 'trending', 0, r.rank, r.item_id, r.score, r.reason FROM personalize.trending(10, as_of => $as_of) r
 			UNION ALL SELECT 'bought', i, r.rank, r.item_id, r.score, r.reason FROM generate_series(0, 29) AS i, LATERAL personalize.bought_together(ARRAY['path' || i], 10, as_of => $as_of) r
@@ -62,6 +71,8 @@ for my $round (1 .. 8)
 	}
 }
 is($errors, '', 'both answer while the primary is busy');
+# Whom an experiment assigns changes everywhere with the primary.
+$node->safe_psql('shop', q{SELECT personalize.pause_experiment('homepage'), personalize.grow_experiment('recommend', 1)});
 wait_caught_up($node, 'shop');
 is( $node->safe_psql('shop', q{SELECT count(*) = 2 AND bool_and(coalesce(replay_lag, interval '0') >= interval '0') FROM pg_stat_replication WHERE state = 'streaming'}),
 	't', 'the primary shows how far each has got');
@@ -72,6 +83,9 @@ for my $i (0, 1)
 {
 	is($standbys[$i]->safe_psql('shop', answers_sql($now)), $there, 'a new session says what the primary does');
 	is($readers[$i]->query_safe(answers_sql($now)), $there, 'and so does one that has asked all the while');
+	is($standbys[$i]->safe_psql('shop', q{SELECT count(*) FILTER (WHERE experiment = 'recommend' AND reason <> 'assigned') || ' ' || count(DISTINCT variant) || ' ' || count(*) FILTER (WHERE experiment = 'homepage')
+		FROM generate_series(0, 39) AS w, personalize.assignment_of('walker' || w)}),
+		'0 2 0', 'assignments are those of now');
 	is($standbys[$i]->safe_psql('shop', readers_sql()), $node->safe_psql('shop', readers_sql()), 'features agree, too');
 }
 

@@ -81,6 +81,39 @@ EXCEPTION
 	WHEN insufficient_privilege THEN NULL;
 END
 $$;
+
+-- Experiments, and what every person is assigned to.
+INSERT INTO personalize.item (item_id, category, attributes) SELECT 'item ' || k, 'c', jsonb_build_object('name', 'Shoe ' || k) FROM generate_series(1, 30) AS k
+	ON CONFLICT (item_id) DO UPDATE SET category = EXCLUDED.category, attributes = EXCLUDED.attributes;
+SELECT personalize.create_experiment(e, e, jsonb_build_array('shipped', jsonb_build_object('name', 'new', 'parameters', '{"diversity": 0.5}'::jsonb))),
+	personalize.start_experiment(e) FROM unnest(ARRAY['recommend', 'trending', 'homepage']) AS e;
+CREATE TABLE public.assigned AS SELECT n AS person, a.experiment, coalesce(a.variant, 'shipped') AS variant
+	FROM generate_series(1, 15) AS n, personalize.assignment_of(to_char(n, '"person "FM00')) AS a;
+GRANT SELECT ON public.assigned TO PUBLIC;
+-- All engines answer a person, each with the variant that is theirs; visitor: who the session says it is.
+CREATE FUNCTION public.ask(asking int, visitor text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	who text := to_char(asking, '"person "FM00');
+	wrong text;
+BEGIN
+	IF current_setting('personalize.visitor') <> visitor THEN
+		RAISE EXCEPTION 'somebody else''s visitor is in force: %', current_setting('personalize.visitor');
+	END IF;
+	PERFORM FROM personalize.rank_search(who, 'shoe', ARRAY['item 1', 'item 2']);
+	PERFORM FROM personalize.search_items(who, 'shoe');
+	PERFORM FROM personalize.similar_items('item 1');
+	PERFORM FROM personalize.bought_together(ARRAY['item 1']);
+	SELECT string_agg(a.experiment, ', ') INTO wrong FROM public.assigned AS a JOIN (
+		SELECT 'recommend' AS engine, r.request_id FROM personalize.recommend(who, 3) AS r
+		UNION ALL SELECT 'homepage', h.request_id FROM personalize.homepage(who) AS h
+		UNION ALL SELECT 'trending', t.request_id FROM personalize.trending(3) AS t WHERE visitor = who) AS r ON a.experiment = r.engine
+		CROSS JOIN LATERAL personalize.request_origin(r.request_id) AS o
+		WHERE a.person = asking AND (o.variant = 0) <> (a.variant = 'shipped');
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION '% answered % with somebody else''s variant', wrong, who;
+	END IF;
+END
+$$;
 SQL
 
 # The pooler, on a socket of its own.
@@ -143,7 +176,7 @@ sub crowd
 	my $good = IPC::Run::run([ 'pgbench', '-n', '-M', $mode, '-c', 50, '-j', 2, '-t', 16, @files, $connection ],
 		'<', '/dev/null', '>', \$stdout, '2>', \$stderr);
 	my $wrong = join("\n", grep { /ERROR|aborted|FATAL/ } split /\n/, $stderr);
-	is($wrong, '', "$name, $mode: every client sees its own purpose only");
+	is($wrong, '', "$name, $mode: nobody meets what is another client's");
 	like($stdout, qr{number of transactions actually processed: 800/800}, "$name, $mode: all transactions ran");
 	return;
 }
@@ -162,6 +195,11 @@ crowd('set_local', $_, %local, %without) for qw(simple extended);
 crowd('argument', $_, %argument, %without) for qw(simple extended);
 crowd('prepare', $_, %prepared, %without) for qw(simple extended);
 crowd('mixed', 'extended', %local, %argument, %prepared, %without);
+crowd('engines', $_, asked => "\\set person random(1, 15)\nSELECT public.ask(:person, '');\n",
+	read_only => "\\set person random(1, 15)\nBEGIN READ ONLY;\nSELECT public.ask(:person, '');\nCOMMIT;\n",
+	map { my $who = sprintf('person %02d', $_); ("visitor_$_" => "BEGIN;\nSET LOCAL personalize.visitor = '$who';\nSELECT public.ask($_, '$who');\nCOMMIT;\n") } 1 .. 5)
+	for qw(simple extended);
+is($node->safe_psql('shop', q{SELECT count(DISTINCT variant) FROM public.assigned}), '2', 'people have different variants');
 my $backends = $node->safe_psql('shop', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'web'});
 cmp_ok($backends, '<=', 5, "50 clients shared $backends connections");
 cmp_ok($backends, '>', 1, 'and more than one');
