@@ -63,9 +63,9 @@ SELECT name, version, in_use, format, trees, features = ARRAY(SELECT f.name FROM
 	until - since AS span, forgotten, training - '{weights,intercept,ndcg_in_force,ndcg_trained,standard_error,items}'::text[] AS training FROM personalize.model ORDER BY 1, 2;
 
 -- The weights are those at which the loss is least: its slope, by the exported rows alone, is 0.
+CREATE TEMP TABLE exported AS SELECT * FROM personalize.export_training_data('rank_search', day(21), day(10));
 CREATE TEMP TABLE chosen AS
-	SELECT x.*, dense_rank() OVER (ORDER BY x.page) AS number FROM personalize.export_training_data('rank_search', day(21), day(10)) AS x
-	WHERE x.page IN (SELECT e.page FROM personalize.export_training_data('rank_search', day(21), day(10)) AS e WHERE e.label > 0);
+	SELECT x.*, dense_rank() OVER (ORDER BY x.page) AS number FROM exported AS x WHERE x.page IN (SELECT e.page FROM exported AS e WHERE e.label > 0);
 CREATE TEMP TABLE cell AS
 	SELECT c.ctid AS row, f.name, c.features[f.ordinal] AS x FROM chosen AS c, personalize.training_features('rank_search') AS f WHERE c.number <= 244;
 CREATE TEMP TABLE labelled AS
@@ -101,10 +101,8 @@ SET client_min_messages = warning;
 SELECT published, version, ndcg_trained < ndcg_in_force AS worse FROM personalize.train_ranker('turned', day(9), day(4));
 RESET client_min_messages;
 DO $$
-DECLARE
-	row record;
 BEGIN
-	SELECT * INTO row FROM personalize.train_ranker('turned', day(9), day(4));
+	PERFORM personalize.train_ranker('turned', day(9), day(4));
 END
 $$;
 \set VERBOSITY default
@@ -133,11 +131,11 @@ SELECT count(DISTINCT score) FROM (SELECT score FROM personalize.search_items(NU
 -- The rows: as many as were shown, of numbered pages, with what followed.
 SELECT count(*) AS rows, count(DISTINCT page) AS pages, min(page) AS first, max(page) AS last, sum(sign(label)) = (SELECT count(DISTINCT (user_key, attributed_to, item_key)) FROM personalize.exposure_outcome WHERE attributed_to <> 0 AND ts < day(10)) AS clicks,
 	bool_and(cardinality(features) = (SELECT count(*) FROM personalize.training_features('rank_search'))) AS features, bool_and(item_id::bigint = item_key) AS ids
-FROM personalize.export_training_data('rank_search', day(21), day(10));
+FROM exported;
 SELECT slot, count(*), round(min(propensity)::numeric, 3) AS propensity, bool_and(propensity BETWEEN 0 AND 1) AS is FROM personalize.export_training_data('rank_search', day(21), day(10), max_pages => 100) GROUP BY 1 ORDER BY 1 LIMIT 3;
 -- no day of a page's counts is its own: on the first day nothing is known of clicks, later it is
 SELECT day - min(day) OVER () AS day, bool_and(attraction = 0) AS unknown FROM (
-	SELECT x.day, x.features[f.ordinal] AS attraction FROM personalize.export_training_data('rank_search', day(21), day(10)) AS x, personalize.training_features('rank_search') AS f WHERE f.name = 'attraction') AS a
+	SELECT x.day, x.features[f.ordinal] AS attraction FROM exported AS x, personalize.training_features('rank_search') AS f WHERE f.name = 'attraction') AS a
 GROUP BY a.day ORDER BY 1 LIMIT 2;
 SELECT name, description FROM personalize.training_features('search_items') ORDER BY ordinal LIMIT 3;
 
@@ -198,7 +196,9 @@ SELECT * FROM personalize.train_ranker('learnt', day(21), penalty => 0);
 SELECT * FROM personalize.train_ranker('learnt', day(21), min_propensity => 'Infinity');
 SELECT * FROM personalize.train_ranker(NULL, day(21));
 SELECT * FROM personalize.train_ranker('learnt', NULL);
+SET client_min_messages = warning;
 SELECT pages FROM personalize.train_ranker('learnt', day(21), day(10), NULL, NULL, NULL, NULL, NULL, NULL);
+RESET client_min_messages;
 SELECT * FROM personalize.rollback_ranker(NULL);
 SELECT * FROM personalize.rollback_ranker('learned');
 SELECT * FROM personalize.rollback_ranker('words');

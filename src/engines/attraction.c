@@ -94,17 +94,24 @@ CategoryOf(ItemReader *items, int64 itemKey)
 	return item != NULL && item->category != NULL ? KeyFromText(item->category) : 0;
 }
 
+/* How often something was looked at. */
+static double
+Examined(const Examination *examination, const AttractionCounts *counts)
+{
+	double		examined = 0;
+
+	for (int place = 0; place < ATTRACTION_PLACES; place++)
+		examined += examination->ofBucket[place] * Max(counts->shown[place], 0);
+	return Max(examined, counts->clicked);
+}
+
 /* A rate that is believed as far as there is reason to. */
 static double
 Believe(const Examination *examination, const AttractionCounts *counts, double prior)
 {
-	double		examined = 0;
-
 	if (counts == NULL)
 		return prior;
-	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		examined += examination->ofBucket[place] * Max(counts->shown[place], 0);
-	return (counts->clicked + PRIOR_WEIGHT * prior) / (Max(examined, counts->clicked) + PRIOR_WEIGHT);
+	return (counts->clicked + PRIOR_WEIGHT * prior) / (Examined(examination, counts) + PRIOR_WEIGHT);
 }
 
 /* The logarithm of the odds. */
@@ -163,9 +170,9 @@ CountsOf(const QueryCounts *query, int64 queryKey, int64 itemKey, AttractionCoun
 	return AttractionOf(query->reader, queryKey, itemKey, own) ? own : NULL;
 }
 
-/* The rate of an item after the query. */
+/* The rate of an item after the query, and how little is known of it. */
 static double
-RateOf(QueryCounts *query, int64 itemKey)
+RateOf(QueryCounts *query, int64 itemKey, double *unknown)
 {
 	AttractionCounts own;
 	int64		category = CategoryOf(query->items, itemKey);
@@ -178,13 +185,15 @@ RateOf(QueryCounts *query, int64 itemKey)
 		ofKind = Believe(query->examination, FindIn(query->ofCategories, category), ofItem);
 	if (counts == NULL && query->cut)
 		counts = CountsOf(query, query->query, itemKey, &own);
+	/* the standard error of the rate, of that of the prior alone */
+	*unknown = counts ? sqrt(PRIOR_WEIGHT / (Examined(query->examination, counts) + PRIOR_WEIGHT)) : 1;
 	return Believe(query->examination, counts, sqrt(ofItem * ofKind));
 }
 
 /* How each item attracts after a query. */
 bool
 AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items, Snapshot snapshot,
-				const AttractionPast *past, double *scores)
+				const AttractionPast *past, double *scores, double *unknown)
 {
 	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
 	QueryCounts counts = {
@@ -202,7 +211,7 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 	known = hash_get_num_entries(counts.ofItems) > 0;
 	AttractionExpect(counts.reader, itemKeys, count);
 	for (int i = 0; i < count; i++)
-		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i]), 0.99)) - LogOdds(counts.examination->rate);
+		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts.examination->rate);
 	if (past == NULL)
 		AttractionClose(counts.reader);
 	hash_destroy(counts.ofItems);

@@ -14,9 +14,10 @@
 /*
  * The logarithm of each item's odds of being chosen after a query, above those of an item
  * nobody knows: 0 where nothing is known.  True if something is known of the query.
- * past: the counts to go by; NULL: those of now.
+ * past: the counts to go by; NULL: those of now.  unknown: how little is known of each after
+ * the query, 1 for nothing, falling with the root of how often it was looked at.
  */
 extern bool AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader *items,
-							Snapshot snapshot, const AttractionPast *past, double *scores);
+							Snapshot snapshot, const AttractionPast *past, double *scores, double *unknown);
 
 #endif

@@ -82,7 +82,7 @@ typedef struct EngineContext
 	bool		hasAsOf;
 	TimestampTz now;			/* as_of, or the present */
 	bool		past;			/* as_of is in the past: what happened since does not count */
-	const struct AttractionPast *counts;	/* what was clicked until then; NULL: not looked up */
+	struct SearchPast *searchPast;	/* what was clicked and trending until then; NULL: not looked up */
 	ItemReader *items;
 	Knn		   *knn;			/* NULL: not opened yet */
 

@@ -15,6 +15,7 @@
 
 #include "base/key.h"
 #include "engines/attraction.h"
+#include "engines/search_quality.h"
 #include "engines/sources.h"
 #include "utils/timestamp.h"
 
@@ -42,6 +43,8 @@ FillText(EngineContext *context, const Slate *slate, double *column, int stride)
 	double		mean = 0;
 	double		variance = 0;
 
+	/* the first of all features: what was looked up of other candidates is not of these */
+	QuestionOf(context)->described = NULL;
 	for (int i = 0; i < slate->count; i++)
 		largest = Max(largest, fabs(slate->candidates[i].score));
 	for (int i = 0; i < slate->count; i++)
@@ -80,24 +83,40 @@ FillPlace(EngineContext *context, const Slate *slate, double *column, int stride
 static bool
 HasCounts(const EngineContext *context)
 {
-	return !context->past || context->counts != NULL;
+	return !context->past || context->searchPast != NULL;
+}
+
+/* How often the item is chosen after the query, or how little is known of that. */
+static void
+FillChosen(EngineContext *context, const Slate *slate, bool wantsUnknown, double *column, int stride)
+{
+	int64	   *itemKeys = palloc_extended(sizeof(int64) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+	double	   *scores = palloc_extended(sizeof(double) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+	double	   *unknown = palloc_extended(sizeof(double) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < slate->count; i++)
+		itemKeys[i] = slate->candidates[i].itemKey;
+	QuestionOf(context)->counted = AttractionScore(context->query, itemKeys, slate->count, context->items, context->snapshot,
+												   context->searchPast ? context->searchPast->clicks : NULL, scores, unknown);
+	for (int i = 0; i < slate->count; i++)
+		column[(size_t) i * stride] = (wantsUnknown ? unknown : scores)[i];
+	pfree(itemKeys);
+	pfree(scores);
+	pfree(unknown);
 }
 
 /* How often the item is chosen after the query. */
 static void
 FillAttraction(EngineContext *context, const Slate *slate, double *column, int stride)
 {
-	int64	   *itemKeys = palloc_extended(sizeof(int64) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
-	double	   *scores = palloc_extended(sizeof(double) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
+	FillChosen(context, slate, false, column, stride);
+}
 
-	for (int i = 0; i < slate->count; i++)
-		itemKeys[i] = slate->candidates[i].itemKey;
-	QuestionOf(context)->counted = AttractionScore(context->query, itemKeys, slate->count, context->items, context->snapshot,
-												   context->counts, scores);
-	for (int i = 0; i < slate->count; i++)
-		column[(size_t) i * stride] = scores[i];
-	pfree(itemKeys);
-	pfree(scores);
+/* How little is known of that. */
+static void
+FillExploration(EngineContext *context, const Slate *slate, double *column, int stride)
+{
+	FillChosen(context, slate, true, column, stride);
 }
 
 /* True if anything is trending. */
@@ -318,14 +337,67 @@ FillFavourites(EngineContext *context, const Slate *slate, double *column, int s
 	FavouriteFeature.fill(context, slate, column, stride);
 }
 
+/* True if a feature that costs to be looked up counts in this call. */
+static bool
+Wants(const EngineContext *context, int number)
+{
+	const bool *wanted = QuestionOf(context)->ranker.wanted;
+
+	return wanted == NULL || wanted[number];
+}
+
+/* Numbers of these in the list below. */
+enum
+{
+	COVERAGE = 3,
+	NAME_COVERAGE,
+	NAME_SHARE,
+	EXPLORATION = 7,
+	RATING = 10,
+	REVIEWS,
+	POPULARITY,
+	STOCK,
+	MARGIN,
+	CONVERSION
+};
+
+#define WANTS(name, number) \
+	static bool name(const EngineContext *context) { return Wants(context, number); }
+WANTS(WantsCoverage, COVERAGE)
+WANTS(WantsNameCoverage, NAME_COVERAGE)
+WANTS(WantsNameShare, NAME_SHARE)
+WANTS(WantsRating, RATING)
+WANTS(WantsReviews, REVIEWS)
+WANTS(WantsPopularity, POPULARITY)
+WANTS(WantsStock, STOCK)
+WANTS(WantsMargin, MARGIN)
+WANTS(WantsConversion, CONVERSION)
+
+/* True if what nobody knows is to be met; pages of the past say nothing of that. */
+static bool
+Explores(const EngineContext *context)
+{
+	return !context->past && Wants(context, EXPLORATION);
+}
+
 /* docs/search.md has these with what they mean. */
 const WeightedFeature SearchFeatureList[] = {
 	{{"text", Always, FillText}, 1, MEANS_TEXT, "the text's score, in standard deviations of the candidates"},
 	{{"place", OrderWasGiven, FillPlace}, 0.1, MEANS_TEXT, "1 / log2(1 + place), where candidates come without scores"},
 	{{"exact", HasWords, FillExact}, 0.5, MEANS_TEXT, "the query is the id, category, brand or a tag: 1; one begins so: 0.5"},
+	{{"coverage", WantsCoverage, FillCoverage}, 0, MEANS_TEXT, "the share of the query's words that the item has, rare ones counting more"},
+	{{"name_coverage", WantsNameCoverage, FillNameCoverage}, 0, MEANS_TEXT, "the share of the query's words that its texts of weight A have, likewise"},
+	{{"name_share", WantsNameShare, FillNameShare}, 0, MEANS_TEXT, "how much of its texts of weight A the query is"},
 	{{"attraction", HasCounts, FillAttraction}, 1, MEANS_QUERY, "log odds that the item is clicked after this query, above those of an unknown one"},
+	{{"exploration", Explores, FillExploration}, 0, MEANS_CHANCE, "how little is known of the item after this query: 1, falling as it is looked at"},
 	{{"trend", HasTrend, FillTrend}, 0.3, MEANS_TEXT, "root of the item's part of the most trending one's score"},
 	{{"newness", Always, FillNewness}, 0.1, MEANS_TEXT, "1 when the item comes, halved every 30 days"},
+	{{"rating", WantsRating, FillRating}, 0, MEANS_TEXT, "attribute rating, average_rating or stars, in standard deviations of the candidates"},
+	{{"reviews", WantsReviews, FillReviews}, 0, MEANS_TEXT, "ln(1 + attribute reviews, review_count, rating_count or votes), likewise"},
+	{{"popularity", WantsPopularity, FillPopularity}, 0, MEANS_TEXT, "ln(1 + attribute popularity, sales or sold), likewise"},
+	{{"stock", WantsStock, FillStock}, 0, MEANS_TEXT, "ln(1 + attribute stock, inventory or quantity), likewise"},
+	{{"margin", WantsMargin, FillMargin}, 0, MEANS_TEXT, "attribute margin, likewise"},
+	{{"conversion", WantsConversion, FillConversion}, 0, MEANS_TEXT, "log of purchases a view in 60 days, above that of an unknown item"},
 	{{"neighbours", HasNeighbours, FillNeighbours}, 1, MEANS_SESSION, "how well it goes with what was viewed, of the best one's"},
 	{{"interest_category", HasInterests, FillCategory}, 1, MEANS_CATEGORY, "interest in the category, 0 to 1"},
 	{{"interest_brand", HasInterests, FillBrand}, 0.6, MEANS_CATEGORY, "interest in the brand, 0 to 1"},
@@ -335,12 +407,12 @@ const WeightedFeature SearchFeatureList[] = {
 	{{"seen", HasSeen, FillSeen}, 0.3, MEANS_TEXT, "1 if the person has had to do with the item"},
 	{{"bought", HasBought, FillBought}, 0.2, MEANS_TEXT, "1 if the person has bought the item"}
 };
-
 StaticAssertDecl(lengthof(SearchFeatureList) == SEARCH_FEATURE_COUNT, "their number is wrong");
 
 #define SOURCE(number) &SearchFeatureList[number].source
 const FeatureSource *const SearchFeatures[] = {
 	SOURCE(0), SOURCE(1), SOURCE(2), SOURCE(3), SOURCE(4), SOURCE(5), SOURCE(6), SOURCE(7), SOURCE(8), SOURCE(9),
-	SOURCE(10), SOURCE(11), SOURCE(12), SOURCE(13), NULL
+	SOURCE(10), SOURCE(11), SOURCE(12), SOURCE(13), SOURCE(14), SOURCE(15), SOURCE(16), SOURCE(17), SOURCE(18),
+	SOURCE(19), SOURCE(20), SOURCE(21), SOURCE(22), SOURCE(23), NULL
 };
 StaticAssertDecl(lengthof(SearchFeatures) == SEARCH_FEATURE_COUNT + 1, "a feature is left out");

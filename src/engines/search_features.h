@@ -15,7 +15,8 @@ typedef enum FeatureMeaning
 	MEANS_TEXT,
 	MEANS_QUERY,				/* people choose it after this query */
 	MEANS_SESSION,				/* it goes with what was viewed */
-	MEANS_CATEGORY				/* it is of a kind the person likes */
+	MEANS_CATEGORY,				/* it is of a kind the person likes */
+	MEANS_CHANCE				/* too little is known of it */
 } FeatureMeaning;
 
 /* A feature with its weight as shipped. */
@@ -27,7 +28,7 @@ typedef struct WeightedFeature
 	const char *description;
 } WeightedFeature;
 
-#define SEARCH_FEATURE_COUNT 14
+#define SEARCH_FEATURE_COUNT 24
 extern const WeightedFeature SearchFeatureList[];
 
 /* The number of the feature that a column of a matrix is of. */

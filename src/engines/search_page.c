@@ -58,7 +58,7 @@ ProposeFound(const SearchQuestion *question, const SearchPage *page, Slate *slat
 
 /* Fill rows with the features of what was shown. */
 void
-SearchPageFeatures(const Variant *variant, bool retrieves, const AttractionPast *counts,
+SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 				   const SearchPage *page, double *rows)
 {
 	EngineContext *context = ContextBeginPast(variant, page->at);
@@ -67,7 +67,7 @@ SearchPageFeatures(const Variant *variant, bool retrieves, const AttractionPast 
 	Slate		slate = {.context = context};
 	SearchQuestion *question;
 
-	context->counts = counts;
+	context->searchPast = past;
 	VisitorLoadPerson(context, page->userKey);
 	question = QuestionLoad(context, page->query, retrieves ? QUERY_IS_TYPED : QUERY_IS_COMPLETE);
 	slate.candidates = palloc_array(Candidate, page->count + MOST_FOUND);

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "engines/search_features.h"
-#include "exposures/attraction_past.h"
 
 /* A page that somebody was shown after a query. */
 typedef struct SearchPage
@@ -23,9 +22,9 @@ typedef struct SearchPage
 /*
  * Fill rows, one of SEARCH_FEATURE_COUNT doubles an item, with what rank_search() or, if
  * retrieves, search_items() would have gone by at that time; what does not apply is 0.
- * counts: what was clicked before that day.
+ * past: what pages share; its clicks are those before that day.
  */
-extern void SearchPageFeatures(const Variant *variant, bool retrieves, const AttractionPast *counts,
+extern void SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 							   const SearchPage *page, double *rows);
 
 #endif

@@ -14,6 +14,7 @@
 #include "items/popular_use.h"
 #include "people/consent.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* What a variant can say of the text's score, and where that is. */
 #define TEXT_PARAMETER(member) offsetof(TextScoreParams, member)
@@ -120,21 +121,11 @@ LoadNeighbours(EngineContext *context)
 	return scores;
 }
 
-/*
- * The time as of which something is trending: whoever looks up what came of a page takes the
- * hour before, for an hour is counted as a whole.
- */
-static TimestampTz
-TrendTime(const EngineContext *context)
-{
-	return context->counts ? IntervalPeriods(context->now, USECS_PER_HOUR) * USECS_PER_HOUR - 1 : context->now;
-}
-
-/* What is trending, as parts of the best one's score. */
+/* What is trending at a time, as parts of the best one's score. */
 static ItemScores *
-LoadTrend(EngineContext *context)
+FindTrend(const EngineContext *context, TimestampTz now)
 {
-	PopularQuery query = {.now = TrendTime(context),.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
+	PopularQuery query = {.now = now,.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
 	PopularList list;
 	ItemScores *scores;
 
@@ -146,6 +137,31 @@ LoadTrend(EngineContext *context)
 	for (int i = 0; i < list.count; i++)
 		SetScore(scores, list.items[i].itemKey, list.items[i].score / list.items[0].score, 0);
 	return scores;
+}
+
+/*
+ * What is trending.  Whoever asks what came of pages takes what was before their day, so that
+ * what came of them does not count; that is the same for all pages of the day.
+ */
+static ItemScores *
+LoadTrend(EngineContext *context)
+{
+	SearchPast *past = context->searchPast;
+	TimestampTz day = IntervalPeriods(context->now, USECS_PER_DAY) * USECS_PER_DAY;
+	MemoryContext caller;
+
+	if (past == NULL)
+		return FindTrend(context, context->now);
+	if (past->trendContext == NULL)
+		past->trendContext = AllocSetContextCreate(CurTransactionContext, "personalize trend of the past", ALLOCSET_DEFAULT_SIZES);
+	else if (past->trendTime == day)
+		return past->trend;
+	MemoryContextReset(past->trendContext);
+	caller = MemoryContextSwitchTo(past->trendContext);
+	past->trend = FindTrend(context, day - 1);
+	past->trendTime = day;
+	MemoryContextSwitchTo(caller);
+	return past->trend;
 }
 
 /* What the person has had to do with, and has bought. */

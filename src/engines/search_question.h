@@ -29,6 +29,15 @@ typedef struct ItemScores
 	int64	   *because;
 } ItemScores;
 
+/* What many questions of the past share, asked in the order of their times. */
+typedef struct SearchPast
+{
+	const struct AttractionPast *clicks;	/* of the days before */
+	TimestampTz trendTime;		/* what was trending as of then; 0: nothing is kept */
+	ItemScores *trend;
+	MemoryContext trendContext; /* NULL: none yet */
+} SearchPast;
+
 /* What makes the scores: a weighted sum, or a model of trees. */
 typedef struct SearchRanker
 {
@@ -36,6 +45,7 @@ typedef struct SearchRanker
 	const double *weights;		/* by number of SearchFeatures */
 	const Model *trees;			/* NULL: the sum is the score */
 	const int  *treeFeatures;	/* of each of its features, which of SearchFeatures it is */
+	const bool *wanted;			/* by number of SearchFeatures: it counts; NULL: all do */
 } SearchRanker;
 
 /* What is asked, and what is looked up for it once. */
@@ -46,6 +56,7 @@ typedef struct SearchQuestion
 	TextScoreParams params;
 	SearchQuery *query;
 	SearchRanker ranker;
+	TextMatch  *described;		/* of the candidates of this round; NULL: not looked up */
 	bool		counted;		/* it is known what people click after this query */
 	bool		givenOrder;		/* candidates were given without scores */
 	ProfileView *interests;		/* what the person likes; NULL: nothing may be known */

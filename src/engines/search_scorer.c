@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(personalize_check_search_model);
 static Reason textMatch = {"text_match", REASON_PLAIN, 11};
 static Reason popularFor = {"popular_for", REASON_OF_QUERY, 12};
 static Reason fitsCategory = {"fits", REASON_OF_CATEGORY, 13};
+static Reason explored = {"explored", REASON_PLAIN, 14};
 
 const Reason *const TextMatchReason = &textMatch;
 
@@ -44,7 +45,7 @@ GiveReason(EngineContext *context, Candidate *candidate, const double *meanings)
 	int			loudest = MEANS_QUERY;
 	const ItemInfo *item;
 
-	for (int m = MEANS_QUERY; m <= MEANS_CATEGORY; m++)
+	for (int m = MEANS_QUERY; m <= MEANS_CHANCE; m++)
 		if (meanings[m] > meanings[loudest])
 			loudest = m;
 	candidate->reason = &textMatch;
@@ -52,6 +53,8 @@ GiveReason(EngineContext *context, Candidate *candidate, const double *meanings)
 		return;
 	if (loudest == MEANS_QUERY)
 		candidate->reason = &popularFor;
+	else if (loudest == MEANS_CHANCE)
+		candidate->reason = &explored;
 	else if (loudest == MEANS_SESSION)
 	{
 		candidate->reason = BecauseViewedReason;
@@ -146,6 +149,19 @@ FindModel(const Variant *variant, const char *name)
 	return variant->id == VARIANT_SHIPPED_ID ? NULL : ModelFindIfAny(SearchModelName(variant));
 }
 
+/* The features that count: for the sum, or for trees. */
+static bool *
+FindWanted(const double *chosen, const Model *trees, const int *numbers)
+{
+	bool	   *wanted = palloc_array(bool, SEARCH_FEATURE_COUNT);
+
+	for (int i = 0; i < SEARCH_FEATURE_COUNT; i++)
+		wanted[i] = chosen[i] != 0;
+	for (int i = 0; trees && i < trees->featureCount; i++)
+		wanted[numbers[i]] = true;
+	return wanted;
+}
+
 /* What makes the scores of a variant, or of a call that names a model. */
 static SearchRanker
 ChooseRanker(const Variant *variant, const char *name)
@@ -165,6 +181,7 @@ ChooseRanker(const Variant *variant, const char *name)
 			chosen[numbers[i]] += model->linear->weights[i];
 	}
 	ranker.weights = chosen;
+	ranker.wanted = FindWanted(chosen, model != NULL && model->trees != NULL ? model : NULL, numbers);
 	ranker.trees = model != NULL && model->trees != NULL ? model : NULL;
 	ranker.treeFeatures = numbers;
 	return ranker;
@@ -247,7 +264,7 @@ ScoreSearch(EngineContext *context, Slate *slate, const FeatureMatrix *matrix)
 	{
 		const double *row = matrix->values + (size_t) i * matrix->columns;
 		double	   *contributions = context->explain ? palloc_array(double, matrix->columns) : NULL;
-		double		meanings[MEANS_CATEGORY + 1] = {0};
+		double		meanings[MEANS_CHANCE + 1] = {0};
 		double		score = question->ranker.base;
 
 		for (int f = 0; f < matrix->columns; f++)
@@ -277,7 +294,7 @@ const Scorer SearchScorer = {"search", ScoreSearch};
 void
 SearchScorerInit(void)
 {
-	Reason	   *const all[] = {&textMatch, &popularFor, &fitsCategory};
+	Reason	   *const all[] = {&textMatch, &popularFor, &fitsCategory, &explored};
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
 	for (int i = 0; i < lengthof(all); i++)

@@ -17,6 +17,8 @@
 
 #include "items/item.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -75,7 +77,18 @@ typedef struct ItemEntry
 	int64		key;			/* hash key, first */
 	bool		exists;
 	ItemInfo	info;
+	double	   *numbers;		/* by ItemNumber; NULL: not read yet */
 } ItemEntry;
+
+/* The names of attributes that give a number; the first that is there does. */
+#define MAX_NUMBER_NAMES 4
+static const char *const numberNames[ITEM_NUMBERS][MAX_NUMBER_NAMES] = {
+	[ITEM_RATING] = {"rating", "average_rating", "stars"},
+	[ITEM_REVIEWS] = {"reviews", "review_count", "rating_count", "votes"},
+	[ITEM_POPULARITY] = {"popularity", "sales", "sold"},
+	[ITEM_STOCK] = {"stock", "inventory", "quantity"},
+	[ITEM_MARGIN] = {"margin"}
+};
 
 /* One of the indexes on item_key, with a scan that is opened when needed. */
 typedef struct ItemIndex
@@ -239,6 +252,7 @@ ItemReaderGet(ItemReader *reader, int64 key)
 		return entry->exists ? &entry->info : NULL;
 
 	entry->exists = false;
+	entry->numbers = NULL;
 	if (!FetchRow(reader, key))
 		return NULL;
 	oldContext = MemoryContextSwitchTo(reader->rows);
@@ -255,6 +269,47 @@ ItemReaderGet(ItemReader *reader, int64 key)
 	entry->exists = true;
 	MemoryContextSwitchTo(oldContext);
 	return &entry->info;
+}
+
+/* A number of an object of attributes; NaN: there is none. */
+static double
+GetNumber(Jsonb *attributes, ItemNumber number)
+{
+	for (int i = 0; attributes && i < MAX_NUMBER_NAMES && numberNames[number][i]; i++)
+	{
+		const char *name = numberNames[number][i];
+		JsonbValue	buffer;
+		JsonbValue *value = getKeyJsonValueFromContainer(&attributes->root, name, strlen(name), &buffer);
+
+		if (value != NULL && value->type == jbvNumeric)
+			return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	}
+	return NAN;
+}
+
+/* A number that an item's attributes give. */
+double
+ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number)
+{
+	ItemEntry  *entry;
+	MemoryContext oldContext;
+	Jsonb	   *attributes;
+
+	if (ItemReaderGet(reader, key) == NULL)
+		return NAN;
+	entry = hash_search(reader->cache, &key, HASH_FIND, NULL);
+	if (entry->numbers == NULL && FetchRow(reader, key))
+	{
+		oldContext = MemoryContextSwitchTo(reader->rows);
+		entry->numbers = palloc(sizeof(double) * ITEM_NUMBERS);
+		MemoryContextSwitchTo(oldContext);
+		attributes = CopyField(reader, FIELD_ATTRIBUTES);
+		for (int i = 0; i < ITEM_NUMBERS; i++)
+			entry->numbers[i] = GetNumber(attributes, i);
+		if (attributes != NULL)
+			pfree(attributes);
+	}
+	return entry->numbers ? entry->numbers[number] : (double) NAN;
 }
 
 /* True if an item is of a category. */

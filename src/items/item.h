@@ -36,6 +36,17 @@ TextIsSame(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+/* Numbers that attributes may give, under one of several names. */
+typedef enum ItemNumber
+{
+	ITEM_RATING,				/* rating, average_rating, stars */
+	ITEM_REVIEWS,				/* reviews, review_count, rating_count, votes */
+	ITEM_POPULARITY,			/* popularity, sales, sold */
+	ITEM_STOCK,					/* stock, inventory, quantity */
+	ITEM_MARGIN					/* margin */
+} ItemNumber;
+#define ITEM_NUMBERS (ITEM_MARGIN + 1)
+
 typedef struct ItemReader ItemReader;
 
 /*
@@ -50,6 +61,9 @@ extern void ItemReaderExpect(ItemReader *reader, const int64 *keys, int count);
 
 /* A row, NULL if the catalogue has none; valid until the next call. */
 extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);
+
+/* A number that an item's attributes give; NaN if they do not. */
+extern double ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number);
 
 /* False if the catalogue says that engines must not return it (not cached). */
 extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);

@@ -91,6 +91,7 @@ BetterMatch(const WordMatch *a, const WordMatch *b)
 	WordMatch	better = a->score >= b->score ? *a : *b;
 
 	better.inName = a->inName || b->inName;
+	better.nameLength = Max(a->nameLength, b->nameLength);
 	return better;
 }
 
@@ -243,6 +244,17 @@ TakeKey(Merge *merge, int g, int64 key, const TextScorer *scorer, WordMatch *mat
 	return true;
 }
 
+/* What an item's words come to; all: the weight of all words of the query. */
+static TextMatch
+MatchOf(const TextScorer *scorer, int64 itemKey, const TextScore *score, double all)
+{
+	return (TextMatch) {
+		.itemKey = itemKey,.words = score->words,.score = TextScoreFinish(scorer, score, all),
+		.covered = all > 0 ? score->covered / all : 0,.named = all > 0 ? score->named / all : 0,
+		.nameShare = TextScoreNameShare(score)
+	};
+}
+
 /* All items that have some word of the query. */
 int
 RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQuery *query, TextMatch **matches)
@@ -272,10 +284,7 @@ RetrieveItems(WordReader *reader, const TextScoreParams *params, const SearchQue
 		for (int g = 0; g < query->count; g++)
 			if (TakeKey(&merge, g, key, scorer, &word))
 				TextScoreAdd(&score, &word, merge.lists[g].rarity);
-		match->itemKey = key;
-		match->words = score.words;
-		match->covered = all > 0 ? score.covered / all : 0;
-		match->score = TextScoreFinish(scorer, &score, all);
+		*match = MatchOf(scorer, key, &score, all);
 	}
 	return count;
 }
@@ -297,6 +306,7 @@ FindAlternative(WordReader *reader, const TextScorer *scorer, const QueryAlterna
 		one = TextScoreWord(scorer, &posting);
 		match->score = i == 0 ? one.score : (match->score + one.score) / 2;
 		match->inName &= one.inName;
+		match->nameLength = one.nameLength;
 	}
 	match->score *= alternative->weight;
 	return true;
@@ -352,10 +362,7 @@ RetrieveScores(WordReader *reader, const TextScoreParams *params, const SearchQu
 	}
 	for (int i = 0; i < count; i++)
 	{
-		matches[i].itemKey = itemKeys[i];
-		matches[i].words = scores[i].words;
-		matches[i].covered = all > 0 ? scores[i].covered / all : 0;
-		matches[i].score = TextScoreFinish(scorer, &scores[i], all);
+		matches[i] = MatchOf(scorer, itemKeys[i], &scores[i], all);
 	}
 	pfree(scores);
 }

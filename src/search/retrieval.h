@@ -15,6 +15,8 @@ typedef struct TextMatch
 	int64		itemKey;
 	double		score;
 	double		covered;		/* the share of the query that it has, rare words counting more */
+	double		named;			/* the share of the query that its name has, likewise */
+	double		nameShare;		/* how much of its name the query is */
 	int			words;			/* how many of the query's it has */
 } TextMatch;
 

@@ -55,7 +55,7 @@ WordMatch
 TextScoreWord(const TextScorer *scorer, const WordPosting *posting)
 {
 	const TextScoreParams *params = &scorer->params;
-	WordMatch	match = {.inName = PackedByte(posting->frequencies, 0) > 0};
+	WordMatch	match = {.inName = PackedByte(posting->frequencies, 0) > 0,.nameLength = PackedByte(posting->lengths, 0)};
 	uint32		left = posting->frequencies;
 
 	for (int w = 0; left != 0; w++, left >>= 8)

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "search/item_words.h"
 #include "search/word_list.h"
 
 /* The parameters of the score; the formulas are in text_score.c. */
@@ -40,6 +41,7 @@ typedef struct WordMatch
 {
 	double		score;
 	bool		inName;			/* in a text of weight A */
+	uint8		nameLength;		/* the words of such texts, coded (LengthDecode) */
 } WordMatch;
 
 extern WordMatch TextScoreWord(const TextScorer *scorer, const WordPosting *posting);
@@ -54,6 +56,8 @@ typedef struct TextScore
 	double		covered;		/* weight of the query's words that it has */
 	double		named;			/* of those in its name */
 	int			words;			/* how many it has */
+	int			nameWords;		/* in its name */
+	int			nameLength;		/* how many that has, coded; 0: not known */
 } TextScore;
 
 /* Add a word of the query that the item has. */
@@ -64,6 +68,15 @@ TextScoreAdd(TextScore *score, const WordMatch *match, double rarity)
 	score->covered += rarity;
 	score->named += match->inName ? rarity : 0;
 	score->words++;
+	score->nameWords += match->inName;
+	score->nameLength = Max(score->nameLength, match->nameLength);
+}
+
+/* How much of what the item is called the query is: 0 to 1. */
+static inline double
+TextScoreNameShare(const TextScore *score)
+{
+	return score->nameLength > 0 ? Min((double) score->nameWords / LengthDecode(score->nameLength), 1) : 0;
 }
 
 /* The score; all: the weight of all words of the query. */

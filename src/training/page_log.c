@@ -14,6 +14,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "exposures/attraction_past.h"
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "people/purpose.h"
@@ -138,7 +139,8 @@ void
 PageLogFill(PageLog *log, const Variant *variant, bool retrieves)
 {
 	double	   *matrix = palloc_extended(sizeof(double) * SEARCH_FEATURE_COUNT * Max(log->rowCount, 1), MCXT_ALLOC_HUGE);
-	AttractionPast *counts = ReadCounts(log);
+	AttractionPast *clicks = ReadCounts(log);
+	SearchPast	past = {.clicks = clicks};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "personalize logged page", ALLOCSET_DEFAULT_SIZES);
 
@@ -147,9 +149,9 @@ PageLogFill(PageLog *log, const Variant *variant, bool retrieves)
 		LoggedPage *logged = &log->pages[i];
 
 		CHECK_FOR_INTERRUPTS();
-		AttractionPastAdvance(counts, logged->page.at);
+		AttractionPastAdvance(clicks, logged->page.at);
 		MemoryContextSwitchTo(context);
-		SearchPageFeatures(variant, retrieves, counts, &logged->page, matrix);
+		SearchPageFeatures(variant, retrieves, &past, &logged->page, matrix);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 		logged->rows = matrix;
@@ -158,6 +160,8 @@ PageLogFill(PageLog *log, const Variant *variant, bool retrieves)
 			ProgressAdd(PROGRESS_PAGES);
 	}
 	MemoryContextDelete(context);
+	if (past.trendContext != NULL)
+		MemoryContextDelete(past.trendContext);
 }
 
 #define GONE_SQL \
