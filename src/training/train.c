@@ -299,6 +299,7 @@ personalize_train_ranker(PG_FUNCTION_ARGS)
 	Training	training = {0};
 	PageLogQuery query;
 
+	PreventCommandDuringRecovery("train_ranker()");
 	PreventCommandIfReadOnly("train_ranker()");
 	PreventCommandIfParallelMode("train_ranker()");
 	InitMaterializedSRF(fcinfo, 0);
