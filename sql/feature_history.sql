@@ -93,6 +93,21 @@ SELECT count(*) FROM unnest(ARRAY['public."Labels of mine"', 'TABLE "Labels of m
 	'/* */ WITH l AS (SELECT * FROM "Labels of mine") SELECT * FROM l', 'VALUES (1)']) AS s, personalize.get_historical_features(CASE s WHEN 'VALUES (1)' THEN 'SELECT * FROM (VALUES (1, now()), (2, now())) AS v (user_id, event_timestamp)' ELSE s END, 'model');
 SELECT count(*) FROM personalize.get_historical_features('SELECT * FROM answer WHERE false', 'model');
 
+-- what a request said, and which item it was about, are columns of the spine
+SELECT personalize.create_feature_view('ranking', '{"price": "item.price default 0", "cheap": "item.price - request.budget", "brand": "interest_brand[item.brand] in 1 day default 0", "device": "request.device text"}');
+SELECT inserted + updated FROM personalize.upsert_items('[{"item_id": "i1", "price": 10, "brand": "b0"}, {"item_id": "i2", "price": 20.5, "brand": "b1"}]');
+CREATE TEMP TABLE asked AS SELECT * FROM (VALUES (1, 'u1', '2026-03-12'::timestamptz, 'i1', '{"budget": 15, "device": "phone"}'::jsonb), (2, 'u1', '2026-03-12', 'i2', '{"budget": 15}'), (3, 'u6', '2026-03-12', NULL, NULL), (4, 'u6', '2026-03-12', 'i9', '{}')) AS q (place, user_id, event_timestamp, item_id, request);
+CREATE FUNCTION pg_temp.try_spine(spine text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN count(*) FROM personalize.get_historical_features(spine, 'ranking');
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+SELECT h.place, h.features, h.features - 'brand' = personalize.get_features(h.user_id, 'ranking', q.request, q.item_id, as_of => h.event_timestamp) - 'brand' AS same
+FROM personalize.get_historical_features('SELECT * FROM pg_temp.asked', 'ranking', late_events => true) AS h JOIN pg_temp.asked AS q USING (place) ORDER BY 1;
+SELECT pg_temp.try_spine(s) FROM unnest(ARRAY['SELECT 1 AS user_id, now() AS event_timestamp, ''[1]''::jsonb AS request', 'SELECT 1 AS user_id, now() AS event_timestamp, ''{"budget": "x"}'' AS request', 'SELECT 1 AS user_id, now() AS event_timestamp, 5 AS request']) AS s;
+
 -- mistakes; nothing is written, and the transaction can write again
 CREATE SEQUENCE counted;
 CREATE FUNCTION writes() RETURNS text LANGUAGE sql VOLATILE AS $$ INSERT INTO answer VALUES ('x') RETURNING user_id $$;

@@ -13,6 +13,7 @@
 #include "features/feature_history.h"
 
 #include "base/argument.h"
+#include "base/key.h"
 #include "compat.h"
 #include "features/feature_evaluate.h"
 #include "fmgr.h"
@@ -48,6 +49,7 @@ typedef struct Merge
 	bool		hasEntry;
 	HistoryEntry entry;			/* the next that no state has */
 	MemoryContext rowContext;
+	ItemReader *items;
 
 	/* the person at hand */
 	MemoryContext context;
@@ -138,6 +140,11 @@ PutRow(Merge *merge, const SpineRow *row, ReturnSetInfo *output)
 	bool		nulls[5] = {false};
 
 	merge->features.now = row->asOf;
+	merge->features.request = row->request;
+	merge->features.hasItem = row->itemId != NULL;
+	merge->features.item = NULL;
+	if (row->itemId != NULL && merge->view->usesItem)
+		merge->features.item = ItemReaderJson(merge->items, KeyFromText(row->itemId), row->itemId);
 	values[0] = Int64GetDatum(row->place);
 	values[1] = PointerGetDatum(row->userId);
 	values[2] = TimestampTzGetDatum(row->asOf);
@@ -202,7 +209,9 @@ ReadHistory(FunctionCallInfo fcinfo, const char *source)
 	merge->horizon = SegmentSetGet()->horizon;
 	merge->context = AllocSetContextCreate(CurrentMemoryContext, "personalize person", ALLOCSET_DEFAULT_SIZES);
 	merge->rowContext = AllocSetContextCreate(CurrentMemoryContext, "personalize features", ALLOCSET_DEFAULT_SIZES);
+	merge->items = ItemReaderBegin(merge->history.snapshot);
 	MergeAll(merge, (ReturnSetInfo *) fcinfo->resultinfo);
+	ItemReaderEnd(merge->items);
 	HistoryEnd(&merge->history);
 	SpineEnd(&merge->spine);
 	return (Datum) 0;

@@ -12,6 +12,7 @@
 #include "features/feature_view.h"
 #include "profiles/profile_step.h"
 #include "signals/signal.h"
+#include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
 /* Whose features are asked for as of when: one row of a spine. */
@@ -21,6 +22,8 @@ typedef struct SpineRow
 	TimestampTz asOf;
 	int64		place;			/* in the spine, from 1 */
 	text	   *userId;
+	text	   *itemId;			/* NULL: none */
+	Jsonb	   *request;		/* NULL: none */
 } SpineRow;
 
 /* A spine, by person and time. */

@@ -2,7 +2,8 @@
  * feature_spine.c
  *		Reading a spine: whose features are asked for, and as of when.
  *
- * A spine is a table or the text of a query of the caller.  It runs as the caller,
+ * A spine is a table or the text of a query of the caller, with columns user_id and
+ * event_timestamp, and perhaps item_id and request; others do not matter.  It runs as the caller,
  * in a transaction that is read only for as long, and as a subquery of ours, so that
  * it is one SELECT and nothing else.
  */
@@ -23,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/timestamp.h"
 
 /* Rows fetched at once. */
@@ -37,9 +39,11 @@ typedef enum SpineColumn
 	SPINE_USER_KEY,
 	SPINE_AS_OF,
 	SPINE_PLACE,
-	SPINE_USER_ID
+	SPINE_USER_ID,
+	SPINE_ITEM_ID,
+	SPINE_REQUEST
 } SpineColumn;
-#define SPINE_COLUMNS 4
+#define SPINE_COLUMNS 6
 
 /* Say what is being read when it fails. */
 static void
@@ -136,6 +140,7 @@ AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
 	Datum		userId = SPI_getbinval(tuple, desc, 1, &noId);
 	Datum		time = SPI_getbinval(tuple, desc, 2, &noTime);
 	Datum		values[SPINE_COLUMNS];
+	bool		nulls[SPINE_COLUMNS] = {false};
 
 	spine->count++;
 	if (noId)
@@ -146,9 +151,37 @@ AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
 	values[SPINE_AS_OF] = time;
 	values[SPINE_PLACE] = Int64GetDatum(spine->count);
 	values[SPINE_USER_ID] = userId;
-	KeySortPut(&spine->sort, values, NULL);
+	values[SPINE_ITEM_ID] = SPI_getbinval(tuple, desc, 3, &nulls[SPINE_ITEM_ID]);
+	values[SPINE_REQUEST] = SPI_getbinval(tuple, desc, 4, &nulls[SPINE_REQUEST]);
+	if (!nulls[SPINE_REQUEST] && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(values[SPINE_REQUEST])))
+		ReportRow(spine->count, "a request that is no JSON object");
+	KeySortPut(&spine->sort, values, nulls);
 	AddPerson(spine, DatumGetInt64(values[SPINE_USER_KEY]));
 	spine->last = Max(spine->last, DatumGetTimestampTz(time));
+}
+
+/* A column of a query as a type, or null where it has none of the name. */
+static char *
+OptionalColumn(TupleDesc desc, const char *name, const char *type)
+{
+	for (int i = 0; i < desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return psprintf("spine.%s::pg_catalog.%s", name, type);
+	return psprintf("NULL::pg_catalog.%s", type);
+}
+
+/* What is fetched of a source's query; SPI is connected. */
+static char *
+FetchQuery(const char *query)
+{
+	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT * FROM (\n%s\n) AS spine", query), 0, NULL);
+	TupleDesc	desc;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	desc = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan))->resultDesc;
+	return psprintf("SELECT spine.user_id::pg_catalog.text, spine.event_timestamp::pg_catalog.timestamptz, %s, %s FROM (\n%s\n) AS spine",
+					OptionalColumn(desc, "item_id", "text"), OptionalColumn(desc, "request", "jsonb"), query);
 }
 
 /* Run the query as the caller and add its rows; what is ours stays in the caller's context. */
@@ -161,7 +194,7 @@ FetchRows(Spine *spine, const char *query)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_PARALLEL_OK);
+	portal = SPI_cursor_open_with_args(NULL, FetchQuery(query), 0, NULL, NULL, NULL, true, CURSOR_OPT_PARALLEL_OK);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -185,7 +218,7 @@ FetchRows(Spine *spine, const char *query)
 void
 SpineRead(Spine *spine, const char *source)
 {
-	static const Oid types[SPINE_COLUMNS] = {INT8OID, INT8OID, INT8OID, TEXTOID};
+	static const Oid types[SPINE_COLUMNS] = {INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, JSONBOID};
 	ErrorContextCallback context = {.callback = AddContext,.previous = error_context_stack};
 	char	   *query;
 	int			level;
@@ -196,8 +229,7 @@ SpineRead(Spine *spine, const char *source)
 	KeySetInit(&spine->people, 64);
 	KeySortBegin(&spine->sort, types, SPINE_COLUMNS, 3, work_mem);
 	error_context_stack = &context;
-	query = psprintf("SELECT spine.user_id::pg_catalog.text, spine.event_timestamp::pg_catalog.timestamptz FROM (\n%s\n) AS spine",
-					 QueryOf(source));
+	query = QueryOf(source);
 	level = NewGUCNestLevel();
 	SettingPin("transaction_read_only", "on");
 	FetchRows(spine, query);
@@ -218,6 +250,8 @@ SpineNext(Spine *spine, SpineRow *row)
 	row->asOf = DatumGetInt64(values[SPINE_AS_OF]);
 	row->place = DatumGetInt64(values[SPINE_PLACE]);
 	row->userId = (text *) DatumGetPointer(values[SPINE_USER_ID]);
+	row->itemId = spine->sort.out->tts_isnull[SPINE_ITEM_ID] ? NULL : (text *) DatumGetPointer(values[SPINE_ITEM_ID]);
+	row->request = spine->sort.out->tts_isnull[SPINE_REQUEST] ? NULL : DatumGetJsonbP(values[SPINE_REQUEST]);
 	return true;
 }
 
