@@ -179,7 +179,7 @@ FetchQuery(const char *query)
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	desc = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan))->resultDesc;
+	desc = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
 	return psprintf("SELECT spine.user_id::pg_catalog.text, spine.event_timestamp::pg_catalog.timestamptz, %s, %s FROM (\n%s\n) AS spine",
 					OptionalColumn(desc, "item_id", "text"), OptionalColumn(desc, "request", "jsonb"), query);
 }
