@@ -64,11 +64,11 @@ SELECT u, personalize.get_features(u, 'shop') = tail FROM now_and_then ORDER BY 
 -- in the order asked, twice who is asked for twice
 SELECT place, user_id, features -> 'orders', features -> 'fan' FROM personalize.get_features_batch('{nobody,ada,bob,ada}', 'shop');
 SELECT count(*) FROM personalize.get_features_batch('{}', 'shop');
-SELECT * FROM personalize.get_features_batch('{ada,NULL}', 'shop');
+SELECT * FROM personalize.get_features_batch(ARRAY['ada', NULL], 'shop');
 SELECT * FROM personalize.get_features_batch('{ada,bob}', 'shop', item_ids => '{tv}');
 
 -- as typed rows: the view, and its row type
-SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'personalize.fv_shop'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT attname, (SELECT typname FROM pg_type WHERE oid = atttypid) FROM pg_attribute WHERE attrelid = 'personalize.fv_shop'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT user_id, orders, spent, favourite, fan, round(share::numeric, 2) FROM personalize.fv_shop ORDER BY user_id;
 SELECT to_jsonb(v) - '{user_id,user_key}'::text[] = personalize.get_features(v.user_id, 'shop') FROM personalize.fv_shop v ORDER BY user_id;
 SELECT f.spent / f.orders FROM jsonb_populate_record(NULL::personalize.fv_shop, personalize.get_features('ada', 'shop')) AS f;
