@@ -70,7 +70,7 @@ SELECT * FROM personalize.get_features_batch('{ada,bob}', 'shop', item_ids => '{
 -- as typed rows: the view, and its row type
 SELECT attname, (SELECT typname FROM pg_type WHERE oid = atttypid) FROM pg_attribute WHERE attrelid = 'personalize.fv_shop'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT user_id, orders, spent, favourite, fan, round(share::numeric, 2) FROM personalize.fv_shop ORDER BY user_id;
-SELECT to_jsonb(v) - '{user_id,user_key}'::text[] = personalize.get_features(v.user_id, 'shop') FROM personalize.fv_shop v ORDER BY user_id;
+SELECT v = jsonb_populate_record(v, personalize.get_features(v.user_id, 'shop')) FROM personalize.fv_shop v ORDER BY user_id;
 SELECT f.spent / f.orders FROM jsonb_populate_record(NULL::personalize.fv_shop, personalize.get_features('ada', 'shop')) AS f;
 -- one person is found by the key
 SET enable_seqscan = off;
