@@ -84,7 +84,7 @@ IsOutcome(const EventRow *row)
 static int
 ShardOfEvent(const EventRow *row)
 {
-	if (!row->hasItem || (row->consent & PURPOSE_ANALYTICS) == 0 || !(IsImpression(row) || IsOutcome(row)) ||
+	if (!(IsImpression(row) || IsOutcome(row)) || !row->hasItem || (row->consent & PURPOSE_ANALYTICS) == 0 ||
 		(RestrictionOf(row->userKey) & PURPOSE_ANALYTICS) != 0)
 		return -1;
 	return ShardOfKey(row->userKey);
@@ -239,8 +239,11 @@ FinishBatch(void *state)
 	ExposureBatch *batch = state;
 	Snapshot	snapshot;
 	ExposureTables *tables;
-	ExposureCounts *counts = ExposureCountsBegin();
+	ExposureCounts *counts;
 
+	if (batch->shownCount == 0 && batch->outcomeCount == 0)
+		return;
+	counts = ExposureCountsBegin();
 	if (batch->shownCount > 0)
 		qsort(batch->shown, batch->shownCount, sizeof(ShownFact), CompareFacts);
 	if (batch->outcomeCount > 0)
