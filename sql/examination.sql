@@ -44,9 +44,10 @@ SELECT impressions, clicks = (SELECT count(*) FROM click) AS all_clicks, rounds 
 SELECT place, string_agg(round(looked_at::numeric, 1)::text, ' ' ORDER BY after_click) AS looked_at FROM personalize.examination GROUP BY 1 ORDER BY 1;
 SELECT bool_and(abs(looked_at - 0.5 ^ (place - after_click - 1)) < 0.1) AS found, bool_and(model = 'browsing') AS browsing, sum(shown) AS shown FROM personalize.examination;
 -- the same pages give the same
-CREATE TEMP TABLE fitted AS TABLE personalize.examination;
+CREATE TEMP TABLE fitted AS SELECT place, after_click, model, shown, clicked, looked_at FROM personalize.examination;
 SELECT count(*) FROM personalize.fit_examination();
-SELECT count(*) FROM (TABLE fitted EXCEPT TABLE personalize.examination) AS d;
+SELECT count(*) FROM (TABLE fitted EXCEPT SELECT place, after_click, model, shown, clicked, looked_at FROM personalize.examination) AS d;
+SELECT count(DISTINCT fitted_at) FROM personalize.examination WHERE fitted_at <= now();
 
 -- rank_search() counts by it, for as long as it stands
 CREATE FUNCTION attraction() RETURNS text LANGUAGE sql AS $$

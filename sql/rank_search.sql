@@ -111,6 +111,17 @@ SELECT count(*) > 0 FROM personalize.rollup_now();
 SELECT ranked('Running'), ranked(' RUNNING! '), ranked('sun') AS other_query;
 SELECT e.key, round(e.value::numeric, 3) AS value FROM personalize.rank_search(NULL, 'running', '{4}', '{1}', explain => true) AS r,
 	jsonb_each_text(r.explanation) AS e WHERE e.key = 'score_attraction';
+-- what is damaged is told
+\set SHOW_CONTEXT never
+BEGIN;
+UPDATE personalize._attraction SET clicked = '{{1},{2}}' WHERE query_key = 0 AND item_key = 4;
+SELECT ranked('Running');
+ROLLBACK;
+BEGIN;
+UPDATE personalize._attraction SET shown = '{1,NULL,3}' WHERE query_key = 0 AND item_key = 4;
+SELECT ranked('Running');
+ROLLBACK;
+\set SHOW_CONTEXT errors
 -- of the past it is not known
 SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{4}', '{1}', explain => true, as_of => now() - interval '1 day') AS r WHERE r.explanation ? 'score_attraction';
 -- a new item of the category has its rate

@@ -99,11 +99,26 @@ typedef union ShortList
 	char		bytes[VARATT_SHORT_MAX + VARHDRSZ];
 } ShortList;
 
-/* The numbers of a list, which has no nulls; how many. */
-static const int64 *
-NumbersOf(Datum list, ShortList *room, int *count)
+/* Complain of a row that nobody of ours has written so. */
+static void
+ReportDamage(TupleTableSlot *slot)
 {
-	struct varlena *stored = (struct varlena *) DatumGetPointer(list);
+	bool		isNull;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("row of \"_attraction\" with query_key " INT64_FORMAT ", item_key " INT64_FORMAT " is damaged",
+					DatumGetInt64(slot_getattr(slot, ATTRACTION_QUERY_KEY, &isNull)),
+					DatumGetInt64(slot_getattr(slot, ATTRACTION_ITEM_KEY, &isNull))),
+			 errhint("SELECT personalize.rebuild_processor('exposure') makes the table anew from raw events.")));
+}
+
+/* The numbers of a list in the row in the slot; how many. */
+static const int64 *
+NumbersOf(TupleTableSlot *slot, AttrNumber column, ShortList *room, int *count)
+{
+	bool		isNull;
+	struct varlena *stored = (struct varlena *) DatumGetPointer(slot_getattr(slot, column, &isNull));
 	ArrayType  *array;
 
 	if (VARATT_IS_SHORT(stored))
@@ -115,7 +130,9 @@ NumbersOf(Datum list, ShortList *room, int *count)
 		array = (ArrayType *) room->bytes;
 	}
 	else
-		array = DatumGetArrayTypeP(list);
+		array = DatumGetArrayTypeP(PointerGetDatum(stored));
+	if (ARR_NDIM(array) > 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != INT8OID)
+		ReportDamage(slot);
 	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (const int64 *) ARR_DATA_PTR(array);
 }
@@ -133,13 +150,12 @@ ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
 {
 	const int64 *numbers;
 	ShortList	room;
-	bool		isNull;
 	int			count;
 
 	memset(counts, 0, sizeof(AttractionCounts));
-	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_SHOWN, &isNull), &room, &count);
+	numbers = NumbersOf(slot, ATTRACTION_SHOWN, &room, &count);
 	memcpy(counts->shown, numbers, sizeof(int64) * Min(count, ATTRACTION_PLACES));
-	numbers = NumbersOf(slot_getattr(slot, ATTRACTION_CLICKED, &isNull), &room, &count);
+	numbers = NumbersOf(slot, ATTRACTION_CLICKED, &room, &count);
 	for (int place = 0; place < count; place++)
 		counts->clicked += numbers[place];
 }

@@ -6,6 +6,7 @@ CREATE TABLE personalize.examination (
 	shown bigint NOT NULL CHECK (shown >= 0),
 	clicked bigint NOT NULL CHECK (clicked >= 0),
 	looked_at double precision NOT NULL CHECK (looked_at >= 0 AND looked_at < 'Infinity'),
+	fitted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (place, after_click)
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.examination', '');
@@ -19,6 +20,7 @@ COMMENT ON COLUMN personalize.examination.shown IS 'impressions that it was fitt
 COMMENT ON COLUMN personalize.examination.clicked IS 'how many of them were clicked';
 COMMENT ON COLUMN personalize.examination.looked_at IS
 	'how likely an item there is looked at, as a part of how likely the first of a page is';
+COMMENT ON COLUMN personalize.examination.fitted_at IS 'when it was fitted';
 REVOKE ALL ON personalize.examination FROM PUBLIC;
 GRANT SELECT ON personalize.examination TO personalize_analyst, personalize_admin;
 
