@@ -1,4 +1,4 @@
-# Statistics of experiments say what gbstats and confseq say, to 1e-6.
+# Statistics of experiments say what gbstats, confseq and the definition say, to 1e-6.
 use strict;
 use warnings;
 
@@ -66,6 +66,19 @@ SKIP:
 		SELECT count(*) > 30, count(*) FILTER (WHERE p < 0.001) > 5, count(*) FILTER (WHERE p > 0.1) > 5,
 			bool_and(pg_temp.near(personalize_internal._sample_ratio(observed, shares), p)) FROM c}),
 		't|t|t|t', 'gbstats: sample ratio');
+}
+
+SKIP:
+{
+	my $python = python_with('numpy');
+	skip 'numpy is not installed', 1 unless defined $python;
+	my $files = cases_of('numpy', $python);
+	is($node->safe_psql('shop', qq{$near
+		CREATE TEMP TABLE c (v float8, v_opt float8, alpha float8, boundary float8, best float8);
+		COPY c FROM '$files->{5}' (DELIMITER '|');
+		SELECT count(*) > 40, bool_and(pg_temp.near(personalize_internal._mixture_boundary(v, v_opt, alpha), boundary)),
+			bool_and(personalize_internal._mixture_boundary(v_opt, v_opt, alpha) <= best * 1.001) FROM c}),
+		't|t|t', 'the normal mixture by its definition, and tightest where it is tuned for');
 }
 
 SKIP:
