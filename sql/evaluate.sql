@@ -101,6 +101,11 @@ SELECT count(personalize.track_impressions('u' || n, r.request, ARRAY['i9', 'i10
 SELECT roll();
 SELECT estimator, value, reproduced < 0.5 AS other, verdict LIKE 'cannot tell: only % % of what was shown is what the engine answers as of then' AS said FROM evaluated('recommend', 'plain', '2026-03-07');
 
+-- nor what a variant has had a part in that cannot be asked any more
+SELECT personalize.stop_experiment('mix');
+SELECT personalize.retire_variant('recommend', 'mixed');
+SELECT estimator, value, reproduced, verdict FROM evaluated('recommend', 'plain', '2026-03-06') WHERE estimator = 'dr';
+
 -- homepage: modules on shelves, with the propensity of the request_id
 INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items)
 	SELECT 'test', m, m, 'editorial', jsonb_build_object('items', jsonb_build_array('i' || n, 'i' || n + 1, 'i' || n + 2)), 3
@@ -127,6 +132,14 @@ SELECT a.estimator, abs(a.value - a.logged) < 0.02 AS as_before, b.value < a.val
 -- a module that the log has never shown
 INSERT INTO personalize.page_module (page, module, title, source, arguments, variants, pinned_shelf) VALUES ('test', 'new', 'new', 'editorial', '{"items": ["i1", "i2", "i3"]}', '{without b}', 1);
 SELECT estimator, value IS NULL AS refused, support < 0.9 AS unsupported, verdict ~ '^(no support|a guess)' AS said FROM evaluated('homepage', 'without b', '2026-03-10');
+
+-- nothing is written
+BEGIN READ ONLY;
+SELECT count(*) FROM personalize.evaluate_policy('homepage', 'shipped', '2026-03-10', '2026-03-11', max_requests => 5);
+SELECT count(*) FROM personalize.evaluate_policy('recommend', 'plain', '2026-03-05', '2026-03-06', max_requests => 5);
+SELECT count(*) FROM personalize.replay('recommend', 'plain', '2026-03-01', '2026-03-02', max_sessions => 5);
+SELECT count(*) > 0 AS shown FROM personalize.show_as_of('u11', (SELECT request::uuid FROM shown WHERE id = 'u11' LIMIT 1));
+COMMIT;
 
 -- errors
 SELECT * FROM evaluated(NULL, 'plain', '2026-03-05');

@@ -28,8 +28,9 @@ CREATE FUNCTION personalize_internal._logged_policies(engine text, user_key bigi
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN QUERY SELECT v.variant, v.share
-		FROM personalize.experiment e JOIN personalize.experiment_variant v ON v.experiment = e.name
+	RETURN QUERY SELECT CASE WHEN count(*) OVER () = count(n.name) OVER () THEN n.name END, v.share
+		FROM personalize.experiment e JOIN personalize.experiment_variant v ON v.experiment = e.name,
+			LATERAL (SELECT personalize_internal._variant_name(e.engine, v.variant_id) AS name) AS n
 		WHERE e.engine = _logged_policies.engine AND e.runs @> at
 			AND personalize_internal._experiment_arm(e.name, _logged_policies.user_key, _logged_policies.request_origin, at) >= 0;
 	IF NOT FOUND THEN
@@ -38,7 +39,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION personalize_internal._logged_policies(text, bigint, timestamptz, bigint) IS
-	'the variants that might have answered a person then, with the chance of each: those of the experiment the answer was part of, else the one it was made by (NULL: that is retired)';
+	'the variants that might have answered a person then, with the chance of each: those of the experiment the answer was part of, else the one it was made by (NULL: one of them is retired)';
 REVOKE ALL ON FUNCTION personalize_internal._logged_request(personalize.entity_id, text), personalize_internal._origin_of(bigint), personalize_internal._variant_name(text, integer), personalize_internal._logged_policies(text, bigint, timestamptz, bigint),
 	personalize_internal._logged_searches(timestamptz, timestamptz, integer),
 	personalize_internal._logged_impressions(text, timestamptz, timestamptz, integer, jsonb) FROM PUBLIC;

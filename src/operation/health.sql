@@ -163,14 +163,14 @@ GRANT EXECUTE ON FUNCTION personalize_internal._stat_progress() TO personalize_a
 CREATE VIEW personalize.stat_progress AS
 	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize_internal._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
-	'rebuild_processor(), back-fills of signals, tune_neighbours() and fit_examination() while they are at work: how far they are, and about when they end; without shared_preload_libraries not the last two';
-COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, backfill_signal, tune_neighbours or fit_examination';
+	'rebuild_processor(), back-fills of signals, tune_neighbours(), fit_examination(), train_ranker(), replay() and evaluate_policy() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the first two';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, backfill_signal, tune_neighbours, fit_examination, train_ranker, replay or evaluate_policy';
 COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt, the signal that is filled in, or sequences: the steps that segments look at';
 COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
 COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
 COMMENT ON COLUMN personalize.stat_progress.done IS 'how much is done';
 COMMENT ON COLUMN personalize.stat_progress.total IS 'out of how much; of trials about, for what is found decides what is tried next';
-COMMENT ON COLUMN personalize.stat_progress.unit IS 'of what: shards (of 64), events or trials';
+COMMENT ON COLUMN personalize.stat_progress.unit IS 'of what: shards (of 64), events, trials or answers';
 COMMENT ON COLUMN personalize.stat_progress.percent IS 'done of total';
 COMMENT ON COLUMN personalize.stat_progress.time_left_seconds IS 'time_left in seconds';
 COMMENT ON COLUMN personalize.stat_progress.time_left IS 'how long it takes from now at the pace so far, NULL: nothing is done yet';
