@@ -257,10 +257,11 @@ SELECT alias_id, user_id FROM personalize.identity ORDER BY 1;
 SELECT pg_temp.anew();
 SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT count(personalize.grant_consent(u, ARRAY['personalization'])) FROM unnest(ARRAY['old', 'new', 'person']) u;
-SELECT accepted FROM personalize.import_events('{old,person}', '{view_item,view_item}', '{1,1}', '{2026-01-05T12:00:00Z,2026-01-05T12:00:00Z}');
+SELECT to_char(now() AT TIME ZONE 'UTC' - interval '5 days', 'YYYYMMDD') AS day, to_char(now() AT TIME ZONE 'UTC' - interval '6 days', 'YYYYMMDD') AS earlier \gset
+SELECT accepted FROM personalize.import_events('{old,person}', '{view_item,view_item}', '{1,1}', ARRAY[:'day', :'day']::timestamptz[]);
 SELECT pg_temp.roll();
 SET personalize.allow_drop = on;
-DROP TABLE personalize.event_p20260105;
+DROP TABLE personalize.event_p:day;
 SELECT personalize.track(u, 'view_item', 2) FROM unnest(ARRAY['old', 'new', 'person']) u;
 SELECT pg_temp.roll();
 SELECT status, events FROM personalize.identify('new', 'person');
@@ -268,12 +269,26 @@ SELECT value, count FROM personalize.features('person') WHERE signal = 'item_aff
 SELECT events FROM personalize.profile WHERE user_key = personalize.user_key('person');
 SELECT personalize.split('person', 'new');
 SELECT status, detail FROM personalize.identify('old', 'person');
-SELECT status, events FROM personalize.identify('old', 'person', history => 'leave');
+SELECT * FROM personalize.identify('old', 'person', history => 'discard');
 SELECT personalize.track('old', 'view_item', 3);
 SELECT pg_temp.roll();
 SELECT user_key = personalize.user_key('person') AS of_person, events FROM personalize.profile ORDER BY 2;
-SELECT personalize.split('person', 'new', history => 'leave');
-SELECT personalize.split('person', 'old', history => 'leave');
+SELECT value, count FROM personalize.features('person') WHERE signal = 'item_affinity' ORDER BY 1;
+-- nothing but a session and a basket is left of somebody, and then of somebody nothing but a profile
+SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'recommendations'])) FROM unnest(ARRAY['older', 'oldest']) u;
+SELECT personalize.grant_consent('oldest', ARRAY['personalization']);
+SELECT accepted FROM personalize.import_events('{older,older,oldest}', '{purchase,purchase,view_item}', '{1,2,1}', ARRAY[:'earlier', :'earlier', :'earlier']::timestamptz[]);
+SELECT pg_temp.roll();
+DROP TABLE personalize.event_p:earlier;
+SELECT count(*) FROM personalize.session WHERE user_key = personalize.user_key('older');
+SELECT count(*) FROM personalize._basket;
+SELECT * FROM personalize.identify('older', 'person');
+SELECT status FROM personalize.identify('oldest', 'person');
+SELECT * FROM personalize.identify('oldest', 'person', history => 'discard');
+SELECT count(*) FROM personalize.session WHERE user_key IN (personalize.user_key('older'), personalize.user_key('oldest'));
+SELECT count(*) FROM personalize._basket;
+SELECT count(*) FROM personalize.profile WHERE user_key = personalize.user_key('oldest');
+SELECT personalize.split('person', i, history => 'leave') FROM unnest(ARRAY['new', 'old', 'older', 'oldest']) i;
 SELECT count(*) FROM personalize.identity;
 SELECT count(alias_key) FROM personalize.event;
 

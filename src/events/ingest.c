@@ -267,6 +267,9 @@ FollowIdentities(Flush *flush)
 	if (!any)
 		return false;
 	identities = IdentityOpen();
+	/* what was remembered has expired since */
+	if (identities == NULL)
+		return false;
 	for (int i = 0; i < batch->messageCount; i++)
 	{
 		PendingMessage *message = &batch->messages[i];

@@ -56,7 +56,7 @@ typedef struct Joining
 	const char *function;
 	bool		known;			/* alias(): the other one may be a person with ids of its own */
 	bool		intersects;		/* a refusal of either id holds */
-	bool		moves;			/* the history comes along */
+	bool		discards;		/* also if not all of it can come along */
 	text	   *aliasId;
 	int64		aliasKey;
 	text	   *userId;
@@ -270,6 +270,13 @@ AllowedThen(const Joining *joining, const PurposeCatalogue *purposes)
 	return ConsentAllowed(&then, purposes);
 }
 
+/* True if an anonymous id was another person's until now. */
+static bool
+IsMoved(const Joining *joining)
+{
+	return !joining->known && joining->owner.userKey != joining->aliasKey;
+}
+
 /* Why the two are not joined; NULL: nothing is in the way. */
 static char *
 FindObstacle(const Joining *joining, const PurposeCatalogue *purposes)
@@ -287,10 +294,10 @@ FindObstacle(const Joining *joining, const PurposeCatalogue *purposes)
 	if (needed != 0 && (AllowedThen(joining, purposes) & needed) == 0)
 		return psprintf("purpose %s is not allowed; with the person's permission call personalize.grant_consent(%s, ARRAY[%s]) and identify again",
 						name, Quoted(joining->person.userId), quote_literal_cstr(name));
-	if (joining->moves)
+	if (!joining->discards && !IsMoved(joining))
 		missing = PersonMissingEvents(joining->owner.userKey);
 	if (missing > 0)
-		return psprintf("the profile of %s counts " INT64_FORMAT " events whose raw events are gone; with history => 'leave' the ids are one from now on, and what came before stays apart",
+		return psprintf("the profile of %s counts " INT64_FORMAT " events whose raw events are gone; with history => 'discard' these are dropped, and the others become the person's",
 						Quoted(joining->owner.userId), missing);
 	return NULL;
 }
@@ -308,7 +315,7 @@ JoinConsent(const Joining *joining, const PurposeCatalogue *purposes)
 	int32		lost = ConsentAllowed(&joining->ownerState, purposes) & ~AllowedThen(joining, purposes);
 	int32		refused = Refused(joining);
 
-	if (joining->moves && lost != 0)
+	if (lost != 0 && !IsMoved(joining))
 		ConsentTakeAway(joining->owner.userKey, lost);
 	decision.granted = true;
 	decision.purposes = Granted(joining);
@@ -402,22 +409,36 @@ JoiningResult(FunctionCallInfo fcinfo, const char *status, int64 events, const c
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
+/* Give the person the other id's history; what raw events tell of no more is dropped, and told of. */
+static Datum
+MoveHistory(FunctionCallInfo fcinfo, const Joining *joining, const PurposeCatalogue *purposes)
+{
+	int64		from = joining->owner.userKey;
+	PersonMove	move = {.from = from,.to = joining->person.userKey,.alias = from};
+	bool		remains;
+
+	PersonMoveHistory(&move);
+	remains = PersonHasRemains(from);
+	if (remains)
+		ConsentTakeAway(from, purposes->all);
+	return JoiningResult(fcinfo, "merged", move.events,
+						 remains ? "what raw events tell of no more was dropped" : NULL);
+}
+
 /* Join two ids whose stripes are locked. */
 static Datum
 JoinIds(FunctionCallInfo fcinfo, Joining *joining)
 {
 	PurposeCatalogue *purposes = PurposeCatalogueNow();
-	bool		moved = !joining->known && joining->owner.userKey != joining->aliasKey;
-	PersonMove	move = {.from = joining->owner.userKey,.to = joining->person.userKey,.alias = joining->owner.userKey};
 	char	   *obstacle;
+	Datum		result;
 
-	joining->moves &= !moved;
 	ReadStates(joining, purposes);
 	obstacle = FindObstacle(joining, purposes);
 	NoteChanges(joining->owner.userKey);
 	NoteChanges(joining->person.userKey);
 	ConsentCacheNoteChange(joining->aliasKey);
-	if (moved)
+	if (IsMoved(joining))
 	{
 		ForgetOrigin(joining->owner.userKey, joining->aliasKey);
 		Unlink(joining->aliasKey);
@@ -425,12 +446,12 @@ JoinIds(FunctionCallInfo fcinfo, Joining *joining)
 	if (obstacle != NULL)
 		return JoiningResult(fcinfo, "kept_apart", 0, obstacle);
 	JoinConsent(joining, purposes);
-	if (joining->moves)
-		PersonMoveHistory(&move);
+	if (IsMoved(joining))
+		result = JoiningResult(fcinfo, "moved", 0, psprintf("what came before stays with %s", Quoted(joining->owner.userId)));
+	else
+		result = MoveHistory(fcinfo, joining, purposes);
 	Link(joining);
-	if (moved)
-		return JoiningResult(fcinfo, "moved", 0, psprintf("what came before stays with %s", Quoted(joining->owner.userId)));
-	return JoiningResult(fcinfo, "merged", move.events, NULL);
+	return result;
 }
 
 /* Read (alias_id, user_id, consent, history, source), and join them. */
@@ -446,7 +467,7 @@ JoinArguments(FunctionCallInfo fcinfo, const char *function, const char *aliasNa
 	RefusedIdCheckPerson(joining.aliasId);
 	RefusedIdCheckPerson(joining.userId);
 	joining.intersects = GetChoice(fcinfo, 2, "consent", "intersect", "person");
-	joining.moves = GetChoice(fcinfo, 3, "history", "merge", "leave");
+	joining.discards = !GetChoice(fcinfo, 3, "history", "merge", "discard");
 	ArgumentCheckGiven(fcinfo, 4, "source");
 	joining.source = PG_GETARG_DATUM(4);
 	ConsentCheckText("source", DatumGetTextPP(joining.source));

@@ -18,6 +18,8 @@
 #include "people/person_move.h"
 
 #include "access/xact.h"
+#include "base/spi_util.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "people/person_removal.h"
 #include "utils/snapmgr.h"
@@ -120,4 +122,36 @@ PersonMissingEvents(int64 userKey)
 			missing = Max(missing, stores[i].moving->missing(userKey));
 	PopActiveSnapshot();
 	return missing;
+}
+
+/* True if a query of people finds one. */
+static bool
+FindsPerson(const char *people, int64 userKey)
+{
+	SPIPlanPtr	plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+	bool		found;
+
+	SpiUtilBegin(&scope);
+	found = SpiUtilRun(&plan, psprintf("SELECT FROM (%s) AS t WHERE t.user_key = $1 LIMIT 1", people),
+					   1, types, values, NULL, false) > 0;
+	SPI_freeplan(plan);
+	SpiUtilEnd(&scope);
+	return found;
+}
+
+/* True if tables hold more of an id whose history has changed hands. */
+bool
+PersonHasRemains(int64 userKey)
+{
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+
+	for (int i = 0; i < count; i++)
+		if (stores[i].people && stores[i].withdraw && stores[i].moving == NULL &&
+			FindsPerson(stores[i].people, userKey))
+			return true;
+	return PersonMissingEvents(userKey) > 0;
 }

@@ -14,6 +14,9 @@
  */
 extern void PersonMoveHistory(PersonMove *move);
 
+/* True if tables hold more of an id whose history has changed hands: what raw events tell of no more. */
+extern bool PersonHasRemains(int64 userKey);
+
 /* How many events tables count of an id that cannot be made anew: raw events tell of them no more. */
 extern int64 PersonMissingEvents(int64 userKey);
 
