@@ -91,7 +91,7 @@ store_without(PG_FUNCTION_ARGS)
 	void	  **place = strcmp(kind, "said") == 0 && n > 0 ? Find(n - 1) : NULL;
 	PersonStore changed;
 
-	if (strcmp(kind, "said") == 0 ? n > 0 && place == NULL : n > 0 && 1 << (n - 1) > PERSON_NO_EXPIRY)
+	if (strcmp(kind, "said") == 0 ? n > 0 && place == NULL : n > 0 && 1 << (n - 1) > PERSON_NO_MOVING)
 		PG_RETURN_BOOL(false);
 	if (place == NULL)
 	{
@@ -170,7 +170,7 @@ sub parts
 	return [sort keys %parts];
 }
 
-my @groups = qw(copy correction dictionary eventNames forget holds names restriction withdraw);
+my @groups = qw(copy correction dictionary eventNames forget holds moving names restriction withdraw);
 my @parts = sort @groups, qw(expiry keeps mask people receipt receiptLeft unanalyzed);
 
 my ($accepted, @messages) = outcomes('said');
