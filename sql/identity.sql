@@ -316,6 +316,16 @@ ROLLBACK;
 BEGIN READ ONLY;
 SELECT * FROM personalize.identify('c2', 'p1');
 ROLLBACK;
+-- who may
+SET ROLE personalize_app;
+SELECT status FROM personalize.identify('r1', 'r2');
+SELECT personalize.split('r2', 'r1');
+SELECT count(*) FROM personalize.identities_of('r2');
+SELECT count(*) FROM personalize.identity;
+SET ROLE personalize_analyst;
+SELECT status FROM personalize.identify('r1', 'r2');
+SELECT count(*) FROM personalize.identities_of('r2');
+RESET ROLE;
 -- ids of any type, which nobody knows yet
 SELECT status FROM personalize.identify(17, 42::bigint);
 SELECT alias_id, person_id FROM personalize.identities_of(17);
