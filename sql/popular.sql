@@ -29,6 +29,18 @@ SELECT differs('8 hours'), kept();
 SELECT personalize.track('p1', 'view_item', 'i7');
 SELECT roll();
 SELECT differs('8 hours'), kept();
+-- those of a setting are kept though nobody asks, as on a standby
+SET personalize.trending_half_lives = '90min', '3d', '1d', '3d';
+SELECT personalize.track('p1', 'view_item', 'i7');
+SELECT roll();
+SELECT kept();
+SELECT differs('3 days'), differs('90 minutes');
+SET personalize.trending_half_lives = '2 moons';
+SET personalize.trending_half_lives = '0';
+SET personalize.trending_half_lives = '400d';
+SET personalize.trending_half_lives = '1h,,2h';
+SET personalize.trending_half_lives = '1h', '2h', '3h', '4h', '5h', '6h', '7h', '8h';
+RESET personalize.trending_half_lives;
 -- the answer is the list that is kept, and none is counted for it
 BEGIN;
 UPDATE personalize._popular SET items = ARRAY[personalize.item_key('i180')], scores = ARRAY[1::float8];

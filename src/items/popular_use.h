@@ -18,7 +18,7 @@
 /* Say that what is trending is asked for with this half-life, in microseconds. */
 extern void PopularUse(int64 halfLife);
 
-/* Those of this database that were asked for in the last day; returns how many. */
+/* Those of personalize.trending_half_lives, and of this database that were asked for in the last day; returns how many. */
 extern int	PopularUseRead(int64 *halfLives);
 
 extern void PopularUseInit(void);

@@ -163,8 +163,8 @@ GRANT EXECUTE ON FUNCTION personalize_internal._stat_progress() TO personalize_a
 CREATE VIEW personalize.stat_progress AS
 	SELECT p.*, extract(epoch FROM p.time_left)::float8 AS time_left_seconds FROM personalize_internal._stat_progress() AS p;
 COMMENT ON VIEW personalize.stat_progress IS
-	'rebuild_processor(), back-fills of signals, tune_neighbours(), fit_examination(), train_ranker(), replay() and evaluate_policy() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the first two';
-COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, backfill_signal, tune_neighbours, fit_examination, train_ranker, replay or evaluate_policy';
+	'rebuild_processor(), back-fills of signals, tune_neighbours(), fit_examination(), train_ranker(), export_training_data(), replay() and evaluate_policy() while they are at work: how far they are, and about when they end; without shared_preload_libraries only the first two';
+COMMENT ON COLUMN personalize.stat_progress.task IS 'rebuild_processor, backfill_signal, tune_neighbours, fit_examination, train_ranker, export_training_data, replay or evaluate_policy';
 COMMENT ON COLUMN personalize.stat_progress.subject IS 'the processor that is rebuilt, the signal that is filled in, or sequences: the steps that segments look at';
 COMMENT ON COLUMN personalize.stat_progress.pid IS 'the process at it; NULL: the workers, or rollup_now()';
 COMMENT ON COLUMN personalize.stat_progress.started_at IS 'when it was asked for';
