@@ -167,7 +167,7 @@ BEGIN
 		|| CASE WHEN plan::text LIKE '%SubPlan%' THEN ', with subplans' ELSE '' END;
 END
 $$;
-ANALYZE personalize.event, personalize.item, personalize.event_type, personalize.signal_state;
+ANALYZE personalize.event, personalize.item, personalize.event_type, personalize.signal_state, personalize.item_stat;
 SELECT q AS query, pg_temp.estimate_of('SELECT * FROM personalize.' || q) FROM unnest(ARRAY[
 	'profile_feature',
 	$$profile_feature WHERE signal = 'interest_category'$$,
@@ -177,7 +177,14 @@ SELECT q AS query, pg_temp.estimate_of('SELECT * FROM personalize.' || q) FROM u
 	$$profile_pane WHERE signal = 'interest_brand'$$,
 	'profile_person',
 	'analytics_event',
-	$$analytics_event WHERE event = 'purchase'$$]) q;
+	$$analytics_event WHERE event = 'purchase'$$,
+	'item_performance',
+	$$item_performance WHERE day > current_date - 3$$,
+	'item_revenue',
+	$$item_revenue WHERE currency = 'EUR'$$,
+	$$item_revenue WHERE day < current_date - 10$$,
+	'item_event',
+	$$item_event WHERE event = 'purchase'$$]) q;
 
 -- an event that its visitor did not allow for analytics
 SELECT count(*) FROM personalize.analytics_event;

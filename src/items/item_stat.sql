@@ -104,6 +104,9 @@ GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), persona
 
 -- by the item alone: equal keys share their place in the index
 CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key);
+-- what conditions on the views' columns are about
+CREATE STATISTICS personalize.item_stat_day ON ((pane_start AT TIME ZONE 'UTC')::date) FROM personalize.item_stat;
+CREATE STATISTICS personalize.item_stat_currency ON (personalize_internal._currency(currency_code)) FROM personalize.item_stat;
 CREATE VIEW personalize.item_performance AS
 	SELECT c.item_id, c.item_key, c.day,
 		sum(c.impressions)::bigint AS impressions, sum(c.selects)::bigint AS selects,

@@ -11,11 +11,20 @@ CREATE FUNCTION personalize_internal._profile_panes(
 	features personalize.feature_state, signal smallint, user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
 	OUT count bigint, OUT sum numeric) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 5;
+	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 15 COST 5;
 COMMENT ON FUNCTION personalize_internal._profile_panes(personalize.feature_state, smallint, bigint) IS
 	'panes of a signal in a state; user_key is for the error if it is damaged';
 
 -- Views that have rows for the purposes of signals only say so.
+-- what the planner must know: most signals are shown, and have a few periods
+CREATE FUNCTION personalize_internal._signal_is_shown(enabled boolean, dropped boolean) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_signal_is_shown' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._mostly_support;
+COMMENT ON FUNCTION personalize_internal._signal_is_shown(boolean, boolean) IS
+	'whether readers show a signal, by what signal_state says of it, NULL: nothing';
+CREATE FUNCTION personalize_internal._periods(periods interval[]) RETURNS SETOF interval
+	AS 'array_unnest' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 4;
+COMMENT ON FUNCTION personalize_internal._periods(interval[]) IS 'the periods of a signal as rows';
 CREATE FUNCTION personalize_internal._signals_covered_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_signals_covered_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 REVOKE ALL ON FUNCTION personalize_internal._signals_covered_support(internal) FROM PUBLIC;
@@ -40,9 +49,9 @@ CREATE VIEW personalize.profile_feature AS
 		JOIN personalize.signal d ON personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), d.purposes)
 			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
-		CROSS JOIN LATERAL pg_catalog.unnest(d.periods) AS w (period)
+		CROSS JOIN LATERAL personalize_internal._periods(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize_internal._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize_internal._signals_covered();
+	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered();
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
 COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
@@ -65,7 +74,7 @@ CREATE VIEW personalize.profile_pane AS
 			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize_internal._profile_panes(p.features, d.signal, p.user_key) f
-	WHERE coalesce(t.enabled AND NOT t.dropped, true) AND personalize_internal._signals_covered();
+	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered();
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
 COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';
@@ -156,14 +165,16 @@ COMMENT ON FUNCTION personalize.cohort_counts(text, interval, timestamptz, text)
 REVOKE ALL ON FUNCTION
 	personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
 	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
-	personalize_internal._signals_covered(), personalize_internal._coverage(date),
+	personalize_internal._signals_covered(), personalize_internal._signal_is_shown(boolean, boolean),
+	personalize_internal._periods(interval[]), personalize_internal._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint),
 	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
-	personalize_internal._signals_covered(), personalize_internal._coverage(date),
+	personalize_internal._signals_covered(), personalize_internal._signal_is_shown(boolean, boolean),
+	personalize_internal._periods(interval[]), personalize_internal._coverage(date),
 	personalize.cohort_count(text, personalize.entity_id, interval, timestamptz, text),
 	personalize.cohort_counts(text, interval, timestamptz, text)
 	TO personalize_analyst, personalize_admin;

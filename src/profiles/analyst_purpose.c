@@ -25,6 +25,7 @@
 
 PG_FUNCTION_INFO_V1(personalize_signals_covered);
 PG_FUNCTION_INFO_V1(personalize_signals_covered_support);
+PG_FUNCTION_INFO_V1(personalize_signal_is_shown);
 
 /* Column signal.name; src/signals/signal.sql. */
 #define SIGNAL_NAME 2
@@ -142,6 +143,13 @@ Datum
 personalize_signals_covered(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(AnalystCheckAnySignal(PolicyBits(NULL)));
+}
+
+/* _signal_is_shown(enabled, dropped): by what signal_state says of it; NULL: nothing. */
+Datum
+personalize_signal_is_shown(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL((PG_ARGISNULL(0) || PG_GETARG_BOOL(0)) && (PG_ARGISNULL(1) || !PG_GETARG_BOOL(1)));
 }
 
 /* Planner support of _signals_covered(). */
