@@ -56,6 +56,7 @@ SELECT personalize.create_signal('future', '{shared}', 'item') > 0 AS made;
 SELECT name, weight FROM personalize.event_type WHERE name = 'shared';
 
 -- what events lack, with the names of what they have instead
+SELECT FROM personalize.rollup_now() \g /dev/null
 TRUNCATE personalize.event;
 SELECT accepted FROM personalize.track_many('[{"user_id": "ann", "event": "purchase", "properties": {"amount_total": 5, "article": "x"}}, {"user_id": "ann", "event": "purchase", "item_id": 1, "properties": {"price": 5}},
 	{"user_id": "ann", "event": "refund", "properties": {"order_id": 5}}, {"user_id": "ann", "event": "search", "properties": {"q": "hats"}}, {"user_id": "ann", "event": "search", "properties": {"query": " "}},
