@@ -33,7 +33,7 @@ ProcessorBeginScan(Batch *batch, bool keysOnly)
 	options.maxTxid = TxidSnapshotMax(batch->upto);
 	options.keysOnly = keysOnly;
 	options.allDays = batch->rebuilds || batch->backfills;
-	options.shards = batch->methods->shardedByUser ? batch->claimed : NULL;
+	options.shards = batch->left && batch->methods->shardedByUser ? batch->claimed : NULL;
 	if (batch->setAsideCount > 0)
 	{
 		Size		size = sizeof(EventRow) * batch->setAsideCount;
@@ -107,7 +107,7 @@ LeaveShards(Batch *batch, ShardEvents shards[SHARD_COUNT])
 		else
 		{
 			batch->claimed[shards[i].shard] = false;
-			batch->result.more = true;
+			batch->left = batch->result.more = true;
 		}
 	}
 }
