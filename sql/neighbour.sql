@@ -137,6 +137,18 @@ CALL shuffle(37, 0.2);
 SELECT * FROM personalize.verify_index();
 SELECT digest = :'first' AS same FROM canonical;
 
+-- What is packed is as it was: before 2000, in one moment, far from each other, clicked again, of hashed and of numbered items.
+SELECT personalize.import_events(array_agg('far'::personalize.entity_id), array_agg('view_item'::text), array_agg(item::personalize.entity_id),
+	array_agg(ts::timestamptz), session_ids => array_agg('visit'::personalize.entity_id), consents => array_agg('recommendations'::text))
+FROM (VALUES ('hashed', '1999-12-31 23:59:59.999999+00'), ('0', '1999-12-31 23:59:59.999999+00'), ('9223372036854775807', '2000-01-01 00:00+00'),
+	('hashed', '2000-01-02 00:00+00'), ('7', '2025-06-01 12:00+00'), ('7', '2025-06-01 12:00:00.000001+00')) AS v (item, ts);
+CALL roll();
+SELECT extract(epoch FROM s.second_at) AS second_at, i.item_key, extract(epoch FROM i.ts) AS ts, i.again
+FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY i (item_key, ts, txid, ordinal, again, place)
+WHERE s.user_key = personalize.user_key('far') ORDER BY i.place;
+SELECT * FROM personalize.verify_index();
+SELECT personalize.forget('far') IS NOT NULL AS forgotten;
+
 -- Rebuilding gives the same again, and verify_index() finds what is not as it should be.
 SELECT personalize.rebuild_processor('neighbour');
 SELECT count(*) FROM personalize.session;

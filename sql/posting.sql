@@ -37,7 +37,7 @@ SELECT * FROM personalize_internal._posting_entries('\x020000000000000000000000'
 SELECT * FROM personalize_internal._posting_entries('\x010100000000000000000000');
 SELECT * FROM personalize_internal._posting_entries(('\x010100000000000000000000' || repeat('00', 19) || '09')::bytea);
 SELECT * FROM personalize_internal._session_items('');
-SELECT * FROM personalize_internal._session_items('\x02');
+SELECT * FROM personalize_internal._session_items('\x03');
 SELECT * FROM personalize_internal._session_items('\x0100');
 -- Every truncation of a good chunk, too.
 DO $$

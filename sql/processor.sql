@@ -79,7 +79,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM roll();
 ROLLBACK;
 
--- many transactions, batches of seven: a batch ends between transactions
+-- many transactions, batches of seven: by spans of these, and within a span by people
 SELECT send(1 + i % 4, 'u' || 1 + i % 5) IS NULL AS missing FROM generate_series(1, 3) AS i;
 DO $$
 BEGIN
@@ -92,7 +92,7 @@ $$;
 SET personalize.batch_events = 7;
 SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
 SELECT * FROM roll();
-SELECT batches - :before BETWEEN 14 AND 25 AS several FROM personalize.processor WHERE name = 'profile';
+SELECT batches - :before BETWEEN 7 AND 25 AS several FROM personalize.processor WHERE name = 'profile';
 SELECT * FROM difference;
 -- one transaction larger than a batch is taken in rounds
 SELECT send(100, 'u4');
@@ -156,6 +156,23 @@ SELECT * FROM roll();
 DROP TRIGGER lose ON personalize.processor_position;
 DROP FUNCTION lose;
 SELECT * FROM roll();
+SELECT * FROM difference;
+
+-- a backlog of many batches is taken by people: each profile is written once, not once a batch
+SET client_min_messages = warning;
+SELECT count(personalize.grant_consent('v' || v, ARRAY['personalization'])) FROM generate_series(1, 40) AS v;
+RESET client_min_messages;
+SELECT format('SELECT (personalize.ingest(array_agg(''v'' || v), array_agg(''view_item''::text), array_agg(''item %1$s''::text))).accepted FROM generate_series(1, 40) AS v', i)
+FROM generate_series(1, 6) AS i \gexec
+SET personalize.batch_events = 40;
+BEGIN;
+SELECT pg_stat_get_xact_tuples_inserted(oid) AS inserted, pg_stat_get_xact_tuples_updated(oid) AS updated
+FROM pg_class WHERE oid = 'personalize.profile'::regclass \gset
+SELECT events FROM roll();
+SELECT pg_stat_get_xact_tuples_inserted(oid) - :inserted AS inserted, pg_stat_get_xact_tuples_updated(oid) - :updated AS updated
+FROM pg_class WHERE oid = 'personalize.profile'::regclass;
+COMMIT;
+RESET personalize.batch_events;
 SELECT * FROM difference;
 
 DROP VIEW difference;

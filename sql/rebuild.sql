@@ -87,7 +87,7 @@ SELECT count(*) FROM personalize.stat_progress;
 SELECT count(*) FROM ((TABLE answer EXCEPT TABLE answered_before) UNION ALL (TABLE answered_before EXCEPT TABLE answer)) AS d;
 SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
 -- a session that cannot be read goes from the lists it was in
-UPDATE personalize.session SET items = '\x02' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
+UPDATE personalize.session SET items = '\x03' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
 SELECT personalize.forget('u21') IS NOT NULL AS forgotten;
 SELECT personalize.withdraw_consent('u22', '{recommendations}');
 SELECT count(*) FROM personalize.session WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
