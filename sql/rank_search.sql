@@ -193,3 +193,30 @@ SELECT personalize.create_variant('rank_search', 'x', '{"model": 1}');
 SELECT personalize.create_variant('rank_search', 'x', '{"model": null}');
 SELECT personalize.create_variant('recommend', 'x', '{"model": "ranker"}');
 \set VERBOSITY default
+
+-- what the catalogue says of an item's worth, where a variant asks for it: on any scale, under one of several names
+SELECT count(personalize.upsert_items(i)) FROM jsonb_array_elements('[
+	{"item_id": "a", "category": "cups", "name": "cup", "rating": 4.5, "review_count": 10, "sold": 0, "inventory": 5, "margin": -0.1, "created_at": "2024-01-01"},
+	{"item_id": "b", "category": "cups", "name": "big tea cup", "stars": 3, "votes": 1000, "popularity": 1e300, "stock": 0, "margin": 0.4, "created_at": "2024-01-01"},
+	{"item_id": "c", "category": "cups", "name": "tea cup", "rating": "five", "reviews": -3, "sales": 7, "quantity": 2, "created_at": "2024-01-01"},
+	{"item_id": "d", "category": "cups", "name": "tea", "created_at": "2024-01-01"}]') AS i;
+SELECT f AS feature, personalize.create_variant('rank_search', f, jsonb_build_object(f || '_weight', 1, 'text_weight', 0, 'exact_weight', 0)) > 0 AS made
+FROM unnest('{rating,reviews,popularity,stock,margin,conversion,exploration,coverage,name_coverage,name_share}'::text[]) AS f;
+CREATE FUNCTION told(feature text, words text DEFAULT 'tea cup', at timestamptz DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(format('%s %s', r.item_id, round((r.explanation ->> ('score_' || feature))::numeric, 2)), ', ' ORDER BY r.item_id)
+	FROM personalize.rank_search(NULL, words, '{a,b,c,d,unknown}', '{1,1,1,1,1}', explain => true, variant => feature, as_of => at) AS r
+$$;
+SELECT f AS feature, told(f) FROM unnest('{rating,reviews,popularity,stock,margin,coverage,name_coverage,name_share}'::text[]) AS f;
+SELECT count(*) AS "not looked up where it does not count" FROM personalize.rank_search(NULL, 'tea cup', '{a,b}', explain => true) AS r WHERE r.explanation ?| '{score_rating,score_stock,score_name_share,score_conversion,score_exploration}';
+-- who looks buys, or does not: counted by whole hours that are over
+SELECT count(personalize.grant_consent('buyer' || u, '{analytics}')) FROM generate_series(1, 100) AS u;
+SELECT count(personalize.track('buyer' || u, 'view_item', i, ts => now() - interval '3 days')), count(personalize.track('buyer' || u, 'purchase', 'b', ts => now() - interval '3 days')) FILTER (WHERE i = 'b' AND u <= 20)
+FROM generate_series(1, 100) AS u, unnest('{a,b}'::text[]) AS i;
+-- an item that was seen often and clicked never is known; of the others nothing is
+SELECT count(personalize.track_impressions('buyer' || u, NULL, '{a}', query => 'tea cup', ts => now() - interval '3 days')) FROM generate_series(1, 60) AS u;
+SELECT processor FROM personalize.rollup_now() WHERE processor IN ('exposure', 'item_stat') ORDER BY 1;
+SELECT told('conversion') AS conversion, told('conversion', at => now() - interval '4 days') AS before;
+SELECT round(ln((0 + 1) / (100 + 50.0) / 0.02), 2) AS a, round(ln((20 + 1) / (100 + 50.0) / 0.02), 2) AS b;
+SELECT told('exploration') AS exploration, round(sqrt(20 / (20 + 60.0)), 2) AS a, told('exploration', at => now() - interval '4 days') AS past;
+SELECT item_id, reason FROM personalize.rank_search(NULL, 'tea cup', '{a,b}', variant => 'exploration') ORDER BY rank;
+DROP FUNCTION told;
