@@ -209,7 +209,8 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 	else if (counts.query != 0)
 		ReadQuery(&counts);
 	known = hash_get_num_entries(counts.ofItems) > 0;
-	AttractionExpect(counts.reader, itemKeys, count);
+	if (past == NULL)
+		AttractionExpect(counts.reader, itemKeys, count);
 	for (int i = 0; i < count; i++)
 		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts.examination->rate);
 	if (past == NULL)

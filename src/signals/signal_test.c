@@ -68,7 +68,7 @@ static const char *const outcomeNames[] = {
 
 /* The types that a definition's members are read as. */
 static const Oid memberTypes[SIGNAL_ARGUMENTS] = {
-	TEXTOID, TEXTARRAYOID, TEXTOID, JSONBOID, TEXTOID, JSONPATHOID, INTERVALARRAYOID, INTERVALOID,
+	TEXTOID, TEXTARRAYOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, INTERVALARRAYOID, INTERVALOID,
 	TEXTARRAYOID, TEXTOID, TEXTOID
 };
 
@@ -154,8 +154,6 @@ ReadMember(const char *name, const JsonbValue *value, Oid type)
 	if (value->type != jbvString)
 		ReportMember(name, "a JSON string");
 	string = pnstrdup(value->val.string.val, value->val.string.len);
-	if (type == JSONPATHOID)
-		return DirectFunctionCall1(jsonpath_in, CStringGetDatum(string));
 	if (type == INTERVALOID)
 		return DirectFunctionCall3(interval_in, CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	return CStringGetTextDatum(string);
