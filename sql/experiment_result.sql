@@ -24,7 +24,7 @@ SELECT personalize.start_experiment('mix');
 UPDATE personalize.experiment SET runs = tstzmultirange(tstzrange(now() - interval '10 days', NULL));
 CREATE TABLE person AS
 	SELECT n, 'u' || n AS id, a.variant, (SELECT r.request_id::text FROM personalize.recommend('u' || n, 1) r) AS request,
-		date_trunc('hour', now()) - (n % 9 + 1) * interval '1 day' AS at
+		date_trunc('hour', now(), 'UTC') - (n % 9 + 1) * interval '1 day' AS at
 	FROM generate_series(1, 1200) n, personalize.assignment_of('u' || n) a;
 -- what they bought before, what they were shown, and what they bought then: varied is better
 CREATE PROCEDURE live(first integer, last integer) LANGUAGE plpgsql AS $$

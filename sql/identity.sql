@@ -3,7 +3,7 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 SET client_min_messages = error;
 SET timezone = 'UTC';
 -- one story, told by one id all the time or before a login by another; the same twice at the same time gives the same hashes
-CREATE TEMP TABLE clock AS SELECT date_trunc('hour', now()) AS noon;
+CREATE TEMP TABLE clock AS SELECT date_trunc('hour', now(), 'UTC') AS noon;
 CREATE FUNCTION pg_temp.hashes(OUT table_name text, OUT hash bytea) RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT t, personalize.state_hash(t, (SELECT noon FROM clock))
 	FROM unnest(ARRAY['event', 'rejected_event', 'message_seen', 'profile', 'segment_member', 'preference', 'item_stat', '_basket', 'session', 'posting',

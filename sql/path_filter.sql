@@ -30,7 +30,7 @@ $$;
 SELECT types, sql, why FROM call, pg_temp.try(n, types, sql) AS why WHERE why IS NOT NULL ORDER BY n;
 -- what a driver that asks is told
 PREPARE asked AS SELECT FROM personalize.recommend($1, $2, filter => $3, exclude => $4);
-SELECT parameter_types FROM pg_prepared_statements WHERE name = 'asked';
+SELECT parameter_types = '{text,integer,text,text[]}'::regtype[] AS text_and_arrays_of_it FROM pg_prepared_statements WHERE name = 'asked';
 -- and they mean the same
 SELECT string_agg(item_id, ',' ORDER BY item_id) FROM personalize.recommend('ada', filter => '$.category == "shoes"'::varchar);
 SELECT string_agg(item_id, ',' ORDER BY item_id) FROM personalize.recommend('ada', filter => '$.category == "shoes"'::jsonpath);

@@ -73,7 +73,7 @@ SELECT rank, item_id, reason FROM personalize.rank_search('ada', 'running', '{1,
 
 -- what goes with what was viewed
 SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'recommendations'])) FROM generate_series(100, 109) u;
-SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now()) - interval '1 day' + place * interval '1 minute'))
+SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now(), 'UTC') - interval '1 day' + place * interval '1 minute'))
 	FROM generate_series(100, 109) u, unnest(ARRAY['4', '3']) WITH ORDINALITY AS i(item, place);
 SELECT count(*) > 0 FROM personalize.rollup_now();
 SELECT rank, item_id, reason FROM personalize.rank_search(NULL, 'running', '{1,2,3}', '{1.2,1.1,1}', session_items => '{4}');

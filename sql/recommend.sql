@@ -24,7 +24,7 @@ SELECT count(DISTINCT request_id), bool_and(request_id::text ~ '^.{14}8.{4}[89ab
 
 -- twelve people who each looked at a few items in a row
 SELECT count(personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations'])) FROM generate_series(100, 111) u;
-SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now()) - interval '1 day' + place * interval '1 minute'))
+SELECT count(personalize.track(u, 'view_item', item, session_id => 's', ts => date_trunc('hour', now(), 'UTC') - interval '1 day' + place * interval '1 minute'))
 	FROM generate_series(100, 111) u,
 		unnest(CASE WHEN u % 3 = 0 THEN ARRAY['1', '2', '3', 'gone'] WHEN u % 3 = 1 THEN ARRAY['1', '2', '4', 'hidden'] ELSE ARRAY['5', '4', '3'] END)
 			WITH ORDINALITY AS i(item, place);
@@ -93,8 +93,8 @@ SELECT personalize.track('mixed', 'view_item', 5, ts => now() - interval '3 hour
 SELECT count(personalize.track('mixed', 'view_item', 2000 + i, ts => now() - interval '2 hours' + i * interval '1 minute', consent => '{personalization}')) FROM generate_series(1, 70) i;
 SELECT item_id FROM personalize.recommend('mixed', candidates => ARRAY[4, 5], exclude_seen => '1 day') ORDER BY 1;
 -- as_of: what came later was not seen then
-SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[3, 4, 5], exclude_seen => '1 hour', as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds') ORDER BY 1;
-SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[1, 2, 3], exclude_seen => '1 hour', as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds') ORDER BY 1;
+SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[3, 4, 5], exclude_seen => '1 hour', as_of => date_trunc('hour', now(), 'UTC') - interval '1 day' + interval '90 seconds') ORDER BY 1;
+SELECT item_id FROM personalize.recommend(102, candidates => ARRAY[1, 2, 3], exclude_seen => '1 hour', as_of => date_trunc('hour', now(), 'UTC') - interval '1 day' + interval '90 seconds') ORDER BY 1;
 
 -- session_items overrides what is known; it is all there is without consent
 SELECT item_id, reason FROM personalize.recommend('eve', 2, session_items => ARRAY['5', '4']);
@@ -108,9 +108,9 @@ SELECT item_id, reason FROM personalize.similar_items(2, 3, explain => true);
 SELECT personalize.similar_items(NULL);
 
 -- the person's last visit as of a day ago: nobody had gone on to a second item, then some had
-SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '90 seconds');
-SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '150 seconds');
-SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now()) - interval '1 day' + interval '10 minutes');
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now(), 'UTC') - interval '1 day' + interval '90 seconds');
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now(), 'UTC') - interval '1 day' + interval '150 seconds');
+SELECT item_id, reason FROM personalize.recommend(102, 2, as_of => date_trunc('hour', now(), 'UTC') - interval '1 day' + interval '10 minutes');
 
 -- explain
 SELECT jsonb_object_keys(explanation) FROM personalize.recommend('eve', 1, explain => true) ORDER BY 1;
@@ -224,7 +224,7 @@ DROP ROLE regress_recommend_app, regress_recommend_other;
 
 -- what was bought and all given back is not popular, whatever the order it is summed in
 SELECT personalize.grant_consent('returner', '{analytics}');
-SELECT count(personalize.track('returner', event, 'returned ' || item, ts => date_trunc('hour', now()) - item * n * interval '1 hour'))
+SELECT count(personalize.track('returner', event, 'returned ' || item, ts => date_trunc('hour', now(), 'UTC') - item * n * interval '1 hour'))
 	FROM unnest('{purchase,refund}'::text[]) WITH ORDINALITY AS e (event, place), generate_series(1, 30) item, generate_series(1, 5) n;
 SELECT roll();
 SELECT item_id FROM personalize.trending(1000) WHERE item_id LIKE 'returned%';

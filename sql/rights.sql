@@ -3,7 +3,7 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE;
 SET client_min_messages = error;
 SET timezone = 'UTC';
 -- one story, told right or with a mistake in it; the same twice at the same time gives the same hashes
-CREATE TEMP TABLE clock AS SELECT date_trunc('hour', now()) AS noon;
+CREATE TEMP TABLE clock AS SELECT date_trunc('hour', now(), 'UTC') AS noon;
 CREATE FUNCTION pg_temp.hashes(OUT table_name text, OUT hash bytea) RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT t, personalize.state_hash(t, (SELECT noon FROM clock))
 	FROM unnest(ARRAY['profile', 'item_stat', '_basket', 'session', 'posting', '_session_total', 'preference']) t

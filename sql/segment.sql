@@ -190,7 +190,7 @@ SELECT personalize.create_segment('said', '''Said "it''''s"'' -> search within 1
 
 -- against the raw events, in SQL of its own: traffic in several batches, and after a time
 SET personalize.test_now = '';
-SELECT date_trunc('hour', now()) + interval '1 hour' AS later \gset
+SELECT date_trunc('hour', now(), 'UTC') + interval '1 hour' AS later \gset
 SET personalize.test_now = :'later';
 SELECT setseed(0.5);
 SELECT count(personalize.grant_consent(u::text, '{analytics,personalization}', 'test')) FROM generate_series(0, 40) AS u;

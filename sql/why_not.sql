@@ -20,7 +20,7 @@ INSERT INTO shop_item VALUES ('boot', 'shoes', 'A', 80, 5), ('shoe', 'shoes', 'A
 	('glue', 'tools', 'C', 3, 5), ('cap', 'hats', 'B', 12, 5), ('ring', 'gifts', 'D', 500, 5);
 SELECT inserted, sellable FROM personalize.sync_items('shop_item', '{"item_id": "sku", "category": "department", "brand": "maker", "available": "stock"}');
 SELECT count(personalize.grant_consent(u, '{analytics,personalization,recommendations}')) FROM unnest(ARRAY['ann', 'bob', 'p1', 'p2', 'p3', 'p4']) u;
-SELECT count(personalize.track(u, 'view_item', i, session_id => 's', ts => date_trunc('hour', now()) - interval '1 day' + k * interval '1 minute'))
+SELECT count(personalize.track(u, 'view_item', i, session_id => 's', ts => date_trunc('hour', now(), 'UTC') - interval '1 day' + k * interval '1 minute'))
 	FROM unnest(ARRAY['p1', 'p2', 'p3', 'p4']) u, unnest(ARRAY['boot', 'shoe', 'drill', 'sandal', 'cap']) WITH ORDINALITY AS t (i, k);
 SELECT count(personalize.track(u, 'purchase', 'drill', ts => now() - interval '20 hours')) FROM unnest(ARRAY['p1', 'p2']) u;
 SELECT personalize.track('ann', 'purchase', 'drill', ts => now() - interval '3 days');

@@ -20,11 +20,13 @@ SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(personalize.track_impressions('ada', r.request_id::text, ARRAY[r.item_id])) FROM personalize.trending(1) r \gset ignored_
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT count(*) FROM (SELECT personalize.create_signal('known', ARRAY['view_item'], 'item')) x \gset ignored_
--- what it has waiting is filled in, too
+SELECT personalize.create_segment('known', 'search_term >= 1') \gset ignored_
+-- what they have waiting is filled in, too
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
-SELECT personalize.create_segment('known', 'search_term >= 1') \gset ignored_
 SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') \gset ignored_
+-- so that the workers have no reason to
+SELECT personalize.compute_feature_stats() \gset ignored_
 CREATE TABLE null_argument_spine AS SELECT 'ada' AS user_id, now() AS event_timestamp;
 CREATE TABLE null_argument_product (id text PRIMARY KEY, price numeric);
 INSERT INTO null_argument_product VALUES ('hat', 1), ('tie', 2);
