@@ -10,6 +10,7 @@
 
 #include "base/setting.h"
 
+#include "access/xact.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -43,6 +44,26 @@ SettingPin(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Have the transaction write nothing.  The variable is set itself, since servers from 16 on
+ * refuse to set transaction_read_only in a function; transactions put it back.
+ */
+bool
+SettingBeginReadOnly(void)
+{
+	bool		before = XactReadOnly;
+
+	XactReadOnly = true;
+	return before;
+}
+
+/* As it was. */
+void
+SettingEndReadOnly(bool before)
+{
+	XactReadOnly = before;
 }
 
 /* Set those that are otherwise. */

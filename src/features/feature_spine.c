@@ -21,7 +21,6 @@
 #include "people/identity.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
@@ -221,7 +220,7 @@ SpineRead(Spine *spine, const char *source)
 	static const Oid types[SPINE_COLUMNS] = {INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, JSONBOID};
 	ErrorContextCallback context = {.callback = AddContext,.previous = error_context_stack};
 	char	   *query;
-	int			level;
+	bool		before;
 
 	memset(spine, 0, sizeof(Spine));
 	spine->allKnown = true;
@@ -230,10 +229,9 @@ SpineRead(Spine *spine, const char *source)
 	KeySortBegin(&spine->sort, types, SPINE_COLUMNS, 3, work_mem);
 	error_context_stack = &context;
 	query = QueryOf(source);
-	level = NewGUCNestLevel();
-	SettingPin("transaction_read_only", "on");
+	before = SettingBeginReadOnly();
 	FetchRows(spine, query);
-	AtEOXact_GUC(true, level);
+	SettingEndReadOnly(before);
 	error_context_stack = context.previous;
 	KeySortPerform(&spine->sort);
 }

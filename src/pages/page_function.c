@@ -10,11 +10,11 @@
 
 #include "pages/page_function.h"
 
+#include "base/setting.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 /* What an error is in the middle of. */
@@ -68,19 +68,18 @@ PageFunctionCall(EngineContext *context, const PageModule *module, int n, int64 
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			function = PageFunctionFind(module->arguments.function);
 	ErrorContextCallback callback = {.previous = error_context_stack,.callback = AddContext,.arg = (void *) module};
-	int			level;
+	bool		before;
 	int			count;
 
 	*keys = palloc_array(int64, n);
 	error_context_stack = &callback;
-	level = NewGUCNestLevel();
-	(void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	before = SettingBeginReadOnly();
 	SPI_connect();
 	if (SPI_execute_with_args(MakeQuery(function), lengthof(types), types, values, nulls, true, n) != SPI_OK_SELECT)
 		elog(ERROR, "cannot ask function %u", function);
 	count = TakeKeys(context, caller, n, *keys);
 	SPI_finish();
-	AtEOXact_GUC(true, level);
+	SettingEndReadOnly(before);
 	error_context_stack = callback.previous;
 	return count;
 }
