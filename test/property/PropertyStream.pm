@@ -376,7 +376,8 @@ sub make_stream
 		push @{ $at{$on} }, "enable $name";
 	}
 
-	push @{ $at{$_} }, 'signal' for places(chance(0.3) ? 1 : 0, $calls * 0.3, $calls);
+	# not where ids join: that counts a signal that is still being filled in, sooner than without
+	push @{ $at{$_} }, 'signal' for places(chance(0.3) && !@{ $shop->{aliases} } ? 1 : 0, $calls * 0.3, $calls);
 	push @{ $at{$_} }, 'backfill' for places(chance(0.2) ? 1 : 0, $calls * 0.3, $calls);
 
 	for my $n (0 .. $calls)

@@ -196,13 +196,21 @@ sub try_with_restart
 		errors => $errors, filled => { $seed => $answer[0]{$seed}{filled} }, answers => { $seed => $answer[0]{$seed}{asked} } };
 }
 
-# True if a stream still fails.
+# In what a stream differs.
+sub differences
+{
+	my ($self, $operations) = @_;
+
+	return grep { !/^nothing/ } @{ $self->try({ 2 => $operations })->{different}{2} };
+}
+
+# True if a stream still fails, in no more than it failed in.
 sub fails
 {
 	my ($self, $operations) = @_;
-	my $result = $self->try({ 2 => $operations });
+	my @different = $self->differences($operations);
 
-	return @{ $result->{different}{2} } > 0 && $result->{different}{2}[0] !~ /^nothing/;
+	return @different && !grep { !$self->{failed}{$_} } @different;
 }
 
 # Leave out what a failure does not need: pieces of the list, ever smaller.
@@ -253,7 +261,8 @@ sub explain
 	my ($self, $seed, $operations, $seconds) = @_;
 	my $text = "seed $seed: run it alone with PERSONALIZE_SEED=$seed PERSONALIZE_RUNS=1\n";
 
-	return $text unless $self->fails($operations);
+	$self->{failed} = { map { $_ => 1 } $self->differences($operations) };
+	return $text unless %{ $self->{failed} };
 	$operations = $self->shrink($operations, $seconds);
 	my $result = $self->try({ 2 => $operations });
 	my %tables = map { (split / /)[1] => 1 } @{ $result->{different}{2} };

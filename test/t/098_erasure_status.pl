@@ -65,7 +65,7 @@ my $separators = $node->safe_psql('shop', "SELECT string_agg(oid::regclass::text
 
 # The process is ended while it builds an index anew, and waits there for us: before
 # the new index is built, and after it has taken the place of the old one.
-my $invalid = q{SELECT string_agg(c.relname, ',') FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid};
+my $invalid = q{SELECT string_agg(c.relname, ',' ORDER BY c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid};
 my $scrub = q{FROM pg_stat_activity WHERE backend_type = 'personalize scrub'};
 my $health = q{SELECT ok, detail FROM personalize.health() WHERE "check" = 'invalid indexes'};
 for my $end ([ 'cancelled', 'consent_ledger', 'ROW EXCLUSIVE', '_ccnew', "SELECT pg_cancel_backend(pid) $scrub" ],
