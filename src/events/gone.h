@@ -20,6 +20,9 @@ extern void GoneNoteSessions(TimestampTz before);
 extern TimestampTz GoneEventsBefore(void);
 extern TimestampTz GoneSessionsBefore(void);
 
+/* The same of raw events of some kinds (event_type.event). */
+extern TimestampTz GoneEventsOfKinds(const int16 *kinds, int count);
+
 /* The same of what was shown to people, by its time. */
 extern void GoneNoteExposures(TimestampTz before);
 extern TimestampTz GoneExposuresBefore(void);

@@ -6,6 +6,7 @@ BEGIN ATOMIC
 		('direction', 'string', '"up"', NULL, NULL), ('guard_rail', 'boolean', 'false', NULL, NULL), ('margin', 'number', '0.02', 0, 1),
 		('window', 'interval', '"7 days"', NULL, NULL), ('before', 'interval', '"14 days"', NULL, NULL),
 		('winsor', 'number', '1', 0.5, 1), ('currency', 'string', NULL, NULL, NULL), ('top_k', 'number', '10', 1, 1000),
+		('signal', 'string', NULL, NULL, NULL), ('value', 'string', NULL, NULL, NULL), ('aggregate', 'string', NULL, NULL, NULL),
 		('users', 'number', '10000', 100, 1000000000), ('alpha', 'number', '0.05', 0.0001, 0.5), ('mde', 'number', '0.05', 0.0001, 10);
 END;
 COMMENT ON FUNCTION personalize_internal._metric_key() IS 'keys of a metric of an experiment, with what they are if left out, and ranges of numbers';
@@ -39,10 +40,17 @@ BEGIN
 		RAISE EXCEPTION 'direction of metric "%" is %', metric, given USING ERRCODE = 'invalid_parameter_value', HINT = 'Directions: up, down.';
 	ELSIF key = 'currency' AND given #>> '{}' !~ '^[A-Z]{3}$' THEN
 		RAISE EXCEPTION 'currency of metric "%" is %', metric, given USING ERRCODE = 'invalid_parameter_value', HINT = 'Write it like "EUR".';
+	ELSIF key = 'aggregate' AND given #>> '{}' NOT IN ('count', 'sum') THEN
+		RAISE EXCEPTION 'aggregate of metric "%" is %', metric, given USING ERRCODE = 'invalid_parameter_value', HINT = 'Aggregates: count, sum.';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION personalize_internal._check_metric_value(text, text, jsonb) IS 'error 22023 unless a metric may have this';
+
+CREATE FUNCTION personalize_internal._check_signal_metric(signal text, value text) RETURNS void
+	AS 'MODULE_PATHNAME', 'personalize_check_signal_metric' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._check_signal_metric(text, text) IS
+	'error unless a metric may be of this signal and value (NULL: all values): 42704 unknown signal, 55000 it is disabled, 22023 it counts no such value';
 
 CREATE FUNCTION personalize_internal._read_metric(given jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -51,20 +59,44 @@ DECLARE
 	name text := m ->> 'metric';
 	standard jsonb;
 BEGIN
-	IF name IS NULL OR name NOT IN ('conversion', 'purchases', 'carts', 'clicks', 'found', 'revenue') THEN
+	IF name IS NULL OR name NOT IN ('conversion', 'purchases', 'carts', 'clicks', 'found', 'revenue', 'signal') THEN
 		RAISE EXCEPTION 'unknown metric %', coalesce(m -> 'metric', given) USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Metrics: conversion, purchases, carts, clicks, found, revenue.';
+			HINT = 'Metrics: conversion, purchases, carts, clicks, found, revenue, signal.';
 	END IF;
 	PERFORM personalize_internal._check_metric_value(name, e.key, e.value) FROM jsonb_each(m) AS e;
 	IF (name = 'revenue') <> (m ? 'currency') THEN
 		RAISE EXCEPTION 'metric "%" has % currency', name, CASE name WHEN 'revenue' THEN 'no' ELSE 'a' END USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Sums of money are of one currency each: {"metric": "revenue", "currency": "EUR"}.';
+	ELSIF name = 'signal' AND NOT m ? 'signal' THEN
+		RAISE EXCEPTION 'metric "signal" has no signal' USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Say which one counts: {"metric": "signal", "signal": "search_term"}.';
+	ELSIF name <> 'signal' AND m ?| '{signal,value,aggregate}' THEN
+		RAISE EXCEPTION 'metric "%" takes no %', name, (SELECT k FROM unnest('{signal,value,aggregate}'::text[]) AS k WHERE m ? k LIMIT 1) USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'What signals count is metric "signal": {"metric": "signal", "signal": "search_term"}.';
+	ELSIF name = 'signal' THEN
+		PERFORM personalize_internal._check_signal_metric(m ->> 'signal', m ->> 'value');
 	END IF;
 	SELECT jsonb_object_agg(k.key, k.standard) INTO standard FROM personalize_internal._metric_key() k WHERE k.standard IS NOT NULL;
-	RETURN standard || CASE name WHEN 'revenue' THEN '{"winsor": 0.99}'::jsonb ELSE '{}' END || m;
+	RETURN standard || CASE name WHEN 'revenue' THEN '{"winsor": 0.99}'::jsonb WHEN 'signal' THEN '{"aggregate": "count"}' ELSE '{}' END || m;
 END
 $$;
-COMMENT ON FUNCTION personalize_internal._read_metric(jsonb) IS 'a metric with all its keys; error 22023 if it is none';
+COMMENT ON FUNCTION personalize_internal._read_metric(jsonb) IS 'a metric with all its keys; error 22023 if it is none, 42704 or 55000 if its signal is unknown or disabled';
+
+CREATE FUNCTION personalize_internal._metric_name(metric jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE metric ->> 'metric' WHEN 'signal' THEN
+		CASE metric ->> 'aggregate' WHEN 'sum' THEN 'sum of ' ELSE '' END || 'signal ' || (metric ->> 'signal') || coalesce(' = ' || (metric ->> 'value'), '')
+		ELSE metric ->> 'metric' END;
+END;
+COMMENT ON FUNCTION personalize_internal._metric_name(jsonb) IS 'what experiment_results() calls a metric';
+
+CREATE FUNCTION personalize_internal._metric_unit(metric jsonb) RETURNS numeric
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN metric ->> 'metric' = 'revenue' OR metric ->> 'aggregate' = 'sum' THEN 1000000 ELSE 1 END;
+END;
+COMMENT ON FUNCTION personalize_internal._metric_unit(jsonb) IS 'how many of the whole numbers that are summed make one of a metric';
 
 CREATE FUNCTION personalize_internal._read_metrics(given jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -79,6 +111,8 @@ $$;
 COMMENT ON FUNCTION personalize_internal._read_metrics(jsonb) IS 'reads the argument metrics of create_experiment()';
 
 REVOKE ALL ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
-	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb) FROM PUBLIC;
+	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb),
+	personalize_internal._check_signal_metric(text, text), personalize_internal._metric_name(jsonb), personalize_internal._metric_unit(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
-	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb) TO personalize_owner, personalize_analyst, personalize_admin;
+	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb),
+	personalize_internal._check_signal_metric(text, text), personalize_internal._metric_name(jsonb), personalize_internal._metric_unit(jsonb) TO personalize_owner, personalize_analyst, personalize_admin;

@@ -5,6 +5,7 @@
  * Exposures are read once in the order they lie, and a person is looked up, and assigned
  * to a variant, once.  If there are more people than memory for them, those of the upper
  * half of all keys are let go and have a round of their own, which reads the tables again.
+ * The raw events are read only for metrics of signals.
  */
 #include "postgres.h"
 
@@ -19,6 +20,7 @@
 #include "compat.h"
 #include "events/event.h"
 #include "experiments/experiment.h"
+#include "experiments/signal_metric.h"
 #include "exposures/request_id.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -48,7 +50,10 @@ typedef enum OutcomeArgument
 	ARGUMENT_CURRENCIES,
 	ARGUMENT_WITHIN,
 	ARGUMENT_BEFORE,
-	ARGUMENT_TOP
+	ARGUMENT_TOP,
+	ARGUMENT_SIGNALS,
+	ARGUMENT_VALUES,
+	ARGUMENT_SUMS
 } OutcomeArgument;
 
 /* Columns of its rows. */
@@ -91,6 +96,10 @@ typedef struct Metric
 	int64		within;			/* microseconds after the first answer */
 	int64		before;			/* and before it */
 	int			top;			/* places that count */
+	SignalMetric *signal;		/* NULL: it is none */
+	KeySet		restricted;		/* people of whom the signal may not be used */
+	int64		cut;			/* people whose raw events since the first answer are not all there, */
+	int64		cutBefore;		/* nor before it */
 } Metric;
 
 /* Somebody who was shown an answer of the engine. */
@@ -150,16 +159,16 @@ Column(TupleTableSlot *slot, int column)
 	return slot_getattr(slot, column, &isNull);
 }
 
-/* Return a row; a metric of 0 is the count of people. */
+/* Return a row: something that somebody did, or how many people there are. */
 static void
-ReturnRow(Outcomes *outcomes, int metric, int ordinal, const Datum *values)
+ReturnRow(Outcomes *outcomes, int metric, int ordinal, bool people, const Datum *values)
 {
 	Datum		row[OUTCOME_COLUMNS] = {0};
 	bool		nulls[OUTCOME_COLUMNS] = {false};
 
 	for (int i = OUTCOME_USER_KEY; i < OUTCOME_COLUMNS; i++)
 	{
-		nulls[i] = (metric > 0) != (i <= OUTCOME_BEFORE);
+		nulls[i] = people == (i <= OUTCOME_BEFORE);
 		row[i] = values[i];
 	}
 	row[OUTCOME_METRIC] = Int32GetDatum(metric);
@@ -331,12 +340,29 @@ AmountOf(Outcomes *outcomes, const Metric *metric, TupleTableSlot *done, int *sl
 	return strcmp(metric->kind, "clicks") == 0 ? *slot >= 0 : *slot >= 1 && *slot <= metric->top;
 }
 
+/* True if a time is one that counts for a metric; *before: before the first answer. */
+static inline bool
+IsInTime(const Metric *metric, const Person *person, TimestampTz at, bool *before)
+{
+	*before = at < person->first;
+	return *before ? person->first - at <= metric->before : at - person->first < metric->within;
+}
+
+/* Return what somebody did. */
+static void
+ReturnDone(Outcomes *outcomes, int metric, const Person *person, bool before, int64 amount)
+{
+	Datum		values[OUTCOME_COLUMNS] = {[OUTCOME_USER_KEY] = Int64GetDatum(person->userKey),
+		[OUTCOME_AMOUNT] = Int64GetDatum(amount),[OUTCOME_BEFORE] = BoolGetDatum(before)};
+
+	ReturnRow(outcomes, metric + 1, person->ordinal, false, values);
+}
+
 /* Return what somebody did by all metrics. */
 static void
 TakeDone(Outcomes *outcomes, TupleTableSlot *done)
 {
-	int64		userKey = DatumGetInt64(Column(done, DONE_USER_KEY));
-	const Person *person = people_lookup(outcomes->people, userKey);
+	const Person *person = people_lookup(outcomes->people, DatumGetInt64(Column(done, DONE_USER_KEY)));
 	TimestampTz at;
 	int			slot = -2;
 
@@ -346,20 +372,107 @@ TakeDone(Outcomes *outcomes, TupleTableSlot *done)
 	for (int i = 0; i < outcomes->metricCount && at <= outcomes->asOf; i++)
 	{
 		const Metric *metric = &outcomes->metrics[i];
-		bool		before = at < person->first;
-		Datum		values[OUTCOME_COLUMNS];
+		bool		before;
 		int64		amount;
 
-		if (before ? person->first - at > metric->before : at - person->first >= metric->within)
+		if (metric->signal != NULL || !IsInTime(metric, person, at, &before))
 			continue;
 		amount = AmountOf(outcomes, metric, done, &slot);
-		if (amount == 0)
-			continue;
-		values[OUTCOME_USER_KEY] = Int64GetDatum(userKey);
-		values[OUTCOME_AMOUNT] = Int64GetDatum(amount);
-		values[OUTCOME_BEFORE] = BoolGetDatum(before);
-		ReturnRow(outcomes, i + 1, person->ordinal, values);
+		if (amount != 0)
+			ReturnDone(outcomes, i, person, before, amount);
 	}
+}
+
+/* Something that a signal counts of somebody. */
+typedef struct Counting
+{
+	Outcomes   *outcomes;
+	const Person *person;
+	int			metric;
+	bool		before;
+} Counting;
+
+/* Return it. */
+static void
+ReturnCounted(void *arg, int64 amount)
+{
+	Counting   *counting = arg;
+
+	ReturnDone(counting->outcomes, counting->metric, counting->person, counting->before, amount);
+}
+
+/* Return what signals count of an event. */
+static void
+TakeEvent(Outcomes *outcomes, const EventRow *row, ItemReader *items)
+{
+	Counting	counting = {outcomes, people_lookup(outcomes->people, row->userKey)};
+
+	if (counting.person == NULL || counting.person->exposures == 0 || row->ts > outcomes->asOf)
+		return;
+	for (int i = 0; i < outcomes->metricCount; i++)
+	{
+		const Metric *metric = &outcomes->metrics[i];
+
+		counting.metric = i;
+		if (metric->signal != NULL && IsInTime(metric, counting.person, row->ts, &counting.before) &&
+			!KeySetHas(&metric->restricted, row->userKey))
+			SignalMetricEvaluate(metric->signal, row, items, ReturnCounted, &counting);
+	}
+}
+
+/* Read the raw events from a time on. */
+static void
+ReadEvents(Outcomes *outcomes, TimestampTz since)
+{
+	EventScanOptions options = {.snapshot = outcomes->snapshot,.allDays = true,.since = since};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize event", ALLOCSET_DEFAULT_SIZES);
+	ItemReader *items = ItemReaderBegin(outcomes->snapshot);
+	EventScan  *scan = EventScanBegin(&options);
+	EventRow	row;
+
+	while (EventScanNext(scan, &row))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		CHECK_FOR_INTERRUPTS();
+		TakeEvent(outcomes, &row, items);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+	}
+	EventScanEnd(scan);
+	ItemReaderEnd(items);
+	MemoryContextDelete(context);
+}
+
+/* Count of whom the raw events are not all there for a metric; *since: not after what is wanted first. */
+static void
+CountCut(Outcomes *outcomes, Metric *metric, TimestampTz *since)
+{
+	people_iterator iterator;
+	Person	   *person;
+
+	people_start_iterate(outcomes->people, &iterator);
+	while ((person = people_iterate(outcomes->people, &iterator)) != NULL)
+	{
+		if (person->exposures == 0)
+			continue;
+		*since = Min(*since, person->first - metric->before);
+		metric->cut += person->first < metric->signal->since;
+		metric->cutBefore += person->first - metric->before < metric->signal->since;
+	}
+}
+
+/* What signals count of the people of this round. */
+static void
+CountSignals(Outcomes *outcomes)
+{
+	TimestampTz since = DT_NOEND;
+
+	for (int i = 0; i < outcomes->metricCount; i++)
+		if (outcomes->metrics[i].signal != NULL)
+			CountCut(outcomes, &outcomes->metrics[i], &since);
+	if (since != DT_NOEND)
+		ReadEvents(outcomes, since);
 }
 
 /* One round: some people, and what they did. */
@@ -381,6 +494,7 @@ MakeRound(Outcomes *outcomes)
 		outcomes->exposures[OTHER_ARM + 1] += person->others;
 	}
 	ReadAll(outcomes, "exposure_outcome", TakeDone);
+	CountSignals(outcomes);
 	people_destroy(outcomes->people);
 	outcomes->low = outcomes->high;
 }
@@ -404,6 +518,31 @@ GetElements(FunctionCallInfo fcinfo, OutcomeArgument argument, int *count)
 	return values;
 }
 
+/* Read who is restricted for some of these purposes. */
+static void
+ReadRestricted(int32 purposes, KeySet *restricted)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(purposes)};
+	MemoryContext caller = CurrentMemoryContext;
+	SpiUtilScope scope;
+	uint64		count;
+
+	SpiUtilBegin(&scope);
+	count = SpiUtilRun(&plan, "SELECT user_key FROM personalize.subject WHERE restricted <> 0 AND restricted & $1 <> 0",
+					   lengthof(types), types, values, NULL, true);
+	MemoryContextSwitchTo(caller);
+	KeySetInit(restricted, 8);
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		isNull;
+
+		KeySetAdd(restricted, DatumGetInt64(SpiUtilValue(i, 1, &isNull)));
+	}
+	SpiUtilEnd(&scope);
+}
+
 /* The metrics that are asked for. */
 static void
 ReadMetrics(FunctionCallInfo fcinfo, Outcomes *outcomes)
@@ -414,6 +553,9 @@ ReadMetrics(FunctionCallInfo fcinfo, Outcomes *outcomes)
 	Datum	   *within = GetElements(fcinfo, ARGUMENT_WITHIN, &count);
 	Datum	   *before = GetElements(fcinfo, ARGUMENT_BEFORE, &count);
 	Datum	   *top = GetElements(fcinfo, ARGUMENT_TOP, &count);
+	Datum	   *signals = GetElements(fcinfo, ARGUMENT_SIGNALS, &count);
+	Datum	   *signalValues = GetElements(fcinfo, ARGUMENT_VALUES, &count);
+	Datum	   *sums = GetElements(fcinfo, ARGUMENT_SUMS, &count);
 
 	outcomes->metrics = palloc0_array(Metric, outcomes->metricCount);
 	for (int i = 0; i < outcomes->metricCount; i++)
@@ -425,32 +567,36 @@ ReadMetrics(FunctionCallInfo fcinfo, Outcomes *outcomes)
 		metric->within = IntervalLength(DatumGetIntervalP(within[i]));
 		metric->before = IntervalLength(DatumGetIntervalP(before[i]));
 		metric->top = DatumGetInt32(top[i]);
+		if (signals[i] == 0)
+			continue;
+		metric->signal = palloc_object(SignalMetric);
+		SignalMetricInit(metric->signal, TextDatumGetCString(signals[i]),
+						 signalValues[i] ? TextDatumGetCString(signalValues[i]) : NULL, DatumGetBool(sums[i]));
+		ReadRestricted(metric->signal->purposes, &metric->restricted);
 	}
 }
 
-/* Read who is restricted. */
+/* Return how many people there are of each variant, and of how many the raw events are not all there. */
 static void
-ReadRestricted(Outcomes *outcomes)
+ReturnPeople(Outcomes *outcomes)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(PURPOSE_ANALYTICS)};
-	MemoryContext caller = CurrentMemoryContext;
-	SpiUtilScope scope;
-	uint64		count;
-
-	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan, "SELECT user_key FROM personalize.subject WHERE restricted <> 0 AND restricted & $1 <> 0",
-					   lengthof(types), types, values, NULL, true);
-	MemoryContextSwitchTo(caller);
-	KeySetInit(&outcomes->restricted, 8);
-	for (uint64 i = 0; i < count; i++)
+	for (int arm = 0; arm <= EXPERIMENT_MAX_VARIANTS; arm++)
 	{
-		bool		isNull;
+		Datum		values[OUTCOME_COLUMNS] = {[OUTCOME_USERS] = Int64GetDatum(outcomes->users[arm]),
+			[OUTCOME_EXPOSURES] = Int64GetDatum(outcomes->exposures[arm])};
 
-		KeySetAdd(&outcomes->restricted, DatumGetInt64(SpiUtilValue(i, 1, &isNull)));
+		if (outcomes->users[arm] > 0)
+			ReturnRow(outcomes, 0, arm - 1, true, values);
 	}
-	SpiUtilEnd(&scope);
+	for (int i = 0; i < outcomes->metricCount; i++)
+	{
+		const Metric *metric = &outcomes->metrics[i];
+		Datum		values[OUTCOME_COLUMNS] = {[OUTCOME_USERS] = Int64GetDatum(metric->cut),
+			[OUTCOME_EXPOSURES] = Int64GetDatum(metric->cutBefore)};
+
+		if (metric->cutBefore > 0)
+			ReturnRow(outcomes, i + 1, 0, true, values);
+	}
 }
 
 /* _experiment_outcomes(...): what people did, a row each, and at the end how many there are of each variant. */
@@ -470,18 +616,11 @@ personalize_experiment_outcomes(PG_FUNCTION_ARGS)
 	/* a table may be twice as large as what is in it */
 	outcomes.limit = (uint32) Min(Max(maintenance_work_mem * (Size) 1024 / sizeof(Person) / 2, 1024), PG_INT32_MAX / 4);
 	ReadMetrics(fcinfo, &outcomes);
-	ReadRestricted(&outcomes);
+	ReadRestricted(PURPOSE_ANALYTICS, &outcomes.restricted);
 	outcomes.shown = KeyedOpen("exposure", "exposure_pkey", AccessShareLock);
 	while (outcomes.low < UINT64CONST(1) << 32)
 		MakeRound(&outcomes);
 	KeyedClose(outcomes.shown);
-	for (int arm = 0; arm <= EXPERIMENT_MAX_VARIANTS; arm++)
-	{
-		Datum		values[OUTCOME_COLUMNS] = {[OUTCOME_USERS] = Int64GetDatum(outcomes.users[arm]),
-			[OUTCOME_EXPOSURES] = Int64GetDatum(outcomes.exposures[arm])};
-
-		if (outcomes.users[arm] > 0)
-			ReturnRow(&outcomes, 0, arm - 1, values);
-	}
+	ReturnPeople(&outcomes);
 	return (Datum) 0;
 }

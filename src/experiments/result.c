@@ -2,7 +2,8 @@
  * result.c
  *		What people did who met the variants of an experiment.
  *
- * Everything is made of the tables of exposures when it is asked for (outcome.c): who was
+ * Everything is made of the tables of exposures, and for signals of the raw events, when
+ * it is asked for (outcome.c): who was
  * shown an answer by the variant that is theirs, and what they did within a metric's time
  * after they first were.  So late, duplicate and forgotten events need no care here.  Sums are of
  * whole numbers and exact, in whatever order rows come.
@@ -55,16 +56,18 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
 #define MOMENTS_SQL \
 	"WITH metric AS MATERIALIZED (" \
 	"  SELECT m.no::integer AS no, m.v ->> 'metric' AS kind, (m.v ->> 'window')::interval AS within, (m.v ->> 'before')::interval AS before," \
-	"   (m.v ->> 'winsor')::float8 AS winsor, (m.v ->> 'top_k')::integer AS top_k, m.v ->> 'currency' AS currency" \
+	"   (m.v ->> 'winsor')::float8 AS winsor, (m.v ->> 'top_k')::integer AS top_k, m.v ->> 'currency' AS currency," \
+	"   m.v ->> 'signal' AS signal, m.v ->> 'value' AS value, m.v ->> 'aggregate' = 'sum' AS sums" \
 	"  FROM jsonb_array_elements($6) WITH ORDINALITY AS m (v, no))," \
 	" done AS MATERIALIZED (" \
 	"  SELECT d.* FROM (SELECT array_agg(m.kind ORDER BY m.no) AS kinds, array_agg(m.currency ORDER BY m.no) AS currencies," \
-	"    array_agg(m.within ORDER BY m.no) AS within, array_agg(m.before ORDER BY m.no) AS before, array_agg(m.top_k ORDER BY m.no) AS top" \
+	"    array_agg(m.within ORDER BY m.no) AS within, array_agg(m.before ORDER BY m.no) AS before, array_agg(m.top_k ORDER BY m.no) AS top," \
+	"    array_agg(m.signal ORDER BY m.no) AS signals, array_agg(m.value ORDER BY m.no) AS values, array_agg(m.sums ORDER BY m.no) AS sums" \
 	"    FROM metric AS m) AS a," \
-	"   LATERAL personalize_internal._experiment_outcomes($1, $2, $3, $4, $5, $7, a.kinds, a.currencies, a.within, a.before, a.top) AS d)," \
+	"   LATERAL personalize_internal._experiment_outcomes($1, $2, $3, $4, $5, $7, a.kinds, a.currencies, a.within, a.before, a.top, a.signals, a.values, a.sums) AS d)," \
 	" summed AS (" \
 	"  SELECT d.metric AS no, d.ordinal AS arm, sum(d.amount) FILTER (WHERE NOT d.before) AS y, sum(d.amount) FILTER (WHERE d.before) AS x" \
-	"  FROM done AS d WHERE d.metric > 0 GROUP BY d.user_key, d.metric, d.ordinal)," \
+	"  FROM done AS d WHERE d.users IS NULL GROUP BY d.user_key, d.metric, d.ordinal)," \
 	" cap AS (" \
 	"  SELECT s.no, percentile_disc(m.winsor) WITHIN GROUP (ORDER BY s.y) AS most" \
 	"  FROM summed AS s JOIN metric AS m USING (no) WHERE s.y > 0 AND m.winsor < 1 GROUP BY s.no, m.winsor)," \
@@ -75,8 +78,10 @@ personalize_experiment_arm(PG_FUNCTION_ARGS)
 	" total AS (" \
 	"  SELECT c.no, c.arm, sum(c.y) AS y, sum(c.y * c.y) AS yy, sum(c.x) AS x, sum(c.x * c.x) AS xx, sum(c.x * c.y) AS xy" \
 	"  FROM capped AS c GROUP BY 1, 2)" \
-	" SELECT m.no, a.ordinal, a.users, a.exposures, coalesce(t.y, 0), coalesce(t.yy, 0), coalesce(t.x, 0), coalesce(t.xx, 0), coalesce(t.xy, 0)" \
-	" FROM metric AS m JOIN done AS a ON a.metric = 0 LEFT JOIN total AS t ON t.no = m.no AND t.arm = a.ordinal ORDER BY 1, 2"
+	" SELECT m.no, a.ordinal, a.users, a.exposures, coalesce(t.y, 0), coalesce(t.yy, 0), coalesce(t.x, 0), coalesce(t.xx, 0), coalesce(t.xy, 0)," \
+	"  coalesce(k.users, 0), coalesce(k.exposures, 0)" \
+	" FROM metric AS m JOIN done AS a ON a.metric = 0 LEFT JOIN total AS t ON t.no = m.no AND t.arm = a.ordinal" \
+	"  LEFT JOIN done AS k ON k.metric = m.no AND k.users IS NOT NULL ORDER BY 1, 2"
 
 /*
  * _experiment_moments(experiment, engine, since, until, metrics, as_of): sums of each metric

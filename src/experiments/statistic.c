@@ -124,7 +124,8 @@ StatisticLift(const Moments *control, const Moments *treated, bool adjusted, dou
 	theta = adjusted ? CupedTheta(control, treated) : 0;
 	meanA = control->y / control->n;
 	meanB = treated->y / treated->n;
-	result.lift = (meanB - meanA - theta * (treated->x / treated->n - control->x / control->n)) / meanA;
+	/* sums of a signal can be negative: more is up all the same */
+	result.lift = (meanB - meanA - theta * (treated->x / treated->n - control->x / control->n)) / fabs(meanA);
 	result.variance = AdjustedVariance(treated, theta) / (meanA * meanA * treated->n) +
 		AdjustedVariance(control, theta) * meanB * meanB / (pow(meanA, 4) * control->n);
 	if (!(result.variance > 0) || isinf(result.variance) || isnan(result.lift))

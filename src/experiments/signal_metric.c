@@ -1,0 +1,189 @@
+/*
+ * signal_metric.c
+ *		What a signal counts, as a metric of experiments.
+ *
+ * An event is looked at by the code that counts it for profiles (signal_value.c), so
+ * that a signal has one meaning.  Here the raw events of somebody are counted to the
+ * microsecond, while a profile's panes grow wider with time.
+ */
+#include "postgres.h"
+
+#include "experiments/signal_metric.h"
+
+#include "base/argument.h"
+#include "base/choice.h"
+#include "base/key.h"
+#include "base/words.h"
+#include "compat.h"
+#include "events/gone.h"
+#include "fmgr.h"
+#include "people/purpose.h"
+#include "signals/signal.h"
+#include "signals/value_key.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(personalize_check_signal_metric);
+
+/* An event that is being counted. */
+typedef struct Evaluation
+{
+	const SignalMetric *metric;
+	SignalMetricCount count;
+	void	   *arg;
+} Evaluation;
+
+/* A signal, enabled or not; NULL: there is none. */
+static const Signal *
+FindSignal(const SignalSet *set, const char *name)
+{
+	for (int i = 0; i < set->count; i++)
+		if (strcmp(set->signals[i].name, name) == 0)
+			return &set->signals[i];
+	return NULL;
+}
+
+/* Note the kinds of event that feed a signal, and since when these are complete. */
+static TimestampTz
+CompleteSince(const SignalSet *set, const Signal *signal)
+{
+	int16	   *kinds = palloc_array(int16, set->eventLimit + 1);
+	int			count = 0;
+
+	for (int event = 0; event < set->eventLimit; event++)
+		for (int i = 0; i < set->events[event].useCount; i++)
+			if (set->events[event].uses[i].signal == signal)
+				kinds[count++] = event;
+	return GoneEventsOfKinds(kinds, count);
+}
+
+/* Set up a metric. */
+void
+SignalMetricInit(SignalMetric *metric, const char *signal, const char *value, bool sum)
+{
+	const SignalSet *set = SignalSetGet();
+	const Signal *found = FindSignal(set, signal);
+
+	memset(metric, 0, sizeof(SignalMetric));
+	metric->purposes = PURPOSE_ANALYTICS;
+	metric->sum = sum;
+	metric->anyValue = value == NULL;
+	metric->since = DT_NOBEGIN;
+	if (value != NULL)
+		metric->value = FeatureValueHash(KeyFromBytes(value, strlen(value)));
+	if (found == NULL || !found->enabled)
+		return;
+	metric->signal = found->id;
+	metric->purposes |= found->purposes;
+	metric->since = CompleteSince(set, found);
+}
+
+/* Count a value of the signal. */
+static void
+CountValue(void *arg, uint64 featureKey, int64 sum, const char *text, int length)
+{
+	Evaluation *evaluation = arg;
+	const SignalMetric *metric = evaluation->metric;
+	int64		amount = metric->sum ? sum : 1;
+
+	if (amount != 0 && (metric->anyValue || FeatureKeyHash(featureKey) == metric->value))
+		evaluation->count(evaluation->arg, amount);
+}
+
+/* What an event counts. */
+void
+SignalMetricEvaluate(const SignalMetric *metric, const EventRow *row, ItemReader *items,
+					 SignalMetricCount count, void *arg)
+{
+	const SignalSet *set = SignalSetGet();
+	const SignalEvent *event;
+	Evaluation	evaluation = {metric, count, arg};
+
+	if ((row->consent & metric->purposes) != metric->purposes)
+		return;
+	event = SignalSetEvent(&set, row->event);
+	for (int i = 0; event != NULL && i < event->useCount; i++)
+	{
+		SignalEvent only = *event;
+
+		if (event->uses[i].signal->id != metric->signal)
+			continue;
+		only.uses = &event->uses[i];
+		only.useCount = 1;
+		/* one with a number that is too large counts nothing, as for profiles */
+		(void) SignalEvaluate(&only, row, items, CountValue, &evaluation);
+	}
+}
+
+/* Complain of a signal that there is not. */
+pg_noreturn static void
+ReportUnknown(const SignalSet *set, const char *name)
+{
+	const char **names = palloc_array(const char *, set->count + 1);
+	int			count = 0;
+
+	for (int i = 0; i < set->count; i++)
+		if (set->signals[i].enabled)
+			names[count++] = set->signals[i].name;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("signal \"%s\" does not exist", name),
+			 errhint("%s", ChoiceHint(name, "signals", names, count))));
+}
+
+/* The words of a value. */
+static void
+CollectWord(void *arg, const char *word, int length)
+{
+	StringInfo	words = arg;
+
+	appendStringInfo(words, "%s%.*s", words->len > 0 ? ", " : "", length, word);
+}
+
+/* Complain of a value that the signal never counts. */
+static void
+CheckValue(const Signal *signal, const char *value)
+{
+	StringInfoData words;
+
+	if (signal->path.kind == SIGNAL_KEY_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal \"%s\" has no values, so none of it can be \"%s\"", signal->name, value),
+				 errhint("Leave out value, or choose a signal with a key path.")));
+	if (value[0] == '\0' || strlen(value) > SIGNAL_MAX_VALUE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of metric \"signal\" must have 1 to %d bytes, but has %zu", SIGNAL_MAX_VALUE_BYTES, strlen(value))));
+	if (!signal->path.words)
+		return;
+	initStringInfo(&words);
+	WordsEach(value, strlen(value), SIGNAL_MAX_VALUE_BYTES, CollectWord, &words);
+	if (strcmp(words.data, value) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal \"%s\" counts single words in lower case, not \"%s\"", signal->name, value),
+				 words.len > 0 ? errhint("Its words are: %s.", words.data) : 0));
+}
+
+/* _check_signal_metric(signal, value): complain unless a metric may be of them. */
+Datum
+personalize_check_signal_metric(PG_FUNCTION_ARGS)
+{
+	const SignalSet *set = SignalSetGet();
+	const Signal *signal;
+	char	   *name;
+
+	ArgumentCheckGiven(fcinfo, 0, "signal");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	signal = FindSignal(set, name);
+	if (signal == NULL)
+		ReportUnknown(set, name);
+	if (!signal->enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("signal \"%s\" is disabled", name),
+				 errhint("SELECT personalize.enable_signal(%s) lets it count again.", quote_literal_cstr(name))));
+	if (!PG_ARGISNULL(1))
+		CheckValue(signal, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_VOID();
+}
