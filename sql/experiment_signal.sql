@@ -189,6 +189,7 @@ SELECT personalize.experiment_plan('{"metric": "signal", "signal": "serch_term"}
 SELECT * FROM personalize.evaluate_policy('recommend', 'varied', metric => '{"metric": "signal", "signal": "search_term"}');
 SELECT count(*) FROM personalize.experiment;
 DROP EXTENSION personalize CASCADE;
-DROP TABLE person, did CASCADE;
+DROP VIEW counted;
+DROP TABLE person, did;
 DROP PROCEDURE live;
 DROP FUNCTION roll, results, moments, by_hand, differences, try;
