@@ -194,10 +194,12 @@ personalize_get_features(PG_FUNCTION_ARGS)
 static Datum *
 IdsArgument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
 {
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argument);
 	Datum	   *ids;
 	bool	   *nulls;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT, &ids, &nulls, count);
+	/* entity_id or text: bytes of the same form */
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, count);
 	for (int i = 0; i < *count; i++)
 		if (nulls[i])
 			ereport(ERROR,
