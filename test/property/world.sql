@@ -63,7 +63,8 @@ CREATE FUNCTION property.answers(users text[], items text[]) RETURNS TABLE (name
 			LATERAL property.engines(users, items, t.at) AS e
 		UNION ALL
 		SELECT 'now_recommend', concat_ws(' ', u, e.item_key)
-			FROM unnest(users) AS u, personalize.recommend(u, 1000) AS e
+			-- of an item that somebody else names, too, the catalogue may know before that is counted
+			FROM unnest(users) AS u, personalize.recommend(u, 1000) AS e WHERE e.reason NOT LIKE 'newest%'
 		UNION ALL
 		SELECT 'now_recent', concat_ws(' ', u, r.place, r.item_key, r.event, r.ts)
 			FROM unnest(users) AS u, personalize.recent(u, purpose => 'recommendations') AS r
