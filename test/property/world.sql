@@ -99,10 +99,9 @@ $$;
 
 -- All tables that hold something of people or items.  engine_stat counts request ids of
 -- the database's own, which differ from world to world: sql/exposure.sql recomputes it.
--- Nobody of a stream gets into a segment: sql/segment.sql has those.  Half of the streams have
--- people with several ids at the end.
+-- Nobody of a stream gets into a segment: sql/segment.sql has those.
 CREATE FUNCTION property.data_tables() RETURNS text[] LANGUAGE sql AS $$
 	SELECT array_agg(table_name ORDER BY table_name) FROM personalize_internal._state_tables()
-	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate,engine_stat,identity,segment_member}')
+	WHERE exempt_because IS NULL AND table_name <> ALL (property.settings() || '{_erasure_candidate,engine_stat,segment_member}')
 		OR table_name IN ('_tombstone', 'erasure')
 $$;

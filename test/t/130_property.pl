@@ -94,12 +94,14 @@ for my $engine (qw(recommend similar_items session_neighbours trending bought_to
 {
 	cmp_ok(($answered{"${_}_$engine"} // 0), '>=', 0.2 * $count{runs}, "$engine answers in one run of five at least, as of the $_") for qw(past later);
 }
+# every fourth stream has no other ids, and in many all are split off again
+my %seldom = (identity => 0.4);
 for my $table (@{ $worlds->{data_tables} })
 {
 	my $share = sprintf('%s has rows at the end of %.0f %% of the runs', $table, 100 * ($filled{$table} // 0) / ($count{runs} || 1));
 	# of few runs it may be less by chance
 	if ($count{runs} < 100) { note($share); }
-	else { cmp_ok(($filled{$table} // 0), '>=', 0.9 * $count{runs}, $share); }
+	else { cmp_ok(($filled{$table} // 0), '>=', ($seldom{$table} // 0.9) * $count{runs}, $share); }
 }
 cmp_ok($count{runs}, '>=', $runs < 20 ? $runs : 20, 'enough runs to tell');
 cmp_ok($count{messages}, '>=', 300 * $count{runs}, 'at least 300 messages a run');
