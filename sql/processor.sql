@@ -92,7 +92,7 @@ $$;
 SET personalize.batch_events = 7;
 SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
 SELECT * FROM roll();
-SELECT batches - :before BETWEEN 7 AND 25 AS several FROM personalize.processor WHERE name = 'profile';
+SELECT batches - :before BETWEEN 7 AND 10 AS several FROM personalize.processor WHERE name = 'profile';
 SELECT * FROM difference;
 -- one transaction larger than a batch is taken in rounds
 SELECT send(100, 'u4');
