@@ -114,7 +114,7 @@ UPDATE personalize.experiment SET runs = '{["2026-01-01 00:00+00","2026-01-05 00
 	slots_since = array_fill('-infinity'::timestamptz, ARRAY[cardinality(slots)]) WHERE name = 'many';
 INSERT INTO personalize.exposure
 	SELECT u, u * 8 + k, u % 50 + k, '2026-01-02 00:00+00'::timestamptz + u % 9 * interval '1 day' + k * interval '3 hours',
-		(3::bigint << 50) | ((u % 7 > 2)::integer::bigint << 34), 0, 1 + k, 1
+		(3::bigint << 52) | ((u % 7 > 2)::integer::bigint << 36), 0, 1 + k, 1
 	FROM generate_series(1, 45000) u, generate_series(0, 1) k;
 INSERT INTO personalize.exposure_outcome
 	SELECT u, '2026-01-02 00:30+00'::timestamptz + (u % 9 + d) * interval '1 day', u % 50, event, 0, 0,
@@ -129,9 +129,9 @@ RESET maintenance_work_mem;
 WITH met AS (
 	SELECT e.user_key, CASE WHEN personalize_internal._draw(1, x.salt, e.user_key) < 0.5 THEN 0 ELSE 1 END AS ordinal, min(e.shown_at) AS since, count(*) AS shown
 	FROM personalize.exposure e, personalize.experiment x
-	WHERE x.name = 'many' AND e.shown_at <@ x.runs AND e.request_origin >= 3::bigint << 50
+	WHERE x.name = 'many' AND e.shown_at <@ x.runs AND e.request_origin >= 3::bigint << 52
 		AND floor(personalize_internal._draw(0, personalize_internal._experiment_salt(x.layer), e.user_key) * 1000) = ANY (x.slots)
-		AND (e.request_origin - (3::bigint << 50)) >> 34 = CASE WHEN personalize_internal._draw(1, x.salt, e.user_key) < 0.5 THEN 0 ELSE 1 END
+		AND (e.request_origin - (3::bigint << 52)) >> 36 = CASE WHEN personalize_internal._draw(1, x.salt, e.user_key) < 0.5 THEN 0 ELSE 1 END
 	GROUP BY 1, 2),
 did AS (
 	SELECT m.*, EXISTS (SELECT FROM personalize.exposure_outcome o WHERE o.user_key = m.user_key AND o.event = 10

@@ -43,7 +43,7 @@ SELECT count(DISTINCT modules) > 5 AS by_window FROM (SELECT string_agg(DISTINCT
 	FROM generate_series(1, 40) t, personalize.homepage('w7', as_of => :now::timestamptz + t * interval '30 minutes') GROUP BY t) p;
 
 -- What ids of the shelves say.
-SELECT DISTINCT o.engine, o.module = 2 * m.number + 1 AS module, o.place_bucket = least(h.shelf, 5) AS shelf, o.propensity BETWEEN 0.0001 AND 1 AS propensity
+SELECT DISTINCT o.engine, o.module = 8 * m.number + 1 AS module, o.place_bucket = least(h.shelf, 5) AS shelf, o.propensity BETWEEN 0.0001 AND 1 AS propensity
 FROM page_of_w7 h JOIN personalize.page_module m ON m.module = h.module AND m.page = 'home', personalize.request_origin(h.request_id) o;
 
 -- Without consent for recommendations, and for nobody.
@@ -78,7 +78,7 @@ END
 $$;
 SELECT show('slow', 2, '2026-01-09 10:00+00'), show('quick', 20, '2026-01-09 11:00+00');
 SELECT count(*) > 0 AS done FROM personalize.rollup_now();
-SELECT m.module, s.place_bucket, s.day, s.shown, s.clicked FROM personalize.engine_stat s JOIN personalize.page_module m ON s.module = 2 * m.number + 1
+SELECT m.module, s.place_bucket, s.day, s.shown, s.clicked FROM personalize.engine_stat s JOIN personalize.page_module m ON s.module = 8 * m.number + 1
 WHERE s.engine = 8 AND m.page = 'trial' ORDER BY 1;
 -- the posterior: the prior fitted to both and what was counted
 SELECT module, shelf, impressions, clicks, round(posterior_mean::numeric, 2) AS mean, posterior_low < posterior_mean AND posterior_mean < posterior_high AS inside

@@ -52,6 +52,7 @@
 #include "operation/utility.h"
 #include "pages/homepage.h"
 #include "pages/page_module.h"
+#include "pages/page_segment.h"
 #include "pages/page_source.h"
 #include "pages/page_store.h"
 #include "people/consent_cache.h"
@@ -152,6 +153,7 @@ _PG_init(void)
 	SearchItemsInit();
 	PageSourceInit();
 	PageModuleInit();
+	PageSegmentInit();
 	HomepageInit();
 	EngineInit();
 	ExperimentInit();

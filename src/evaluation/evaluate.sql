@@ -55,7 +55,7 @@ BEGIN
 	begun AS MATERIALIZED (SELECT personalize_internal._evaluation_progress(false, 2 * count(*)) FROM shelf),
 	logged AS MATERIALIZED (
 		SELECT s.*, o.module, o.place_bucket, o.propensity, personalize_internal._variant_name(_page_rounds.engine, o.variant) AS variant, m.page, personalize_internal._person_id(s.user_key)::personalize.entity_id AS person
-		FROM begun, shelf AS s, LATERAL personalize_internal._origin_of(s.origin) AS o LEFT JOIN personalize.page_module AS m ON m.number = o.module / 2),
+		FROM begun, shelf AS s, LATERAL personalize_internal._origin_of(s.origin) AS o LEFT JOIN personalize.page_module AS m ON m.number = o.module / 8),
 	beside AS (
 		SELECT l.no, b.place_bucket, b.module, b.at, row_number() OVER (PARTITION BY l.no, b.place_bucket ORDER BY abs(extract(epoch FROM b.at - l.at)), b.no) AS nearness,
 			row_number() OVER (PARTITION BY l.no, b.module ORDER BY abs(extract(epoch FROM b.at - l.at)), b.no) AS again
@@ -63,7 +63,7 @@ BEGIN
 			AND b.at BETWEEN l.at - interval '30 minutes' AND l.at + interval '30 minutes'
 			AND (b.place_bucket < l.place_bucket OR b.place_bucket = l.place_bucket AND l.place_bucket > 4 AND (b.at, b.no) < (l.at, l.no))),
 	found AS MATERIALIZED (
-		SELECT l.*, coalesce(a.placed, '{}') || 0 AS placed
+		SELECT l.*, coalesce(a.placed, '{}') || l.module % 8 AS placed
 		FROM logged AS l LEFT JOIN (SELECT b.no, array_agg(b.module ORDER BY b.place_bucket, b.at) AS placed FROM beside AS b
 			WHERE b.again = 1 AND (b.nearness = 1 OR b.place_bucket > 4) GROUP BY 1) AS a USING (no)
 		WHERE l.page IS NOT NULL AND l.variant IS NOT NULL AND l.person IS NOT NULL AND l.place_bucket > 0

@@ -2,13 +2,13 @@
  * request_id.c
  *		Ids of answers, which say where the answer came from.
  *
- * An id is a uuid of version 8 (RFC 9562, section 5.8: for uses of one's own): 42
- * random bits, 56 bits of origin and 24 check bits, a hash of the others under a key of the
+ * An id is a uuid of version 8 (RFC 9562, section 5.8: for uses of one's own): 40
+ * random bits, 58 bits of origin and 24 check bits, a hash of the others under a key of the
  * database's secret.  So an engine has nothing to write down for an answer, and one
  * that a standby gave is known to the primary.  An id that was made up passes once in
  * 16 million times.
  *
- *		octets 0 to 5	random (42), origin (6)
+ *		octets 0 to 5	random (40), origin (8)
  *		octets 6 to 7	version (4), origin (12)
  *		octets 8 to 15	variant of uuid (2), origin (38), check (24)
  */
@@ -36,12 +36,13 @@ PG_FUNCTION_INFO_V1(personalize_reason_name);
 #define PROPENSITY_BITS 8
 #define REASON_BITS 6
 #define PLACE_BITS 4
-#define MODULE_BITS 16
+#define MODULE_BITS 18
 #define VARIANT_BITS 15
 #define ASSIGNED_BITS 1
 #define ENGINE_BITS 6
 #define ORIGIN_BITS (PROPENSITY_BITS + REASON_BITS + PLACE_BITS + MODULE_BITS + VARIANT_BITS + ASSIGNED_BITS + ENGINE_BITS)
-StaticAssertDecl(ORIGIN_BITS == 56, "the origin fits into the id");
+StaticAssertDecl(ORIGIN_BITS == 58, "the origin fits into the id");
+StaticAssertDecl(REQUEST_MAX_MODULE < 1 << MODULE_BITS, "modules fit");
 StaticAssertDecl(REQUEST_MAX_CODE < 1 << REASON_BITS && REQUEST_MAX_CODE < 1 << ENGINE_BITS, "codes fit");
 
 /* Of an origin, so many bits stand in the last eight octets. */
@@ -211,7 +212,7 @@ ComputeCheck(const pg_uuid_t *id, uint8 check[CHECK_BYTES])
 static void
 TakeRandom(uint8 *bytes, int count)
 {
-	static uint8 pool[252];
+	static uint8 pool[250];
 	static int	left = 0;
 
 	if (left < count)
@@ -232,8 +233,8 @@ RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin)
 {
 	uint64		packed = (uint64) RequestOriginPack(origin);
 
-	TakeRandom(id->data, 6);
-	id->data[5] = (id->data[5] & 0xc0) | (uint8) (packed >> 50);
+	TakeRandom(id->data, 5);
+	id->data[5] = (uint8) (packed >> 50);
 	PutBytes(id->data + 6, 0x8000 | ((packed >> LOW_ORIGIN_BITS) & 0xfff), 2);
 	PutBytes(id->data + 8, UINT64CONST(0x8000000000) | (packed & ((UINT64CONST(1) << LOW_ORIGIN_BITS) - 1)), 5);
 	ComputeCheck(id, id->data + CHECKED_BYTES);
@@ -251,7 +252,7 @@ RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin)
 	ComputeCheck(id, check);
 	if (memcmp(id->data + CHECKED_BYTES, check, CHECK_BYTES) != 0)
 		return false;
-	packed = (uint64) (id->data[5] & 0x3f) << 50 |
+	packed = (uint64) id->data[5] << 50 |
 		(GetBytes(id->data + 6, 2) & 0xfff) << LOW_ORIGIN_BITS |
 		(GetBytes(id->data + 8, 5) & ((UINT64CONST(1) << LOW_ORIGIN_BITS) - 1));
 	RequestOriginUnpack((int64) packed, origin);

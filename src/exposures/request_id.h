@@ -12,13 +12,16 @@
 /* Codes of engines and reasons run from 1 to this; 0 is none, or several. */
 #define REQUEST_MAX_CODE 63
 
+/* Parts of pages have numbers up to this. */
+#define REQUEST_MAX_MODULE 262143
+
 /* Where an answer came from. */
 typedef struct RequestOrigin
 {
 	int			engine;			/* code of the engine */
 	uint16		variant;		/* engine_variant.variant; 0: as shipped */
 	bool		assigned;		/* an experiment has assigned it */
-	uint16		module;			/* part of a page; 0: none */
+	int32		module;			/* part of a page; 0: none */
 	int			placeBucket;	/* SlotBucket of the answer's place on the page; 0: not told */
 	int			reason;			/* code of the one reason of all its rows; 0: several */
 	double		propensity;		/* chance with which this answer was drawn, 1: it was certain */

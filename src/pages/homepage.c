@@ -78,9 +78,10 @@ typedef enum LayoutColumn
 	LAYOUT_CLICKS,
 	LAYOUT_PROPENSITY,
 	LAYOUT_FORCED,
-	LAYOUT_STATE
+	LAYOUT_STATE,
+	LAYOUT_SEGMENT
 } LayoutColumn;
-#define LAYOUT_COLUMNS (LAYOUT_STATE + 1)
+#define LAYOUT_COLUMNS (LAYOUT_SEGMENT + 1)
 
 /* Read the question. */
 static EngineContext *
@@ -166,7 +167,7 @@ personalize_homepage(PG_FUNCTION_ARGS)
 
 /* Return a row of the layout. */
 static void
-ReturnTrial(ReturnSetInfo *output, const PageTrial *trial)
+ReturnTrial(ReturnSetInfo *output, const PageTrial *trial, const char *segment)
 {
 	bool		drawn = trial->shelf > 0;
 	const char *state = trial->placed ? "placed" : trial->state != NULL ? trial->state : "outdone";
@@ -191,6 +192,7 @@ ReturnTrial(ReturnSetInfo *output, const PageTrial *trial)
 	if (trial->forced != NULL)
 		values[LAYOUT_FORCED] = CStringGetTextDatum(trial->forced);
 	values[LAYOUT_STATE] = CStringGetTextDatum(state);
+	values[LAYOUT_SEGMENT] = CStringGetTextDatum(segment);
 	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 }
 
@@ -199,11 +201,12 @@ Datum
 personalize_homepage_layout(PG_FUNCTION_ARGS)
 {
 	Homepage	   *page = MakePage(fcinfo, &layoutArguments, 7, true);
+	const char *segment = PageSegmentName(PG_GETARG_TEXT_PP(1), page->segment);
 
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < page->trialCount; i++)
 			if ((page->trials[i].shelf == 0) == (pass == 1))
-				ReturnTrial((ReturnSetInfo *) fcinfo->resultinfo, &page->trials[i]);
+				ReturnTrial((ReturnSetInfo *) fcinfo->resultinfo, &page->trials[i], segment);
 	ContextEnd(page->context);
 	return (Datum) 0;
 }

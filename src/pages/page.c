@@ -185,7 +185,7 @@ Believe(const Homepage *page, PageBelief prior, const PageOption *option, int bu
 static PageBelief
 FitPrior(const Homepage *page, int bucket)
 {
-	PageCount  *counts = palloc_extended(sizeof(PageCount) * PAGE_BUCKETS * PAGE_SEGMENTS * page->optionCount, MCXT_ALLOC_HUGE);
+	PageCount  *counts = palloc_extended(sizeof(PageCount) * PAGE_BUCKETS * page->segmentCount * page->optionCount, MCXT_ALLOC_HUGE);
 	PageBelief	prior;
 	int			known = 0;
 	int			count = 0;
@@ -199,7 +199,7 @@ FitPrior(const Homepage *page, int bucket)
 	{
 		count = 0;
 		for (int i = 0; i < page->optionCount; i++)
-			for (int s = 0; s < PAGE_SEGMENTS; s++)
+			for (int s = 0; s < page->segmentCount; s++)
 				for (int b = 0; b < PAGE_BUCKETS; b++)
 					counts[count++] = PageStatGet(page->stat, page->options[i].module->number, s, b);
 	}
@@ -457,7 +457,7 @@ BeginPage(EngineContext *context, const text *name, int shelves)
 
 	page->context = context;
 	page->shelves = shelves;
-	page->segment = context->lack == LACK_NOTHING ? PAGE_SEGMENT_KNOWN : PAGE_SEGMENT_NEW;
+	page->segment = PageSegmentFind(context, name, &page->segmentCount);
 	page->visitor = context->visitor;
 	page->lack = context->lack;
 	page->excluded = context->excluded;
@@ -588,6 +588,8 @@ PageChances(EngineContext *context, const text *name, const int *placed, int she
 	PageTrial  *trials;
 	PageTrial  *feasible;
 
+	/* placed tells the segment of then */
+	page->segment = shelves > 0 ? placed[shelves - 1] % PAGE_SEGMENTS : page->segment;
 	/* the counters of its own day know what came of the page */
 	page->stat = PageStatRead(context->now - USECS_PER_DAY, Parameter(page, EFFECTIVE_SIZE));
 	FindOptions(page, name);
@@ -596,7 +598,7 @@ PageChances(EngineContext *context, const text *name, const int *placed, int she
 	for (int i = 0; i < shelves; i++)
 	{
 		TellShelf(page, i + 1, trials, feasible, tell);
-		if (placed[i] != 0 && !PutModule(page, &modules, i + 1, placed[i] / PAGE_SEGMENTS))
+		if (placed[i] / PAGE_SEGMENTS != 0 && !PutModule(page, &modules, i + 1, placed[i] / PAGE_SEGMENTS))
 			break;
 	}
 }

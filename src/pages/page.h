@@ -53,7 +53,8 @@ typedef struct Homepage
 {
 	EngineContext *context;
 	int			shelves;		/* that are asked for */
-	int			segment;
+	int			segment;		/* the visitor's */
+	int			segmentCount;	/* of the page: their numbers are below */
 	uint64		seed;
 	const PageStat *stat;
 	int			optionCount;
@@ -82,7 +83,8 @@ extern Homepage *PageMake(EngineContext *context, const text *name, int shelves,
 /*
  * Tell, shelf after shelf, the chance with which each module that may stand there and has
  * enough items would have it, and what that would be if all had enough; if those above have
- * the modules that placed says (PageStatModule, 0: none), by the counters of the days before.
+ * the modules that placed says (PageStatModule, number 0: none), for the segment of the last, by
+ * the counters of the days before.
  * Where one of these has too few items it ends.
  */
 typedef void (*PageTellChance) (EngineContext *context, int shelf, int module, double chance, double amongAll);

@@ -158,7 +158,7 @@ ReadRow(PageModule *module, TupleTableSlot *slot)
 		ReadVariants(module, variants);
 	ReadRange(module, CopyColumn(slot, MODULE_COLUMN_VALID_DURING));
 	module->enabled = DatumGetBool(slot_getattr(slot, MODULE_COLUMN_ENABLED, &isNull));
-	module->number = DatumGetInt16(slot_getattr(slot, MODULE_COLUMN_NUMBER, &isNull));
+	module->number = DatumGetInt32(slot_getattr(slot, MODULE_COLUMN_NUMBER, &isNull));
 	return true;
 }
 

@@ -33,6 +33,8 @@ typedef enum PageModuleColumn
 	MODULE_COLUMN_NUMBER
 } PageModuleColumn;
 
+#define PAGE_MAX_NAME_BYTES 63
+
 /* As many shelves a page has at most. */
 #define PAGE_MAX_SHELVES 100
 
@@ -133,6 +135,9 @@ extern void PageArgumentsRead(PageArguments *arguments, const PageSource *source
 
 /* The function of a module by its signature; InvalidOid: there is none. */
 extern Oid	PageFunctionFind(const char *signature);
+
+/* Complain of a text that is empty, too long or has control characters; what: "module". */
+extern void PageCheckText(const char *column, const char *what, Datum value, int maxBytes);
 
 extern void PageModuleInit(void);
 

@@ -14,7 +14,7 @@ CREATE TABLE personalize.page_module (
 	variants text[],
 	valid_during tstzrange NOT NULL DEFAULT '(,)',
 	enabled boolean NOT NULL DEFAULT true,
-	number smallint NOT NULL GENERATED ALWAYS AS IDENTITY,
+	number integer NOT NULL GENERATED ALWAYS AS IDENTITY,
 	description text,
 	created_by name NOT NULL DEFAULT session_user,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -45,7 +45,7 @@ COMMENT ON COLUMN personalize.page_module.variants IS 'the variants of engine ho
 COMMENT ON COLUMN personalize.page_module.valid_during IS 'when it may stand on the page, by the time of the answer (as_of); (,): always';
 COMMENT ON COLUMN personalize.page_module.enabled IS 'false: it is kept, and not shown';
 COMMENT ON COLUMN personalize.page_module.number IS
-	'given once, never again (1..32767): engine_stat.module and request_origin() have twice the number, and one more where something was known of the visitor';
+	'given once, never again (1..32767): engine_stat.module and request_origin() have 8 times the number, and 1 more where something was known of the visitor, or the number of the segment of the page (page_segment) they were in';
 COMMENT ON COLUMN personalize.page_module.description IS 'for people';
 COMMENT ON COLUMN personalize.page_module.created_by IS 'the role that was logged in';
 COMMENT ON COLUMN personalize.page_module.builtin IS 'as it was installed; it is not dumped';

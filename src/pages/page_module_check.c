@@ -15,6 +15,7 @@
 #include "engines/variant.h"
 #include "fmgr.h"
 #include "pages/page_module.h"
+#include "pages/page_stat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -23,7 +24,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_check_page_module);
 
-#define MAX_NAME_BYTES 63
 #define MAX_TITLE_BYTES 512
 #define MAX_VARIANTS 1000
 
@@ -61,10 +61,10 @@ ColumnName(const ModuleRow *row, PageModuleColumn column)
 }
 
 /* Complain of a text that is empty, too long or has control characters. */
-static void
-CheckText(const ModuleRow *row, PageModuleColumn column, int maxBytes)
+void
+PageCheckText(const char *column, const char *what, Datum value, int maxBytes)
 {
-	char	   *string = TextDatumGetCString(Value(row, column));
+	char	   *string = TextDatumGetCString(value);
 	bool		bad = strlen(string) > maxBytes || string[strspn(string, " ")] == '\0';
 
 	for (const char *c = string; *c != '\0'; c++)
@@ -72,8 +72,15 @@ CheckText(const ModuleRow *row, PageModuleColumn column, int maxBytes)
 	if (bad)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s \"%s\" of a module is empty, longer than %d bytes or has control characters",
-						ColumnName(row, column), string, maxBytes)));
+				 errmsg("%s \"%s\" of a %s is empty, longer than %d bytes or has control characters",
+						column, string, what, maxBytes)));
+}
+
+/* Complain of a text of the row. */
+static void
+CheckText(const ModuleRow *row, PageModuleColumn column, int maxBytes)
+{
+	PageCheckText(ColumnName(row, column), "module", Value(row, column), maxBytes);
 }
 
 /* Complain of a placeholder that there is not, or that is not closed. */
@@ -220,9 +227,16 @@ TakeRow(ModuleRow *row, HeapTuple tuple, TupleDesc desc)
 		if (row->nulls[i] && !mayBeNull)
 			ArgumentReportNull(psprintf("%s of a module", ColumnName(row, i + 1)));
 	}
-	CheckText(row, MODULE_COLUMN_PAGE, MAX_NAME_BYTES);
-	CheckText(row, MODULE_COLUMN_MODULE, MAX_NAME_BYTES);
+	CheckText(row, MODULE_COLUMN_PAGE, PAGE_MAX_NAME_BYTES);
+	CheckText(row, MODULE_COLUMN_MODULE, PAGE_MAX_NAME_BYTES);
 	row->name = TextDatumGetCString(Value(row, MODULE_COLUMN_MODULE));
+	if (DatumGetInt32(Value(row, MODULE_COLUMN_NUMBER)) > PAGE_MAX_MODULE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("module \"%s\" would have number %d, and numbers of modules end at %d",
+						row->name, DatumGetInt32(Value(row, MODULE_COLUMN_NUMBER)), PAGE_MAX_MODULE),
+				 errdetail("They stand in request ids, so that of a module that was deleted is never given again."),
+				 errhint("UPDATE modules that are not needed any more instead of deleting them.")));
 }
 
 /* Trigger _check_page_module(). */

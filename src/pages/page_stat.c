@@ -8,6 +8,7 @@
  * a day's n impressions with m after them weigh g^m (1 - g^n) / (1 - g), g = 1 - 1/size,
  * so that no sum exceeds size.
  *
+ * What was counted before a segment of a page was made is of another that had its number.
  * Where there are few rows they are read in each call; where there are many, what was read
  * is used for some seconds: the order of shelves does not hang on the last clicks.
  */
@@ -102,8 +103,10 @@ ReadCounters(DateADT today, double size)
 	SpiUtilBegin(&scope);
 	count = SpiUtilRun(&plan,
 					   "SELECT module, place_bucket, sum(shown)::bigint, sum(clicked)::bigint"
-					   " FROM personalize.engine_stat"
+					   " FROM personalize.engine_stat AS e"
 					   " WHERE engine = $1 AND place_bucket >= 0 AND currency_code = 0 AND day > $2 AND day <= $3"
+					   " AND NOT EXISTS (SELECT FROM personalize.page_segment AS s JOIN personalize.page_module AS m USING (page)"
+					   " WHERE m.number * " CppAsString2(PAGE_SEGMENTS) " + s.number = e.module AND s.since > e.day)"
 					   " GROUP BY module, place_bucket, day ORDER BY module, place_bucket, day DESC",
 					   lengthof(types), types, values, NULL, true);
 	for (uint64 i = 0; i < count; i++)

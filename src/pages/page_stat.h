@@ -8,17 +8,17 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "exposures/request_id.h"
+#include "pages/page_segment.h"
 
 /* The engine's code in request ids and counters, for ever (exposures/request_id.h). */
 #define HOMEPAGE_CODE 8
 
-/* Visitors of whom something is known, and others, are counted apart. */
-#define PAGE_SEGMENTS 2
-#define PAGE_SEGMENT_NEW 0
-#define PAGE_SEGMENT_KNOWN 1
-
 /* Buckets of shelves: EventSlotBucket. */
 #define PAGE_BUCKETS 9
+
+/* Numbers of modules end where those of parts of pages in request ids do. */
+#define PAGE_MAX_MODULE (REQUEST_MAX_MODULE / PAGE_SEGMENTS)
 
 /* engine_stat.module of a module in a segment. */
 static inline int

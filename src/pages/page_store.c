@@ -13,6 +13,11 @@ static const PersonStore stores[] = {
 		.name = "page_module",
 		.content = "definitions",
 		.form = PERSON_STORE_PLAIN("page_module")
+	},
+	{
+		.name = "page_segment",
+		.content = "definitions",
+		.form = PERSON_STORE_PLAIN("page_segment")
 	}
 };
 

@@ -56,10 +56,12 @@ $node->safe_psql('shop', q{
 	UPDATE personalize.page_module SET title = 'What is new' WHERE module = 'new';
 	INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items, variants)
 		VALUES ('mine', 'f', 'F', 'function', '{"function": "\"its own\".f"}', 1, '{other}');
+	INSERT INTO personalize.page_segment (page, name, segment) VALUES ('mine', 'fans', 'high_intent_search_query');
 	INSERT INTO personalize.rule (name, kind, items, place, audience, valid_during) VALUES
 		('top', 'pin', '{on top}', 1, NULL, '(,)'), ('never', 'exclude', '{7}', NULL, '$.item_affinity', '[2001-01-01,2001-01-02)')});
 my $steered = q{SELECT to_jsonb(v) FROM personalize.engine_variant v UNION ALL SELECT to_jsonb(r) FROM personalize.rule r
-	UNION ALL SELECT to_jsonb(p) - CASE WHEN p.builtin THEN 'created_at' ELSE '' END FROM personalize.page_module p ORDER BY 1};
+	UNION ALL SELECT to_jsonb(p) - CASE WHEN p.builtin THEN 'created_at' ELSE '' END FROM personalize.page_module p
+	UNION ALL SELECT to_jsonb(s) FROM personalize.page_segment s ORDER BY 1};
 $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", '-d', $node->connstr('shop') ], 'pg_dump as SQL');
 $node->command_ok([ 'psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('second'), '-f', "$directory/plain.sql" ], 'restored by psql -1');
