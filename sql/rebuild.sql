@@ -64,28 +64,60 @@ SELECT count(*) FROM personalize.profile WHERE user_key = personalize.user_key('
 SELECT count(*) > 0 AS recent FROM personalize.recent('u12', purpose => 'recommendations');
 SELECT processor, what, wrong FROM personalize.verify_counts() WHERE processor <> 'neighbour';
 
--- neighbours begin from nothing, but what goes next to an item stays until it is made anew
-CREATE TEMP TABLE neighbours_held AS SELECT * FROM held WHERE name IN ('session', 'posting', '_pair_list', '_session_total');
-CREATE TEMP TABLE next_to AS SELECT i, s.item_id::text AS item FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s;
-SET personalize.batch_events = 100;
+-- neighbours are counted anew by shards of people's keys: after each part everybody is answered what they were
+CREATE TABLE neighbours_held AS SELECT t.name, personalize.state_hash(t.name, '2021-01-01') AS hash
+	FROM unnest(ARRAY['session', 'posting', '_pair_list', '_session_total', '_session_day', '_session_repeat']) AS t (name);
+CREATE VIEW neighbours_now AS SELECT n.name, personalize.state_hash(n.name, '2021-01-01') AS hash FROM neighbours_held AS n;
+CREATE TABLE answered_before AS SELECT * FROM answer;
+CREATE TABLE next_to AS SELECT i, s.item_id::text AS item, s.rank FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s;
+CREATE TABLE stopped (done bigint, answers bigint, differ bigint, next_to bigint, tables bigint);
+CREATE FUNCTION public.stop() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	INSERT INTO public.stopped SELECT 64 - (SELECT count(*) FROM personalize._rebuild), (SELECT count(*) FROM public.answer),
+		(SELECT count(*) FROM ((TABLE public.answer EXCEPT TABLE public.answered_before) UNION ALL (TABLE public.answered_before EXCEPT TABLE public.answer)) AS d),
+		(SELECT count(*) FROM (SELECT i, s.item_id::text AS item, s.rank FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s
+			EXCEPT TABLE public.next_to) AS d),
+		(SELECT count(*) FROM (TABLE public.neighbours_held EXCEPT TABLE public.neighbours_now) AS d);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER stop AFTER DELETE ON personalize._rebuild FOR EACH STATEMENT EXECUTE FUNCTION public.stop();
+SET personalize.batch_events = 50;
 SELECT personalize.rebuild_processor('neighbour');
-SELECT subject, done, total > 100 AS some, unit, percent, time_left FROM personalize.stat_progress;
-SELECT count(*) > 0 AS some, 3 * count(n.item) > 2 * count(*) AS most FROM next_to AS x
-	LEFT JOIN (SELECT i, s.item_id::text AS item FROM generate_series(0, 29) AS i, personalize.similar_items('i' || i, 5) AS s) AS n USING (i, item);
-SELECT split_part(reason, ':', 1) AS reason, count(*) > 500 AS many FROM answer GROUP BY 1 ORDER BY 1;
+SELECT subject, done, total, unit, percent, time_left FROM personalize.stat_progress;
+SELECT processor, waiting, rebuilding FROM personalize.stat_processor WHERE processor = 'neighbour';
+SELECT name FROM neighbours_held EXCEPT SELECT n.name FROM neighbours_now AS n JOIN neighbours_held AS h USING (name, hash);
 SELECT roll() > 0 AS rolled, pause();
+SELECT count(*) > 5 AS stops, min(answers) = (SELECT count(*) FROM answered_before) AS whole, sum(differ) AS differ, sum(next_to) AS next_to FROM stopped;
+SELECT DISTINCT done, tables FROM stopped WHERE done = 64;
 SELECT count(*) FROM personalize.stat_progress;
-SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
+SELECT name FROM neighbours_held EXCEPT SELECT n.name FROM neighbours_now AS n JOIN neighbours_held AS h USING (name, hash);
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour';
+DROP TRIGGER stop ON personalize._rebuild;
+-- somebody comes and somebody is forgotten while it waits
+SELECT personalize.rebuild_processor('neighbour');
+SELECT personalize.forget('u9') IS NOT NULL AS forgotten;
+SELECT personalize.track('comes', 'view_item', i, consent => '{analytics,personalization,recommendations}') FROM unnest('{i3,i4}'::text[]) AS i;
+SELECT processor, waiting > rebuilding AS waits FROM personalize.stat_processor WHERE processor = 'neighbour';
+SELECT roll() > 0 AS rolled, pause();
+SELECT count(*) FROM personalize.session WHERE user_key IN (personalize.user_key('u9'), personalize.user_key('comes'));
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour';
 RESET personalize.batch_events;
--- where one batch is enough, nothing goes before it is made anew
-CREATE TEMP TABLE answered_before AS SELECT * FROM answer;
+-- whatever is wrong is put right: rows that are missing, too many, or cannot be read
+DELETE FROM personalize.posting WHERE item_key = personalize.item_key('i1');
+DELETE FROM personalize._pair_list WHERE item_key = personalize.item_key('i2');
+UPDATE personalize.posting SET data = '\x01' WHERE item_key = personalize.item_key('i3');
+INSERT INTO personalize._pair_list SELECT 42, data FROM personalize._pair_list LIMIT 1;
+INSERT INTO personalize.posting SELECT 43, 1, data FROM personalize.posting WHERE item_key = personalize.item_key('i4') LIMIT 1;
+DELETE FROM personalize.session WHERE user_key = personalize.user_key('u10');
+UPDATE personalize.session SET items = '\x03' WHERE user_key = personalize.user_key('u11');
+INSERT INTO personalize.session SELECT 44, session_key, ended, second_at, events, consent, given, items FROM personalize.session WHERE user_key = personalize.user_key('u12') LIMIT 1;
+UPDATE personalize._session_total SET sessions = sessions + 5, entries = 3;
+DELETE FROM personalize._session_day;
+UPDATE personalize._session_repeat SET hits = '{1}';
 SELECT personalize.rebuild_processor('neighbour');
-SELECT subject, done, total, unit FROM personalize.stat_progress;
-SELECT count(*) FROM ((TABLE answer EXCEPT TABLE answered_before) UNION ALL (TABLE answered_before EXCEPT TABLE answer)) AS d;
 SELECT roll() > 0 AS rolled, pause();
-SELECT count(*) FROM personalize.stat_progress;
-SELECT count(*) FROM ((TABLE answer EXCEPT TABLE answered_before) UNION ALL (TABLE answered_before EXCEPT TABLE answer)) AS d;
-SELECT name FROM neighbours_held EXCEPT SELECT b.name FROM neighbours_held AS b JOIN held AS h USING (name, hash);
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour';
 -- a session that cannot be read goes from the lists it was in
 UPDATE personalize.session SET items = '\x03' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
 SELECT personalize.forget('u21') IS NOT NULL AS forgotten;
@@ -108,5 +140,6 @@ SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 SELECT count(*) FILTER (WHERE percent < 100) FROM personalize.stat_progress;
 SELECT personalize.rebuild_processor('nobody');
 SELECT personalize.rebuild_processor(NULL);
-DROP FUNCTION public.roll, pause;
+DROP FUNCTION public.roll, pause, public.stop;
+DROP TABLE stopped, next_to, answered_before;
 SET client_min_messages = warning; DROP EXTENSION personalize CASCADE;

@@ -57,7 +57,6 @@ static const RelationShape shapes[] = {
 	{"posting", {INT8OID, INT4OID, BYTEAOID}},
 	{"_pair_list", {INT8OID, BYTEAOID}},
 	{"model", {TEXTOID, INT4OID, BOOLOID, TEXTOID, TEXTARRAYOID, INT4OID, INT4OID, BYTEAOID}},
-	{"_session_kept", {BOOLOID, INT8OID}},
 	{"_session_total", {BOOLOID, INT8OID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT4OID}},
 	{"_session_day", {INT4OID, INT8OID}},
 	{"_session_repeat", {INT2OID, INT8ARRAYOID, INT8ARRAYOID}},

@@ -496,7 +496,6 @@ KnnOpen(Snapshot snapshot)
 	knn->snapshot = snapshot;
 	knn->repeats = NULL;
 	SessionTotalsRead(&knn->totals, snapshot);
-	knn->totals.sessions = Max(knn->totals.sessions, SessionsKept(snapshot));
 	knn->postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
 	knn->lists = KeyedOpen("_pair_list", "_pair_list_pkey", AccessShareLock);
 	return knn;

@@ -20,8 +20,10 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "neighbours/neighbour_rebuild.h"
 #include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
+#include "neighbours/posting_search.h"
 #include "people/consent.h"
 #include "people/restriction.h"
 #include "utils/array.h"
@@ -271,67 +273,6 @@ FinishBatch(void *state)
 	(void) SessionIndexEnd(gather.index);
 }
 
-/* A chunk of an item's list that is searched for a session. */
-typedef struct PostingSearch
-{
-	const bytea *data;
-	int64		itemKey;
-	int64		number;
-	Session    *session;
-} PostingSearch;
-
-/* Add the item to the session if the chunk has an entry of it. */
-static void
-SearchChunk(void *arg)
-{
-	PostingSearch *search = arg;
-	Session    *session = search->session;
-	PostingReader reader;
-	PostingEntry entry;
-
-	PostingReaderBegin(&reader, (const uint8 *) VARDATA_ANY(search->data), VARSIZE_ANY_EXHDR(search->data));
-	while (session->itemCount < SESSION_MAX_ITEMS && PostingReaderNext(&reader, &entry))
-		if (entry.session == search->number)
-			session->items[session->itemCount++] = (SessionItem) {.itemKey = search->itemKey,.ts = entry.ts};
-}
-
-/* Order items by time. */
-static int
-CompareItems(const void *left, const void *right)
-{
-	TimestampTz a = ((const SessionItem *) left)->ts;
-	TimestampTz b = ((const SessionItem *) right)->ts;
-
-	return (a > b) - (a < b);
-}
-
-/* What a session that cannot be read was about, as the lists of all items tell. */
-static void
-FindInPostings(Snapshot snapshot, Session *session)
-{
-	KeyedTable *postings = KeyedOpen("posting", "posting_pkey", AccessShareLock);
-	TupleTableSlot *slot;
-
-	session->itemCount = session->repeatCount = 0;
-	KeyedSeek(postings, snapshot, 0, NULL, InvalidStrategy);
-	while ((slot = KeyedNext(postings, ForwardScanDirection)) != NULL)
-	{
-		bool		isNull;
-		int64		itemKey = DatumGetInt64(slot_getattr(slot, POSTING_ITEM_KEY, &isNull));
-		PostingSearch search = {.itemKey = itemKey,.number = SessionNumber(session),.session = session};
-		StoredRow	row;
-
-		StoredRowBegin(&row, STORED_POSTING, (int64[]) {itemKey, DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull))});
-		search.data = StoredRowBytes(STORED_POSTING, slot, POSTING_DATA);
-		/* a list that is damaged, too, is made anew when something changes in it */
-		(void) StoredRowTry(&row, SearchChunk, &search, NULL);
-		StoredRowEnd(&row);
-		CHECK_FOR_INTERRUPTS();
-	}
-	KeyedClose(postings);
-	qsort(session->items, session->itemCount, sizeof(SessionItem), CompareItems);
-}
-
 /* Remove all sessions of some people. */
 SessionIndexLosses
 NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
@@ -350,7 +291,7 @@ NeighbourErase(const KeySet *people, NeighbourErased erased, void *arg)
 		while ((slot = KeyedNext(index->sessions, ForwardScanDirection)) != NULL)
 		{
 			if (!SessionTryReadRow(slot, session, "it is looked for in the lists of all items, and removed"))
-				FindInPostings(index->snapshot, session);
+				PostingFindSession(index->snapshot, session);
 			if (erased)
 				erased(arg, session);
 			SessionIndexReplace(index, session, 1, NULL);
@@ -617,13 +558,6 @@ personalize_session_number(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(SessionNumber(&session));
 }
 
-/* Everything is counted anew in this transaction. */
-static void
-ClearAll(const bool *shards)
-{
-	SessionIndexReset();
-}
-
 /* Register the processor. */
 void
 NeighbourInit(void)
@@ -637,9 +571,9 @@ NeighbourInit(void)
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
-		.clear = ClearAll,
-		.rebuilt = SessionIndexRebuilt,
-		.reset = SessionIndexReset
+		.rebuiltByUser = true,
+		.clear = NeighbourClear,
+		.held = NeighbourHeld
 	};
 
 	ProcessorRegister(&methods);

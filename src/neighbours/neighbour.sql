@@ -56,14 +56,6 @@ COMMENT ON COLUMN personalize._session_total.recent IS
 	'of these, each weighing 1/e per 3 days before last_day ends, counted at noon of its day';
 COMMENT ON COLUMN personalize._session_total.last_day IS 'the last day of _session_day';
 
-CREATE TABLE personalize._session_kept (
-	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-	sessions bigint NOT NULL
-);
-SELECT pg_catalog.pg_extension_config_dump('personalize._session_kept', '');
-COMMENT ON TABLE personalize._session_kept IS
-	'while the processor neighbour is rebuilt: how many sessions there were, which the lists of pairs that are still in use are about';
-
 CREATE TABLE personalize._session_day (
 	day integer PRIMARY KEY,
 	entries bigint NOT NULL

@@ -216,11 +216,6 @@ static const PersonStore stores[] = {
 		.form = "SELECT jsonb_build_array(coalesce(sum(t.sessions), 0), coalesce(sum(t.entries), 0)) FROM personalize._session_total t"
 	},
 	{
-		.name = "_session_kept",
-		.content = "a counter",
-		.exempt = "there while neighbours are rebuilt"
-	},
-	{
 		.name = "_session_day",
 		.content = "a counter",
 		.form = PERSON_STORE_PLAIN("_session_day")

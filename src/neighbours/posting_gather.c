@@ -12,6 +12,9 @@
 #include "compat.h"
 #include "utils/timestamp.h"
 
+/* Most items have few. */
+#define FIRST_CAPACITY 16
+
 /* Begin an empty list. */
 void
 PostingGatherInit(PostingGather *gather, int64 itemKey, int kept)
@@ -19,7 +22,8 @@ PostingGatherInit(PostingGather *gather, int64 itemKey, int kept)
 	gather->itemKey = itemKey;
 	gather->sessions = 0;
 	gather->kept = kept;
-	gather->entries = palloc_array(PostingEntry, 2 * kept);
+	gather->capacity = Min(FIRST_CAPACITY, 2 * kept);
+	gather->entries = palloc_array(PostingEntry, gather->capacity);
 	gather->count = 0;
 	gather->oldest = DT_NOBEGIN;
 }
@@ -46,6 +50,11 @@ AddEntry(PostingGather *gather, const Session *session, const int64 *items, int 
 	gather->sessions++;
 	if (ts < gather->oldest)
 		return;
+	if (gather->count == gather->capacity)
+	{
+		gather->capacity = Min(2 * gather->capacity, 2 * gather->kept);
+		gather->entries = repalloc(gather->entries, sizeof(PostingEntry) * gather->capacity);
+	}
 	packed = palloc(POSTING_ENTRY_MAX);
 	length = PostingPackEntry(items, session->itemCount, place, ts, SessionNumber(session), packed);
 	next = packed;

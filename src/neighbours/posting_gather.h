@@ -17,8 +17,9 @@ typedef struct PostingGather
 	int64		itemKey;		/* hash key, first */
 	int64		sessions;		/* with the item, kept or not */
 	int			kept;			/* the newest so many entries are kept */
-	PostingEntry *entries;		/* room for twice as many */
+	PostingEntry *entries;		/* of twice as many at most */
 	int			count;
+	int			capacity;
 	TimestampTz oldest;			/* as many as are kept are not older */
 } PostingGather;
 

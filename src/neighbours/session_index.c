@@ -23,7 +23,6 @@
 #include "base/key_set.h"
 #include "base/lock.h"
 #include "base/relation.h"
-#include "base/spi_util.h"
 #include "miscadmin.h"
 #include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
@@ -57,6 +56,7 @@ typedef struct SessionIndexChanges
 	TimestampTz newest;			/* end of the sessions that came */
 	Refill	   *refills;		/* items whose list must be made anew */
 	int			refillCount;
+	const KeySet *remade;		/* of these items, in any case; NULL: of none */
 	SessionIndexLosses losses;
 } SessionIndexChanges;
 
@@ -289,8 +289,8 @@ ApplyChanges(SessionIndex *index)
 
 		while (until < changes->count && changes->changes[until].itemKey == itemKey)
 			until++;
-		exact = PostingApply(changes->postings, index->snapshot,
-							 &changes->changes[from], until - from);
+		exact = !(changes->remade && KeySetHas(changes->remade, itemKey)) &&
+			PostingApply(changes->postings, index->snapshot, &changes->changes[from], until - from);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(itemContext);
 		if (!exact)
@@ -394,6 +394,38 @@ StorePairLists(SessionIndexChanges *changes)
 	pfree(items);
 }
 
+/* Have lists made anew, and the totals be those of some sessions. */
+void
+SessionIndexRemake(SessionIndex *index, const KeySet *items, SessionSum *sum, TimestampTz newest)
+{
+	SessionIndexChanges *changes = index->changes;
+	uint64		place = 0;
+	int64		itemKey;
+
+	/* so that each of them has a change */
+	while (KeySetNext(items, &place, &itemKey))
+		(void) AddChange(changes, itemKey);
+	changes->remade = items;
+	changes->sum = sum;
+	changes->newest = newest;
+}
+
+/* Add to the totals, or write them anew. */
+static void
+WriteTotals(SessionIndex *index)
+{
+	SessionIndexChanges *changes = index->changes;
+
+	if (changes->remade)
+		SessionTotalsClear();
+	if (changes->remade && changes->newest == DT_NOBEGIN)
+		return;					/* nothing stays */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	SessionSumWrite(changes->sum, GetActiveSnapshot(), changes->newest);
+	PopActiveSnapshot();
+}
+
 /* Write the postings and close. */
 SessionIndexLosses
 SessionIndexEnd(SessionIndex *index)
@@ -406,8 +438,8 @@ SessionIndexEnd(SessionIndex *index)
 		RefillLists(index);
 	if (changes->count > 0)
 		StorePairLists(changes);
-	if (changes->changed || changes->newest != DT_NOBEGIN)
-		SessionSumWrite(changes->sum, index->snapshot, changes->newest);
+	if (changes->changed || changes->remade || changes->newest != DT_NOBEGIN)
+		WriteTotals(index);
 	KeyedClose(changes->postings);
 	KeyedClose(index->sessions);
 	losses = changes->losses;
@@ -415,38 +447,4 @@ SessionIndexEnd(SessionIndex *index)
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	return losses;
-}
-
-/*
- * Throw all sessions and postings away.  What goes next to an item stays in use until
- * it is made anew, by its first session.
- */
-void
-SessionIndexReset(void)
-{
-	SpiUtilScope scope;
-
-	SessionIndexLock();
-	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.posting", false, 0);
-	SPI_execute("DELETE FROM personalize.session", false, 0);
-	SPI_execute("INSERT INTO personalize._session_kept AS k (sessions) SELECT sessions FROM personalize._session_total"
-				" ON CONFLICT (singleton) DO UPDATE SET sessions = greatest(k.sessions, excluded.sessions)", false, 0);
-	SPI_execute("DELETE FROM personalize._session_total", false, 0);
-	SPI_execute("DELETE FROM personalize._session_day", false, 0);
-	SPI_execute("DELETE FROM personalize._session_repeat", false, 0);
-	SpiUtilEnd(&scope);
-}
-
-/* Of items that nobody views any more nothing is kept. */
-void
-SessionIndexRebuilt(void)
-{
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize._pair_list AS p WHERE NOT EXISTS"
-				" (SELECT FROM personalize.posting AS l WHERE l.item_key = p.item_key)", false, 0);
-	SPI_execute("DELETE FROM personalize._session_kept", false, 0);
-	SpiUtilEnd(&scope);
 }

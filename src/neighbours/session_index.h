@@ -7,8 +7,10 @@
 
 #include "postgres.h"
 
+#include "base/key_set.h"
 #include "base/keyed.h"
 #include "neighbours/session.h"
+#include "neighbours/session_total.h"
 
 /* What is being changed; one at a time per transaction. */
 typedef struct SessionIndex
@@ -41,8 +43,10 @@ typedef struct SessionIndexLosses
 /* Write the postings and close. */
 extern SessionIndexLosses SessionIndexEnd(SessionIndex *index);
 
-/* Throw all sessions and postings away; when others have been made, what was kept in use meanwhile. */
-extern void SessionIndexReset(void);
-extern void SessionIndexRebuilt(void);
+/*
+ * To be called before SessionIndexEnd, which then makes the lists of these items anew from the
+ * sessions there are; the totals become those of a sum, whatever else was changed.
+ */
+extern void SessionIndexRemake(SessionIndex *index, const KeySet *items, SessionSum *sum, TimestampTz newest);
 
 #endif

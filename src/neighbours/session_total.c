@@ -15,6 +15,7 @@
 
 #include "access/stratnum.h"
 #include "base/keyed.h"
+#include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "neighbours/pair_list.h"
@@ -388,21 +389,17 @@ SessionTotalsRead(SessionTotals *totals, Snapshot snapshot)
 	KeyedClose(table);
 }
 
-/* What _session_kept says. */
-int64
-SessionsKept(Snapshot snapshot)
+/* Forget what the tables say. */
+void
+SessionTotalsClear(void)
 {
-	KeyedTable *table = KeyedOpen("_session_kept", "_session_kept_pkey", AccessShareLock);
-	TupleTableSlot *slot;
-	int64		sessions = 0;
-	bool		isNull;
+	SpiUtilScope scope;
 
-	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot)
-		sessions = DatumGetInt64(slot_getattr(slot, 2, &isNull));
-	KeyedClose(table);
-	return sessions;
+	SpiUtilBegin(&scope);
+	SPI_execute("DELETE FROM personalize._session_total", false, 0);
+	SPI_execute("DELETE FROM personalize._session_day", false, 0);
+	SPI_execute("DELETE FROM personalize._session_repeat", false, 0);
+	SpiUtilEnd(&scope);
 }
 
 /* What _session_repeat says. */

@@ -20,9 +20,6 @@ typedef struct SessionTotals
 	int32		lastDay;		/* that any was come to, since 2000-01-01 UTC */
 } SessionTotals;
 
-/* How many sessions there were before the rebuild that is under way; 0: there is none. */
-extern int64 SessionsKept(Snapshot snapshot);
-
 /* What is added, and taken out. */
 typedef struct SessionSum SessionSum;
 extern SessionSum *SessionSumBegin(void);
@@ -36,6 +33,9 @@ extern const RepeatCounts *SessionSumRepeats(const SessionSum *sum);
 
 /* Write it to the tables; nothing has happened after newest. */
 extern void SessionSumWrite(SessionSum *sum, Snapshot snapshot, TimestampTz newest);
+
+/* Forget what the tables say, whatever that is. */
+extern void SessionTotalsClear(void);
 
 /* What the tables say; repeats is all zeros if there is nothing. */
 extern void SessionTotalsRead(SessionTotals *totals, Snapshot snapshot);

@@ -99,8 +99,10 @@ BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 	for (int shard = 0; shard < methods->shards; shard++)
 	{
 		lag->seen[shard] = ProcessorPosition(methods->id, shard, snapshot);
-		lag->minTxid = lag->outdated[shard] ? 0 : Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
+		lag->minTxid = Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
 	}
+	if (lag->anyOutdated)
+		lag->minTxid = 0;
 }
 
 /* True if an event has been imported, which arrives with the time it happened, long ago. */
@@ -123,7 +125,7 @@ AddToLag(Lag *lag, const EventRow *row, TimestampTz now)
 	if (shard < 0)
 		return;
 	seen = TxidIsSeen(row->txid, lag->seen[shard]);
-	if (seen && !lag->outdated[shard])
+	if (seen && !lag->outdated[ProcessorRebuildShard(lag->methods, row)])
 		return;
 	lag->waiting++;
 	if (seen || TxidIsSeen(row->txid, lag->rebuilding))

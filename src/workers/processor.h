@@ -50,6 +50,7 @@ typedef struct ProcessorMethods
 	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
 	bool		keysOnly;		/* it needs neither value nor properties */
 	bool		gathers;		/* a row holds all that is known of its key */
+	bool		rebuiltByUser;	/* it has one shard, but people are counted anew by those of their keys */
 	int			(*shardOf) (const EventRow *row);	/* by the keys; -1: not for this processor */
 	void	   *(*begin) (void);
 	void		(*add) (void *state, const EventRow *row);
@@ -68,11 +69,13 @@ typedef struct ProcessorMethods
 	/*
 	 * For a rebuild: delete what was written for some shards, which are then counted
 	 * anew in the same transaction, and what is to be done after the last of them
-	 * (may be NULL).  One whose rows do not belong to one shard each has reset instead: it
-	 * throws away what was written, and batches count from nothing; it may have clear,
-	 * too, for where one batch is enough.
+	 * (may be NULL).  One that is rebuiltByUser takes as many shards at a time as hold about
+	 * a batch, of the events that held tells its rows are made of.  One whose rows do not
+	 * belong to one shard each has reset instead: it throws away what was written, and
+	 * batches count from nothing.
 	 */
 	void		(*clear) (const bool *shards);
+	int64		(*held) (void);
 	void		(*rebuilt) (void);
 	void		(*reset) (void);
 
@@ -86,6 +89,13 @@ typedef struct ProcessorMethods
 	void		(*clearParts) (const bool *shards, const ProcessorParts *parts);
 	void		(*filled) (int16 part);
 } ProcessorMethods;
+
+/* With which shard of a rebuild an event is counted anew. */
+static inline int
+ProcessorRebuildShard(const ProcessorMethods *methods, const EventRow *row)
+{
+	return methods->rebuiltByUser ? ShardOfKey(row->userKey) : methods->shardOf(row);
+}
 
 /* Called from each processor's Init. */
 extern void ProcessorRegister(const ProcessorMethods *methods);

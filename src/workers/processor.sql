@@ -62,7 +62,7 @@ GRANT EXECUTE ON FUNCTION personalize.rollup_now() TO personalize_admin;
 CREATE FUNCTION personalize.rebuild_processor(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_rebuild_processor' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION personalize.rebuild_processor(text) IS
-	'has every raw event that exists counted again, in the background (or by rollup_now). What the processor has written stays in use until it is replaced, a sixteenth of it in each transaction; neighbours of no more events than personalize.batch_events are replaced at once, of more the lists of pairs stay until each is made anew. stat_progress shows how far it is. Errors: 42704 unknown';
+	'has every raw event that exists counted again, in the background (or by rollup_now). What the processor has written stays in use until it is replaced, a sixteenth of it in each transaction, of neighbours as much as has about personalize.batch_events events; exposures alone begin from nothing. stat_progress shows how far it is. Errors: 42704 unknown';
 REVOKE ALL ON FUNCTION personalize.rebuild_processor(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_processor(text) TO personalize_admin;
 

@@ -211,7 +211,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
 		/* what is to be counted anew will be told of then */
-		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[methods->shardOf(&row)]);
+		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[ProcessorRebuildShard(methods, &row)]);
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);
@@ -344,8 +344,9 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	ReadPositions(batch);
 	(void) ProcessorOutdated(batch->methods->id, batch->outdated);
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		batch->result.more |= batch->claimed[shard] && batch->outdated[shard];
+		batch->result.more |= batch->outdated[shard] && batch->claimed[batch->methods->rebuiltByUser ? 0 : shard];
 	batch->upto = TxidSnapshotTake();
+	batch->stays = batch->backfills || (batch->rebuilds && batch->methods->rebuiltByUser);
 	running = batch->rebuilds || batch->backfills ? batch : NULL;
 	PG_TRY();
 	{
@@ -356,10 +357,10 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 		running = NULL;
 	}
 	PG_END_TRY();
-	if (batch->waiting || (!batch->backfills && IsTimeToMove(batch, options->wait)))
+	if (batch->waiting || (!batch->stays && IsTimeToMove(batch, options->wait)))
 	{
 		ProcessorReportPhase(batch->methods, "position");
-		if (!batch->backfills)
+		if (!batch->stays)
 			WritePositions(batch);
 		WriteCounts(batch);
 		if (batch->backfills)

@@ -10,10 +10,10 @@
  * the rows that were there, afterwards the new ones; a crash undoes a part and
  * nothing else.  A withdrawal waits for a part at most.
  *
- * The processor of neighbours has no shards, and that of exposures counts people of
- * different shards together.  They begin from nothing, batch by batch; of neighbours,
- * what is made of its rows is kept meanwhile (SessionIndexReset), and where all events
- * are not more than one batch, that batch is such a part.
+ * The processor of neighbours has one shard and is rebuilt by the shards of people's
+ * keys: the position stays where it is, and what it contains is counted anew for these
+ * people, in one transaction with what is made of their rows.  That of exposures counts
+ * people of different shards together: it begins from nothing, batch by batch.
  */
 #include "postgres.h"
 
@@ -72,40 +72,52 @@ ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT])
 	return count;
 }
 
-/* Leave of the claimed shards those that are outdated, a part's number at most. */
+/* Take a part of the shards that are outdated, and claimed; those of people's keys are under one claim. */
 int
 ProcessorTakePart(Batch *batch)
 {
+	bool		byUser = batch->methods->rebuiltByUser;
+	int64		limit = byUser ? (int64) personalize_batch_events * SHARD_COUNT / Max(batch->methods->held(), 1) : SHARDS_PER_PART;
 	int			taken = 0;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
-		batch->claimed[shard] &= batch->outdated[shard] && taken < SHARDS_PER_PART;
-		taken += batch->claimed[shard];
+		batch->part[shard] = batch->claimed[byUser ? 0 : shard] && batch->outdated[shard] && taken < Max(limit, 1);
+		taken += batch->part[shard];
 	}
+	if (!byUser)
+		memcpy(batch->claimed, batch->part, sizeof(batch->part));
 	return taken;
 }
 
-/* Forget where the part's shards have got, and what was counted for them. */
-void
-ProcessorBeginPart(Batch *batch)
+/* Forget where the part's shards have got. */
+static void
+ForgetPositions(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->part)};
 	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		if (batch->claimed[shard])
+		if (batch->part[shard])
 			batch->from[shard] = TxidSnapshotNothing();
-	batch->minTxid = 0;
-	batch->waiting = true;
-	ProcessorReportPhase(batch->methods, "rebuild");
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
 			   2, types, values, NULL, false);
 	SpiUtilEnd(&scope);
-	batch->methods->clear(batch->claimed);
+}
+
+/* Forget what was counted for the part. */
+void
+ProcessorBeginPart(Batch *batch)
+{
+	batch->minTxid = 0;
+	batch->waiting = true;
+	ProcessorReportPhase(batch->methods, "rebuild");
+	if (!batch->stays)
+		ForgetPositions(batch);
+	batch->methods->clear(batch->part);
 }
 
 /*
@@ -119,7 +131,7 @@ ProcessorEndPart(Batch *batch)
 	static SPIPlanPtr donePlan = NULL;
 	static SPIPlanPtr leftPlan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->part)};
 	SpiUtilScope scope;
 	bool		isNull;
 	bool		last;
@@ -285,17 +297,19 @@ BeginAnew(const ProcessorMethods *methods, int64 total)
 	SpiUtilEnd(&scope);
 }
 
-/* Shard by shard: mark those that have counted anything. */
+/* Shard by shard: mark those that have counted anything; of people's keys, all. */
 static void
 MarkShards(const ProcessorMethods *methods)
 {
 	SpiUtilScope scope;
+	int			copies = methods->rebuiltByUser ? SHARD_COUNT : 1;
 	int64		count;
 
 	SpiUtilBegin(&scope);
 	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d AND part = 0", methods->id), false, 0);
 	SPI_execute(psprintf("INSERT INTO personalize._rebuild (processor, shard)"
-						 " SELECT processor, shard FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
+						 " SELECT processor, shard + s FROM personalize.processor_position, generate_series(0, %d) AS s WHERE processor = %d",
+						 copies - 1, methods->id), false, 0);
 	count = SPI_processed;
 	StoreRebuild(methods, count, NULL);
 	SpiUtilEnd(&scope);
@@ -308,7 +322,6 @@ Datum
 personalize_rebuild_processor(PG_FUNCTION_ARGS)
 {
 	const ProcessorMethods *methods;
-	int64		total = 0;
 
 	ArgumentCheckGiven(fcinfo, 0, "name");
 	methods = ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)));
@@ -317,11 +330,9 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 		LockAll(methods);
 	ProcessorPushSnapshot();
 	if (methods->reset)
-		total = CountEvents(methods);
-	if (methods->clear && total <= personalize_batch_events)
-		MarkShards(methods);
+		BeginAnew(methods, CountEvents(methods));
 	else
-		BeginAnew(methods, total);
+		MarkShards(methods);
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }

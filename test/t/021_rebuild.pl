@@ -25,10 +25,11 @@ exact($node, 'shop', 'counted');
 # What everybody reads while it goes on.
 my $people = 'SELECT count(*), sum(events) FROM personalize.profile';
 my $items = 'SELECT sum(count), sum(amount) FROM personalize.item_stat';
-my $fallbacks = q{SELECT count(*) FILTER (WHERE r.reason !~ '^(trending|newest)') > 0 FROM personalize.similar_items('sku1', 5) AS r};
+my $similar = q{SELECT md5(string_agg(format('%s %s %s %s', i, r.rank, r.item_id, r.reason), ',' ORDER BY i, r.rank))
+	FROM generate_series(1, 40) AS i, personalize.similar_items('sku' || i, 5) AS r};
 my $readers = q{SELECT md5(string_agg(format('%s %s %s %s %s', u, f.signal, f.value, f.count, f.sum), ',' ORDER BY u, f.signal, f.value))
 	FROM generate_series(0, 300) AS u, personalize.features(u, as_of => '2100-01-01', period => NULL) AS f};
-my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers;
+my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers, $similar;
 
 # --- profiles: a person who is being withdrawn keeps one shard from its end
 my $held = $node->background_psql('shop');
@@ -60,7 +61,9 @@ $node->start;
 exact($node, 'shop', 'after a crash of the server it goes on');
 is($node->safe_psql('shop', $readers), $before{$readers}, 'and everybody reads what he read');
 
-# --- the others, killed wherever they are, until both were met half-way
+# --- the others, in small parts, killed wherever they are, until both were met half-way
+$node->safe_psql('postgres', 'ALTER SYSTEM SET personalize.batch_events = 25');
+$node->reload;
 my %met;
 for my $processor (('item_stat', 'neighbour') x 12)
 {
@@ -72,12 +75,12 @@ for my $processor (('item_stat', 'neighbour') x 12)
 		last if $percent eq '' || $percent > 10;
 		usleep(2_000);
 	}
-	my $reads = $node->safe_psql('shop', "$items; $fallbacks");
+	my $reads = $node->safe_psql('shop', "$items; $similar");
 	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' ORDER BY state LIMIT 1});
 	$met{$processor}++ if $victim && $node->safe_psql('shop', "SELECT count(*) FROM personalize.stat_progress WHERE subject = '$processor' AND percent < 100") > 0;
 	kill 'KILL', $victim if $victim;
 	wait_for($node, 'postgres', 'SELECT true');
-	is($reads, "$before{$items}\nt", "$processor: sums and similar items stay meanwhile");
+	is($reads, "$before{$items}\n$before{$similar}", "$processor: sums and similar items stay meanwhile");
 	exact($node, 'shop', 'and after the kill it ends as it should');
 }
 cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour';
