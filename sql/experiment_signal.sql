@@ -139,10 +139,10 @@ SELECT users_a_variant > 0 AS some, users = 2 * users_a_variant AS both, round(m
 SELECT users_a_variant > 0 AS some, mean < 0 AS negative FROM personalize.experiment_plan('{"metric": "signal", "signal": "returned", "aggregate": "sum", "window": "2 days"}', mde => 0.2);
 SELECT round(y / users / 1000000, 3) AS mean FROM (SELECT sum(y) AS y, sum(users) AS users FROM by_hand(239) WHERE metric = 6) x;
 
--- a signal that is gone or disabled counts nothing, and the results say so
+-- a signal that is disabled counts nothing, and the results say so; one that is needed is not dropped
 SELECT personalize.disable_signal('slow');
 SELECT personalize.drop_signal('returned');
-SELECT metric, variant, mean, verdict, warnings FROM results() WHERE metric ~ 'slow|returned';
+SELECT metric, variant, mean IS NULL AS nothing, verdict = 'not enough data' AS too_little, warnings FROM results() WHERE metric ~ 'slow|returned';
 SELECT personalize.enable_signal('slow');
 SELECT count(*) FILTER (WHERE mean > 0), max(warnings) FROM results() WHERE metric ~ 'slow';
 -- so do they of whom raw events are gone: of all kinds, or of those that the signal counts

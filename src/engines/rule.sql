@@ -81,3 +81,17 @@ GRANT EXECUTE ON FUNCTION personalize.rule_effect(text, personalize.entity_id, i
 	TO personalize_admin;
 GRANT SELECT ON personalize.rule TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.rule TO personalize_admin;
+
+CREATE FUNCTION personalize_internal._keep_segment_of_rules() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, ARRAY(
+		SELECT format('rule "%s"', r.name) FROM personalize.rule AS r WHERE r.segment = OLD.name ORDER BY r.name),
+		'UPDATE personalize.rule, or DELETE from it, first.');
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_segment_of_rules() IS 'trigger of segment: refuses to drop one that is named here';
+CREATE TRIGGER keep_segment_of_rules BEFORE DELETE ON personalize.segment
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_rules();
+REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_rules() FROM PUBLIC;

@@ -496,24 +496,6 @@ CREATE TRIGGER keep_experiment_variant BEFORE UPDATE ON personalize.engine_varia
 	FOR EACH ROW WHEN (new.retired_at IS NOT NULL AND old.retired_at IS NULL)
 	EXECUTE FUNCTION personalize_internal._keep_experiment_variant();
 
-CREATE FUNCTION personalize_internal._keep_experiment_segment() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	running text;
-BEGIN
-	SELECT string_agg(e.name, ', ' ORDER BY e.name) INTO running FROM personalize.experiment e
-		WHERE e.segment = old.name AND e.stopped_at IS NULL AND (e.stops_at IS NULL OR e.stops_at > now());
-	IF running IS NOT NULL THEN
-		RAISE EXCEPTION 'segment "%" is that of experiments: %', old.name, running
-			USING ERRCODE = 'object_in_use', HINT = 'Call stop_experiment() first.';
-	END IF;
-	RETURN old;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_experiment_segment() IS 'trigger of segment: whom an experiment is for is not dropped';
-CREATE TRIGGER keep_experiment_segment BEFORE DELETE ON personalize.segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_experiment_segment();
-
 REVOKE ALL ON FUNCTION
 	personalize_internal._keep_experiment_variant(),
 	personalize_internal._draw(integer, bigint, bigint),
@@ -529,7 +511,6 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._check_experiment(text, text, text, text, timestamptz, timestamptz),
 	personalize_internal._check_layer_name(text),
 	personalize_internal._check_segment(text),
-	personalize_internal._keep_experiment_segment(),
 	personalize_internal._refuse_stopped(personalize.experiment),
 	personalize_internal._release_forced(text),
 	personalize.assignment_of(personalize.entity_id, timestamptz),
@@ -571,3 +552,46 @@ GRANT EXECUTE ON FUNCTION
 	personalize.ship_experiment(text, text),
 	personalize.set_holdout(double precision, text)
 	TO personalize_admin;
+
+CREATE FUNCTION personalize_internal._experiments_of(signal text, segment text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(format('experiment "%s"', e.name) ORDER BY e.name), '{}') FROM personalize.experiment AS e
+	WHERE e.stopped_at IS NULL AND (e.stops_at IS NULL OR e.stops_at > now())
+		AND (e.segment = _experiments_of.segment OR EXISTS (
+			SELECT FROM jsonb_array_elements(e.metrics) AS m WHERE m.value ->> 'metric' = 'signal' AND m.value ->> 'signal' = _experiments_of.signal));
+END;
+COMMENT ON FUNCTION personalize_internal._experiments_of(text, text) IS
+	'the experiments that are not over and have a signal among their metrics, or are for a segment, as errors name them';
+REVOKE ALL ON FUNCTION personalize_internal._experiments_of(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._experiments_of(text, text) TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize_internal._keep_signal_of_experiments() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- under another number it counts something else
+	IF TG_OP = 'UPDATE' AND NEW.signal = OLD.signal THEN
+		RETURN NEW;
+	END IF;
+	PERFORM personalize_internal._refuse_in_use('signal', OLD.name, personalize_internal._experiments_of(OLD.name, NULL),
+		'stop_experiment() first: its variants are compared by what the signal counts.');
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_signal_of_experiments() IS 'trigger of signal: refuses to drop one that is named here';
+CREATE TRIGGER keep_signal_of_experiments BEFORE DELETE OR UPDATE OF signal ON personalize.signal
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_signal_of_experiments();
+REVOKE ALL ON FUNCTION personalize_internal._keep_signal_of_experiments() FROM PUBLIC;
+
+CREATE FUNCTION personalize_internal._keep_segment_of_experiments() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, personalize_internal._experiments_of(NULL, OLD.name),
+		'stop_experiment() first: its people are those of the segment.');
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_segment_of_experiments() IS 'trigger of segment: refuses to drop one that is named here';
+CREATE TRIGGER keep_segment_of_experiments BEFORE DELETE ON personalize.segment
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_experiments();
+REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_experiments() FROM PUBLIC;

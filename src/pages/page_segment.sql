@@ -78,3 +78,18 @@ ALTER TABLE personalize.page_segment ENABLE ALWAYS TRIGGER table_truncated;
 REVOKE ALL ON FUNCTION personalize_internal._check_page_segment(), personalize_internal._number_page_segment() FROM PUBLIC;
 GRANT SELECT ON personalize.page_segment TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.page_segment TO personalize_admin;
+
+CREATE FUNCTION personalize_internal._keep_segment_of_pages() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, ARRAY(
+		SELECT format('module "%s" of page "%s"', m.module, m.page) FROM personalize.page_module AS m WHERE m.segment = OLD.name
+		UNION ALL SELECT format('segment "%s" of page "%s"', s.name, s.page) FROM personalize.page_segment AS s WHERE s.segment = OLD.name ORDER BY 1),
+		'UPDATE personalize.page_module or page_segment, or DELETE from them, first.');
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_segment_of_pages() IS 'trigger of segment: refuses to drop one that is named here';
+CREATE TRIGGER keep_segment_of_pages BEFORE DELETE ON personalize.segment
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_pages();
+REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_pages() FROM PUBLIC;

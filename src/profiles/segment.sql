@@ -91,7 +91,7 @@ COMMENT ON FUNCTION personalize.alter_segment(text, text, double precision, doub
 CREATE FUNCTION personalize.drop_segment(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_segment(text) IS
-	'removes a segment, its members and its changes. One that comes with the extension is back after ALTER EXTENSION UPDATE or a restore. Errors: 42704 unknown';
+	'removes a segment, its members and its changes. One that comes with the extension is back after ALTER EXTENSION UPDATE or a restore. Errors: 42704 unknown; 55006 a rule, a page, a feature view or an experiment that is not over needs it, and the error says which';
 
 CREATE FUNCTION personalize.in_segment(
 	user_id personalize.entity_id, name text, purpose text DEFAULT NULL) RETURNS boolean
@@ -130,3 +130,22 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION personalize.segment_members(text, text) TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.segment TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.segment_member, personalize.segment_change TO personalize_admin;
+
+CREATE FUNCTION personalize_internal._segments_of_signal(name text) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_segments_of_signal' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._segments_of_signal(text) IS 'the segments whose conditions compare a signal, as errors name them';
+REVOKE ALL ON FUNCTION personalize_internal._segments_of_signal(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._segments_of_signal(text) TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize_internal._keep_signal_of_segments() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM personalize_internal._refuse_in_use('signal', OLD.name, personalize_internal._segments_of_signal(OLD.name),
+		'alter_segment() or drop_segment() first; disable_signal() keeps it and counts nothing more.');
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._keep_signal_of_segments() IS 'trigger of signal: refuses to drop one that is named here';
+CREATE TRIGGER keep_signal_of_segments BEFORE DELETE ON personalize.signal
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_signal_of_segments();
+REVOKE ALL ON FUNCTION personalize_internal._keep_signal_of_segments() FROM PUBLIC;

@@ -107,11 +107,11 @@ CREATE FUNCTION personalize.alter_signal(
 	description text DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text) IS
-	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned, and the raw events that exist are filled in as for create_signal(); filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension';
+	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned, and the raw events that exist are filled in as for create_signal(); filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension; 55006 it would count anew, and an experiment that is not over has it as a metric';
 CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_signal(text) IS
-	'removes a signal of your own: readers show it no longer, and its counts leave each profile when that is next written. Errors: 42704 unknown; 55000 it comes with the extension';
+	'removes a signal of your own: readers show it no longer, and its counts leave each profile when that is next written. Errors: 42704 unknown; 55000 it comes with the extension; 55006 a segment, a feature view or an experiment that is not over needs it, and the error says which';
 CREATE FUNCTION personalize.enable_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_enable_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.enable_signal(text) IS
@@ -162,3 +162,18 @@ COMMENT ON FUNCTION personalize_internal._state_folded(personalize.feature_state
 REVOKE ALL ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint)
 	TO personalize_owner, personalize_admin;
+
+CREATE FUNCTION personalize_internal._refuse_in_use(what text, name text, used_by text[], way_out text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF cardinality(used_by) > 0 THEN
+		RAISE EXCEPTION '% "%" is in use', what, name USING ERRCODE = 'object_in_use',
+			DETAIL = format('It is needed by %s.', array_to_string(used_by[:20], ', ') || CASE WHEN cardinality(used_by) > 20 THEN format(', and %s more', cardinality(used_by) - 20) ELSE '' END),
+			HINT = way_out;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) IS
+	'error 55006 that names what needs a signal or a segment, if anything does; triggers of those tables call it, one of each part that names some';
+REVOKE ALL ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) TO personalize_owner, personalize_admin;
