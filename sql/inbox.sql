@@ -182,6 +182,12 @@ CREATE TEMP TABLE binary_id (id personalize.entity_id);
 \copy (SELECT number FROM sent) TO PROGRAM 'cat >"${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
 \copy binary_id FROM PROGRAM 'cat "${TMPDIR:-/tmp}/inbox.binary"; rm "${TMPDIR:-/tmp}/inbox.binary"' (FORMAT binary)
 
+-- the rows of a statement are not kept to its end
+WITH added AS MATERIALIZED (
+	INSERT INTO personalize.inbox (user_id, event, item_id, session_id, message_id)
+	SELECT 1, 'view', g, repeat('s', 200), 'many ' || g FROM generate_series(1, 20000) g RETURNING item_id)
+SELECT count(*), (SELECT sum(used_bytes) < 4000000 FROM pg_backend_memory_contexts WHERE name = 'ExecutorState') AS bounded FROM added;
+
 -- privileges
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;

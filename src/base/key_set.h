@@ -51,6 +51,14 @@ KeySetInit(KeySet *set, int keys)
 	set->table = keyset_create(CurrentMemoryContext, Max(keys, 8), NULL);
 }
 
+/* Take all keys out again; the room stays. */
+static inline void
+KeySetClear(KeySet *set)
+{
+	set->count = 0;
+	keyset_reset(set->table);
+}
+
 /* A copy in the current memory context. */
 static inline KeySet
 KeySetCopy(const KeySet *set)

@@ -218,7 +218,7 @@ ColumnString(const Datum *values, const bool *nulls, int column)
 	};
 }
 
-/* Add a row to the statement's batch; the current context lives until it is written. */
+/* Add a row to the statement's batch; it lives until it is written. */
 static void
 AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 {
@@ -230,7 +230,7 @@ AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 	if (descriptor->natts != INBOX_COLUMN_COUNT)
 		elog(ERROR, "personalize.inbox has %d columns instead of %d",
 			 descriptor->natts, INBOX_COLUMN_COUNT);
-	heap_deform_tuple(heap_copytuple(tuple), descriptor, values, nulls);
+	heap_deform_tuple(tuple, descriptor, values, nulls);
 	message.rowNumber = ++level->rowCount;
 	message.userId = ColumnString(values, nulls, INBOX_USER_ID);
 	message.event = ColumnString(values, nulls, INBOX_EVENT);
@@ -252,23 +252,29 @@ AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
 	level->gathered++;
 }
 
-/* Instead of the row: gather it. */
+/*
+ * Instead of the row: gather it.  Our copy is what becomes of the row: the server
+ * frees the original then, which it would keep to the end of the statement else.  The
+ * copy is looked at until the next row comes, so rows are written before one is added.
+ */
 Datum
 personalize_inbox_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = CheckTrigger(fcinfo);
 	InboxLevel *level = innermost;
 	MemoryContext caller;
+	HeapTuple	row;
 
 	if (level == NULL)
 		elog(ERROR, "no statement is inserting into personalize.inbox");
-	caller = MemoryContextSwitchTo(level->rowContext);
-	AddRow(level, trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation));
-	MemoryContextSwitchTo(caller);
 	if (level->gathered >= FLUSH_ROWS ||
 		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
 		FlushLevel(level);
-	return PointerGetDatum(trigger->tg_trigtuple);
+	caller = MemoryContextSwitchTo(level->rowContext);
+	row = heap_copytuple(trigger->tg_trigtuple);
+	AddRow(level, row, RelationGetDescr(trigger->tg_relation));
+	MemoryContextSwitchTo(caller);
+	return PointerGetDatum(row);
 }
 
 /* After the statement: write the rest and pop its level. */

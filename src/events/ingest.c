@@ -25,7 +25,6 @@
 
 #include "access/xact.h"
 #include "base/clock.h"
-#include "base/key_set.h"
 #include "base/lock.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -201,19 +200,41 @@ FindUser(Flush *flush, KeySet *known, const PendingMessage *message)
 	return number;
 }
 
+/* Room for as many users as there are messages. */
+static void
+MakeRoomForUsers(IngestBatch *batch)
+{
+	MemoryContext caller;
+
+	if (batch->messageCount <= batch->userCapacity)
+	{
+		KeySetClear(&batch->known);
+		return;
+	}
+	caller = MemoryContextSwitchTo(batch->context);
+	if (batch->users)
+	{
+		pfree(batch->users);
+		keyset_destroy(batch->known.table);
+	}
+	batch->userCapacity = batch->messageCount;
+	batch->users = palloc_extended(batch->userCapacity * sizeof(PendingUser), MCXT_ALLOC_HUGE);
+	KeySetInit(&batch->known, batch->userCapacity);
+	MemoryContextSwitchTo(caller);
+}
+
 /* Find the users of the batch. */
 static void
 CollectUsers(Flush *flush)
 {
 	IngestBatch *batch = flush->batch;
-	KeySet		known;
 
-	KeySetInit(&known, batch->messageCount);
-	flush->userOf = palloc(batch->messageCount * sizeof(int));
-	flush->users = palloc_extended(batch->messageCount * sizeof(PendingUser), MCXT_ALLOC_HUGE);
+	MakeRoomForUsers(batch);
+	flush->users = batch->users;
+	flush->userOf = palloc_extended(batch->messageCount * sizeof(int), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < batch->messageCount; i++)
 		flush->userOf[i] = batch->messages[i].hasUser ?
-			FindUser(flush, &known, &batch->messages[i]) : -1;
+			FindUser(flush, &batch->known, &batch->messages[i]) : -1;
 }
 
 /* Lock the stripes of the users, in ascending order. */

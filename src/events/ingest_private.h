@@ -5,6 +5,7 @@
 #ifndef PERSONALIZE_INGEST_PRIVATE_H
 #define PERSONALIZE_INGEST_PRIVATE_H
 
+#include "base/key_set.h"
 #include "events/event.h"
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
@@ -51,6 +52,15 @@ typedef struct KnownEvent
 } KnownEvent;
 #define KNOWN_EVENTS 8
 
+/* A user of a batch. */
+typedef struct PendingUser
+{
+	ConsentState state;
+	IngestString id;
+	int32		grant;			/* purposes its events bring to the ledger */
+	bool		accepted;		/* has a message that is stored */
+} PendingUser;
+
 struct IngestBatch
 {
 	const char *source;
@@ -69,20 +79,16 @@ struct IngestBatch
 	int			rowCount;
 	int			rowCapacity;
 
+	/* of the flush under way: large, so it stays for the next one */
+	PendingUser *users;
+	int			userCapacity;
+	KeySet		known;			/* their keys, in the same order */
+
 	KnownEvent	knownEvents[KNOWN_EVENTS];
 	int			nextKnownEvent;
 
 	IngestCounts counts;
 };
-
-/* A user of a batch. */
-typedef struct PendingUser
-{
-	ConsentState state;
-	IngestString id;
-	int32		grant;			/* purposes its events bring to the ledger */
-	bool		accepted;		/* has a message that is stored */
-} PendingUser;
 
 /* A batch while it is being written. */
 typedef struct Flush

@@ -169,7 +169,7 @@ char *
 ItemListFind(const EventFields *fields, ItemList *list)
 {
 	list->count = 0;
-	for (int i = 0; i < lengthof(listNames); i++)
+	for (int i = 0; i < lengthof(listNames) && fields->present != 0; i++)
 	{
 		ItemList	other;
 		EventField	found;

@@ -101,7 +101,7 @@ IngestTidyId(IngestString *id)
 {
 	IdBytes		tidy;
 
-	if (id->data == NULL)
+	if (id->data == NULL || IdIsSurelyTidy(id->data, id->length))
 		return;
 	tidy = IdTidy((IdBytes) {id->data, id->length});
 	*id = (IngestString) {tidy.data, tidy.length};
@@ -155,16 +155,19 @@ CheckProperties(const IngestMessage *message)
 	return NULL;
 }
 
-/* Why the message cannot be taken; NULL if it can.  cause tells which field it is. */
+/*
+ * Why the message, of a user who is nobody for a reason that may be NULL, cannot be
+ * taken; NULL if it can.  cause tells which field it is.
+ */
 static char *
-CheckMessage(const IngestBatch *batch, const IngestMessage *message, IngestReason *cause)
+CheckMessage(const IngestBatch *batch, const IngestMessage *message, char *nobody, IngestReason *cause)
 {
 	char	   *reason;
 
 	*cause = REASON_MALFORMED;
 	if (message->malformed)
 		return pstrdup(message->malformed);
-	if ((*cause = REASON_USER_ID, reason = CheckPerson(message->userId)) ||
+	if ((*cause = REASON_USER_ID, reason = nobody) ||
 		(*cause = REASON_EVENT, reason = CheckRequired(message->event, "event", MAX_EVENT_BYTES)) ||
 		(*cause = REASON_ITEM_ID, reason = IngestCheckId(message->itemId, "item_id")) ||
 		(*cause = REASON_SESSION_ID, reason = IngestCheckId(message->sessionId, "session_id")) ||
@@ -455,6 +458,7 @@ IngestAdd(IngestBatch *batch, const IngestMessage *given)
 	PendingMessage *pending = NextMessage(batch);
 	IngestMessage tidy = *given;
 	const IngestMessage *message = &tidy;
+	char	   *nobody;
 
 	IngestTidyId(&tidy.userId);
 	IngestTidyId(&tidy.itemId);
@@ -467,13 +471,14 @@ IngestAdd(IngestBatch *batch, const IngestMessage *given)
 	pending->spoken = message->spoken;
 	pending->ts = message->hasTs ? message->ts : batch->now;
 	pending->firstRow = batch->rowCount;
-	if (CheckPerson(message->userId) == NULL)
+	nobody = CheckPerson(message->userId);
+	if (nobody == NULL)
 	{
 		pending->hasUser = true;
 		pending->userId = message->userId;
 		pending->userKey = KeyFromBytes(message->userId.data, message->userId.length);
 	}
-	pending->reason = CheckMessage(batch, message, &pending->cause);
+	pending->reason = CheckMessage(batch, message, nobody, &pending->cause);
 	if (pending->reason == NULL)
 		pending->reason = AddRows(batch, message, pending);
 	if (pending->reason)
