@@ -21,10 +21,12 @@
 #include "base/json_member.h"
 #include "base/key.h"
 #include "base/keyed.h"
+#include "catalog/pg_type_d.h"
 #include "common/shortest_dec.h"
 #include "events/event.h"
 #include "profiles/segment.h"
 #include "signals/feature_value.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -36,10 +38,7 @@ typedef struct Counted
 {
 	uint64		key;
 	int			panes;
-	int64		count;
-	int64		sum;
-	double		decayed;
-	TimestampTz last;
+	AggregateTotal total;
 } Counted;
 
 /* No value. */
@@ -165,22 +164,6 @@ FindValueKey(const GrammarTerm *term, const FeatureContext *context, uint64 *key
 	return true;
 }
 
-/* The newest event of a feature up to a time, to the grain of its panes. */
-static TimestampTz
-LastBefore(const Feature *feature, TimestampTz until)
-{
-	FeaturePaneIterator iterator;
-	FeaturePane pane;
-
-	if (feature->last <= until)
-		return feature->last;
-	FeaturePaneIteratorBegin(&iterator, feature);
-	while (FeaturePaneIteratorNext(&iterator, &pane))
-		if (pane.start <= until)
-			return Min(pane.end, until);
-	return DT_NOBEGIN;
-}
-
 /* How many panes of a feature lie in a period. */
 static int
 CountPanes(const Feature *feature, TimestampTz since, TimestampTz until)
@@ -205,12 +188,8 @@ CountFeature(const Feature *feature, const FeatureNode *node, const Signal *sign
 
 	counted->key = feature->key;
 	counted->panes = context->explains ? CountPanes(feature, since, now) : 0;
-	FeatureSum(feature, since, now, &counted->count, &counted->sum);
-	if (counted->count == 0)
-		return false;
-	counted->last = LastBefore(feature, now);
-	counted->decayed = node->term.measure == FEATURE_DECAYED ? FeatureDecayed(feature, signal->halfLife, now) : 0;
-	return true;
+	AggregateTotalInit(&counted->total);
+	return AggregateTotalAdd(&counted->total, feature, node->term.measure, signal->halfLife, since, now);
 }
 
 /* The place of the first feature whose key is not below one. */
@@ -255,63 +234,96 @@ CountValues(const FeatureNode *node, const Signal *signal, const FeatureContext 
 	return counted;
 }
 
-/* The most frequent value: that of most events, then of most weight, then the newest. */
+/* Order values: those of most events first, then of most weight, then the newest. */
+static int
+CompareFrequencies(const void *left, const void *right)
+{
+	const Counted *a = left;
+	const Counted *b = right;
+
+	if (a->total.count != b->total.count)
+		return a->total.count > b->total.count ? -1 : 1;
+	if (a->total.sum != b->total.sum)
+		return a->total.sum > b->total.sum ? -1 : 1;
+	if (a->total.last != b->total.last)
+		return a->total.last > b->total.last ? -1 : 1;
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+/* Order values: the newest first, of the same time that of most events. */
+static int
+CompareTimes(const void *left, const void *right)
+{
+	TimestampTz a = ((const Counted *) left)->total.last;
+	TimestampTz b = ((const Counted *) right)->total.last;
+
+	return a != b ? (a > b ? -1 : 1) : CompareFrequencies(left, right);
+}
+
+/* The value that is the first in an order. */
 static FeatureValue
-MostFrequent(const Counted *counted, int count, const Signal *signal, Snapshot snapshot)
+FirstValue(const Counted *counted, int count, int (*compare) (const void *left, const void *right), const Signal *signal,
+		   Snapshot snapshot)
 {
 	const Counted *best = &counted[0];
 	text	   *string;
 
 	for (int i = 1; i < count; i++)
-	{
-		const Counted *other = &counted[i];
-
-		if (other->count > best->count ||
-			(other->count == best->count &&
-			 (other->sum > best->sum || (other->sum == best->sum && other->last > best->last))))
-			best = other;
-	}
+		if (compare(&counted[i], best) < 0)
+			best = &counted[i];
 	string = FeatureValueText(signal, FeatureKeyHash(best->key), snapshot);
 	return string ? Present(PointerGetDatum(string)) : Missing(FEATURE_NOTHING);
+}
+
+/* The values whose texts are known, those of most events first; at most FEATURE_MAX_LIST. */
+static FeatureValue
+ListValues(const Counted *counted, int count, const Signal *signal, Snapshot snapshot)
+{
+	Counted    *ordered = palloc_array(Counted, count);
+	Datum		texts[FEATURE_MAX_LIST];
+	int			known = 0;
+
+	memcpy(ordered, counted, sizeof(Counted) * count);
+	qsort(ordered, count, sizeof(Counted), CompareFrequencies);
+	for (int i = 0; i < count && known < FEATURE_MAX_LIST; i++)
+	{
+		text	   *string = FeatureValueText(signal, FeatureKeyHash(ordered[i].key), snapshot);
+
+		if (string != NULL)
+			texts[known++] = PointerGetDatum(string);
+	}
+	pfree(ordered);
+	return Present(PointerGetDatum(construct_array(texts, known, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 /* What a signal's part is worth, of all its values together. */
 static FeatureValue
 Measure(const FeatureNode *node, const Signal *signal, const Counted *counted, int count, const FeatureContext *context)
 {
+	Aggregate	measure = node->term.measure;
 	FeatureValue value;
-	Counted		all = {.last = DT_NOBEGIN};
+	AggregateTotal all;
+	int64		panes = 0;
 
+	AggregateTotalInit(&all);
 	for (int i = 0; i < count; i++)
 	{
-		all.panes += counted[i].panes;
-		all.count += counted[i].count;
-		all.sum += counted[i].sum;
-		all.decayed += counted[i].decayed;
-		all.last = Max(all.last, counted[i].last);
+		panes += counted[i].panes;
+		AggregateTotalMerge(&all, &counted[i].total);
 	}
-	switch ((FeatureMeasure) node->term.measure)
-	{
-		case FEATURE_COUNT:
-			value = Present(Int64GetDatum(all.count));
-			break;
-		case FEATURE_SUM:
-			value = Present(Float8GetDatum((double) all.sum / FEATURE_SUM_UNIT));
-			break;
-		case FEATURE_DECAYED:
-			value = Present(Float8GetDatum(all.decayed));
-			break;
-		case FEATURE_DISTINCT:
-			value = Present(Int64GetDatum(count));
-			break;
-		case FEATURE_MOST_FREQUENT:
-			value = MostFrequent(counted, count, signal, context->snapshot);
-			break;
-		case FEATURE_TIME_SINCE_LAST:
-			value = Present(Float8GetDatum((double) Max(context->now - all.last, 0) / USECS_PER_SEC));
-			break;
-	}
-	value.panes = all.panes;
+	if (measure == AGGREGATE_MOST_FREQUENT)
+		value = FirstValue(counted, count, CompareFrequencies, signal, context->snapshot);
+	else if (measure == AGGREGATE_MOST_RECENT)
+		value = FirstValue(counted, count, CompareTimes, signal, context->snapshot);
+	else if (measure == AGGREGATE_VALUES)
+		value = ListValues(counted, count, signal, context->snapshot);
+	else if (measure == AGGREGATE_COUNT)
+		value = Present(Int64GetDatum(all.count));
+	else if (measure == AGGREGATE_DISTINCT)
+		value = Present(Int64GetDatum(all.values));
+	else
+		value = Present(Float8GetDatum(AggregateNumber(measure, &all, context->now)));
+	value.panes = panes;
 	value.events = all.count;
 	value.last = all.last;
 	return value;
@@ -416,26 +428,38 @@ NumberOf(const FeatureNode *node, const FeatureValue *value)
 	return node->type == FEATURE_BIGINT ? (double) DatumGetInt64(value->value) : DatumGetFloat8(value->value);
 }
 
-/* What two numbers make; what is no number is missing, as a quotient by 0. */
+/* A number of a part of a rate: nothing is 0; false if the part must not be shown, or is gone. */
+static bool
+ReadCases(const FeatureNode *node, FeatureValue *value, double *cases)
+{
+	*cases = value->isNull ? 0 : NumberOf(node, value);
+	return !value->isNull || (value->status != FEATURE_DENIED && value->status != FEATURE_UNKNOWN);
+}
+
+/* What the parts of arithmetic and rates make; what is no number is missing, as a quotient by 0. */
 static FeatureValue
-EvaluateArithmetic(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+EvaluateParts(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
 {
 	FeatureValue left = FeatureEvaluate(view, node->left, context);
 	FeatureValue right = FeatureEvaluate(view, node->right, context);
-	FeatureValue value = left.isNull ? left : right;
+	bool		isRate = node->kind == FEATURE_RATE;
 	double		a;
 	double		b;
+	bool		hasLeft = ReadCases(node->left, &left, &a) && (isRate || !left.isNull);
+	bool		hasRight = ReadCases(node->right, &right, &b) && (isRate || !right.isNull);
+	FeatureValue value = hasLeft ? right : left;
 
 	value.panes = left.panes + right.panes;
 	value.events = left.events + right.events;
 	value.last = Max(left.last, right.last);
 	value.isNull = true;
-	if (left.isNull || right.isNull)
+	if (!hasLeft || !hasRight)
 		return value;
-	a = NumberOf(node->left, &left);
-	b = NumberOf(node->right, &right);
-	a = node->operator == '+' ? a + b : node->operator == '-' ? a - b : node->operator == '*' ? a * b :
-		b == 0 ? get_float8_nan() : a / b;
+	if (isRate)
+		a = AggregateRate(a, b, node->number, node->weight);
+	else
+		a = node->operator == '+' ? a + b : node->operator == '-' ? a - b : node->operator == '*' ? a * b :
+			b == 0 ? get_float8_nan() : a / b;
 	value.isNull = !isfinite(a);
 	value.status = value.isNull ? FEATURE_NOTHING : FEATURE_PRESENT;
 	value.value = Float8GetDatum(a);
@@ -492,9 +516,10 @@ EvaluatePlain(const FeatureView *view, const FeatureNode *node, const FeatureCon
 		case FEATURE_NUMBER:
 			return Present(Float8GetDatum(node->number));
 		case FEATURE_ARITHMETIC:
+		case FEATURE_RATE:
 			break;
 	}
-	return EvaluateArithmetic(view, node, context);
+	return EvaluateParts(view, node, context);
 }
 
 /* What a part is worth. */
@@ -522,6 +547,33 @@ FeatureEvaluateAll(const FeatureView *view, const FeatureContext *context, Datum
 		values[i] = value.value;
 		nulls[i] = value.isNull;
 	}
+}
+
+/* A list of texts as a JSON array. */
+static JsonbValue
+ListJson(ArrayType *list)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	json = {.type = jbvBinary};
+	Datum	   *texts;
+	Jsonb	   *array;
+	int			count;
+
+	deconstruct_array(list, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &count);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		text	   *string = DatumGetTextPP(texts[i]);
+		JsonbValue	element = {.type = jbvString};
+
+		element.val.string.val = VARDATA_ANY(string);
+		element.val.string.len = VARSIZE_ANY_EXHDR(string);
+		pushJsonbValue(&state, WJB_ELEM, &element);
+	}
+	array = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	json.val.binary.data = &array->root;
+	json.val.binary.len = VARSIZE(array) - VARHDRSZ;
+	return json;
 }
 
 /* A value as JSON. */
@@ -556,6 +608,8 @@ FeatureValueJson(FeatureType type, const FeatureValue *value)
 			json.type = jbvBool;
 			json.val.boolean = DatumGetBool(value->value);
 			break;
+		case FEATURE_TEXTS:
+			return ListJson(DatumGetArrayTypeP(value->value));
 	}
 	return json;
 }

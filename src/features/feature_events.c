@@ -134,8 +134,8 @@ WantCompared(SegmentNode *node, void *arg)
 	History    *history = arg;
 
 	history->steps |= node->kind == SEGMENT_SEQUENCE;
-	for (int i = 0; i < history->signals->count && node->kind == SEGMENT_COMPARE; i++)
-		if (strcmp(history->signals->signals[i].name, node->signal) == 0)
+	for (int i = 0; i < history->signals->count; i++)
+		if (SegmentCompares(node, history->signals->signals[i].name))
 			unconstify(bool *, history->wanted)[history->signals->signals[i].id] = true;
 }
 

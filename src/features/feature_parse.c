@@ -6,6 +6,7 @@
  *	sum			product { + | - product }
  *	product		one { * | / one }
  *	one			number, ( feature ), in_segment('name'), request.name [type], item.name [type],
+ *				rate(feature, feature [, prior N weight N]),
  *				signal ['value' | item.name | request.name] [measure] [[in] N unit],
  *				of views of items: event [[in] N unit]
  */
@@ -23,9 +24,13 @@
 #include "signals/signal.h"
 #include "utils/builtins.h"
 
-static const char *const measureNames[] = {"count", "sum", "decayed", "distinct", "most_frequent", "time_since_last"};
-static const FeatureType measureTypes[] = {FEATURE_BIGINT, FEATURE_FLOAT8, FEATURE_FLOAT8, FEATURE_BIGINT,
-FEATURE_TEXT, FEATURE_FLOAT8};
+/* Types of aggregates. */
+static const FeatureType measureTypes[AGGREGATE_KINDS] = {
+	[AGGREGATE_COUNT] = FEATURE_BIGINT, [AGGREGATE_SUM] = FEATURE_FLOAT8, [AGGREGATE_DECAYED] = FEATURE_FLOAT8,
+	[AGGREGATE_MEAN] = FEATURE_FLOAT8, [AGGREGATE_DISTINCT] = FEATURE_BIGINT,
+	[AGGREGATE_TIME_SINCE_LAST] = FEATURE_FLOAT8, [AGGREGATE_MOST_FREQUENT] = FEATURE_TEXT,
+	[AGGREGATE_MOST_RECENT] = FEATURE_TEXT, [AGGREGATE_VALUES] = FEATURE_TEXTS
+};
 
 /* Types as expressions call them. */
 static const char *const valueTypeNames[] = {"number", "text", "boolean"};
@@ -139,7 +144,7 @@ CheckReference(const Grammar *grammar)
 static FeatureNode *
 ReadSignal(Grammar *grammar)
 {
-	static const GrammarTermKind kind = {measureNames, lengthof(measureNames), FEATURE_DECAYED, CheckReference};
+	static const GrammarTermKind kind = {AGGREGATE_KINDS, CheckReference};
 	FeatureNode *node = MakeNode(grammar, FEATURE_SIGNAL, FEATURE_BIGINT);
 
 	node->term = GrammarReadTerm(grammar, &kind);
@@ -169,6 +174,31 @@ ReadEvents(Grammar *grammar)
 	return node;
 }
 
+/* Complain unless two features are numbers. */
+static void
+CheckNumbers(const Grammar *grammar, const FeatureNode *left, const FeatureNode *right, const char *by)
+{
+	if (left->type > FEATURE_BIGINT || right->type > FEATURE_BIGINT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("feature \"%s\" combines what is no number by %s", grammar->string, by),
+				 errhint("Numbers are counts, sums, means, decayed values, rates, times since an event, request.name and item.name number.")));
+}
+
+/* Read rate(feature, feature [, prior N weight N]), from the first feature on. */
+static FeatureNode *
+ReadRate(Grammar *grammar, FeatureEntity entity)
+{
+	FeatureNode *node = MakeNode(grammar, FEATURE_RATE, FEATURE_FLOAT8);
+
+	node->left = ReadFeature(grammar, entity);
+	GrammarExpect(grammar, ",", "A rate is written like rate(purchases, views).");
+	node->right = ReadFeature(grammar, entity);
+	CheckNumbers(grammar, node->left, node->right, "rate");
+	GrammarReadPrior(grammar, &node->number, &node->weight);
+	return node;
+}
+
 /* Read one part. */
 static FeatureNode *
 ReadOne(Grammar *grammar, FeatureEntity entity)
@@ -181,6 +211,8 @@ ReadOne(Grammar *grammar, FeatureEntity entity)
 		node = MakeNode(grammar, FEATURE_NUMBER, FEATURE_FLOAT8);
 		node->number = GrammarReadNumber(grammar);
 	}
+	else if (GrammarAcceptCall(grammar, "rate"))
+		node = ReadRate(grammar, entity);
 	else if (GrammarAccept(grammar, "("))
 	{
 		node = ReadFeature(grammar, entity);
@@ -208,11 +240,7 @@ Combine(Grammar *grammar, char operator, FeatureNode *left, FeatureNode *right)
 {
 	FeatureNode *node = MakeNode(grammar, FEATURE_ARITHMETIC, FEATURE_FLOAT8);
 
-	if (left->type > FEATURE_BIGINT || right->type > FEATURE_BIGINT)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("feature \"%s\" combines what is no number by %c", grammar->string, operator),
-				 errhint("Numbers are counts, sums, decayed values, times since an event, request.name and item.name number.")));
+	CheckNumbers(grammar, left, right, psprintf("%c", operator));
 	node->operator = operator;
 	node->left = left;
 	node->right = right;
@@ -251,6 +279,8 @@ ReadDefault(Grammar *grammar, FeatureType type)
 {
 	Datum		value = (Datum) 0;
 
+	if (type == FEATURE_TEXTS)
+		GrammarComplain(grammar, "the default of a list", "A list has no default: where nothing has happened it is null.");
 	if (type == FEATURE_TEXT && grammar->token == GRAMMAR_VALUE)
 		value = CStringGetTextDatum(grammar->word);
 	else if (type == FEATURE_BOOLEAN && (GrammarIs(grammar, "true") || GrammarIs(grammar, "false")))
@@ -309,11 +339,11 @@ FeatureParse(const char *expression, FeatureEntity entity, bool lenient)
 	return node;
 }
 
-/* Call something for each part that is no arithmetic. */
+/* Call something for each part that is not made of parts. */
 void
 FeatureEach(const FeatureNode *node, void (*call) (const FeatureNode *node, void *arg), void *arg)
 {
-	if (node->kind != FEATURE_ARITHMETIC)
+	if (node->left == NULL)
 	{
 		call(node, arg);
 		return;

@@ -74,7 +74,7 @@ typedef struct Tally
 	const FeatureDefinition *feature;
 	int64		filled;
 	int			capacity;
-	double	   *numbers;		/* of numbers, and booleans as 0 and 1 */
+	double	   *numbers;		/* of numbers, booleans as 0 and 1, and lengths of lists */
 	uint64	   *keys;			/* of texts */
 	HTAB	   *categories;
 	int			ageCount;
@@ -104,6 +104,26 @@ typedef struct Sample
 	TimestampTz now;
 } Sample;
 
+/* A value as a number; a list by its length. */
+static double
+NumberOf(FeatureType type, Datum value)
+{
+	ArrayType  *list;
+
+	switch (type)
+	{
+		case FEATURE_FLOAT8:
+			return DatumGetFloat8(value);
+		case FEATURE_BIGINT:
+			return (double) DatumGetInt64(value);
+		case FEATURE_TEXTS:
+			list = DatumGetArrayTypeP(value);
+			return ArrayGetNItems(ARR_NDIM(list), ARR_DIMS(list));
+		default:
+			return DatumGetBool(value);
+	}
+}
+
 /* Add a value to a tally. */
 static void
 AddValue(Sample *sample, Tally *tally, const FeatureValue *value)
@@ -130,8 +150,7 @@ AddValue(Sample *sample, Tally *tally, const FeatureValue *value)
 		tally->keys[tally->filled++] = key;
 		return;
 	}
-	tally->numbers[tally->filled++] = type == FEATURE_FLOAT8 ? DatumGetFloat8(value->value) :
-		type == FEATURE_BIGINT ? (double) DatumGetInt64(value->value) : DatumGetBool(value->value);
+	tally->numbers[tally->filled++] = NumberOf(type, value->value);
 }
 
 /* Look at a person. */

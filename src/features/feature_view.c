@@ -27,8 +27,8 @@ typedef enum ViewColumn
 	VIEW_TTL
 } ViewColumn;
 
-static const char *const typeNames[] = {"double precision", "bigint", "text", "boolean"};
-static const Oid typeOids[] = {FLOAT8OID, INT8OID, TEXTOID, BOOLOID};
+static const char *const typeNames[] = {"double precision", "bigint", "text", "boolean", "text[]"};
+static const Oid typeOids[] = {FLOAT8OID, INT8OID, TEXTOID, BOOLOID, TEXTARRAYOID};
 static const char *const entityNames[] = {"user", "item"};
 
 static void *ReadTable(Relation table, Snapshot snapshot);

@@ -11,6 +11,9 @@
 
 #define FEATURE_VIEW_MAX_FEATURES 200
 
+/* Values in a list, those of most events. */
+#define FEATURE_MAX_LIST 100
+
 /* Whom a view is about. */
 typedef enum FeatureEntity
 {
@@ -24,7 +27,8 @@ typedef enum FeatureType
 	FEATURE_FLOAT8,
 	FEATURE_BIGINT,
 	FEATURE_TEXT,
-	FEATURE_BOOLEAN
+	FEATURE_BOOLEAN,
+	FEATURE_TEXTS				/* an array */
 } FeatureType;
 
 /* What a part of an expression is. */
@@ -36,19 +40,9 @@ typedef enum FeatureNodeKind
 	FEATURE_ITEM,				/* item.name [type] */
 	FEATURE_ITEM_EVENTS,		/* of views of items: event [[in] N unit] */
 	FEATURE_NUMBER,
-	FEATURE_ARITHMETIC
+	FEATURE_ARITHMETIC,
+	FEATURE_RATE				/* rate(feature, feature [, prior N weight N]) */
 } FeatureNodeKind;
-
-/* What of a signal is asked for; the first three as in conditions of segments. */
-typedef enum FeatureMeasure
-{
-	FEATURE_COUNT,
-	FEATURE_SUM,
-	FEATURE_DECAYED,
-	FEATURE_DISTINCT,
-	FEATURE_MOST_FREQUENT,
-	FEATURE_TIME_SINCE_LAST
-} FeatureMeasure;
 
 typedef struct FeatureNode
 {
@@ -56,9 +50,10 @@ typedef struct FeatureNode
 	FeatureType type;
 	GrammarTerm term;			/* of a signal or events */
 	char	   *name;			/* of a segment; path behind "request." or "item." */
-	double		number;
+	double		number;			/* itself; of a rate, the prior */
+	double		weight;			/* of the prior */
 	char		operator;		/* of arithmetic: + - * / */
-	struct FeatureNode *left;
+	struct FeatureNode *left;	/* of arithmetic and rates */
 	struct FeatureNode *right;
 	bool		hasDefault;
 	Datum		defaultValue;	/* of the type */
@@ -109,7 +104,7 @@ extern FeatureEntity FeatureEntityFind(const char *name);	/* an error if it is n
 /* Read an expression; lenient: what was a name once may be none any more. */
 extern FeatureNode *FeatureParse(const char *expression, FeatureEntity entity, bool lenient);
 
-/* Call something for each part that is no arithmetic. */
+/* Call something for each part that is not made of parts. */
 extern void FeatureEach(const FeatureNode *node, void (*call) (const FeatureNode *node, void *arg), void *arg);
 
 /* Make the typed view what the newest version says, or drop it if there is none; in a SpiUtil scope. */

@@ -3,6 +3,7 @@
  *		What conditions of segments and expressions of features are made of.
  *
  *	term		signal ['value'] [measure] [[in] N unit]
+ *	rate		rate(term, term [, prior N weight N])
  *
  * Names of other than letters, digits, _ and . stand in single quotes, like values.
  *
@@ -20,6 +21,7 @@
 #include "signals/value_key.h"
 
 #define MAX_LENGTH (INT64CONST(400) * USECS_PER_DAY)
+#define MAX_PRIOR 1e9
 
 /* Units of time, in microseconds; the plural is the same. */
 static const char *const unitNames[] = {"minute", "hour", "day", "week"};
@@ -206,6 +208,66 @@ GrammarReadLength(Grammar *grammar)
 	return (int64) number;
 }
 
+/* Read a number of seconds, or of another unit that stands behind it. */
+double
+GrammarReadSeconds(Grammar *grammar)
+{
+	double		number = GrammarReadNumber(grammar);
+	int			unit = grammar->token == GRAMMAR_WORD ? FindWord(grammar, unitNames, lengthof(unitNames)) : -1;
+
+	if (unit < 0)
+		return number;
+	GrammarAdvance(grammar);
+	return number * unitLengths[unit] / USECS_PER_SEC;
+}
+
+/* Go past the word at hand and its parenthesis, if it calls this function. */
+bool
+GrammarAcceptCall(Grammar *grammar, const char *name)
+{
+	Grammar		ahead = *grammar;
+
+	if (grammar->token != GRAMMAR_WORD || strcmp(grammar->word, name) != 0)
+		return false;
+	GrammarAdvance(&ahead);
+	if (!GrammarAccept(&ahead, "("))
+		return false;
+	*grammar = ahead;
+	return true;
+}
+
+/* Complain unless a part of a prior is one. */
+static double
+ReadPriorPart(Grammar *grammar, const char *what, bool mayBeZero)
+{
+	double		number = GrammarReadNumber(grammar);
+
+	if (number < 0 || (number == 0 && !mayBeZero) || number > MAX_PRIOR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s %g in %s \"%s\" is not %s and at most %g", what, number, grammar->kind, grammar->string,
+						mayBeZero ? "at least 0" : "above 0", MAX_PRIOR),
+				 errhint("prior is the rate that is expected before anything is known, weight in how many cases it was seen as it were.")));
+	return number;
+}
+
+/* Read the end of a rate. */
+void
+GrammarReadPrior(Grammar *grammar, double *prior, double *weight)
+{
+	static const char *const hint = "A rate is written like rate(purchases, views) or rate(purchases, views, prior 0.02 weight 50).";
+
+	*prior = *weight = 0;
+	if (GrammarAccept(grammar, ","))
+	{
+		GrammarExpect(grammar, "prior", hint);
+		*prior = ReadPriorPart(grammar, "prior", true);
+		GrammarExpect(grammar, "weight", hint);
+		*weight = ReadPriorPart(grammar, "weight", false);
+	}
+	GrammarExpect(grammar, ")", hint);
+}
+
 /* Begin to read. */
 void
 GrammarBegin(Grammar *grammar, const char *string, const char *kind, bool lenient)
@@ -299,12 +361,14 @@ GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
 		ReadValue(grammar, kind, &term);
 	if (grammar->token == GRAMMAR_WORD && !IsAfterTerm(grammar))
 	{
-		term.measure = ChoiceFind(grammar->word, kind->measures, kind->measureCount);
-		if (term.measure < 0)
-			GrammarComplainOfName(grammar, "a measure", "measures", kind->measures, kind->measureCount);
+		int			measure = ChoiceFind(grammar->word, AggregateNames, kind->measures);
+
+		if (measure < 0)
+			GrammarComplainOfName(grammar, "a measure", "measures", AggregateNames, kind->measures);
+		term.measure = (Aggregate) measure;
 		GrammarAdvance(grammar);
 	}
-	if (term.measure != kind->decayed && (GrammarAccept(grammar, "in") || BeginsLength(grammar)))
+	if (term.measure != AGGREGATE_DECAYED && (GrammarAccept(grammar, "in") || BeginsLength(grammar)))
 		term.period = GrammarReadLength(grammar);
 	return term;
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "signals/aggregate.h"
 
 #define GRAMMAR_MAX_WORD 255
 #define GRAMMAR_MAX_DEPTH 32
@@ -42,16 +43,14 @@ typedef struct GrammarTerm
 	bool		hasValue;
 	uint64		value;			/* its value key; of all values if there is none */
 	char	   *reference;		/* the value is that of a word like item.category; NULL: it is not */
-	int			measure;		/* of those that may be meant */
+	Aggregate	measure;
 	int64		period;			/* microseconds; 0: all that is kept */
 } GrammarTerm;
 
 /* What a term may say. */
 typedef struct GrammarTermKind
 {
-	const char *const *measures;
-	int			measureCount;
-	int			decayed;		/* the measure that has no period */
+	int			measures;		/* the first so many aggregates */
 	void		(*reference) (const Grammar *grammar);	/* complains of a word that is no value; NULL: all are */
 } GrammarTermKind;
 
@@ -75,9 +74,16 @@ pg_noreturn extern void GrammarComplainOfName(const Grammar *grammar, const char
 extern void GrammarCountPart(Grammar *grammar);
 extern void GrammarDescend(Grammar *grammar);
 
-/* Read a number; a length of time; a signal's term; a name in quotes between parentheses. */
+/* Read a number; a length of time; a number of seconds, perhaps with another unit; a signal's term. */
 extern double GrammarReadNumber(Grammar *grammar);
 extern int64 GrammarReadLength(Grammar *grammar);
+extern double GrammarReadSeconds(Grammar *grammar);
 extern GrammarTerm GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind);
+
+/* True if the word at hand calls a function; goes past it and its parenthesis then. */
+extern bool GrammarAcceptCall(Grammar *grammar, const char *name);
+
+/* Read the end of a rate: [, prior N weight N] ). */
+extern void GrammarReadPrior(Grammar *grammar, double *prior, double *weight);
 
 #endif

@@ -171,8 +171,8 @@ SearchNode(SegmentNode *node, void *arg)
 
 	if (node->kind == SEGMENT_SEQUENCE)
 		search->found |= search->parts->steps;
-	for (int i = 0; i < search->signals->count && node->kind == SEGMENT_COMPARE; i++)
-		search->found |= strcmp(search->signals->signals[i].name, node->signal) == 0 &&
+	for (int i = 0; i < search->signals->count; i++)
+		search->found |= SegmentCompares(node, search->signals->signals[i].name) &&
 			ProfilePartsHas(search->parts, search->signals->signals[i].id);
 }
 

@@ -249,8 +249,8 @@ AddPurposes(SegmentNode *node, void *arg)
 
 	if (node->kind == SEGMENT_SEQUENCE)
 		*purposes |= PURPOSE_PERSONALIZATION;
-	for (int i = 0; i < signals->count && node->kind == SEGMENT_COMPARE; i++)
-		if (strcmp(signals->signals[i].name, node->signal) == 0)
+	for (int i = 0; i < signals->count; i++)
+		if (SegmentCompares(node, signals->signals[i].name))
 			*purposes |= signals->signals[i].purposes;
 }
 

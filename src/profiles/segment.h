@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "profiles/grammar.h"
 #include "profiles/profile_step.h"
 #include "signals/signal.h"
 
@@ -21,14 +22,6 @@ typedef enum SegmentNodeKind
 	SEGMENT_COMPARE,
 	SEGMENT_SEQUENCE
 } SegmentNodeKind;
-
-/* What of a signal is compared. */
-typedef enum SegmentMeasure
-{
-	SEGMENT_COUNT,
-	SEGMENT_SUM,
-	SEGMENT_DECAYED
-} SegmentMeasure;
 
 typedef enum SegmentOperator
 {
@@ -46,11 +39,10 @@ typedef struct SegmentNode
 	struct SegmentNode *right;	/* of and, or */
 
 	/* a comparison */
-	char	   *signal;
-	bool		hasValue;
-	uint64		value;			/* its value key; of all values if there is none */
-	SegmentMeasure measure;
-	int64		period;			/* microseconds; 0: all that is kept */
+	int			termCount;		/* 2: the rate of the first to the second */
+	GrammarTerm terms[2];
+	double		prior;			/* of a rate */
+	double		priorWeight;
 	SegmentOperator operator;
 	bool		hasEnter;
 	bool		hasLeave;
@@ -111,6 +103,9 @@ extern bool SegmentIsStep(const SegmentSet *set, const char *event);
  * what was a name once may be none any more, and such a part never holds.
  */
 extern SegmentNode *SegmentParse(const char *condition, const char *argument);
+
+/* True if a part compares something of a signal. */
+extern bool SegmentCompares(const SegmentNode *node, const char *signal);
 
 /* Call something for each comparison and sequence of a condition. */
 extern void SegmentEach(SegmentNode *node, void (*call) (SegmentNode *node, void *arg), void *arg);

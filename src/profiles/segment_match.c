@@ -22,50 +22,73 @@
 /* After the time at which a decayed value is computed to cross, as rounding wants it. */
 #define CROSSING_MARGIN 1000
 
+/* A term of a comparison, with what it is about. */
+typedef struct Compared
+{
+	const GrammarTerm *term;
+	const Signal *signal;		/* NULL: it is gone */
+	int			count;
+	Feature    *features;
+} Compared;
+
 /* A comparison, with what it is about. */
 typedef struct Comparison
 {
 	const SegmentNode *node;
-	const Signal *signal;
-	int			count;
-	Feature    *features;
+	bool		gone;			/* a signal is */
+	Compared	terms[2];
 	TimestampTz last;			/* the newest event of any; DT_NOBEGIN: there is none */
 	int			timeCount;
+	int			timeCapacity;
 	TimestampTz *times;			/* at which panes begin to count or cease to, ascending */
 } Comparison;
 
-/* Find what a comparison is about. */
-static void
-FindFeatures(Comparison *comparison, const SegmentPerson *person)
+/* Find what a term is about; returns the time of its newest event. */
+static TimestampTz
+FindFeatures(Compared *compared, const SegmentPerson *person)
 {
-	const SegmentNode *node = comparison->node;
+	const GrammarTerm *term = compared->term;
+	TimestampTz last = DT_NOBEGIN;
 	FeatureIterator iterator;
 	Feature		feature;
 
-	comparison->last = DT_NOBEGIN;
-	for (int i = 0; i < person->signals->count && comparison->signal == NULL; i++)
-		if (strcmp(person->signals->signals[i].name, node->signal) == 0)
-			comparison->signal = SignalFind(person->signals, person->signals->signals[i].id);
-	if (comparison->signal == NULL || person->features == NULL)
-		return;
-	if (node->hasValue)
+	for (int i = 0; i < person->signals->count && compared->signal == NULL; i++)
+		if (strcmp(person->signals->signals[i].name, term->signal) == 0)
+			compared->signal = SignalFind(person->signals, person->signals->signals[i].id);
+	if (compared->signal == NULL || person->features == NULL)
+		return last;
+	if (term->hasValue)
 	{
-		comparison->features = palloc_object(Feature);
-		comparison->count = FeatureStateFind(person->features,
-											 FeatureKeyMake(comparison->signal->id, node->value),
-											 comparison->features);
-		if (comparison->count > 0)
-			comparison->last = comparison->features[0].last;
-		return;
+		compared->features = palloc_object(Feature);
+		compared->count = FeatureStateFind(person->features, FeatureKeyMake(compared->signal->id, term->value),
+										   compared->features);
+		return compared->count > 0 ? compared->features[0].last : last;
 	}
-	comparison->features = palloc_array(Feature, FeatureStateCount(person->features) + 1);
+	compared->features = palloc_array(Feature, FeatureStateCount(person->features) + 1);
 	FeatureIteratorBegin(&iterator, person->features);
 	while (FeatureIteratorNext(&iterator, &feature))
-		if (FeatureKeySignal(feature.key) == comparison->signal->id)
+		if (FeatureKeySignal(feature.key) == compared->signal->id)
 		{
-			comparison->features[comparison->count++] = feature;
-			comparison->last = Max(comparison->last, feature.last);
+			compared->features[compared->count++] = feature;
+			last = Max(last, feature.last);
 		}
+	return last;
+}
+
+/* Find what a comparison is about. */
+static void
+FindTerms(Comparison *comparison, const SegmentPerson *person)
+{
+	comparison->last = DT_NOBEGIN;
+	for (int i = 0; i < comparison->node->termCount; i++)
+	{
+		TimestampTz last;
+
+		comparison->terms[i].term = &comparison->node->terms[i];
+		last = FindFeatures(&comparison->terms[i], person);
+		comparison->last = Max(comparison->last, last);
+		comparison->gone |= comparison->terms[i].signal == NULL;
+	}
 }
 
 /* Order times. */
@@ -78,60 +101,64 @@ CompareTimes(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* Find the times at which panes begin to count or cease to. */
+/* Add the times at which panes of a term begin to count or cease to. */
 static void
-FindTimes(Comparison *comparison)
+AddTimes(Comparison *comparison, const Compared *compared)
 {
-	int			capacity = 64;
-
-	if (comparison->times != NULL)
-		return;
-	comparison->times = palloc_array(TimestampTz, capacity);
-	for (int i = 0; i < comparison->count; i++)
+	for (int i = 0; i < compared->count; i++)
 	{
 		FeaturePaneIterator iterator;
 		FeaturePane pane;
 
-		FeaturePaneIteratorBegin(&iterator, &comparison->features[i]);
+		FeaturePaneIteratorBegin(&iterator, &compared->features[i]);
 		while (FeaturePaneIteratorNext(&iterator, &pane))
 		{
-			if (comparison->timeCount + 2 > capacity)
-				comparison->times = repalloc(comparison->times, sizeof(TimestampTz) * (capacity *= 2));
+			if (comparison->timeCount + 2 > comparison->timeCapacity)
+				comparison->times = repalloc(comparison->times, sizeof(TimestampTz) * (comparison->timeCapacity *= 2));
 			comparison->times[comparison->timeCount++] = pane.start;
-			if (comparison->node->period > 0)
-				comparison->times[comparison->timeCount++] = pane.start + comparison->node->period;
+			if (compared->term->period > 0)
+				comparison->times[comparison->timeCount++] = pane.start + compared->term->period;
 		}
 	}
+}
+
+/* Find the times at which panes begin to count or cease to. */
+static void
+FindTimes(Comparison *comparison)
+{
+	if (comparison->times != NULL)
+		return;
+	comparison->timeCapacity = 64;
+	comparison->times = palloc_array(TimestampTz, comparison->timeCapacity);
+	for (int i = 0; i < comparison->node->termCount; i++)
+		AddTimes(comparison, &comparison->terms[i]);
 	qsort(comparison->times, comparison->timeCount, sizeof(TimestampTz), CompareTimes);
 }
 
-/* What is compared, at a time. */
+/* What a term is worth at a time. */
+static double
+TermAt(const Compared *compared, TimestampTz at)
+{
+	const GrammarTerm *term = compared->term;
+	TimestampTz since = term->period > 0 ? at - term->period : DT_NOBEGIN;
+	AggregateTotal total;
+
+	AggregateTotalInit(&total);
+	for (int i = 0; i < compared->count; i++)
+		(void) AggregateTotalAdd(&total, &compared->features[i], term->measure, compared->signal->halfLife, since, at);
+	return AggregateNumber(term->measure, &total, at);
+}
+
+/* What is compared, at a time; NaN if there is nothing to compare. */
 static double
 ValueAt(const Comparison *comparison, TimestampTz at)
 {
 	const SegmentNode *node = comparison->node;
-	TimestampTz since = node->period > 0 ? at - node->period : DT_NOBEGIN;
-	int64		counts = 0;
-	int64		sums = 0;
-	double		decayed = 0;
+	double		value = TermAt(&comparison->terms[0], at);
 
-	for (int i = 0; i < comparison->count; i++)
-	{
-		int64		count;
-		int64		sum;
-
-		if (node->measure == SEGMENT_DECAYED)
-		{
-			decayed += FeatureDecayed(&comparison->features[i], comparison->signal->halfLife, at);
-			continue;
-		}
-		FeatureSum(&comparison->features[i], since, at, &count, &sum);
-		counts += count;
-		sums += sum;
-	}
-	if (node->measure == SEGMENT_DECAYED)
-		return decayed;
-	return node->measure == SEGMENT_COUNT ? (double) counts : (double) sums / FEATURE_SUM_UNIT;
+	if (node->termCount == 1)
+		return value;
+	return AggregateRate(value, TermAt(&comparison->terms[1], at), node->prior, node->priorWeight);
 }
 
 /* True if a value compares to a threshold as the comparison wants it. */
@@ -184,27 +211,69 @@ IsWithin(Comparison *comparison, TimestampTz at)
 	return side > 0;
 }
 
-/* When the newest event is so long ago that a comparison no longer holds; DT_NOEND: never. */
+/* True if a comparison is of the time since the newest event. */
+static bool
+IsOfIdleness(const SegmentNode *node)
+{
+	return node->termCount == 1 && node->terms[0].measure == AGGREGATE_TIME_SINCE_LAST;
+}
+
+/* So many seconds after a time; DT_NOEND: later than there are times. */
+static TimestampTz
+SecondsAfter(TimestampTz time, double seconds)
+{
+	double		microseconds = ceil(seconds * USECS_PER_SEC);
+
+	return microseconds < (double) (END_TIMESTAMP - time) ? time + (int64) Max(microseconds, 0) : DT_NOEND;
+}
+
+/*
+ * When the newest event is so long ago that a comparison no longer holds; DT_NOEND: never.
+ * One of the time since that event begins to hold only when it is reached.
+ */
 static TimestampTz
 EndOf(const Comparison *comparison, int64 ttl)
 {
 	SegmentOperator operator = comparison->node->operator;
+	TimestampTz from = comparison->last;
 
-	if (operator == SEGMENT_LESS || operator == SEGMENT_LESS_EQUAL || comparison->last == DT_NOBEGIN)
+	if (operator == SEGMENT_LESS || operator == SEGMENT_LESS_EQUAL || from == DT_NOBEGIN)
 		return DT_NOEND;
-	return comparison->last + ttl;
+	if (IsOfIdleness(comparison->node))
+		from = SecondsAfter(from, comparison->node->enter);
+	return from < END_TIMESTAMP - ttl ? from + ttl : DT_NOEND;
 }
 
 /* When a decayed value crosses a threshold by itself; DT_NOEND: never. */
 static TimestampTz
-CrossingOf(const Comparison *comparison, double value, double threshold, TimestampTz now)
+DecayCrosses(const Comparison *comparison, double value, double threshold, TimestampTz now)
 {
 	double		after;
 
 	if (value == 0 || threshold == 0 || value / threshold <= 1)
 		return DT_NOEND;
-	after = (double) comparison->signal->halfLife * log2(value / threshold) + CROSSING_MARGIN;
+	after = (double) comparison->terms[0].signal->halfLife * log2(value / threshold) + CROSSING_MARGIN;
 	return after < (double) (END_TIMESTAMP - now) ? now + Max((int64) ceil(after), CROSSING_MARGIN) : DT_NOEND;
+}
+
+/* When the time since the newest event crosses a threshold by itself; DT_NOEND: never. */
+static TimestampTz
+IdlenessCrosses(const Comparison *comparison, double threshold, TimestampTz now)
+{
+	TimestampTz time = SecondsAfter(comparison->last, threshold);
+
+	/* at it and just after it, for it may be compared by either */
+	if (time <= now && time != DT_NOEND)
+		time++;
+	return time > now ? time : DT_NOEND;
+}
+
+/* When what is compared crosses a threshold by itself. */
+static TimestampTz
+Crosses(const Comparison *comparison, double value, double threshold, TimestampTz now)
+{
+	return IsOfIdleness(comparison->node) ? IdlenessCrosses(comparison, threshold, now) :
+		DecayCrosses(comparison, value, threshold, now);
 }
 
 /* When a comparison changes by itself, or is to be looked at again. */
@@ -212,21 +281,25 @@ static TimestampTz
 NextChange(Comparison *comparison, bool within, TimestampTz now)
 {
 	const SegmentNode *node = comparison->node;
+	TimestampTz next = DT_NOEND;
 
-	if (comparison->count == 0)
+	if (comparison->last == DT_NOBEGIN)
 		return DT_NOEND;
-	if (node->measure == SEGMENT_DECAYED)
+	if (IsOfIdleness(node) || node->terms[0].measure == AGGREGATE_DECAYED)
 	{
 		double		value = ValueAt(comparison, now);
-		TimestampTz crossing = CrossingOf(comparison, value, node->enter, now);
 
-		return node->hasLeave ? Min(crossing, CrossingOf(comparison, value, node->leave, now)) : crossing;
+		next = Crosses(comparison, value, node->enter, now);
+		if (node->hasLeave)
+			next = Min(next, Crosses(comparison, value, node->leave, now));
 	}
+	if (node->terms[0].measure == AGGREGATE_DECAYED)
+		return next;
 	FindTimes(comparison);
 	for (int i = 0; i < comparison->timeCount; i++)
 		if (comparison->times[i] > now && IsWithin(comparison, comparison->times[i]) != within)
-			return comparison->times[i];
-	return DT_NOEND;
+			return Min(next, comparison->times[i]);
+	return next;
 }
 
 /* Whether a comparison holds. */
@@ -237,8 +310,8 @@ MatchComparison(const SegmentNode *node, int64 ttl, const SegmentPerson *person,
 	TimestampTz end;
 	bool		within;
 
-	FindFeatures(&comparison, person);
-	if (comparison.signal == NULL)
+	FindTerms(&comparison, person);
+	if (comparison.gone)
 		return false;
 	end = EndOf(&comparison, ttl);
 	if (end <= person->now)

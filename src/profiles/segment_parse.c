@@ -3,7 +3,8 @@
  *		Conditions of segments, read into a tree.
  *
  *	condition	one { and | or one }, not one, ( condition ); and binds tighter than or
- *	comparison	signal ['value'] [count | sum | decayed] [[in] N unit] [op N [leave N]]
+ *	comparison	{ signal ['value'] [measure] [[in] N unit] | rate(term, term [, prior N weight N]) }
+ *				[op N [leave N]]
  *	sequence	event -> event ... [-> not event] within N unit [by query | item | session]
  *
  * Names of other than letters, digits, _ and . stand in single quotes, like values.
@@ -18,7 +19,6 @@
 #include "compat.h"
 #include "profiles/grammar.h"
 
-static const char *const measureNames[] = {"count", "sum", "decayed"};
 static const char *const operatorNames[] = {">=", "<=", ">", "<", "="};
 static const char *const keyNames[] = {"query", "item", "session"};
 
@@ -36,6 +36,14 @@ MakeNode(Grammar *grammar, SegmentNodeKind kind, SegmentNode *left, SegmentNode 
 	return node;
 }
 
+/* Read a threshold: a number, of a time since something also with a unit. */
+static double
+ReadThreshold(Grammar *grammar, const SegmentNode *node)
+{
+	return node->termCount == 1 && node->terms[0].measure == AGGREGATE_TIME_SINCE_LAST ?
+		GrammarReadSeconds(grammar) : GrammarReadNumber(grammar);
+}
+
 /* Read what a comparison compares with; the signal is read. */
 static void
 ReadThresholds(Grammar *grammar, SegmentNode *node)
@@ -51,11 +59,11 @@ ReadThresholds(Grammar *grammar, SegmentNode *node)
 	}
 	GrammarAdvance(grammar);
 	node->operator = operator;
-	node->enter = GrammarReadNumber(grammar);
+	node->enter = ReadThreshold(grammar, node);
 	node->hasEnter = true;
 	if (GrammarAccept(grammar, "leave"))
 	{
-		node->leave = GrammarReadNumber(grammar);
+		node->leave = ReadThreshold(grammar, node);
 		node->hasLeave = true;
 	}
 }
@@ -64,15 +72,21 @@ ReadThresholds(Grammar *grammar, SegmentNode *node)
 static SegmentNode *
 ReadComparison(Grammar *grammar)
 {
-	static const GrammarTermKind kind = {measureNames, lengthof(measureNames), SEGMENT_DECAYED, NULL};
+	static const GrammarTermKind number = {.measures = AGGREGATE_NUMBERS};
+	static const GrammarTermKind rational = {.measures = AGGREGATE_RATIONALS};
 	SegmentNode *node = MakeNode(grammar, SEGMENT_COMPARE, NULL, NULL);
-	GrammarTerm term = GrammarReadTerm(grammar, &kind);
 
-	node->signal = term.signal;
-	node->hasValue = term.hasValue;
-	node->value = term.value;
-	node->measure = term.measure;
-	node->period = term.period;
+	node->termCount = 1;
+	if (!GrammarAcceptCall(grammar, "rate"))
+		node->terms[0] = GrammarReadTerm(grammar, &number);
+	else
+	{
+		node->termCount = 2;
+		node->terms[0] = GrammarReadTerm(grammar, &rational);
+		GrammarExpect(grammar, ",", "A rate is written like rate(purchases, views).");
+		node->terms[1] = GrammarReadTerm(grammar, &rational);
+		GrammarReadPrior(grammar, &node->prior, &node->priorWeight);
+	}
 	ReadThresholds(grammar, node);
 	return node;
 }
@@ -226,6 +240,16 @@ SegmentParse(const char *condition, const char *argument)
 	if (grammar.token != GRAMMAR_END)
 		GrammarComplain(&grammar, "and, or, or the end", "Parts of a condition are combined by and, or and not.");
 	return node;
+}
+
+/* True if a part compares something of a signal. */
+bool
+SegmentCompares(const SegmentNode *node, const char *signal)
+{
+	for (int i = 0; i < node->termCount; i++)
+		if (strcmp(node->terms[i].signal, signal) == 0)
+			return true;
+	return false;
 }
 
 /* Call something for each comparison and sequence. */

@@ -1,0 +1,162 @@
+-- Aggregates of signals: what each is worth, late, twice, taken back, and in segments.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+RESET client_min_messages;
+\set SHOW_CONTEXT never
+\set VERBOSITY default
+\pset format unaligned
+\pset tuples_only on
+SET timezone = 'UTC';
+SET personalize.test_now = '2026-03-10 12:00+00';
+-- batches are run by hand
+SELECT count(personalize.disable_processor(p)) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p;
+CREATE FUNCTION pg_temp.roll() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor('profile');
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor('profile');
+END
+$$;
+SELECT count(personalize.grant_consent(u, '{analytics,personalization}', 'test')) FROM unnest('{ada,bob,cy}'::text[]) AS u;
+SELECT personalize.create_signal('spent', '{purchase}', 'item.category', '{"purchase": 1}', 'properties.price', periods => '{1 hour,7 days,390 days}');
+SELECT personalize.create_signal('looked', '{view_item}', 'item.category', '{"view_item": 1}', periods => '{1 hour,7 days,390 days}');
+
+-- what happened, in the order in which it came: late, and one event twice
+CREATE TEMP TABLE happened (n integer, event text, category text, price numeric, ts timestamptz);
+INSERT INTO happened VALUES
+	(1, 'view_item', 'shoes', NULL, '2026-03-08 10:00+00'), (2, 'purchase', 'shoes', 80, '2026-03-09 10:00+00'),
+	(3, 'purchase', 'hats', 20.5, '2026-03-10 11:30+00'), (4, 'view_item', 'hats', NULL, '2026-03-10 11:20+00'),
+	(5, 'purchase', 'shoes', 30, '2026-03-01 09:00+00'), (6, 'view_item', 'shoes', NULL, '2026-03-10 11:10+00'),
+	(7, 'view_item', 'socks', NULL, '2026-03-02 10:00+00'), (8, 'view_item', 'shoes', NULL, '2026-03-09 09:00+00');
+CREATE FUNCTION pg_temp.send(who text, numbers integer[]) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(personalize.track(who, h.event, 'i', jsonb_strip_nulls(jsonb_build_object('category', h.category, 'price', h.price, 'currency', 'EUR')),
+		ts => h.ts, message_id => who || h.n)::text, ' ' ORDER BY place)
+	FROM unnest(numbers) WITH ORDINALITY AS n (n, place) JOIN happened AS h USING (n)
+$$;
+SELECT pg_temp.send('ada', '{1,2,3,4,5,6,7,8,3}');
+
+-- each aggregate, of one value, of all values, in a period
+SELECT personalize.create_feature_view('all', $${
+	"mean": "spent mean", "mean_shoes": "spent['shoes'] mean", "mean_week": "spent mean in 7 days", "mean_none": "spent['socks'] mean",
+	"kinds": "looked distinct", "kinds_week": "looked distinct in 7 days",
+	"idle": "looked time_since_last", "idle_shoes": "looked['shoes'] time_since_last", "idle_socks_week": "looked['socks'] time_since_last in 7 days",
+	"most": "looked most_frequent", "newest": "looked most_recent", "newest_bought": "spent most_recent default 'none'",
+	"list": "looked values", "list_week": "looked values in 7 days", "list_bought": "spent['shoes'] values",
+	"rate": "rate(spent count, looked count)", "rate_socks": "rate(spent['socks'], looked['socks'])",
+	"prior": "rate(spent['socks'] count, looked['socks'] count, prior 0.1 weight 9)", "prior_none": "rate(spent['gear'], looked['gear'], prior 0.25 weight 4)",
+	"rate_none": "rate(spent['gear'], looked['gear'])", "worth": "rate(spent sum in 30 days, looked in 30 days, prior 2 weight 1) default 0"
+}$$);
+SELECT * FROM jsonb_each(personalize.get_features('ada', 'all')) ORDER BY 1;
+-- the same once it is stored, as typed rows, and whoever had it come in another order
+CREATE TEMP TABLE was AS SELECT personalize.get_features('ada', 'all') AS f;
+SELECT pg_temp.roll();
+SELECT personalize.get_features('ada', 'all') = f FROM was;
+SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'personalize.fv_all'::regclass AND attname ~ '^(list|prior|newest|mean)$' ORDER BY 1;
+SELECT list, cardinality(list), list[1], round(prior::numeric, 4), newest, mean FROM personalize.fv_all WHERE user_id = 'ada';
+SELECT f = (personalize.get_features('ada', 'all')) FROM was, jsonb_populate_record(NULL::personalize.fv_all, f) AS r WHERE r.list = '{shoes,hats,socks}';
+SELECT pg_temp.send('bob', '{8,7,6,6,5}');
+SELECT pg_temp.roll();
+SELECT pg_temp.send('bob', '{4,3,2,1}');
+SELECT personalize.get_features('bob', 'all') = f FROM was;
+SELECT pg_temp.roll();
+SELECT personalize.get_features('bob', 'all') = f FROM was;
+-- as it was: nothing of later
+SELECT h.features ->> 'mean', h.features -> 'list', h.features ->> 'newest', h.features ->> 'idle'
+FROM personalize.get_historical_features('SELECT ''ada'' AS user_id, ''2026-03-09 12:00+00''::timestamptz AS event_timestamp', 'all', late_events => true) AS h;
+-- where they come from
+SELECT feature, type, value, status, events, sources FROM personalize.explain_features('ada', 'all') WHERE feature IN ('list', 'mean', 'prior', 'rate_none') ORDER BY 1;
+
+-- a list has at most 100 values, those of most events
+SELECT count(personalize.grant_consent('many', '{personalization}', 'test'));
+SELECT count(personalize.track('many', 'view_item', 'i', jsonb_build_object('category', 'c' || n % 130))) FROM generate_series(1, 250) AS n;
+SELECT jsonb_array_length(f -> 'list'), f -> 'kinds', (SELECT count(*) FROM jsonb_array_elements_text(f -> 'list') AS c WHERE substr(c, 2)::integer BETWEEN 1 AND 120) FROM personalize.get_features('many', 'all') AS f;
+
+-- segments: the same words; whoever has nothing to compare is not in
+SELECT personalize.create_segment('big spender', 'spent mean in 30 days >= 40'),
+	personalize.create_segment('browser', 'looked distinct >= 3'),
+	personalize.create_segment('gone quiet', 'looked time_since_last >= 2 hours', ttl => '1 day'),
+	personalize.create_segment('here', 'looked time_since_last <= 1 hour leave 90 minutes'),
+	personalize.create_segment('buyer', 'rate(spent in 30 days, looked in 30 days, prior 0.1 weight 5) >= 0.3'),
+	personalize.create_segment('dear', 'rate(spent sum, looked) > 30');
+SELECT u, array_agg(s.segment ORDER BY s.segment) FROM unnest('{ada,bob,cy,many}'::text[]) AS u LEFT JOIN personalize.segments_of(u) AS s ON true GROUP BY 1 ORDER BY 1;
+SELECT segment, until FROM personalize.segments_of('ada') ORDER BY 1;
+SELECT pg_temp.roll();
+SELECT segment, until FROM personalize.segments_of('ada') ORDER BY 1;
+-- nobody does anything: the clock lets her in and out, told once
+SET personalize.test_now = '2026-03-10 12:30+00';
+SELECT pg_temp.roll();
+SET personalize.test_now = '2026-03-10 12:55+00';
+SELECT pg_temp.roll();
+SELECT personalize.in_segment('ada', 'here'), personalize.in_segment('ada', 'gone quiet');
+SET personalize.test_now = '2026-03-10 13:20+00';
+SELECT pg_temp.roll();
+SELECT personalize.in_segment('ada', 'gone quiet'), (SELECT due FROM personalize.segment_member AS m JOIN personalize.segment AS s USING (segment) WHERE s.name = 'gone quiet' AND m.user_key = personalize.user_key('ada'));
+SET personalize.test_now = '2026-03-11 13:21+00';
+SELECT pg_temp.roll();
+SELECT personalize.in_segment('ada', 'gone quiet'), personalize.in_segment('ada', 'here');
+SELECT s.name, c.changed_at, c.entered FROM personalize.segment_change AS c JOIN personalize.segment AS s USING (segment)
+WHERE c.user_key = personalize.user_key('ada') AND s.name IN ('gone quiet', 'here') ORDER BY 2, 1;
+SET personalize.test_now = '2026-03-10 12:00+00';
+
+-- taken back: a part of the signal, the purpose, and everything; what is left is what the events left say
+CREATE FUNCTION pg_temp.told(who text) RETURNS TABLE (f jsonb) LANGUAGE sql AS $$
+	SELECT jsonb_object_agg(key, value) FROM jsonb_each(personalize.get_features(who, 'all'))
+	WHERE key IN ('mean', 'kinds', 'list', 'rate', 'newest', 'idle')
+$$;
+SELECT f FROM pg_temp.told('bob');
+-- put right, and right again
+SELECT personalize.rectify('bob', '{"properties": {"price": 41.5}}', 'bob3');
+SELECT f FROM pg_temp.told('bob');
+SELECT personalize.rectify('bob', '{"ts": "2026-03-09 08:00+00", "properties": {"price": 20.5}}', 'bob3');
+SELECT f -> 'mean' FROM pg_temp.told('bob');
+SELECT personalize.rectify('bob', '{"ts": "2026-03-10 11:30+00"}', 'bob3');
+SELECT personalize.get_features('bob', 'all') = f FROM was;
+-- what came under another id comes to her, and goes again
+SELECT count(personalize.grant_consent('device', '{analytics,personalization}', 'test'));
+SELECT pg_temp.send('device', '{2,7}');
+SELECT status, events FROM personalize.identify('device', 'bob');
+SELECT f FROM pg_temp.told('bob');
+SELECT personalize.split('bob', 'device');
+SELECT personalize.get_features('bob', 'all') = f FROM was;
+SELECT personalize.withdraw_consent('bob', '{personalization}') IS NOT NULL;
+SELECT f FROM pg_temp.told('bob');
+SELECT personalize.grant_consent('bob', '{personalization}', 'test');
+SELECT personalize.track('bob', 'view_item', 'i', '{"category": "gloves"}');
+SELECT f FROM pg_temp.told('bob');
+SELECT personalize.forget('bob') IS NOT NULL;
+SELECT f FROM pg_temp.told('bob');
+
+-- changed, and made anew from the raw events
+SELECT personalize.alter_signal('spent', filter => '$.price > 25') > 100;
+SELECT pg_temp.roll();
+SELECT pg_temp.roll();
+SELECT f FROM pg_temp.told('ada');
+SELECT personalize.alter_signal('spent', filter => 'true') > 100;
+SELECT pg_temp.roll();
+SELECT pg_temp.roll();
+SELECT personalize.get_features('ada', 'all') = f FROM was;
+
+-- mistakes name the word and what there is
+CREATE FUNCTION pg_temp.try(expression text, segment boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	hint text;
+BEGIN
+	IF segment THEN
+		RETURN personalize.create_segment('tried', expression);
+	END IF;
+	RETURN personalize.create_feature_view('tried', json_build_object('x', expression));
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN SQLSTATE || ' ' || SQLERRM || ' / ' || left(hint, 150);
+END
+$$;
+SELECT pg_temp.try(e) FROM unnest(ARRAY['looked meen', 'looked values default 0', 'looked values + 1', 'rate(looked values, looked)', 'rate(looked', 'rate(looked)', 'rate(looked, looked', 'rate(looked, looked, 0.1)',
+	'rate(looked, looked, prior)', 'rate(looked, looked, prior 0.1)', 'rate(looked, looked, prior 0.1 weight 0)', 'rate(looked, looked, prior -1 weight 1)', 'rate(looked, looked, prior 1e10 weight 1)', 'rate', 'rate()']) AS e;
+SELECT pg_temp.try(e, true) FROM unnest(ARRAY['looked mode >= 1', 'looked values >= 1', 'looked most_frequent = 1', 'looked time_since_last >= 2 fortnights', 'rate(looked decayed, looked) >= 1', 'rate(looked, lookd) >= 1',
+	'rate(looked, looked) >= 1 day', 'looked time_since_last >= 1 day leave 2 days', 'rate(looked, looked, prior 0.1 weight -1) > 0']) AS e;
+-- a signal whose name is a function's is not confused with it
+SELECT personalize.create_signal('rate', '{view_item}', 'none') > 100;
+SELECT pg_temp.try('rate + rate(rate, ''rate'')'), pg_temp.try('rate >= 1 and rate(rate, rate) = 1', true) IS NOT NULL;
+
+DROP EXTENSION personalize;
