@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 SELECT count(personalize.grant_consent(u, '{analytics,personalization}', 'test')) FROM unnest('{ada,bob,cy}'::text[]) AS u;
-SELECT personalize.create_signal('spent', '{purchase}', 'item.category', '{"purchase": 1}', 'properties.price', periods => '{1 hour,7 days,390 days}');
+SELECT personalize.create_signal('spent', '{purchase}', 'item.category', '{"purchase": 1}', 'properties.price', periods => '{1 hour,7 days,390 days}', aggregates => '{min,max,first,last}');
 SELECT personalize.create_signal('looked', '{view_item}', 'item.category', '{"view_item": 1}', periods => '{1 hour,7 days,390 days}');
 
 -- what happened, in the order in which it came: late, and one event twice
@@ -39,6 +39,8 @@ SELECT pg_temp.send('ada', '{1,2,3,4,5,6,7,8,3}');
 -- each aggregate, of one value, of all values, in a period
 SELECT personalize.create_feature_view('all', $${
 	"mean": "spent mean", "mean_shoes": "spent['shoes'] mean", "mean_week": "spent mean in 7 days", "mean_none": "spent['socks'] mean",
+	"min": "spent min", "max": "spent max", "first": "spent first", "last": "spent last", "range": "spent max - spent min", "last_week": "spent['shoes'] last in 7 days",
+	"min_none": "spent['socks'] min", "first_day": "spent first in 1 day", "max_hats": "spent['hats'] max default 0",
 	"kinds": "looked distinct", "kinds_week": "looked distinct in 7 days",
 	"idle": "looked time_since_last", "idle_shoes": "looked['shoes'] time_since_last", "idle_socks_week": "looked['socks'] time_since_last in 7 days",
 	"most": "looked most_frequent", "newest": "looked most_recent", "newest_bought": "spent most_recent default 'none'",
@@ -67,6 +69,20 @@ FROM personalize.get_historical_features('SELECT ''ada'' AS user_id, ''2026-03-0
 -- where they come from
 SELECT feature, type, value, status, events, sources FROM personalize.explain_features('ada', 'all') WHERE feature IN ('list', 'mean', 'prior', 'rate_none') ORDER BY 1;
 
+-- as rows: of one person, of all, by pane; what a signal does not keep is not there
+SELECT signal, value, count, sum, min, max, first, last FROM personalize.features('ada', '7 days', '2026-03-10 12:00+00') WHERE signal IN ('spent', 'looked') ORDER BY 1, 2;
+SELECT value, pane_start, grain, count, min, max, first, last FROM personalize.profile_pane WHERE user_id = 'ada' AND signal = 'spent' ORDER BY 2;
+-- of one time, the smaller is the first and the larger the last, whichever came first
+SELECT count(personalize.grant_consent(u, '{personalization}', 'test')) FROM unnest('{tie1,tie2}'::text[]) AS u;
+SELECT count(personalize.track('tie' || u, 'purchase', 'i', jsonb_build_object('category', 'c', 'currency', 'EUR', 'price', CASE u WHEN 1 THEN p ELSE 50 - p END), ts => '2026-03-10 09:00+00'))
+FROM generate_series(1, 2) AS u, unnest('{10,25,40}'::integer[]) AS p;
+SELECT u, min, max, first, last FROM unnest('{tie1,tie2}'::text[]) AS u, personalize.features(u, NULL, '2026-03-10 12:00+00') WHERE signal = 'spent' ORDER BY 1;
+-- with decimals, and as large as it goes
+SELECT count(personalize.track('tie1', 'purchase', 'i', jsonb_build_object('category', 'd', 'currency', 'EUR', 'price', p), ts => '2026-03-10 09:00+00'::timestamptz + length(p::text) * interval '1 second'))
+FROM unnest('{0.000001,9000000000,12.34}'::numeric[]) AS p;
+SELECT pg_temp.roll();
+SELECT value, count, min, max, first, last FROM personalize.features('tie1', NULL, '2026-03-10 12:00+00') WHERE signal = 'spent' ORDER BY 1;
+
 -- a list has at most 100 values, those of most events
 SELECT count(personalize.grant_consent('many', '{personalization}', 'test'));
 SELECT count(personalize.track('many', 'view_item', 'i', jsonb_build_object('category', 'c' || n % 130))) FROM generate_series(1, 250) AS n;
@@ -78,7 +94,8 @@ SELECT personalize.create_segment('big spender', 'spent mean in 30 days >= 40'),
 	personalize.create_segment('gone quiet', 'looked time_since_last >= 2 hours', ttl => '1 day'),
 	personalize.create_segment('here', 'looked time_since_last <= 1 hour leave 90 minutes'),
 	personalize.create_segment('buyer', 'rate(spent in 30 days, looked in 30 days, prior 0.1 weight 5) >= 0.3'),
-	personalize.create_segment('dear', 'rate(spent sum, looked) > 30');
+	personalize.create_segment('dear', 'rate(spent sum, looked) > 30'),
+	personalize.create_segment('cheap lately', 'spent last <= 25 and spent max in 7 days >= 50');
 SELECT u, array_agg(s.segment ORDER BY s.segment) FROM unnest('{ada,bob,cy,many}'::text[]) AS u LEFT JOIN personalize.segments_of(u) AS s ON true GROUP BY 1 ORDER BY 1;
 SELECT segment, until FROM personalize.segments_of('ada') ORDER BY 1;
 SELECT pg_temp.roll();
@@ -102,7 +119,7 @@ SET personalize.test_now = '2026-03-10 12:00+00';
 -- taken back: a part of the signal, the purpose, and everything; what is left is what the events left say
 CREATE FUNCTION pg_temp.told(who text) RETURNS TABLE (f jsonb) LANGUAGE sql AS $$
 	SELECT jsonb_object_agg(key, value) FROM jsonb_each(personalize.get_features(who, 'all'))
-	WHERE key IN ('mean', 'kinds', 'list', 'rate', 'newest', 'idle')
+	WHERE key IN ('mean', 'kinds', 'list', 'rate', 'newest', 'idle', 'min', 'max', 'first', 'last')
 $$;
 SELECT f FROM pg_temp.told('bob');
 -- put right, and right again
@@ -136,6 +153,29 @@ SELECT personalize.alter_signal('spent', filter => 'true') > 100;
 SELECT pg_temp.roll();
 SELECT pg_temp.roll();
 SELECT personalize.get_features('ada', 'all') = f FROM was;
+-- what it no longer keeps is not there any more, and that is told
+SELECT name, aggregates FROM personalize.signal_status WHERE name = 'spent';
+SELECT personalize.alter_signal('spent', aggregates => '{count,sum,max}') > 100;
+SELECT pg_temp.roll();
+SELECT pg_temp.roll();
+SELECT feature, value, status FROM personalize.explain_features('ada', 'all') WHERE feature IN ('max', 'min', 'mean') ORDER BY 1;
+SELECT value, min, max FROM personalize.features('ada', NULL, '2026-03-10 12:00+00') WHERE signal = 'spent' ORDER BY 1;
+SELECT personalize.in_segment('ada', 'cheap lately');
+SELECT personalize.alter_signal('spent', aggregates => '{min,max,first,last}') > 100;
+SELECT pg_temp.roll();
+SELECT pg_temp.roll();
+SELECT personalize.get_features('ada', 'all') = f FROM was;
+SELECT personalize.in_segment('ada', 'cheap lately');
+-- counted anew one by one, and at once
+CREATE TEMP TABLE states AS SELECT user_key, personalize_internal._state_folded(features, '2026-03-10 12:00+00') AS features FROM personalize.profile;
+BEGIN;
+SELECT count(personalize.rebuild_processor('profile'));
+SELECT pg_temp.roll();
+COMMIT;
+SELECT pg_temp.roll();
+SELECT count(*), count(*) FILTER (WHERE s.features OPERATOR(personalize.=) personalize_internal._state_folded(p.features, '2026-03-10 12:00+00')) FROM states AS s LEFT JOIN personalize.profile AS p USING (user_key);
+-- what a dry run says of it
+SELECT outcome, value, events, sum FROM personalize.test_signal('{"events": ["purchase"], "key_path": "item.category", "value_path": "properties.price", "weights": {"purchase": 1}, "aggregates": ["max"]}', 'ada');
 
 -- mistakes name the word and what there is
 CREATE FUNCTION pg_temp.try(expression text, segment boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
@@ -155,8 +195,19 @@ SELECT pg_temp.try(e) FROM unnest(ARRAY['looked meen', 'looked values default 0'
 	'rate(looked, looked, prior)', 'rate(looked, looked, prior 0.1)', 'rate(looked, looked, prior 0.1 weight 0)', 'rate(looked, looked, prior -1 weight 1)', 'rate(looked, looked, prior 1e10 weight 1)', 'rate', 'rate()']) AS e;
 SELECT pg_temp.try(e, true) FROM unnest(ARRAY['looked mode >= 1', 'looked values >= 1', 'looked most_frequent = 1', 'looked time_since_last >= 2 fortnights', 'rate(looked decayed, looked) >= 1', 'rate(looked, lookd) >= 1',
 	'rate(looked, looked) >= 1 day', 'looked time_since_last >= 1 day leave 2 days', 'rate(looked, looked, prior 0.1 weight -1) > 0']) AS e;
+SELECT pg_temp.try('spent first');
+SELECT personalize.alter_signal('spent', aggregates => '{count,last,max}') > 100;
+SELECT pg_temp.try(e) FROM unnest(ARRAY['spent first', 'looked max', 'interest_category[''x''] first', 'rate(looked last, looked)']) AS e;
+SELECT pg_temp.try('looked min in 7 days >= 1', true);
+SELECT personalize.create_signal('x', NULL, 'none', aggregates => '{count,median}');
+SELECT personalize.create_signal('x', NULL, 'none', aggregates => '{maks}');
+SELECT personalize.create_signal('x', NULL, 'none', aggregates => '{}');
+SELECT personalize.create_signal('x', NULL, 'none', aggregates => '{max,NULL}');
+SELECT personalize.create_signal('x', NULL, 'none', aggregates => NULL);
+SELECT * FROM personalize.test_signal('{"key_path": "none", "aggregates": ["maximum"]}');
 -- a signal whose name is a function's is not confused with it
 SELECT personalize.create_signal('rate', '{view_item}', 'none') > 100;
 SELECT pg_temp.try('rate + rate(rate, ''rate'')'), pg_temp.try('rate >= 1 and rate(rate, rate) = 1', true) IS NOT NULL;
 
+DROP TABLE states;
 DROP EXTENSION personalize;

@@ -19,13 +19,14 @@ BEGIN
 END
 $$;
 SELECT count(personalize.grant_consent('u' || u, CASE u % 7 WHEN 3 THEN '{analytics}' ELSE '{analytics,personalization}' END::text[], 'test')) FROM generate_series(1, 20) AS u;
-SELECT personalize.create_signal('purchases', '{purchase}', 'none', value_path => 'value', periods => '{1 hour,1 day,7 days}', half_life => '2 days');
+SELECT personalize.create_signal('purchases', '{purchase}', 'none', value_path => 'value', periods => '{1 hour,1 day,7 days}', half_life => '2 days', aggregates => '{min,max,first,last}');
 SELECT personalize.create_segment('searcher', 'search -> view_item within 2 hours by query or search_term count in 1 day >= 3', ttl => '1 day');
 SELECT personalize.create_feature_view('model', $${
 	"decayed": "interest_category['c1'] decayed default 0", "hour": "interest_category['c1'] in 1 hour default 0", "day": "interest_category in 1 day default 0",
 	"spent": "purchases sum in 7 days default 0", "orders": "purchases default 0", "kinds": "interest_category distinct default 0",
 	"favourite": "interest_category most_frequent default 'none'", "idle": "interest_category time_since_last", "searcher": "in_segment('searcher') default false",
-	"share": "(interest_category['c1'] in 1 day default 0) / interest_category in 1 day", "all": "interest_brand decayed"
+	"share": "(interest_category['c1'] in 1 day default 0) / interest_category in 1 day", "all": "interest_brand decayed", "mean": "purchases mean in 1 day", "min": "purchases min", "max": "purchases max in 7 days", "first": "purchases first in 1 hour", "last": "purchases last",
+	"newest": "interest_category most_recent", "list": "interest_category values in 1 day", "rate": "rate(purchases in 7 days, interest_category in 7 days, prior 0.1 weight 3)"
 }$$, ttl => '3 days');
 
 -- 500 moments in 12 days: some people do something, some of it late, some twice; 20 are asked about

@@ -322,7 +322,11 @@ Measure(const FeatureNode *node, const Signal *signal, const Counted *counted, i
 	else if (measure == AGGREGATE_DISTINCT)
 		value = Present(Int64GetDatum(all.values));
 	else
-		value = Present(Float8GetDatum(AggregateNumber(measure, &all, context->now)));
+	{
+		double		number = AggregateNumber(measure, &all, context->now);
+
+		value = isnan(number) ? Missing(FEATURE_NOTHING) : Present(Float8GetDatum(number));
+	}
 	value.panes = panes;
 	value.events = all.count;
 	value.last = all.last;
@@ -347,7 +351,8 @@ static FeatureValue
 EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
 {
 	const Signal *signal = FeatureSignal(node, context->signals);
-	FeatureStatus status = signal ? CheckPurposes(signal->purposes, context) : FEATURE_UNKNOWN;
+	FeatureStatus status = signal && SignalHas(signal, node->term.measure) ?
+		CheckPurposes(signal->purposes, context) : FEATURE_UNKNOWN;
 	Counted    *counted;
 	FeatureValue value;
 	int			count;
@@ -358,6 +363,8 @@ EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureCo
 	if (count == 0)
 		return Missing(FEATURE_NOTHING);
 	value = Measure(node, signal, counted, count, context);
+	if (value.isNull)
+		return value;
 	if (view->ttl > 0 && value.last <= context->now - view->ttl)
 	{
 		value.isNull = true;

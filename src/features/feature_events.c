@@ -50,7 +50,7 @@ typedef enum EntryColumn
 	ENTRY_COUNT,
 	ENTRY_SUM,
 	ENTRY_GRAIN,
-	ENTRY_STEP
+	ENTRY_MORE
 } EntryColumn;
 #define ENTRY_COLUMNS 8
 #define GRAIN_EVENT (-1)
@@ -77,13 +77,24 @@ typedef struct Walk
 	MemoryContext context;		/* of what lasts */
 } Walk;
 
+/* Bytes as they are, in a bytea. */
+static bytea *
+MakeBytes(const void *bytes, Size size)
+{
+	bytea	   *result = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(result, VARHDRSZ + size);
+	memcpy(VARDATA(result), bytes, size);
+	return result;
+}
+
 /* Add an entry. */
 static void
 PutEntry(History *history, const HistoryEntry *entry)
 {
 	Datum		values[ENTRY_COLUMNS];
 	bool		nulls[ENTRY_COLUMNS] = {false};
-	bytea	   *step = NULL;
+	bytea	   *more = NULL;
 
 	values[ENTRY_USER_KEY] = Int64GetDatum(entry->userKey);
 	values[ENTRY_KNOWN] = Int64GetDatum(entry->known);
@@ -93,16 +104,14 @@ PutEntry(History *history, const HistoryEntry *entry)
 	values[ENTRY_SUM] = Int64GetDatum(entry->sum);
 	values[ENTRY_GRAIN] = Int32GetDatum(entry->isPane ? (int) entry->grain : GRAIN_EVENT);
 	if (entry->isStep)
-	{
-		step = palloc(VARHDRSZ + sizeof(ProfileStep));
-		SET_VARSIZE(step, VARHDRSZ + sizeof(ProfileStep));
-		memcpy(VARDATA(step), &entry->step, sizeof(ProfileStep));
-	}
-	nulls[ENTRY_STEP] = step == NULL;
-	values[ENTRY_STEP] = PointerGetDatum(step);
+		more = MakeBytes(&entry->step, sizeof(ProfileStep));
+	else if (entry->isPane && entry->extremes.kept != 0)
+		more = MakeBytes(&entry->extremes, sizeof(FeatureExtremes));
+	nulls[ENTRY_MORE] = more == NULL;
+	values[ENTRY_MORE] = PointerGetDatum(more);
 	KeySortPut(&history->sort, values, nulls);
-	if (step != NULL)
-		pfree(step);
+	if (more != NULL)
+		pfree(more);
 }
 
 /* The next entry. */
@@ -110,6 +119,7 @@ bool
 HistoryNext(History *history, HistoryEntry *entry)
 {
 	const Datum *values = KeySortNext(&history->sort);
+	bool		hasMore;
 
 	if (values == NULL)
 		return false;
@@ -121,9 +131,13 @@ HistoryNext(History *history, HistoryEntry *entry)
 	entry->sum = DatumGetInt64(values[ENTRY_SUM]);
 	entry->isPane = DatumGetInt32(values[ENTRY_GRAIN]) != GRAIN_EVENT;
 	entry->grain = entry->isPane ? DatumGetInt32(values[ENTRY_GRAIN]) : FEATURE_GRAIN_5MIN;
-	entry->isStep = !history->sort.out->tts_isnull[ENTRY_STEP];
+	hasMore = !history->sort.out->tts_isnull[ENTRY_MORE];
+	entry->isStep = hasMore && !entry->isPane;
+	entry->extremes.kept = 0;
 	if (entry->isStep)
-		memcpy(&entry->step, VARDATA_ANY(DatumGetPointer(values[ENTRY_STEP])), sizeof(ProfileStep));
+		memcpy(&entry->step, VARDATA_ANY(DatumGetPointer(values[ENTRY_MORE])), sizeof(ProfileStep));
+	else if (hasMore)
+		memcpy(&entry->extremes, VARDATA_ANY(DatumGetPointer(values[ENTRY_MORE])), sizeof(FeatureExtremes));
 	return true;
 }
 
@@ -285,6 +299,8 @@ TakeLate(const Walk *walk, int64 userKey, uint64 featureKey, FeaturePane *pane)
 		{
 			pane->count--;
 			pane->sum -= late->sum;
+			/* of what is left they are not known */
+			pane->extremes.kept = 0;
 		}
 }
 
@@ -311,6 +327,7 @@ AddFeature(const Walk *walk, int64 userKey, const Feature *feature)
 			pane.start + (pane.end - pane.start) / 2;
 		entry.count = pane.count;
 		entry.sum = pane.sum;
+		entry.extremes = pane.extremes;
 		PutEntry(walk->history, &entry);
 	}
 }

@@ -81,6 +81,19 @@ Apply(Merge *merge)
 	merge->waitingCount = 0;
 }
 
+/* What a pane of the profile kept, for as long as the person is at hand; NULL: nothing. */
+static const FeatureExtremes *
+KeepExtremes(const Merge *merge, const HistoryEntry *entry)
+{
+	FeatureExtremes *extremes;
+
+	if (!entry->isPane || entry->extremes.kept == 0)
+		return NULL;
+	extremes = MemoryContextAlloc(merge->context, sizeof(FeatureExtremes));
+	*extremes = entry->extremes;
+	return extremes;
+}
+
 /* Let the person at hand know of an entry. */
 static void
 TakeEntry(Merge *merge)
@@ -99,7 +112,9 @@ TakeEntry(Merge *merge)
 		return;
 	if (merge->waitingCount == MOST_WAITING)
 		Apply(merge);
-	merge->waiting[merge->waitingCount++] = (FeatureDelta) {entry->featureKey, entry->ts, entry->count, entry->sum};
+	merge->waiting[merge->waitingCount++] = (FeatureDelta) {
+		entry->featureKey, entry->ts, entry->count, entry->sum, KeepExtremes(merge, entry)
+	};
 }
 
 /* Begin with a person. */

@@ -54,6 +54,7 @@ typedef struct HistoryEntry
 	ProfileStep step;
 	bool		isPane;			/* of this grain, out of the profile */
 	FeatureGrain grain;
+	FeatureExtremes extremes;	/* of a pane */
 } HistoryEntry;
 
 /* What happened, by person and since when it was known. */

@@ -151,8 +151,8 @@ personalize_profile_panes(PG_FUNCTION_ARGS)
 		FeaturePaneIteratorBegin(&panes, &feature);
 		while (FeaturePaneIteratorNext(&panes, &pane))
 		{
-			bool		nulls[6] = {false};
-			Datum		values[6];
+			bool		nulls[10] = {false};
+			Datum		values[10];
 
 			values[0] = Int64GetDatum(FeatureKeyHash(feature.key));
 			values[1] = TimestampTzGetDatum(pane.start);
@@ -160,6 +160,7 @@ personalize_profile_panes(PG_FUNCTION_ARGS)
 			values[3] = CStringGetTextDatum(grainName[pane.grain]);
 			values[4] = Int64GetDatum(pane.count);
 			values[5] = SumDatum(pane.sum);
+			FeatureExtremesDatums(&pane.extremes, &values[6], &nulls[6]);
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
 	}

@@ -10,7 +10,7 @@ COMMENT ON FUNCTION personalize_internal._profile_features(personalize.feature_s
 CREATE FUNCTION personalize_internal._profile_panes(
 	features personalize.feature_state, signal smallint, user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
-	OUT count bigint, OUT sum numeric) RETURNS SETOF record
+	OUT count bigint, OUT sum numeric, OUT min numeric, OUT max numeric, OUT first numeric, OUT last numeric) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 15 COST 5;
 COMMENT ON FUNCTION personalize_internal._profile_panes(personalize.feature_state, smallint, bigint) IS
 	'panes of a signal in a state; user_key is for the error if it is damaged';
@@ -67,7 +67,7 @@ COMMENT ON COLUMN personalize.profile_feature.period_seconds IS 'period in secon
 CREATE VIEW personalize.profile_pane AS
 	SELECT s.user_id, d.name AS signal,
 		personalize_internal._feature_value(d.signal, f.value_key) AS value,
-		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key
+		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key, f.min, f.max, f.first, f.last
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
 		JOIN personalize.signal d ON personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), d.purposes)
@@ -84,6 +84,10 @@ COMMENT ON COLUMN personalize.profile_pane.grain IS '5min, hour or day (UTC)';
 COMMENT ON COLUMN personalize.profile_pane.count IS 'events';
 COMMENT ON COLUMN personalize.profile_pane.sum IS 'their weights';
 COMMENT ON COLUMN personalize.profile_pane.user_key IS 'user_key(user_id)';
+COMMENT ON COLUMN personalize.profile_pane.min IS 'the smallest number that an event added to sum; NULL: the signal does not keep it';
+COMMENT ON COLUMN personalize.profile_pane.max IS 'the largest of them; NULL as min';
+COMMENT ON COLUMN personalize.profile_pane.first IS 'the first of them; NULL as min';
+COMMENT ON COLUMN personalize.profile_pane.last IS 'the last of them; NULL as min';
 
 CREATE VIEW personalize.profile_person AS
 	SELECT s.user_id,

@@ -17,8 +17,10 @@
 
 #include "base/choice.h"
 #include "base/key.h"
+#include "lib/stringinfo.h"
 #include "signals/signal.h"
 #include "signals/value_key.h"
+#include "utils/builtins.h"
 
 #define MAX_LENGTH (INT64CONST(400) * USECS_PER_DAY)
 #define MAX_PRIOR 1e9
@@ -345,6 +347,41 @@ ReadValue(Grammar *grammar, const GrammarTermKind *kind, GrammarTerm *term)
 	GrammarExpect(grammar, "]", hint);
 }
 
+/* The aggregates that a signal keeps, and one more. */
+static char *
+KeptWith(const Signal *signal, Aggregate more)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int aggregate = AGGREGATE_MIN; aggregate <= AGGREGATE_LAST; aggregate++)
+		if (aggregate == more || SignalHas(signal, aggregate))
+			appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "", AggregateNames[aggregate]);
+	return names.data;
+}
+
+/* Complain of a measure that the signal would have to keep, and does not. */
+static void
+CheckKept(const Grammar *grammar, const GrammarTerm *term)
+{
+	const SignalSet *set = SignalSetGet();
+
+	for (int i = 0; i < set->count; i++)
+	{
+		const Signal *signal = &set->signals[i];
+
+		if (strcmp(signal->name, term->signal) == 0 && !SignalHas(signal, term->measure))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("signal \"%s\" does not keep %s, which %s \"%s\" asks for", signal->name,
+							AggregateNames[term->measure], grammar->kind, grammar->string),
+					 signal->id < SIGNAL_FIRST_OWN ?
+					 errhint("It comes with the extension. Create one of your own with aggregates => '{%s}'.", AggregateNames[term->measure]) :
+					 errhint("SELECT personalize.alter_signal(%s, aggregates => '{%s}') lets it.",
+							 quote_literal_cstr(signal->name), KeptWith(signal, term->measure))));
+	}
+}
+
 /* Read a term, from the name of its signal on. */
 GrammarTerm
 GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
@@ -366,6 +403,8 @@ GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
 		if (measure < 0)
 			GrammarComplainOfName(grammar, "a measure", "measures", AggregateNames, kind->measures);
 		term.measure = (Aggregate) measure;
+		if (!grammar->lenient)
+			CheckKept(grammar, &term);
 		GrammarAdvance(grammar);
 	}
 	if (term.measure != AGGREGATE_DECAYED && (GrammarAccept(grammar, "in") || BeginsLength(grammar)))

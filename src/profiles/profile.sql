@@ -64,10 +64,11 @@ CREATE FUNCTION personalize.features(
 	purpose text DEFAULT NULL)
 	RETURNS TABLE (
 		signal text, value text, count bigint, sum numeric, decayed double precision,
-		last_seen timestamptz, complete_since timestamptz, stale boolean)
+		last_seen timestamptz, complete_since timestamptz, stale boolean,
+		min numeric, max numeric, first numeric, last numeric)
 	AS 'MODULE_PATHNAME', 'personalize_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 20 COST 100;
 COMMENT ON FUNCTION personalize.features(personalize.entity_id, interval, timestamptz, text) IS
-	'what a person did within (as_of - period, as_of], to the grain of the panes: count of events and sum of their weights per signal and value, by signal and decayed weight. period NULL: all that is kept; a month counts 30 days. as_of NULL: now. decayed: the sum over all that is kept up to as_of, halved every half-life of the signal. complete_since: the signal did not count before. purpose, stale: as in profile(). Errors: 42501 no purpose in force, or no signal is counted for it';
+	'what a person did within (as_of - period, as_of], to the grain of the panes: count of events and sum of their weights per signal and value, by signal and decayed weight. period NULL: all that is kept; a month counts 30 days. as_of NULL: now. decayed: the sum over all that is kept up to as_of, halved every half-life of the signal. complete_since: the signal did not count before. min, max, first, last: of the numbers that events added to sum; NULL unless aggregates of create_signal() names them. purpose, stale: as in profile(). Errors: 42501 no purpose in force, or no signal is counted for it';
 CREATE FUNCTION personalize.recent(
 	user_id personalize.entity_id,
 	n integer DEFAULT 64,

@@ -94,6 +94,7 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	feature->ts = collector->row->ts;
 	feature->count = 1;
 	feature->sum = sum;
+	feature->extremes = NULL;
 	RememberText(collector, featureKey, text, length);
 }
 

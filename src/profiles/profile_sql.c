@@ -48,6 +48,7 @@ typedef struct FeatureRow
 	int64		sum;
 	double		decayed;
 	TimestampTz last;
+	FeatureExtremes extremes;
 } FeatureRow;
 
 /* The features of a view, over a span. */
@@ -101,6 +102,9 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 		row->value = ProfileValueText(view, row->signal, feature.key);
 		row->decayed = FeatureDecayed(&feature, row->signal->halfLife, until);
 		row->last = feature.last;
+		row->extremes.kept = 0;
+		if (row->signal->keeps != 0)
+			(void) FeatureExtremesOver(&feature, since, until, &row->extremes);
 		result.count++;
 	}
 	StoredRowEnd(&stored);
@@ -183,8 +187,8 @@ personalize_features(PG_FUNCTION_ARGS)
 	{
 		FeatureRow *row = &rows.rows[i];
 		TimestampTz complete = row->signal->completeSince;
-		Datum		values[8];
-		bool		nulls[8];
+		Datum		values[12];
+		bool		nulls[12];
 
 		SetColumn(values, nulls, 0, false, CStringGetTextDatum(row->signal->name));
 		SetColumn(values, nulls, 1, row->value == NULL, PointerGetDatum(row->value));
@@ -194,6 +198,7 @@ personalize_features(PG_FUNCTION_ARGS)
 		SetColumn(values, nulls, 5, false, TimestampTzGetDatum(row->last));
 		SetColumn(values, nulls, 6, complete == DT_NOBEGIN, TimestampTzGetDatum(complete));
 		SetColumn(values, nulls, 7, false, BoolGetDatum(view->stale));
+		FeatureExtremesDatums(&row->extremes, &values[8], &nulls[8]);
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -35,7 +35,7 @@ typedef struct Compared
 typedef struct Comparison
 {
 	const SegmentNode *node;
-	bool		gone;			/* a signal is */
+	bool		gone;			/* a signal is, or does not keep what is compared */
 	Compared	terms[2];
 	TimestampTz last;			/* the newest event of any; DT_NOBEGIN: there is none */
 	int			timeCount;
@@ -87,7 +87,8 @@ FindTerms(Comparison *comparison, const SegmentPerson *person)
 		comparison->terms[i].term = &comparison->node->terms[i];
 		last = FindFeatures(&comparison->terms[i], person);
 		comparison->last = Max(comparison->last, last);
-		comparison->gone |= comparison->terms[i].signal == NULL;
+		comparison->gone |= comparison->terms[i].signal == NULL ||
+			!SignalHas(comparison->terms[i].signal, comparison->node->terms[i].measure);
 	}
 }
 

@@ -14,7 +14,8 @@
 #include "utils/timestamp.h"
 
 const char *const AggregateNames[AGGREGATE_KINDS] = {
-	"count", "sum", "decayed", "mean", "distinct", "time_since_last", "most_frequent", "most_recent", "values"
+	"count", "sum", "decayed", "mean", "min", "max", "first", "last", "distinct", "time_since_last",
+	"most_frequent", "most_recent", "values"
 };
 
 /* Nothing. */
@@ -49,6 +50,10 @@ AggregateTotalMerge(AggregateTotal *total, const AggregateTotal *other)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("count or sum of a signal is out of range")));
+	if (total->values == 0)
+		total->extremes = other->extremes;
+	else if (other->values > 0)
+		FeatureExtremesJoin(&total->extremes, &other->extremes);
 	total->values += other->values;
 	total->decayed += other->decayed;
 	total->last = Max(total->last, other->last);
@@ -65,10 +70,21 @@ AggregateTotalAdd(AggregateTotal *total, const Feature *feature, Aggregate aggre
 	if (own.count == 0)
 		return false;
 	own.last = LastBefore(feature, until);
+	if (AggregateNeeds(aggregate) != 0)
+		(void) FeatureExtremesOver(feature, since, until, &own.extremes);
 	if (aggregate == AGGREGATE_DECAYED)
 		own.decayed = FeatureDecayed(feature, halfLife, until);
 	AggregateTotalMerge(total, &own);
 	return true;
+}
+
+/* One of the numbers that are kept. */
+static double
+Extreme(Aggregate aggregate, const FeatureExtremes *extremes)
+{
+	const int64 numbers[] = {extremes->min, extremes->max, extremes->first, extremes->last};
+
+	return (double) numbers[aggregate - AGGREGATE_MIN] / FEATURE_SUM_UNIT;
 }
 
 /* A number that a total has at a time. */
@@ -77,6 +93,9 @@ AggregateNumber(Aggregate aggregate, const AggregateTotal *total, TimestampTz at
 {
 	double		sum = (double) total->sum / FEATURE_SUM_UNIT;
 
+	if (AggregateNeeds(aggregate) != 0)
+		return (total->extremes.kept & AggregateNeeds(aggregate)) != 0 ? Extreme(aggregate, &total->extremes) :
+			get_float8_nan();
 	switch (aggregate)
 	{
 		case AGGREGATE_COUNT:

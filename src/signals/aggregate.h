@@ -16,6 +16,10 @@ typedef enum Aggregate
 	AGGREGATE_SUM,
 	AGGREGATE_DECAYED,			/* has no period */
 	AGGREGATE_MEAN,
+	AGGREGATE_MIN,				/* from here to AGGREGATE_LAST: if the signal keeps them */
+	AGGREGATE_MAX,
+	AGGREGATE_FIRST,
+	AGGREGATE_LAST,
 	AGGREGATE_DISTINCT,
 	AGGREGATE_TIME_SINCE_LAST,	/* seconds */
 
@@ -39,7 +43,15 @@ typedef struct AggregateTotal
 	int64		values;
 	double		decayed;		/* if that is asked for */
 	TimestampTz last;			/* to the grain of its pane if newer ones are left out */
+	FeatureExtremes extremes;	/* if one of these is asked for */
 } AggregateTotal;
+
+/* The bit of FEATURE_KEEPS_* that an aggregate needs its signal to keep; 0: none. */
+static inline uint8
+AggregateNeeds(Aggregate aggregate)
+{
+	return aggregate >= AGGREGATE_MIN && aggregate <= AGGREGATE_LAST ? 1 << (aggregate - AGGREGATE_MIN) : 0;
+}
 
 extern void AggregateTotalInit(AggregateTotal *total);
 

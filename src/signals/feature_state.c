@@ -10,7 +10,8 @@
  *		key:		signal and number of hash bytes in one byte (a signal
  *					of 31 or more in two further bytes) | hash, low byte first
  *		time:		in seconds, milliseconds or microseconds (2 low bits tell)
- *		pane:		gap << 4 | sum code << 2 | grain | count [| sum]
+ *		pane:		gap << 4 | sum code << 2 | grain | count [| sum]; of one that keeps
+ *					more, also what feature_extremes.c tells
  *
  * Features stand in the order (last time, key), newest first; panes newest
  * first too, each telling how many panes of its own width lie between it and
@@ -63,13 +64,6 @@ ReadNumber(const uint8 **next, const uint8 *end)
 	return value;
 }
 
-/* The signed number behind one whose lowest bit is the sign. */
-static inline int64
-Unzigzag(uint64 value)
-{
-	return (int64) ((value >> 1) ^ (~(value & 1) + 1));
-}
-
 /* Read a time; DT_NOBEGIN if there is none. */
 static inline TimestampTz
 ReadTime(const uint8 **next, const uint8 *end)
@@ -81,7 +75,7 @@ ReadTime(const uint8 **next, const uint8 *end)
 	if (unlikely(word == 3))
 		return DT_NOBEGIN;
 	if (unlikely(code == 3 ||
-				 pg_mul_s64_overflow(Unzigzag(word >> 2), featureTimeScale[code], &time) ||
+				 pg_mul_s64_overflow(FeatureUnzigzag(word >> 2), featureTimeScale[code], &time) ||
 				 !IS_VALID_TIMESTAMP(time)))
 		FeatureStateReportCorrupt();
 	return time;
@@ -131,7 +125,9 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 	uint64		gap;
 	int64		index;
 	FeatureGrain grain;
-	FeatureSumCode		code;
+	FeatureSumCode code;
+	bool		keeps;
+	uint8		more = 0;
 
 	if (iterator->next >= iterator->end)
 		return false;
@@ -139,6 +135,14 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 	grain = (FeatureGrain) (head & 3);
 	code = (FeatureSumCode) ((head >> 2) & 3);
 	gap = head >> 4;
+	keeps = grain == FEATURE_GRAIN_ESCAPE;
+	if (keeps)
+	{
+		if (unlikely(iterator->next >= iterator->end))
+			FeatureStateReportCorrupt();
+		more = *iterator->next++;
+		grain = (FeatureGrain) (more & 3);
+	}
 	if (unlikely(grain >= FEATURE_GRAIN_COUNT))
 		FeatureStateReportCorrupt();
 
@@ -155,8 +159,11 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 	if (unlikely(pane->count < 1))
 		FeatureStateReportCorrupt();
 	if (unlikely(pg_mul_s64_overflow(code == FEATURE_SUM_IS_COUNT ? pane->count :
-									 Unzigzag(ReadNumber(&iterator->next, iterator->end)),
+									 FeatureUnzigzag(ReadNumber(&iterator->next, iterator->end)),
 									 featureSumScale[code], &pane->sum)))
+		FeatureStateReportCorrupt();
+	pane->extremes.kept = 0;
+	if (keeps && unlikely(!FeatureExtremesRead(&iterator->next, iterator->end, more, pane)))
 		FeatureStateReportCorrupt();
 
 	iterator->before = pane->start - 1;

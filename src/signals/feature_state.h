@@ -58,6 +58,7 @@ typedef struct FeaturePolicy
 	int64		hourAfter;		/* ignored unless fine is 5 minutes */
 	int64		dayAfter;		/* ignored if fine is a day */
 	int64		expireAfter;
+	uint8		keeps;			/* FEATURE_KEEPS_* beside counts and sums */
 } FeaturePolicy;
 
 /* Policies of signals 0..count-1; those beyond have the fallback. */
@@ -68,6 +69,27 @@ typedef struct FeaturePolicySet
 	FeaturePolicy fallback;
 } FeaturePolicySet;
 
+/* What a pane may keep of the numbers that its events add to its sum. */
+#define FEATURE_KEEPS_MIN	0x01
+#define FEATURE_KEEPS_MAX	0x02
+#define FEATURE_KEEPS_FIRST	0x04
+#define FEATURE_KEEPS_LAST	0x08
+
+/*
+ * The smallest, the largest, the first and the last of them; of two of one time the
+ * smaller is the first, the larger the last.
+ */
+typedef struct FeatureExtremes
+{
+	uint8		kept;			/* which of them are known */
+	int64		min;			/* in 1/FEATURE_SUM_UNIT */
+	int64		max;
+	int64		first;
+	int64		last;
+	TimestampTz firstAt;
+	TimestampTz lastAt;
+} FeatureExtremes;
+
 /* Something that happened.  count is at least 1; sum may have any sign. */
 typedef struct FeatureDelta
 {
@@ -75,6 +97,7 @@ typedef struct FeatureDelta
 	TimestampTz ts;				/* finite */
 	int64		count;
 	int64		sum;			/* in 1/FEATURE_SUM_UNIT */
+	const FeatureExtremes *extremes;	/* of more than one; NULL: unknown */
 } FeatureDelta;
 
 /* A feature of a state; valid as long as the state's memory. */
@@ -94,6 +117,7 @@ typedef struct FeaturePane
 	TimestampTz end;
 	int64		count;
 	int64		sum;
+	FeatureExtremes extremes;
 } FeaturePane;
 
 /* Walks over the features of a state, in no order a caller may rely on. */
@@ -186,6 +210,17 @@ extern bool FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *
  */
 extern void FeatureSum(const Feature *feature, TimestampTz since, TimestampTz until,
 					   int64 *count, int64 *sum);
+
+/*
+ * Join two of these, of different events; and those of the same panes as FeatureSum
+ * takes, false if there are none.
+ */
+extern void FeatureExtremesJoin(FeatureExtremes *into, const FeatureExtremes *other);
+extern bool FeatureExtremesOver(const Feature *feature, TimestampTz since, TimestampTz until,
+								FeatureExtremes *extremes);
+
+/* The four as numeric columns, null what is not kept. */
+extern void FeatureExtremesDatums(const FeatureExtremes *extremes, Datum *values, bool *nulls);
 
 /*
  * Sum over panes up to asOf of sum * 2^(-age/halfLife), in units (not 10^-6).

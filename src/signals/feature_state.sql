@@ -19,7 +19,7 @@ CREATE TYPE personalize.feature_state (
 	STORAGE = main
 );
 COMMENT ON TYPE personalize.feature_state IS
-	'what one person did, by feature and pane of time: up to 512 features, each a signal and a 48-bit value key, with panes of 5 minutes, hours and days. Text form: {"newest": time, "evicted": n, "features": [{"signal": n, "value": n, "last": time, "panes": [[grain, start, count, sum], ...]}, ...]}, times in UTC';
+	'what one person did, by feature and pane of time: up to 512 features, each a signal and a 48-bit value key, with panes of 5 minutes, hours and days. Text form: {"newest": time, "evicted": n, "features": [{"signal": n, "value": n, "last": time, "panes": [[grain, start, count, sum], ...]}, ...]}, times in UTC; a pane that keeps some of its events'' numbers ends in {"min": n, "max": n, "first": [time, n], "last": [time, n]}';
 
 CREATE FUNCTION personalize_internal._feature_state_to_jsonb(personalize.feature_state) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_to_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -30,11 +30,11 @@ CREATE CAST (jsonb AS personalize.feature_state) WITH FUNCTION personalize_inter
 
 CREATE FUNCTION personalize_internal._feature_state_apply(
 		state personalize.feature_state, keys bigint[], times timestamptz[], counts bigint[], sums bigint[],
-		fine integer DEFAULT 0, ages interval[] DEFAULT '{2 hours,8 days,90 days}')
+		fine integer DEFAULT 0, ages interval[] DEFAULT '{2 hours,8 days,90 days}', keeps integer DEFAULT 0)
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_apply' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION personalize_internal._feature_state_apply(personalize.feature_state, bigint[], timestamptz[], bigint[], bigint[], integer, interval[]) IS
-	'a state (NULL: an empty one) with events in it: per event a feature key (signal << 48 | value key), a time, a count and a sum in millionths. New panes are 5 minutes (fine 0), an hour (1) or a day (2) wide; ages, before the newest event: when 5 minutes become hours, hours days, and when days are dropped';
+COMMENT ON FUNCTION personalize_internal._feature_state_apply(personalize.feature_state, bigint[], timestamptz[], bigint[], bigint[], integer, interval[], integer) IS
+	'a state (NULL: an empty one) with events in it: per event a feature key (signal << 48 | value key), a time, a count and a sum in millionths. New panes are 5 minutes (fine 0), an hour (1) or a day (2) wide; ages, before the newest event: when 5 minutes become hours, hours days, and when days are dropped. keeps: what panes keep of the sums of single events, the sum of 1 (the smallest), 2 (the largest), 4 (the first) and 8 (the last)';
 
 CREATE FUNCTION personalize.feature_state_merge(personalize.feature_state, personalize.feature_state)
 	RETURNS personalize.feature_state
@@ -45,7 +45,7 @@ CREATE FUNCTION personalize.feature_state_subtract(personalize.feature_state, pe
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_subtract' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION personalize.feature_state_subtract(personalize.feature_state, personalize.feature_state) IS
-	'the left state without the right one. Error 22000 if it is not contained in it';
+	'the left state without the right one. Errors: 22000 it is not contained in it; 0A000 a part is taken of a pane that keeps its smallest, largest, first or last number';
 CREATE OPERATOR personalize.+ (
 	FUNCTION = personalize.feature_state_merge,
 	LEFTARG = personalize.feature_state, RIGHTARG = personalize.feature_state,

@@ -185,6 +185,25 @@ SortDeltas(FeatureDelta *deltas, int count)
 		}
 }
 
+/* What a new pane keeps of the numbers of its events. */
+static void
+KeepExtremes(FeaturePane *pane, const FeatureDelta *delta, uint8 keeps)
+{
+	pane->extremes.kept = 0;
+	if (keeps == 0)
+		return;
+	if (delta->extremes != NULL)
+	{
+		pane->extremes = *delta->extremes;
+		pane->extremes.kept &= keeps;
+		/* they may be of a wider pane */
+		pane->extremes.firstAt = Min(Max(pane->extremes.firstAt, pane->start), pane->end - 1);
+		pane->extremes.lastAt = Min(Max(pane->extremes.lastAt, pane->extremes.firstAt), pane->end - 1);
+	}
+	else if (delta->count == 1)
+		FeatureExtremesOfOne(&pane->extremes, keeps, delta->sum, delta->ts);
+}
+
 /* The old state with these deltas in it. */
 FeatureState *
 FeatureStateApply(const FeatureState *old, FeatureDelta *deltas, int count,
@@ -215,6 +234,7 @@ FeatureStateApply(const FeatureState *old, FeatureDelta *deltas, int count,
 		FeaturePaneSet(pane, delta->ts, FeaturePolicyOf(policies, delta->key)->fine);
 		pane->count = delta->count;
 		pane->sum = delta->sum;
+		KeepExtremes(pane, delta, FeaturePolicyOf(policies, delta->key)->keeps);
 		group->count++;
 		group->last = delta->ts;
 		addition.newest = Max(addition.newest, delta->ts);
@@ -286,6 +306,16 @@ FeatureStateMerge(const FeatureState *left, const FeatureState *right,
 	return state;
 }
 
+/* Complain that it is not known what would be left. */
+pg_noreturn static void
+ReportExtremes(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a pane that keeps its smallest, largest, first or last number can only be taken away whole"),
+			 errhint("What is to be undone in it is counted anew from raw events.")));
+}
+
 /* Take panes, oldest first, away from those of a feature; those left over. */
 static int
 SubtractPanes(FeaturePane *panes, int count, const FeatureGroup *group)
@@ -309,8 +339,11 @@ SubtractPanes(FeaturePane *panes, int count, const FeatureGroup *group)
 			}
 		if (pane.count == 0 && pane.sum != 0)
 			return -1;
-		if (pane.count > 0)
-			panes[kept++] = pane;
+		if (pane.count == 0)
+			continue;
+		if (pane.count != panes[i].count && pane.extremes.kept != 0)
+			ReportExtremes();
+		panes[kept++] = pane;
 	}
 	return next == group->count ? kept : -1;
 }

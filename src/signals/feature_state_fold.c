@@ -108,7 +108,7 @@ FeaturePanesFold(FeaturePane *panes, int count, const FeatureFoldLimits *limits)
 		if (limits != NULL && !FoldPane(&pane, limits))
 			continue;
 		if (kept > 0 && pane.start < panes[kept - 1].end)
-			FeaturePaneAdd(&panes[kept - 1], pane.count, pane.sum);
+			FeaturePaneJoin(&panes[kept - 1], &pane);
 		else
 			panes[kept++] = pane;
 	}

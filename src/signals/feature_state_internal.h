@@ -7,6 +7,7 @@
 
 #include "signals/feature_state.h"
 
+#include "base/varint.h"
 #include "common/int.h"
 #include "compat.h"
 #include "utils/jsonb.h"
@@ -90,6 +91,19 @@ typedef struct FeatureWriter
 	int			paneCapacity;
 } FeatureWriter;
 
+/* A signed number as one whose lowest bit is the sign, and back. */
+static inline uint64
+FeatureZigzag(int64 value)
+{
+	return ((uint64) value << 1) ^ (value < 0 ? ~UINT64CONST(0) : 0);
+}
+
+static inline int64
+FeatureUnzigzag(uint64 value)
+{
+	return (int64) ((value >> 1) ^ (~(value & 1) + 1));
+}
+
 /* Index of the pane of a grain that holds a time. */
 static inline int64
 FeaturePaneIndex(TimestampTz time, FeatureGrain grain)
@@ -134,6 +148,34 @@ FeaturePaneAdd(FeaturePane *pane, int64 count, int64 sum)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("count or sum of a feature is out of range")));
 }
+
+/* Add a pane of other events to one that holds its time. */
+static inline void
+FeaturePaneJoin(FeaturePane *pane, const FeaturePane *other)
+{
+	FeaturePaneAdd(pane, other->count, other->sum);
+	if (pane->extremes.kept != 0)
+		FeatureExtremesJoin(&pane->extremes, &other->extremes);
+}
+
+/* Numbers that panes keep: feature_extremes.c */
+
+/* In place of a pane's grain: that and what is kept of its numbers follow in a byte. */
+#define FEATURE_GRAIN_ESCAPE 3
+
+/* The most bytes they take, with that one. */
+#define MAX_EXTREMES_BYTES (1 + 6 * VARINT_MAX_BYTES)
+
+/* Those of a single event. */
+extern void FeatureExtremesOfOne(FeatureExtremes *extremes, uint8 keeps, int64 number, TimestampTz ts);
+
+/* The byte behind a pane's head, and what follows its count and sum. */
+extern uint8 FeatureExtremesHead(const FeaturePane *pane);
+extern uint8 *FeatureExtremesWrite(uint8 *out, const FeaturePane *pane);
+extern bool FeatureExtremesRead(const uint8 **next, const uint8 *end, uint8 head, FeaturePane *pane);
+
+/* What is wrong with those of a pane; NULL: nothing. */
+extern const char *FeatureExtremesProblem(const FeaturePane *pane);
 
 /* Reading: feature_state.c */
 

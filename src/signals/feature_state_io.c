@@ -159,12 +159,17 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 	int			ageCount = 3;
 	int			fine;
 
-	for (int i = 1; i < 7; i++)
+	for (int i = 1; i < 8; i++)
 		if (PG_ARGISNULL(i))
 			ArgumentReportNull(psprintf("argument %d", i + 1));
 	for (int i = 0; i < 4; i++)
 		columns[i] = GetArrayArgument(fcinfo, i + 1, i == 1 ? TIMESTAMPTZOID : INT8OID, &count);
 	fine = PG_GETARG_INT32(5);
+	if (PG_GETARG_INT32(7) < 0 || PG_GETARG_INT32(7) > 15)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("what panes keep, %d, is not between 0 and 15", PG_GETARG_INT32(7))));
+	policies.fallback.keeps = (uint8) PG_GETARG_INT32(7);
 	if (fine < 0 || fine >= FEATURE_GRAIN_COUNT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -182,6 +187,7 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 		deltas[i].ts = DatumGetTimestampTz(columns[1][i]);
 		deltas[i].count = DatumGetInt64(columns[2][i]);
 		deltas[i].sum = DatumGetInt64(columns[3][i]);
+		deltas[i].extremes = NULL;
 		if (deltas[i].count < 1 || TIMESTAMP_NOT_FINITE(deltas[i].ts))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

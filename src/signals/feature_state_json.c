@@ -6,7 +6,8 @@
  *			{"signal": 1, "value": 81985529216486, "last": "2026-01-31T12:00:00Z",
  *			 "panes": [["5min", "2026-01-31T12:00:00Z", 3, 4.5]]}]}
  *
- * A pane is its grain, start, count and sum.  Times are UTC whatever the session
+ * A pane is its grain, start, count and sum, and, where it keeps some of them,
+ * {"min": 1, "max": 2, "first": [time, 1], "last": [time, 2]}.  Times are UTC whatever the session
  * says, so that a dump means the same everywhere.
  */
 #include "postgres.h"
@@ -26,6 +27,8 @@
 #include "utils/timestamp.h"
 
 static const char *const grainName[FEATURE_GRAIN_COUNT] = {"5min", "hour", "day"};
+/* by the bits of what is kept */
+static const char *const extremeName[] = {"min", "max", "first", "last"};
 
 /* Complain about text or jsonb that is no feature state. */
 static void
@@ -64,6 +67,9 @@ FeatureStateCheck(FeatureAddition *state)
 			ReportMalformed("A feature's last event is not in its newest pane.");
 		if (group->last > state->newest)
 			ReportMalformed("A feature's last event is after \"newest\".");
+		for (int j = 0; j < group->count; j++)
+			if (FeatureExtremesProblem(&group->panes[j]) != NULL)
+				ReportMalformed(FeatureExtremesProblem(&group->panes[j]));
 	}
 }
 
@@ -98,6 +104,32 @@ AppendSum(StringInfo out, int64 sum)
 	}
 }
 
+/* Append the numbers that a pane keeps. */
+static void
+AppendExtremes(StringInfo out, const FeatureExtremes *extremes)
+{
+	const int64 numbers[] = {extremes->min, extremes->max, extremes->first, extremes->last};
+	const char *separator = ", {";
+
+	for (int i = 0; i < lengthof(numbers); i++)
+	{
+		if ((extremes->kept & (1 << i)) == 0)
+			continue;
+		appendStringInfo(out, "%s\"%s\": ", separator, extremeName[i]);
+		separator = ", ";
+		if (1 << i >= FEATURE_KEEPS_FIRST)
+		{
+			appendStringInfoChar(out, '[');
+			AppendTime(out, 1 << i == FEATURE_KEEPS_FIRST ? extremes->firstAt : extremes->lastAt);
+			appendStringInfoString(out, ", ");
+		}
+		AppendSum(out, numbers[i]);
+		if (1 << i >= FEATURE_KEEPS_FIRST)
+			appendStringInfoChar(out, ']');
+	}
+	appendStringInfoChar(out, '}');
+}
+
 /* Append a feature and its panes. */
 static void
 AppendFeature(StringInfo out, const Feature *feature)
@@ -117,6 +149,8 @@ AppendFeature(StringInfo out, const Feature *feature)
 		AppendTime(out, pane.start);
 		appendStringInfo(out, ", " INT64_FORMAT ", ", pane.count);
 		AppendSum(out, pane.sum);
+		if (pane.extremes.kept != 0)
+			AppendExtremes(out, &pane.extremes);
 		appendStringInfoChar(out, ']');
 		separator = ", ";
 	}
@@ -297,7 +331,48 @@ CheckObject(const JsonbValue *value, int keys)
 	return value->val.binary.data;
 }
 
-/* A pane: [grain, start, count, sum]. */
+/* A number with its time: [time, number]. */
+static int64
+ParseTimed(const JsonbValue *value, TimestampTz *time)
+{
+	JsonbContainer *array;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
+		JsonContainerSize(value->val.binary.data) != 2)
+		ReportMalformed("A first or last number is not an array of a time and a number.");
+	array = value->val.binary.data;
+	*time = ParseTime(getIthJsonbValueFromContainer(array, 0));
+	return ParseNumber(getIthJsonbValueFromContainer(array, 1), 6, PG_INT64_MIN, PG_INT64_MAX);
+}
+
+/* The numbers that a pane keeps. */
+static void
+ParseExtremes(const JsonbValue *value, FeaturePane *pane)
+{
+	FeatureExtremes *extremes = &pane->extremes;
+	int64	   *numbers[] = {&extremes->min, &extremes->max, &extremes->first, &extremes->last};
+	JsonbContainer *object;
+	JsonbValue	member;
+	int			found = 0;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		ReportMalformed("What a pane keeps of its numbers is not an object.");
+	object = value->val.binary.data;
+	FeatureExtremesOfOne(extremes, 0, pane->sum, pane->start);
+	for (int i = 0; i < lengthof(numbers); i++)
+	{
+		if (!JsonMember(object, extremeName[i], &member))
+			continue;
+		found++;
+		extremes->kept |= 1 << i;
+		*numbers[i] = 1 << i < FEATURE_KEEPS_FIRST ? ParseNumber(&member, 6, PG_INT64_MIN, PG_INT64_MAX) :
+			ParseTimed(&member, 1 << i == FEATURE_KEEPS_FIRST ? &extremes->firstAt : &extremes->lastAt);
+	}
+	if (found == 0 || found != JsonContainerSize(object))
+		ReportMalformed("What a pane keeps of its numbers is something else than \"min\", \"max\", \"first\" and \"last\".");
+}
+
+/* A pane: [grain, start, count, sum] and perhaps what it keeps. */
 static void
 ParsePane(const JsonbValue *value, FeaturePane *pane)
 {
@@ -307,7 +382,7 @@ ParsePane(const JsonbValue *value, FeaturePane *pane)
 	int			found = -1;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
-		JsonContainerSize(value->val.binary.data) != 4)
+		(JsonContainerSize(value->val.binary.data) != 4 && JsonContainerSize(value->val.binary.data) != 5))
 		ReportMalformed("A pane is not an array of grain, start, count and sum.");
 	array = value->val.binary.data;
 	grain = getIthJsonbValueFromContainer(array, 0);
@@ -323,6 +398,9 @@ ParsePane(const JsonbValue *value, FeaturePane *pane)
 		ReportMalformed("A pane does not start at a multiple of its width.");
 	pane->count = ParseNumber(getIthJsonbValueFromContainer(array, 2), 0, 1, PG_INT64_MAX);
 	pane->sum = ParseNumber(getIthJsonbValueFromContainer(array, 3), 6, PG_INT64_MIN, PG_INT64_MAX);
+	pane->extremes.kept = 0;
+	if (JsonContainerSize(array) == 5)
+		ParseExtremes(getIthJsonbValueFromContainer(array, 4), pane);
 }
 
 /* A feature: {"signal", "value", "last", "panes"}. */

@@ -16,15 +16,8 @@
 #include "signals/feature_state_internal.h"
 #include "utils/memutils.h"
 
-#define MAX_PANE_BYTES (3 * VARINT_MAX_BYTES)
+#define MAX_PANE_BYTES (3 * VARINT_MAX_BYTES + MAX_EXTREMES_BYTES)
 #define MAX_FEATURE_HEAD (3 * VARINT_MAX_BYTES)
-
-/* A signed number as one whose lowest bit is the sign. */
-static inline uint64
-Zigzag(int64 value)
-{
-	return ((uint64) value << 1) ^ (value < 0 ? ~UINT64CONST(0) : 0);
-}
 
 /* Write a time in the coarsest unit that holds it. */
 static uint8 *
@@ -36,7 +29,7 @@ WriteTime(uint8 *out, TimestampTz time)
 		return VarintWrite(out, 3);
 	while (time % featureTimeScale[code] != 0)
 		code++;
-	return VarintWrite(out, Zigzag(time / featureTimeScale[code]) << 2 | code);
+	return VarintWrite(out, FeatureZigzag(time / featureTimeScale[code]) << 2 | code);
 }
 
 /* Write a feature's key. */
@@ -65,17 +58,20 @@ WritePane(uint8 *out, const FeaturePane *pane, TimestampTz before)
 {
 	int64		scaled = pane->sum / FEATURE_SUM_UNIT;
 	uint64		gap = FeaturePaneIndex(before, pane->grain) - FeaturePaneIndex(pane->start, pane->grain);
-	FeatureSumCode		code = FEATURE_SUM_IN_UNITS;
+	FeatureSumCode code = FEATURE_SUM_IN_UNITS;
+	bool		keeps = pane->extremes.kept != 0;
 
 	if (pane->sum % FEATURE_SUM_UNIT != 0)
 		code = pane->sum % featureSumScale[FEATURE_SUM_IN_HUNDREDTHS] == 0 ? FEATURE_SUM_IN_HUNDREDTHS : FEATURE_SUM_IN_MILLIONTHS;
 	else if (scaled == pane->count)
 		code = FEATURE_SUM_IS_COUNT;
-	out = VarintWrite(out, gap << 4 | code << 2 | pane->grain);
+	out = VarintWrite(out, gap << 4 | code << 2 | (keeps ? FEATURE_GRAIN_ESCAPE : pane->grain));
+	if (keeps)
+		*out++ = FeatureExtremesHead(pane);
 	out = VarintWrite(out, (uint64) pane->count);
 	if (code != FEATURE_SUM_IS_COUNT)
-		out = VarintWrite(out, Zigzag(pane->sum / featureSumScale[code]));
-	return out;
+		out = VarintWrite(out, FeatureZigzag(pane->sum / featureSumScale[code]));
+	return keeps ? FeatureExtremesWrite(out, pane) : out;
 }
 
 /* Make a writer for so many features taken over and so many written anew. */

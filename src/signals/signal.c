@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "base/choice.h"
 #include "base/interval.h"
 #include "base/relation.h"
 #include "compat.h"
@@ -48,7 +49,8 @@ typedef enum SignalColumn
 	SIGNAL_PERIODS,
 	SIGNAL_HALF_LIFE,
 	SIGNAL_PURPOSES,
-	SIGNAL_COLUMN_COUNT = SIGNAL_PURPOSES
+	SIGNAL_AGGREGATES,
+	SIGNAL_COLUMN_COUNT = SIGNAL_AGGREGATES
 } SignalColumn;
 
 /* A definition with the weights of its events, while the set is put together. */
@@ -159,6 +161,25 @@ ReadEvents(Definition *definition, Datum events, Datum weights, bool hasWeights)
 	}
 }
 
+/* What panes keep for the aggregates that a definition names. */
+static uint8
+ReadAggregates(Datum aggregates)
+{
+	Datum	   *names;
+	int			count;
+	uint8		keeps = 0;
+
+	deconstruct_array(DatumGetArrayTypeP(aggregates), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		int			aggregate = ChoiceFind(TextDatumGetCString(names[i]), AggregateNames, AGGREGATE_KINDS);
+
+		if (aggregate >= 0)
+			keeps |= AggregateNeeds((Aggregate) aggregate);
+	}
+	return keeps;
+}
+
 /* Compile a row of signal; values and nulls by SignalColumn. */
 static void
 ReadDefinition(Definition *definition, const Datum *values, const bool *nulls)
@@ -187,8 +208,10 @@ ReadDefinition(Definition *definition, const Datum *values, const bool *nulls)
 		signal->filter = DatumGetJsonPathPCopy(values[SIGNAL_FILTER]);
 		SignalFindFilterNumbers(signal);
 	}
+	signal->keeps = ReadAggregates(values[SIGNAL_AGGREGATES]);
 	definition->policy = ChoosePolicy(DatumGetArrayTypeP(values[SIGNAL_PERIODS]),
 									  signal->halfLife);
+	definition->policy.keeps = signal->keeps;
 }
 
 /* Read all of signal. */

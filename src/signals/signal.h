@@ -9,6 +9,7 @@
 
 #include "events/event.h"
 #include "items/item.h"
+#include "signals/aggregate.h"
 #include "signals/feature_state.h"
 #include "signals/signal_path.h"
 #include "utils/jsonpath.h"
@@ -20,6 +21,9 @@
 #define SIGNAL_PRICE_BAND			4
 #define SIGNAL_SEARCH_TERM			5
 #define SIGNAL_ITEM_AFFINITY		6
+
+/* Numbers below are for those that come with the extension. */
+#define SIGNAL_FIRST_OWN 100
 
 /* Bounds of what one event may count for one signal. */
 #define SIGNAL_MAX_VALUES 32
@@ -39,6 +43,7 @@ typedef struct Signal
 	int			filterNumberCount;	/* properties that it compares with numbers */
 	char	   *filterNumbers[SIGNAL_MAX_FILTER_NUMBERS];
 	int32		purposes;		/* all of them must be allowed */
+	uint8		keeps;			/* FEATURE_KEEPS_* */
 	int64		halfLife;		/* microseconds */
 	TimestampTz completeSince;	/* DT_NOBEGIN: from the first event on */
 	bool		enabled;
@@ -89,6 +94,13 @@ SignalFind(const SignalSet *set, int id)
 	Signal	   *signal = id < set->idLimit ? set->byId[id] : NULL;
 
 	return signal != NULL && signal->enabled ? signal : NULL;
+}
+
+/* True if a signal keeps what an aggregate is read from. */
+static inline bool
+SignalHas(const Signal *signal, Aggregate aggregate)
+{
+	return (AggregateNeeds(aggregate) & ~signal->keeps) == 0;
 }
 
 /*

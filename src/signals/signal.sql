@@ -10,6 +10,7 @@ CREATE TABLE personalize.signal (
 	periods interval[] NOT NULL,
 	half_life interval NOT NULL,
 	purposes integer NOT NULL,
+	aggregates text[] NOT NULL DEFAULT '{count,sum}',
 	basis text NOT NULL DEFAULT 'observed' CHECK (basis IN ('declared', 'observed')),
 	description text,
 	builtin boolean NOT NULL DEFAULT false
@@ -26,6 +27,7 @@ COMMENT ON COLUMN personalize.signal.filter IS 'jsonpath predicate on the event'
 COMMENT ON COLUMN personalize.signal.periods IS 'spans features() is asked for; they decide how finely and how long is counted';
 COMMENT ON COLUMN personalize.signal.half_life IS 'after this time an event counts half in the decayed value';
 COMMENT ON COLUMN personalize.signal.purposes IS 'bits of purpose.bit: an event feeds the signal if the person allowed all of them for it';
+COMMENT ON COLUMN personalize.signal.aggregates IS 'what will be asked of it; of min, max, first and last only those named here are kept';
 COMMENT ON COLUMN personalize.signal.basis IS 'declared: what the person told us; observed: what the person did';
 
 INSERT INTO personalize.signal (signal, name, key_path, periods, half_life, purposes, description, builtin) VALUES
@@ -70,7 +72,7 @@ CREATE VIEW personalize.signal_status AS
 		ARRAY(SELECT p.name FROM personalize.purpose p
 			WHERE (d.purposes OPERATOR(pg_catalog.>>) p.bit) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
 			ORDER BY p.bit) AS purposes,
-		d.basis, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description,
+		d.basis, d.aggregates, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description,
 		ARRAY(SELECT extract(epoch FROM w.period)::bigint FROM pg_catalog.unnest(d.periods) WITH ORDINALITY AS w (period, place)
 			ORDER BY w.place) AS periods_seconds,
 		extract(epoch FROM d.half_life)::bigint AS half_life_seconds
@@ -89,10 +91,11 @@ CREATE FUNCTION personalize.create_signal(
 	half_life interval DEFAULT '14 days',
 	purposes text[] DEFAULT '{personalization}',
 	basis text DEFAULT 'observed',
-	description text DEFAULT NULL) RETURNS smallint
+	description text DEFAULT NULL,
+	aggregates text[] DEFAULT '{count,sum}') RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text) IS
-	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. An event counts only if the person allows all of purposes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
+COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]) IS
+	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case. An event counts only if the person allows all of purposes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,
@@ -104,9 +107,10 @@ CREATE FUNCTION personalize.alter_signal(
 	half_life interval DEFAULT NULL,
 	purposes text[] DEFAULT NULL,
 	basis text DEFAULT NULL,
-	description text DEFAULT NULL) RETURNS smallint
+	description text DEFAULT NULL,
+	aggregates text[] DEFAULT NULL) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_alter_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text) IS
+COMMENT ON FUNCTION personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]) IS
 	'changes a signal of your own; what is NULL stays. Unless only half_life or description change, it starts counting anew under a new number, which is returned, and the raw events that exist are filled in as for create_signal(); filter ''true'' lets all events pass. Errors: 42704 unknown; 55000 it comes with the extension; 55006 it would count anew, and an experiment that is not over has it as a metric';
 CREATE FUNCTION personalize.drop_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -140,13 +144,13 @@ COMMENT ON FUNCTION personalize.backfill_signal(text) IS
 REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
 	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
-	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
-	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
+	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
-	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
+	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text)

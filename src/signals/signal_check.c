@@ -10,6 +10,7 @@
 #include "signals/signal.h"
 
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/interval.h"
 #include "base/json_filter.h"
 #include "catalog/pg_type_d.h"
@@ -77,6 +78,35 @@ SignalCheckPeriods(Datum periods)
 		if (nulls[i])
 			ArgumentReportNull("an element of periods");
 		SignalCheckSpan("a period", values[i]);
+	}
+}
+
+/* Complain unless the aggregates are some. */
+void
+SignalCheckAggregates(Datum aggregates)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(aggregates), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	if (count == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("aggregates must not be empty"),
+				 errhint("'{count,sum}' keeps what all but min, max, first and last are read from.")));
+	for (int i = 0; i < count; i++)
+	{
+		char	   *name;
+
+		if (nulls[i])
+			ArgumentReportNull("an element of aggregates");
+		name = TextDatumGetCString(values[i]);
+		if (ChoiceFind(name, AggregateNames, AGGREGATE_KINDS) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" in aggregates is not an aggregate", name),
+					 errhint("%s", ChoiceHint(name, "aggregates", AggregateNames, AGGREGATE_KINDS))));
 	}
 }
 

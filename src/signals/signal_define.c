@@ -39,9 +39,6 @@ PG_FUNCTION_INFO_V1(personalize_enable_signal);
 PG_FUNCTION_INFO_V1(personalize_disable_signal);
 PG_FUNCTION_INFO_V1(personalize_backfill_signal);
 
-/* Numbers below are for the signals that come with the extension. */
-#define FIRST_OWN_SIGNAL 100
-
 #define MAX_SIGNAL_EVENTS 64
 #define MAX_WEIGHT "1000000"
 
@@ -58,12 +55,14 @@ typedef enum SignalArgument
 	ARGUMENT_HALF_LIFE,
 	ARGUMENT_PURPOSES,
 	ARGUMENT_BASIS,
-	ARGUMENT_DESCRIPTION
+	ARGUMENT_DESCRIPTION,
+	ARGUMENT_AGGREGATES
 } SignalArgument;
-#define ARGUMENT_COUNT (ARGUMENT_DESCRIPTION + 1)
+#define ARGUMENT_COUNT (ARGUMENT_AGGREGATES + 1)
 
 const char *const SignalArgumentNames[] = {
-	"name", "events", "key_path", "weights", "value_path", "filter", "periods", "half_life", "purposes", "basis", "description"
+	"name", "events", "key_path", "weights", "value_path", "filter", "periods", "half_life", "purposes", "basis", "description",
+	"aggregates"
 };
 
 /*
@@ -79,7 +78,7 @@ typedef struct SignalRow
 
 static const Oid rowTypes[ARGUMENT_COUNT + 1] = {
 	TEXTOID, INT2ARRAYOID, TEXTOID, NUMERICARRAYOID, TEXTOID, JSONPATHOID,
-	INTERVALARRAYOID, INTERVALOID, INT4OID, TEXTOID, TEXTOID, INT2OID
+	INTERVALARRAYOID, INTERVALOID, INT4OID, TEXTOID, TEXTOID, TEXTARRAYOID, INT2OID
 };
 
 /* Keep batches of the profile processor out until the transaction ends. */
@@ -324,6 +323,8 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 		SignalCheckSpan("half_life", row->values[ARGUMENT_HALF_LIFE]);
 	if (!PG_ARGISNULL(ARGUMENT_BASIS))
 		SignalCheckBasis(TextDatumGetCString(row->values[ARGUMENT_BASIS]));
+	if (!PG_ARGISNULL(ARGUMENT_AGGREGATES))
+		SignalCheckAggregates(row->values[ARGUMENT_AGGREGATES]);
 	if (!PG_ARGISNULL(ARGUMENT_PURPOSES))
 		row->values[ARGUMENT_PURPOSES] = ResolvePurposes(row->values[ARGUMENT_PURPOSES]);
 }
@@ -335,13 +336,13 @@ SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	/* columns of signal after its number and name */
 	static const SignalArgument columns[] = {
 		ARGUMENT_EVENTS, ARGUMENT_WEIGHTS, ARGUMENT_KEY_PATH, ARGUMENT_VALUE_PATH,
-		ARGUMENT_FILTER, ARGUMENT_PERIODS, ARGUMENT_HALF_LIFE, ARGUMENT_PURPOSES
+		ARGUMENT_FILTER, ARGUMENT_PERIODS, ARGUMENT_HALF_LIFE, ARGUMENT_PURPOSES, ARGUMENT_AGGREGATES
 	};
 	SignalRow	row;
 
 	memset(row.nulls, 'n', sizeof(row.nulls));
 	SetArguments(&row, fcinfo, true);
-	values[0] = Int16GetDatum(FIRST_OWN_SIGNAL);
+	values[0] = Int16GetDatum(SIGNAL_FIRST_OWN);
 	values[1] = CStringGetTextDatum("test_signal");
 	nulls[0] = nulls[1] = false;
 	for (int i = 0; i < lengthof(columns); i++)
@@ -373,7 +374,7 @@ NextNumber(void)
 	SPI_execute("SELECT max(signal)::integer FROM (SELECT signal FROM personalize.signal"
 				" UNION ALL SELECT signal FROM personalize.signal_state) AS s", false, 1);
 	number = DatumGetInt32(SpiUtilValue(0, 1, &isNull));
-	number = isNull ? FIRST_OWN_SIGNAL : Max(number + 1, FIRST_OWN_SIGNAL);
+	number = isNull ? SIGNAL_FIRST_OWN : Max(number + 1, SIGNAL_FIRST_OWN);
 	if (number > PG_INT16_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -462,6 +463,7 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_HALF_LIFE, "half_life");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_PURPOSES, "purposes");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
+	ArgumentCheckGiven(fcinfo, ARGUMENT_AGGREGATES, "aggregates");
 	LockDefinitions();
 	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
@@ -473,8 +475,8 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	row.values[ROW_NUMBER] = Int16GetDatum(number);
 	row.nulls[ROW_NUMBER] = ' ';
 	Run("INSERT INTO personalize.signal (name, events, key_path, weights, value_path, filter,"
-		" periods, half_life, purposes, basis, description, signal)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		" periods, half_life, purposes, basis, description, aggregates, signal)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 		ARGUMENT_COUNT + 1, rowTypes, row.values, row.nulls);
 	CountAnew(number);
 	SpiUtilEnd(&scope);
@@ -486,7 +488,7 @@ Datum
 personalize_alter_signal(PG_FUNCTION_ARGS)
 {
 	char	   *name = NameArgument(fcinfo);
-	bool		countsAnew = false;
+	bool		countsAnew = !PG_ARGISNULL(ARGUMENT_AGGREGATES);
 	SignalRow	row;
 	SpiUtilScope scope;
 	int16		number;
@@ -515,7 +517,7 @@ personalize_alter_signal(PG_FUNCTION_ARGS)
 		" value_path = coalesce($5, value_path), filter = coalesce($6, filter),"
 		" periods = coalesce($7, periods), half_life = coalesce($8, half_life),"
 		" purposes = coalesce($9, purposes), basis = coalesce($10, basis),"
-		" description = coalesce($11, description), signal = $12 WHERE name = $1",
+		" description = coalesce($11, description), aggregates = coalesce($12, aggregates), signal = $13 WHERE name = $1",
 		ARGUMENT_COUNT + 1, rowTypes, row.values, row.nulls);
 	SpiUtilEnd(&scope);
 	PG_RETURN_INT16(number);

@@ -24,8 +24,8 @@ extern bool SignalPassesFilter(const Signal *signal, const EventRow *row);
 /* Why a number that a signal sums cannot be read out of an event; NULL if it can. */
 extern char *SignalCheckEvent(const EventRow *row);
 
-/* Columns of signal that a definition gives, in order, up to purposes. */
-#define SIGNAL_ROW_COLUMNS 10
+/* Columns of signal that a definition gives, in order, up to aggregates. */
+#define SIGNAL_ROW_COLUMNS 11
 
 /* A set of one signal that is not defined, out of these columns. */
 extern SignalSet *SignalSetMake(const Datum *values, const bool *nulls);
@@ -34,7 +34,7 @@ extern SignalSet *SignalSetMake(const Datum *values, const bool *nulls);
  * These columns of what arguments of create_signal say, in their order, checked as
  * there; an event that has never been tracked is an error, for nothing is stored.
  */
-#define SIGNAL_ARGUMENTS 11
+#define SIGNAL_ARGUMENTS 12
 extern const char *const SignalArgumentNames[SIGNAL_ARGUMENTS];
 extern void SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
@@ -43,5 +43,6 @@ extern void SignalCheckFilter(Datum filter);
 extern void SignalCheckSpan(const char *what, Datum span);
 extern void SignalCheckPeriods(Datum periods);
 extern void SignalCheckBasis(const char *basis);
+extern void SignalCheckAggregates(Datum aggregates);
 
 #endif

@@ -69,7 +69,7 @@ static const char *const outcomeNames[] = {
 /* The types that a definition's members are read as. */
 static const Oid memberTypes[SIGNAL_ARGUMENTS] = {
 	TEXTOID, TEXTARRAYOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, INTERVALARRAYOID, INTERVALOID,
-	TEXTARRAYOID, TEXTOID, TEXTOID
+	TEXTARRAYOID, TEXTOID, TEXTOID, TEXTARRAYOID
 };
 
 /* What was counted of a value, or why nothing was. */
@@ -192,7 +192,7 @@ ReadMembers(Jsonb *definition, FunctionCallInfo call)
 static void
 SetDefaults(FunctionCallInfo call)
 {
-	static const char *const defaults = "{\"periods\": [\"1 day\", \"7 days\", \"30 days\"], \"half_life\": \"14 days\", \"purposes\": [\"personalization\"]}";
+	static const char *const defaults = "{\"periods\": [\"1 day\", \"7 days\", \"30 days\"], \"half_life\": \"14 days\", \"purposes\": [\"personalization\"], \"aggregates\": [\"count\", \"sum\"]}";
 
 	for (int i = 0; i < SIGNAL_ARGUMENTS; i++)
 		call->args[i].isnull = true;

@@ -51,7 +51,7 @@ CREATE FUNCTION property.engines(users text[], items text[], at timestamptz) RET
 	SELECT 'bought_together', concat_ws(' ', e.rank, e.item_key, e.score, e.reason)
 		FROM personalize.bought_together(items::personalize.entity_id[], as_of => at) AS e
 	UNION ALL
-	SELECT 'features', concat_ws(' ', u, f.signal, f.count, f.sum, f.decayed)
+	SELECT 'features', concat_ws(' ', u, f.signal, f.count, f.sum, f.decayed, f.min, f.max, f.first, f.last)
 		FROM unnest(users) AS u, personalize.features(u, NULL, at, 'personalization') AS f
 $$;
 CREATE FUNCTION property.answers(users text[], items text[]) RETURNS TABLE (name text, hash text) LANGUAGE sql AS $$
