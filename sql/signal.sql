@@ -52,7 +52,7 @@ SELECT personalize.create_signal('a', '{view_item}', 'none', half_life => '0');
 SELECT personalize.create_signal('a', '{view_item}', 'none', half_life => '100 years');
 SELECT personalize.create_signal('a', '{view_item}', 'none', purposes => '{}');
 SELECT personalize.create_signal('a', '{view_item}', 'none', purposes => '{world domination}');
-SELECT personalize.create_signal('a', '{view_item}', 'none', basis => 'inferred');
+SELECT personalize.create_signal('a', '{view_item}', 'none', basis => 'guessed');
 SELECT personalize.create_signal('search_term', '{view_item}', 'none');
 SELECT personalize.alter_signal('search_term', half_life => '1 day');
 SELECT personalize.drop_signal('search_term');

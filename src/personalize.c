@@ -9,6 +9,7 @@
 #include "base/pass.h"
 #include "base/progress.h"
 #include "base/row_place.h"
+#include "cohorts/cohort.h"
 #include "compat.h"
 #include "engines/engine.h"
 #include "engines/engine_store.h"
@@ -91,6 +92,7 @@ RegisterStores(void)
 	ModelStoreInit();
 	ProfileStoreInit();
 	SegmentStoreInit();
+	CohortStoreInit();
 	FeatureStoreInit();
 	ExposureStoreInit();
 	EngineStoreInit();
@@ -144,6 +146,7 @@ _PG_init(void)
 	MaintenanceInit();
 	MaintenanceJobInit();
 	FeatureStatInit();
+	CohortInit();
 	ErasureScrubInit();
 	RequestIdInit();
 	SourcesInit();

@@ -13,9 +13,7 @@
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/key.h"
-#include "base/words.h"
 #include "compat.h"
-#include "events/gone.h"
 #include "fmgr.h"
 #include "people/purpose.h"
 #include "signals/signal.h"
@@ -32,36 +30,12 @@ typedef struct Evaluation
 	void	   *arg;
 } Evaluation;
 
-/* A signal, enabled or not; NULL: there is none. */
-static const Signal *
-FindSignal(const SignalSet *set, const char *name)
-{
-	for (int i = 0; i < set->count; i++)
-		if (strcmp(set->signals[i].name, name) == 0)
-			return &set->signals[i];
-	return NULL;
-}
-
-/* Note the kinds of event that feed a signal, and since when these are complete. */
-static TimestampTz
-CompleteSince(const SignalSet *set, const Signal *signal)
-{
-	int16	   *kinds = palloc_array(int16, set->eventLimit + 1);
-	int			count = 0;
-
-	for (int event = 0; event < set->eventLimit; event++)
-		for (int i = 0; i < set->events[event].useCount; i++)
-			if (set->events[event].uses[i].signal == signal)
-				kinds[count++] = event;
-	return GoneEventsOfKinds(kinds, count);
-}
-
 /* Set up a metric. */
 void
 SignalMetricInit(SignalMetric *metric, const char *signal, const char *value, bool sum)
 {
 	const SignalSet *set = SignalSetGet();
-	const Signal *found = FindSignal(set, signal);
+	const Signal *found = SignalFindByName(set, signal);
 
 	memset(metric, 0, sizeof(SignalMetric));
 	metric->purposes = PURPOSE_ANALYTICS;
@@ -74,7 +48,7 @@ SignalMetricInit(SignalMetric *metric, const char *signal, const char *value, bo
 		return;
 	metric->signal = found->id;
 	metric->purposes |= found->purposes;
-	metric->since = CompleteSince(set, found);
+	metric->since = SignalEventsSince(set, found);
 }
 
 /* Count a value of the signal. */
@@ -130,41 +104,6 @@ ReportUnknown(const SignalSet *set, const char *name)
 			 errhint("%s", ChoiceHint(name, "signals", names, count))));
 }
 
-/* The words of a value. */
-static void
-CollectWord(void *arg, const char *word, int length)
-{
-	StringInfo	words = arg;
-
-	appendStringInfo(words, "%s%.*s", words->len > 0 ? ", " : "", length, word);
-}
-
-/* Complain of a value that the signal never counts. */
-static void
-CheckValue(const Signal *signal, const char *value)
-{
-	StringInfoData words;
-
-	if (signal->path.kind == SIGNAL_KEY_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("signal \"%s\" has no values, so none of it can be \"%s\"", signal->name, value),
-				 errhint("Leave out value, or choose a signal with a key path.")));
-	if (value[0] == '\0' || strlen(value) > SIGNAL_MAX_VALUE_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("value of metric \"signal\" must have 1 to %d bytes, but has %zu", SIGNAL_MAX_VALUE_BYTES, strlen(value))));
-	if (!signal->path.words)
-		return;
-	initStringInfo(&words);
-	WordsEach(value, strlen(value), SIGNAL_MAX_VALUE_BYTES, CollectWord, &words);
-	if (strcmp(words.data, value) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("signal \"%s\" counts single words in lower case, not \"%s\"", signal->name, value),
-				 words.len > 0 ? errhint("Its words are: %s.", words.data) : 0));
-}
-
 /* _check_signal_metric(signal, value): complain unless a metric may be of them. */
 Datum
 personalize_check_signal_metric(PG_FUNCTION_ARGS)
@@ -175,7 +114,7 @@ personalize_check_signal_metric(PG_FUNCTION_ARGS)
 
 	ArgumentCheckGiven(fcinfo, 0, "signal");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	signal = FindSignal(set, name);
+	signal = SignalFindByName(set, name);
 	if (signal == NULL)
 		ReportUnknown(set, name);
 	if (!signal->enabled)
@@ -184,6 +123,6 @@ personalize_check_signal_metric(PG_FUNCTION_ARGS)
 				 errmsg("signal \"%s\" is disabled", name),
 				 errhint("SELECT personalize.enable_signal(%s) lets it count again.", quote_literal_cstr(name))));
 	if (!PG_ARGISNULL(1))
-		CheckValue(signal, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		SignalCheckValue(signal, "value of metric \"signal\"", text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();
 }

@@ -172,19 +172,18 @@ personalize_profile_panes(PG_FUNCTION_ARGS)
 static const Signal *
 SignalArgument(FunctionCallInfo fcinfo)
 {
-	const SignalSet *set = SignalSetGet();
+	const Signal *signal;
 	char	   *name;
 
 	ArgumentCheckGiven(fcinfo, 0, "signal");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	for (int i = 0; i < set->count; i++)
-		if (set->signals[i].enabled && strcmp(set->signals[i].name, name) == 0)
-			return &set->signals[i];
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("signal \"%s\" does not exist or is disabled", name),
-			 errhint("View personalize.signal_status lists the signals.")));
-	return NULL;
+	signal = SignalFindByName(SignalSetGet(), name);
+	if (signal == NULL || !signal->enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("signal \"%s\" does not exist or is disabled", name),
+				 errhint("View personalize.signal_status lists the signals.")));
+	return signal;
 }
 
 /*

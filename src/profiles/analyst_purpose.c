@@ -97,13 +97,9 @@ AnalystCheckAnySignal(int32 bits)
 static const Signal *
 FindByName(const text *name)
 {
-	const SignalSet *set = SignalSetGet();
-	char	   *wanted = text_to_cstring(name);
+	const Signal *signal = SignalFindByName(SignalSetGet(), text_to_cstring(name));
 
-	for (int i = 0; i < set->count; i++)
-		if (set->signals[i].enabled && strcmp(set->signals[i].name, wanted) == 0)
-			return &set->signals[i];
-	return NULL;
+	return signal != NULL && signal->enabled ? signal : NULL;
 }
 
 /* Of signals that are asked for by name one must be counted for the purpose. */

@@ -391,7 +391,10 @@ GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
 	const char **names = SignalNames(&count);
 
 	if (!grammar->lenient && ChoiceFind(grammar->word, names, count) < 0)
+	{
+		SignalRefuseInferred(SignalSetGet(), grammar->word);
 		GrammarComplainOfName(grammar, "a signal", "signals", names, count);
+	}
 	term.signal = pstrdup(grammar->word);
 	GrammarAdvance(grammar);
 	if (GrammarAccept(grammar, "["))

@@ -219,7 +219,7 @@ StoreSince(int16 part)
 			   "  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
 			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) + 1)"
 			   "   ::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day y) e"
-			   " WHERE d.signal = $1 OR $1 = 0 AND NOT EXISTS (SELECT FROM personalize._rebuild r"
+			   " WHERE d.signal = $1 OR $1 = 0 AND d.basis <> 'inferred' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
 			   "  WHERE r.processor = $2 AND r.part = d.signal)"
 			   " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
 			   lengthof(types), types, values, NULL, false);

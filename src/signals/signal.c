@@ -21,6 +21,7 @@
 #include "base/relation.h"
 #include "compat.h"
 #include "events/event_detail.h"
+#include "events/gone.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -50,7 +51,8 @@ typedef enum SignalColumn
 	SIGNAL_HALF_LIFE,
 	SIGNAL_PURPOSES,
 	SIGNAL_AGGREGATES,
-	SIGNAL_COLUMN_COUNT = SIGNAL_AGGREGATES
+	SIGNAL_BASIS,
+	SIGNAL_COLUMN_COUNT = SIGNAL_BASIS
 } SignalColumn;
 
 /* A definition with the weights of its events, while the set is put together. */
@@ -214,29 +216,61 @@ ReadDefinition(Definition *definition, const Datum *values, const bool *nulls)
 	definition->policy.keeps = signal->keeps;
 }
 
-/* Read all of signal. */
+/* True if a row of signal is of basis inferred. */
+static bool
+IsInferred(Relation relation, HeapTuple tuple)
+{
+	bool		isNull;
+	Datum		basis = heap_getattr(tuple, SIGNAL_BASIS, RelationGetDescr(relation), &isNull);
+
+	return !isNull && strcmp(TextDatumGetCString(basis), SIGNAL_BASIS_INFERRED) == 0;
+}
+
+/* Note the name of an inferred signal, which is all that the set has of it. */
+static void
+NoteInferred(SignalSet *set, const char *name)
+{
+	if (set->inferredCount == 0)
+		set->inferred = palloc(sizeof(char *));
+	else
+		set->inferred = repalloc(set->inferred, sizeof(char *) * (set->inferredCount + 1));
+	set->inferred[set->inferredCount++] = pstrdup(name);
+}
+
+/* Columns of a row of signal. */
+static void
+GetColumns(Relation relation, HeapTuple tuple, Datum *values, bool *nulls)
+{
+	for (int column = 1; column <= SIGNAL_COLUMN_COUNT; column++)
+		values[column] = heap_getattr(tuple, column, RelationGetDescr(relation), &nulls[column]);
+}
+
+/* Read all of signal; of those that are inferred, the names. */
 static Definition *
-ReadDefinitions(Relation relation, Snapshot snapshot, int *count)
+ReadDefinitions(SignalSet *set, Relation relation, Snapshot snapshot)
 {
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
 	int			capacity = 16;
 	Definition *definitions = palloc(sizeof(Definition) * capacity);
 	HeapTuple	tuple;
 
-	*count = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Datum		values[SIGNAL_COLUMN_COUNT + 1];
 		bool		nulls[SIGNAL_COLUMN_COUNT + 1];
 
-		for (int column = 1; column <= SIGNAL_COLUMN_COUNT; column++)
-			values[column] = heap_getattr(tuple, column, RelationGetDescr(relation), &nulls[column]);
-		if (*count == capacity)
+		GetColumns(relation, tuple, values, nulls);
+		if (IsInferred(relation, tuple))
+		{
+			NoteInferred(set, TextDatumGetCString(values[SIGNAL_NAME]));
+			continue;
+		}
+		if (set->count == capacity)
 		{
 			capacity *= 2;
 			definitions = repalloc(definitions, sizeof(Definition) * capacity);
 		}
-		ReadDefinition(&definitions[(*count)++], values, nulls);
+		ReadDefinition(&definitions[set->count++], values, nulls);
 	}
 	systable_endscan(scan);
 	return definitions;
@@ -384,7 +418,7 @@ Compile(Relation relation)
 {
 	SignalSet  *set = palloc0(sizeof(SignalSet));
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(relation)));
-	Definition *definitions = ReadDefinitions(relation, snapshot, &set->count);
+	Definition *definitions = ReadDefinitions(set, relation, snapshot);
 
 	qsort(definitions, set->count, sizeof(Definition), CompareDefinitions);
 	FillSignals(set, definitions);
@@ -407,6 +441,32 @@ SignalSetMake(const Datum *values, const bool *nulls)
 	FillSignals(set, &definition);
 	ReadEventTypes(set, &definition, snapshot);
 	UnregisterSnapshot(snapshot);
+	return set;
+}
+
+/* A set of one inferred signal. */
+const SignalSet *
+SignalSetOfInferred(int number)
+{
+	Relation	relation = RelationOpenTable("signal", AccessShareLock);
+	SignalSet  *set = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, SIGNAL_SIGNAL, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(number));
+	scan = systable_beginscan(relation, RelationIndex(relation, "signal_pkey"), true, GetLatestSnapshot(), 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) && IsInferred(relation, tuple))
+	{
+		Datum		values[SIGNAL_COLUMN_COUNT + 1];
+		bool		nulls[SIGNAL_COLUMN_COUNT + 1];
+
+		GetColumns(relation, tuple, values, nulls);
+		set = SignalSetMake(values + 1, nulls + 1);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
 	return set;
 }
 
@@ -490,6 +550,44 @@ SignalSetEvent(const SignalSet **set, int16 event)
 	currentIsValid = false;
 	*set = SignalSetGet();
 	return FindEvent(*set, event);
+}
+
+/* Complain of a name that is an inferred signal's. */
+void
+SignalRefuseInferred(const SignalSet *set, const char *name)
+{
+	for (int i = 0; i < set->inferredCount; i++)
+		if (strcmp(set->inferred[i], name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("signal \"%s\" is inferred and counted for cohorts only", name),
+					 errdetail("Profiles, features, segments, experiments and engines hold what people said or did, not what was inferred about them."),
+					 errhint("SELECT personalize.create_cohort_report(...) counts people by its values, anonymously.")));
+}
+
+/* The signal of a name, enabled or not. */
+const Signal *
+SignalFindByName(const SignalSet *set, const char *name)
+{
+	for (int i = 0; i < set->count; i++)
+		if (strcmp(set->signals[i].name, name) == 0)
+			return &set->signals[i];
+	SignalRefuseInferred(set, name);
+	return NULL;
+}
+
+/* Since when the raw events that feed a signal are all there. */
+TimestampTz
+SignalEventsSince(const SignalSet *set, const Signal *signal)
+{
+	int16	   *kinds = palloc_array(int16, set->eventLimit + 1);
+	int			count = 0;
+
+	for (int event = 0; event < set->eventLimit; event++)
+		for (int i = 0; i < set->events[event].useCount; i++)
+			if (set->events[event].uses[i].signal == signal)
+				kinds[count++] = event;
+	return GoneEventsOfKinds(kinds, count);
 }
 
 /* Watch for changed definitions. */

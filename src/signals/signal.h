@@ -76,6 +76,8 @@ typedef struct SignalSet
 	SignalEvent *events;		/* by event number, 0..eventLimit-1 */
 	FeaturePolicySet policies;
 	bool		anyDropped;
+	int			inferredCount;	/* signals of basis inferred, which are none of the above */
+	char	  **inferred;		/* their names */
 } SignalSet;
 
 /* The current definitions. */
@@ -86,6 +88,24 @@ extern const SignalSet *SignalSetGetLocked(void);
 
 /* The set's entry of an event type; NULL if there is no such type (compiles a new set for one that is newer). */
 extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
+
+/* The signal of a name, enabled or not; NULL: there is none.  An inferred one is an error. */
+extern const Signal *SignalFindByName(const SignalSet *set, const char *name);
+
+/*
+ * Complain of a name that is an inferred signal's: profiles, features, segments and
+ * engines know nothing of those, only cohorts count them.
+ */
+extern void SignalRefuseInferred(const SignalSet *set, const char *name);
+
+/* A set of one inferred signal, by its number; NULL: there is no such signal. */
+extern const SignalSet *SignalSetOfInferred(int number);
+
+/* Since when the raw events that feed a signal are all there; DT_NOBEGIN: ever since. */
+extern TimestampTz SignalEventsSince(const SignalSet *set, const Signal *signal);
+
+/* Complain unless what is called so is a value that the signal may count. */
+extern void SignalCheckValue(const Signal *signal, const char *what, const char *value);
 
 /* An enabled signal; NULL if unknown, dropped or disabled. */
 static inline const Signal *

@@ -11,7 +11,7 @@ CREATE TABLE personalize.signal (
 	half_life interval NOT NULL,
 	purposes integer NOT NULL,
 	aggregates text[] NOT NULL DEFAULT '{count,sum}',
-	basis text NOT NULL DEFAULT 'observed' CHECK (basis IN ('declared', 'observed')),
+	basis text NOT NULL DEFAULT 'observed' CHECK (basis IN ('declared', 'observed', 'inferred')),
 	description text,
 	builtin boolean NOT NULL DEFAULT false
 );
@@ -28,7 +28,7 @@ COMMENT ON COLUMN personalize.signal.periods IS 'spans features() is asked for; 
 COMMENT ON COLUMN personalize.signal.half_life IS 'after this time an event counts half in the decayed value';
 COMMENT ON COLUMN personalize.signal.purposes IS 'bits of purpose.bit: an event feeds the signal if the person allowed all of them for it';
 COMMENT ON COLUMN personalize.signal.aggregates IS 'what will be asked of it; of min, max, first and last only those named here are kept';
-COMMENT ON COLUMN personalize.signal.basis IS 'declared: what the person told us; observed: what the person did';
+COMMENT ON COLUMN personalize.signal.basis IS 'declared: what the person told us; observed: what the person did; inferred: what was concluded about the person, or by linking devices: no profile, feature, segment, experiment or engine has it, only cohort reports count it';
 
 INSERT INTO personalize.signal (signal, name, key_path, periods, half_life, purposes, description, builtin) VALUES
 	(1, 'interest_category', 'item.category', '{1 hour,1 day,7 days,30 days,90 days}', '14 days', 2, 'interest in categories', true),
@@ -95,7 +95,7 @@ CREATE FUNCTION personalize.create_signal(
 	aggregates text[] DEFAULT '{count,sum}') RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]) IS
-	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case. An event counts only if the person allows all of purposes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
+	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case. An event counts only if the person allows all of purposes. basis: observed (what people do), declared (what they say) or inferred (what was concluded, or comes of linking devices), which only create_cohort_report() takes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,

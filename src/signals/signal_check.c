@@ -13,6 +13,7 @@
 #include "base/choice.h"
 #include "base/interval.h"
 #include "base/json_filter.h"
+#include "base/words.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -110,13 +111,50 @@ SignalCheckAggregates(Datum aggregates)
 	}
 }
 
-/* Complain about a basis that core signals must not have. */
+/* Complain about a basis that there is not. */
 void
 SignalCheckBasis(const char *basis)
 {
-	if (strcmp(basis, "declared") != 0 && strcmp(basis, "observed") != 0)
+	static const char *const bases[] = {"declared", "observed", SIGNAL_BASIS_INFERRED};
+
+	if (ChoiceFind(basis, bases, lengthof(bases)) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("basis \"%s\" is neither declared nor observed", basis),
-				 errdetail("Profiles hold what people said or did, not what was inferred about them.")));
+				 errmsg("basis \"%s\" is not declared, observed or inferred", basis),
+				 errhint("What people said is declared, what they did is observed; what was concluded from it, or from several devices, is inferred and counted for cohorts only.")));
+}
+
+/* The words of a value. */
+static void
+CollectWord(void *arg, const char *word, int length)
+{
+	StringInfo	words = arg;
+
+	appendStringInfo(words, "%s%.*s", words->len > 0 ? ", " : "", length, word);
+}
+
+/* Complain unless what is called so is a value that the signal may count. */
+void
+SignalCheckValue(const Signal *signal, const char *what, const char *value)
+{
+	StringInfoData words;
+
+	if (signal->path.kind == SIGNAL_KEY_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal \"%s\" has no values, so none of it can be \"%s\"", signal->name, value),
+				 errhint("Only signals with a key path have values.")));
+	if (value[0] == '\0' || strlen(value) > SIGNAL_MAX_VALUE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have 1 to %d bytes, but has %zu", what, SIGNAL_MAX_VALUE_BYTES, strlen(value))));
+	if (!signal->path.words)
+		return;
+	initStringInfo(&words);
+	WordsEach(value, strlen(value), SIGNAL_MAX_VALUE_BYTES, CollectWord, &words);
+	if (strcmp(words.data, value) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal \"%s\" counts single words in lower case, not \"%s\"", signal->name, value),
+				 words.len > 0 ? errhint("Its words are: %s.", words.data) : 0));
 }

@@ -342,6 +342,12 @@ SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 
 	memset(row.nulls, 'n', sizeof(row.nulls));
 	SetArguments(&row, fcinfo, true);
+	if (!PG_ARGISNULL(ARGUMENT_BASIS) &&
+		strcmp(TextDatumGetCString(row.values[ARGUMENT_BASIS]), SIGNAL_BASIS_INFERRED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("an inferred signal cannot be tested"),
+				 errdetail("A test shows single people, of whom nobody may know what was inferred.")));
 	values[0] = Int16GetDatum(SIGNAL_FIRST_OWN);
 	values[1] = CStringGetTextDatum("test_signal");
 	nulls[0] = nulls[1] = false;
@@ -399,11 +405,37 @@ SetState(int16 number, bool enabled, bool since, bool dropped)
 		4, types, values, since ? NULL : "  n ");
 }
 
+/* True if a signal is counted for cohorts only. */
+static bool
+IsInferred(int16 number)
+{
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(number)};
+
+	return Run("SELECT FROM personalize.signal WHERE signal = $1 AND basis = '" SIGNAL_BASIS_INFERRED "'",
+			   lengthof(types), types, values, NULL) > 0;
+}
+
+/* Complain of a basis that would take a signal out of profiles, or into them. */
+static void
+CheckSameLane(const char *name, int16 number, const char *basis)
+{
+	if (IsInferred(number) != (strcmp(basis, SIGNAL_BASIS_INFERRED) == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("basis of signal \"%s\" cannot become %s", name, basis),
+				 errdetail("Inferred signals are counted for cohorts only, others in profiles only."),
+				 errhint("Create another signal.")));
+}
+
 /* A signal counts from now on, and what raw events say of the time before is filled in. */
 static void
-CountAnew(int16 number)
+CountAnew(int16 number, bool inferred)
 {
-	SetState(number, true, true, false);
+	SetState(number, true, !inferred, false);
+	/* cohorts are counted of raw events when their time is over */
+	if (inferred)
+		return;
 	ProcessorAskBackfill(PROCESSOR_PROFILE, number);
 }
 
@@ -478,7 +510,7 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 		" periods, half_life, purposes, basis, description, aggregates, signal)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 		ARGUMENT_COUNT + 1, rowTypes, row.values, row.nulls);
-	CountAnew(number);
+	CountAnew(number, IsInferred(number));
 	SpiUtilEnd(&scope);
 	PG_RETURN_INT16(number);
 }
@@ -504,11 +536,15 @@ personalize_alter_signal(PG_FUNCTION_ARGS)
 	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
 	number = FindOwnSignal(name);
+	if (!PG_ARGISNULL(ARGUMENT_BASIS))
+		CheckSameLane(name, number, TextDatumGetCString(row.values[ARGUMENT_BASIS]));
 	if (countsAnew)
 	{
+		bool		inferred = IsInferred(number);
+
 		Retire(number, true);
 		number = NextNumber();
-		CountAnew(number);
+		CountAnew(number, inferred);
 	}
 	row.values[ROW_NUMBER] = Int16GetDatum(number);
 	row.nulls[ROW_NUMBER] = ' ';
@@ -563,7 +599,7 @@ Switch(FunctionCallInfo fcinfo, bool enabled)
 			  1, types, values, NULL) == 0 ||
 		DatumGetBool(SpiUtilValue(0, 1, &isNull));
 	if (was != enabled)
-		SetState(DatumGetInt16(values[0]), enabled, enabled, false);
+		SetState(DatumGetInt16(values[0]), enabled, enabled && !IsInferred(DatumGetInt16(values[0])), false);
 	/* what it has counted is kept: it may be more than raw events still tell */
 	if (!enabled)
 		ProcessorForgetBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));
@@ -598,6 +634,8 @@ personalize_backfill_signal(PG_FUNCTION_ARGS)
 	LockDefinitions();
 	SpiUtilBegin(&scope);
 	values[0] = Int16GetDatum(FindSignal(name, &builtin));
+	if (IsInferred(DatumGetInt16(values[0])))
+		SignalRefuseInferred(SignalSetGet(), name);
 	if (Run("SELECT FROM personalize.signal_state WHERE signal = $1 AND NOT enabled", 1, types, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

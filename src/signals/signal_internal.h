@@ -45,4 +45,7 @@ extern void SignalCheckPeriods(Datum periods);
 extern void SignalCheckBasis(const char *basis);
 extern void SignalCheckAggregates(Datum aggregates);
 
+/* The basis of signals that only cohorts are counted of. */
+#define SIGNAL_BASIS_INFERRED "inferred"
+
 #endif
