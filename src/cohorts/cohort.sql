@@ -290,6 +290,9 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	w record;
 BEGIN
+	IF NOT EXISTS (SELECT FROM personalize.cohort_report) THEN
+		RETURN false;
+	END IF;
 	LOCK TABLE personalize.cohort_charge IN SHARE ROW EXCLUSIVE MODE;
 	-- what an earlier transaction has paid for
 	SELECT r.*, c.window_start, c.window_end, c.epsilon, c.k INTO w

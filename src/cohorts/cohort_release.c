@@ -25,9 +25,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_release_cohorts);
 
-/* One run of the workers in so many looks for windows that are due. */
-#define RUNS_PER_LOOK 10
-
 /* Take one step; false: there is nothing to do. */
 static bool
 Step(void)
@@ -92,7 +89,7 @@ personalize_release_cohorts(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static const WorkerTask task = {"maintenance: releasing cohorts", Step, RUNS_PER_LOOK};
+static const WorkerTask task = {"maintenance: releasing cohorts", Step, 1};
 
 /* Make the task known. */
 void
