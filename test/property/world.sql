@@ -94,7 +94,7 @@ CREATE FUNCTION property.settings() RETURNS text[] LANGUAGE sql AS $$
 	SELECT '{purpose,purpose_default,consent_mapping,event_type,event_alias,signal,signal_state,
 		engine_variant,rule,item_sync,processor,retention_policy,purpose_role,
 		experiment,experiment_variant,experiment_force,experiment_holdout,model,page_module,page_segment,
-		search_attribute,search_setting,search_synonym,segment,feature_view,feature_stats}'::text[]
+		search_attribute,search_setting,search_synonym,segment,feature_view,feature_stats,cohort_policy,cohort_report}'::text[]
 $$;
 
 -- All tables that hold something of people or items.  engine_stat counts request ids of

@@ -25,6 +25,7 @@ SELECT personalize.create_segment('known', 'search_term >= 1') \gset ignored_
 SELECT count(*) FROM personalize.rollup_now() \gset ignored_
 SELECT personalize.create_experiment('known', 'trending', '["shipped", {"name": "new", "parameters": {}}]') \gset ignored_
 SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') \gset ignored_
+SELECT personalize.create_signal('hobby', ARRAY['view_item'], 'properties.hobby', basis => 'inferred') \gset ignored_
 -- so that the workers have no reason to
 SELECT personalize.compute_feature_stats() \gset ignored_
 CREATE TABLE null_argument_spine AS SELECT 'ada' AS user_id, now() AS event_timestamp;
@@ -45,6 +46,7 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('create_segment', 'condition', NULL, '''interest_brand decayed >= 1'''), ('in_segment', 'name', NULL, '''user_interested_in_electronics'''), ('segment_members', 'name', NULL, '''user_interested_in_electronics'''),
 	('create_feature_view', 'features', NULL, '''{"views": "item_affinity"}'''), (NULL, 'view', NULL, '''model'''), ('test_signal', 'definition', NULL, '''{"key_path": "item"}'''),
 	('get_historical_features', 'spine', 'text', '''SELECT * FROM null_argument_spine'''), ('get_historical_features', 'spine', 'regclass', '''null_argument_spine'''),
+	('create_cohort_report', 'signal', NULL, '''hobby'''), ('create_cohort_report', 'cohorts', NULL, '''{golf}'''), ('set_cohort_policy', NULL, 'numeric', '1'),
 	('create_variant', 'engine', NULL, '''recommend'''), ('rule_effect', 'rule', NULL, '''shown'''), ('predict_model', 'features', NULL, 'ARRAY[1]'),
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
 	('export_training_data', 'engine', NULL, '''rank_search'''), ('export_training_data', 'since', NULL, '(now() - interval ''2 days'')'), ('import_model', 'format', NULL, '''lightgbm'''),
@@ -90,7 +92,7 @@ CREATE FUNCTION pg_temp.steady(line text) RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(regexp_replace(regexp_replace(line,
 		'\d{4}-\d\d-\d\d[T ][\d:.]+([+-]\d\d(:\d\d)?)?', 'TIME', 'g'),
 		'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', 'UUID', 'g'),
-		'"nonce": ?-?\d+|"cost": ?"[^"]*"|\\+x[0-9a-f]{12,}|\m\d{12,}\M|:\d+:\d+:|"(score|seconds|decayed|tuned_at)": ?[\d.e-]+|\d+\.\d{6,}', 'X', 'g')
+		'"nonce": ?-?\d+|"cost": ?"[^"]*"|\\+x[0-9a-f]{12,}|\m\d{12,}\M|:\d+:\d+:|"(score|seconds|decayed|tuned_at|freshness)": ?[\d.e-]+|\d+\.\d{6,}', 'X', 'g')
 $$;
 -- All that the tables hold.
 CREATE FUNCTION pg_temp.state() RETURNS text LANGUAGE plpgsql AS $$
