@@ -17,9 +17,10 @@
  * that was noted.  Tables that are not logged, or not heaps, are not remembered, nor
  * anything under serializable transactions, which must leave word of what they read.
  *
- * Places are in shared memory, one for each shared buffer: 0.6 % of what these take;
- * without shared_preload_libraries each backend has some of its own.  A place is read
- * without a lock: its version is odd while it is written, and the same before and after.
+ * Places are in shared memory, a few for each shared buffer, which holds dozens of rows:
+ * 2 % of what these take; without shared_preload_libraries each backend has some of its
+ * own.  A place is read without a lock: its version is odd while it is written, and the
+ * same before and after.
  */
 #include "postgres.h"
 
@@ -32,6 +33,7 @@
 #include "access/xlog.h"
 #include "base/key_set.h"
 #include "base/shared_memory.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
@@ -41,11 +43,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Places of a backend of its own. */
+/* Places for a shared buffer, and of a backend of its own. */
+#define PLACES_PER_BUFFER 4
 #define LOCAL_PLACES 16384
 
+/* More have no more places. */
+#define MOST_BUFFERS (1 << 26)
+
 /* A key has so many places to choose from. */
-#define CHOICES 2
+#define CHOICES 4
 
 /* A place; all zeros: unused. */
 typedef struct RowPlace
@@ -75,7 +81,7 @@ ClearPlaces(void *memory)
 void
 RowPlaceInit(void)
 {
-	placeCount = pg_nextpower2_32(Max(NBuffers, LOCAL_PLACES));
+	placeCount = pg_nextpower2_32(Max((uint32) Min(NBuffers, MOST_BUFFERS) * PLACES_PER_BUFFER, LOCAL_PLACES));
 	SharedMemoryRegister("personalize row places", mul_size(sizeof(RowPlace), placeCount),
 						 (void **) &places, ClearPlaces);
 }
@@ -84,7 +90,7 @@ RowPlaceInit(void)
 static inline RowPlace *
 FirstPlace(Oid table, int64 key)
 {
-	return &places[(KeySpread(key) + table * 389) & (placeCount - 1) & ~(CHOICES - 1)];
+	return &places[murmurhash32(KeySpread(key) + table) & (placeCount - 1) & ~(CHOICES - 1)];
 }
 
 /* Copy the place of a key; false: it is not known, or just being written. */
