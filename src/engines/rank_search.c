@@ -142,7 +142,7 @@ ProposeGiven(EngineContext *context, Slate *slate, int depth)
 	if (question->scores == NULL)
 	{
 		matches = palloc_array(TextMatch, Max(question->count, 1));
-		RetrieveScores(question->words, &question->params, question->query, question->itemKeys, question->count, matches);
+		QuestionMatches(context, question->itemKeys, question->count, matches);
 	}
 	for (int i = 0; i < question->count; i++)
 	{

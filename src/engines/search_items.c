@@ -42,7 +42,7 @@ PrepareSearchItems(EngineContext *context)
 
 	question->facets = PG_ARGISNULL(ARGUMENT_FACETS) ? NULL :
 		FacetBegin(context, PG_GETARG_ARRAYTYPE_P(ARGUMENT_FACETS));
-	question->matchCount = RetrieveItems(question->words, &question->params, question->query, &question->matches);
+	question->matchCount = RetrieveItems(QuestionWords(context), &question->params, QuestionQuery(context), &question->matches);
 }
 
 /* Put what agrees well with the query in front; returns the best score. */

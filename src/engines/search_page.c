@@ -26,21 +26,21 @@ Propose(Slate *slate, int64 itemKey, double score)
 
 /* Propose what was shown, by its texts. */
 static void
-ProposeShown(const SearchQuestion *question, const SearchPage *page, Slate *slate)
+ProposeShown(EngineContext *context, const SearchPage *page, Slate *slate)
 {
 	TextMatch  *matches = palloc_array(TextMatch, Max(page->count, 1));
 
-	RetrieveScores(question->words, &question->params, question->query, page->itemKeys, page->count, matches);
+	QuestionMatches(context, page->itemKeys, page->count, matches);
 	for (int i = 0; i < page->count; i++)
 		Propose(slate, page->itemKeys[i], matches[i].score);
 }
 
 /* Propose the best of what else the catalogue's search finds. */
 static void
-ProposeFound(const SearchQuestion *question, const SearchPage *page, Slate *slate)
+ProposeFound(EngineContext *context, const SearchPage *page, Slate *slate)
 {
 	TextMatch  *matches;
-	int			count = RetrieveItems(question->words, &question->params, question->query, &matches);
+	int			count = RetrieveItems(QuestionWords(context), &QuestionOf(context)->params, QuestionQuery(context), &matches);
 	TopkEntry  *entries = palloc_extended(sizeof(TopkEntry) * Max(count, 1), MCXT_ALLOC_HUGE);
 	KeySet		shown;
 	int			best;
@@ -65,15 +65,14 @@ SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 	const FeatureSource *sources[ENGINE_MAX_FEATURES];
 	FeatureMatrix matrix = {.sources = sources};
 	Slate		slate = {.context = context};
-	SearchQuestion *question;
 
 	context->searchPast = past;
 	VisitorLoadPerson(context, page->userKey);
-	question = QuestionLoad(context, page->query, retrieves ? QUERY_IS_TYPED : QUERY_IS_COMPLETE);
+	(void) QuestionLoad(context, page->query, retrieves ? QUERY_IS_TYPED : QUERY_IS_COMPLETE);
 	slate.candidates = palloc_array(Candidate, page->count + MOST_FOUND);
-	ProposeShown(question, page, &slate);
+	ProposeShown(context, page, &slate);
 	if (retrieves)
-		ProposeFound(question, page, &slate);
+		ProposeFound(context, page, &slate);
 	FeaturesChoose(context, SearchFeatures, &matrix);
 	FeaturesFill(context, &slate, &matrix);
 	memset(rows, 0, sizeof(double) * SEARCH_FEATURE_COUNT * page->count);

@@ -39,7 +39,7 @@ MatchesOf(EngineContext *context, const Slate *slate)
 	question->described = palloc_extended(sizeof(TextMatch) * Max(slate->count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < slate->count; i++)
 		itemKeys[i] = slate->candidates[i].itemKey;
-	RetrieveScores(question->words, &question->params, question->query, itemKeys, slate->count, question->described);
+	QuestionMatches(context, itemKeys, slate->count, question->described);
 	pfree(itemKeys);
 	return question->described;
 }

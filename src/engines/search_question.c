@@ -206,8 +206,8 @@ QuestionLoad(EngineContext *context, const text *query, QueryEnding ending)
 	context->question = question;
 	question->text = context->query = query;
 	SetTextParams(context->variant, &question->params);
-	question->words = WordReaderBegin(context->snapshot);
-	question->query = SearchQueryRead(question->words, context->snapshot, &question->params, question->text, ending);
+	question->ending = ending;
+	question->query = SearchQueryRead(context->snapshot, question->text);
 	question->interests = LoadInterests(context);
 	question->neighbours = LoadNeighbours(context);
 	question->trend = LoadTrend(context);
@@ -232,9 +232,39 @@ QuestionBegin(EngineContext *context, const SearchArguments *arguments, QueryEnd
 	return question;
 }
 
+/* Where words are looked for. */
+WordReader *
+QuestionWords(EngineContext *context)
+{
+	(void) QuestionQuery(context);
+	return QuestionOf(context)->words;
+}
+
+/* The query with all that will do for its words. */
+const SearchQuery *
+QuestionQuery(EngineContext *context)
+{
+	SearchQuestion *question = QuestionOf(context);
+
+	if (question->words == NULL)
+	{
+		question->words = WordReaderBegin(context->snapshot);
+		SearchQueryExpand(question->query, question->words, context->snapshot, &question->params, question->text, question->ending);
+	}
+	return question->query;
+}
+
+/* How the query's words are in items. */
+void
+QuestionMatches(EngineContext *context, const int64 *itemKeys, int count, TextMatch *matches)
+{
+	RetrieveScores(QuestionWords(context), &QuestionOf(context)->params, QuestionQuery(context), itemKeys, count, matches);
+}
+
 /* Close what it opened. */
 void
 QuestionEnd(EngineContext *context)
 {
-	WordReaderEnd(QuestionOf(context)->words);
+	if (QuestionOf(context)->words != NULL)
+		WordReaderEnd(QuestionOf(context)->words);
 }

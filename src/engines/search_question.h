@@ -52,9 +52,10 @@ typedef struct SearchRanker
 typedef struct SearchQuestion
 {
 	const text *text;
-	WordReader *words;
+	QueryEnding ending;
 	TextScoreParams params;
-	SearchQuery *query;
+	SearchQuery *query;			/* the words; QuestionQuery has what else will do */
+	WordReader *words;			/* NULL: not opened yet */
 	SearchRanker ranker;
 	TextMatch  *described;		/* of the candidates of this round; NULL: not looked up */
 	bool		counted;		/* it is known what people click after this query */
@@ -89,6 +90,13 @@ extern SearchQuestion *QuestionBegin(EngineContext *context, const SearchArgumen
 
 /* The same of a query and a visitor that is loaded; what makes the scores is not chosen. */
 extern SearchQuestion *QuestionLoad(EngineContext *context, const text *query, QueryEnding ending);
+
+/* The query with all that will do for its words, and where to look for them: made ready when first asked for. */
+extern const SearchQuery *QuestionQuery(EngineContext *context);
+extern WordReader *QuestionWords(EngineContext *context);
+
+/* How the query's words are in items. */
+extern void QuestionMatches(EngineContext *context, const int64 *itemKeys, int count, TextMatch *matches);
 
 /* Close what it opened. */
 extern void QuestionEnd(EngineContext *context);

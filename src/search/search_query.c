@@ -35,7 +35,6 @@ typedef struct QueryReader
 	WordReader *words;
 	Snapshot	snapshot;
 	const TextScoreParams *params;
-	const Language *language;
 } QueryReader;
 
 /* True if two texts are the same bytes. */
@@ -144,7 +143,7 @@ AddSynonyms(QueryReader *reader, ArrayType *synonyms, int first, int length)
 		text	   *given = DatumGetTextPP(values[i]);
 		Synonym		synonym = {0};
 
-		AnalysisEach(reader->language, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), MAX_QUERY_BYTES, TakeSynonymWord, &synonym);
+		AnalysisEach(reader->query->language, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), MAX_QUERY_BYTES, TakeSynonymWord, &synonym);
 		for (int g = first; g < first + length && synonym.count > 0; g++)
 		{
 			QueryAlternative *alternative = AddAlternative(&reader->query->groups[g], reader->params->synonym);
@@ -286,26 +285,35 @@ ReadLanguage(Snapshot snapshot)
 	return language ? language : LanguageFind("simple");
 }
 
-/* Read a query. */
+/* Read the words of a query. */
 SearchQuery *
-SearchQueryRead(WordReader *words, Snapshot snapshot, const TextScoreParams *params, const text *query, QueryEnding ending)
+SearchQueryRead(Snapshot snapshot, const text *query)
 {
-	QueryReader reader = {.query = palloc(sizeof(SearchQuery)),.words = words,.snapshot = snapshot,.params = params};
+	SearchQuery *read = palloc(sizeof(SearchQuery));
+
+	read->count = 0;
+	read->didYouMean = NULL;
+	read->language = ReadLanguage(snapshot);
+	AnalysisEach(read->language, VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), MAX_QUERY_BYTES, TakeWord, read);
+	return read;
+}
+
+/* Add what else will do. */
+void
+SearchQueryExpand(SearchQuery *read, WordReader *words, Snapshot snapshot, const TextScoreParams *params,
+				  const text *query, QueryEnding ending)
+{
+	QueryReader reader = {.query = read,.words = words,.snapshot = snapshot,.params = params};
 	QueryGroup *last;
 
-	reader.query->count = 0;
-	reader.query->didYouMean = NULL;
-	reader.language = ReadLanguage(snapshot);
-	AnalysisEach(reader.language, VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), MAX_QUERY_BYTES, TakeWord, reader.query);
 	FindSynonyms(&reader);
-	if (IsOpen(query, reader.query))
+	if (IsOpen(query, read))
 	{
-		last = &reader.query->groups[reader.query->count - 1];
+		last = &read->groups[read->count - 1];
 		if (ending == QUERY_IS_TYPED || !GroupIsKnown(&reader, last))
 			AddCompletions(&reader, last);
 	}
 	CorrectErrors(&reader);
-	return reader.query;
 }
 
 /* Append a word to those of a text. */

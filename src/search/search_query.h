@@ -37,6 +37,7 @@ typedef struct SearchQuery
 {
 	int			count;
 	QueryGroup	groups[QUERY_MAX_WORDS];
+	const struct Language *language;
 	text	   *didYouMean;		/* NULL: nothing was taken for a typing error */
 } SearchQuery;
 
@@ -47,8 +48,11 @@ typedef enum QueryEnding
 	QUERY_IS_COMPLETE			/* only if no item has it */
 } QueryEnding;
 
-/* Read a query. */
-extern SearchQuery *SearchQueryRead(WordReader *reader, Snapshot snapshot, const TextScoreParams *params,
+/* Read the words of a query. */
+extern SearchQuery *SearchQueryRead(Snapshot snapshot, const text *query);
+
+/* Add to them what else will do, as the catalogue has it: synonyms, beginnings, corrections. */
+extern void SearchQueryExpand(SearchQuery *read, WordReader *words, Snapshot snapshot, const TextScoreParams *params,
 							  const text *query, QueryEnding ending);
 
 #endif
