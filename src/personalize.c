@@ -38,6 +38,7 @@
 #include "exposures/request_id.h"
 #include "features/feature_view.h"
 #include "fmgr.h"
+#include "items/item_cache.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
 #include "items/popular.h"
@@ -133,6 +134,7 @@ _PG_init(void)
 	FeatureViewInit();
 	ProfileReadInit();
 	ProfileWriteInit();
+	ItemCacheInit();
 	ItemStatInit();
 	PopularInit();
 	RepeatPurchaseInit();

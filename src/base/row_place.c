@@ -21,6 +21,8 @@
  * 2 % of what these take; without shared_preload_libraries each backend has some of its
  * own.  A place is read without a lock: its version is odd while it is written, and the
  * same before and after.
+ *
+ * Who keeps what he has made of a row keeps its mark as well, which holds as a place does.
  */
 #include "postgres.h"
 
@@ -28,6 +30,7 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -59,12 +62,7 @@ typedef struct RowPlace
 	pg_atomic_uint32 version;
 	Oid			table;
 	int64		key;
-	XLogRecPtr	lsn;			/* of the page */
-	BlockNumber block;
-	Buffer		buffer;			/* it was in this one */
-	TransactionId writtenBy;
-	OffsetNumber offset;
-	uint16		start;			/* of the row, in the page */
+	RowMark		mark;
 } RowPlace;
 
 static RowPlace *places = NULL;
@@ -140,10 +138,20 @@ WritePlace(const RowPlace *made)
 
 /* True if places in this table may be relied on, under this snapshot. */
 static bool
-CanRemember(Relation table, Snapshot snapshot, const TupleTableSlot *slot)
+CanRemember(Relation table, Snapshot snapshot)
 {
 	return snapshot->snapshot_type == SNAPSHOT_MVCC && !IsolationIsSerializable() &&
-		RelationNeedsWAL(table) && slot->tts_ops == &TTSOpsBufferHeapTuple;
+		RelationNeedsWAL(table) && table_slot_callbacks(table) == &TTSOpsBufferHeapTuple;
+}
+
+/* Bring the page of a row into the processor's caches. */
+static inline void
+PrefetchPage(const RowMark *mark)
+{
+#ifdef __GNUC__
+	__builtin_prefetch(GetBufferDescriptor(mark->buffer - 1));
+	__builtin_prefetch(BufferGetPage(mark->buffer));
+#endif
 }
 
 /*
@@ -161,16 +169,67 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 	for (int i = 0; i < count; i++)
 	{
 		RowPlace	place;
-		const char *page;
 
 		if (!ReadPlace(RelationGetRelid(table), keys[i], &place))
 			continue;
-		page = BufferGetPage(place.buffer);
-		__builtin_prefetch(GetBufferDescriptor(place.buffer - 1));
-		__builtin_prefetch(page);
-		__builtin_prefetch(page + place.start);
+		PrefetchPage(&place.mark);
+		__builtin_prefetch(BufferGetPage(place.mark.buffer) + place.mark.start);
 	}
 #endif
+}
+
+/* The mark of a row is about to be looked at. */
+void
+RowMarkPrefetch(const RowMark *mark)
+{
+	PrefetchPage(mark);
+}
+
+/* Pin the page of a row if the row is still what it was; false: it may not be. */
+static bool
+PinMarked(Relation table, Snapshot snapshot, const RowMark *mark)
+{
+	if (!TransactionIdPrecedes(mark->writtenBy, snapshot->xmin) || !CanRemember(table, snapshot) ||
+		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, mark->block, mark->buffer))
+		return false;
+	if (BufferGetLSNAtomic(mark->buffer) == mark->lsn)
+		return true;
+	ReleaseBuffer(mark->buffer);
+	return false;
+}
+
+/* True if a row is still what it was. */
+bool
+RowMarkHolds(Relation table, Snapshot snapshot, const RowMark *mark)
+{
+	if (!PinMarked(table, snapshot, mark))
+		return false;
+	ReleaseBuffer(mark->buffer);
+	return true;
+}
+
+/* Mark the row in the slot. */
+bool
+RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMark *mark)
+{
+	const BufferHeapTupleTableSlot *stored = (const BufferHeapTupleTableSlot *) slot;
+	HeapTupleHeader header;
+	bool		unchanged;
+
+	if (!CanRemember(table, snapshot) || !BufferIsValid(stored->buffer))
+		return false;
+	header = stored->base.tuple->t_data;
+	mark->block = ItemPointerGetBlockNumber(&slot->tts_tid);
+	mark->buffer = stored->buffer;
+	mark->offset = ItemPointerGetOffsetNumber(&slot->tts_tid);
+	mark->start = (char *) header - (char *) BufferGetPage(stored->buffer);
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	mark->writtenBy = HeapTupleHeaderGetXmin(header);
+	mark->lsn = PageGetLSN(BufferGetPage(stored->buffer));
+	unchanged = (header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+		!TransactionIdIsValid(HeapTupleHeaderGetRawXmax(header));
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	return unchanged && !XLogRecPtrIsInvalid(mark->lsn) && TransactionIdPrecedes(mark->writtenBy, snapshot->xmin);
 }
 
 /* Put a row into the slot if it is where it was. */
@@ -183,23 +242,16 @@ RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot
 	ItemId		item;
 
 	if (places == NULL || !ReadPlace(RelationGetRelid(table), key, &place) ||
-		!TransactionIdPrecedes(place.writtenBy, snapshot->xmin) ||
-		!CanRemember(table, snapshot, slot) ||
-		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, place.block, place.buffer))
+		!PinMarked(table, snapshot, &place.mark))
 		return false;
-	if (BufferGetLSNAtomic(place.buffer) != place.lsn)
-	{
-		ReleaseBuffer(place.buffer);
-		return false;
-	}
 	/* the pin keeps the row from being moved */
-	item = PageGetItemId(BufferGetPage(place.buffer), place.offset);
+	item = PageGetItemId(BufferGetPage(place.mark.buffer), place.mark.offset);
 	ExecClearTuple(slot);
-	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.buffer), item);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.mark.buffer), item);
 	tuple->t_len = ItemIdGetLength(item);
 	tuple->t_tableOid = RelationGetRelid(table);
-	ItemPointerSet(&tuple->t_self, place.block, place.offset);
-	ExecStorePinnedBufferHeapTuple(tuple, slot, place.buffer);
+	ItemPointerSet(&tuple->t_self, place.mark.block, place.mark.offset);
+	ExecStorePinnedBufferHeapTuple(tuple, slot, place.mark.buffer);
 	return true;
 }
 
@@ -207,30 +259,14 @@ RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot
 void
 RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot)
 {
-	const BufferHeapTupleTableSlot *stored = (const BufferHeapTupleTableSlot *) slot;
-	HeapTupleHeader header;
 	RowPlace	place = {.table = RelationGetRelid(table),.key = key};
-	bool		unchanged;
 
-	if (!CanRemember(table, snapshot, slot) || !BufferIsValid(stored->buffer))
+	if (!RowMarkTake(table, snapshot, slot, &place.mark))
 		return;
 	if (places == NULL)
 	{
 		placeCount = LOCAL_PLACES;
 		places = MemoryContextAllocZero(TopMemoryContext, sizeof(RowPlace) * placeCount);
 	}
-	header = stored->base.tuple->t_data;
-	place.block = ItemPointerGetBlockNumber(&slot->tts_tid);
-	place.buffer = stored->buffer;
-	place.offset = ItemPointerGetOffsetNumber(&slot->tts_tid);
-	place.start = (char *) header - (char *) BufferGetPage(stored->buffer);
-	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	place.writtenBy = HeapTupleHeaderGetXmin(header);
-	place.lsn = PageGetLSN(BufferGetPage(stored->buffer));
-	unchanged = (header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
-		!TransactionIdIsValid(HeapTupleHeaderGetRawXmax(header));
-	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
-	if (unchanged && !XLogRecPtrIsInvalid(place.lsn) &&
-		TransactionIdPrecedes(place.writtenBy, snapshot->xmin))
-		WritePlace(&place);
+	WritePlace(&place);
 }

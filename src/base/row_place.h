@@ -7,9 +7,31 @@
 
 #include "postgres.h"
 
+#include "access/xlogdefs.h"
 #include "executor/tuptable.h"
+#include "storage/buf.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+
+/* A row, when it was read. */
+typedef struct RowMark
+{
+	XLogRecPtr	lsn;			/* of the page */
+	BlockNumber block;
+	Buffer		buffer;			/* it was in this one */
+	TransactionId writtenBy;
+	OffsetNumber offset;
+	uint16		start;			/* of the row, in the page */
+} RowMark;
+
+/* Mark the row in the slot, which was read from the table under the snapshot; false: it cannot be. */
+extern bool RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMark *mark);
+
+/* True if it is known to be the same row, with the same content, for this snapshot. */
+extern bool RowMarkHolds(Relation table, Snapshot snapshot, const RowMark *mark);
+
+/* That is about to be asked. */
+extern void RowMarkPrefetch(const RowMark *mark);
 
 extern void RowPlaceInit(void);
 

@@ -17,12 +17,11 @@
 
 #include <math.h>
 
-#include "base/key.h"
+#include "base/key_set.h"
 #include "compat.h"
 #include "exposures/attraction_counts.h"
 #include "exposures/examination.h"
 #include "exposures/query.h"
-#include "utils/hsearch.h"
 
 /* So often an item must have been looked at for its own rate to count by half. */
 #define PRIOR_WEIGHT 20
@@ -33,12 +32,12 @@
  */
 #define MOST_ITEMS 256
 
-/* What came of showing something. */
-typedef struct Chosen
+/* What came of showing items, or categories, by their numbers among the keys. */
+typedef struct ChosenTable
 {
-	int64		key;			/* an item, or a category */
-	AttractionCounts counts;
-} Chosen;
+	KeySet		keys;
+	AttractionCounts counts[MOST_ITEMS];
+} ChosenTable;
 
 /* What is looked up for a query. */
 typedef struct QueryCounts
@@ -48,41 +47,46 @@ typedef struct QueryCounts
 	const Examination *examination;
 	ItemReader *items;
 	int64		query;			/* 0: it has no words */
-	HTAB	   *ofItems;
-	HTAB	   *ofCategories;
+	ChosenTable *ofItems;
+	ChosenTable *ofCategories;
 	bool		cut;			/* the query has more items */
 } QueryCounts;
 
 /* A table of them. */
-static HTAB *
-MakeTable(const char *name)
+static ChosenTable *
+MakeTable(void)
 {
-	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(Chosen),.hcxt = CurrentMemoryContext};
+	ChosenTable *table = palloc(sizeof(ChosenTable));
 
-	return hash_create(name, 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	KeySetInit(&table->keys, MOST_ITEMS);
+	return table;
 }
 
-/* Add counts to the entry of a key. */
+/* Add counts to those of a key. */
 static void
-AddTo(HTAB *table, int64 key, const AttractionCounts *more)
+AddTo(ChosenTable *table, int64 key, const AttractionCounts *more)
 {
-	bool		found;
-	Chosen	   *chosen = hash_search(table, &key, HASH_ENTER, &found);
+	int			known = table->keys.count;
+	int			number = KeySetNumber(&table->keys, key);
+	AttractionCounts *counts = &table->counts[number];
 
-	if (!found)
-		memset(&chosen->counts, 0, sizeof(AttractionCounts));
+	if (number == known)
+	{
+		*counts = *more;
+		return;
+	}
 	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		chosen->counts.shown[place] += more->shown[place];
-	chosen->counts.clicked += more->clicked;
+		counts->shown[place] += more->shown[place];
+	counts->clicked += more->clicked;
 }
 
 /* The counts of a key; NULL: there are none. */
 static const AttractionCounts *
-FindIn(HTAB *table, int64 key)
+FindIn(const ChosenTable *table, int64 key)
 {
-	const Chosen *chosen = hash_search(table, &key, HASH_FIND, NULL);
+	const KeySetEntry *entry = table->keys.count > 0 ? keyset_lookup(table->keys.table, key) : NULL;
 
-	return chosen ? &chosen->counts : NULL;
+	return entry ? &table->counts[entry->number] : NULL;
 }
 
 /* The key of an item's category; 0: it has none. */
@@ -91,7 +95,7 @@ CategoryOf(ItemReader *items, int64 itemKey)
 {
 	const ItemInfo *item = ItemReaderGet(items, itemKey);
 
-	return item != NULL && item->category != NULL ? KeyFromText(item->category) : 0;
+	return item != NULL ? item->categoryKey : 0;
 }
 
 /* How often something was looked at. */
@@ -199,8 +203,7 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 	QueryCounts counts = {
 		.past = past,.reader = past ? NULL : AttractionOpen(snapshot),.examination = ExaminationGet(),.items = items,
 		.query = words != NULL ? QueryKey(words) : 0,
-		.ofItems = MakeTable("personalize attraction of items"),
-		.ofCategories = MakeTable("personalize attraction of categories")
+		.ofItems = MakeTable(),.ofCategories = MakeTable()
 	};
 	bool		known;
 
@@ -208,14 +211,14 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 		ReadPastQuery(&counts);
 	else if (counts.query != 0)
 		ReadQuery(&counts);
-	known = hash_get_num_entries(counts.ofItems) > 0;
+	known = counts.ofItems->keys.count > 0;
 	if (past == NULL)
 		AttractionExpect(counts.reader, itemKeys, count);
 	for (int i = 0; i < count; i++)
 		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts.examination->rate);
 	if (past == NULL)
 		AttractionClose(counts.reader);
-	hash_destroy(counts.ofItems);
-	hash_destroy(counts.ofCategories);
+	pfree(counts.ofItems);
+	pfree(counts.ofCategories);
 	return known;
 }

@@ -195,7 +195,7 @@ FillCategory(EngineContext *context, const Slate *slate, double *column, int str
 		const ItemInfo *item = ItemReaderGet(context->items, slate->candidates[i].itemKey);
 
 		column[(size_t) i * stride] = item && item->category ?
-			InterestIn(context, SIGNAL_INTEREST_CATEGORY, KeyFromText(item->category)) : 0;
+			InterestIn(context, SIGNAL_INTEREST_CATEGORY, item->categoryKey) : 0;
 	}
 }
 
@@ -208,7 +208,7 @@ FillBrand(EngineContext *context, const Slate *slate, double *column, int stride
 		const ItemInfo *item = ItemReaderGet(context->items, slate->candidates[i].itemKey);
 
 		column[(size_t) i * stride] = item && item->brand ?
-			InterestIn(context, SIGNAL_INTEREST_BRAND, KeyFromText(item->brand)) : 0;
+			InterestIn(context, SIGNAL_INTEREST_BRAND, item->brandKey) : 0;
 	}
 }
 

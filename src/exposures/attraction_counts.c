@@ -5,6 +5,9 @@
  * A row of _attraction has all places of an item after a query, as arrays of integers: a
  * search reads one or two rows for each of its candidates.  Zeros at the end of an array
  * are left out, so that what is added and taken back leaves no trace.
+ *
+ * Sums over all queries of popular items are asked for again and again: a backend keeps
+ * them while their rows are the same (RowMarkHolds).
  */
 #include "postgres.h"
 
@@ -14,6 +17,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/key_set.h"
 #include "base/relation.h"
 #include "base/row_place.h"
 #include "catalog/pg_type.h"
@@ -40,6 +44,31 @@ typedef enum AttractionColumn
 /* So many rows are expected at a time: more would drive each other out of the processor's caches. */
 #define EXPECT_ROWS 256
 
+/* What there was of an item after any query. */
+typedef struct KeptCounts
+{
+	int64		itemKey;
+	char		status;
+	RowMark		mark;
+	AttractionCounts counts;
+} KeptCounts;
+
+#define SH_PREFIX keptcounts
+#define SH_ELEMENT_TYPE KeptCounts
+#define SH_KEY_TYPE int64
+#define SH_KEY itemKey
+#define SH_HASH_KEY(table, key) KeySpread(key)
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* What this backend keeps, of which table; so many, then all are forgotten. */
+#define MOST_KEPT 32768
+static keptcounts_hash *kept = NULL;
+static Oid	keptTable;
+
 struct AttractionReader
 {
 	Relation	table;
@@ -48,6 +77,17 @@ struct AttractionReader
 	TupleTableSlot *slot;
 	IndexScanDesc scan;			/* NULL: not begun */
 };
+
+/* Make ready to keep counts, and forget those of another table. */
+static void
+PrepareKept(Oid table)
+{
+	if (kept == NULL)
+		kept = keptcounts_create(TopMemoryContext, 256, NULL);
+	if (kept->members >= MOST_KEPT || keptTable != table)
+		keptcounts_reset(kept);
+	keptTable = table;
+}
 
 /* Open the table. */
 AttractionReader *
@@ -59,6 +99,7 @@ AttractionOpen(Snapshot snapshot)
 	reader->table = RelationOpenTable("_attraction", AccessShareLock);
 	reader->index = RelationOpenIndex(reader->table, "_attraction_pkey", AccessShareLock);
 	reader->slot = table_slot_create(reader->table, NULL);
+	PrepareKept(RelationGetRelid(reader->table));
 	return reader;
 }
 
@@ -191,6 +232,33 @@ PlaceKey(int64 query, int64 itemKey)
 	return query == ATTRACTION_ANY_QUERY ? itemKey : (int64) hash_combine64((uint64) query, (uint64) itemKey);
 }
 
+/* What there is of an item after any query, as long as it is what was read before. */
+static bool
+FindKept(AttractionReader *reader, int64 itemKey, AttractionCounts *counts)
+{
+	const KeptCounts *entry = keptcounts_lookup(kept, itemKey);
+
+	if (entry == NULL || !RowMarkHolds(reader->table, reader->snapshot, &entry->mark))
+		return false;
+	*counts = entry->counts;
+	return true;
+}
+
+/* Keep the counts of the row in the slot, if that is possible. */
+static void
+Keep(AttractionReader *reader, int64 itemKey, const AttractionCounts *counts)
+{
+	RowMark		mark;
+	bool		found;
+	KeptCounts *entry;
+
+	if (!RowMarkTake(reader->table, reader->snapshot, reader->slot, &mark))
+		return;
+	entry = keptcounts_insert(kept, itemKey, &found);
+	entry->mark = mark;
+	entry->counts = *counts;
+}
+
 /* What there is of an item after a query. */
 bool
 AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCounts *counts)
@@ -198,6 +266,8 @@ AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCou
 	const int64 values[] = {query, itemKey};
 	int64		placeKey = PlaceKey(query, itemKey);
 
+	if (query == ATTRACTION_ANY_QUERY && FindKept(reader, itemKey, counts))
+		return true;
 	if (!RowPlaceFetch(reader->table, reader->snapshot, placeKey, reader->slot) ||
 		!IsRow(reader->slot, query, itemKey))
 	{
@@ -207,6 +277,8 @@ AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCou
 		RowPlaceKeep(reader->table, reader->snapshot, placeKey, reader->slot);
 	}
 	ReadRow(reader->slot, counts);
+	if (query == ATTRACTION_ANY_QUERY)
+		Keep(reader, itemKey, counts);
 	return true;
 }
 
@@ -214,7 +286,19 @@ AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, AttractionCou
 void
 AttractionExpect(AttractionReader *reader, const int64 *itemKeys, int count)
 {
-	RowPlacePrefetch(reader->table, itemKeys, Min(count, EXPECT_ROWS));
+	int64		others[EXPECT_ROWS];
+	int			otherCount = 0;
+
+	for (int i = 0; i < Min(count, EXPECT_ROWS); i++)
+	{
+		const KeptCounts *entry = keptcounts_lookup(kept, itemKeys[i]);
+
+		if (entry != NULL)
+			RowMarkPrefetch(&entry->mark);
+		else
+			others[otherCount++] = itemKeys[i];
+	}
+	RowPlacePrefetch(reader->table, others, otherCount);
 }
 
 /* Refuse what is no list of counts. */

@@ -31,6 +31,7 @@
 #include "base/row_place.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "items/item_cache.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -43,7 +44,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* The cache is thrown away when it holds this many rows. */
+/* A reader's own rows are thrown away when they are so many. */
 #define ITEM_CACHE_ROWS 8192
 
 /* Columns of item that are read here; the names are looked up once.  Filters see all from item_id on. */
@@ -71,13 +72,12 @@ static const char *const fieldNames[FIELD_COUNT] = {
 /* So many rows are expected at a time: more would drive each other out of the processor's caches. */
 #define EXPECT_ROWS 256
 
-/* A cached row, or that there is none. */
+/* A row that cannot be kept for other readers, or that there is none. */
 typedef struct ItemEntry
 {
 	int64		key;			/* hash key, first */
 	bool		exists;
-	ItemInfo	info;
-	double	   *numbers;		/* by ItemNumber; NULL: not read yet */
+	ItemRow		row;
 } ItemEntry;
 
 /* The names of attributes that give a number; the first that is there does. */
@@ -111,8 +111,9 @@ struct ItemReader
 	bool		slotHolds;		/* the row of this item */
 	int64		slotKey;
 	AttrNumber	columns[FIELD_COUNT];
+	uint64		number;			/* no other reader of this backend has had it */
 	MemoryContext context;		/* the reader's own */
-	MemoryContext rows;			/* the cached rows */
+	MemoryContext rows;			/* rows for this reader alone */
 	HTAB	   *cache;			/* in rows; made when first needed */
 	bool		asked;			/* whether this item is offered */
 	int64		askedKey;
@@ -123,8 +124,10 @@ struct ItemReader
 ItemReader *
 ItemReaderBegin(Snapshot snapshot)
 {
+	static uint64 readers = 0;
 	ItemReader *reader = palloc0(sizeof(ItemReader));
 
+	reader->number = ++readers;
 	reader->context = CurrentMemoryContext;
 	reader->snapshot = snapshot;
 	reader->table = RelationOpenTable("item", AccessShareLock);
@@ -233,42 +236,116 @@ ResetCache(ItemReader *reader)
 void
 ItemReaderExpect(ItemReader *reader, const int64 *keys, int count)
 {
-	RowPlacePrefetch(reader->table, keys, Min(count, EXPECT_ROWS));
+	int64		others[EXPECT_ROWS];
+	int			otherCount = 0;
+
+	for (int i = 0; i < Min(count, EXPECT_ROWS); i++)
+	{
+		const ItemRow *row = ItemCacheFind(reader->table, keys[i]);
+
+		if (row != NULL)
+			RowMarkPrefetch(&row->mark);
+		else
+			others[otherCount++] = keys[i];
+	}
+	RowPlacePrefetch(reader->table, others, otherCount);
+}
+
+/* Fill a row from the slot. */
+static void
+FillRow(ItemReader *reader, int64 key, ItemRow *row)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(row->context);
+	ItemInfo   *info = &row->info;
+	bool		isNull;
+
+	info->key = key;
+	info->available = DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull));
+	info->hidden = DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
+	info->itemId = CopyField(reader, FIELD_ITEM_ID);
+	info->category = CopyField(reader, FIELD_CATEGORY);
+	info->brand = CopyField(reader, FIELD_BRAND);
+	info->price = CopyField(reader, FIELD_PRICE);
+	info->currency = CopyField(reader, FIELD_CURRENCY);
+	info->tags = CopyField(reader, FIELD_TAGS);
+	info->createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
+	info->categoryKey = info->category ? KeyFromText(info->category) : 0;
+	info->brandKey = info->brand ? KeyFromText(info->brand) : 0;
+	MemoryContextSwitchTo(oldContext);
+}
+
+/* The row that is kept of a key, if it is still the same; NULL: it may not be. */
+static ItemRow *
+FindKept(ItemReader *reader, int64 key)
+{
+	ItemRow    *row = ItemCacheFind(reader->table, key);
+
+	if (row == NULL || row->checkedBy == reader->number)
+		return row;
+	if (!RowMarkHolds(reader->table, reader->snapshot, &row->mark))
+		return NULL;
+	row->checkedBy = reader->number;
+	return row;
+}
+
+/* Keep the row in the slot; NULL: it cannot be kept. */
+static ItemRow *
+KeepRow(ItemReader *reader, int64 key)
+{
+	RowMark		mark;
+	ItemRow    *row;
+
+	if (!RowMarkTake(reader->table, reader->snapshot, reader->slot, &mark) ||
+		(row = ItemCacheMake(reader->table)) == NULL)
+		return NULL;
+	FillRow(reader, key, row);
+	row->mark = mark;
+	row->checkedBy = reader->number;
+	ItemCacheKeep(row, key);
+	return row;
+}
+
+/* A row that is read for this reader alone; NULL: there is none. */
+static ItemRow *
+FindOwn(ItemReader *reader, int64 key)
+{
+	ItemEntry  *entry = reader->cache ? hash_search(reader->cache, &key, HASH_FIND, NULL) : NULL;
+	ItemRow    *kept;
+	bool		exists;
+
+	if (entry != NULL)
+		return entry->exists ? &entry->row : NULL;
+	exists = FetchRow(reader, key);
+	if (exists && (kept = KeepRow(reader, key)) != NULL)
+		return kept;
+	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
+		ResetCache(reader);
+	entry = hash_search(reader->cache, &key, HASH_ENTER, NULL);
+	memset(&entry->row, 0, sizeof(ItemRow));
+	entry->row.context = reader->rows;
+	entry->exists = exists;
+	if (!exists)
+		return NULL;
+	FillRow(reader, key, &entry->row);
+	return &entry->row;
+}
+
+/* A row; NULL: there is none. */
+static ItemRow *
+GetRow(ItemReader *reader, int64 key)
+{
+	ItemRow    *kept = FindKept(reader, key);
+
+	return kept ? kept : FindOwn(reader, key);
 }
 
 /* A catalogue row; NULL if there is none. */
 const ItemInfo *
 ItemReaderGet(ItemReader *reader, int64 key)
 {
-	ItemEntry  *entry;
-	bool		found;
-	bool		isNull;
-	MemoryContext oldContext;
+	const ItemRow *row = GetRow(reader, key);
 
-	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
-		ResetCache(reader);
-	entry = hash_search(reader->cache, &key, HASH_ENTER, &found);
-	if (found)
-		return entry->exists ? &entry->info : NULL;
-
-	entry->exists = false;
-	entry->numbers = NULL;
-	if (!FetchRow(reader, key))
-		return NULL;
-	oldContext = MemoryContextSwitchTo(reader->rows);
-	entry->info.key = key;
-	entry->info.available = DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull));
-	entry->info.hidden = DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
-	entry->info.itemId = CopyField(reader, FIELD_ITEM_ID);
-	entry->info.category = CopyField(reader, FIELD_CATEGORY);
-	entry->info.brand = CopyField(reader, FIELD_BRAND);
-	entry->info.price = CopyField(reader, FIELD_PRICE);
-	entry->info.currency = CopyField(reader, FIELD_CURRENCY);
-	entry->info.tags = CopyField(reader, FIELD_TAGS);
-	entry->info.createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
-	entry->exists = true;
-	MemoryContextSwitchTo(oldContext);
-	return &entry->info;
+	return row ? &row->info : NULL;
 }
 
 /* A number of an object of attributes; NaN: there is none. */
@@ -287,29 +364,28 @@ GetNumber(Jsonb *attributes, ItemNumber number)
 	return NAN;
 }
 
+/* Read the numbers that the attributes of the row in the slot give. */
+static void
+FillNumbers(ItemReader *reader, ItemRow *row)
+{
+	Jsonb	   *attributes = CopyField(reader, FIELD_ATTRIBUTES);
+
+	row->numbers = MemoryContextAlloc(row->context, sizeof(double) * ITEM_NUMBERS);
+	for (int i = 0; i < ITEM_NUMBERS; i++)
+		row->numbers[i] = GetNumber(attributes, i);
+	if (attributes != NULL)
+		pfree(attributes);
+}
+
 /* A number that an item's attributes give. */
 double
 ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number)
 {
-	ItemEntry  *entry;
-	MemoryContext oldContext;
-	Jsonb	   *attributes;
+	ItemRow    *row = GetRow(reader, key);
 
-	if (ItemReaderGet(reader, key) == NULL)
-		return NAN;
-	entry = hash_search(reader->cache, &key, HASH_FIND, NULL);
-	if (entry->numbers == NULL && FetchRow(reader, key))
-	{
-		oldContext = MemoryContextSwitchTo(reader->rows);
-		entry->numbers = palloc(sizeof(double) * ITEM_NUMBERS);
-		MemoryContextSwitchTo(oldContext);
-		attributes = CopyField(reader, FIELD_ATTRIBUTES);
-		for (int i = 0; i < ITEM_NUMBERS; i++)
-			entry->numbers[i] = GetNumber(attributes, i);
-		if (attributes != NULL)
-			pfree(attributes);
-	}
-	return entry->numbers ? entry->numbers[number] : (double) NAN;
+	if (row != NULL && row->numbers == NULL && FetchRow(reader, key))
+		FillNumbers(reader, row);
+	return row != NULL && row->numbers ? row->numbers[number] : (double) NAN;
 }
 
 /* True if an item is of a category. */
@@ -339,10 +415,13 @@ IsOfferedRow(ItemReader *reader)
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
+	const ItemRow *kept;
 	MemoryContext oldContext;
 
 	if (reader->asked && reader->askedKey == key)
 		return reader->offered;
+	if ((kept = FindKept(reader, key)) != NULL)
+		return kept->info.available && !kept->info.hidden;
 	oldContext = MemoryContextSwitchTo(reader->context);
 	reader->offered = FindRow(reader, key) ? IsOfferedRow(reader) :
 		!SearchRow(reader, &reader->notOffered, key);
@@ -509,12 +588,16 @@ ItemMemberNames(void)
 text *
 ItemReaderId(ItemReader *reader, int64 key)
 {
+	const ItemRow *kept;
+
 	if (KeyIsNumber(key))
 	{
 		char		digits[MAXINT8LEN + 1];
 
 		return cstring_to_text_with_len(digits, pg_lltoa(key, digits));
 	}
+	if ((kept = FindKept(reader, key)) != NULL)
+		return DatumGetTextPCopy(PointerGetDatum(kept->info.itemId));
 	if (FetchRow(reader, key))
 		return CopyField(reader, FIELD_ITEM_ID);
 	return DictionaryFind(DICTIONARY_ITEM, key, key, reader->snapshot);

@@ -26,6 +26,8 @@ typedef struct ItemInfo
 	text	   *currency;
 	ArrayType  *tags;
 	TimestampTz createdAt;		/* since when it is offered */
+	int64		categoryKey;	/* keys of these texts; 0: there is none */
+	int64		brandKey;
 } ItemInfo;
 
 /* True if two texts are the same. */
