@@ -207,13 +207,13 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 	};
 	bool		known;
 
+	if (past == NULL)
+		AttractionExpect(counts.reader, itemKeys, count);
 	if (counts.query != 0 && past != NULL)
 		ReadPastQuery(&counts);
 	else if (counts.query != 0)
 		ReadQuery(&counts);
 	known = counts.ofItems->keys.count > 0;
-	if (past == NULL)
-		AttractionExpect(counts.reader, itemKeys, count);
 	for (int i = 0; i < count; i++)
 		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts.examination->rate);
 	if (past == NULL)
