@@ -21,6 +21,7 @@
 
 #include "access/stratnum.h"
 #include "base/keyed.h"
+#include "base/table_writer.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -63,14 +64,22 @@ struct ExposureTables
 	KeyedTable *shownByTime;
 	KeyedTable *outcomesByTime;
 	KeyedTable *outcomesByTarget;
+
+	/* new rows, of many people at a time */
+	MemoryContext context;
+	LazyWriter	newShown;
+	LazyWriter	newOutcomes;
 };
 
 /* Open the tables. */
 ExposureTables *
 ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot)
 {
-	ExposureTables *tables = palloc(sizeof(ExposureTables));
+	ExposureTables *tables = palloc0(sizeof(ExposureTables));
 
+	tables->context = CurrentMemoryContext;
+	tables->newShown.table = "exposure";
+	tables->newOutcomes.table = "exposure_outcome";
 	tables->snapshot = snapshot;
 	tables->shownByRequest = KeyedOpen("exposure", "exposure_pkey", lockMode);
 	tables->shownByTime = KeyedOpen("exposure", "exposure_shown_at_idx", lockMode);
@@ -79,10 +88,23 @@ ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot)
 	return tables;
 }
 
-/* Close them. */
+/* Add a row, which is written with others, at the end at the latest. */
+static void
+AddRow(ExposureTables *tables, LazyWriter *writer, const Datum *values)
+{
+	static const bool nulls[Max(EXPOSURE_COLUMNS, OUTCOME_COLUMNS)] = {false};
+	MemoryContext caller = MemoryContextSwitchTo(tables->context);
+
+	LazyWriterAdd(writer, values, nulls);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Write what is left, and close them. */
 void
 ExposureTablesClose(ExposureTables *tables)
 {
+	LazyWriterEnd(&tables->newOutcomes);
+	LazyWriterEnd(&tables->newShown);
 	KeyedClose(tables->outcomesByTarget);
 	KeyedClose(tables->outcomesByTime);
 	KeyedClose(tables->shownByTime);
@@ -480,7 +502,7 @@ Attribute(ExposureTables *tables, PersonExposures *person)
 
 /* Write what changes of what was shown. */
 static void
-WriteShown(KeyedTable *table, const PersonExposures *person)
+WriteShown(ExposureTables *tables, const PersonExposures *person)
 {
 	for (int i = 0; i < person->shownCount; i++)
 	{
@@ -500,15 +522,15 @@ WriteShown(KeyedTable *table, const PersonExposures *person)
 		values[EXPOSURE_SLOT] = Int16GetDatum(row->now.slot);
 		values[EXPOSURE_REASON] = Int16GetDatum(row->now.reason);
 		if (row->stored)
-			KeyedUpdate(table, &row->tid, values, NULL);
+			KeyedUpdate(tables->shownByRequest, &row->tid, values, NULL);
 		else
-			KeyedInsert(table, values, NULL);
+			AddRow(tables, &tables->newShown, values);
 	}
 }
 
 /* Write what changes of what followed. */
 static void
-WriteOutcomes(KeyedTable *table, const PersonExposures *person)
+WriteOutcomes(ExposureTables *tables, const PersonExposures *person)
 {
 	for (int i = 0; i < person->outcomeCount; i++)
 	{
@@ -528,9 +550,9 @@ WriteOutcomes(KeyedTable *table, const PersonExposures *person)
 		values[OUTCOME_REQUEST_ORIGIN] = Int64GetDatum(row->what.origin);
 		values[OUTCOME_ATTRIBUTED_TO] = Int64GetDatum(row->target);
 		if (row->stored)
-			KeyedUpdate(table, &row->tid, values, NULL);
+			KeyedUpdate(tables->outcomesByTime, &row->tid, values, NULL);
 		else
-			KeyedInsert(table, values, NULL);
+			AddRow(tables, &tables->newOutcomes, values);
 	}
 }
 
@@ -565,8 +587,8 @@ ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
 	Attribute(tables, person);
 	ExposureCountsAdd(counts, person, true, -1);
 	ExposureCountsAdd(counts, person, false, 1);
-	WriteShown(tables->shownByRequest, person);
-	WriteOutcomes(tables->outcomesByTime, person);
+	WriteShown(tables, person);
+	WriteOutcomes(tables, person);
 }
 
 /* What facts alone come to. */
