@@ -145,7 +145,7 @@ static const struct
 	int			columns;
 }			partialIndexes[] = {
 	{"_event_day_open", 1}, {"exposure_outcome_attributed_to_idx", 2}, {"item_category_created_at_idx", 3},
-	{"item_created_at_idx", 3}, {"item_not_offered_idx", 1}, {"subject_restricted_idx", 1}
+	{"item_created_at_idx", 3}, {"subject_restricted_idx", 1}
 };
 
 /* The number of columns that an index must have; 0: it must hold all rows. */

@@ -127,10 +127,30 @@ Take(Slate *slate, const Candidate *candidate)
 	slate->taken[slate->takenCount++] = *candidate;
 }
 
+/* So many more are looked at than there is room for: some are not offered. */
+#define TAKE_MORE 8
+
+/* Say which items are about to be looked at. */
+static void
+ExpectCandidates(const Slate *slate)
+{
+	int			count = Min(slate->count - slate->next, slate->room - slate->takenCount + TAKE_MORE);
+	int64	   *keys;
+
+	if (SlateIsFull(slate) || count <= 1)
+		return;
+	keys = palloc_array(int64, count);
+	for (int i = 0; i < count; i++)
+		keys[i] = slate->candidates[slate->next + i].itemKey;
+	ItemReaderExpect(slate->context->items, keys, count);
+	pfree(keys);
+}
+
 /* Take what is proposed in its order. */
 void
 SlateTake(Slate *slate)
 {
+	ExpectCandidates(slate);
 	for (; slate->next < slate->count && !SlateIsFull(slate); slate->next++)
 		if (!KeySetHas(&slate->context->shown, slate->candidates[slate->next].itemKey))
 			Take(slate, &slate->candidates[slate->next]);

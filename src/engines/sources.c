@@ -12,6 +12,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "engines/admission.h"
 #include "engines/answer.h"
 #include "engines/rule.h"
 #include "engines/visitor.h"
@@ -341,6 +342,19 @@ SourcesNewest(EngineContext *context, int n, text ***categories)
 	return list;
 }
 
+/* Say which items of a list are about to be looked at: so many more than are taken. */
+#define FILL_MORE 8
+static void
+ExpectItems(ItemReader *reader, PopularList list, int count)
+{
+	int64		keys[64];
+
+	count = Min(Min(count + FILL_MORE, list.count), lengthof(keys));
+	for (int i = 0; i < count; i++)
+		keys[i] = list.items[i].itemKey;
+	ItemReaderExpect(reader, keys, count);
+}
+
 /* Take up to limit items of a list, scored below what there is. */
 static void
 FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *category, int limit)
@@ -350,12 +364,14 @@ FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *c
 	int			until = Min(slate->room, slate->takenCount + limit);
 	Candidate	filler = {.boost = 1,.reason = reason,.category = category};
 
+	ExpectItems(context->items, list, until - slate->takenCount);
 	for (int i = 0; i < list.count && slate->takenCount < until; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		filler.itemKey = list.items[i].itemKey;
 		/* it may have moved since the list was made */
-		if (category != NULL && !ItemReaderIsOf(context->items, filler.itemKey, category))
+		if (category != NULL && Admits(context, filler.itemKey, ADMISSION_CHEAP) &&
+			!ItemReaderIsOf(context->items, filler.itemKey, category))
 			continue;
 		filler.score = top * list.items[i].score / list.items[0].score;
 		SlateTakeOne(slate, &filler);

@@ -9,9 +9,9 @@
  * It must live as long as the reader: an index scan remembers dead entries in
  * the memory context that is current when it is first asked for a row.
  *
- * Whether an item may be returned at all is asked of every candidate, so there
- * is a partial index of those that may not: the usual answer, that an item is
- * not in it, costs no visit to the table.
+ * Whether an item may be returned at all is asked of every candidate.  An engine says
+ * which it is about to ask for: their rows lie all over memory, and what there is to wait
+ * for is waited for together.
  */
 #include "postgres.h"
 
@@ -103,7 +103,6 @@ struct ItemReader
 	Relation	table;
 	Snapshot	snapshot;
 	ItemIndex	all;
-	ItemIndex	notOffered;
 	ItemIndex	ofCategory;		/* offered ones, the newest first */
 	ItemIndex	byAge;			/* the same of all categories */
 	Buffer		visible;		/* page of the table's visibility map, of these two */
@@ -133,7 +132,6 @@ ItemReaderBegin(Snapshot snapshot)
 	reader->table = RelationOpenTable("item", AccessShareLock);
 	reader->slot = table_slot_create(reader->table, NULL);
 	reader->all.name = "item_pkey";
-	reader->notOffered.name = "item_not_offered_idx";
 	reader->ofCategory.name = "item_category_created_at_idx";
 	reader->byAge.name = "item_created_at_idx";
 	return reader;
@@ -169,17 +167,16 @@ FindRow(ItemReader *reader, int64 key)
 	return reader->slotHolds;
 }
 
-/* Put the row of a key into the slot, by one of the indexes; false if there is none. */
+/* Put the row of a key into the slot, by the primary key; false if there is none. */
 static bool
-SearchRow(ItemReader *reader, ItemIndex *index, int64 key)
+SearchRow(ItemReader *reader, int64 key)
 {
 	ScanKeyData scanKey;
 
-	OpenIndex(reader, index, 1);
+	OpenIndex(reader, &reader->all, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
-	index_rescan(index->scan, &scanKey, 1, NULL, 0);
-	reader->slotKey = key;
-	reader->slotHolds = index_getnext_slot(index->scan, ForwardScanDirection, reader->slot);
+	index_rescan(reader->all.scan, &scanKey, 1, NULL, 0);
+	reader->slotHolds = index_getnext_slot(reader->all.scan, ForwardScanDirection, reader->slot);
 	return reader->slotHolds;
 }
 
@@ -192,7 +189,7 @@ FetchRow(ItemReader *reader, int64 key)
 
 	if (!found)
 	{
-		found = SearchRow(reader, &reader->all, key);
+		found = SearchRow(reader, key);
 		if (found)
 			RowPlaceKeep(reader->table, reader->snapshot, key, reader->slot);
 	}
@@ -416,16 +413,12 @@ bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
 	const ItemRow *kept;
-	MemoryContext oldContext;
 
 	if (reader->asked && reader->askedKey == key)
 		return reader->offered;
 	if ((kept = FindKept(reader, key)) != NULL)
 		return kept->info.available && !kept->info.hidden;
-	oldContext = MemoryContextSwitchTo(reader->context);
-	reader->offered = FindRow(reader, key) ? IsOfferedRow(reader) :
-		!SearchRow(reader, &reader->notOffered, key);
-	MemoryContextSwitchTo(oldContext);
+	reader->offered = !FetchRow(reader, key) || IsOfferedRow(reader);
 	reader->asked = true;
 	reader->askedKey = key;
 	return reader->offered;
@@ -621,7 +614,6 @@ ItemReaderEnd(ItemReader *reader)
 	if (BufferIsValid(reader->visible))
 		ReleaseBuffer(reader->visible);
 	CloseIndex(&reader->all);
-	CloseIndex(&reader->notOffered);
 	CloseIndex(&reader->ofCategory);
 	CloseIndex(&reader->byAge);
 	table_close(reader->table, AccessShareLock);

@@ -25,9 +25,6 @@ ALTER TABLE personalize.item ADD CONSTRAINT item_item_id_key UNIQUE (item_id);
 -- generated columns are not published
 ALTER TABLE personalize.item REPLICA IDENTITY USING INDEX item_item_id_key;
 ALTER TABLE personalize.item ADD CONSTRAINT item_pkey PRIMARY KEY (item_key);
--- Engines ask for each item whether they may return it; most items are in no
--- entry of this index, so that the answer needs no look at the table.
-CREATE INDEX item_not_offered_idx ON personalize.item (item_key) WHERE NOT available OR hidden;
 -- The newest, where nothing else is known; mostly the table need not be looked at.
 CREATE INDEX item_created_at_idx ON personalize.item (created_at DESC, item_key) INCLUDE (category) WHERE available AND NOT hidden;
 -- The newest of a category, for those who are interested in it.  Bytes are compared sooner than text.
