@@ -107,8 +107,10 @@ typedef bool CompatUpdateIndexes;
 /* The physical name of a relation was renamed in 16. */
 #if PG_VERSION_NUM >= 160000
 #define CompatRelationLocator(relation) ((relation)->rd_locator)
+#define CompatRelationFile(relation) ((relation)->rd_locator.relNumber)
 #else
 #define CompatRelationLocator(relation) ((relation)->rd_node)
+#define CompatRelationFile(relation) ((relation)->rd_node.relNode)
 #endif
 
 /* Whether a lock is held, or a stronger one, is one question from 17 on. */

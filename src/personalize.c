@@ -29,6 +29,7 @@
 #include "events/ingest.h"
 #include "events/ingest_stat.h"
 #include "events/partition.h"
+#include "events/tail_cover.h"
 #include "experiments/experiment.h"
 #include "experiments/experiment_store.h"
 #include "exposures/examination.h"
@@ -118,6 +119,7 @@ _PG_init(void)
 	EventTypeInit();
 	RefusedIdInit();
 	EventCacheInit();
+	TailCoverInit();
 	PartitionInit();
 	ConsentCacheInit();
 	IdentifyInit();

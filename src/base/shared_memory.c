@@ -15,7 +15,7 @@
 #include "storage/shmem.h"
 
 /* The most pieces there can be. */
-#define MAX_PIECES 8
+#define MAX_PIECES 16
 
 /* Name of the lock's tranche, as pg_stat_activity shows it. */
 #define TRANCHE "personalize"

@@ -34,6 +34,8 @@ struct TableWriter
 	TupleDesc	descriptor;
 	TableRules *rules;
 	int64		written;		/* rows */
+	WriterTell	tell;			/* where rows were written; NULL: nobody asks */
+	void	   *tellArg;
 	bool		unsure;			/* what breaks a unique index is a conflict, not an error */
 	List	   *conflicts;
 	int			slotCount;
@@ -61,6 +63,14 @@ TableWriter *
 TableWriterBegin(Relation relation)
 {
 	return TableWriterBeginConstant(relation, InvalidAttrNumber);
+}
+
+/* Have somebody told where rows were written. */
+void
+TableWriterTell(TableWriter *writer, WriterTell tell, void *arg)
+{
+	writer->tell = tell;
+	writer->tellArg = arg;
 }
 
 /* Begin writing rows that may break a unique index. */
@@ -121,6 +131,8 @@ FlushRows(TableWriter *writer)
 			ExecFetchSlotHeapTuple(writer->slots[0], false, NULL)->t_self;
 
 	EnterRows(writer);
+	if (writer->tell != NULL)
+		writer->tell(writer->tellArg, writer->written, writer->slots, writer->rowCount);
 	for (int i = 0; i < writer->rowCount; i++)
 		ExecClearTuple(writer->slots[i]);
 	writer->written += writer->rowCount;

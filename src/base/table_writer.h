@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
@@ -21,6 +22,13 @@ extern TableWriter *TableWriterBeginConstant(Relation relation, AttrNumber const
 
 /* The same, where rows may break a unique index: ask for conflicts before the end. */
 extern TableWriter *TableWriterBeginUnsure(Relation relation);
+
+/*
+ * Have somebody told of rows that have been written: the first one's number as counted by
+ * TableWriterAdd, from 0, and slots that know where they are (tts_tid).
+ */
+typedef void (*WriterTell) (void *arg, int64 first, TupleTableSlot *const *slots, int count);
+extern void TableWriterTell(TableWriter *writer, WriterTell tell, void *arg);
 
 /* Add a row; what values point to must live until TableWriterEnd. */
 extern void TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls);

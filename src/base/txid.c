@@ -51,7 +51,7 @@ static uint64 writingTransaction = 0;
  * it is still to begin, and nothing of it is there.
  */
 static int32
-FindIncarnation(bool *changed)
+FindIncarnation(bool mayBegin, bool *changed)
 {
 	static SPIPlanPtr selectPlan = NULL;
 	static SPIPlanPtr insertPlan = NULL;
@@ -78,7 +78,7 @@ FindIncarnation(bool *changed)
 	if (!here)
 	{
 		values[3] = Int32GetDatum(++newest);
-		if (!XactReadOnly)
+		if (mayBegin && !XactReadOnly)
 			SpiUtilRun(&insertPlan,
 					   "INSERT INTO personalize._incarnation"
 					   " (incarnation, system_identifier, database_oid, table_oid)"
@@ -120,6 +120,14 @@ TopTransactionIfAny(void)
 	return U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
 }
 
+/* True if this backend knows the incarnation. */
+static bool
+IsIncarnationKnown(Oid table)
+{
+	return knownIncarnationTable == table &&
+		(knownInTransaction == 0 || knownInTransaction == TopTransactionIfAny());
+}
+
 /* The incarnation of this database's transaction ids. */
 static int32
 CurrentIncarnation(void)
@@ -127,14 +135,33 @@ CurrentIncarnation(void)
 	Oid			table = RelationFind("_incarnation", false);
 	bool		changed;
 
-	if (knownIncarnationTable == table &&
-		(knownInTransaction == 0 || knownInTransaction == TopTransactionIfAny()))
+	if (IsIncarnationKnown(table))
 		return knownIncarnation;
 
-	knownIncarnation = FindIncarnation(&changed);
+	knownIncarnation = FindIncarnation(true, &changed);
 	knownInTransaction = changed ? TopTransactionIfAny() : 0;
 	knownIncarnationTable = changed && knownInTransaction == 0 ? InvalidOid : table;
 	return knownIncarnation;
+}
+
+/* True if a txid is of the present incarnation. */
+bool
+TxidIsCurrent(int64 txid)
+{
+	Oid			table = RelationFind("_incarnation", false);
+
+	if (!IsIncarnationKnown(table))
+	{
+		bool		changed;
+		int32		incarnation = FindIncarnation(false, &changed);
+
+		if (changed)
+			return false;
+		knownIncarnation = incarnation;
+		knownInTransaction = 0;
+		knownIncarnationTable = table;
+	}
+	return (int32) ((uint64) txid >> TXID_BITS) == knownIncarnation;
 }
 
 /* The txid of entries of the ledger written now. */

@@ -30,6 +30,9 @@ extern bool TxidHasWrittenEvents(void);
  */
 extern bool TxidIsInUse(void);
 
+/* True if a txid is of the present incarnation, which is not begun for that. */
+extern bool TxidIsCurrent(int64 txid);
+
 /* The active snapshot over txids, with this transaction's own id unseen. */
 extern TxidSnapshot *TxidSnapshotTake(void);
 

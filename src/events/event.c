@@ -8,7 +8,8 @@
  * that may hold newer rows and then reads only those.  A scan for one user that
  * has no (user_key, ts) index to go by walks the pages itself and looks at the
  * user's key before anything else: 3 ns an event against 20 ns when every tuple
- * is first tested for visibility.
+ * is first tested for visibility.  Where shared memory knows the places of a person's
+ * newest events (tail_cover.c), only these are looked at.
  *
  * Days that every processor has passed are skipped; partition.c tells which.
  */
@@ -32,6 +33,7 @@
 #include "compat.h"
 #include "events/event_cache.h"
 #include "events/partition.h"
+#include "events/tail_cover.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -68,6 +70,12 @@ struct EventScan
 	int			foundCount;
 	int			foundNext;
 	Buffer		buffer;
+
+	/* or they are looked up where they are known to be */
+	bool		knowsPlaces;
+	TailFound	places;
+	int64		nextPlace;
+	int			partition;		/* of places; -1: before the first */
 };
 
 /* Append a page to the runs, joining it to the last one if it follows. */
@@ -204,12 +212,42 @@ BeginIndexScan(EventScan *scan)
 	index_rescan(scan->indexScan, &key, 1, NULL, 0);
 }
 
+/* Find the pages of the current partition to read. */
+static void
+FindRuns(EventScan *scan)
+{
+	Relation	brin = NULL;
+
+	if (scan->options.minTxid > 0)
+		brin = EventOpenIndex(scan->relation, BRIN_AM_OID, EVENT_TXID);
+	if (brin)
+	{
+		CollectRuns(scan, brin);
+		index_close(brin, AccessShareLock);
+		return;
+	}
+	scan->runs = palloc(sizeof(BlockRun));
+	scan->runs[0].start = 0;
+	scan->runs[0].count = RelationGetNumberOfBlocks(scan->relation);
+	scan->runCount = 1;
+}
+
+/* The pages of a partition that may hold txids from minTxid on. */
+int
+EventPagesFrom(Relation partition, Snapshot snapshot, int64 minTxid, BlockRun **runs)
+{
+	EventScan	scan = {.relation = partition,.options = {.snapshot = snapshot,.minTxid = minTxid}};
+
+	FindRuns(&scan);
+	*runs = scan.runs;
+	return scan.runCount;
+}
+
 /* Prepare to read the current partition. */
 static void
 BeginPartition(EventScan *scan)
 {
 	const EventScanOptions *options = &scan->options;
-	Relation	brin = NULL;
 
 	scan->slot = table_slot_create(scan->relation, NULL);
 	scan->runCount = scan->run = 0;
@@ -223,20 +261,7 @@ BeginPartition(EventScan *scan)
 			return;
 		}
 	}
-	if (options->minTxid > 0)
-		brin = EventOpenIndex(scan->relation, BRIN_AM_OID, EVENT_TXID);
-	if (brin)
-	{
-		CollectRuns(scan, brin);
-		index_close(brin, AccessShareLock);
-	}
-	else
-	{
-		scan->runs = palloc(sizeof(BlockRun));
-		scan->runs[0].start = 0;
-		scan->runs[0].count = RelationGetNumberOfBlocks(scan->relation);
-		scan->runCount = 1;
-	}
+	FindRuns(scan);
 	if (scan->runCount == 0)
 		return;
 	if (options->ofUser)
@@ -354,6 +379,62 @@ WalkNext(EventScan *scan)
 	return true;
 }
 
+/* Move to the partition of the next place. */
+static void
+OpenPlaces(EventScan *scan)
+{
+	ListCell   *cell;
+
+	EndPartition(scan);
+	scan->partition = scan->places.tids[scan->nextPlace].partition;
+	cell = list_nth_cell(scan->places.partitions, scan->partition);
+	scan->relation = lfirst(cell);
+	lfirst(cell) = NULL;
+	scan->slot = table_slot_create(scan->relation, NULL);
+}
+
+/* Collect the user's visible tuples at the next places, which are on one page. */
+static void
+FindAtPlaces(EventScan *scan)
+{
+	const TailTid *tids = scan->places.tids;
+	BlockNumber block = ItemPointerGetBlockNumber(&tids[scan->nextPlace].tid);
+	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	PageWalk	walk = {scan->relation, scan->options.snapshot, EVENT_USER_KEY_OFFSET, offsets};
+
+	while (scan->nextPlace < scan->places.count && walk.offsetCount < MaxHeapTuplesPerPage &&
+		   tids[scan->nextPlace].partition == scan->partition &&
+		   ItemPointerGetBlockNumber(&tids[scan->nextPlace].tid) == block)
+		offsets[walk.offsetCount++] = ItemPointerGetOffsetNumber(&tids[scan->nextPlace++].tid);
+	scan->buffer = EventCacheReadPage(scan->relation, block, scan->buffer);
+	scan->foundNext = 0;
+	scan->foundCount = PageFind(&walk, IsOfUser, &scan->options.userKey, scan->buffer, scan->found);
+}
+
+/* The user's next tuple where it is known to be; false when there is none. */
+static bool
+PlaceNext(EventScan *scan)
+{
+	while (scan->foundNext >= scan->foundCount)
+	{
+		if (scan->nextPlace >= scan->places.count)
+			return false;
+		CHECK_FOR_INTERRUPTS();
+		if (scan->places.tids[scan->nextPlace].partition != scan->partition)
+			OpenPlaces(scan);
+		FindAtPlaces(scan);
+	}
+	ExecStoreBufferHeapTuple(&scan->found[scan->foundNext++], scan->slot, scan->buffer);
+	return true;
+}
+
+/* True if it is known where the events lie. */
+bool
+EventScanKnowsPlaces(const EventScan *scan)
+{
+	return scan->knowsPlaces;
+}
+
 /* The next tuple by scanning whole runs; false at the partition's end. */
 static bool
 HeapNext(EventScan *scan)
@@ -457,7 +538,12 @@ EventScanBegin(const EventScanOptions *options)
 	scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row",
 											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
-	scan->partitions = PartitionList(options->snapshot, options->allDays, FirstArrival(options));
+	scan->partition = -1;
+	scan->knowsPlaces = TailCoverFind(options, &scan->places);
+	if (scan->knowsPlaces)
+		scan->read = scan->places.count;
+	else
+		scan->partitions = PartitionList(options->snapshot, options->allDays, FirstArrival(options));
 	return scan;
 }
 
@@ -465,6 +551,8 @@ EventScanBegin(const EventScanOptions *options)
 static bool
 NextTuple(EventScan *scan)
 {
+	if (scan->knowsPlaces)
+		return !EventScanGaveUp(scan) && PlaceNext(scan);
 	while (!NextInPartition(scan))
 	{
 		if (EventScanGaveUp(scan) || !NextPartition(scan))
@@ -513,6 +601,8 @@ void
 EventScanEnd(EventScan *scan)
 {
 	EndPartition(scan);
+	if (scan->knowsPlaces)
+		TailFoundEnd(&scan->places);
 	MemoryContextDelete(scan->rowContext);
 	list_free(scan->partitions);
 	pfree(scan);

@@ -9,6 +9,7 @@
 
 #include "base/json_member.h"
 #include "datatype/timestamp.h"
+#include "events/event_cache.h"
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -37,7 +38,8 @@ typedef enum EventColumn
 } EventColumn;
 #define EVENT_COLUMN_COUNT 16
 
-/* Where user_key stands in a tuple's data: after three 8-byte columns. */
+/* Where txid and user_key stand in a tuple's data: after two and three 8-byte columns. */
+#define EVENT_TXID_OFFSET 16
 #define EVENT_USER_KEY_OFFSET 24
 
 /* Seeded event types that mean something to the code; event_type.event. */
@@ -102,6 +104,7 @@ typedef struct EventScanOptions
 	bool		keysOnly;		/* without value and properties, which cost to be unpacked */
 	TimestampTz since;			/* days before which it all had happened are skipped; 0: none */
 	int64		maxRead;		/* give up when more events were looked at; 0: never */
+	int64		(*coverFrom) (Snapshot snapshot);	/* the least minTxid of scans like this one; NULL: its own */
 } EventScanOptions;
 
 typedef struct EventScan EventScan;
@@ -124,6 +127,15 @@ extern void EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row);
  * opened; NULL if there is none.
  */
 extern Relation EventOpenIndex(Relation partition, Oid accessMethod, AttrNumber column);
+
+/* True if it is known where the events of a person's scan lie, so that no others are looked at. */
+extern bool EventScanKnowsPlaces(const EventScan *scan);
+
+/*
+ * The pages of a partition that may hold txids from minTxid on, in runs, palloc'd; how
+ * many runs.
+ */
+extern int	EventPagesFrom(Relation partition, Snapshot snapshot, int64 minTxid, BlockRun **runs);
 
 /* True if the scan ended because of maxRead. */
 extern bool EventScanGaveUp(const EventScan *scan);

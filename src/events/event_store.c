@@ -6,17 +6,21 @@
 
 #include "events/event_store.h"
 
+#include "access/relation.h"
 #include "base/spi_util.h"
+#include "base/txid.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/dedup.h"
 #include "events/event_people.h"
 #include "events/message_id.h"
 #include "events/partition.h"
+#include "events/tail_cover.h"
 #include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -103,6 +107,35 @@ typedef struct EventChange
 	Datum		values[4];
 } EventChange;
 
+/* Note rows that have been changed: tableoid, ctid, user_key and txid of each, by table. */
+static void
+NoteChanged(uint64 count)
+{
+	TailEvent	event;
+	Relation	partition = NULL;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		isNull;
+		Oid			table = DatumGetObjectId(SpiUtilValue(i, 1, &isNull));
+		ItemPointer tid = (ItemPointer) DatumGetPointer(SpiUtilValue(i, 2, &isNull));
+
+		if (partition == NULL || RelationGetRelid(partition) != table)
+		{
+			if (partition != NULL)
+				relation_close(partition, NoLock);
+			partition = relation_open(table, NoLock);
+		}
+		event.block = ItemPointerGetBlockNumber(tid);
+		event.offset = ItemPointerGetOffsetNumber(tid);
+		event.userKey = DatumGetInt64(SpiUtilValue(i, 3, &isNull));
+		event.transaction = (uint64) DatumGetInt64(SpiUtilValue(i, 4, &isNull)) & TXID_MASK;
+		TailCoverNote(partition, &event, 1);
+	}
+	if (partition != NULL)
+		relation_close(partition, NoLock);
+}
+
 /* Change those that a further condition, on $4 (0: it is none), finds in a table; how many. */
 static int64
 ChangeIn(SPIPlanPtr *plan, const EventChange *change, const char *table, const char *further, Oid type, Datum value)
@@ -115,9 +148,12 @@ ChangeIn(SPIPlanPtr *plan, const EventChange *change, const char *table, const c
 	run.values[3] = value;
 	SpiUtilBegin(&scope);
 	changed = SpiUtilRun(plan, *plan ? NULL :
-						 psprintf("UPDATE personalize.%s SET %s WHERE user_key = $1 AND %s%s",
-								  table, run.set, run.condition, further),
+						 psprintf("UPDATE personalize.%s SET %s WHERE user_key = $1 AND %s%s%s",
+								  table, run.set, run.condition, further,
+								  TailCoverWants() ? " RETURNING tableoid, ctid, user_key, txid" : ""),
 						 OidIsValid(type) ? 4 : 3, run.types, run.values, NULL, false);
+	if (TailCoverWants())
+		NoteChanged(changed);
 	SpiUtilEnd(&scope);
 	return (int64) changed;
 }

@@ -14,9 +14,11 @@
 #include "base/relation.h"
 #include "base/shard.h"
 #include "base/table_writer.h"
+#include "base/txid.h"
 #include "compat.h"
 #include "events/ingest_private.h"
 #include "events/partition.h"
+#include "events/tail_cover.h"
 #include "people/consent_cache.h"
 #include "people/ledger.h"
 #include "utils/builtins.h"
@@ -101,6 +103,35 @@ MakeHistoryDays(const IngestBatch *batch, const int *order, int count)
 		PartitionMakeDays(days, dayCount);
 }
 
+/* Rows of a day that are being written. */
+typedef struct DayRows
+{
+	const Flush *flush;
+	Relation	partition;
+	const int  *order;
+} DayRows;
+
+/* WriterTell: note where events lie, for those who read the newest ones. */
+static void
+NoteWritten(void *arg, int64 first, TupleTableSlot *const *slots, int count)
+{
+	const DayRows *day = arg;
+	const IngestBatch *batch = day->flush->batch;
+	TailEvent  *events = palloc(sizeof(TailEvent) * count);
+
+	for (int i = 0; i < count; i++)
+	{
+		const PendingRow *row = &batch->rows[day->order[first + i]];
+
+		events[i].userKey = batch->messages[row->message].userKey;
+		events[i].transaction = (uint64) day->flush->txid & TXID_MASK;
+		events[i].block = ItemPointerGetBlockNumber(&slots[i]->tts_tid);
+		events[i].offset = ItemPointerGetOffsetNumber(&slots[i]->tts_tid);
+	}
+	TailCoverNote(day->partition, events, count);
+	pfree(events);
+}
+
 /* Write rows that all belong to one partition. */
 static void
 WriteDay(const Flush *flush, const int *order, int count)
@@ -110,7 +141,10 @@ WriteDay(const Flush *flush, const int *order, int count)
 	TableWriter *writer = TableWriterBeginConstant(partition, EVENT_TXID);
 	Datum		values[EVENT_COLUMN_COUNT];
 	bool		nulls[EVENT_COLUMN_COUNT];
+	DayRows		day = {flush, partition, order};
 
+	if (TailCoverWants())
+		TableWriterTell(writer, NoteWritten, &day);
 	for (int i = 0; i < count; i++)
 	{
 		const PendingRow *row = &batch->rows[order[i]];

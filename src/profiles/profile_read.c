@@ -117,6 +117,13 @@ RememberLongTail(const EventScanOptions *options)
 	longTail.found = GetCurrentStatementStartTimestamp();
 }
 
+/* From this txid on lies the tail of everybody. */
+static int64
+SeenByAll(Snapshot snapshot)
+{
+	return ProcessorSeenBelow(PROCESSOR_PROFILE, snapshot);
+}
+
 /* Collect the user's events that the stored row lacks. */
 static void
 CollectTail(Tail *tail, ProfileView *view)
@@ -126,24 +133,28 @@ CollectTail(Tail *tail, ProfileView *view)
 	EventScanOptions options = {0};
 	EventScan  *scan;
 	EventRow	row;
+	bool		knowsPlaces;
 
 	options.snapshot = view->snapshot;
 	options.minTxid = TxidSnapshotMin(position);
 	options.ofUser = true;
 	options.userKey = view->userKey;
 	options.maxRead = ProfileMaxTail();
-	tail->stale = IsLongTail(&options);
-	if (tail->stale)
-		return;
+	options.coverFrom = SeenByAll;
 	scan = EventScanBegin(&options);
-	while (EventScanNext(scan, &row))
+	knowsPlaces = EventScanKnowsPlaces(scan);
+	tail->stale = !knowsPlaces && IsLongTail(&options);
+	while (!tail->stale && EventScanNext(scan, &row))
 	{
 		if (!TxidIsSeen(row.txid, position))
 			AddToTail(tail, view, &row);
 	}
-	tail->stale = EventScanGaveUp(scan);
-	if (tail->stale)
-		RememberLongTail(&options);
+	if (!tail->stale && EventScanGaveUp(scan))
+	{
+		tail->stale = true;
+		if (!knowsPlaces)
+			RememberLongTail(&options);
+	}
 	EventScanEnd(scan);
 	if (tail->collector.items != NULL)
 	{
