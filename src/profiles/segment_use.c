@@ -26,7 +26,8 @@ SearchNode(SegmentNode *node, void *arg)
 {
 	Search	   *search = arg;
 
-	search->found |= node->kind == SEGMENT_COMPARE && strcmp(node->signal, search->signal) == 0;
+	for (int i = 0; node->kind == SEGMENT_COMPARE && i < node->termCount; i++)
+		search->found |= strcmp(node->terms[i].signal, search->signal) == 0;
 }
 
 /* _segments_of_signal(name) */
