@@ -25,6 +25,7 @@
 #include "base/table_rules.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -35,7 +36,9 @@ struct KeyedTable
 {
 	MemoryContext context;		/* the scan's: it keeps pointers into it */
 	Relation	heap;
-	Relation	index;
+	const char *indexName;
+	Relation	index;			/* NULL: nothing has been searched */
+	LOCKMODE	lockMode;
 	TableRules *rules;			/* NULL: nothing has been written */
 	int			checked;		/* commands TableRulesCheck has allowed, by bit */
 	IndexScanDesc scan;
@@ -47,17 +50,37 @@ struct KeyedTable
 	TupleTableSlot *oldSlot;	/* of a row that is replaced; NULL: never needed */
 };
 
-/* Open a table of the extension and its primary key. */
-KeyedTable *
-KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
+/* Make an open table searchable. */
+static KeyedTable *
+MakeKeyed(Relation heap, const char *index, LOCKMODE lockMode)
 {
 	KeyedTable *keyed = palloc0(sizeof(KeyedTable));
 
 	keyed->context = CurrentMemoryContext;
-	keyed->heap = RelationOpenTable(table, lockMode);
-	keyed->index = RelationOpenIndex(keyed->heap, index, lockMode);
-	keyed->readSlot = table_slot_create(keyed->heap, NULL);
+	keyed->heap = heap;
+	keyed->indexName = index;
+	keyed->lockMode = lockMode;
+	keyed->readSlot = table_slot_create(heap, NULL);
 	return keyed;
+}
+
+/* Open a table of the extension; its primary key is opened when it is searched. */
+KeyedTable *
+KeyedOpen(const char *table, const char *index, LOCKMODE lockMode)
+{
+	return MakeKeyed(RelationOpenTable(table, lockMode), index, lockMode);
+}
+
+/* The same, unless there is nothing to be read. */
+KeyedTable *
+KeyedOpenFilled(const char *table, const char *index)
+{
+	Relation	heap = RelationOpenTable(table, AccessShareLock);
+
+	if (RelationGetNumberOfBlocks(heap) > 0)
+		return MakeKeyed(heap, index, AccessShareLock);
+	relation_close(heap, NoLock);
+	return NULL;
 }
 
 /* End the scan, if there is one. */
@@ -84,7 +107,8 @@ KeyedClose(KeyedTable *table)
 		ExecDropSingleTupleTableSlot(table->oldSlot);
 	if (table->rules != NULL)
 		TableRulesClose(table->rules);
-	relation_close(table->index, NoLock);
+	if (table->index != NULL)
+		relation_close(table->index, NoLock);
 	relation_close(table->heap, NoLock);
 	pfree(table);
 }
@@ -119,9 +143,12 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 		  const Datum *keys, StrategyNumber strategy)
 {
 	ScanKeyData scanKeys[KEYED_MAX_KEYS];
-	TupleDesc	indexDescriptor = RelationGetDescr(table->index);
+	TupleDesc	indexDescriptor;
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
+	if (table->index == NULL)
+		table->index = RelationOpenIndex(table->heap, table->indexName, table->lockMode);
+	indexDescriptor = RelationGetDescr(table->index);
 	Assert(keyCount >= 0 && keyCount <= KEYED_MAX_KEYS);
 	for (int i = 0; i < keyCount; i++)
 	{

@@ -20,11 +20,14 @@
 typedef struct KeyedTable KeyedTable;
 
 /*
- * Open a table of the extension and its index.  Everything it needs is
+ * Open a table of the extension and its index, whose name must stay.  Everything it needs is
  * allocated in the current context, which must outlive it; contexts that are
  * current later may be reset freely.
  */
 extern KeyedTable *KeyedOpen(const char *table, const char *index, LOCKMODE lockMode);
+
+/* The same for reading; NULL: the table has no page, and so no row.  Quicker where that is usual. */
+extern KeyedTable *KeyedOpenFilled(const char *table, const char *index);
 extern void KeyedClose(KeyedTable *table);
 
 /*
@@ -38,7 +41,7 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
 /*
- * The row of a key that is one bigint, or NULL; as KeyedNext gives it.  Where it was
+ * The row of a key that is one number, or NULL; as KeyedNext gives it.  Where it was
  * found is remembered (row_place.h): for rows that are asked for again and again.
  */
 extern TupleTableSlot *KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key);

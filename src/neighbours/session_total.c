@@ -378,12 +378,10 @@ void
 SessionTotalsRead(SessionTotals *totals, Snapshot snapshot)
 {
 	KeyedTable *table = KeyedOpen("_session_total", "_session_total_pkey", AccessShareLock);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFind(table, snapshot, true);
 
 	memset(totals, 0, sizeof(SessionTotals));
 	totals->newest = DT_NOBEGIN;
-	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
-	slot = KeyedNext(table, ForwardScanDirection);
 	if (slot)
 		ReadTotal(slot, totals);
 	KeyedClose(table);
@@ -410,8 +408,8 @@ SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot)
 	TupleTableSlot *slot;
 
 	memset(counts, 0, sizeof(RepeatCounts));
-	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
-	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
-		AddRepeats(slot, counts);
+	for (int place = 0; place < REPEAT_PLACES; place++)
+		if ((slot = KeyedFind(table, snapshot, place)) != NULL)
+			AddRepeats(slot, counts);
 	KeyedClose(table);
 }

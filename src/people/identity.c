@@ -14,7 +14,6 @@
 
 #include "people/identity.h"
 
-#include "access/relation.h"
 #include "access/stratnum.h"
 #include "base/key.h"
 #include "base/lock.h"
@@ -22,22 +21,16 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
-#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 /* Open the identities for looking ids up. */
 KeyedTable *
 IdentityOpen(void)
 {
-	Relation	table = RelationOpenTable("identity", AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(table);
-
-	relation_close(table, NoLock);
-	return blocks == 0 ? NULL : KeyedOpen("identity", "identity_pkey", AccessShareLock);
+	return KeyedOpenFilled("identity", "identity_pkey");
 }
 
 /* Whose the id of a key is, if it is another's. */
