@@ -27,8 +27,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* What was found lately, by name. */
-#define FOUND_SLOTS 64
+/* What was found lately, by name: there are fewer relations than slots. */
+#define FOUND_SLOTS 256
+#define FOUND_CHOICES 4
 typedef struct FoundRelation
 {
 	NameData	name;
@@ -55,27 +56,29 @@ RelationGeneration(void)
 	return generation;
 }
 
-/* The slot of a name. */
+/* The slot of a name: its own, or else one that it may have. */
 static FoundRelation *
 FoundSlot(const char *name)
 {
 	uint32		hash = 0;
+	FoundRelation *first;
 
 	for (const char *c = name; *c != '\0'; c++)
 		hash = hash * 31 + (unsigned char) *c;
-	return &foundRelations[hash % FOUND_SLOTS];
+	first = &foundRelations[hash % (FOUND_SLOTS / FOUND_CHOICES) * FOUND_CHOICES];
+	for (int i = 0; i < FOUND_CHOICES; i++)
+		if (!OidIsValid(first[i].id) || strcmp(NameStr(first[i].name), name) == 0)
+			return &first[i];
+	return first;
 }
 
-/* OID of a table, index or view in the extension's schema. */
-Oid
-RelationFind(const char *name, bool missingOk)
+/* Look a relation up in the catalogue, and remember it in a slot. */
+static Oid
+LookUp(FoundRelation *slot, const char *name, bool missingOk)
 {
-	FoundRelation *slot = FoundSlot(name);
 	Oid			schemaId;
 	Oid			relationId = InvalidOid;
 
-	if (OidIsValid(slot->id) && strcmp(NameStr(slot->name), name) == 0)
-		return slot->id;
 	if (!watching)
 	{
 		CacheRegisterSyscacheCallback(RELOID, ForgetFound, (Datum) 0);
@@ -99,6 +102,17 @@ RelationFind(const char *name, bool missingOk)
 		slot->shape = RelationShapeOf(name);
 	}
 	return relationId;
+}
+
+/* OID of a table, index or view in the extension's schema. */
+Oid
+RelationFind(const char *name, bool missingOk)
+{
+	FoundRelation *slot = FoundSlot(name);
+
+	if (OidIsValid(slot->id) && strcmp(NameStr(slot->name), name) == 0)
+		return slot->id;
+	return LookUp(slot, name, missingOk);
 }
 
 /* Who is told when a relation's entry in the relation cache is forgotten. */
