@@ -93,9 +93,9 @@ AnswerRegisterCounters(const char *const *engines, int count)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The text of a candidate's reason. */
-text *
-AnswerReason(EngineContext *context, const Candidate *candidate)
+/* Spell a candidate's reason. */
+static text *
+SpellReason(EngineContext *context, const Candidate *candidate)
 {
 	StringInfoData reason;
 	const text *detail = NULL;
@@ -118,6 +118,46 @@ AnswerReason(EngineContext *context, const Candidate *candidate)
 	else if (lackNames[context->lack] != NULL)
 		appendStringInfo(&reason, ":%s", lackNames[context->lack]);
 	return cstring_to_text_with_len(reason.data, reason.len);
+}
+
+/* The reasons an answer gave last: most of its items have one of a few. */
+#define SAID_REASONS 4
+typedef struct SaidReasons
+{
+	int			next;
+	struct
+	{
+		const Reason *reason;	/* NULL: none */
+		int64		because;
+		const text *category;
+		const char *rule;
+		EngineLack	lack;
+		text	   *said;
+	}			last[SAID_REASONS];
+} SaidReasons;
+
+/* The text of a candidate's reason. */
+text *
+AnswerReason(EngineContext *context, const Candidate *candidate)
+{
+	SaidReasons *said = context->said;
+	int			place;
+
+	if (said == NULL)
+		context->said = said = MemoryContextAllocZero(context->context, sizeof(SaidReasons));
+	for (int i = 0; i < SAID_REASONS; i++)
+		if (said->last[i].reason == candidate->reason && said->last[i].because == candidate->because &&
+			said->last[i].category == candidate->category && said->last[i].rule == candidate->rule &&
+			said->last[i].lack == context->lack)
+			return said->last[i].said;
+	place = said->next++ % SAID_REASONS;
+	said->last[place].reason = candidate->reason;
+	said->last[place].because = candidate->because;
+	said->last[place].category = candidate->category;
+	said->last[place].rule = candidate->rule;
+	said->last[place].lack = context->lack;
+	said->last[place].said = SpellReason(context, candidate);
+	return said->last[place].said;
 }
 
 /* Name the rules that have touched a candidate: what moved its score or admitted it, and what placed it. */

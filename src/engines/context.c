@@ -214,6 +214,18 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 		KeySetAdd(set, keys[i]);
 }
 
+/* The key of the person whose id is an argument. */
+int64
+ContextUserKey(EngineContext *context, int argument)
+{
+	FunctionCallInfo fcinfo = context->fcinfo;
+
+	if (!context->userRead)
+		context->userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(argument)));
+	context->userRead = true;
+	return context->userKey;
+}
+
 /* The variant the caller names, or that of the person at that time. */
 static const Variant *
 GetVariant(EngineContext *context, const EngineArguments *arguments)
@@ -224,7 +236,7 @@ GetVariant(EngineContext *context, const EngineArguments *arguments)
 	if (ContextHasArgument(context, arguments->variant))
 		return VariantFind(context->engine, text_to_cstring(PG_GETARG_TEXT_PP(arguments->variant)));
 	return VariantChoose(context->engine, hasUser,
-						 hasUser ? IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(arguments->user))) : 0, context->now,
+						 hasUser ? ContextUserKey(context, arguments->user) : 0, context->now,
 						 &context->origin.assigned);
 }
 

@@ -110,6 +110,8 @@ typedef struct EngineContext
 	bool		listCut;		/* there is more than the list that was proposed */
 
 	/* whom it is for */
+	bool		userRead;		/* the argument: */
+	int64		userKey;
 	Visitor		visitor;
 	PreferenceList *preferences;	/* NULL: none */
 	int			ownCount;		/* the visitor's own current sessions */
@@ -128,6 +130,7 @@ typedef struct EngineContext
 	RequestOrigin origin;		/* what the request id says; the reason is added at the end */
 
 	struct SourceLists *lists;	/* of everybody's, that were read; NULL: none yet */
+	struct SaidReasons *said;	/* texts of reasons; NULL: none yet */
 
 	/* the catalogue row that filters were last asked about */
 	MemoryContext rowContext;	/* NULL: none yet */
@@ -167,6 +170,9 @@ extern int64 ContextKeepId(EngineContext *context, text *id);
 /* An id for SQL that a person reads: as a literal, the key if the id is not known. */
 extern char *ContextQuoteItem(EngineContext *context, int64 key);
 extern char *ContextQuoteUser(const EngineContext *context);
+
+/* The key of the person whose id is an argument, the only such one of the call. */
+extern int64 ContextUserKey(EngineContext *context, int argument);
 
 /* The key of the argument item_id. */
 extern int64 ContextGetItemKey(EngineContext *context, int argument);

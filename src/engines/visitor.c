@@ -26,6 +26,9 @@
 /* So many of the person's sessions with an id are looked through for current ones. */
 #define MAX_SESSIONS_READ 4096
 
+/* Who has no more than that is looked up in one go. */
+#define FEW_SESSIONS 16
+
 /* The visitor's items of the current session, and those before, from the profile. */
 static void
 SplitRecent(EngineContext *context)
@@ -107,7 +110,7 @@ VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 
 	BeginItems(visitor, given, givenCount);
 	if (!PG_ARGISNULL(userArgument))
-		LoadPerson(context, IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(userArgument))));
+		LoadPerson(context, ContextUserKey(context, userArgument));
 	if (visitor->itemCount == 0)
 		context->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
 }
@@ -159,26 +162,60 @@ CollectPastSessions(const EngineContext *context, int64 *sessions, int count)
 		CHECK_FOR_INTERRUPTS();
 		if (row.hasSession && row.ts >= options.since && row.ts <= context->now &&
 			row.event >= 0 && counts[row.event] && NeighbourShard(&row) >= 0)
-			count = AddSession(sessions, count, NeighbourSession(userKey, row.sessionKey));
+			count = AddSession(sessions, count, NeighbourSession(userKey, true, row.sessionKey));
 	}
 	EventScanEnd(scan);
 	pfree(counts);
 	return count;
 }
 
-/* Read the person's own current sessions. */
+/* True if a session may be what the person is in. */
+static bool
+IsCurrent(const EngineContext *context, TimestampTz ended)
+{
+	return ended >= context->now - NEIGHBOUR_SESSION_GAP && !(context->past && ended > context->now);
+}
+
+/* Read the current sessions of somebody who has few; -1: there are more than that. */
 static int
-ReadOwnSessions(const EngineContext *context, int64 *sessions)
+ReadFewSessions(const EngineContext *context, KeyedTable *table, int64 *sessions)
 {
 	const Visitor *visitor = &context->visitor;
-	KeyedTable *table;
-	Datum		keys[2] = {Int64GetDatum(visitor->userKey), BoolGetDatum(true)};
+	Datum		key = Int64GetDatum(visitor->userKey);
 	TupleTableSlot *slot;
+	bool		gapRead = false;
 	int			count = 0;
 
-	if (NeighbourGapSession(visitor->userKey, context->now, context->snapshot, &sessions[0]))
-		count = 1;
-	table = KeyedOpen("session", "session_pkey", AccessShareLock);
+	KeyedSeek(table, context->snapshot, 1, &key, BTEqualStrategyNumber);
+	for (int i = 0; (slot = KeyedNext(table, BackwardScanDirection)) != NULL; i++)
+	{
+		int64		sessionKey;
+		TimestampTz ended;
+		bool		isNull;
+		bool		given = DatumGetBool(slot_getattr(slot, SESSION_GIVEN, &isNull));
+
+		if (i == FEW_SESSIONS)
+			return -1;
+		SessionReadTimes(slot, &sessionKey, &ended);
+		/* of those without an id, the last that has begun */
+		if (!given && (gapRead || sessionKey > context->now))
+			continue;
+		gapRead |= !given;
+		if (given ? IsCurrent(context, ended) : ended >= context->now - NEIGHBOUR_SESSION_GAP)
+			sessions[count++] = NeighbourSession(visitor->userKey, given, sessionKey);
+	}
+	return count;
+}
+
+/* Read the current sessions of somebody who has many. */
+static int
+ReadManySessions(const EngineContext *context, KeyedTable *table, int64 *sessions)
+{
+	const Visitor *visitor = &context->visitor;
+	Datum		keys[2] = {Int64GetDatum(visitor->userKey), BoolGetDatum(true)};
+	TupleTableSlot *slot;
+	int			count = NeighbourGapSession(table, visitor->userKey, context->now, context->snapshot, &sessions[0]);
+
 	KeyedSeek(table, context->snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
 	for (int i = 0; i < MAX_SESSIONS_READ && count < VISITOR_MAX_SESSIONS &&
 		 (slot = KeyedNext(table, ForwardScanDirection)); i++)
@@ -187,9 +224,21 @@ ReadOwnSessions(const EngineContext *context, int64 *sessions)
 		TimestampTz ended;
 
 		SessionReadTimes(slot, &sessionKey, &ended);
-		if (ended >= context->now - NEIGHBOUR_SESSION_GAP && !(context->past && ended > context->now))
-			sessions[count++] = NeighbourSession(visitor->userKey, sessionKey);
+		if (IsCurrent(context, ended))
+			sessions[count++] = NeighbourSession(visitor->userKey, true, sessionKey);
 	}
+	return count;
+}
+
+/* Read the person's own current sessions. */
+static int
+ReadOwnSessions(const EngineContext *context, int64 *sessions)
+{
+	KeyedTable *table = KeyedOpen("session", "session_pkey", AccessShareLock);
+	int			count = ReadFewSessions(context, table, sessions);
+
+	if (count < 0)
+		count = ReadManySessions(context, table, sessions);
 	KeyedClose(table);
 	return context->past ? CollectPastSessions(context, sessions, count) : count;
 }

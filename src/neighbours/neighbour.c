@@ -399,43 +399,31 @@ NeighbourUnpark(int64 userKey)
 
 /* The number under which postings know a session that has an id. */
 int64
-NeighbourSession(int64 userKey, int64 sessionKey)
+NeighbourSession(int64 userKey, bool given, int64 sessionKey)
 {
 	Session		session;
 
-	SessionInit(&session, userKey, true, sessionKey);
+	SessionInit(&session, userKey, given, given ? sessionKey : 0);
+	session.sessionKey = sessionKey;
 	return SessionNumber(&session);
 }
 
 /* The number of the session without an id that a user is in at that time. */
 bool
-NeighbourGapSession(int64 userKey, TimestampTz now, Snapshot snapshot, int64 *number)
+NeighbourGapSession(KeyedTable *sessions, int64 userKey, TimestampTz now, Snapshot snapshot, int64 *number)
 {
-	KeyedTable *sessions = KeyedOpen("session", "session_pkey", AccessShareLock);
 	Datum		keys[3] = {Int64GetDatum(userKey), BoolGetDatum(false), Int64GetDatum(now)};
 	TupleTableSlot *slot;
-	bool		found = false;
+	int64		started;
+	TimestampTz ended;
 
-	KeyedSeek(sessions, snapshot, 3, keys, BTLessEqualStrategyNumber);
+	KeyedSeek(sessions, snapshot, lengthof(keys), keys, BTLessEqualStrategyNumber);
 	slot = KeyedNext(sessions, BackwardScanDirection);
-	if (slot)
-	{
-		int64		started;
-		TimestampTz ended;
-
-		SessionReadTimes(slot, &started, &ended);
-		if (ended >= now - NEIGHBOUR_SESSION_GAP)
-		{
-			Session		session;
-
-			SessionInit(&session, userKey, false, 0);
-			session.sessionKey = started;
-			*number = SessionNumber(&session);
-			found = true;
-		}
-	}
-	KeyedClose(sessions);
-	return found;
+	if (slot == NULL)
+		return false;
+	SessionReadTimes(slot, &started, &ended);
+	*number = NeighbourSession(userKey, false, started);
+	return ended >= now - NEIGHBOUR_SESSION_GAP;
 }
 
 /* An array of the keys from..until-1 of an entry's window. */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/key_set.h"
+#include "base/keyed.h"
 #include "datatype/timestamp.h"
 #include "events/event.h"
 #include "neighbours/session_index.h"
@@ -16,14 +17,14 @@
 /* A pause this long ends a session that has no id of its own. */
 #define NEIGHBOUR_SESSION_GAP (30 * USECS_PER_MINUTE)
 
-/* The number under which postings know a session that has an id. */
-extern int64 NeighbourSession(int64 userKey, int64 sessionKey);
+/* The number under which postings know a session, with a given id or by its start. */
+extern int64 NeighbourSession(int64 userKey, bool given, int64 sessionKey);
 
 /*
  * The number of the session without an id that a user is in at that time; false
  * if none is indexed.  For KnnQuery.excluded.
  */
-extern bool NeighbourGapSession(int64 userKey, TimestampTz now,
+extern bool NeighbourGapSession(KeyedTable *sessions, int64 userKey, TimestampTz now,
 								Snapshot snapshot, int64 *session);
 
 /*
