@@ -15,6 +15,7 @@
 
 #include "common/hashfn.h"
 #include "common/pg_prng.h"
+#include "utils/memutils.h"
 
 /* A page of which nothing is known: one click in twenty. */
 #define FIRST_CLICKS 1.0
@@ -236,9 +237,9 @@ PageOrderQuantile(PageBelief belief, double p)
 	return (low + high) / 2;
 }
 
-/* The chance that the draw of one is the greatest of all: the sum of what it has in an interval, times the others below. */
-double
-PageOrderChance(const PageBelief *beliefs, int count, int one)
+/* The sum of what one has in an interval, times the others below. */
+static double
+ComputeChance(const PageBelief *beliefs, int count, int one)
 {
 	double		mean = PageOrderMean(beliefs[one]);
 	double		reach = CHANCE_REACH * Deviation(beliefs[one]);
@@ -271,4 +272,48 @@ PageOrderChance(const PageBelief *beliefs, int count, int one)
 	}
 	pfree(others);
 	return chance;
+}
+
+/*
+ * Chances that were computed lately.  Pages are made of the same beliefs until there are new
+ * counts, so the same is asked for by one visitor after the other.
+ */
+#define KNOWN_CHANCES 512
+#define KNOWN_BELIEFS 16
+typedef struct KnownChance
+{
+	int			count;			/* 0: nothing is known */
+	int			one;
+	PageBelief	beliefs[KNOWN_BELIEFS];
+	double		chance;
+} KnownChance;
+
+/* The place where a chance would be known. */
+static KnownChance *
+ChancePlace(const PageBelief *beliefs, int count, int one)
+{
+	static KnownChance *known = NULL;
+
+	if (known == NULL)
+		known = MemoryContextAllocZero(TopMemoryContext, sizeof(KnownChance) * KNOWN_CHANCES);
+	return &known[hash_bytes_extended((const unsigned char *) beliefs, sizeof(PageBelief) * count, one) % KNOWN_CHANCES];
+}
+
+/* The chance that the draw of one is the greatest of all. */
+double
+PageOrderChance(const PageBelief *beliefs, int count, int one)
+{
+	KnownChance *place;
+
+	if (count > KNOWN_BELIEFS)
+		return ComputeChance(beliefs, count, one);
+	place = ChancePlace(beliefs, count, one);
+	if (place->count != count || place->one != one || memcmp(place->beliefs, beliefs, sizeof(PageBelief) * count) != 0)
+	{
+		place->chance = ComputeChance(beliefs, count, one);
+		place->count = count;
+		place->one = one;
+		memcpy(place->beliefs, beliefs, sizeof(PageBelief) * count);
+	}
+	return place->chance;
 }
