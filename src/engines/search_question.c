@@ -192,7 +192,7 @@ LoadInterests(const EngineContext *context)
 	if (!visitor->hasKey ||
 		(ConsentMaskOf(visitor->userKey) & PURPOSE_PERSONALIZATION) == 0)
 		return NULL;
-	view = context->past ? ProfileLoadPast(visitor->userKey, PURPOSE_PERSONALIZATION, context->now) :
+	view = context->past ? ProfileLoadPast(visitor->userKey, PURPOSE_PERSONALIZATION, context->now, context->places) :
 		ProfileLoad(visitor->userKey, PURPOSE_PERSONALIZATION);
 	return view->features != NULL ? view : NULL;
 }

@@ -93,7 +93,7 @@ LoadPerson(EngineContext *context, int64 userKey)
 	if (!visitor->personal)
 		return;
 	visitor->profile = context->past ?
-		ProfileLoadPast(visitor->userKey, PURPOSE_RECOMMENDATIONS, context->now) :
+		ProfileLoadPast(visitor->userKey, PURPOSE_RECOMMENDATIONS, context->now, context->places) :
 		ProfileLoad(visitor->userKey, PURPOSE_RECOMMENDATIONS);
 	context->stale = visitor->profile->stale;
 	SplitRecent(context);
@@ -152,7 +152,8 @@ CollectPastSessions(const EngineContext *context, int64 *sessions, int count)
 {
 	int64		userKey = context->visitor.userKey;
 	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
-	.userKey = userKey,.allDays = true,.keysOnly = true,.since = context->now - NEIGHBOUR_SESSION_GAP};
+	.userKey = userKey,.allDays = true,.keysOnly = true,.since = context->now - NEIGHBOUR_SESSION_GAP,
+	.places = context->places,.until = context->now};
 	bool	   *counts = NeighbourEventTypes();
 	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;

@@ -32,6 +32,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event_cache.h"
+#include "events/event_places.h"
 #include "events/partition.h"
 #include "events/tail_cover.h"
 #include "executor/tuptable.h"
@@ -63,6 +64,11 @@ struct EventScan
 	TableScanDesc heapScan;
 	IndexScanDesc indexScan;
 	Relation	index;
+
+	/* or what is known of where the user's events are */
+	const EventPlace *places;	/* NULL: nothing */
+	int			placeCount;
+	int			place;
 
 	/* or this walk, which has found the tuples of the user on one page */
 	BlockNumber block;
@@ -252,14 +258,16 @@ BeginPartition(EventScan *scan)
 	scan->slot = table_slot_create(scan->relation, NULL);
 	scan->runCount = scan->run = 0;
 
-	if (options->ofUser)
-	{
+	if (options->ofUser || options->withoutIndex)
 		scan->index = EventOpenIndex(scan->relation, BTREE_AM_OID, EVENT_USER_KEY);
-		if (scan->index)
-		{
-			BeginIndexScan(scan);
-			return;
-		}
+	if (scan->index != NULL && options->ofUser)
+		BeginIndexScan(scan);
+	if (scan->index != NULL)
+		return;
+	if (options->ofUser && options->places != NULL && EventPlacesHave(options->places, options->userKey))
+	{
+		scan->placeCount = EventPlacesOf(options->places, options->userKey, RelationGetRelid(scan->relation), &scan->places);
+		return;
 	}
 	FindRuns(scan);
 	if (scan->runCount == 0)
@@ -285,6 +293,7 @@ EndPartition(EventScan *scan)
 		ReleaseBuffer(scan->buffer);
 	scan->buffer = InvalidBuffer;
 	scan->foundCount = scan->foundNext = 0;
+	scan->placeCount = scan->place = 0;
 	if (scan->heapScan)
 		table_endscan(scan->heapScan);
 	scan->heapScan = NULL;
@@ -452,6 +461,30 @@ HeapNext(EventScan *scan)
 	}
 }
 
+/* The user's next tuple where it is known to be; false at the partition's end. */
+static bool
+PlaceNext(EventScan *scan)
+{
+	while (scan->place < scan->placeCount)
+	{
+		const EventPlace *place = &scan->places[scan->place++];
+		ItemPointerData tid = place->tid;
+
+		if ((scan->options.until == 0 || place->ts <= scan->options.until) &&
+			table_tuple_fetch_row_version(scan->relation, &tid, scan->options.snapshot, scan->slot))
+			return true;
+	}
+	return false;
+}
+
+/* Where the last event is. */
+void
+EventScanPlace(const EventScan *scan, Oid *partition, ItemPointer tid)
+{
+	*partition = RelationGetRelid(scan->relation);
+	*tid = scan->slot->tts_tid;
+}
+
 /* True if the scan ended because of maxRead. */
 bool
 EventScanGaveUp(const EventScan *scan)
@@ -470,6 +503,8 @@ NextInPartition(EventScan *scan)
 		scan->read++;
 		return index_getnext_slot(scan->indexScan, ForwardScanDirection, scan->slot);
 	}
+	if (scan->placeCount > 0)
+		return PlaceNext(scan);
 	if (scan->runCount == 0)
 		return false;
 	if (scan->heapScan)

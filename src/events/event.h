@@ -102,7 +102,10 @@ typedef struct EventScanOptions
 	const bool *shards;			/* only those of users of these; NULL: all */
 	bool		allDays;		/* also days every processor has passed */
 	bool		keysOnly;		/* without value and properties, which cost to be unpacked */
+	bool		withoutIndex;	/* of days that have no index on user_key alone */
+	const struct EventPlaces *places;	/* where events are on such days, as this snapshot sees them; NULL: look for them */
 	TimestampTz since;			/* days before which it all had happened are skipped; 0: none */
+	TimestampTz until;			/* of places, skip what happened later; 0: none */
 	int64		maxRead;		/* give up when more events were looked at; 0: never */
 	int64		(*coverFrom) (Snapshot snapshot);	/* the least minTxid of scans like this one; NULL: its own */
 } EventScanOptions;
@@ -115,6 +118,9 @@ extern int	personalize_max_future;
 extern EventScan *EventScanBegin(const EventScanOptions *options);
 extern bool EventScanNext(EventScan *scan, EventRow *row);
 extern void EventScanEnd(EventScan *scan);
+
+/* Where the last event is. */
+extern void EventScanPlace(const EventScan *scan, Oid *partition, ItemPointer tid);
 
 /*
  * Decode a row of event.  Value and properties point into the slot or, if they had

@@ -59,7 +59,7 @@ extern ProfileView *ProfileLoad(int64 userKey, int32 purposes);
  * The recent items and the features of a user at a time in the past, from the raw events
  * that exist; recent items beyond them from what is remembered now.
  */
-extern ProfileView *ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf);
+extern ProfileView *ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct EventPlaces *places);
 
 /* How many raw events a reader may look at: personalize.max_tail_events. */
 extern int	ProfileMaxTail(void);

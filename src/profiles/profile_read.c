@@ -312,11 +312,11 @@ CutRecent(ProfileRecent *recent, TimestampTz asOf)
 
 /* Load the recent items of a user at a time in the past. */
 ProfileView *
-ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf)
+ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct EventPlaces *places)
 {
 	ProfileView *view = CreateView(userKey, purposes);
 	EventScanOptions options = {.snapshot = view->snapshot,.ofUser = true,.userKey = userKey,
-	.allDays = true};
+	.allDays = true,.places = places,.until = asOf};
 	ProfileRecent recent = {.count = 0};
 	Tail		tail = {0};
 	EventScan  *scan;

@@ -14,6 +14,8 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "engines/conversion.h"
+#include "events/event_places.h"
 #include "exposures/attraction_past.h"
 #include "miscadmin.h"
 #include "people/consent.h"
@@ -134,13 +136,42 @@ ReadCounts(const PageLog *log)
 	return AttractionPastRead(queries, count, log->query.until);
 }
 
+/* Where the people's raw events are; NULL: they are too many. */
+static EventPlaces *
+ReadPlaces(const PageLog *log)
+{
+	KeySet		people;
+
+	KeySetInit(&people, log->count);
+	for (int i = 0; i < log->count; i++)
+		KeySetAdd(&people, log->pages[i].page.userKey);
+	return EventPlacesRead(&people, GetActiveSnapshot());
+}
+
+/* The counts of purchases that the pages' items need; pages are in the order of their times. */
+static ConversionPast *
+ReadConversion(const PageLog *log)
+{
+	int64	   *itemKeys = palloc_extended(sizeof(int64) * Max(log->rowCount, 1), MCXT_ALLOC_HUGE);
+	KeySet		known;
+	int			count = 0;
+
+	KeySetInit(&known, 1024);
+	for (int i = 0; i < log->count; i++)
+		for (int j = 0; j < log->pages[i].page.count; j++)
+			if (KeySetAdd(&known, log->pages[i].page.itemKeys[j]))
+				itemKeys[count++] = log->pages[i].page.itemKeys[j];
+	return log->count == 0 ? NULL :
+		ConversionPastRead(itemKeys, count, log->pages[0].page.at, log->pages[log->count - 1].page.at);
+}
+
 /* Give pages their features. */
 void
 PageLogFill(PageLog *log, const Variant *variant, bool retrieves)
 {
 	double	   *matrix = palloc_extended(sizeof(double) * SEARCH_FEATURE_COUNT * Max(log->rowCount, 1), MCXT_ALLOC_HUGE);
 	AttractionPast *clicks = ReadCounts(log);
-	SearchPast	past = {.clicks = clicks};
+	SearchPast	past = {.clicks = clicks,.conversion = ReadConversion(log),.places = ReadPlaces(log)};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "personalize logged page", ALLOCSET_DEFAULT_SIZES);
 
