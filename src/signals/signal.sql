@@ -136,6 +136,14 @@ CREATE FUNCTION personalize.test_signal(
 COMMENT ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text) IS
 	'what a signal would count, of the newest raw events (as many as sample, of everybody or of one person); nothing is stored. definition: a JSON object of the arguments of create_signal(), arrays as arrays and intervals as strings. A row for each value that would be counted (at most 1000), that of most events first: by how many users, in how many events, the sum of their weights, the first and the last one, and some of the people by id; and a row for each reason why others would not be: no value, filtered out, not allowed (by what the people allowed, or for the purpose in force; not told of one person), number too large, other event. Errors: 22023 a member is none, and the hint says what there is; 42704 unknown purpose, or an event that was never tracked; 42501 no purpose in force, or one that the signal is not for; and those of create_signal()';
 
+CREATE FUNCTION personalize.suggest_signals(
+	sample integer DEFAULT 100000,
+	purpose text DEFAULT NULL)
+	RETURNS TABLE (
+		place integer, name text, reason text, users bigint, events bigint, different bigint, call text)
+	AS 'MODULE_PATHNAME', 'personalize_suggest_signals' LANGUAGE C STABLE PARALLEL UNSAFE COST 100000 ROWS 20;
+COMMENT ON FUNCTION personalize.suggest_signals(integer, text) IS
+	'what is tracked and no signal counts yet, of the newest raw events (as many as sample) that may be used for personalization and the purpose in force; nothing is stored. A row for each type of event, each property with at most 512 values that come again, and each number: of how many users and events (of at least 5 users; users and different values are counted to 10000), and a call of create_signal() that counts it, ready to run. Properties whose name ends in id or key, or that are different in most events, are left out. No value is told. Errors: 22023 sample is out of range; 42501 no purpose in force';
 CREATE FUNCTION personalize.backfill_signal(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_backfill_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.backfill_signal(text) IS
@@ -144,6 +152,7 @@ COMMENT ON FUNCTION personalize.backfill_signal(text) IS
 REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
 	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
+	personalize.suggest_signals(integer, text),
 	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
@@ -153,7 +162,8 @@ GRANT EXECUTE ON FUNCTION
 	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	TO personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize.test_signal(jsonb, personalize.entity_id, integer, text)
+GRANT EXECUTE ON FUNCTION
+	personalize.test_signal(jsonb, personalize.entity_id, integer, text), personalize.suggest_signals(integer, text)
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.signal, personalize.signal_state, personalize.signal_status
 	TO personalize_analyst, personalize_admin;

@@ -38,6 +38,14 @@ extern SignalSet *SignalSetMake(const Datum *values, const bool *nulls);
 extern const char *const SignalArgumentNames[SIGNAL_ARGUMENTS];
 extern void SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
+/*
+ * Look at the newest raw events, so many, in a context that is reset after each; and the
+ * argument that says how many.
+ */
+typedef void (*SignalSee) (void *arg, const EventRow *row, ItemReader *items);
+extern void SignalSampleVisit(const EventScanOptions *options, int64 sample, SignalSee see, void *arg);
+extern int64 SignalSampleArgument(FunctionCallInfo fcinfo, int argument);
+
 /* Complain unless a part of a definition is sensible and harmless. */
 extern void SignalCheckFilter(Datum filter);
 extern void SignalCheckSpan(const char *what, Datum span);

@@ -295,8 +295,9 @@ IsAllowed(const Test *test, const EventRow *row)
 
 /* Try the signal on an event. */
 static void
-TryEvent(Test *test, const EventRow *row, ItemReader *items)
+TryEvent(void *arg, const EventRow *row, ItemReader *items)
 {
+	Test	   *test = arg;
 	const SignalEvent *event = row->event < test->set->eventLimit ? &test->set->events[row->event] : NULL;
 	Outcome		outcome = OUTCOME_NO_VALUE;
 
@@ -333,9 +334,9 @@ CountEvents(EventScanOptions options)
 	return count;
 }
 
-/* Try the signal on the newest events. */
-static void
-TryEvents(Test *test, const EventScanOptions *options, int64 sample)
+/* Look at the newest events. */
+void
+SignalSampleVisit(const EventScanOptions *options, int64 sample, SignalSee see, void *arg)
 {
 	int64		older = CountEvents(*options) - sample;
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "personalize event", ALLOCSET_DEFAULT_SIZES);
@@ -351,7 +352,7 @@ TryEvents(Test *test, const EventScanOptions *options, int64 sample)
 		if (older-- > 0)
 			continue;
 		caller = MemoryContextSwitchTo(row);
-		TryEvent(test, &event, items);
+		see(arg, &event, items);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}
@@ -453,15 +454,15 @@ PutTallies(ReturnSetInfo *output, const Test *test, Snapshot snapshot)
 }
 
 /* How many events to look at. */
-static int64
-SampleArgument(FunctionCallInfo fcinfo)
+int64
+SignalSampleArgument(FunctionCallInfo fcinfo, int argument)
 {
-	ArgumentCheckGiven(fcinfo, ARGUMENT_SAMPLE, "sample");
-	if (PG_GETARG_INT32(ARGUMENT_SAMPLE) < 1 || PG_GETARG_INT32(ARGUMENT_SAMPLE) > MAX_SAMPLE)
+	ArgumentCheckGiven(fcinfo, argument, "sample");
+	if (PG_GETARG_INT32(argument) < 1 || PG_GETARG_INT32(argument) > MAX_SAMPLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sample must be between 1 and %d events, but is %d", MAX_SAMPLE, PG_GETARG_INT32(ARGUMENT_SAMPLE))));
-	return PG_GETARG_INT32(ARGUMENT_SAMPLE);
+				 errmsg("sample must be between 1 and %d events, but is %d", MAX_SAMPLE, PG_GETARG_INT32(argument))));
+	return PG_GETARG_INT32(argument);
 }
 
 /* test_signal(definition, user_id, sample, purpose): what a definition would count. */
@@ -470,7 +471,7 @@ personalize_test_signal(PG_FUNCTION_ARGS)
 {
 	HASHCTL		control = {.keysize = sizeof(uint64),.entrysize = sizeof(Tally),.hcxt = CurrentMemoryContext};
 	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.allDays = true,.ofUser = !PG_ARGISNULL(ARGUMENT_USER)};
-	int64		sample = SampleArgument(fcinfo);
+	int64		sample = SignalSampleArgument(fcinfo, ARGUMENT_SAMPLE);
 	Test		test = {.context = CurrentMemoryContext};
 
 	test.set = CompileDefinition(fcinfo);
@@ -483,7 +484,7 @@ personalize_test_signal(PG_FUNCTION_ARGS)
 	if (options.ofUser)
 		options.userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(ARGUMENT_USER)));
 	test.tallies = hash_create("personalize test", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	TryEvents(&test, &options, sample);
+	SignalSampleVisit(&options, sample, TryEvent, &test);
 	PutTallies((ReturnSetInfo *) fcinfo->resultinfo, &test, options.snapshot);
 	return (Datum) 0;
 }
