@@ -182,7 +182,7 @@ SELECT pg_temp.try(e) FROM unnest(ARRAY['interest_catgory', 'interest_category m
 	'interest_category most_frequent + 1', 'in_segment(''high_intent_search_query'') * 2', '1 +', '(1', '1)', '', ' ', '*', '1; DROP TABLE personalize.event', '1 -- x', 'interest_category in 500 days',
 	repeat('(', 40) || '1' || repeat(')', 40), repeat('1+', 40) || '1', repeat('x', 300), 'interest_category count ''x''', 'interest_category >= 5', E'interest_category\tcount', E'\u00a0', '1e999', '- 1']) AS e;
 SELECT pg_temp.try(e, 'item') FROM unnest('{view_itm,interest_category,in_segment(''x''),view_item decayed,purchase in 2 days}'::text[]) AS e;
-SELECT pg_temp.try('1', 'shop');
+SELECT pg_temp.try('1', 'shops');
 SELECT personalize.create_feature_view('v', f::json) FROM unnest(ARRAY['[]']) AS f;
 SELECT personalize.create_feature_view('v', '{}');
 SELECT personalize.create_feature_view('v', '"x"');

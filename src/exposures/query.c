@@ -172,13 +172,13 @@ personalize_query_key(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(QueryKey(words));
 }
 
-/* _shown_query(query_key): its text, if so many have searched it that it may be shown. */
-Datum
-personalize_shown_query(PG_FUNCTION_ARGS)
+/* The text of a key, if so many have searched it that it may be shown; else NULL. */
+static text *
+ShownQuery(int64 key)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID};
-	Datum		values[] = {PG_GETARG_DATUM(0), Int64GetDatum(personalize_min_query_people)};
+	Datum		values[] = {Int64GetDatum(key), Int64GetDatum(personalize_min_query_people)};
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *query = NULL;
 	SpiUtilScope scope;
@@ -191,6 +191,22 @@ personalize_shown_query(PG_FUNCTION_ARGS)
 				   lengthof(types), types, values, NULL, true) > 0)
 		query = CopyText(caller, DatumGetTextPP(SpiUtilValue(0, 1, &isNull)));
 	SpiUtilEnd(&scope);
+	return query;
+}
+
+/* True if so many have searched a text that it may be shown. */
+bool
+QueryIsShown(int64 key)
+{
+	return ShownQuery(key) != NULL;
+}
+
+/* _shown_query(query_key): its text, if so many have searched it that it may be shown. */
+Datum
+personalize_shown_query(PG_FUNCTION_ARGS)
+{
+	text	   *query = ShownQuery(PG_GETARG_INT64(0));
+
 	if (query == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(query);

@@ -31,6 +31,9 @@ extern void QueryTextsWrite(QueryTexts *texts);
 /* Drop the texts, of these keys (bigint[]), that nobody is known to have searched any more. */
 extern void QueryForget(Datum keys);
 
+/* True if so many people have searched the text of a key that it may be shown. */
+extern bool QueryIsShown(int64 key);
+
 /* So many people must have searched a text before analysts see it. */
 extern int	QueryMinPeople(void);
 

@@ -16,14 +16,11 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "base/json_build.h"
 #include "base/json_member.h"
 #include "base/key.h"
-#include "base/keyed.h"
 #include "catalog/pg_type_d.h"
 #include "common/shortest_dec.h"
-#include "events/event.h"
 #include "profiles/segment.h"
 #include "signals/feature_value.h"
 #include "utils/array.h"
@@ -391,40 +388,70 @@ EvaluateSegment(const FeatureNode *node, const FeatureContext *context)
 	return Present(BoolGetDatum(SegmentMatch(segment, &person).member));
 }
 
-/* How many events an item had, by the hours or days that the counters have. */
-static FeatureValue
-EvaluateItemEvents(const FeatureNode *node, const FeatureContext *context)
+/* What is counted of something that is no person, in a period. */
+typedef struct EventTotal
 {
-	int			event = EventTypeLookup(node->name, strlen(node->name));
-	TimestampTz since = node->term.period > 0 ? context->now - node->term.period : DT_NOBEGIN;
-	Datum		key = Int64GetDatum(context->itemKey);
-	FeatureValue value = Missing(event < 0 ? FEATURE_UNKNOWN : FEATURE_NOTHING);
-	KeyedTable *table;
-	TupleTableSlot *slot;
+	int64		count;
+	int64		amount;
+	double		decayed;
+	int32		currency;		/* of the amount; 0: none */
+	bool		mixed;			/* of more than one */
+	TimestampTz last;			/* the newest pane */
+} EventTotal;
 
-	if (event < 0 || !context->hasItem)
+/* Add a counter, which decays from the middle of its pane on. */
+static void
+AddCounter(EventTotal *total, const FeatureCounter *counter, const FeatureNode *node, const FeatureContext *context)
+{
+	int64		width = counter->key.start < context->counters->daysBefore ? USECS_PER_DAY : USECS_PER_HOUR;
+	double		age = (double) (context->now - counter->key.start - width / 2);
+
+	total->count += counter->count;
+	total->amount += counter->amount;
+	if (counter->key.currency != 0)
+	{
+		total->mixed |= total->currency != 0 && total->currency != counter->key.currency;
+		total->currency = counter->key.currency;
+	}
+	if (node->term.measure == AGGREGATE_DECAYED)
+		total->decayed += (double) counter->count * exp2(-Max(age, 0) / (double) node->term.period);
+	total->last = counter->key.start;
+}
+
+/* What events, or answers to a query, come to; a sum of several currencies is none. */
+static FeatureValue
+EvaluateEvents(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
+{
+	int			what = FeatureCounterOf(node, view->entity);
+	Aggregate	measure = node->term.measure;
+	TimestampTz since = node->term.period > 0 && measure != AGGREGATE_DECAYED ? context->now - node->term.period : DT_NOBEGIN;
+	EventTotal	total = {.last = DT_NOBEGIN};
+	FeatureValue value = Missing(what < 0 ? FEATURE_UNKNOWN : FEATURE_NOTHING);
+	double		sum;
+
+	if (what < 0 || context->counters == NULL)
 		return value;
 	/* panes later than the one that holds since */
 	if (since != DT_NOBEGIN)
 		since -= (since % USECS_PER_HOUR + USECS_PER_HOUR) % USECS_PER_HOUR;
-	table = KeyedOpen("item_stat", "item_stat_item_key_idx", AccessShareLock);
-	KeyedSeek(table, context->snapshot, 1, &key, BTEqualStrategyNumber);
-	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
+	for (int i = 0; i < context->counters->count; i++)
 	{
-		TimestampTz start;
+		const FeatureCounter *counter = &context->counters->counters[i];
 
-		slot_getallattrs(slot);
-		start = DatumGetTimestampTz(slot->tts_values[0]);
-		if (DatumGetInt16(slot->tts_values[3]) != event || start <= since || start > context->now)
+		if (counter->key.what != what || counter->key.start <= since)
 			continue;
-		value.events += DatumGetInt64(slot->tts_values[5]);
-		value.last = Max(value.last, start);
+		AddCounter(&total, counter, node, context);
+		value.panes++;
 	}
-	KeyedClose(table);
-	value.isNull = value.events == 0;
-	value.value = Int64GetDatum(value.events);
-	if (!value.isNull)
-		value.status = FEATURE_PRESENT;
+	value.events = total.count;
+	value.last = total.last;
+	if (total.count == 0 || (total.mixed && measure != AGGREGATE_COUNT && measure != AGGREGATE_DECAYED))
+		return value;
+	sum = (double) total.amount / FEATURE_SUM_UNIT;
+	value.isNull = false;
+	value.status = FEATURE_PRESENT;
+	value.value = measure == AGGREGATE_COUNT ? Int64GetDatum(total.count) :
+		Float8GetDatum(measure == AGGREGATE_SUM ? sum : measure == AGGREGATE_MEAN ? sum / total.count : total.decayed);
 	return value;
 }
 
@@ -519,7 +546,7 @@ EvaluatePlain(const FeatureView *view, const FeatureNode *node, const FeatureCon
 		case FEATURE_ITEM:
 			return EvaluateMember(node, context->item);
 		case FEATURE_ITEM_EVENTS:
-			return EvaluateItemEvents(node, context);
+			return EvaluateEvents(view, node, context);
 		case FEATURE_NUMBER:
 			return Present(Float8GetDatum(node->number));
 		case FEATURE_ARITHMETIC:

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "features/feature_view.h"
+#include "features/feature_counter.h"
 #include "items/item.h"
 #include "profiles/profile.h"
 #include "profiles/profile_step.h"
@@ -27,8 +27,7 @@ typedef struct FeatureContext
 	int			featureCount;
 	Feature    *features;		/* of the state, by key */
 	const ProfileSteps *steps;	/* NULL: none */
-	bool		hasItem;
-	int64		itemKey;
+	const FeatureCounters *counters;	/* of what is not a person; NULL: none */
 	Jsonb	   *item;			/* its catalogue row; NULL: none */
 	Jsonb	   *request;		/* NULL: none */
 	bool		explains;		/* panes are counted */

@@ -156,7 +156,6 @@ PutRow(Merge *merge, const SpineRow *row, ReturnSetInfo *output)
 
 	merge->features.now = row->asOf;
 	merge->features.request = row->request;
-	merge->features.hasItem = row->itemId != NULL;
 	merge->features.item = NULL;
 	if (row->itemId != NULL && merge->view->usesItem)
 		merge->features.item = ItemReaderJson(merge->items, KeyFromText(row->itemId), row->itemId);
@@ -201,7 +200,8 @@ ViewArgument(FunctionCallInfo fcinfo)
 	if (view->entity != FEATURE_ENTITY_USER)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("feature view \"%s\" is of items, whose past is not kept one by one", view->name),
+				 errmsg("feature view \"%s\" has entity \"%s\", whose past is not kept one by one", view->name,
+						FeatureEntityName(view->entity)),
 				 errhint("Historical features are of views with entity 'user'.")));
 	return view;
 }

@@ -8,7 +8,8 @@
  *	one			number, ( feature ), in_segment('name'), request.name [type], item.name [type],
  *				rate(feature, feature [, prior N weight N]),
  *				signal ['value' | item.name | request.name] [measure] [[in] N unit],
- *				of views of items: event [[in] N unit]
+ *				of views that are not of users: event [count | sum | mean] [[in] N unit],
+ *				event decayed N unit
  */
 #include "postgres.h"
 
@@ -18,7 +19,7 @@
 
 #include "base/choice.h"
 #include "catalog/pg_type_d.h"
-#include "events/event.h"
+#include "features/feature_counter.h"
 #include "items/item.h"
 #include "profiles/segment.h"
 #include "signals/signal.h"
@@ -153,25 +154,77 @@ ReadSignal(Grammar *grammar)
 	return node;
 }
 
-/* Read the events of an item. */
-static FeatureNode *
-ReadEvents(Grammar *grammar)
+/* The types of events by name; how many. */
+static int
+EventNames(const char ***names)
 {
-	FeatureNode *node = MakeNode(grammar, FEATURE_ITEM_EVENTS, FEATURE_BIGINT);
 	const SignalSet *set = SignalSetGet();
-	const char **names = palloc_array(const char *, Max(set->eventLimit, 1));
 	int			count = 0;
 
+	*names = palloc_array(const char *, Max(set->eventLimit, 1));
 	for (int i = 0; i < set->eventLimit; i++)
 		if (set->events[i].name != NULL)
-			names[count++] = set->events[i].name;
-	if (!grammar->lenient && ChoiceFind(grammar->word, names, count) < 0)
+			(*names)[count++] = set->events[i].name;
+	return count;
+}
+
+/* Complain unless the word at hand is what is counted of an entity. */
+static void
+CheckCounter(const Grammar *grammar, FeatureEntity entity)
+{
+	const char **names;
+	int			count;
+
+	if (entity == FEATURE_ENTITY_QUERY)
+	{
+		if (ChoiceFind(grammar->word, FeatureQueryCounters, FEATURE_QUERY_COUNTERS) < 0)
+			GrammarComplainOfName(grammar, "what is counted of a query", "counters", FeatureQueryCounters, FEATURE_QUERY_COUNTERS);
+		return;
+	}
+	count = EventNames(&names);
+	if (ChoiceFind(grammar->word, names, count) < 0)
 		GrammarComplainOfName(grammar, "an event", "events", names, count);
+}
+
+/* Read a measure of what is counted; the first there is if none is at hand. */
+static Aggregate
+ReadCounterMeasure(Grammar *grammar, FeatureEntity entity)
+{
+	/* answers to queries have no value to be summed */
+	static const Aggregate ofEvents[] = {AGGREGATE_COUNT, AGGREGATE_DECAYED, AGGREGATE_SUM, AGGREGATE_MEAN};
+	int			choices = entity == FEATURE_ENTITY_QUERY ? 2 : lengthof(ofEvents);
+	const char *names[lengthof(ofEvents)];
+	int			measure;
+
+	if (grammar->token != GRAMMAR_WORD || GrammarIs(grammar, "in") || GrammarIs(grammar, "default"))
+		return AGGREGATE_COUNT;
+	for (int i = 0; i < choices; i++)
+		names[i] = AggregateNames[ofEvents[i]];
+	measure = ChoiceFind(grammar->word, names, choices);
+	if (measure < 0)
+		GrammarComplainOfName(grammar, "a measure", "measures", names, choices);
+	GrammarAdvance(grammar);
+	return ofEvents[measure];
+}
+
+/* Read what is counted of an entity that is no person. */
+static FeatureNode *
+ReadEvents(Grammar *grammar, FeatureEntity entity)
+{
+	FeatureNode *node = MakeNode(grammar, FEATURE_ITEM_EVENTS, FEATURE_BIGINT);
+	bool		hasLength;
+
+	if (!grammar->lenient)
+		CheckCounter(grammar, entity);
 	node->name = pstrdup(grammar->word);
 	GrammarAdvance(grammar);
-	(void) GrammarAccept(grammar, "count");
-	if (GrammarAccept(grammar, "in") || (grammar->token == GRAMMAR_NUMBER && grammar->word[0] != '-'))
+	node->term.measure = ReadCounterMeasure(grammar, entity);
+	node->type = measureTypes[node->term.measure];
+	hasLength = GrammarAccept(grammar, "in") || (grammar->token == GRAMMAR_NUMBER && grammar->word[0] != '-');
+	if (hasLength)
 		node->term.period = GrammarReadLength(grammar);
+	else if (node->term.measure == AGGREGATE_DECAYED)
+		GrammarComplain(grammar, "a half-life", "Events of others than a person decay by a half-life that is said: view_item decayed 2 days.");
 	return node;
 }
 
@@ -220,13 +273,14 @@ ReadOne(Grammar *grammar, FeatureEntity entity)
 		GrammarExpect(grammar, ")", "Parentheses come in pairs.");
 	}
 	else if (grammar->token != GRAMMAR_WORD && grammar->token != GRAMMAR_VALUE)
-		GrammarComplain(grammar, entity == FEATURE_ENTITY_USER ? "a signal" : "an event",
+		GrammarComplain(grammar, entity == FEATURE_ENTITY_USER ? "a signal" : entity == FEATURE_ENTITY_QUERY ? "a counter" : "an event",
 						"Features are written like interest_category['electronics'] decayed default 0, purchase in 7 days, in_segment('x'), request.price or item.price.");
 	else if (grammar->token == GRAMMAR_WORD &&
-			 (HasPrefix(grammar->word, REQUEST_PREFIX) || HasPrefix(grammar->word, ITEM_PREFIX)))
+			 (HasPrefix(grammar->word, REQUEST_PREFIX) ||
+			  (HasPrefix(grammar->word, ITEM_PREFIX) && FeatureEntityHasTable(entity))))
 		node = ReadMember(grammar);
-	else if (entity == FEATURE_ENTITY_ITEM)
-		node = ReadEvents(grammar);
+	else if (entity != FEATURE_ENTITY_USER)
+		node = ReadEvents(grammar, entity);
 	else if (GrammarAccept(grammar, "in_segment"))
 		node = ReadSegment(grammar);
 	else

@@ -107,13 +107,20 @@ LoadItem(Reader *reader, text *itemId)
 {
 	FeatureContext *context = &reader->context;
 
-	context->hasItem = itemId != NULL;
 	context->item = NULL;
-	if (itemId == NULL)
-		return;
-	context->itemKey = KeyFromText(itemId);
-	if (reader->items != NULL)
-		context->item = ItemReaderJson(reader->items, context->itemKey, itemId);
+	if (itemId != NULL && reader->items != NULL)
+		context->item = ItemReaderJson(reader->items, KeyFromText(itemId), itemId);
+}
+
+/* Read what is counted of something that is no person. */
+static void
+LoadCounted(Reader *reader, text *id)
+{
+	FeatureContext *context = &reader->context;
+
+	if (reader->view->entity == FEATURE_ENTITY_ITEM)
+		LoadItem(reader, id);
+	context->counters = FeatureCountersLoad(reader->view, id, KeyFromText(id), context->now, context->snapshot);
 }
 
 /* Load a person. */
@@ -139,9 +146,9 @@ LoadPerson(Reader *reader, int64 userKey)
 static void
 LoadEntity(Reader *reader, text *id, text *itemId)
 {
-	if (reader->view->entity == FEATURE_ENTITY_ITEM)
+	if (reader->view->entity != FEATURE_ENTITY_USER)
 	{
-		LoadItem(reader, id);
+		LoadCounted(reader, id);
 		return;
 	}
 	LoadItem(reader, itemId);
@@ -157,6 +164,12 @@ CheckItemArgument(FunctionCallInfo fcinfo, const Reader *reader, const char *nam
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is given, but feature view \"%s\" is of items", name, reader->view->name),
 				 errhint("Give the items in the place of the users.")));
+	if (!PG_ARGISNULL(ARGUMENT_ITEM) && reader->view->entity != FEATURE_ENTITY_USER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is given, but feature view \"%s\" has entity \"%s\"", name, reader->view->name,
+						FeatureEntityName(reader->view->entity)),
+				 errhint("Views of users alone are read with an item.")));
 }
 
 /* All features as JSON; damage of the profile names its row. */
@@ -267,7 +280,10 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 			LoadPerson(&reader, IdentityKeyOf(KeyFromText(id)));
 		}
 		MemoryContextSwitchTo(row);
-		LoadItem(&reader, reader.view->entity == FEATURE_ENTITY_ITEM ? id : items ? DatumGetTextPP(items[i]) : NULL);
+		if (reader.view->entity != FEATURE_ENTITY_USER)
+			LoadCounted(&reader, id);
+		else
+			LoadItem(&reader, items ? DatumGetTextPP(items[i]) : NULL);
 		values[2] = JsonbPGetDatum(ReadJson(&reader));
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
 		MemoryContextSwitchTo(caller);
@@ -284,6 +300,7 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 typedef struct Lineage
 {
 	const FeatureContext *context;
+	FeatureEntity entity;
 	int			sourceCount;
 	Datum		sources[GRAMMAR_MAX_PARTS];
 	int32		purposes;
@@ -315,7 +332,8 @@ AddSource(const FeatureNode *node, void *arg)
 		lineage->purposes |= segment ? segment->purposes : 0;
 	}
 	else if (node->kind != FEATURE_NUMBER)
-		source = node->kind == FEATURE_REQUEST ? "request" : node->kind == FEATURE_ITEM ? "catalogue" : "item_stat";
+		source = node->kind == FEATURE_REQUEST ? "request" : node->kind == FEATURE_ITEM ? "catalogue" :
+			lineage->entity == FEATURE_ENTITY_QUERY ? "search_stat" : "item_stat";
 	lineage->sources[lineage->sourceCount++] = CStringGetTextDatum(source);
 }
 
@@ -347,7 +365,7 @@ ExplainFeature(const Reader *reader, const FeatureDefinition *feature, Datum *va
 	const FeatureContext *context = &reader->context;
 	FeatureValue value = FeatureEvaluate(reader->view, feature->node, context);
 	JsonbValue	json = FeatureValueJson(feature->node->type, &value);
-	Lineage		lineage = {.context = context,.completeSince = DT_NOBEGIN};
+	Lineage		lineage = {.context = context,.entity = reader->view->entity,.completeSince = DT_NOBEGIN};
 
 	FeatureEach(feature->node, AddSource, &lineage);
 	values[EXPLAIN_FEATURE] = CStringGetTextDatum(feature->name);

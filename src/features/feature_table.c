@@ -147,7 +147,7 @@ FeatureTableSync(const char *name)
 	char	   *grants = psprintf("GRANT SELECT ON personalize.%s TO personalize_analyst, personalize_admin", QuotedName(name));
 
 	for (int i = 0; i < set->count; i++)
-		if (set->views[i].newest && strcmp(set->views[i].name, name) == 0)
+		if (set->views[i].newest && FeatureEntityHasTable(set->views[i].entity) && strcmp(set->views[i].name, name) == 0)
 			view = &set->views[i];
 	if (OidIsValid(existing) && get_rel_relkind(existing) != RELKIND_VIEW)
 		ereport(ERROR,
@@ -202,10 +202,9 @@ FillContext(FunctionCallInfo fcinfo, const FeatureView *view, FeatureContext *co
 	{
 		ItemReader *items = ItemReaderBegin(context->snapshot);
 
-		context->hasItem = true;
-		context->itemKey = key;
 		context->item = ItemReaderJson(items, key, NULL);
 		ItemReaderEnd(items);
+		context->counters = FeatureCountersLoad(view, NULL, key, context->now, context->snapshot);
 		return;
 	}
 	/* whether somebody is restricted is known to the view, and no one else may ask it here */

@@ -29,7 +29,7 @@ typedef enum ViewColumn
 
 static const char *const typeNames[] = {"double precision", "bigint", "text", "boolean", "text[]"};
 static const Oid typeOids[] = {FLOAT8OID, INT8OID, TEXTOID, BOOLOID, TEXTARRAYOID};
-static const char *const entityNames[] = {"user", "item"};
+static const char *const entityNames[] = {"user", "item", "category", "brand", "tag", "query", "shop"};
 
 static void *ReadTable(Relation table, Snapshot snapshot);
 static TableCache cache = {.table = "feature_view",.read = ReadTable};

@@ -18,8 +18,20 @@
 typedef enum FeatureEntity
 {
 	FEATURE_ENTITY_USER,
-	FEATURE_ENTITY_ITEM
+	FEATURE_ENTITY_ITEM,
+	FEATURE_ENTITY_CATEGORY,	/* items of it together; so are those of the next two */
+	FEATURE_ENTITY_BRAND,
+	FEATURE_ENTITY_TAG,
+	FEATURE_ENTITY_QUERY,
+	FEATURE_ENTITY_SHOP			/* all items together */
 } FeatureEntity;
+
+/* True if views of an entity have a typed view: one row of SQL for each. */
+static inline bool
+FeatureEntityHasTable(FeatureEntity entity)
+{
+	return entity == FEATURE_ENTITY_USER || entity == FEATURE_ENTITY_ITEM;
+}
 
 /* Types of values, and of the columns of the typed view. */
 typedef enum FeatureType
@@ -38,7 +50,7 @@ typedef enum FeatureNodeKind
 	FEATURE_SEGMENT,			/* in_segment('name') */
 	FEATURE_REQUEST,			/* request.name [type] */
 	FEATURE_ITEM,				/* item.name [type] */
-	FEATURE_ITEM_EVENTS,		/* of views of items: event [[in] N unit] */
+	FEATURE_ITEM_EVENTS,		/* of views that are not of users: event [measure] [[in] N unit] */
 	FEATURE_NUMBER,
 	FEATURE_ARITHMETIC,
 	FEATURE_RATE				/* rate(feature, feature [, prior N weight N]) */
@@ -48,7 +60,7 @@ typedef struct FeatureNode
 {
 	FeatureNodeKind kind;
 	FeatureType type;
-	GrammarTerm term;			/* of a signal or events */
+	GrammarTerm term;			/* of a signal or events; of decayed events the half-life */
 	char	   *name;			/* of a segment; path behind "request." or "item." */
 	double		number;			/* itself; of a rate, the prior */
 	double		weight;			/* of the prior */

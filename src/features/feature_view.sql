@@ -2,7 +2,7 @@
 CREATE TABLE personalize.feature_view (
 	name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 60),
 	version integer NOT NULL CHECK (version > 0),
-	entity text NOT NULL CHECK (entity IN ('user', 'item')),
+	entity text NOT NULL CHECK (entity IN ('user', 'item', 'category', 'brand', 'tag', 'query', 'shop')),
 	features text[] NOT NULL,
 	expressions text[] NOT NULL,
 	ttl interval,
@@ -15,7 +15,7 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.feature_view', '');
 COMMENT ON TABLE personalize.feature_view IS
 	'feature views with all their versions; changed through create_feature_view and drop_feature_view. View fv_<name> is the newest one as typed rows';
 COMMENT ON COLUMN personalize.feature_view.version IS 'a version never changes; name:version reads an older one';
-COMMENT ON COLUMN personalize.feature_view.entity IS 'what a row is about: user or item';
+COMMENT ON COLUMN personalize.feature_view.entity IS 'what a row is about: user, item, category, brand, tag, query or shop';
 COMMENT ON COLUMN personalize.feature_view.features IS 'names, in the order of the columns of the typed view';
 COMMENT ON COLUMN personalize.feature_view.expressions IS 'what each is, as create_feature_view() reads it';
 COMMENT ON COLUMN personalize.feature_view.ttl IS 'a value whose last event is longer ago is not given; NULL: however old it is';
@@ -32,7 +32,7 @@ CREATE FUNCTION personalize.create_feature_view(
 	description text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_create_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_feature_view(text, json, text, interval, text, text) IS
-	'makes a feature view, or the next version of one, and its typed view fv_<name>; returns the version. The same once more changes nothing and returns the version that there is. features: a JSON object of names and expressions, in the order of the columns: signal[''value''] count|sum|decayed|mean|min|max|first|last|distinct|time_since_last|most_frequent|most_recent|values [in 7 days], rate(feature, feature [, prior 0.02 weight 50]), in_segment(''name''), request.name [number|text|boolean], item.name of the catalogue, numbers and + - * / of these, with "default 0" at the end for where there is nothing; of items: event [in 7 days], as item_stat has counted. count and distinct are bigint, most_frequent and most_recent text, values text[] of at most 100, in_segment is boolean, other numbers are double precision; time_since_last is in seconds; a value may be item.name or request.name, for features of a person and an item together. ttl: a value whose last event is longer ago is not given. owner NULL: that of the version before, else the role. Errors: 22023 an expression is none, and the hint says what there is; 42710 a name is there twice; 54000 a limit; 2BP01 something depends on a column of the typed view that the new version does not have';
+	'makes a feature view, or the next version of one, and its typed view fv_<name>; returns the version. The same once more changes nothing and returns the version that there is. features: a JSON object of names and expressions, in the order of the columns: signal[''value''] count|sum|decayed|mean|min|max|first|last|distinct|time_since_last|most_frequent|most_recent|values [in 7 days], rate(feature, feature [, prior 0.02 weight 50]), in_segment(''name''), request.name [number|text|boolean], item.name of the catalogue, numbers and + - * / of these, with "default 0" at the end for where there is nothing; of views that are not of users: event [count|sum|mean] [in 7 days] and event decayed 2 days, as item_stat has counted; of queries shown, clicked, carted and bought, as search_stat has. entity: user; item; category, brand or tag: all items of it together, as the catalogue says now; query; shop: everything. Views of the last five have no typed view. count and distinct are bigint, most_frequent and most_recent text, values text[] of at most 100, in_segment is boolean, other numbers are double precision; time_since_last is in seconds; a value may be item.name or request.name, for features of a person and an item together. ttl: a value whose last event is longer ago is not given. owner NULL: that of the version before, else the role. Errors: 22023 an expression is none, and the hint says what there is; 42710 a name is there twice; 54000 a limit; 2BP01 something depends on a column of the typed view that the new version does not have';
 CREATE FUNCTION personalize.drop_feature_view(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.drop_feature_view(text) IS
@@ -43,7 +43,7 @@ CREATE FUNCTION personalize.get_features(
 	as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'personalize_get_features' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text) IS
-	'the features of a view (name, or name:version) for one person, or for one item of a view of items, as a JSON object; events are counted that the processor has not reached. Where there is nothing, a feature has its default, else null. request: a JSON object for request.name; item_id: the item that item.name is of. as_of NULL: now; else what is known now up to then, to the grain of the panes. jsonb_populate_record(NULL::personalize.fv_<name>, ...) gives it types. purpose as in profile(). Errors: 42704 unknown view; 42501 no purpose in force; 22023 something in the request is of another type';
+	'the features of a view (name, or name:version) for one person, or for one item, category, brand, tag, query or ''shop'' of a view of these, as a JSON object; of a query that fewer than personalize.min_query_people people have searched as if nobody had; events are counted that the processor has not reached. Where there is nothing, a feature has its default, else null. request: a JSON object for request.name; item_id: the item that item.name is of. as_of NULL: now; else what is known now up to then, to the grain of the panes. jsonb_populate_record(NULL::personalize.fv_<name>, ...) gives it types. purpose as in profile(). Errors: 42704 unknown view; 42501 no purpose in force; 22023 something in the request is of another type';
 CREATE FUNCTION personalize.get_features_batch(
 	user_ids personalize.entity_id[], view text, request jsonb DEFAULT NULL, item_ids personalize.entity_id[] DEFAULT NULL,
 	as_of timestamptz DEFAULT NULL, purpose text DEFAULT NULL)
