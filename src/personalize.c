@@ -30,6 +30,7 @@
 #include "events/ingest_stat.h"
 #include "events/partition.h"
 #include "events/tail_cover.h"
+#include "events/tail_note.h"
 #include "experiments/experiment.h"
 #include "experiments/experiment_store.h"
 #include "exposures/examination.h"
@@ -120,6 +121,7 @@ _PG_init(void)
 	RefusedIdInit();
 	EventCacheInit();
 	TailCoverInit();
+	TailNoteInit();
 	PartitionInit();
 	ConsentCacheInit();
 	IdentifyInit();

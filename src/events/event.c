@@ -33,6 +33,7 @@
 #include "compat.h"
 #include "events/event_cache.h"
 #include "events/event_places.h"
+#include "events/event_pages.h"
 #include "events/partition.h"
 #include "events/tail_cover.h"
 #include "executor/tuptable.h"
@@ -84,127 +85,6 @@ struct EventScan
 	int			partition;		/* of places; -1: before the first */
 };
 
-/* Append a page to the runs, joining it to the last one if it follows. */
-static void
-AddBlock(EventScan *scan, BlockNumber block, int *capacity)
-{
-	BlockRun   *last = scan->runCount ? &scan->runs[scan->runCount - 1] : NULL;
-
-	if (last && last->start + last->count == block)
-	{
-		last->count++;
-		return;
-	}
-	if (scan->runCount == *capacity)
-	{
-		*capacity *= 2;
-		scan->runs = repalloc(scan->runs, *capacity * sizeof(BlockRun));
-	}
-	scan->runs[scan->runCount].start = block;
-	scan->runs[scan->runCount].count = 1;
-	scan->runCount++;
-}
-
-/* One end of the txids that are asked for. */
-static void
-InitTxidKey(ScanKey key, StrategyNumber strategy, RegProcedure function, int64 txid)
-{
-	/* BRIN looks its operators up by the subtype and wants the column's collation */
-	ScanKeyEntryInitialize(key, 0, 1, strategy, INT8OID, InvalidOid, function,
-						   Int64GetDatum(txid));
-}
-
-/* Ask the BRIN index which pages may hold txids from minTxid up to maxTxid. */
-static TIDBitmap *
-AskBrin(const EventScanOptions *options, Relation brin)
-{
-	TIDBitmap  *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
-	ScanKeyData keys[2];
-	int			keyCount = 0;
-	IndexScanDesc indexScan;
-
-	InitTxidKey(&keys[keyCount++], BTGreaterEqualStrategyNumber, F_INT8GE, options->minTxid);
-	if (options->maxTxid > 0)
-		InitTxidKey(&keys[keyCount++], BTLessStrategyNumber, F_INT8LT, options->maxTxid);
-	indexScan = index_beginscan_bitmap(brin, options->snapshot, NULL, keyCount);
-	index_rescan(indexScan, keys, keyCount, NULL, 0);
-	index_getbitmap(indexScan, bitmap);
-	index_endscan(indexScan);
-	return bitmap;
-}
-
-/* Find the pages to read. */
-static void
-CollectRuns(EventScan *scan, Relation brin)
-{
-	TIDBitmap  *bitmap;
-	CompatBitmapIterator iterator;
-	BlockNumber block;
-	BlockNumber blocks = RelationGetNumberOfBlocks(scan->relation);
-	bool		cacheable = scan->options.maxTxid == 0;
-	int			capacity = 8;
-
-	if (cacheable)
-	{
-		scan->runCount = EventCacheGetRuns(brin, blocks, scan->options.minTxid, &scan->runs);
-		if (scan->runCount >= 0)
-			return;
-		EventCacheBeginRuns(brin, blocks, scan->options.minTxid);
-	}
-	scan->runCount = 0;
-	scan->runs = palloc(capacity * sizeof(BlockRun));
-	bitmap = AskBrin(&scan->options, brin);
-	CompatBitmapBegin(&iterator, bitmap);
-	while (CompatBitmapNext(&iterator, &block))
-	{
-		/* a range may reach past the end of the table */
-		if (block < blocks)
-			AddBlock(scan, block, &capacity);
-	}
-	CompatBitmapEnd(&iterator);
-	tbm_free(bitmap);
-	if (cacheable)
-		EventCachePutRuns(brin, scan->runs, scan->runCount);
-}
-
-/*
- * True if an index finds every row of its table by its first column, a bigint, as
- * the server's own operators compare it.  There may be others, made by hand: some
- * hold part of the rows only, or an expression, or are not finished.
- */
-static bool
-IndexFinds(Relation index, Oid accessMethod, AttrNumber column)
-{
-	const FormData_pg_index *form = index->rd_index;
-	bool		btree = accessMethod == BTREE_AM_OID;
-
-	return index->rd_rel->relam == accessMethod && form->indkey.values[0] == column &&
-		form->indisvalid && form->indisready && form->indislive &&
-		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-		(!form->indcheckxmin ||
-		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin)) &&
-		get_opcode(get_opfamily_member(index->rd_opfamily[0], INT8OID, INT8OID,
-									   btree ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber)) ==
-		(btree ? F_INT8EQ : F_INT8GE);
-}
-
-/* Find the partition's BRIN index on txid or its btree on user_key, opened. */
-Relation
-EventOpenIndex(Relation relation, Oid accessMethod, AttrNumber column)
-{
-	ListCell   *cell;
-
-	foreach(cell, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		if (IndexFinds(index, accessMethod, column))
-			return index;
-		index_close(index, AccessShareLock);
-	}
-	return NULL;
-}
-
 /* Start an index scan over one user's events. */
 static void
 BeginIndexScan(EventScan *scan)
@@ -216,37 +96,6 @@ BeginIndexScan(EventScan *scan)
 	scan->indexScan = index_beginscan(scan->relation, scan->index,
 										scan->options.snapshot, NULL, 1, 0);
 	index_rescan(scan->indexScan, &key, 1, NULL, 0);
-}
-
-/* Find the pages of the current partition to read. */
-static void
-FindRuns(EventScan *scan)
-{
-	Relation	brin = NULL;
-
-	if (scan->options.minTxid > 0)
-		brin = EventOpenIndex(scan->relation, BRIN_AM_OID, EVENT_TXID);
-	if (brin)
-	{
-		CollectRuns(scan, brin);
-		index_close(brin, AccessShareLock);
-		return;
-	}
-	scan->runs = palloc(sizeof(BlockRun));
-	scan->runs[0].start = 0;
-	scan->runs[0].count = RelationGetNumberOfBlocks(scan->relation);
-	scan->runCount = 1;
-}
-
-/* The pages of a partition that may hold txids from minTxid on. */
-int
-EventPagesFrom(Relation partition, Snapshot snapshot, int64 minTxid, BlockRun **runs)
-{
-	EventScan	scan = {.relation = partition,.options = {.snapshot = snapshot,.minTxid = minTxid}};
-
-	FindRuns(&scan);
-	*runs = scan.runs;
-	return scan.runCount;
 }
 
 /* Prepare to read the current partition. */
@@ -269,7 +118,7 @@ BeginPartition(EventScan *scan)
 		scan->placeCount = EventPlacesOf(options->places, options->userKey, RelationGetRelid(scan->relation), &scan->places);
 		return;
 	}
-	FindRuns(scan);
+	scan->runCount = EventFindPages(&(EventPages) {scan->relation, options->snapshot, options->minTxid, options->maxTxid}, &scan->runs);
 	if (scan->runCount == 0)
 		return;
 	if (options->ofUser)
@@ -562,6 +411,25 @@ FirstArrival(const EventScanOptions *options)
 	return options->since > PG_INT64_MIN + ahead && options->since != 0 ? options->since - ahead : options->since;
 }
 
+/* True if a scan asks for the newest events of a person and nothing else. */
+static bool
+IsOfTail(const EventScanOptions *options)
+{
+	return options->ofUser && options->minTxid > 0 && !options->allDays && options->maxTxid == 0 &&
+		options->since == 0 && !options->byPages;
+}
+
+/* Find where they lie; false if that is not known. */
+static bool
+FindTail(const EventScanOptions *options, TailFound *found)
+{
+	TailQuestion question = {
+		options->snapshot, options->userKey, options->minTxid, options->maxRead, options->coverFrom
+	};
+
+	return TailCoverFind(&question, found);
+}
+
 /* Start a scan; everything lives in the current memory context. */
 EventScan *
 EventScanBegin(const EventScanOptions *options)
@@ -574,7 +442,7 @@ EventScanBegin(const EventScanOptions *options)
 											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
 	scan->partition = -1;
-	scan->knowsPlaces = TailCoverFind(options, &scan->places);
+	scan->knowsPlaces = IsOfTail(options) && FindTail(options, &scan->places);
 	if (scan->knowsPlaces)
 		scan->read = scan->places.count;
 	else

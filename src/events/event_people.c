@@ -24,6 +24,7 @@
 #include "catalog/pg_am.h"
 #include "compat.h"
 #include "events/event_cache.h"
+#include "events/event_pages.h"
 #include "events/partition.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"

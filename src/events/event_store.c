@@ -15,7 +15,7 @@
 #include "events/event_people.h"
 #include "events/message_id.h"
 #include "events/partition.h"
-#include "events/tail_cover.h"
+#include "events/tail_note.h"
 #include "people/person_expiry.h"
 #include "people/person_removal.h"
 #include "utils/array.h"
@@ -130,7 +130,7 @@ NoteChanged(uint64 count)
 		event.offset = ItemPointerGetOffsetNumber(tid);
 		event.userKey = DatumGetInt64(SpiUtilValue(i, 3, &isNull));
 		event.transaction = (uint64) DatumGetInt64(SpiUtilValue(i, 4, &isNull)) & TXID_MASK;
-		TailCoverNote(partition, &event, 1);
+		TailNoteAdd(partition, &event, 1);
 	}
 	if (partition != NULL)
 		relation_close(partition, NoLock);
@@ -150,9 +150,9 @@ ChangeIn(SPIPlanPtr *plan, const EventChange *change, const char *table, const c
 	changed = SpiUtilRun(plan, *plan ? NULL :
 						 psprintf("UPDATE personalize.%s SET %s WHERE user_key = $1 AND %s%s%s",
 								  table, run.set, run.condition, further,
-								  TailCoverWants() ? " RETURNING tableoid, ctid, user_key, txid" : ""),
+								  TailNoteWants() ? " RETURNING tableoid, ctid, user_key, txid" : ""),
 						 OidIsValid(type) ? 4 : 3, run.types, run.values, NULL, false);
-	if (TailCoverWants())
+	if (TailNoteWants())
 		NoteChanged(changed);
 	SpiUtilEnd(&scope);
 	return (int64) changed;

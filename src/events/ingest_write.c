@@ -18,7 +18,7 @@
 #include "compat.h"
 #include "events/ingest_private.h"
 #include "events/partition.h"
-#include "events/tail_cover.h"
+#include "events/tail_note.h"
 #include "people/consent_cache.h"
 #include "people/ledger.h"
 #include "utils/builtins.h"
@@ -128,7 +128,7 @@ NoteWritten(void *arg, int64 first, TupleTableSlot *const *slots, int count)
 		events[i].block = ItemPointerGetBlockNumber(&slots[i]->tts_tid);
 		events[i].offset = ItemPointerGetOffsetNumber(&slots[i]->tts_tid);
 	}
-	TailCoverNote(day->partition, events, count);
+	TailNoteAdd(day->partition, events, count);
 	pfree(events);
 }
 
@@ -143,7 +143,7 @@ WriteDay(const Flush *flush, const int *order, int count)
 	bool		nulls[EVENT_COLUMN_COUNT];
 	DayRows		day = {flush, partition, order};
 
-	if (TailCoverWants())
+	if (TailNoteWants())
 		TableWriterTell(writer, NoteWritten, &day);
 	for (int i = 0; i < count; i++)
 	{

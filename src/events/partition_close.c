@@ -20,6 +20,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "events/event.h"
+#include "events/event_pages.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"

@@ -10,9 +10,8 @@
  * A reader that misses a partition in the list reads its newest pages once and adds
  * what is there, whether anybody sees it or not: what is written meanwhile adds itself.
  * That others have written is found at the end of each transaction, prepared ones
- * included: the server counts the rows that a transaction has put into a table, and if
- * these are not as many as were added to the ring, the partition is taken off the list
- * before the transaction becomes visible.  A reader that was adding its pages looks
+ * included (tail_note.c), and the partition taken off the list before the transaction
+ * becomes visible.  A reader that was adding its pages looks
  * whether that has happened before it lists it again.
  *
  * Nothing is in the ring on a standby, and without shared_preload_libraries there is none.
@@ -31,16 +30,14 @@
 #include "base/shared_memory.h"
 #include "base/txid.h"
 #include "compat.h"
-#include "events/event_cache.h"
+#include "events/event_pages.h"
+#include "events/event_row.h"
 #include "events/partition.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "storage/procarray.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* As many partitions can be listed, of all databases. */
@@ -96,16 +93,6 @@ static struct
 	}			days[MAX_DAYS];
 }			known;
 
-/* Rows this transaction has added, by partition and nest level. */
-typedef struct NotedRows
-{
-	Oid			partition;
-	int			level;
-	int64		rows;
-} NotedRows;
-
-static List *notedRows = NIL;
-
 /* Begin with no partition. */
 static void
 ClearCover(void *memory)
@@ -138,9 +125,32 @@ FindDay(Oid partition)
 	return NULL;
 }
 
+/* True if there is a list. */
+bool
+TailCoverExists(void)
+{
+	return cover != NULL;
+}
+
+/* The next partition of this database in the list; InvalidOid: there is none. */
+Oid
+TailCoverNext(int *place)
+{
+	int			count = pg_atomic_read_u32(&cover->dayCount);
+
+	while (*place < count)
+	{
+		const TailDay *day = &cover->days[(*place)++];
+
+		if (day->database == MyDatabaseId)
+			return day->partition;
+	}
+	return InvalidOid;
+}
+
 /* Take a partition off the list. */
-static void
-Uncover(Oid partition)
+void
+TailCoverRemove(Oid partition)
 {
 	TailDay    *day;
 
@@ -259,7 +269,7 @@ static bool
 AddPages(Relation partition, Snapshot snapshot, int64 minTxid, int64 *room)
 {
 	BlockRun   *runs;
-	int			count = EventPagesFrom(partition, snapshot, minTxid, &runs);
+	int			count = EventFindPages(&(EventPages) {partition, snapshot, minTxid, 0}, &runs);
 	TailEvent	events[MaxHeapTuplesPerPage];
 
 	for (int i = 0; i < count; i++)
@@ -386,13 +396,13 @@ LookAtDays(Snapshot snapshot, uint64 since)
 
 /* From which txid on partitions are to be covered, where a reader asks for those from minTxid on. */
 static int64
-CoverFrom(const EventScanOptions *options)
+CoverFrom(const TailQuestion *question)
 {
-	int64		from = options->coverFrom ? options->coverFrom(options->snapshot) : options->minTxid;
+	int64		from = question->coverFrom ? question->coverFrom(question->snapshot) : question->minTxid;
 
 	/* what is older than that is not worth reading, or not to be had */
-	if (from >= options->minTxid || !TxidIsCurrent(from) || TailRingHasLost((uint64) from & TXID_MASK))
-		return options->minTxid;
+	if (from >= question->minTxid || !TxidIsCurrent(from) || TailRingHasLost((uint64) from & TXID_MASK))
+		return question->minTxid;
 	return from;
 }
 
@@ -406,14 +416,14 @@ IsKnown(uint64 since)
 
 /* See that all open days are covered; false: some are not. */
 static bool
-SeeToDays(const EventScanOptions *options, uint64 since)
+SeeToDays(const TailQuestion *question, uint64 since)
 {
-	List	   *missing = LookAtDays(options->snapshot, since);
+	List	   *missing = LookAtDays(question->snapshot, since);
 
 	if (missing != NIL && !TailRingHasLost(since))
 	{
-		CoverDays(missing, options->snapshot, CoverFrom(options));
-		missing = LookAtDays(options->snapshot, since);
+		CoverDays(missing, question->snapshot, CoverFrom(question));
+		missing = LookAtDays(question->snapshot, since);
 	}
 	known.valid = missing == NIL;
 	return known.valid;
@@ -528,162 +538,51 @@ OpenPartitions(TailFound *found)
 
 /* Find where the events lie. */
 static bool
-FindPlaces(const EventScanOptions *options, uint64 since, TailFound *found)
+FindPlaces(const TailQuestion *question, uint64 since, TailFound *found)
 {
-	int64		most = options->maxRead > 0 ? options->maxRead : PG_INT64_MAX - 1;
+	int64		most = question->maxRead > 0 ? question->maxRead : PG_INT64_MAX - 1;
 	TailPlaces	places;
 
-	if (!IsKnown(since) && !SeeToDays(options, since))
+	if (!IsKnown(since) && !SeeToDays(question, since))
 		return false;
-	if (!TailRingFind(options->userKey, since, most, &places))
+	if (!TailRingFind(question->userKey, since, most, &places))
 		return false;
-	if (HasNewFile(&places) && !SeeToDays(options, since))
+	if (HasNewFile(&places) && !SeeToDays(question, since))
 		return false;
 	SortPlaces(&places, found);
 	return OpenPartitions(found);
 }
 
-/* True if a scan asks for the newest events of a person and nothing else. */
-static bool
-IsOfTail(const EventScanOptions *options)
-{
-	return options->ofUser && options->minTxid > 0 && !options->allDays && options->maxTxid == 0 &&
-		options->since == 0 && options->snapshot->snapshot_type == SNAPSHOT_MVCC;
-}
-
-/* Find where all events lie that a scan may ask for. */
+/* Find where all events lie that are asked for. */
 bool
-TailCoverFind(const EventScanOptions *options, TailFound *found)
+TailCoverFind(const TailQuestion *question, TailFound *found)
 {
 	bool		covered;
 
-	if (cover == NULL || !IsOfTail(options))
+	if (cover == NULL)
 		return false;
 	/* a serializable reader leaves word of the pages it has read */
-	covered = !RecoveryInProgress() && !IsolationIsSerializable() && TxidIsCurrent(options->minTxid) &&
-		FindPlaces(options, (uint64) options->minTxid & TXID_MASK, found);
+	covered = !RecoveryInProgress() && question->snapshot->snapshot_type == SNAPSHOT_MVCC &&
+	 !IsolationIsSerializable() && TxidIsCurrent(question->minTxid) &&
+		FindPlaces(question, (uint64) question->minTxid & TXID_MASK, found);
 	CounterAdd(firstCounter + (covered ? COUNTER_RING : COUNTER_PAGES), 1);
 	return covered;
 }
 
-/* True if rows are to be noted. */
-bool
-TailCoverWants(void)
+/* How many partitions of this database are covered. */
+int
+TailCoverCountDays(void)
 {
-	return cover != NULL;
+	int			days = 0;
+
+	LWLockAcquire(SharedMemoryLock(), LW_SHARED);
+	for (uint32 i = 0; i < pg_atomic_read_u32(&cover->dayCount); i++)
+		days += cover->days[i].database == MyDatabaseId && cover->days[i].covered;
+	LWLockRelease(SharedMemoryLock());
+	return days;
 }
 
-/* Note rows that this transaction has written. */
-void
-TailCoverNote(Relation partition, const TailEvent *events, int count)
-{
-	int			level = GetCurrentTransactionNestLevel();
-	NotedRows  *noted = notedRows == NIL ? NULL : llast(notedRows);
-
-	TailRingAdd(FileOf(partition), events, count);
-	if (noted == NULL || noted->partition != RelationGetRelid(partition) || noted->level != level)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-
-		noted = palloc0(sizeof(NotedRows));
-		noted->partition = RelationGetRelid(partition);
-		noted->level = level;
-		notedRows = lappend(notedRows, noted);
-		MemoryContextSwitchTo(caller);
-	}
-	noted->rows += count;
-}
-
-/* How many rows of a partition this transaction has noted. */
-static int64
-CountNoted(Oid partition)
-{
-	int64		rows = 0;
-	ListCell   *cell;
-
-	foreach(cell, notedRows)
-		if (((NotedRows *) lfirst(cell))->partition == partition)
-			rows += ((NotedRows *) lfirst(cell))->rows;
-	return rows;
-}
-
-/* How many it has put into the table, as the server counts them; -1: it does not. */
-static int64
-CountWritten(Oid partition)
-{
-	Relation	relation = RelationIdGetRelation(partition);
-	int64		rows = -1;
-
-	if (relation == NULL)
-		return -1;
-	if (pgstat_should_count_relation(relation))
-	{
-		rows = 0;
-		for (PgStat_TableXactStatus *level = relation->pgstat_info->trans; level != NULL; level = level->upper)
-			rows += level->tuples_inserted + level->tuples_updated;
-	}
-	RelationClose(relation);
-	return rows;
-}
-
-/* Before this transaction can be seen: take partitions off the list with rows that were not noted. */
-static void
-CheckWritten(void)
-{
-	int			count;
-
-	/* what this transaction has written was written before the list is looked at */
-	pg_memory_barrier();
-	count = pg_atomic_read_u32(&cover->dayCount);
-	for (int i = 0; i < count; i++)
-	{
-		Oid			partition = cover->days[i].partition;
-		LOCKTAG		tag;
-
-		if (cover->days[i].database != MyDatabaseId)
-			continue;
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, partition);
-		if (LockHeldByMe(&tag, RowExclusiveLock, false) && CountWritten(partition) != CountNoted(partition))
-			Uncover(partition);
-	}
-}
-
-/* Transaction callback. */
-static void
-AtTransaction(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-	{
-		if (cover != NULL && TransactionIdIsValid(GetTopTransactionIdIfAny()))
-			CheckWritten();
-	}
-	else
-		notedRows = NIL;
-}
-
-/* Subtransaction callback: what it has noted becomes its parent's, or nobody's. */
-static void
-AtSubTransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	int			level = GetCurrentTransactionNestLevel();
-	ListCell   *cell;
-
-	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	foreach(cell, notedRows)
-	{
-		NotedRows  *noted = lfirst(cell);
-
-		if (noted->level < level)
-			continue;
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			noted->level = level - 1;
-		else
-			notedRows = foreach_delete_current(notedRows, cell);
-	}
-}
-
-/* Ask for memory and watch transactions. */
+/* Ask for memory. */
 void
 TailCoverInit(void)
 {
@@ -693,6 +592,4 @@ TailCoverInit(void)
 	if (!process_shared_preload_libraries_in_progress || !TailRingInit(sizeof(TailCover)))
 		return;
 	SharedMemoryRegister("personalize tail days", sizeof(TailCover), (void **) &cover, ClearCover);
-	RegisterXactCallback(AtTransaction, NULL);
-	RegisterSubXactCallback(AtSubTransaction, NULL);
 }

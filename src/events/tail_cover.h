@@ -7,11 +7,21 @@
 
 #include "postgres.h"
 
-#include "events/event.h"
 #include "events/tail_ring.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* Whose events are asked for. */
+typedef struct TailQuestion
+{
+	Snapshot	snapshot;
+	int64		userKey;
+	int64		minTxid;		/* those with this txid and higher ones */
+	int64		maxRead;		/* so many at most, and one more; 0: all */
+	int64		(*coverFrom) (Snapshot snapshot);	/* the least minTxid that is ever asked for; NULL: this one */
+} TailQuestion;
 
 /* Where an event of the person may lie. */
 typedef struct TailTid
@@ -31,18 +41,25 @@ typedef struct TailFound
 extern void TailCoverInit(void);
 
 /*
- * Find where all events lie that a scan may ask for; false if that is not known, and
- * the pages have to be read.  The ring is brought up to date first, if it can be.
+ * Find where all events lie that are asked for, and others by chance; false if that is
+ * not known, and the pages have to be read.  The ring is brought up to date first, if it
+ * can be.
  */
-extern bool TailCoverFind(const EventScanOptions *options, TailFound *found);
+extern bool TailCoverFind(const TailQuestion *question, TailFound *found);
 
 /* Close the partitions in the list that are not NULL, and forget the rest. */
 extern void TailFoundEnd(TailFound *found);
 
-/* Rows are about to be written into a partition: true if they are to be noted. */
-extern bool TailCoverWants(void);
+/* How many partitions of this database are covered. */
+extern int	TailCoverCountDays(void);
 
-/* Note rows that this transaction has written into a partition. */
-extern void TailCoverNote(Relation partition, const TailEvent *events, int count);
+/* True if there is a list; only then the rest may be called. */
+extern bool TailCoverExists(void);
+
+/* The next listed partition of this database, from place 0 on; InvalidOid: there is none. */
+extern Oid	TailCoverNext(int *place);
+
+/* Take a partition off the list: it has events that are not in the ring. */
+extern void TailCoverRemove(Oid partition);
 
 #endif

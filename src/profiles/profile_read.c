@@ -140,6 +140,7 @@ CollectTail(Tail *tail, ProfileView *view)
 	options.ofUser = true;
 	options.userKey = view->userKey;
 	options.maxRead = ProfileMaxTail();
+	options.byPages = personalize_max_tail_events == 0;
 	options.coverFrom = SeenByAll;
 	scan = EventScanBegin(&options);
 	knowsPlaces = EventScanKnowsPlaces(scan);
