@@ -276,12 +276,12 @@ LANGUAGE sql AS $$
 			WHERE s.user_key = o.user_key AND s.request_key = o.request_key AND s.item_key = o.item_key)
 		GROUP BY o.user_key, o.request_key, o.item_key, o.request_origin, 2
 	), counted AS (
-		SELECT (f.request_origin >> 50)::smallint AS engine, (f.at AT TIME ZONE 'UTC')::date AS day, count(*) AS shown,
+		SELECT (f.request_origin >> 52)::smallint AS engine, (f.at AT TIME ZONE 'UTC')::date AS day, count(*) AS shown,
 			count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
 			count(*) FILTER (WHERE bought) AS bought, sum(amount) AS amount
 		FROM fate AS f WHERE f.request_origin <> 0 GROUP BY 1, 2
 		UNION ALL
-		SELECT (a.request_origin >> 50)::smallint, (a.at AT TIME ZONE 'UTC')::date, 0,
+		SELECT (a.request_origin >> 52)::smallint, (a.at AT TIME ZONE 'UTC')::date, 0,
 			count(*) FILTER (WHERE kind = 3), count(*) FILTER (WHERE kind = 6), count(*) FILTER (WHERE kind = 10), sum(amount)
 		FROM alone AS a GROUP BY 1, 2
 	), expected AS (

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/array.h"
@@ -186,4 +187,55 @@ AskedMakeCondition(Node *column, Datum *values, int count)
 	any->args = list_make2(copyObject(column), array);
 	any->location = -1;
 	return (Node *) any;
+}
+
+/* Of conditions: the value, if they are for one. */
+const text *
+AskedOne(List *conditions)
+{
+	const AskedTexts *asked = conditions == NIL ? NULL : linitial(conditions);
+
+	return asked != NULL && asked->count == 1 ? asked->texts[0] : NULL;
+}
+
+/* True for a call with the same arguments of the function that a view shows. */
+bool
+AskedIsCall(Node *node, const char *shown, List *arguments)
+{
+	const FuncExpr *call = (const FuncExpr *) node;
+
+	return IsA(node, FuncExpr) && equal(call->args, arguments) && strcmp(get_func_name(call->funcid), shown) == 0;
+}
+
+/* True for the call. */
+static bool
+IsSame(void *call, PlannerInfo *root, Node *node)
+{
+	return equal(node, call);
+}
+
+/* The one value that a call must have. */
+Node *
+AskedValue(Node *request)
+{
+	SupportRequestSimplify *call = (SupportRequestSimplify *) request;
+	const text *value;
+
+	if (!IsA(request, SupportRequestSimplify))
+		return NULL;
+	value = AskedOne(AskedConditions(call->root, IsSame, call->fcall));
+	return value == NULL ? NULL :
+		(Node *) makeConst(TEXTOID, -1, call->fcall->funccollid, -1, PointerGetDatum(value), false, false);
+}
+
+/* A condition that says true of a call that is not NULL. */
+Node *
+AskedMakeNotNull(Node *call)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = copyObject((Expr *) call);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return (Node *) test;
 }

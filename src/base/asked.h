@@ -25,6 +25,24 @@ typedef bool (*AskedMatch) (void *arg, PlannerInfo *root, Node *node);
  */
 extern List *AskedConditions(PlannerInfo *root, AskedMatch match, void *arg);
 
+/*
+ * Support of functions that views show, and whose conditions another function of the view
+ * answers (SupportRequestSimplify): where the one value is asked for that all rows have, it
+ * takes the call's place, so that the condition is no longer estimated as one of which
+ * nothing is known.  Only for views that are planned by themselves (grouped, or a
+ * barrier): elsewhere the condition might be gone before it is answered.
+ */
+extern Node *AskedValue(Node *request);
+
+/* True for a call with the same arguments of the function that a view shows, a name in personalize_internal. */
+extern bool AskedIsCall(Node *node, const char *shown, List *arguments);
+
+/* Of conditions: the value, if they are for one; else NULL. */
+extern const text *AskedOne(List *conditions);
+
+/* A condition that says true of a call that is not NULL. */
+extern Node *AskedMakeNotNull(Node *call);
+
 /* The condition column = value or column = ANY (values). */
 extern Node *AskedMakeCondition(Node *column, Datum *values, int count);
 

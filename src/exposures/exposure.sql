@@ -215,7 +215,7 @@ CREATE VIEW personalize.search_performance AS
 	SELECT s.query, s.item_id, s.item_key, s.day, s.impressions, s.clicks,
 		s.clicks::float8 / nullif(s.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high, s.carts, s.purchases
 	FROM (
-		SELECT q.query, personalize_internal._item_name(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
+		SELECT q.query, personalize_internal._item_shown(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
 			sum(t.carted)::bigint AS carts, sum(t.bought)::bigint AS purchases
 		FROM personalize.search_stat AS t
 			LEFT JOIN personalize.item AS i ON i.item_key = t.item_key

@@ -98,8 +98,18 @@ CREATE FUNCTION personalize_internal._item_asked(name text, item_key bigint) RET
 	SUPPORT personalize_internal._item_asked_support;
 COMMENT ON FUNCTION personalize_internal._item_asked(text, bigint) IS
 	'true; a statement with a condition on the name, _item_name(item_id, item_key), is planned with the condition on the key that follows from it';
-REVOKE EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_asked(text, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_asked(text, bigint)
+CREATE FUNCTION personalize_internal._asked_value_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_asked_value_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE EXECUTE ON FUNCTION personalize_internal._asked_value_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._item_shown(item_id text, item_key bigint) RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_item_name' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._asked_value_support;
+COMMENT ON FUNCTION personalize_internal._item_shown(text, bigint) IS
+	'_item_name(), for grouped views that ask _item_asked(): a condition that it is one value is answered by that alone';
+REVOKE EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_shown(text, bigint),
+	personalize_internal._item_asked(text, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_shown(text, bigint),
+	personalize_internal._item_asked(text, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;
 
 -- by the item alone: equal keys share their place in the index
@@ -115,7 +125,7 @@ CREATE VIEW personalize.item_performance AS
 		sum(c.refunds)::bigint AS refunds,
 		jsonb_object_agg(c.currency, trim_scale(c.revenue / 1000000)) FILTER (WHERE c.revenue <> 0) AS revenue
 	FROM (
-		SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
+		SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
 			coalesce(personalize_internal._currency(s.currency_code), '') AS currency,
 			coalesce(sum(s.count) FILTER (WHERE s.event IN (2, 12)), 0) AS impressions,
 			coalesce(sum(s.count) FILTER (WHERE s.event IN (3, 13)), 0) AS selects,
@@ -135,7 +145,7 @@ COMMENT ON COLUMN personalize.item_performance.item_id IS 'NULL if the catalogue
 COMMENT ON COLUMN personalize.item_performance.day IS 'the day (UTC) the events happened on';
 COMMENT ON COLUMN personalize.item_performance.revenue IS 'a JSON object, amounts by currency; NULL: none';
 CREATE VIEW personalize.item_revenue AS
-	SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
+	SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
 		personalize_internal._currency(s.currency_code) AS currency,
 		coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0)::bigint AS purchases,
 		coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0)::bigint AS refunds,
@@ -152,7 +162,7 @@ COMMENT ON COLUMN personalize.item_revenue.purchases IS 'events purchase of the 
 COMMENT ON COLUMN personalize.item_revenue.refunds IS 'events refund of the item';
 COMMENT ON COLUMN personalize.item_revenue.revenue IS 'amounts of purchases less those of refunds, in currency';
 CREATE VIEW personalize.item_event AS
-	SELECT personalize_internal._item_name(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, t.name AS event,
+	SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, t.name AS event,
 		sum(s.count)::bigint AS count
 	FROM personalize.item_stat AS s
 		JOIN personalize.event_type AS t ON t.event = s.event

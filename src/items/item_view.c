@@ -7,7 +7,8 @@
  * that.  So such a view asks _item_asked(name, item_key) of its rows, which says
  * nothing but yes; the planner's support function looks for a condition name = value
  * of the statement, and puts item_key = item_key(value) in its place, which the
- * condition implies.
+ * condition implies.  What the view shows is _item_shown(), the same name: where one is asked
+ * for, it stands for itself, and that the row has a name is left to be seen (base/asked.h).
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 PG_FUNCTION_INFO_V1(personalize_item_name);
 PG_FUNCTION_INFO_V1(personalize_item_asked);
 PG_FUNCTION_INFO_V1(personalize_item_asked_support);
+PG_FUNCTION_INFO_V1(personalize_asked_value_support);
 
 /* _item_name(item_id, item_key): the id of an item, NULL if only its key is left. */
 Datum
@@ -47,7 +49,14 @@ personalize_item_asked(PG_FUNCTION_ARGS)
 static bool
 IsName(void *name, PlannerInfo *root, Node *node)
 {
-	return equal(node, name);
+	return AskedIsCall(node, "_item_shown", ((FuncExpr *) name)->args);
+}
+
+/* Planner support of _item_shown() and others that views show. */
+Datum
+personalize_asked_value_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(AskedValue((Node *) PG_GETARG_POINTER(0)));
 }
 
 /* Planner support of _item_asked(). */
@@ -58,15 +67,21 @@ personalize_item_asked_support(PG_FUNCTION_ARGS)
 	List	   *conditions;
 	const AskedTexts *names;
 	Datum	   *keys;
+	Node	   *name;
+	Node	   *condition;
 
-	if (!IsA(call, SupportRequestSimplify))
+	if (!IsA(call, SupportRequestSimplify) || !IsA(linitial(call->fcall->args), FuncExpr))
 		PG_RETURN_POINTER(NULL);
-	conditions = AskedConditions(call->root, IsName, linitial(call->fcall->args));
+	name = linitial(call->fcall->args);
+	conditions = AskedConditions(call->root, IsName, name);
 	if (conditions == NIL)
 		PG_RETURN_POINTER(makeBoolConst(true, false));
 	names = linitial(conditions);
 	keys = palloc(sizeof(Datum) * Max(names->count, 1));
 	for (int i = 0; i < names->count; i++)
 		keys[i] = Int64GetDatum(KeyFromText(names->texts[i]));
-	PG_RETURN_POINTER(AskedMakeCondition(lsecond(call->fcall->args), keys, names->count));
+	condition = AskedMakeCondition(lsecond(call->fcall->args), keys, names->count);
+	if (AskedOne(conditions) != NULL)
+		condition = (Node *) makeBoolExpr(AND_EXPR, list_make2(condition, AskedMakeNotNull(name)), -1);
+	PG_RETURN_POINTER(condition);
 }

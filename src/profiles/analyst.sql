@@ -1,17 +1,22 @@
 
 -- analyst: profiles as rows, for whoever counts people.
+CREATE FUNCTION personalize_internal._profile_rows_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_profile_rows_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize_internal._profile_rows_support(internal) FROM PUBLIC;
 CREATE FUNCTION personalize_internal._profile_features(
 	features personalize.feature_state, signal smallint, period interval, as_of timestamptz,
 	user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT count bigint, OUT sum numeric, OUT last_seen timestamptz) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_profile_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 5 COST 5;
+	AS 'MODULE_PATHNAME', 'personalize_profile_features' LANGUAGE C STABLE PARALLEL SAFE ROWS 5 COST 5
+	SUPPORT personalize_internal._profile_rows_support;
 COMMENT ON FUNCTION personalize_internal._profile_features(personalize.feature_state, smallint, interval, timestamptz, bigint) IS
 	'values of a signal in a state within (as_of - period, as_of], to the grain of the panes; NULL: all, now; user_key is for the error if it is damaged';
 CREATE FUNCTION personalize_internal._profile_panes(
 	features personalize.feature_state, signal smallint, user_key bigint DEFAULT NULL,
 	OUT value_key bigint, OUT pane_start timestamptz, OUT pane_end timestamptz, OUT grain text,
 	OUT count bigint, OUT sum numeric, OUT min numeric, OUT max numeric, OUT first numeric, OUT last numeric) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 15 COST 5;
+	AS 'MODULE_PATHNAME', 'personalize_profile_panes' LANGUAGE C STABLE PARALLEL SAFE ROWS 15 COST 5
+	SUPPORT personalize_internal._profile_rows_support;
 COMMENT ON FUNCTION personalize_internal._profile_panes(personalize.feature_state, smallint, bigint) IS
 	'panes of a signal in a state; user_key is for the error if it is damaged';
 
@@ -34,8 +39,8 @@ CREATE FUNCTION personalize_internal._signals_covered() RETURNS boolean
 COMMENT ON FUNCTION personalize_internal._signals_covered() IS
 	'true if a signal is counted for the purpose in force, those that the statement names being asked; else error 42501 that names the purposes, or false under personalize.on_denied = empty';
 
--- the views are asked for one person by id
-CREATE INDEX subject_user_id_idx ON personalize.subject (user_id);
+-- the views are asked for one person by id, and the planner knows nothing else of ids
+CREATE UNIQUE INDEX subject_user_id_idx ON personalize.subject (user_id);
 
 -- The outer joins vanish from the plan where nothing of their table is asked
 -- for; the lateral call stands last, after every condition on user and signal.
@@ -108,12 +113,38 @@ COMMENT ON COLUMN personalize.profile_person.events IS 'how many such events';
 COMMENT ON COLUMN personalize.profile_person.purposes IS 'names of the purposes the person allows now';
 COMMENT ON COLUMN personalize.profile_person.user_key IS 'user_key(user_id)';
 
+-- What the catalogue said of an item when something happened, and how the planner knows how often it is one value.
+CREATE FUNCTION personalize_internal._then(item_key bigint, past text, present text) RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_then' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize_internal._then(bigint, text, text) IS 'past, if the past has the item (item_key is not NULL), else present';
+CREATE FUNCTION personalize_internal._then_shown(item_key bigint, past text, present text) RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_then' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._asked_value_support;
+COMMENT ON FUNCTION personalize_internal._then_shown(bigint, text, text) IS
+	'_then(), for views that are barriers and ask _then_asked(): a condition that it is one value is answered by that alone';
+CREATE FUNCTION personalize_internal._then_is(item_key bigint, past text, present text, value text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_then_is' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._mostly_support;
+COMMENT ON FUNCTION personalize_internal._then_is(bigint, text, text, text) IS 'true if _then() is a value';
+CREATE FUNCTION personalize_internal._then_asked_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_then_asked_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize_internal._then_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._then_asked(name text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_item_asked' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._then_asked_support;
+COMMENT ON FUNCTION personalize_internal._then_asked(text) IS
+	'true; a statement with a condition on what _then_shown() has of the same arguments is planned with (past = value OR present = value) AND _then_is()';
+REVOKE ALL ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text),
+	personalize_internal._then_is(bigint, text, text, text), personalize_internal._then_asked(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text),
+	personalize_internal._then_is(bigint, text, text, text), personalize_internal._then_asked(text) TO personalize_analyst, personalize_admin;
+
 -- A barrier: a condition of the asker's own making never sees other events.
 CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 	SELECT s.user_id, t.name AS event, i.item_id,
 		-- as they were then
-		CASE WHEN h.item_key IS NULL THEN i.category ELSE h.category END AS category,
-		CASE WHEN h.item_key IS NULL THEN i.brand ELSE h.brand END AS brand, e.ts, e.received_at,
+		personalize_internal._then_shown(h.item_key, h.category, i.category) AS category,
+		personalize_internal._then_shown(h.item_key, h.brand, i.brand) AS brand, e.ts, e.received_at,
 		pg_catalog.trim_scale(e.value) AS value, e.properties, e.slot, e.session_key, e.item_key, e.user_key
 	FROM personalize.event e
 		JOIN personalize.event_type t ON t.event OPERATOR(pg_catalog.=) e.event
@@ -123,7 +154,9 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 			AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until
 	WHERE (personalize_internal._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
 		(SELECT personalize_internal._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
-		AND personalize_internal._event_asked(t.name, e.event);
+		AND personalize_internal._event_asked(t.name, e.event)
+		AND personalize_internal._then_asked(personalize_internal._then(h.item_key, h.category, i.category))
+		AND personalize_internal._then_asked(personalize_internal._then(h.item_key, h.brand, i.brand));
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';

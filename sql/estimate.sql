@@ -1,0 +1,72 @@
+-- What the planner expects of the analysts' views, and that what helps it changes no answer.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS personalize CASCADE;
+CREATE EXTENSION personalize;
+RESET client_min_messages;
+SET TimeZone = 'UTC';
+INSERT INTO personalize.item (item_id, category, brand) SELECT 'i' || i, 'c' || i % 8, CASE WHEN i % 5 > 0 THEN 'b' || i % 5 END FROM generate_series(0, 79) i;
+SELECT accepted FROM personalize.import_events(
+	(SELECT array_agg(('u' || e % 200)::personalize.entity_id) FROM generate_series(0, 7999) e),
+	(SELECT array_agg((ARRAY['view_item', 'view_item', 'add_to_cart', 'purchase'])[1 + e / 80 % 4]) FROM generate_series(0, 7999) e),
+	(SELECT array_agg(('i' || e % 80)::personalize.entity_id) FROM generate_series(0, 7999) e),
+	(SELECT array_agg(date_trunc('day', now()) - e / 800 * interval '1 day' + e % 800 * interval '1 second' - interval '1 day') FROM generate_series(0, 7999) e),
+	properties => (SELECT array_agg(jsonb_build_object('value', 2, 'currency', CASE e / 320 % 2 WHEN 0 THEN 'EUR' ELSE 'USD' END)) FROM generate_series(0, 7999) e),
+	consents => (SELECT array_agg('analytics,personalization,recommendations'::text) FROM generate_series(0, 7999) e));
+SELECT count(*) > 0 AS done FROM personalize.rollup_now();
+-- some were something else, some are something else now, and some are gone
+UPDATE personalize.item SET category = 'c9', brand = 'b9' WHERE item_id IN ('i1', 'i2', 'i3');
+DELETE FROM personalize.item WHERE item_id IN ('i4', 'i5');
+SELECT count(personalize.track('u' || u, 'view_item', 'i' || u % 8, consent => '{analytics}')) FROM generate_series(0, 79) u;
+SELECT personalize.track('u1', 'view_item', n::text, consent => '{analytics}') FROM (VALUES (4711)) v (n);
+SELECT count(*) > 0 AS done FROM personalize.rollup_now();
+ANALYZE;
+
+CREATE FUNCTION pg_temp.estimate_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+	expected numeric;
+	rows numeric;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON, TIMING off, SUMMARY off) SELECT * FROM personalize.' || query INTO plan;
+	expected := (plan #>> '{0,Plan,Plan Rows}')::numeric;
+	rows := (plan #>> '{0,Plan,Actual Rows}')::numeric;
+	RETURN CASE WHEN greatest(expected, 1) BETWEEN greatest(rows, 1) / 3 AND greatest(rows, 1) * 3 THEN 'near' ELSE format('%s for %s rows', expected, rows) END;
+END
+$$;
+SELECT q AS query, pg_temp.estimate_of(q) FROM unnest(ARRAY[
+	'analytics_event', $$analytics_event WHERE category = 'c3'$$, $$analytics_event WHERE brand = 'b2'$$, $$analytics_event WHERE 'c6' = category AND event = 'purchase'$$,
+	$$analytics_event WHERE user_id = 'u7'$$, $$analytics_event WHERE ts > now() - interval '3 days'$$, $$analytics_event WHERE item_id = 'i9'$$,
+	'profile_feature', $$profile_feature WHERE user_id = 'u7'$$, $$profile_feature WHERE user_key = personalize.user_key('u7')$$, $$profile_feature WHERE user_id = 'u7' AND signal = 'interest_category'$$,
+	'profile_pane', $$profile_pane WHERE user_id = 'u7'$$,
+	'profile_person', $$profile_person WHERE user_id = 'u7'$$, $$profile_person WHERE last_seen > now() - interval '1 minute'$$,
+	'item_performance', $$item_performance WHERE day = current_date - 3$$,
+	'item_revenue', $$item_revenue WHERE item_id = 'i30'$$, $$item_revenue WHERE item_id = 'i30' AND currency = 'EUR'$$,
+	$$item_event WHERE item_id = 'i30'$$, $$item_event WHERE event = 'purchase'$$,
+	'coverage', $$coverage WHERE day = current_date - 3$$, $$coverage WHERE purpose = 'analytics'$$]) q;
+
+-- a condition says the same of a view as of rows that have been read without it
+CREATE FUNCTION pg_temp.differs(view text, condition text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	answer text;
+BEGIN
+	EXECUTE format('WITH plain AS MATERIALIZED (SELECT * FROM personalize.%1$s), of_plain AS (SELECT v::text FROM plain v WHERE %2$s), asked AS (SELECT v::text FROM personalize.%1$s v WHERE %2$s)
+		SELECT format(''%%s rows, %%s differ'', (SELECT count(*) FROM asked), (SELECT count(*) FROM ((TABLE asked EXCEPT ALL TABLE of_plain) UNION ALL (TABLE of_plain EXCEPT ALL TABLE asked)) d))', view, condition)
+		INTO answer;
+	RETURN answer;
+END
+$$;
+SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM unnest('{item_performance,item_revenue,item_event}'::text[]) v,
+	unnest(ARRAY[$$item_id = 'i30'$$, $$item_id = 'i4'$$, $$item_id = 'nowhere'$$, $$item_id = '4711'$$, $$item_id IN ('i30', 'i31', 'i4')$$, $$item_id = 'i30' AND item_id = 'i31'$$,
+		$$item_id = 'i30' OR day = current_date - 2$$, $$item_id = NULL$$, $$item_id = 'i' || 30 AND day < current_date - 2$$]) c ORDER BY v, c;
+SELECT c AS condition, pg_temp.differs('analytics_event', c) FROM unnest(ARRAY[$$category = 'c3'$$, $$category = 'c1'$$, $$category = 'c9'$$, $$category = 'c1' AND brand = 'b1'$$, $$brand = 'b9'$$,
+	$$category = 'c9' AND category = 'c1'$$, $$category = 'c4' OR brand = 'b9'$$, $$category IN ('c1', 'c9')$$, $$category = ''$$, $$category IS NULL$$, $$NOT category = 'c9'$$]) c ORDER BY c;
+-- also where the value is told later, and from either side of joins
+PREPARE of_category (text) AS SELECT count(*) FROM personalize.analytics_event WHERE category = $1;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE of_category('c9');
+RESET plan_cache_mode;
+EXECUTE of_category('c9');
+SELECT count(*), count(e.category) FROM generate_series(1, 2) n LEFT JOIN personalize.analytics_event e ON e.category = 'c9' AND n = 1;
+SELECT count(*), count(p.item_id) FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i4' OR n = 3;
+SELECT n, p.item_id, sum(p.views) AS views FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i30' AND n = 1 GROUP BY 1, 2 ORDER BY 1;
+DROP EXTENSION personalize CASCADE;
