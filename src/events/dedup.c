@@ -29,6 +29,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/bytes.h"
 #include "base/keyed.h"
 #include "base/lock.h"
 #include "base/page_find.h"
@@ -56,6 +57,10 @@
 
 /* So many messages of a batch are looked up first. */
 #define SAMPLE 8
+
+/* So few messages are looked up by the index, which takes each as long as some pages to be read. */
+#define FEW_LOOKUPS 64
+#define PAGES_A_LOOKUP 4
 
 /* What becomes of a message. */
 typedef enum Outcome
@@ -261,34 +266,89 @@ IsChosen(const void *choice, const char *id)
 	return KeySetHas(((const DedupChoice *) choice)->probes, ProbeOf(id));
 }
 
+/* Erase the messages of a page, or one that was found. */
+static void
+EraseRows(const DedupChoice *choice, const PageWalk *walk, HeapTupleData *found, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		TM_FailureData failure;
+
+		/* who is at it already removes it as expired, or it is somebody else's by now */
+		if (table_tuple_delete(walk->table, &found[i].t_self, GetCurrentCommandId(true), walk->snapshot,
+							   InvalidSnapshot, false, &failure, false) == TM_Ok)
+			choice->erased(choice->arg, ProbeOf((char *) found[i].t_data + found[i].t_data->t_hoff));
+	}
+}
+
+/* Look at all messages. */
+static void
+EraseByPage(const DedupChoice *choice, const PageWalk *walk)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(walk->table);
+	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
+
+	for (BlockNumber block = 0; block < blocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(walk->table, block);
+
+		EraseRows(choice, walk, found, PageFind(walk, IsChosen, choice, buffer, found));
+		ReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(found);
+}
+
+/* Look up messages by what their ids begin with. */
+static void
+EraseByIndex(const DedupChoice *choice, const PageWalk *walk)
+{
+	Relation	index = RelationOpenIndex(walk->table, "message_seen_pkey", AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(walk->table, NULL);
+	IndexScanDesc scan = index_beginscan(walk->table, index, walk->snapshot, NULL, 2, 0);
+	uint64		place = 0;
+	int64		key;
+
+	while (KeySetNext(choice->keys, &place, &key))
+	{
+		int64		beginnings[MESSAGE_ID_BEGINNINGS];
+		int			count = MessageIdBeginnings(key, beginnings);
+
+		for (int i = 0; i < count; i++)
+		{
+			pg_uuid_t	least;
+			pg_uuid_t	greatest;
+			ScanKeyData keys[2];
+
+			BytesPut(least.data, beginnings[i], 8);
+			greatest = least;
+			memset(least.data + 8, 0, 8);
+			memset(greatest.data + 8, 0xff, 8);
+			ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_UUID_GE, UUIDPGetDatum(&least));
+			ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_UUID_LE, UUIDPGetDatum(&greatest));
+			index_rescan(scan, keys, lengthof(keys), NULL, 0);
+			while (index_getnext_slot(scan, ForwardScanDirection, slot))
+				EraseRows(choice, walk, ExecFetchSlotHeapTuple(slot, false, NULL), 1);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+}
+
 /* Forget the messages that are chosen. */
 void
 DedupErase(const DedupChoice *choice)
 {
 	Relation	table = RelationOpenTable("message_seen", RowExclusiveLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(table);
 	PageWalk	walk = {table, RegisterSnapshot(GetLatestSnapshot())};
-	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
 
 	TableRulesCheck(table, CMD_DELETE);
-	for (BlockNumber block = 0; block < blocks; block++)
-	{
-		Buffer		buffer = ReadBuffer(table, block);
-		int			count = PageFind(&walk, IsChosen, choice, buffer, found);
-
-		for (int i = 0; i < count; i++)
-		{
-			TM_FailureData failure;
-
-			/* who is at it already removes it as expired, or it is somebody else's by now */
-			if (table_tuple_delete(table, &found[i].t_self, GetCurrentCommandId(true), walk.snapshot,
-								   InvalidSnapshot, false, &failure, false) == TM_Ok)
-				choice->erased(choice->arg, ProbeOf((char *) found[i].t_data + found[i].t_data->t_hoff));
-		}
-		ReleaseBuffer(buffer);
-		CHECK_FOR_INTERRUPTS();
-	}
-	pfree(found);
+	if (choice->keys->count <= Max(RelationGetNumberOfBlocks(table) / PAGES_A_LOOKUP, FEW_LOOKUPS))
+		EraseByIndex(choice, &walk);
+	else
+		EraseByPage(choice, &walk);
 	UnregisterSnapshot(walk.snapshot);
 	table_close(table, NoLock);
 }

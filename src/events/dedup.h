@@ -20,11 +20,12 @@ extern void DedupEnter(const pg_uuid_t *const *messages, int count,
 					   TimestampTz now, TimestampTz since, bool *seen);
 
 /*
- * Forget messages, in one pass over the table: those whose probe (MessageIdProbe)
- * is in the set, and of each one that was there tells erased.
+ * Forget the messages of these keys (event.message_key), whose probes (MessageIdProbe)
+ * are given too, and of each one that was there tell erased.
  */
 typedef struct DedupChoice
 {
+	const KeySet *keys;
 	const KeySet *probes;
 	void		(*erased) (void *arg, int64 probe);
 	void	   *arg;

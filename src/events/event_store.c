@@ -272,6 +272,7 @@ typedef struct MessageRemoval
 	MemoryContext context;
 	HTAB	   *owners;			/* of MessageOwner; NULL: none */
 	KeySet		probes;			/* the same messages, quicker to ask */
+	KeySet		keys;			/* what their events say */
 } MessageRemoval;
 
 /* Whose a message is. */
@@ -309,11 +310,13 @@ CollectMessage(void *state, PersonTally *tally, const EventRow *row)
 		messages->owners = hash_create("personalize messages", 256, &control,
 									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		KeySetInit(&messages->probes, 256);
+		KeySetInit(&messages->keys, 256);
 	}
 	probe = MessageIdProbeOfKey(row->messageKey);
 	owner = hash_search(messages->owners, &probe, HASH_ENTER, NULL);
 	owner->tally = tally;
 	KeySetAdd(&messages->probes, probe);
+	KeySetAdd(&messages->keys, row->messageKey);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -330,7 +333,7 @@ static void
 PurgeMessages(void *state, PersonRemoval *removal)
 {
 	MessageRemoval *messages = state;
-	DedupChoice choice = {.probes = &messages->probes,.erased = CountMessage,.arg = messages};
+	DedupChoice choice = {.keys = &messages->keys,.probes = &messages->probes,.erased = CountMessage,.arg = messages};
 
 	if (messages->owners == NULL)
 		return;

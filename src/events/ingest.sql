@@ -8,7 +8,7 @@ CREATE TABLE personalize.message_seen (
 	received_at timestamptz NOT NULL
 );
 COMMENT ON TABLE personalize.message_seen IS
-	'messages received within personalize.dedup_window: a message_id that is a uuid as it is, any other as a 128-bit hash';
+	'messages received within personalize.dedup_window: a message_id that is a random uuid as it is, any other as 128 bits made of it, which begin like event.message_key';
 SELECT pg_catalog.pg_extension_config_dump('personalize.message_seen', '');
 
 CREATE FUNCTION personalize.track(
