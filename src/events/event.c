@@ -66,10 +66,10 @@ struct EventScan
 	IndexScanDesc indexScan;
 	Relation	index;
 
-	/* or what is known of where the user's events are */
-	const EventPlace *places;	/* NULL: nothing */
-	int			placeCount;
-	int			place;
+	/* or the caller has said where they are */
+	const EventPlace *given;	/* NULL: nothing */
+	int			givenCount;
+	int			givenNext;
 
 	/* or this walk, which has found the tuples of the user on one page */
 	BlockNumber block;
@@ -115,7 +115,7 @@ BeginPartition(EventScan *scan)
 		return;
 	if (options->ofUser && options->places != NULL && EventPlacesHave(options->places, options->userKey))
 	{
-		scan->placeCount = EventPlacesOf(options->places, options->userKey, RelationGetRelid(scan->relation), &scan->places);
+		scan->givenCount = EventPlacesOf(options->places, options->userKey, RelationGetRelid(scan->relation), &scan->given);
 		return;
 	}
 	scan->runCount = EventFindPages(&(EventPages) {scan->relation, options->snapshot, options->minTxid, options->maxTxid}, &scan->runs);
@@ -142,7 +142,7 @@ EndPartition(EventScan *scan)
 		ReleaseBuffer(scan->buffer);
 	scan->buffer = InvalidBuffer;
 	scan->foundCount = scan->foundNext = 0;
-	scan->placeCount = scan->place = 0;
+	scan->givenCount = scan->givenNext = 0;
 	if (scan->heapScan)
 		table_endscan(scan->heapScan);
 	scan->heapScan = NULL;
@@ -310,13 +310,13 @@ HeapNext(EventScan *scan)
 	}
 }
 
-/* The user's next tuple where it is known to be; false at the partition's end. */
+/* The user's next tuple of those given; false at the partition's end. */
 static bool
-PlaceNext(EventScan *scan)
+GivenNext(EventScan *scan)
 {
-	while (scan->place < scan->placeCount)
+	while (scan->givenNext < scan->givenCount)
 	{
-		const EventPlace *place = &scan->places[scan->place++];
+		const EventPlace *place = &scan->given[scan->givenNext++];
 		ItemPointerData tid = place->tid;
 
 		if ((scan->options.until == 0 || place->ts <= scan->options.until) &&
@@ -352,8 +352,8 @@ NextInPartition(EventScan *scan)
 		scan->read++;
 		return index_getnext_slot(scan->indexScan, ForwardScanDirection, scan->slot);
 	}
-	if (scan->placeCount > 0)
-		return PlaceNext(scan);
+	if (scan->givenCount > 0)
+		return GivenNext(scan);
 	if (scan->runCount == 0)
 		return false;
 	if (scan->heapScan)
