@@ -73,6 +73,23 @@ SELECT impressions, clicks = (SELECT count(*) FROM click WHERE n > 200) AS click
 SELECT * FROM personalize.fit_examination(since => now() - interval '1 minute');
 SELECT count(*) FROM personalize.examination WHERE model = 'browsing';
 
+-- of whom was in it and is forgotten since, or withdraws, there is a count; fitted again, it knows nothing of them
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'models';
+SELECT count(personalize.forget('u' || n)) FROM page WHERE n BETWEEN 201 AND 203;
+SELECT personalize.withdraw_consent('u204', '{analytics}') IS NOT NULL AS withdrawn;
+SELECT personalize.forget('u101') IS NOT NULL AS forgotten_before, personalize.forget('nobody') IS NOT NULL AS never_seen;
+SELECT DISTINCT forgotten FROM personalize.examination;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'models';
+SELECT impressions FROM personalize.fit_examination(since => '2000-01-01 12:00+00');
+SELECT personalize.forget('u205') IS NOT NULL AS forgotten;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'models';
+BEGIN;
+SELECT personalize.forget('u206') IS NOT NULL AS forgotten;
+ROLLBACK;
+SELECT DISTINCT forgotten FROM personalize.examination;
+SELECT impressions FROM personalize.fit_examination();
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'models';
+
 -- for whom
 SET ROLE personalize_app;
 SELECT * FROM personalize.fit_examination();

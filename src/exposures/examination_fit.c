@@ -35,6 +35,7 @@
 #include "people/purpose.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(personalize_fit_examination);
@@ -95,7 +96,7 @@ typedef struct Fit
 	"   OVER (PARTITION BY e.user_key, e.request_key ORDER BY e.slot RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) ELSE 0 END AS after_click" \
 	"  FROM (SELECT s.*, EXISTS (SELECT FROM personalize.exposure_outcome AS o WHERE o.user_key = s.user_key" \
 	"    AND o.attributed_to = s.request_key AND o.attributed_to <> 0 AND o.item_key = s.item_key AND o.event NOT IN ($5, $6)) AS clicked" \
-	"   FROM personalize.exposure AS s WHERE s.query_key <> 0 AND s.slot BETWEEN 1 AND $3 AND s.shown_at >= $1" \
+	"   FROM personalize.exposure AS s WHERE s.query_key <> 0 AND s.slot BETWEEN 1 AND $3 AND s.shown_at >= $1 AND s.shown_at < now()" \
 	"    AND NOT EXISTS (SELECT FROM personalize.subject AS p WHERE p.user_key = s.user_key AND p.restricted & $4 <> 0)) AS e) AS c" \
 	" GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
 
@@ -255,28 +256,41 @@ Perplexity(const Fit *fit)
 	return exp2(bits / fit->impressions);
 }
 
-/* Put the findings in the place of those there were; as parts of that of the first place. */
+/*
+ * Lock the findings: against another fit, and against whoever is taken out of the pages
+ * until these are in force, for they are counted in what is there (exposure_store.c).
+ */
 static void
-StorePlaces(const Fit *fit, const char *model)
+LockPlaces(void)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, INT2OID, TEXTOID, INT8OID, INT8OID, FLOAT8OID};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
 	SpiUtilCommand("LOCK TABLE personalize.examination IN SHARE ROW EXCLUSIVE MODE");
+	SpiUtilEnd(&scope);
+}
+
+/* Put the findings in the place of those there were; as parts of that of the first place. */
+static void
+StorePlaces(const Fit *fit, const char *model, TimestampTz since)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID, INT2OID, TEXTOID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
 	SpiUtilCommand("DELETE FROM personalize.examination");
 	for (int cell = 0; fit != NULL && cell < PLACE_CELLS; cell++)
 	{
 		Datum		values[] = {
 			Int16GetDatum(cell / AFTER_CLICKS), Int16GetDatum(fit->browsing ? cell % AFTER_CLICKS : -1),
 			CStringGetTextDatum(model), Int64GetDatum(fit->shown[cell]), Int64GetDatum(fit->clicked[cell]),
-			Float8GetDatum(fit->looked[cell] / fit->looked[AFTER_CLICKS])
+			Float8GetDatum(fit->looked[cell] / fit->looked[AFTER_CLICKS]), TimestampTzGetDatum(since)
 		};
 
 		if (fit->shown[cell] > 0)
-			SpiUtilRun(&plan, "INSERT INTO personalize.examination (place, after_click, model, shown, clicked, looked_at)"
-					   " VALUES ($1, $2, $3, $4, $5, $6)", lengthof(types), types, values, NULL, false);
+			SpiUtilRun(&plan, "INSERT INTO personalize.examination (place, after_click, model, shown, clicked, looked_at, since)"
+					   " VALUES ($1, $2, $3, $4, $5, $6, $7)", lengthof(types), types, values, NULL, false);
 	}
 	SpiUtilEnd(&scope);
 }
@@ -286,7 +300,9 @@ static void
 RunFit(Fit *fit, TimestampTz since)
 {
 	ProgressBegin("fit_examination", "rounds", MAX_ROUNDS);
+	PushActiveSnapshot(GetLatestSnapshot());
 	ReadCounts(fit, since);
+	PopActiveSnapshot();
 	if (fit->clicks < MIN_CLICKS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -310,6 +326,7 @@ personalize_fit_examination(PG_FUNCTION_ARGS)
 {
 	static const char *const models[] = {"browsing", "position", "shipped"};
 	const char *model;
+	TimestampTz since = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
 	int			number;
 	Fit		   *fit = palloc0(sizeof(Fit));
 	Datum		values[4] = {0};
@@ -326,16 +343,17 @@ personalize_fit_examination(PG_FUNCTION_ARGS)
 				 errhint("%s", ChoiceHint(model, "click models", models, lengthof(models)))));
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "a row is expected");
+	LockPlaces();
 	if (number < 2)
 	{
 		fit->browsing = number == 0;
-		RunFit(fit, PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1));
+		RunFit(fit, since);
 		values[0] = Int64GetDatum(fit->impressions);
 		values[1] = Int64GetDatum(fit->clicks);
 		values[2] = Int32GetDatum(fit->rounds);
 		values[3] = Float8GetDatum(Perplexity(fit));
 		memset(nulls, 0, sizeof(nulls));
 	}
-	StorePlaces(number < 2 ? fit : NULL, model);
+	StorePlaces(number < 2 ? fit : NULL, model, since);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

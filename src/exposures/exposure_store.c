@@ -19,6 +19,7 @@
 #include "people/person_removal.h"
 #include "people/purpose.h"
 #include "people/restriction.h"
+#include "utils/array.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "workers/processor.h"
@@ -341,6 +342,51 @@ static const PersonExport searcherCopy = {
 	.meaning = "what you searched, and on how many pages"
 };
 
+/*
+ * People ($1) whose pages the examination may have been fitted to: as of models
+ * (models/model_store.c).
+ */
+#define FITTED_SQL \
+	"UPDATE personalize.examination AS x SET forgotten = x.forgotten + c.count" \
+	" FROM (SELECT count(*) AS count FROM unnest($1) AS p (user_key)," \
+	"   (SELECT min(e.since) AS since, min(e.fitted_at) AS until FROM personalize.examination AS e) AS o" \
+	"  WHERE EXISTS (SELECT FROM personalize.exposure AS e" \
+	"    WHERE e.user_key = p.user_key AND e.query_key <> 0 AND e.shown_at >= o.since AND e.shown_at < o.until)" \
+	"   OR (EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'exposure' AND g.before > o.since)" \
+	"    AND NOT EXISTS (SELECT FROM personalize.profile AS f" \
+	"     WHERE f.user_key = p.user_key AND f.first_seen >= o.until))) AS c WHERE c.count > 0"
+
+/* Count people in the examination that may have been fitted to them, while their pages are there. */
+static void *
+CountFitted(PersonRemoval *removal)
+{
+	static SPIPlanPtr lockPlan = NULL;
+	static SPIPlanPtr countPlan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum	   *keys = palloc(sizeof(Datum) * Max(removal->count, 1));
+	Datum		value;
+	SpiUtilScope scope;
+
+	if ((removal->purposes & PURPOSE_ANALYTICS) == 0)
+		return NULL;
+	for (int i = 0; i < removal->count; i++)
+		keys[i] = Int64GetDatum(removal->people[i].userKey);
+	value = PointerGetDatum(construct_array(keys, removal->count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&lockPlan, "LOCK TABLE personalize.examination IN ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
+	SpiUtilRun(&countPlan, FITTED_SQL, lengthof(types), types, &value, NULL, false);
+	SpiUtilEnd(&scope);
+	return NULL;
+}
+
+static const PersonTaker fittedTaker = {.begin = CountFitted,.event = PERSON_NONE,.finish = PERSON_NONE};
+static const PersonWithdrawal fittedWithdrawal = {
+	.uncount = &fittedTaker,
+	.clear = PERSON_NONE,
+	.purge = PERSON_NONE,
+	.recount = PERSON_NONE
+};
+
 static const PersonStore stores[] = {
 	{
 		.name = "exposure",
@@ -407,8 +453,12 @@ static const PersonStore stores[] = {
 	},
 	{
 		.name = "examination",
-		.content = "how likely places of pages are looked at",
-		.exempt = "made anew by each fit_examination()"
+		.content = "how likely places of pages are looked at, and how many of those it was fitted to have been forgotten",
+		.exempt = "made anew by each fit_examination()",
+		/* before pages and counters are taken away */
+		.rank = 6,
+		.forget = &fittedTaker,
+		.withdraw = &fittedWithdrawal
 	},
 	{
 		.name = "engine_stat",

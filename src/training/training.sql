@@ -68,19 +68,27 @@ CREATE FUNCTION personalize_internal._health_models(
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+	WITH learnt AS (
+		SELECT m.name, m.version, format('model "%s" version %s%s', m.name, m.version, CASE WHEN m.in_use THEN ', in use' ELSE '' END) AS what, m.forgotten,
+			CASE WHEN NOT m.in_use THEN format('SELECT personalize.drop_model(%L, %s);', m.name, m.version)
+				WHEN m.training IS NULL THEN format('Export the training data again with personalize.export_training_data(), and import the new model as %L.', m.name)
+				ELSE format('SELECT * FROM personalize.train_ranker(%L, now() - interval ''%s days'', method => %L, engine => %L, force => true); SELECT personalize.drop_model(%L, %s);',
+					m.training ->> 'variant', ceil(extract(epoch FROM m.until - m.since) / 86400), m.format, m.training ->> 'engine', m.name, m.version) END AS fix
+		FROM personalize.model AS m WHERE m.forgotten > 0
+		UNION ALL
+		-- all rows of examination are of one fit
+		SELECT NULL, NULL, 'table examination', x.forgotten,
+			format('SELECT * FROM personalize.fit_examination(%L%s);', x.model, CASE WHEN isfinite(x.since) THEN to_char(x.since AT TIME ZONE 'UTC', '", "''YYYY-MM-DD"T"HH24:MI:SS.US"Z"''') END)
+		FROM (SELECT e.model, e.since, e.forgotten FROM personalize.examination AS e WHERE e.forgotten > 0 LIMIT 1) AS x
+	)
 	SELECT 'models', count(*) = 0,
 		CASE WHEN count(*) = 0 THEN 'none is known to have learnt from people who are forgotten'
-			ELSE string_agg(format('model "%s" version %s%s: %s', m.name, m.version, CASE WHEN m.in_use THEN ', in use' ELSE '' END,
-				CASE m.forgotten WHEN 1 THEN 'somebody it may have learnt from was forgotten, or withdrew, since'
-					ELSE format('%s people it may have learnt from were forgotten, or withdrew, since', m.forgotten) END), '; ' ORDER BY m.name, m.version) END,
-		string_agg(CASE WHEN NOT m.in_use THEN format('SELECT personalize.drop_model(%L, %s);', m.name, m.version)
-			WHEN m.training IS NULL THEN format('Export the training data again with personalize.export_training_data(), and import the new model as %L.', m.name)
-			ELSE format('SELECT * FROM personalize.train_ranker(%L, now() - interval ''%s days'', method => %L, engine => %L, force => true); SELECT personalize.drop_model(%L, %s);',
-				m.training ->> 'variant', ceil(extract(epoch FROM m.until - m.since) / 86400), m.format, m.training ->> 'engine', m.name, m.version) END,
-			' ' ORDER BY m.name, m.version)
-	FROM personalize.model AS m WHERE m.forgotten > 0;
+			ELSE string_agg(format('%s: %s', l.what, CASE l.forgotten WHEN 1 THEN 'somebody it may have learnt from was forgotten, or withdrew, since'
+				ELSE format('%s people it may have learnt from were forgotten, or withdrew, since', l.forgotten) END), '; ' ORDER BY l.name, l.version) END,
+		string_agg(l.fix, ' ' ORDER BY l.name, l.version)
+	FROM learnt AS l;
 END;
-COMMENT ON FUNCTION personalize_internal._health_models() IS 'the row of health() about what models have learnt from';
+COMMENT ON FUNCTION personalize_internal._health_models() IS 'the row of health() about what models have learnt from, and the examination';
 
 REVOKE ALL ON FUNCTION
 	personalize.train_ranker(text, timestamptz, timestamptz, text, text, double precision, double precision, integer, boolean),
