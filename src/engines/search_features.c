@@ -171,9 +171,29 @@ HasInterests(const EngineContext *context)
 	return QuestionOf(context)->interests != NULL;
 }
 
-/* How much the person likes a value of a signal: 0 to 1. */
+/* The values of a signal that were asked for: candidates have few categories and brands. */
+typedef struct Interests
+{
+	int			signal;
+	KeySet		values;
+	int			capacity;
+	double	   *interests;		/* by number of the value */
+} Interests;
+
+/* Begin to ask, for so many candidates. */
+static Interests
+BeginInterests(int signal, int count)
+{
+	Interests	known = {.signal = signal,.capacity = Max(count, 1)};
+
+	KeySetInit(&known.values, count);
+	known.interests = palloc_extended(sizeof(double) * known.capacity, MCXT_ALLOC_HUGE);
+	return known;
+}
+
+/* Look up how much the person likes a value of a signal: 0 to 1. */
 static double
-InterestIn(const EngineContext *context, int signal, int64 value)
+FindInterest(const EngineContext *context, int signal, int64 value)
 {
 	const ProfileView *view = QuestionOf(context)->interests;
 	const Signal *definition = SignalFind(view->signals, signal);
@@ -186,16 +206,35 @@ InterestIn(const EngineContext *context, int signal, int64 value)
 	return interest / (interest + HALF_INTEREST);
 }
 
+/* The same, looked up once. */
+static double
+InterestIn(const EngineContext *context, Interests *known, int64 value)
+{
+	int			count = known->values.count;
+	int			number = KeySetNumber(&known->values, value);
+
+	if (number < count)
+		return known->interests[number];
+	if (count == known->capacity)
+	{
+		known->capacity *= 2;
+		known->interests = repalloc_huge(known->interests, sizeof(double) * known->capacity);
+	}
+	return known->interests[number] = FindInterest(context, known->signal, value);
+}
+
 /* Interest in the category. */
 static void
 FillCategory(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	Interests	known = BeginInterests(SIGNAL_INTEREST_CATEGORY, slate->count);
+
 	for (int i = 0; i < slate->count; i++)
 	{
 		const ItemInfo *item = ItemReaderGet(context->items, slate->candidates[i].itemKey);
 
 		column[(size_t) i * stride] = item && item->category ?
-			InterestIn(context, SIGNAL_INTEREST_CATEGORY, item->categoryKey) : 0;
+			InterestIn(context, &known, item->categoryKey) : 0;
 	}
 }
 
@@ -203,12 +242,14 @@ FillCategory(EngineContext *context, const Slate *slate, double *column, int str
 static void
 FillBrand(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	Interests	known = BeginInterests(SIGNAL_INTEREST_BRAND, slate->count);
+
 	for (int i = 0; i < slate->count; i++)
 	{
 		const ItemInfo *item = ItemReaderGet(context->items, slate->candidates[i].itemKey);
 
 		column[(size_t) i * stride] = item && item->brand ?
-			InterestIn(context, SIGNAL_INTEREST_BRAND, item->brandKey) : 0;
+			InterestIn(context, &known, item->brandKey) : 0;
 	}
 }
 
@@ -227,6 +268,8 @@ TagsOf(const ItemInfo *item, Datum **tags, bool **nulls)
 static void
 FillTags(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	Interests	known = BeginInterests(SIGNAL_INTEREST_TAG, slate->count);
+
 	for (int i = 0; i < slate->count; i++)
 	{
 		Datum	   *tags;
@@ -236,7 +279,7 @@ FillTags(EngineContext *context, const Slate *slate, double *column, int stride)
 
 		for (int t = 0; t < count; t++)
 			if (!nulls[t])
-				most = Max(most, InterestIn(context, SIGNAL_INTEREST_TAG, KeyFromText(DatumGetTextPP(tags[t]))));
+				most = Max(most, InterestIn(context, &known, KeyFromText(DatumGetTextPP(tags[t]))));
 		column[(size_t) i * stride] = most;
 	}
 }
@@ -245,13 +288,15 @@ FillTags(EngineContext *context, const Slate *slate, double *column, int stride)
 static void
 FillPriceBand(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	Interests	known = BeginInterests(SIGNAL_PRICE_BAND, slate->count);
+
 	for (int i = 0; i < slate->count; i++)
 	{
 		const ItemInfo *item = ItemReaderGet(context->items, slate->candidates[i].itemKey);
 		char		band[64];
 
 		column[(size_t) i * stride] = item && item->price && SignalPriceBand(item->price, band) ?
-			InterestIn(context, SIGNAL_PRICE_BAND, KeyFromBytes(band, strlen(band))) : 0;
+			InterestIn(context, &known, KeyFromBytes(band, strlen(band))) : 0;
 	}
 }
 
