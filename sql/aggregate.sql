@@ -174,6 +174,13 @@ SELECT pg_temp.roll();
 COMMIT;
 SELECT pg_temp.roll();
 SELECT count(*), count(*) FILTER (WHERE s.features OPERATOR(personalize.=) personalize_internal._state_folded(p.features, '2026-03-10 12:00+00')) FROM states AS s LEFT JOIN personalize.profile AS p USING (user_key);
+-- from 5 minutes to 13 months, at the grain of each
+SELECT personalize.create_signal('span', NULL, 'none', '{"search": 1}', periods => '{5 minutes,13 months}', half_life => '5 minutes') > 100;
+SELECT personalize.create_feature_view('spans', '{"now": "span in 5 minutes", "hour": "span in 1 hour", "month": "span in 1 month", "longest": "span in 13 months", "all": "span", "faded": "span decayed"}');
+SELECT count(personalize.track('cy', 'search', properties => '{"query": "x"}', ts => '2026-03-10 12:00+00'::timestamptz - age)) FROM unnest('{0,4 minutes,6 minutes,29 days,31 days,389 days,391 days}'::interval[]) AS age;
+SELECT personalize.get_features('cy', 'spans') - 'faded', round((personalize.get_features('cy', 'spans') ->> 'faded')::numeric, 4);
+SELECT pg_temp.roll();
+SELECT personalize.get_features('cy', 'spans') - 'faded';
 -- what a dry run says of it
 SELECT outcome, value, events, sum FROM personalize.test_signal('{"events": ["purchase"], "key_path": "item.category", "value_path": "properties.price", "weights": {"purchase": 1}, "aggregates": ["max"]}', 'ada');
 

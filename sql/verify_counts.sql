@@ -75,6 +75,18 @@ SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 SELECT roll() > 0 AS rebuilt;
 SELECT processor, what, wrong, expected = found AS same FROM personalize.verify_counts();
 
+-- what signals keep beside counts: a largest number that no event has
+SELECT personalize.create_signal('kept', '{view_item,purchase}', 'none', '{"view_item": 1, "purchase": 7}', aggregates => '{max,first}') > 0 AS created;
+SELECT roll() >= 0, roll() >= 0;
+SELECT what, wrong, expected > 4 AS some FROM personalize.verify_counts() WHERE what = 'kept numbers';
+CREATE FUNCTION pg_temp.damaged(f personalize.feature_state) RETURNS personalize.feature_state LANGUAGE sql
+	AS $$ SELECT regexp_replace(f::text, '(, ([2-9]|\d\d+), \d+, {"max": )7', '\19', 'g')::personalize.feature_state $$;
+UPDATE personalize.profile SET features = pg_temp.damaged(features);
+SELECT what, wrong > 0 AS wrong, first_wrong ~ 'max of signal "kept"' AS named FROM personalize.verify_counts() WHERE wrong > 0;
+SELECT personalize.rebuild_processor('profile');
+SELECT roll() > 0 AS rebuilt;
+SELECT what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
+
 -- who may ask
 CREATE ROLE regress_reader;
 GRANT personalize_analyst TO regress_reader;

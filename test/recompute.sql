@@ -121,7 +121,7 @@ LANGUAGE sql AS $$
 				(SELECT trim_scale(sum((n.value ->> 3)::numeric)) FROM jsonb_array_elements(f.value -> 'panes') AS n),
 				(f.value ->> 'last')::timestamptz)::text AS sums
 		FROM personalize.profile AS p, jsonb_array_elements(p.features::jsonb -> 'features') AS f
-		WHERE (p.features::jsonb ->> 'evicted')::integer = 0
+		WHERE (p.features::jsonb ->> 'evicted')::integer = 0 AND (f.value ->> 'signal')::integer < 100
 	)
 	SELECT format('feature %s %s of user %s: %s, should be %s', signal, value, user_key, stored.sums, raw.sums)
 	FROM stored FULL JOIN raw USING (user_key, signal, value)

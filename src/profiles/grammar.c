@@ -25,9 +25,11 @@
 #define MAX_LENGTH (INT64CONST(400) * USECS_PER_DAY)
 #define MAX_PRIOR 1e9
 
-/* Units of time, in microseconds; the plural is the same. */
-static const char *const unitNames[] = {"minute", "hour", "day", "week"};
-static const int64 unitLengths[] = {USECS_PER_MINUTE, USECS_PER_HOUR, USECS_PER_DAY, 7 * USECS_PER_DAY};
+/* Units of time, in microseconds; the plural is the same, and a month is 30 days as in intervals. */
+static const char *const unitNames[] = {"minute", "hour", "day", "week", "month"};
+static const int64 unitLengths[] = {
+	USECS_PER_MINUTE, USECS_PER_HOUR, USECS_PER_DAY, 7 * USECS_PER_DAY, DAYS_PER_MONTH * USECS_PER_DAY
+};
 
 /* Complain of the token at hand. */
 void

@@ -387,6 +387,27 @@ IsOfEvent(const Signal *signal)
 		signal->path.kind == SIGNAL_KEY_PROPERTY;
 }
 
+/* Compare the numbers that a feature keeps with those that its events have. */
+static void
+CompareExtremes(const Signal *signal, int64 userKey, const Feature *found, const Feature *expected, TimestampTz since,
+				ProcessorVerification *verification)
+{
+	FeatureExtremes held;
+	FeatureExtremes wanted;
+	const int64 *pairs[][2] = {
+		{&wanted.min, &held.min}, {&wanted.max, &held.max}, {&wanted.first, &held.first}, {&wanted.last, &held.last}
+	};
+
+	if (signal->keeps == 0 || expected == NULL || !FeatureExtremesOver(found, since, DT_NOEND, &held) ||
+		!FeatureExtremesOver(expected, since, DT_NOEND, &wanted))
+		return;
+	for (int i = 0; i < lengthof(pairs); i++)
+		if ((held.kept & wanted.kept & (1 << i)) != 0)
+			ProcessorVerifyKey(verification, 2, 1, *pairs[i][0] == *pairs[i][1], true,
+							   psprintf("user_key " INT64_FORMAT ", %s of signal \"%s\"", userKey,
+										AggregateNames[AGGREGATE_MIN + i], signal->name));
+}
+
 /* Compare the counts of features, as far as their events are complete. */
 static void
 CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
@@ -421,6 +442,7 @@ CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *exp
 			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
 		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
 						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
+		CompareExtremes(signal, userKey, &feature, counts[1] > 0 ? &other : NULL, since, verification);
 	}
 }
 
@@ -456,6 +478,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 
 	verification->parts[0].what = "events";
 	verification->parts[1].what = "features";
+	verification->parts[2].what = "kept numbers";
 	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
