@@ -21,12 +21,12 @@ static const PersonStore stores[] = {
 	},
 	{
 		.name = "cohort_charge",
-		.content = "the privacy budget",
+		.content = "a counter",
 		.exempt = "what was told of people cannot be taken back"
 	},
 	{
 		.name = "cohort_release",
-		.content = "numbers of people with noise, of at least 20",
+		.content = "a counter",
 		.exempt = "is random"
 	}
 };

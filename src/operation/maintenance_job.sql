@@ -21,7 +21,7 @@ BEGIN ATOMIC
 		SELECT v.job, CASE WHEN octet_length(f.name) <= 63 THEN f.name
 			ELSE left(f.name, (SELECT max(k) FROM generate_series(1, 54) AS k WHERE octet_length(left(f.name, k)) <= 54))
 				|| '-' || left(md5(f.name), 8) END
-		FROM (VALUES ('retention'), ('partitions'), ('rollup'), ('scrub'), ('log')) AS v (job),
+		FROM (VALUES ('retention'), ('partitions'), ('rollup'), ('cohorts'), ('scrub'), ('log')) AS v (job),
 			LATERAL (SELECT format('personalize %s of %s', v.job, current_database()) AS name) AS f)
 	SELECT j.job, j.schedule, j.command, j.every, j.origin, j.wanted, j.elsewhere, n.name
 	FROM n JOIN (VALUES
@@ -32,6 +32,9 @@ BEGIN ATOMIC
 			('rollup', '* * * * *', 'SELECT * FROM personalize.rollup_now()',
 				interval '1 minute', timestamptz '2000-01-01 00:00+00',
 				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s), false),
+			('cohorts', '43 * * * *', 'CALL personalize.release_cohorts()',
+				interval '1 hour', timestamptz '2000-01-01 00:43+00',
+				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s) AND EXISTS (SELECT FROM personalize.cohort_report), false),
 			('scrub', '37 * * * *', 'SELECT * FROM personalize.scrub_erased()',
 				interval '1 hour', timestamptz '2000-01-01 00:37+00',
 				EXISTS (SELECT FROM pg_proc AS p

@@ -151,4 +151,17 @@ is($node->safe_psql('other', q{SELECT cohort, people BETWEEN 250 AND 350 FROM pe
 is($node->safe_psql('other', q{SELECT status, count(*) > 1 FROM personalize.cohort_window GROUP BY 1}), 'released|t', 'all of it');
 $node->stop;
 
+# Where the library is not preloaded a job does.
+my $bare = new_node('bare', preload => 0);
+make_shop($bare, 'shop');
+my $jobs = q{SELECT count(*) FROM personalize.schedule_maintenance() WHERE job = 'cohorts' AND statement ~ 'CALL personalize.release_cohorts'};
+is($bare->safe_psql('shop', $jobs), 0, 'without a report no job is needed');
+$bare->safe_psql('shop', $people . q{
+	SELECT count(personalize.track('u' || n, 'guess', properties => '{"hobby": "golf"}', ts => date_trunc('day', now(), 'UTC') - interval '60 hours')) FROM generate_series(1, 300) AS n;
+	SELECT personalize.create_cohort_report('hobbies', 'hobby', '{golf}', days => 1, since => date_trunc('day', now(), 'UTC') - interval '3 days')});
+is($bare->safe_psql('shop', $jobs), 1, 'with one, a job is');
+$bare->safe_psql('shop', 'CALL personalize.release_cohorts()');
+is($bare->safe_psql('shop', q{SELECT people BETWEEN 250 AND 350 FROM personalize.cohort_answer ORDER BY window_start LIMIT 1}), 't', 'whose command releases');
+$bare->stop;
+
 done_testing();
