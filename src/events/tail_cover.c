@@ -499,7 +499,7 @@ TailFoundEnd(TailFound *found)
 
 /*
  * Open the partitions of the places, and number these by the list; false if one has
- * another file by now.  Those of a dropped one go.
+ * another file by now.  Those of a dropped one go, and of pages that VACUUM has cut off.
  */
 static bool
 OpenPartitions(TailFound *found)
@@ -507,6 +507,7 @@ OpenPartitions(TailFound *found)
 	int			last = -1;
 	bool		same = true;
 	Relation	partition = NULL;
+	BlockNumber blocks = 0;
 	int64		count = 0;
 
 	found->partitions = NIL;
@@ -520,9 +521,10 @@ OpenPartitions(TailFound *found)
 			if (partition != NULL)
 				found->partitions = lappend(found->partitions, partition);
 			same = partition == NULL || FileOf(partition) == known.days[day].file;
+			blocks = partition ? RelationGetNumberOfBlocks(partition) : 0;
 			last = day;
 		}
-		if (partition == NULL)
+		if (ItemPointerGetBlockNumber(&found->tids[i].tid) >= blocks)
 			continue;
 		found->tids[count] = found->tids[i];
 		found->tids[count++].partition = list_length(found->partitions) - 1;
