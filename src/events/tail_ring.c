@@ -41,6 +41,9 @@
 /* A bucket for so many bytes of the ring, at most. */
 #define BYTES_PER_BUCKET 32
 
+/* So many places are added under one lock. */
+#define ADD_AT_ONCE 64
+
 /* A reader begins again so often. */
 #define ATTEMPTS 3
 
@@ -192,22 +195,30 @@ OpenSegment(uint64 number)
 						number == SEGMENT_PLACES ? 0 : pg_atomic_read_u64(Reached(number - 1)));
 }
 
+/* The segment that is being written. */
+typedef struct Segment
+{
+	pg_atomic_uint64 *reached;
+	TailEntry  *entries;		/* NULL: it is to be looked up */
+} Segment;
+
 /* Add a place; the lock is held. */
 static void
-AddEntry(Oid file, const TailEvent *event)
+AddEntry(Segment *segment, Oid file, const TailEvent *event, uint64 hash)
 {
-	uint64		hash = HashPerson(event->userKey);
 	pg_atomic_uint32 *bucket = &buckets[hash & (bucketCount - 1)];
 	uint64		number = pg_atomic_read_u64(&ring->next);
 	TailEntry  *entry;
 
 	if (number % SEGMENT_PLACES == 0)
 		OpenSegment(number);
+	if (number % SEGMENT_PLACES == 0 || segment->entries == NULL)
+		*segment = (Segment) {Reached(number), Entry(number - number % SEGMENT_PLACES)};
 	if ((uint32) number == 0)
 		number++;				/* means none */
-	if (pg_atomic_read_u64(Reached(number)) < event->transaction)
-		pg_atomic_write_u64(Reached(number), event->transaction);
-	entry = Entry(number);
+	if (pg_atomic_read_u64(segment->reached) < event->transaction)
+		pg_atomic_write_u64(segment->reached, event->transaction);
+	entry = &segment->entries[number % SEGMENT_PLACES];
 	entry->block = event->block;
 	entry->file = file;
 	entry->offset = event->offset;
@@ -219,14 +230,36 @@ AddEntry(Oid file, const TailEvent *event)
 	pg_atomic_write_u32(bucket, (uint32) number);
 }
 
+/* Hash people, and bring their buckets into the processor's caches: waiting for them is most of the work. */
+static void
+HashEvents(const TailEvent *events, int count, uint64 *hashes)
+{
+	for (int i = 0; i < count; i++)
+	{
+		hashes[i] = HashPerson(events[i].userKey);
+#ifdef __GNUC__
+		__builtin_prefetch(&buckets[hashes[i] & (bucketCount - 1)], 1);
+#endif
+	}
+}
+
 /* Add events. */
 void
 TailRingAdd(Oid file, const TailEvent *events, int count)
 {
-	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < count; i++)
-		AddEntry(file, &events[i]);
-	LWLockRelease(&ring->lock);
+	uint64		hashes[ADD_AT_ONCE];
+
+	for (int start = 0; start < count; start += ADD_AT_ONCE)
+	{
+		int			end = Min(start + ADD_AT_ONCE, count);
+		Segment		segment = {NULL, NULL};
+
+		HashEvents(events + start, end - start, hashes);
+		LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
+		for (int i = start; i < end; i++)
+			AddEntry(&segment, file, &events[i], hashes[i - start]);
+		LWLockRelease(&ring->lock);
+	}
 }
 
 /* True if places of transactions from this one on may be lost. */
