@@ -38,7 +38,7 @@ SELECT q AS query, pg_temp.estimate_of(q) FROM unnest(ARRAY[
 	$$analytics_event WHERE user_id = 'u7'$$, $$analytics_event WHERE ts > now() - interval '3 days'$$, $$analytics_event WHERE item_id = 'i9'$$,
 	'profile_feature', $$profile_feature WHERE user_id = 'u7'$$, $$profile_feature WHERE user_key = personalize.user_key('u7')$$, $$profile_feature WHERE user_id = 'u7' AND signal = 'interest_category'$$,
 	'profile_pane', $$profile_pane WHERE user_id = 'u7'$$,
-	'profile_person', $$profile_person WHERE user_id = 'u7'$$, $$profile_person WHERE last_seen > now() - interval '1 minute'$$,
+	'profile_person', $$profile_person WHERE user_id = 'u7'$$,
 	'item_performance', $$item_performance WHERE day = current_date - 3$$,
 	'item_revenue', $$item_revenue WHERE item_id = 'i30'$$, $$item_revenue WHERE item_id = 'i30' AND currency = 'EUR'$$,
 	$$item_event WHERE item_id = 'i30'$$, $$item_event WHERE event = 'purchase'$$,

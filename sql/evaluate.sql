@@ -121,6 +121,22 @@ SELECT count(personalize.track_impressions(id, request, items, ts => at + shelf 
 SELECT count(personalize.track(id, 'select_item', items[1], request_id => request, ts => at + interval '1 minute')) FROM page
 	WHERE module = 'b' AND n % 2 = 0 OR module = 'd' AND n % 5 = 0;
 SELECT roll();
+-- where several modules have too few items, some of which were tried and some were not: of two that have enough each had a half
+INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items)
+	SELECT 'scarce', m, m, 'editorial', jsonb_build_object('items', CASE WHEN m IN ('a', 'b') THEN ARRAY['i' || n, 'i' || n + 1] ELSE ARRAY['i' || n] END), 2
+	FROM (VALUES ('a', 1), ('b', 4), ('c', 7), ('d', 10), ('e', 2), ('f', 5)) AS t (m, n);
+CREATE TABLE scarce AS
+	SELECT n, 'u' || n AS id, h.module, h.request_id::text AS request, array_agg(h.item_id::personalize.entity_id ORDER BY h.rank) AS items,
+		'2026-03-12 10:00+00'::timestamptz + n * interval '1 minute' AS at
+	FROM generate_series(11, 200) n, personalize.homepage('u' || n, 'scarce', 1, as_of => '2026-03-12 10:00+00'::timestamptz + n * interval '1 minute') h
+	GROUP BY n, h.module, h.request_id;
+SELECT count(personalize.track_impressions(id, request, items, ts => at + interval '1 second')) FROM scarce;
+SELECT roll();
+SELECT count(DISTINCT round(o.propensity::numeric, 2)) > 3 AS ids_say_other, min(o.propensity) < 0.25 AS less FROM scarce s, personalize.request_origin(s.request::uuid) o;
+-- (of two people only one has enough items that they have not bought)
+SELECT count(*), count(*) FILTER (WHERE propensity BETWEEN 0.48 AND 0.52) AS halves, count(*) FILTER (WHERE propensity = 1) AS certain
+	FROM personalize_internal._page_rounds('homepage', 'shipped', '2026-03-12', '2026-03-13', 1000, personalize_internal._read_metric('"clicks"'));
+DROP TABLE scarce;
 -- of its own variant: each shelf weighs about 1
 SELECT estimator, value, logged, rounds, users, reproduced, support, mean_weight, verdict FROM evaluated('homepage', 'shipped', '2026-03-10');
 -- without b: what it is worth

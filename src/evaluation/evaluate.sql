@@ -34,13 +34,13 @@ $$;
 COMMENT ON FUNCTION personalize_internal._list_rounds(text, text, timestamptz, timestamptz, integer, jsonb) IS
 	'what was shown by an engine that returns a list, a row an item: action: the item; place: its slot; propensity: the chance with which the experiment would have shown it there, by answers of all its variants as of then (NULL: none of them gives it again); choices: what the variant gives in that place; supported: 1 if the log could have shown that';
 
-CREATE FUNCTION personalize_internal._page_propensity(logged double precision, chance double precision, among_all double precision) RETURNS double precision
+CREATE FUNCTION personalize_internal._page_propensity(logged double precision, chance double precision, untried double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT least(logged * CASE WHEN among_all > 0 AND abs(ln(logged / among_all)) < abs(ln(logged / chance)) THEN chance / among_all ELSE 1 END, 1);
+	SELECT CASE WHEN untried > 0 THEN least(logged * chance / untried, 1) END;
 END;
 COMMENT ON FUNCTION personalize_internal._page_propensity(double precision, double precision, double precision) IS
-	'the chance with which a module had its shelf. logged: that of the request_id, among the modules that had not been tried before, of which some may have had too few items; chance and among_all: what _page_chances() says of it, by counters of other days, among those that had enough, and among all: logged is one or the other';
+	'the chance with which a module had its shelf. logged: that of the request_id, among the modules that had not been tried before it, of which some may have had too few items; chance and untried: what _page_chances() says of it, by counters of other days, among those that had enough, and among those that had not been tried';
 
 CREATE FUNCTION personalize_internal._page_rounds(engine text, variant text, since timestamptz, until timestamptz, requests integer, metric jsonb)
 	RETURNS TABLE (no bigint, user_key bigint, action bigint, place integer, reward double precision, propensity double precision,
@@ -70,7 +70,7 @@ BEGIN
 			AND CASE WHEN l.place_bucket <= 4 THEN coalesce(cardinality(a.placed), 0) = l.place_bucket - 1
 				ELSE cardinality(a.placed) BETWEEN 2 ^ (l.place_bucket - 3) AND 2 ^ (l.place_bucket - 2) - 1 END),
 	chance AS MATERIALIZED (
-		SELECT f.no, p.evaluated, c.module, c.chance, c.among_all
+		SELECT f.no, p.evaluated, c.module, c.chance, c.untried
 		FROM found AS f CROSS JOIN (VALUES (false), (true)) AS p (evaluated), LATERAL personalize_internal._evaluation_progress(false, CASE WHEN f.at IS NULL THEN 0 END) AS told,
 			LATERAL personalize_internal._page_chances(f.person, f.page, f.placed, 12, f.at, CASE WHEN p.evaluated THEN _page_rounds.variant ELSE f.variant END) AS c
 		WHERE c.shelf = cardinality(f.placed) AND c.chance > 0),
@@ -78,7 +78,7 @@ BEGIN
 		SELECT c.no, array_agg(c.module::bigint ORDER BY c.module) AS choices, array_agg(c.chance ORDER BY c.module) AS chances,
 			coalesce(sum(c.chance) FILTER (WHERE EXISTS (SELECT FROM logged AS l WHERE l.module = c.module AND l.place_bucket = f.place_bucket)), 0) / sum(c.chance) AS supported
 		FROM chance AS c JOIN found AS f USING (no) WHERE c.evaluated GROUP BY c.no)
-	SELECT l.no, l.user_key, l.module::bigint, l.place_bucket, l.reward, CASE WHEN s.no IS NOT NULL THEN personalize_internal._page_propensity(l.propensity, s.chance, s.among_all) END,
+	SELECT l.no, l.user_key, l.module::bigint, l.place_bucket, l.reward, CASE WHEN s.no IS NOT NULL THEN personalize_internal._page_propensity(l.propensity, s.chance, s.untried) END,
 		coalesce(c.choices, '{}'), coalesce(c.chances, '{}'), coalesce(c.supported, 0)
 	FROM logged AS l LEFT JOIN chance AS s ON s.no = l.no AND NOT s.evaluated AND s.module = l.module LEFT JOIN chosen AS c ON c.no = l.no;
 END

@@ -213,10 +213,10 @@ personalize_homepage_layout(PG_FUNCTION_ARGS)
 
 /* Return the chance of a module. */
 static void
-ReturnChance(EngineContext *context, int shelf, int module, double chance, double amongAll)
+ReturnChance(EngineContext *context, int shelf, int module, double chance, double untried)
 {
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
-	Datum		values[] = {Int32GetDatum(shelf), Int32GetDatum(module), Float8GetDatum(chance), Float8GetDatum(amongAll)};
+	Datum		values[] = {Int32GetDatum(shelf), Int32GetDatum(module), Float8GetDatum(chance), Float8GetDatum(untried)};
 	bool		nulls[lengthof(values)] = {false};
 
 	tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);

@@ -559,24 +559,67 @@ PutModule(Homepage *page, const PageModules *modules, int place, int number)
 	return true;
 }
 
-/* Tell the chances of the modules that may stand on a shelf and have enough items. */
+/*
+ * The chance of a module among those that are not tried before it: what its request id would
+ * say.  isFeasible: of each trial, in the order of the draws, which are those of then.
+ */
+static double
+ChanceUntried(const Homepage *page, const PageTrial *trials, const bool *isFeasible, int count, int one)
+{
+	PageTrial  *untried = palloc_array(PageTrial, count);
+	int			kept = 0;
+	int			place = 0;
+	double		chance;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (i == one)
+			place = kept;
+		if (isFeasible[i] || i > one)
+			untried[kept++] = trials[i];
+	}
+	chance = ChanceOf(page, untried, kept, place);
+	pfree(untried);
+	return chance;
+}
+
+/* What was tried before the module that has the shelf, and had too few items, is not tried further down. */
 static void
-TellShelf(Homepage *page, int shelf, PageTrial *trials, PageTrial *feasible, PageTellChance tell)
+MarkTried(const PageTrial *trials, const bool *isFeasible, int count, int number)
+{
+	int			placed = 0;
+
+	while (placed < count && trials[placed].option->module->number != number)
+		placed++;
+	for (int i = 0; i < placed && placed < count; i++)
+		if (!isFeasible[i])
+			trials[i].option->state = "too few items";
+}
+
+/* Tell the chances of the modules that may stand on a shelf and have enough items; number: that of the one that does. */
+static void
+TellShelf(Homepage *page, int shelf, int number, PageTrial *trials, PageTrial *feasible, PageTellChance tell)
 {
 	int			count = DrawTrials(page, shelf, trials);
-	int		   *places = palloc_array(int, Max(count, 1));
+	bool	   *isFeasible = palloc_array(bool, Max(count, 1));
 	int			kept = 0;
 
 	for (int i = 0; i < count; i++)
 	{
-		places[kept] = i;
+		isFeasible[i] = IsFeasible(page, &trials[i]);
 		feasible[kept] = trials[i];
-		kept += IsFeasible(page, &trials[i]);
+		kept += isFeasible[i];
 	}
-	for (int i = 0; i < kept; i++)
-		tell(page->context, shelf, PageStatModule(feasible[i].option->module->number, page->segment),
-			 ChanceOf(page, feasible, kept, i), ChanceOf(page, trials, count, places[i]));
-	pfree(places);
+	for (int i = 0, place = 0; i < count; i++)
+	{
+		if (!isFeasible[i])
+			continue;
+		tell(page->context, shelf, PageStatModule(trials[i].option->module->number, page->segment),
+			 ChanceOf(page, feasible, kept, place), ChanceUntried(page, trials, isFeasible, count, i));
+		place++;
+	}
+	MarkTried(trials, isFeasible, count, number);
+	pfree(isFeasible);
 }
 
 /* Tell the chances with which modules have shelves. */
@@ -597,7 +640,7 @@ PageChances(EngineContext *context, const text *name, const int *placed, int she
 	feasible = palloc_extended(sizeof(PageTrial) * Max(page->optionCount, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < shelves; i++)
 	{
-		TellShelf(page, i + 1, trials, feasible, tell);
+		TellShelf(page, i + 1, placed[i] / PAGE_SEGMENTS, trials, feasible, tell);
 		if (placed[i] / PAGE_SEGMENTS != 0 && !PutModule(page, &modules, i + 1, placed[i] / PAGE_SEGMENTS))
 			break;
 	}

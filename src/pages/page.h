@@ -82,12 +82,13 @@ extern Homepage *PageMake(EngineContext *context, const text *name, int shelves,
 
 /*
  * Tell, shelf after shelf, the chance with which each module that may stand there and has
- * enough items would have it, and what that would be if all had enough; if those above have
+ * enough items would have it, and what that would be among those that were not tried before
+ * it, whether or not they have enough; if those above have
  * the modules that placed says (PageStatModule, number 0: none), for the segment of the last, by
  * the counters of the days before.
  * Where one of these has too few items it ends.
  */
-typedef void (*PageTellChance) (EngineContext *context, int shelf, int module, double chance, double amongAll);
+typedef void (*PageTellChance) (EngineContext *context, int shelf, int module, double chance, double untried);
 extern void PageChances(EngineContext *context, const text *name, const int *placed, int shelves,
 						PageTellChance tell);
 
