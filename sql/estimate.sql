@@ -37,7 +37,8 @@ SELECT q AS query, pg_temp.estimate_of(q) FROM unnest(ARRAY[
 	'analytics_event', $$analytics_event WHERE category = 'c3'$$, $$analytics_event WHERE brand = 'b2'$$, $$analytics_event WHERE 'c6' = category AND event = 'purchase'$$,
 	$$analytics_event WHERE user_id = 'u7'$$, $$analytics_event WHERE ts > now() - interval '3 days'$$, $$analytics_event WHERE item_id = 'i9'$$,
 	'profile_feature', $$profile_feature WHERE user_id = 'u7'$$, $$profile_feature WHERE user_key = personalize.user_key('u7')$$, $$profile_feature WHERE user_id = 'u7' AND signal = 'interest_category'$$,
-	'profile_pane', $$profile_pane WHERE user_id = 'u7'$$,
+	$$profile_feature WHERE signal = 'interest_category' AND value = 'c6'$$, $$profile_feature WHERE signal = 'interest_category' AND value = 'c6' AND period = '30 days'$$,
+	'profile_pane', $$profile_pane WHERE user_id = 'u7'$$, $$profile_pane WHERE signal = 'interest_category' AND value = 'c6'$$,
 	'profile_person', $$profile_person WHERE user_id = 'u7'$$,
 	'item_performance', $$item_performance WHERE day = current_date - 3$$,
 	'item_revenue', $$item_revenue WHERE item_id = 'i30'$$, $$item_revenue WHERE item_id = 'i30' AND currency = 'EUR'$$,
@@ -60,6 +61,14 @@ SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM unnest('{item_perfo
 		$$item_id = 'i30' OR day = current_date - 2$$, $$item_id = NULL$$, $$item_id = 'i' || 30 AND day < current_date - 2$$]) c ORDER BY v, c;
 SELECT c AS condition, pg_temp.differs('analytics_event', c) FROM unnest(ARRAY[$$category = 'c3'$$, $$category = 'c1'$$, $$category = 'c9'$$, $$category = 'c1' AND brand = 'b1'$$, $$brand = 'b9'$$,
 	$$category = 'c9' AND category = 'c1'$$, $$category = 'c4' OR brand = 'b9'$$, $$category IN ('c1', 'c9')$$, $$category = ''$$, $$category IS NULL$$, $$NOT category = 'c9'$$]) c ORDER BY c;
+SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM unnest('{profile_feature,profile_pane}'::text[]) v,
+	unnest(ARRAY[$$value = 'c3'$$, $$value = 'c3' AND signal = 'interest_category'$$, $$value = 'nothing'$$, $$value = ''$$, $$value IN ('c3', 'b1')$$, $$value = 'c3' AND value = 'b1'$$, $$value = 'i30' AND user_id = 'u30'$$]) c ORDER BY v, c;
+SELECT value, count(*) > 0 AS some FROM personalize.profile_feature GROUP BY GROUPING SETS ((value), ()) HAVING value = 'c3';
+SELECT n, count(f.value) > 0 AS some FROM generate_series(1, 2) n LEFT JOIN personalize.profile_feature f ON f.value = 'c3' AND n = 1 GROUP BY n ORDER BY n;
+SELECT n, count(f.value) > 0 AS some FROM generate_series(1, 2) n LEFT JOIN personalize.profile_feature f ON n = 1 WHERE f.value = 'c3' OR n = 2 GROUP BY n ORDER BY n;
+SELECT count(DISTINCT f.value) FROM generate_series(1, 2) n LEFT JOIN personalize.profile_feature f ON n = 1 WHERE f.value = 'c3';
+SELECT count(DISTINCT value) FROM (SELECT * FROM personalize.profile_feature UNION ALL SELECT * FROM personalize.profile_feature) u WHERE value = 'c3';
+SELECT count(DISTINCT f.value) FROM personalize.item i JOIN personalize.profile_feature f ON f.value = i.category AND i.category = 'c3';
 -- also where the value is told later, and from either side of joins
 PREPARE of_category (text) AS SELECT count(*) FROM personalize.analytics_event WHERE category = $1;
 SET plan_cache_mode = force_generic_plan;

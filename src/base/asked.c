@@ -221,7 +221,8 @@ AskedValue(Node *request)
 	SupportRequestSimplify *call = (SupportRequestSimplify *) request;
 	const text *value;
 
-	if (!IsA(request, SupportRequestSimplify))
+	/* a grouping set without the column has rows that do not meet the condition */
+	if (!IsA(request, SupportRequestSimplify) || call->root == NULL || call->root->parse->groupingSets != NIL)
 		return NULL;
 	value = AskedOne(AskedConditions(call->root, IsSame, call->fcall));
 	return value == NULL ? NULL :

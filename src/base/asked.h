@@ -29,8 +29,8 @@ extern List *AskedConditions(PlannerInfo *root, AskedMatch match, void *arg);
  * Support of functions that views show, and whose conditions another function of the view
  * answers (SupportRequestSimplify): where the one value is asked for that all rows have, it
  * takes the call's place, so that the condition is no longer estimated as one of which
- * nothing is known.  Only for views that are planned by themselves (grouped, or a
- * barrier): elsewhere the condition might be gone before it is answered.
+ * nothing is known.  The other function stands in the WHERE of the view, which is looked at
+ * before what asks for columns of the view is.
  */
 extern Node *AskedValue(Node *request);
 

@@ -39,6 +39,32 @@ CREATE FUNCTION personalize_internal._signals_covered() RETURNS boolean
 COMMENT ON FUNCTION personalize_internal._signals_covered() IS
 	'true if a signal is counted for the purpose in force, those that the statement names being asked; else error 42501 that names the purposes, or false under personalize.on_denied = empty';
 
+-- what a value is called, and how a condition on that finds it by its key
+CREATE FUNCTION personalize_internal._value_shown(signal smallint, value_key bigint) RETURNS text
+	AS 'MODULE_PATHNAME', 'personalize_feature_value' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT personalize_internal._asked_value_support;
+COMMENT ON FUNCTION personalize_internal._value_shown(smallint, bigint) IS
+	'_feature_value(), for views that ask _value_asked(): a condition that it is one value is answered by that alone';
+CREATE FUNCTION personalize_internal._value_is_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_value_is_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION personalize_internal._value_asked_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_value_asked_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize_internal._value_is_support(internal), personalize_internal._value_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._value_is(signal smallint, value_key bigint, wanted bigint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_value_is' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._value_is_support;
+COMMENT ON FUNCTION personalize_internal._value_is(smallint, bigint, bigint) IS
+	'true if the keys are the same; the planner knows of how many values of a profile, for which it must see the signal beside them';
+CREATE FUNCTION personalize_internal._value_asked(value text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_item_asked' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._value_asked_support;
+COMMENT ON FUNCTION personalize_internal._value_asked(text) IS
+	'true; a statement with a condition on what _value_shown() has of the same arguments is planned with _value_is() and a value that is known';
+REVOKE ALL ON FUNCTION personalize_internal._value_shown(smallint, bigint), personalize_internal._value_is(smallint, bigint, bigint),
+	personalize_internal._value_asked(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._value_shown(smallint, bigint), personalize_internal._value_is(smallint, bigint, bigint),
+	personalize_internal._value_asked(text) TO personalize_analyst, personalize_admin;
+
 -- the views are asked for one person by id, and the planner knows nothing else of ids
 CREATE UNIQUE INDEX subject_user_id_idx ON personalize.subject (user_id);
 
@@ -46,7 +72,7 @@ CREATE UNIQUE INDEX subject_user_id_idx ON personalize.subject (user_id);
 -- for; the lateral call stands last, after every condition on user and signal.
 CREATE VIEW personalize.profile_feature AS
 	SELECT s.user_id, d.name AS signal,
-		personalize_internal._feature_value(d.signal, f.value_key) AS value,
+		personalize_internal._value_shown(d.signal, f.value_key) AS value,
 		w.period, f.count, f.sum, f.last_seen, t.complete_since, p.user_key,
 		extract(epoch FROM w.period)::bigint AS period_seconds
 	FROM personalize.profile p
@@ -56,7 +82,8 @@ CREATE VIEW personalize.profile_feature AS
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize_internal._periods(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize_internal._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
-	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered();
+	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+		AND personalize_internal._value_asked(personalize_internal._feature_value(d.signal, f.value_key));
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
 COMMENT ON COLUMN personalize.profile_feature.signal IS 'signal.name';
@@ -71,7 +98,7 @@ COMMENT ON COLUMN personalize.profile_feature.period_seconds IS 'period in secon
 
 CREATE VIEW personalize.profile_pane AS
 	SELECT s.user_id, d.name AS signal,
-		personalize_internal._feature_value(d.signal, f.value_key) AS value,
+		personalize_internal._value_shown(d.signal, f.value_key) AS value,
 		f.pane_start, f.pane_end, f.grain, f.count, f.sum, p.user_key, f.min, f.max, f.first, f.last
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
@@ -79,7 +106,8 @@ CREATE VIEW personalize.profile_pane AS
 			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize_internal._profile_panes(p.features, d.signal, p.user_key) f
-	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered();
+	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+		AND personalize_internal._value_asked(personalize_internal._feature_value(d.signal, f.value_key));
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
 COMMENT ON COLUMN personalize.profile_pane.signal IS 'signal.name';

@@ -134,6 +134,21 @@ IsSignalName(void *arg, PlannerInfo *root, Node *node)
 	return table->rtekind == RTE_RELATION && table->relid == *(Oid *) arg;
 }
 
+/* The signal that a statement asks for by name. */
+const Signal *
+AnalystAskedSignal(PlannerInfo *root)
+{
+	const SignalSet *set = SignalSetGet();
+	Oid			table = RelationFind("signal", true);
+	const text *name = AskedOne(AskedConditions(root, IsSignalName, &table));
+
+	for (int i = 0; i < set->count && name != NULL; i++)
+		if (strlen(set->signals[i].name) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(set->signals[i].name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return &set->signals[i];
+	return NULL;
+}
+
 /* _signals_covered(): an error, or false, if no signal is counted for the purpose in force. */
 Datum
 personalize_signals_covered(PG_FUNCTION_ARGS)

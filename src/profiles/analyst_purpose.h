@@ -18,4 +18,8 @@ extern bool AnalystCheckAnySignal(int32 bits);
 /* An error unless a signal is counted for the purpose in force; false if denials are silent. */
 extern bool AnalystCheckSignal(const Signal *signal, int32 bits);
 
+/* The signal that a statement on a view of profiles asks for by name; NULL: none, or several. */
+struct PlannerInfo;
+extern const Signal *AnalystAskedSignal(struct PlannerInfo *root);
+
 #endif
