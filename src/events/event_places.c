@@ -11,7 +11,6 @@
 #include "events/event_places.h"
 
 #include "compat.h"
-#include "events/event.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -27,14 +26,32 @@ struct EventPlaces
 {
 	KeySet		people;
 	PersonPlaces *ofPeople;		/* by number of the person */
+	size_t		bytes;
 };
 
-/* Add a place; how many bytes more that took. */
-static size_t
-AddPlace(PersonPlaces *person, const EventPlace *place)
+/* Make a place for the events of people. */
+EventPlaces *
+EventPlacesMake(const KeySet *people)
 {
-	size_t		before = person->capacity;
+	EventPlaces *places = palloc(sizeof(EventPlaces));
 
+	places->people = KeySetCopy(people);
+	places->bytes = sizeof(PersonPlaces) * people->count;
+	places->ofPeople = palloc_extended(places->bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return places;
+}
+
+/* Add an event, if it is of one of the people; false: there is no room. */
+bool
+EventPlacesAdd(EventPlaces *places, int64 userKey, const EventPlace *place)
+{
+	const KeySetEntry *entry = KeySetHas(&places->people, userKey) ? keyset_lookup(places->people.table, userKey) : NULL;
+	PersonPlaces *person;
+
+	if (entry == NULL)
+		return true;
+	person = &places->ofPeople[entry->number];
+	places->bytes -= person->capacity * sizeof(EventPlace);
 	if (person->count == person->capacity)
 	{
 		person->capacity = Max(16, 2 * person->capacity);
@@ -43,35 +60,8 @@ AddPlace(PersonPlaces *person, const EventPlace *place)
 			repalloc_huge(person->places, sizeof(EventPlace) * person->capacity);
 	}
 	person->places[person->count++] = *place;
-	return (person->capacity - before) * sizeof(EventPlace);
-}
-
-/* Find the events of people. */
-EventPlaces *
-EventPlacesRead(const KeySet *people, Snapshot snapshot)
-{
-	EventScanOptions options = {.snapshot = snapshot,.allDays = true,.keysOnly = true,.withoutIndex = true};
-	EventPlaces *places = palloc0(sizeof(EventPlaces));
-	size_t		bytes = sizeof(PersonPlaces) * people->count;
-	EventScan  *scan;
-	EventRow	row;
-
-	places->people = KeySetCopy(people);
-	places->ofPeople = palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	scan = EventScanBegin(&options);
-	while (bytes <= maintenance_work_mem * (size_t) 1024 && EventScanNext(scan, &row))
-	{
-		const KeySetEntry *entry = KeySetHas(people, row.userKey) ? keyset_lookup(people->table, row.userKey) : NULL;
-		EventPlace	place = {.ts = row.ts};
-
-		CHECK_FOR_INTERRUPTS();
-		if (entry == NULL)
-			continue;
-		EventScanPlace(scan, &place.partition, &place.tid);
-		bytes += AddPlace(&places->ofPeople[entry->number], &place);
-	}
-	EventScanEnd(scan);
-	return bytes <= maintenance_work_mem * (size_t) 1024 ? places : NULL;
+	places->bytes += person->capacity * sizeof(EventPlace);
+	return places->bytes <= maintenance_work_mem * (size_t) 1024;
 }
 
 /* A person's events of one day. */

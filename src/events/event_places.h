@@ -10,7 +10,6 @@
 #include "base/key_set.h"
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
-#include "utils/snapshot.h"
 
 /* Where an event is, and when it happened. */
 typedef struct EventPlace
@@ -23,11 +22,13 @@ typedef struct EventPlace
 typedef struct EventPlaces EventPlaces;
 
 /*
- * Find the events of these people on days without an index on user_key, in one pass, in the
- * current memory context, for scans under this snapshot (EventScanOptions.places); NULL:
- * they take more than maintenance_work_mem.
+ * A place for the events of these people on days without an index on user_key, in the
+ * current memory context, for scans under the snapshot they are read under
+ * (EventScanOptions.places).  Events are added in the order of days and pages; others'
+ * are left out.  Add returns false once they take more than maintenance_work_mem.
  */
-extern EventPlaces *EventPlacesRead(const KeySet *people, Snapshot snapshot);
+extern EventPlaces *EventPlacesMake(const KeySet *people);
+extern bool EventPlacesAdd(EventPlaces *places, int64 userKey, const EventPlace *place);
 
 /* True if these people are among them. */
 extern bool EventPlacesHave(const EventPlaces *places, int64 userKey);

@@ -7,28 +7,9 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "utils/array.h"
+#include "items/item_info.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/snapshot.h"
-
-/* One catalogue row; what is NULL there is NULL here. */
-typedef struct ItemInfo
-{
-	int64		key;
-	bool		available;
-	bool		hidden;
-	text	   *itemId;
-	text	   *category;
-	text	   *brand;
-	Numeric		price;
-	text	   *currency;
-	ArrayType  *tags;
-	TimestampTz createdAt;		/* since when it is offered */
-	int64		categoryKey;	/* keys of these texts; 0: there is none */
-	int64		brandKey;
-} ItemInfo;
 
 /* True if two texts are the same. */
 static inline bool

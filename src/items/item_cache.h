@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "base/row_place.h"
-#include "items/item.h"
+#include "items/item_info.h"
 
 /* A row as it was read, all in one memory context. */
 typedef struct ItemRow

@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/conversion.h"
+#include "events/event.h"
 #include "events/event_places.h"
 #include "exposures/attraction_past.h"
 #include "miscadmin.h"
@@ -140,12 +141,28 @@ ReadCounts(const PageLog *log)
 static EventPlaces *
 ReadPlaces(const PageLog *log)
 {
+	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.allDays = true,.keysOnly = true,.withoutIndex = true};
 	KeySet		people;
+	EventPlaces *places;
+	EventScan  *scan;
+	EventRow	row;
+	bool		fits = true;
 
 	KeySetInit(&people, log->count);
 	for (int i = 0; i < log->count; i++)
 		KeySetAdd(&people, log->pages[i].page.userKey);
-	return EventPlacesRead(&people, GetActiveSnapshot());
+	places = EventPlacesMake(&people);
+	scan = EventScanBegin(&options);
+	while (fits && EventScanNext(scan, &row))
+	{
+		EventPlace	place = {.ts = row.ts};
+
+		CHECK_FOR_INTERRUPTS();
+		EventScanPlace(scan, &place.partition, &place.tid);
+		fits = EventPlacesAdd(places, row.userKey, &place);
+	}
+	EventScanEnd(scan);
+	return fits ? places : NULL;
 }
 
 /* The counts of purchases that the pages' items need; pages are in the order of their times. */
