@@ -32,6 +32,7 @@
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "items/item_cache.h"
+#include "items/item_newest.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -146,13 +147,21 @@ ColumnNumber(ItemReader *reader, ItemField field)
 	return reader->columns[field];
 }
 
-/* Open an index for scans with so many keys, unless it is open. */
+/* Open an index, unless it is open. */
 static void
-OpenIndex(ItemReader *reader, ItemIndex *index, int keys)
+OpenIndex(ItemReader *reader, ItemIndex *index)
+{
+	if (index->relation == NULL)
+		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
+}
+
+/* Begin scans of an index with so many keys, unless that was done. */
+static void
+BeginScan(ItemReader *reader, ItemIndex *index, int keys)
 {
 	if (index->scan != NULL)
 		return;
-	index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
+	OpenIndex(reader, index);
 	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
 }
 
@@ -173,7 +182,7 @@ SearchRow(ItemReader *reader, int64 key)
 {
 	ScanKeyData scanKey;
 
-	OpenIndex(reader, &reader->all, 1);
+	BeginScan(reader, &reader->all, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	index_rescan(reader->all.scan, &scanKey, 1, NULL, 0);
 	reader->slotHolds = index_getnext_slot(reader->all.scan, ForwardScanDirection, reader->slot);
@@ -499,28 +508,85 @@ EntryColumn(IndexScanDesc scan, int column, bool *isNull)
 	return index_getattr(scan->xs_itup, column, scan->xs_itupdesc, isNull);
 }
 
+/* True if the row of a key that is seen is offered, of a category, and of that age. */
+static bool
+IsOfAge(ItemReader *reader, int64 key, const text *category, TimestampTz createdAt)
+{
+	bool		isNull;
+
+	return ItemReaderIsOf(reader, key, category) && IsOfferedRow(reader) &&
+		DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull)) == createdAt;
+}
+
+/* Take the newest of known entries; -1: there may be others. */
+static int
+TakeKnown(ItemReader *reader, const NewestEntries *known, const text *category,
+		  TimestampTz since, TimestampTz until, int64 *keys, int most)
+{
+	int			count = 0;
+
+	for (int i = 0; i < known->count && count < most; i++)
+	{
+		const NewestEntry *entry = &known->entries[i];
+
+		if (entry->createdAt <= since)
+			return count;
+		/* of several versions of a row one is seen */
+		if (entry->createdAt > until || (count > 0 && keys[count - 1] == entry->itemKey))
+			continue;
+		if (VM_ALL_VISIBLE(reader->table, entry->block, &reader->visible) ||
+			IsOfAge(reader, entry->itemKey, category, entry->createdAt))
+			keys[count++] = entry->itemKey;
+	}
+	return count == most || known->all ? count : -1;
+}
+
+/* Search the index for the newest items of a category, and keep what its first page says. */
+static int
+SearchNewest(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most,
+			 bool keep)
+{
+	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
+	ScanKeyData scanKey;
+	IndexScanDesc scan;
+	int			count = 0;
+
+	BeginScan(reader, &reader->ofCategory, 1);
+	scan = reader->ofCategory.scan;
+	scan->xs_want_itup = true;
+	ScanKeyEntryInitialize(&scanKey, 0, NEWEST_CATEGORY, BTEqualStrategyNumber, InvalidOid,
+						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
+	index_rescan(scan, &scanKey, 1, NULL, 0);
+	reader->slotHolds = false;
+	for (int i = 0; count < most && NextEntry(reader, scan); i++)
+	{
+		bool		isNull;
+		TimestampTz createdAt = DatumGetTimestampTz(EntryColumn(scan, NEWEST_CREATED_AT, &isNull));
+
+		if (i == 0 && keep)
+			ItemNewestKeep(scan, category);
+		if (createdAt <= since)
+			break;
+		if (createdAt <= until)
+			keys[count++] = DatumGetInt64(EntryColumn(scan, NEWEST_ITEM_KEY, &isNull));
+	}
+	ExecClearTuple(reader->slot);
+	MemoryContextSwitchTo(oldContext);
+	return count;
+}
+
 /* The newest items of a category. */
 int
 ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
 {
-	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
-	ScanKeyData scanKeys[3];
-	int			count = 0;
-	bool		isNull;
+	const NewestEntries *known;
+	int			count = -1;
 
-	OpenIndex(reader, &reader->ofCategory, lengthof(scanKeys));
-	reader->ofCategory.scan->xs_want_itup = true;
-	ScanKeyEntryInitialize(&scanKeys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
-						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
-	ScanKeyInit(&scanKeys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(since));
-	ScanKeyInit(&scanKeys[2], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
-	index_rescan(reader->ofCategory.scan, scanKeys, lengthof(scanKeys), NULL, 0);
-	reader->slotHolds = false;
-	while (count < most && NextEntry(reader, reader->ofCategory.scan))
-		keys[count++] = DatumGetInt64(EntryColumn(reader->ofCategory.scan, 3, &isNull));
-	ExecClearTuple(reader->slot);
-	MemoryContextSwitchTo(oldContext);
-	return count;
+	OpenIndex(reader, &reader->ofCategory);
+	known = ItemNewestFind(reader->ofCategory.relation, category);
+	if (known != NULL)
+		count = TakeKnown(reader, known, category, since, until, keys, most);
+	return count >= 0 ? count : SearchNewest(reader, category, since, until, keys, most, known == NULL);
 }
 
 /* The columns of the index by age. */
@@ -538,7 +604,7 @@ ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most)
 	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
 	int			count = 0;
 
-	OpenIndex(reader, &reader->byAge, 0);
+	BeginScan(reader, &reader->byAge, 0);
 	reader->byAge.scan->xs_want_itup = true;
 	index_rescan(reader->byAge.scan, NULL, 0, NULL, 0);
 	reader->slotHolds = false;
@@ -600,10 +666,10 @@ ItemReaderId(ItemReader *reader, int64 key)
 static void
 CloseIndex(ItemIndex *index)
 {
-	if (index->scan == NULL)
-		return;
-	index_endscan(index->scan);
-	index_close(index->relation, AccessShareLock);
+	if (index->scan != NULL)
+		index_endscan(index->scan);
+	if (index->relation != NULL)
+		index_close(index->relation, AccessShareLock);
 }
 
 /* Close everything again. */

@@ -1,0 +1,254 @@
+/*
+ * item_newest.c
+ *		What the index of the newest items of categories says, as long as it says the same.
+ *
+ * Every call looks for new items in the visitor's categories.  A search goes down the
+ * index, comparing texts; but the newest of a category mostly lie on one leaf page, and
+ * that stays as it is for a while.  So a backend keeps the entries it has read there,
+ * with the LSN of the page.  Whoever adds an entry, takes one out or splits the page
+ * changes the page, and logs it.
+ *
+ * Entries are kept only where any that comes before the category's first would be put on
+ * this page, too: another category's stand before it, or the page to the left ends with
+ * such.  Where they end there may be more, unless the page tells that there are none.  They
+ * say no more than the index does: who asks must see whether a row is visible, as in any
+ * scan of an index alone.
+ *
+ * An index that is made anew has another file.  Not remembered are indexes that are not
+ * logged, and nothing is under serializable transactions, which must leave word of what
+ * they read.
+ */
+#include "postgres.h"
+
+#include "items/item_newest.h"
+
+#include "access/nbtree.h"
+#include "access/relscan.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "items/item.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* So many categories are known, and of each so many entries: 800 kB at most. */
+#define NEWEST_CATEGORIES 256
+#define NEWEST_ENTRIES 128
+
+/* A category has so many places to choose from. */
+#define NEWEST_CHOICES 4
+
+/* A category that is longer is not known. */
+#define NEWEST_MAX_BYTES 120
+
+/* A category; all zeros: none. */
+typedef struct KnownCategory
+{
+	Oid			index;
+	Oid			file;			/* of the index */
+	XLogRecPtr	lsn;			/* of the page */
+	BlockNumber block;
+	Buffer		buffer;			/* it was in this one */
+	int			length;
+	char		name[NEWEST_MAX_BYTES];
+	NewestEntries *entries;		/* NULL: none yet */
+} KnownCategory;
+
+static KnownCategory *known = NULL;
+
+/* True if entries of this index may be relied on. */
+static bool
+CanRemember(Relation index, const text *category)
+{
+	return RelationNeedsWAL(index) && !IsolationIsSerializable() &&
+		VARSIZE_ANY_EXHDR(category) <= NEWEST_MAX_BYTES;
+}
+
+/* True if a place has the category. */
+static bool
+IsOf(const KnownCategory *place, Relation index, const text *category)
+{
+	return place->index == RelationGetRelid(index) && place->file == CompatRelationFile(index) &&
+		place->length == VARSIZE_ANY_EXHDR(category) &&
+		memcmp(place->name, VARDATA_ANY(category), place->length) == 0;
+}
+
+/* The place of a category, or else one that it may have. */
+static KnownCategory *
+FindPlace(Relation index, const text *category)
+{
+	uint32		hash = hash_bytes((const unsigned char *) VARDATA_ANY(category), VARSIZE_ANY_EXHDR(category));
+	KnownCategory *first;
+
+	if (known == NULL)
+		known = MemoryContextAllocZero(TopMemoryContext, sizeof(KnownCategory) * NEWEST_CATEGORIES);
+	first = &known[hash % (NEWEST_CATEGORIES / NEWEST_CHOICES) * NEWEST_CHOICES];
+	for (int i = 0; i < NEWEST_CHOICES; i++)
+		if (!OidIsValid(first[i].index) || IsOf(&first[i], index, category))
+			return &first[i];
+	return &first[hash / NEWEST_CATEGORIES % NEWEST_CHOICES];
+}
+
+/* The entries of a category, if they are still what the index says. */
+const NewestEntries *
+ItemNewestFind(Relation index, const text *category)
+{
+	KnownCategory *place;
+	bool		same;
+
+	if (!CanRemember(index, category))
+		return NULL;
+	place = FindPlace(index, category);
+	if (!IsOf(place, index, category) ||
+		!ReadRecentBuffer(CompatRelationLocator(index), MAIN_FORKNUM, place->block, place->buffer))
+		return NULL;
+	same = BufferGetLSNAtomic(place->buffer) == place->lsn;
+	ReleaseBuffer(place->buffer);
+	return same ? place->entries : NULL;
+}
+
+/* How an entry's category compares: as bytes, as in the index; NULL comes last. */
+static int
+CompareCategory(Relation index, IndexTuple tuple, const text *category)
+{
+	bool		isNull;
+	Datum		value = index_getattr(tuple, NEWEST_CATEGORY, RelationGetDescr(index), &isNull);
+	const text *found;
+	int			length;
+	int			order;
+
+	if (isNull)
+		return 1;
+	found = DatumGetTextPP(value);
+	length = VARSIZE_ANY_EXHDR(found);
+	order = memcmp(VARDATA_ANY(found), VARDATA_ANY(category), Min(length, VARSIZE_ANY_EXHDR(category)));
+	return order != 0 ? order : length - (int) VARSIZE_ANY_EXHDR(category);
+}
+
+/* Add what an index tuple says: a row, or several versions of one. */
+static void
+AddTuple(NewestEntries *entries, Relation index, IndexTuple tuple)
+{
+	int			versions = BTreeTupleIsPosting(tuple) ? BTreeTupleGetNPosting(tuple) : 1;
+	bool		isNull;
+
+	for (int i = 0; i < versions && entries->count < NEWEST_ENTRIES; i++)
+	{
+		NewestEntry *entry = &entries->entries[entries->count++];
+		ItemPointer tid = BTreeTupleIsPosting(tuple) ? BTreeTupleGetPostingN(tuple, i) : &tuple->t_tid;
+
+		entry->itemKey = DatumGetInt64(index_getattr(tuple, NEWEST_ITEM_KEY, RelationGetDescr(index), &isNull));
+		entry->createdAt = DatumGetTimestampTz(index_getattr(tuple, NEWEST_CREATED_AT, RelationGetDescr(index), &isNull));
+		entry->block = ItemPointerGetBlockNumber(tid);
+	}
+}
+
+/* True if no entry of a category can be put on the page to the left of this one. */
+static bool
+BeginsRightOf(Relation index, BlockNumber left, BlockNumber block, const text *category)
+{
+	Buffer		buffer = ReadBuffer(index, left);
+	Page		page = BufferGetPage(buffer);
+	BTPageOpaque opaque;
+	bool		begins = false;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	opaque = BTPageGetOpaque(page);
+	/* it may have been split */
+	if (P_ISLEAF(opaque) && !P_IGNORE(opaque) && opaque->btpo_next == block)
+	{
+		IndexTuple	high = (IndexTuple) PageGetItem(page, PageGetItemId(page, P_HIKEY));
+		int			columns = BTreeTupleGetNAtts(high, index);
+		int			order = columns > 0 ? CompareCategory(index, high, category) : 1;
+
+		/* a column that was cut off comes before all */
+		begins = order < 0 || (order == 0 && columns == 1);
+	}
+	UnlockReleaseBuffer(buffer);
+	return begins;
+}
+
+/*
+ * Read the entries of a category on a page, which is locked; returns the page to the left if
+ * the category may begin there.
+ */
+static BlockNumber
+ReadPage(NewestEntries *entries, Relation index, Page page, const text *category)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+	bool		begins = P_LEFTMOST(opaque);
+
+	entries->count = 0;
+	entries->all = P_RIGHTMOST(opaque);
+	if (!P_ISLEAF(opaque) || P_IGNORE(opaque))
+		return InvalidBlockNumber;
+	for (OffsetNumber offset = P_FIRSTDATAKEY(opaque); offset <= last; offset = OffsetNumberNext(offset))
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		IndexTuple	tuple = (IndexTuple) PageGetItem(page, item);
+		int			order = CompareCategory(index, tuple, category);
+
+		begins |= order < 0;
+		entries->all |= order > 0;
+		if (order > 0)
+			break;
+		if (order == 0 && !ItemIdIsDead(item))
+			AddTuple(entries, index, tuple);
+		if (entries->count == NEWEST_ENTRIES)
+		{
+			entries->all = false;
+			break;
+		}
+	}
+	return begins ? InvalidBlockNumber : opaque->btpo_prev;
+}
+
+/* Give a place what was read. */
+static void
+Keep(KnownCategory *place, const NewestEntries *entries)
+{
+	Size		size = offsetof(NewestEntries, entries) + sizeof(NewestEntry) * entries->count;
+
+	if (place->entries != NULL)
+		pfree(place->entries);
+	place->entries = NULL;
+	place->entries = MemoryContextAlloc(TopMemoryContext, size);
+	memcpy(place->entries, entries, size);
+}
+
+/* Remember the entries of the page a scan is at. */
+void
+ItemNewestKeep(IndexScanDesc scan, const text *category)
+{
+	Relation	index = scan->indexRelation;
+	Buffer		leaf = ((BTScanOpaque) scan->opaque)->currPos.buf;
+	NewestEntries *entries;
+	KnownCategory *place;
+	BlockNumber left;
+	XLogRecPtr	lsn;
+
+	if (!CanRemember(index, category) || !BufferIsValid(leaf))
+		return;
+	entries = palloc(offsetof(NewestEntries, entries) + sizeof(NewestEntry) * NEWEST_ENTRIES);
+	LockBuffer(leaf, BUFFER_LOCK_SHARE);
+	left = ReadPage(entries, index, BufferGetPage(leaf), category);
+	lsn = PageGetLSN(BufferGetPage(leaf));
+	LockBuffer(leaf, BUFFER_LOCK_UNLOCK);
+	if (entries->count > 0 && !XLogRecPtrIsInvalid(lsn) &&
+		(!BlockNumberIsValid(left) || BeginsRightOf(index, left, BufferGetBlockNumber(leaf), category)))
+	{
+		place = FindPlace(index, category);
+		place->index = InvalidOid;
+		Keep(place, entries);
+		place->file = CompatRelationFile(index);
+		place->lsn = lsn;
+		place->block = BufferGetBlockNumber(leaf);
+		place->buffer = leaf;
+		place->length = VARSIZE_ANY_EXHDR(category);
+		memcpy(place->name, VARDATA_ANY(category), place->length);
+		place->index = RelationGetRelid(index);
+	}
+	pfree(entries);
+}
