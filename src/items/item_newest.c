@@ -27,7 +27,6 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "compat.h"
-#include "items/item.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
