@@ -71,9 +71,10 @@ typedef struct Collection
 	Snapshot	snapshot;
 	TimestampTz since;			/* panes that start later; DT_NOBEGIN: all */
 	TimestampTz now;			/* and not after this */
+	bool		decays;			/* something the view asks for does */
 	HTAB	   *counters;
 	ItemReader *items;
-	HTAB	   *matches;
+	HTAB	   *matches;		/* NULL: all items are */
 } Collection;
 
 /* The longest period that a view asks for. */
@@ -85,6 +86,7 @@ NoteSince(const FeatureNode *node, void *arg)
 	(node->term.period > 0 && node->term.measure != AGGREGATE_DECAYED);
 	TimestampTz since = collection->now - node->term.period;
 
+	collection->decays |= node->kind == FEATURE_ITEM_EVENTS && node->term.measure == AGGREGATE_DECAYED;
 	if (!isBounded)
 		collection->since = DT_NOBEGIN;
 	else if (node->kind == FEATURE_ITEM_EVENTS && since < collection->since)
@@ -139,7 +141,7 @@ Matches(Collection *collection, int64 itemKey)
 	const ItemInfo *item;
 	bool		found;
 
-	if (collection->entity == FEATURE_ENTITY_ITEM || collection->entity == FEATURE_ENTITY_SHOP)
+	if (collection->matches == NULL)
 		return true;
 	match = hash_search(collection->matches, &itemKey, HASH_ENTER, &found);
 	if (found)
@@ -182,6 +184,19 @@ ReadStats(Collection *collection)
 		TakeStat(collection, slot);
 	}
 	KeyedClose(table);
+}
+
+/* Read the counters of the items that have something in common. */
+static void
+ReadStatsOfMany(Collection *collection)
+{
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(ItemMatch),.hcxt = CurrentMemoryContext};
+
+	collection->items = ItemReaderBegin(collection->snapshot);
+	collection->matches = hash_create("personalize items of features", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ReadStats(collection);
+	ItemReaderEnd(collection->items);
+	hash_destroy(collection->matches);
 }
 
 /* Read the counters of a query, if enough people have searched it to tell of it. */
@@ -264,25 +279,22 @@ FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey, Time
 		CheckShop(id);
 	for (int i = 0; i < view->count; i++)
 		FeatureEach(view->features[i].node, NoteSince, &collection);
-	result->daysBefore = view->entity == FEATURE_ENTITY_QUERY ? DT_NOEND : ItemStatFoldedBefore();
+	if (collection.decays)
+		result->daysBefore = view->entity == FEATURE_ENTITY_QUERY ? DT_NOEND : ItemStatFoldedBefore();
 	if (collection.since == now)
 		return result;
 	/* panes later than the one that holds it, and never earlier than those there can be */
 	if (collection.since != DT_NOBEGIN)
 		collection.since -= (collection.since % USECS_PER_HOUR + USECS_PER_HOUR) % USECS_PER_HOUR;
-	collection.counters = hash_create("personalize counters of features", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	control.keysize = sizeof(int64);
-	control.entrysize = sizeof(ItemMatch);
-	collection.matches = hash_create("personalize items of features", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	collection.items = ItemReaderBegin(snapshot);
+	collection.counters = hash_create("personalize counters of features", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	if (view->entity == FEATURE_ENTITY_QUERY)
 		ReadSearches(&collection);
-	else
+	else if (view->entity == FEATURE_ENTITY_ITEM || view->entity == FEATURE_ENTITY_SHOP)
 		ReadStats(&collection);
-	ItemReaderEnd(collection.items);
+	else
+		ReadStatsOfMany(&collection);
 	TakeCounters(collection.counters, result);
 	hash_destroy(collection.counters);
-	hash_destroy(collection.matches);
 	return result;
 }
 

@@ -142,12 +142,8 @@ TermAt(const Compared *compared, TimestampTz at)
 {
 	const GrammarTerm *term = compared->term;
 	TimestampTz since = term->period > 0 ? at - term->period : DT_NOBEGIN;
-	AggregateTotal total;
 
-	AggregateTotalInit(&total);
-	for (int i = 0; i < compared->count; i++)
-		(void) AggregateTotalAdd(&total, &compared->features[i], term->measure, compared->signal->halfLife, since, at);
-	return AggregateNumber(term->measure, &total, at);
+	return AggregateOver(compared->features, compared->count, term->measure, compared->signal->halfLife, since, at);
 }
 
 /* What is compared, at a time; NaN if there is nothing to compare. */

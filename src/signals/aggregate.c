@@ -118,6 +118,30 @@ AggregateNumber(Aggregate aggregate, const AggregateTotal *total, TimestampTz at
 	return get_float8_nan();
 }
 
+/* What a number is over some features. */
+double
+AggregateOver(const Feature *features, int count, Aggregate aggregate, int64 halfLife, TimestampTz since, TimestampTz until)
+{
+	AggregateTotal total;
+
+	AggregateTotalInit(&total);
+	for (int i = 0; i < count; i++)
+	{
+		AggregateTotal own = {.values = 1};
+
+		if (aggregate == AGGREGATE_DECAYED)
+			total.decayed += FeatureDecayed(&features[i], halfLife, until);
+		else if (aggregate > AGGREGATE_MEAN)
+			(void) AggregateTotalAdd(&total, &features[i], aggregate, halfLife, since, until);
+		else
+		{
+			FeatureSum(&features[i], since, until, &own.count, &own.sum);
+			AggregateTotalMerge(&total, &own);
+		}
+	}
+	return AggregateNumber(aggregate, &total, until);
+}
+
 /* A rate with its prior. */
 double
 AggregateRate(double numerator, double denominator, double prior, double weight)

@@ -65,6 +65,10 @@ extern void AggregateTotalMerge(AggregateTotal *total, const AggregateTotal *oth
 /* A number that a total has at a time; NaN if nothing has happened and it is none then. */
 extern double AggregateNumber(Aggregate aggregate, const AggregateTotal *total, TimestampTz at);
 
+/* What a number is over all of these features, which are of one signal; no more is computed than it needs. */
+extern double AggregateOver(const Feature *features, int count, Aggregate aggregate, int64 halfLife,
+							TimestampTz since, TimestampTz until);
+
 /*
  * (numerator + prior * weight) / (denominator + weight): a rate as if it had been the prior
  * in so many cases before (the mean of a beta or gamma distribution, Gelman et al., Bayesian
