@@ -118,7 +118,9 @@ BeginPartition(EventScan *scan)
 		scan->givenCount = EventPlacesOf(options->places, options->userKey, RelationGetRelid(scan->relation), &scan->given);
 		return;
 	}
-	scan->runCount = EventFindPages(&(EventPages) {scan->relation, options->snapshot, options->minTxid, options->maxTxid}, &scan->runs);
+	scan->runCount = EventFindPages(&(EventPages) {
+		scan->relation, options->snapshot, options->minTxid, options->maxTxid, options->ofUser ? &options->userKey : NULL
+	}, &scan->runs);
 	if (scan->runCount == 0)
 		return;
 	if (options->ofUser)

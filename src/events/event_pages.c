@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "events/event_cache.h"
 #include "events/event_row.h"
+#include "events/person_pages.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
@@ -155,11 +156,25 @@ CollectRuns(const EventPages *options, Relation brin, BlockRun **result)
 	return runs.count;
 }
 
+/* Pages in their order; how many runs. */
+static int
+CollectKnown(const PersonPages *pages, BlockRun **result)
+{
+	Runs		runs = {.capacity = 8};
+
+	runs.runs = palloc(runs.capacity * sizeof(BlockRun));
+	for (int i = 0; i < pages->count; i++)
+		AddBlock(&runs, pages->blocks[i]);
+	*result = runs.runs;
+	return runs.count;
+}
+
 /* Find the pages to read; how many runs. */
 int
 EventFindPages(const EventPages *options, BlockRun **runs)
 {
 	Relation	brin = options->minTxid > 0 ? EventOpenIndex(options->partition, BRIN_AM_OID, EVENT_TXID) : NULL;
+	const PersonPages *known;
 	int			count = 1;
 
 	if (brin)
@@ -168,6 +183,9 @@ EventFindPages(const EventPages *options, BlockRun **runs)
 		index_close(brin, AccessShareLock);
 		return count;
 	}
+	known = options->userKey ? PersonPagesOf(options->partition, *options->userKey, EVENT_USER_KEY_OFFSET) : NULL;
+	if (known)
+		return CollectKnown(known, runs);
 	*runs = palloc(sizeof(BlockRun));
 	(*runs)[0].start = 0;
 	(*runs)[0].count = RelationGetNumberOfBlocks(options->partition);

@@ -25,6 +25,7 @@ typedef struct EventPages
 	Snapshot	snapshot;
 	int64		minTxid;		/* those that may hold txids from this one on; 0: all */
 	int64		maxTxid;		/* and below this one; 0: all */
+	const int64 *userKey;		/* if they are known, those that may hold events of this person; NULL: of anybody */
 } EventPages;
 
 /* Find them, in runs, palloc'd; how many runs. */

@@ -26,6 +26,7 @@
 #include "events/event_cache.h"
 #include "events/event_pages.h"
 #include "events/partition.h"
+#include "events/person_pages.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -149,16 +150,18 @@ FindOnPage(DayVisit *day, PageWalk *walk, Buffer buffer, BlockNumber block, Heap
 	return walk->offsetCount == 0 ? 0 : PageFind(walk, IsOfPeople, day, buffer, found);
 }
 
-/* Visit by walking all pages. */
+/* Visit by walking all pages, or those on which one person's events are known to be. */
 static void
 VisitByPage(DayVisit *day)
 {
-	BlockNumber blocks = RelationGetNumberOfBlocks(day->relation);
+	const PersonPages *known = day->single ? PersonPagesOf(day->relation, day->singleKey, EVENT_USER_KEY_OFFSET) : NULL;
+	BlockNumber pages = known ? known->count : RelationGetNumberOfBlocks(day->relation);
 	HeapTupleData *found = palloc(sizeof(HeapTupleData) * MaxHeapTuplesPerPage);
 	PageWalk	walk = {day->relation, day->snapshot, EVENT_USER_KEY_OFFSET};
 
-	for (BlockNumber block = 0; block < blocks; block++)
+	for (BlockNumber page = 0; page < pages; page++)
 	{
+		BlockNumber block = known ? known->blocks[page] : page;
 		Buffer		buffer = EventCacheReadPage(day->relation, block, InvalidBuffer);
 		int			count = FindOnPage(day, &walk, buffer, block, found);
 

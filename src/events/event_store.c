@@ -7,6 +7,7 @@
 #include "events/event_store.h"
 
 #include "access/relation.h"
+#include "base/alone.h"
 #include "base/spi_util.h"
 #include "base/txid.h"
 #include "catalog/pg_type.h"
@@ -201,6 +202,7 @@ ChangeEvents(const EventChange *change)
 					   TIMESTAMPTZOID, TimestampTzGetDatum(before));
 	foreach(cell, days)
 		changed += ChangeDay(change, lfirst(cell));
+	AloneNoteWrites();
 	return changed;
 }
 

@@ -18,6 +18,7 @@
 #include "people/identify.h"
 
 #include "access/xact.h"
+#include "base/alone.h"
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/clock.h"
@@ -454,6 +455,25 @@ JoinIds(FunctionCallInfo fcinfo, Joining *joining)
 	return result;
 }
 
+/* The same; nobody else writes events of theirs meanwhile. */
+static Datum
+JoinAlone(FunctionCallInfo fcinfo, Joining *joining)
+{
+	Datum		result;
+
+	AloneBegin(joining->owner.userKey, joining->person.userKey);
+	PG_TRY();
+	{
+		result = JoinIds(fcinfo, joining);
+	}
+	PG_FINALLY();
+	{
+		AloneEnd();
+	}
+	PG_END_TRY();
+	return result;
+}
+
 /* Read (alias_id, user_id, consent, history, source), and join them. */
 static Datum
 JoinArguments(FunctionCallInfo fcinfo, const char *function, const char *aliasName, bool known)
@@ -473,7 +493,7 @@ JoinArguments(FunctionCallInfo fcinfo, const char *function, const char *aliasNa
 	ConsentCheckText("source", DatumGetTextPP(joining.source));
 	if (!LockIds(&joining))
 		return JoiningResult(fcinfo, "unchanged", 0, NULL);
-	return JoinIds(fcinfo, &joining);
+	return JoinAlone(fcinfo, &joining);
 }
 
 /* identify(anonymous_id, user_id, consent, history, source) → (status, events, detail). */
@@ -537,37 +557,57 @@ CheckMaySplit(Person person, int64 aliasKey)
 				 errhint("With history => 'leave' the id is its own from now on, and what came before stays with the person.")));
 }
 
+/* Give an id its history back; how many events. */
+static int64
+MoveBack(Person person, int64 aliasKey)
+{
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+	PersonMove	move = {.from = person.userKey,.to = aliasKey,.alias = aliasKey,.back = true};
+	int32		lost;
+
+	CheckMaySplit(person, aliasKey);
+	NoteChanges(person.userKey);
+	Unlink(aliasKey);
+	PersonMoveHistory(&move);
+	PushActiveSnapshot(GetLatestSnapshot());
+	lost = purposes->all & ~ConsentMaskOf(aliasKey);
+	PopActiveSnapshot();
+	if (lost != 0 && move.events > 0)
+		ConsentTakeAway(aliasKey, lost);
+	return move.events;
+}
+
 /* split(user_id, anonymous_id, history) → events. */
 Datum
 personalize_split(PG_FUNCTION_ARGS)
 {
-	PurposeCatalogue *purposes = PurposeCatalogueNow();
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
 	text	   *aliasId = KeyIdArgument(fcinfo, 1, "anonymous_id");
-	PersonMove	move = {.to = KeyFromText(aliasId),.alias = KeyFromText(aliasId),.back = true};
+	int64		aliasKey = KeyFromText(aliasId);
 	bool		moves = GetChoice(fcinfo, 2, "history", "split", "leave");
+	int64		events = 0;
 	Person		person;
-	int32		lost;
 
 	CheckMayWrite("split()");
 	person = LockIdentity(userId, aliasId);
-	move.from = person.userKey;
-	if (moves)
-		CheckMaySplit(person, move.alias);
-	NoteChanges(person.userKey);
-	Unlink(move.alias);
 	if (!moves)
 	{
-		ForgetOrigin(person.userKey, move.alias);
+		NoteChanges(person.userKey);
+		Unlink(aliasKey);
+		ForgetOrigin(person.userKey, aliasKey);
 		PG_RETURN_INT64(0);
 	}
-	PersonMoveHistory(&move);
-	PushActiveSnapshot(GetLatestSnapshot());
-	lost = purposes->all & ~ConsentMaskOf(move.alias);
-	PopActiveSnapshot();
-	if (lost != 0 && move.events > 0)
-		ConsentTakeAway(move.alias, lost);
-	PG_RETURN_INT64(move.events);
+	AloneBegin(person.userKey, aliasKey);
+	PG_TRY();
+	{
+		events = MoveBack(person, aliasKey);
+	}
+	PG_FINALLY();
+	{
+		AloneEnd();
+	}
+	PG_END_TRY();
+	PG_RETURN_INT64(events);
 }
 
 /* identities_of(user_id) → (alias_id, person_id, since, source). */

@@ -10,7 +10,7 @@
  * counts at once: once in any case.
  *
  * Each of these steps looks for the events of an id, on days without an index on every
- * page.  So nothing is taken out if no event changes hands, as of a new device, and an
+ * page, unless they are known to stay where they are (base/alone.h).  So nothing is taken out if no event changes hands, as of a new device, and an
  * id that has lost all of them has nothing made anew.
  */
 #include "postgres.h"
