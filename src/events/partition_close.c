@@ -108,7 +108,7 @@ CloseDay(int32 day, int64 allSeenBelow)
 				   1, types, values, NULL, false) == 0)
 		return false;
 	if (!index)
-		SpiUtilCommand(psprintf("CREATE INDEX %s ON personalize.%s (user_key, ts)",
+		SpiUtilCommand(psprintf("CREATE INDEX %s ON personalize.%s (user_key) WITH (fillfactor = 100)",
 								UnusedName(psprintf("%s_user", name)), name));
 	/* whoever has found it open looks again */
 	CacheInvalidateRelcacheByRelid(partitionId);

@@ -35,7 +35,7 @@ my $days = $node->safe_psql('shop', "SELECT count(*) $past");
 cmp_ok($days, '>=', 6, 'it has days of its own');
 maintain();
 wait_for($node, 'shop', "SELECT bool_and(rolled) $past");
-is($node->safe_psql('shop', q{SELECT count(*) FROM pg_indexes WHERE schemaname = 'personalize' AND indexdef LIKE '%(user_key, ts)'}),
+is($node->safe_psql('shop', q{SELECT count(*) FROM pg_indexes WHERE schemaname = 'personalize' AND indexdef LIKE '%btree (user_key) WITH (fillfactor=''100'')'}),
 	$days, 'days that all processors have passed are closed, and indexed by user');
 is($node->safe_psql('shop', 'SELECT bool_or(rolled) FROM personalize._event_day WHERE day >= (now() AT TIME ZONE \'UTC\')::date - 1'),
 	'f', 'today and yesterday stay open');
