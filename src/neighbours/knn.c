@@ -64,6 +64,14 @@
 #define LENGTH_POWER -0.3
 #define BACKWARD_WEIGHT 0.8
 
+/* g(d) from d = -POSTING_WINDOW on. */
+static const double placeWeights[] = {
+	BACKWARD_WEIGHT / 64, BACKWARD_WEIGHT / 32, BACKWARD_WEIGHT / 16, BACKWARD_WEIGHT / 8, BACKWARD_WEIGHT / 4, BACKWARD_WEIGHT / 2, 1,
+	1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 16, 1.0 / 32, 1.0 / 64
+};
+
+StaticAssertDecl(lengthof(placeWeights) == 2 * POSTING_WINDOW + 1, "weights of places");
+
 /* What is left of the score of the newest item, and of others of the session. */
 #define NEWEST_SHARE 0.05
 #define EARLIER_SHARE 0.2
@@ -325,9 +333,8 @@ CollectVotes(Scoring *scoring, const TopkEntry *chosen, int chosenCount)
 		for (int w = 0; w < entry.before + entry.after; w++)
 		{
 			int			d = PostingWindowPlace(&entry, w);
-			double		g = d > 0 ? ldexp(1, -d) : BACKWARD_WEIGHT * ldexp(1, d);
 
-			sum += Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * g, neighbour);
+			sum += Vote(scoring, PostingWindowItem(&entry, w), chosen[i].score * placeWeights[d + POSTING_WINDOW], neighbour);
 		}
 	}
 	return sum;
