@@ -17,6 +17,10 @@
  * pairwise: what followed more is to be above what followed less on its page; a pair counts
  * what changing their places would change in NDCG (LambdaRank: Burges, "From RankNet to
  * LambdaRank to LambdaMART", 2010).  The places are those by the weights of the round before.
+ *
+ * NDCG tells how well a page is ordered, of the best it could be: where one thing was chosen,
+ * its propensity is in both and says nothing.  So pages have weights, of which the mean is 1:
+ * the best that a page could be worth, over the same if all places were looked at.
  */
 #include "postgres.h"
 
@@ -180,11 +184,11 @@ RankItems(const double *scores, int count, int *places)
 	pfree(entries);
 }
 
-/* What an item of a page is worth at the first place. */
+/* What an item of a page is worth at the first place; without options, wherever it stood. */
 static double
 Gain(const LoggedPage *logged, int item, const RankerOptions *options)
 {
-	return logged->labels[item] / RankerPropensity(options, logged->slots[item]);
+	return logged->labels[item] / (options ? RankerPropensity(options, logged->slots[item]) : 1);
 }
 
 /* The best that a page could be worth. */
@@ -204,6 +208,29 @@ Ideal(const LoggedPage *logged, const RankerOptions *options)
 	pfree(gains);
 	pfree(places);
 	return ideal;
+}
+
+/* How much a page counts. */
+double
+RankerPageWeight(const LoggedPage *logged, const RankerOptions *options)
+{
+	double		ideal = Ideal(logged, NULL);
+
+	return ideal > 0 ? Ideal(logged, options) / ideal : 0;
+}
+
+/* How much each of some pages counts, as parts of their mean. */
+static double *
+PageWeights(const PageLog *log, int pages, const RankerOptions *options)
+{
+	double	   *weights = palloc_extended(sizeof(double) * Max(pages, 1), MCXT_ALLOC_HUGE);
+	double		sum = 0;
+
+	for (int i = 0; i < pages; i++)
+		sum += weights[i] = RankerPageWeight(&log->pages[i], options);
+	for (int i = 0; i < pages && sum > 0; i++)
+		weights[i] *= pages / sum;
+	return weights;
 }
 
 /* Pairs of items of pages, the better one left. */
@@ -252,7 +279,8 @@ CollectPairs(const PageLog *log, int pages)
 
 /* Weigh the pairs, in the order of CollectPairs, by what changing their places would change. */
 static void
-WeighPairs(RankedPairs *list, const PageLog *log, int pages, const RankerOptions *options, const double *scores)
+WeighPairs(RankedPairs *list, const PageLog *log, int pages, const RankerOptions *options, const double *pageWeights,
+		   const double *scores)
 {
 	double	   *weight = list->weights;
 
@@ -268,7 +296,7 @@ WeighPairs(RankedPairs *list, const PageLog *log, int pages, const RankerOptions
 			for (int right = 0; right < count; right++)
 				if (logged->labels[left] > logged->labels[right])
 					*weight++ = fabs(Discount(places[left]) - Discount(places[right])) *
-						fabs(Gain(logged, left, options) - Gain(logged, right, options)) / ideal;
+						fabs(Gain(logged, left, options) - Gain(logged, right, options)) / ideal * pageWeights[i];
 		scores += count;
 		pfree(places);
 	}
@@ -280,6 +308,7 @@ FitPairs(const PageLog *log, int pages, const RankerOptions *options, const Stan
 		 double *coefficients)
 {
 	RankedPairs	list = CollectPairs(log, pages);
+	double	   *pageWeights = PageWeights(log, pages, options);
 	double	   *scores = palloc_extended(sizeof(double) * Max(standardised->rowCount, 1), MCXT_ALLOC_HUGE);
 	LogisticProblem problem = {
 		.rows = list.count,.columns = standardised->columns,.features = standardised->rows,.pairs = list.pairs,
@@ -294,12 +323,13 @@ FitPairs(const PageLog *log, int pages, const RankerOptions *options, const Stan
 			for (int c = 1; c < standardised->columns; c++)
 				scores[row] += coefficients[c] * standardised->rows[row * standardised->columns + c];
 		}
-		WeighPairs(&list, log, pages, options, scores);
+		WeighPairs(&list, log, pages, options, pageWeights, scores);
 		(void) LogisticSolve(&problem, coefficients);
 	}
 	/* differences know of none */
 	coefficients[0] = 0;
 	pfree(scores);
+	pfree(pageWeights);
 }
 
 /* Fit weights to the first pages of a log. */

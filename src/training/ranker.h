@@ -24,6 +24,9 @@ extern double RankerPropensity(const RankerOptions *options, int slot);
 /* Fit weights to the first pages of a log; kept: the weights of features that never vary. */
 extern LinearModel *RankerFit(const PageLog *log, int pages, const RankerOptions *options, const double *kept);
 
+/* How much a page counts among others: more where what was chosen stood at places that are seldom looked at. */
+extern double RankerPageWeight(const LoggedPage *logged, const RankerOptions *options);
+
 /* NDCG among ten of pages in the order of scores, which are those of all rows of the pages. */
 extern void RankerJudge(const LoggedPage *pages, int count, const RankerOptions *options,
 						const double *scores, double *ndcg);

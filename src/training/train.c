@@ -160,14 +160,20 @@ ScoreTrained(const Training *training, int64 rows, const double *first)
 	return scores;
 }
 
-/* Let the newest pages judge; a page's rows are taken one by one, for pages may have been left out. */
+/*
+ * Let the newest pages judge, each as much as it counts; the error is that of a ratio of sums
+ * (W. Cochran, "Sampling Techniques", 1977, section 2.11).  A page's rows are taken one by one, for
+ * pages may have been left out.
+ */
 static void
 Judge(Training *training)
 {
 	const PageLog *log = training->log;
 	int			count = log->count - training->taught;
+	double	   *weights = palloc_array(double, Max(count, 1));
+	double	   *differences = palloc_array(double, Max(count, 1));
 	double		squares = 0;
-	double		mean = 0;
+	double		sum = 0;
 
 	training->inForce = training->trained = 0;
 	for (int i = 0; i < count; i++)
@@ -177,20 +183,25 @@ Judge(Training *training)
 		double	   *trained = ScoreTrained(training, logged->page.count, logged->rows);
 		double		before;
 		double		after;
-		double		difference;
 
 		CHECK_FOR_INTERRUPTS();
 		RankerJudge(logged, 1, &training->options, inForce, &before);
 		RankerJudge(logged, 1, &training->options, trained, &after);
-		training->inForce += before / count;
-		training->trained += after / count;
-		difference = after - before - mean;
-		mean += difference / (i + 1);
-		squares += difference * (after - before - mean);
+		weights[i] = RankerPageWeight(logged, &training->options);
+		differences[i] = after - before;
+		training->inForce += before * weights[i];
+		training->trained += after * weights[i];
+		sum += weights[i];
 		pfree(inForce);
 		pfree(trained);
 	}
-	training->error = count > 1 ? sqrt(squares / (count - 1) / count) : 0;
+	if (sum == 0)
+		return;
+	training->inForce /= sum;
+	training->trained /= sum;
+	for (int i = 0; i < count; i++)
+		squares += pow(weights[i] * (differences[i] - (training->trained - training->inForce)), 2);
+	training->error = count > 1 ? sqrt(squares * count / (count - 1)) / sum : 0;
 }
 
 /* Learn from the older pages, and judge by the others. */
