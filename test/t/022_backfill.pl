@@ -35,7 +35,7 @@ for my $round (1 .. 3)
 	# somebody who is being withdrawn keeps one shard from its end
 	my $held = $node->background_psql('shop');
 	$held->query_safe(q{BEGIN; SELECT personalize.withdraw_consent('held', '{marketing}')});
-	$node->safe_psql('shop', "SELECT personalize.create_signal('seen$round', NULL, 'none')");
+	$node->safe_psql('shop', "SELECT personalize.create_signal('seen$round', NULL, 'none', aggregates => '{min,max,first,last}')");
 	wait_for($node, 'shop', $some, "half of back-fill $round");
 	is($node->safe_psql('shop', "SELECT complete_since IS NOT NULL AND complete_since > (SELECT min(day) FROM personalize._event_day)::timestamp AT TIME ZONE 'UTC' FROM personalize.signal_status WHERE name = 'seen$round'"),
 		't', 'readers are told that it is not complete');
