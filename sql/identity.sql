@@ -177,6 +177,19 @@ SELECT status FROM personalize.alias('bob', 'zoe');
 SET personalize.max_identities = 6;
 SELECT status FROM personalize.alias('bob', 'zoe');
 SELECT count(*), min(person_id) FROM personalize.identities_of('bob');
+-- in one transaction, where they are counted once: the limit is the same, with what savepoints have added and taken back
+SELECT count(*) FROM generate_series(1, 6) n, LATERAL personalize.identify('tess-' || n, 'tess') i WHERE i.status = 'merged';
+SELECT count(*) FROM generate_series(1, 9) n, LATERAL personalize.identify('ulla-' || n, 'ulla') i;
+BEGIN;
+SELECT count(*) FROM generate_series(1, 2) n, LATERAL personalize.identify('uma-' || n, 'uma') i WHERE i.status = 'merged';
+SAVEPOINT s;
+SELECT count(*) FROM generate_series(3, 6) n, LATERAL personalize.identify('uma-' || n, 'uma') i WHERE i.status = 'merged';
+ROLLBACK TO s;
+SELECT count(*) FROM generate_series(13, 15) n, LATERAL personalize.identify('uma-' || n, 'uma') i WHERE i.status = 'merged';
+RELEASE s;
+SELECT status FROM personalize.identify('uma-16', 'uma');
+SELECT status FROM personalize.identify('uma-17', 'uma');
+ROLLBACK;
 RESET personalize.max_identities;
 
 -- consent: what either refused is refused, what one granted is granted

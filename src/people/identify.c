@@ -48,8 +48,19 @@ PG_FUNCTION_INFO_V1(personalize_identities_of);
 
 #define NOT_DONE "no ids are joined"
 
+/* So many ids are in all stripes, or nearly. */
+#define MANY_IDENTITIES INT64CONST(500)
+
 static int	personalize_max_identities = 1000;
 static char *personalize_identity_purpose;
+
+/* The other ids of a person as this transaction has counted and joined them, or more. */
+static struct
+{
+	uint64		transaction;
+	int64		userKey;
+	int64		count;
+}			counted;
 
 /* Two ids that are said to be one person's. */
 typedef struct Joining
@@ -115,13 +126,41 @@ CountIdentities(int64 userKey)
 {
 	static SPIPlanPtr plan = NULL;
 	SpiUtilScope scope;
+	bool		isNull;
 	int64		count;
 
+	/* counted in the executor: rows of many ids are not to be fetched for every login */
 	SpiUtilBegin(&scope);
-	count = RunKeys(&plan, "SELECT FROM personalize.identity WHERE user_key = $1 LIMIT $2",
-					2, (int64[]) {userKey, personalize_max_identities + INT64CONST(1)});
+	RunKeys(&plan, "SELECT count(*) FROM (SELECT FROM personalize.identity WHERE user_key = $1 LIMIT $2) AS i",
+			2, (int64[]) {userKey, personalize_max_identities + INT64CONST(1)});
+	count = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	SpiUtilEnd(&scope);
 	return count;
+}
+
+/*
+ * True if a person whose stripe is locked would have too many ids with so many more.  Who
+ * joins many ids in a transaction counts once: nobody else can join any meanwhile.
+ */
+static bool
+WouldHaveTooMany(int64 userKey, int64 more)
+{
+	uint64		transaction = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
+
+	if (transaction == 0 || IsSubTransaction())
+	{
+		counted.transaction = 0;
+		return CountIdentities(userKey) + more > personalize_max_identities;
+	}
+	if (transaction != counted.transaction || userKey != counted.userKey ||
+		counted.count + more > personalize_max_identities)
+	{
+		counted.count = CountIdentities(userKey);
+		counted.transaction = transaction;
+		counted.userKey = userKey;
+	}
+	counted.count += more;
+	return counted.count > personalize_max_identities;
 }
 
 /* Raise if a person would have too many ids, or an id is not one to be given away. */
@@ -138,7 +177,7 @@ CheckMayJoin(const Joining *joining)
 				 errmsg("anonymous_id \"%s\" is a person with other ids, not an anonymous id", alias),
 				 errhint("If \"%s\" and \"%s\" are one person, call SELECT * FROM personalize.alias(%s, %s).", alias, user,
 						 quote_literal_cstr(alias), quote_literal_cstr(user))));
-	if (CountIdentities(joining->person.userKey) + 1 + (joining->known ? owned : 0) > personalize_max_identities)
+	if (WouldHaveTooMany(joining->person.userKey, 1 + (joining->known ? owned : 0)))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("user \"%s\" would have more than %d other ids", user, personalize_max_identities),
@@ -155,7 +194,7 @@ Resolve(Joining *joining)
 	joining->owner = IdentityPersonNow(joining->aliasId);
 }
 
-/* Add the stripes of all ids of a person. */
+/* Add the stripes of all ids of a person; of very many, all there are. */
 static void
 AddStripes(int64 userKey, bool *stripes)
 {
@@ -164,7 +203,10 @@ AddStripes(int64 userKey, bool *stripes)
 
 	stripes[ShardOfKey(userKey)] = true;
 	SpiUtilBegin(&scope);
-	RunKeys(&plan, "SELECT alias_key FROM personalize.identity WHERE user_key = $1", 1, &userKey);
+	RunKeys(&plan, "SELECT alias_key FROM personalize.identity WHERE user_key = $1 LIMIT $2",
+			2, (int64[]) {userKey, MANY_IDENTITIES});
+	if (SPI_processed == MANY_IDENTITIES)
+		memset(stripes, true, SHARD_COUNT * sizeof(bool));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isNull;
@@ -188,7 +230,6 @@ LockIds(Joining *joining)
 		Resolve(joining);
 		if (joining->owner.userKey == joining->person.userKey)
 			return false;
-		CheckMayJoin(joining);
 		memcpy(stripes, locked, sizeof(stripes));
 		stripes[ShardOfKey(joining->aliasKey)] = true;
 		stripes[ShardOfKey(joining->person.userKey)] = true;
@@ -196,7 +237,10 @@ LockIds(Joining *joining)
 		for (int i = 0; i < SHARD_COUNT; i++)
 			more |= stripes[i] && !locked[i];
 		if (!more)
+		{
+			CheckMayJoin(joining);
 			return true;
+		}
 		PurgeLockStripes(stripes, NOT_DONE);
 		memcpy(locked, stripes, sizeof(locked));
 	}
