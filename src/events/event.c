@@ -73,7 +73,6 @@ struct EventScan
 
 	/* or this walk, which has found the tuples of the user on one page */
 	BlockNumber block;
-	HeapTupleData found[MaxHeapTuplesPerPage];
 	int			foundCount;
 	int			foundNext;
 	Buffer		buffer;
@@ -83,6 +82,8 @@ struct EventScan
 	TailFound	places;
 	int64		nextPlace;
 	int			partition;		/* of places; -1: before the first */
+
+	HeapTupleData found[MaxHeapTuplesPerPage];	/* last: it is large, and need not be cleared */
 };
 
 /* Start an index scan over one user's events. */
@@ -436,12 +437,11 @@ FindTail(const EventScanOptions *options, TailFound *found)
 EventScan *
 EventScanBegin(const EventScanOptions *options)
 {
-	EventScan  *scan = palloc0(sizeof(EventScan));
+	EventScan  *scan = palloc(sizeof(EventScan));
 
+	memset(scan, 0, offsetof(EventScan, found));
 	scan->options = *options;
 	scan->context = CurrentMemoryContext;
-	scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row",
-											 ALLOCSET_DEFAULT_SIZES);
 	scan->buffer = InvalidBuffer;
 	scan->partition = -1;
 	scan->knowsPlaces = IsOfTail(options) && FindTail(options, &scan->places);
@@ -492,9 +492,15 @@ bool
 EventScanNext(EventScan *scan, EventRow *row)
 {
 	/* the caller may reset its context while the scan goes on */
-	MemoryContext caller = MemoryContextSwitchTo(scan->context);
+	MemoryContext caller;
 	bool		found;
 
+	/* most people have no event that is not counted yet */
+	if (scan->knowsPlaces && scan->places.count == 0)
+		return false;
+	caller = MemoryContextSwitchTo(scan->context);
+	if (scan->rowContext == NULL)
+		scan->rowContext = AllocSetContextCreate(scan->context, "personalize event row", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(scan->rowContext);
 	found = NextRow(scan, row);
 	MemoryContextSwitchTo(caller);
@@ -508,7 +514,8 @@ EventScanEnd(EventScan *scan)
 	EndPartition(scan);
 	if (scan->knowsPlaces)
 		TailFoundEnd(&scan->places);
-	MemoryContextDelete(scan->rowContext);
+	if (scan->rowContext != NULL)
+		MemoryContextDelete(scan->rowContext);
 	list_free(scan->partitions);
 	pfree(scan);
 }

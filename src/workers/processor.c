@@ -7,8 +7,11 @@
 #include "workers/processor.h"
 
 #include "access/genam.h"
+#include "access/relscan.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "base/relation.h"
+#include "base/row_place.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -162,28 +165,22 @@ ProcessorRecordFailure(const ProcessorMethods *methods, const char *message)
 	SpiUtilEnd(&scope);
 }
 
-/* Read the asof of one shard's position; NULL if there is no row. */
-static TxidSnapshot *
-ReadPosition(Relation table, Oid index, ProcessorId id, int shard, Snapshot snapshot)
+/* Search the row of one shard's position; false: there is none. */
+static bool
+SearchPosition(Relation table, ProcessorId id, int shard, Snapshot snapshot, TupleTableSlot *slot)
 {
+	Relation	index = RelationOpenIndex(table, "processor_position_pkey", AccessShareLock);
+	IndexScanDesc scan = index_beginscan(table, index, snapshot, NULL, 2, 0);
 	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	TxidSnapshot *position = NULL;
+	bool		found;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(shard));
-	scan = systable_beginscan(table, index, true, snapshot, 2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isNull;
-		Datum		asof = heap_getattr(tuple, 3, RelationGetDescr(table), &isNull);
-
-		position = TxidSnapshotParse(TextDatumGetCString(asof));
-	}
-	systable_endscan(scan);
-	return position;
+	index_rescan(scan, keys, 2, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	return found;
 }
 
 /* Up to where the processor has got with a shard, as the snapshot sees it. */
@@ -191,10 +188,25 @@ TxidSnapshot *
 ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 {
 	Relation	table = RelationOpenTable("processor_position", AccessShareLock);
-	TxidSnapshot *position = ReadPosition(table,
-										  RelationIndex(table, "processor_position_pkey"),
-										  id, shard, snapshot);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	int64		key = (int64) id * SHARD_COUNT + shard;
+	TxidSnapshot *position = NULL;
+	bool		found = RowPlaceFetch(table, snapshot, key, slot);
 
+	/* every reader of a profile asks */
+	if (!found && SearchPosition(table, id, shard, snapshot, slot))
+	{
+		found = true;
+		RowPlaceKeep(table, snapshot, key, slot);
+	}
+	if (found)
+	{
+		bool		isNull;
+		Datum		asof = slot_getattr(slot, 3, &isNull);
+
+		position = TxidSnapshotParse(TextDatumGetCString(asof));
+	}
+	ExecDropSingleTupleTableSlot(slot);
 	table_close(table, AccessShareLock);
 	return position ? position : TxidSnapshotNothing();
 }
