@@ -41,7 +41,7 @@ SELECT q AS query, pg_temp.estimate_of(q) FROM unnest(ARRAY[
 	'profile_pane', $$profile_pane WHERE user_id = 'u7'$$, $$profile_pane WHERE signal = 'interest_category' AND value = 'c6'$$,
 	'profile_person', $$profile_person WHERE user_id = 'u7'$$,
 	'item_performance', $$item_performance WHERE day = current_date - 3$$,
-	'item_revenue', $$item_revenue WHERE item_id = 'i30'$$, $$item_revenue WHERE item_id = 'i30' AND currency = 'EUR'$$,
+	'item_revenue', $$item_revenue WHERE item_id = 'i30'$$, $$item_revenue WHERE currency = 'EUR'$$,
 	$$item_event WHERE item_id = 'i30'$$, $$item_event WHERE event = 'purchase'$$,
 	'coverage', $$coverage WHERE day = current_date - 3$$, $$coverage WHERE purpose = 'analytics'$$]) q;
 
