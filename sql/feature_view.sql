@@ -76,6 +76,7 @@ SELECT f.spent / f.orders FROM jsonb_populate_record(NULL::personalize.fv_shop, 
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
+SET enable_bitmapscan = off;
 CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
@@ -89,6 +90,7 @@ SELECT regexp_replace(l, '^ *(->)? *', '') FROM pg_temp.plan('SELECT orders FROM
 RESET enable_seqscan;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
+RESET enable_bitmapscan;
 
 -- versions: a changed view is the next one, the one before stays as it was
 SELECT personalize.create_feature_view('shop', '{"orders": "purchases default 0", "spent": "purchases sum default 0"}', ttl => '10 days');
