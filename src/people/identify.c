@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/key.h"
 #include "base/purge_lock.h"
+#include "base/setting.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -203,6 +204,8 @@ AddStripes(int64 userKey, bool *stripes)
 
 	stripes[ShardOfKey(userKey)] = true;
 	SpiUtilBegin(&scope);
+	/* a bitmap of all of them would be made before the first is fetched */
+	SettingPin("enable_bitmapscan", "off");
 	RunKeys(&plan, "SELECT alias_key FROM personalize.identity WHERE user_key = $1 LIMIT $2",
 			2, (int64[]) {userKey, MANY_IDENTITIES});
 	if (SPI_processed == MANY_IDENTITIES)
