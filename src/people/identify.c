@@ -45,7 +45,6 @@
 PG_FUNCTION_INFO_V1(personalize_identify);
 PG_FUNCTION_INFO_V1(personalize_alias);
 PG_FUNCTION_INFO_V1(personalize_split);
-PG_FUNCTION_INFO_V1(personalize_identities_of);
 
 #define NOT_DONE "no ids are joined"
 
@@ -655,33 +654,6 @@ personalize_split(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	PG_RETURN_INT64(events);
-}
-
-/* identities_of(user_id) → (alias_id, person_id, since, source). */
-Datum
-personalize_identities_of(PG_FUNCTION_ARGS)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		argument[] = {Int64GetDatum(IdentityKeyArgument(fcinfo, 0, "user_id"))};
-	SpiUtilScope scope;
-
-	InitMaterializedSRF(fcinfo, 0);
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "SELECT alias_id, user_id, since, source FROM personalize.identity"
-			   " WHERE user_key = $1 ORDER BY since, alias_id", 1, types, argument, NULL, true);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		values[4];
-		bool		nulls[4];
-
-		for (int i = 0; i < lengthof(values); i++)
-			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	SpiUtilEnd(&scope);
-	return (Datum) 0;
 }
 
 /* Define the settings. */

@@ -21,10 +21,15 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(personalize_identities_of);
 
 /* Open the identities for looking ids up. */
 KeyedTable *
@@ -168,4 +173,31 @@ Person
 IdentityLockExclusive(const text *id, const char *notDone)
 {
 	return LockPerson(id, true, notDone);
+}
+
+/* identities_of(user_id) → (alias_id, person_id, since, source). */
+Datum
+personalize_identities_of(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		argument[] = {Int64GetDatum(IdentityKeyArgument(fcinfo, 0, "user_id"))};
+	SpiUtilScope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT alias_id, user_id, since, source FROM personalize.identity"
+			   " WHERE user_key = $1 ORDER BY since, alias_id", 1, types, argument, NULL, true);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[4];
+		bool		nulls[4];
+
+		for (int i = 0; i < lengthof(values); i++)
+			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SpiUtilEnd(&scope);
+	return (Datum) 0;
 }
