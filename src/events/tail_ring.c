@@ -126,7 +126,7 @@ TailRingInit(Size reserved)
 
 	DefineCustomIntVariable("personalize.tail_ring_size",
 							"Shared memory that knows where the events lie that no processor has counted yet.",
-							"20 bytes an event; 0 for none: readers then look through the newest pages of event.",
+							"18 bytes an event; 0 for none: readers then look through the newest pages of event.",
 							&tailRingSize, 65536, 0, 4 * 1024 * 1024, PGC_POSTMASTER, GUC_UNIT_KB,
 							CheckSize, NULL, NULL);
 	if (tailRingSize == 0)
@@ -196,15 +196,15 @@ OpenSegment(uint64 number)
 }
 
 /* The segment that is being written. */
-typedef struct Segment
+typedef struct TailSegment
 {
 	pg_atomic_uint64 *reached;
 	TailEntry  *entries;		/* NULL: it is to be looked up */
-} Segment;
+} TailSegment;
 
 /* Add a place; the lock is held. */
 static void
-AddEntry(Segment *segment, Oid file, const TailEvent *event, uint64 hash)
+AddEntry(TailSegment *segment, Oid file, const TailEvent *event, uint64 hash)
 {
 	pg_atomic_uint32 *bucket = &buckets[hash & (bucketCount - 1)];
 	uint64		number = pg_atomic_read_u64(&ring->next);
@@ -213,7 +213,7 @@ AddEntry(Segment *segment, Oid file, const TailEvent *event, uint64 hash)
 	if (number % SEGMENT_PLACES == 0)
 		OpenSegment(number);
 	if (number % SEGMENT_PLACES == 0 || segment->entries == NULL)
-		*segment = (Segment) {Reached(number), Entry(number - number % SEGMENT_PLACES)};
+		*segment = (TailSegment) {Reached(number), Entry(number - number % SEGMENT_PLACES)};
 	if ((uint32) number == 0)
 		number++;				/* means none */
 	if (pg_atomic_read_u64(segment->reached) < event->transaction)
@@ -252,7 +252,7 @@ TailRingAdd(Oid file, const TailEvent *events, int count)
 	for (int start = 0; start < count; start += ADD_AT_ONCE)
 	{
 		int			end = Min(start + ADD_AT_ONCE, count);
-		Segment		segment = {NULL, NULL};
+		TailSegment segment = {NULL, NULL};
 
 		HashEvents(events + start, end - start, hashes);
 		LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
