@@ -15,12 +15,14 @@ END
 $$;
 
 -- what an event weighs unpacked is forgotten before the next one: 240 MB pass through one backend
+-- the most memory of its own that it had, without what it has seen of the server's shared memory
+CREATE FUNCTION peak() RETURNS integer LANGUAGE sql AS $$
+	SELECT substring(status FROM 'VmHWM:\s+(\d+)')::integer - substring(status FROM 'RssShmem:\s+(\d+)')::integer
+	FROM pg_read_file('/proc/self/status', 0, 10000, true) AS status $$;
 CREATE TABLE peak (kilobytes integer);
-CREATE PROCEDURE begin_peak() LANGUAGE sql AS $$
-	DELETE FROM peak;
-	INSERT INTO peak SELECT substring(pg_read_file('/proc/self/status', 0, 10000, true) FROM 'VmHWM:\s+(\d+)')::integer $$;
+CREATE PROCEDURE begin_peak() LANGUAGE sql AS 'DELETE FROM peak; INSERT INTO peak SELECT peak()';
 CREATE FUNCTION peak_within(megabytes integer) RETURNS boolean LANGUAGE sql AS $$
-	SELECT coalesce(substring(pg_read_file('/proc/self/status', 0, 10000, true) FROM 'VmHWM:\s+(\d+)')::integer - kilobytes < megabytes * 1024, true) FROM peak $$;
+	SELECT coalesce(peak() - kilobytes < megabytes * 1024, true) FROM peak $$;
 SELECT count(personalize.grant_consent(u::text, ARRAY['analytics', 'personalization', 'recommendations'])) FROM generate_series(1, 40) u;
 SELECT count(personalize.track(1 + i % 40, 'view_item', i % 50, jsonb_build_object('note', repeat('long ', 12000)), ts => now() - (26 - i / 160) * interval '1 hour' + i % 160 * interval '1 second'))
 FROM generate_series(1, 4000) i;
@@ -81,6 +83,6 @@ RESET personalize.max_tail_events;
 
 SET client_min_messages = warning;
 DROP TABLE peak;
-DROP FUNCTION roll, peak_within, seen;
+DROP FUNCTION roll, peak, peak_within, seen;
 DROP PROCEDURE begin_peak;
 DROP EXTENSION personalize CASCADE;

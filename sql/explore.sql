@@ -1,5 +1,13 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
-CREATE FUNCTION roll() RETURNS void LANGUAGE sql AS 'SELECT personalize.rollup_now()';
+-- batches are run by hand: once an item that was viewed is counted, neighbours propose it
+SELECT count(personalize.disable_processor(p)) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p;
+CREATE FUNCTION roll() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p;
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p;
+END
+$$;
 -- a new item of the visitor's category has a place in the answer before anybody has met it
 SELECT inserted FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'old' || i, 'category', 'shoes', 'created_at', now() - interval '1 year')) FROM generate_series(1, 100) i));
 SELECT inserted FROM personalize.upsert_items('[{"item_id": "old hat", "category": "hats", "created_at": "2020-01-01"}]');
