@@ -128,6 +128,14 @@ END;
 COMMENT ON FUNCTION personalize_internal._cohort_told(bigint, bigint, integer, bigint) IS
 	'a number of people as it is told, with its noise; NULL: they are too few, or may be';
 
+CREATE FUNCTION personalize_internal._has_cohort_reports() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT EXISTS (SELECT FROM personalize.cohort_report);
+END;
+COMMENT ON FUNCTION personalize_internal._has_cohort_reports() IS 'true if there is anything to release, which a monitor may know';
+
 CREATE FUNCTION personalize_internal._cohort_windows(
 	OUT report integer, OUT name text, OUT window_start timestamptz, OUT window_end timestamptz, OUT status text,
 	OUT epsilon numeric, OUT k integer, OUT threshold bigint) RETURNS SETOF record
@@ -332,6 +340,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._cohort_scale(numeric, integer, integer),
 	personalize_internal._cohort_threshold(numeric, integer, integer, integer),
 	personalize_internal._cohort_told(bigint, bigint, integer, bigint),
+	personalize_internal._has_cohort_reports(),
 	personalize_internal._cohort_windows(),
 	personalize_internal._cohort_step(),
 	personalize.set_cohort_policy(numeric, numeric, integer),
@@ -356,6 +365,7 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_admin;
 GRANT EXECUTE ON PROCEDURE personalize.release_cohorts() TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize_internal._cohort_windows() TO personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._has_cohort_reports() TO personalize_admin, personalize_monitor;
 GRANT SELECT ON personalize.cohort_answer, personalize.cohort_window, personalize.cohort_budget, personalize.cohort_policy, personalize.cohort_report
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.cohort_charge TO personalize_admin;

@@ -34,7 +34,7 @@ BEGIN ATOMIC
 				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s), false),
 			('cohorts', '43 * * * *', 'CALL personalize.release_cohorts()',
 				interval '1 hour', timestamptz '2000-01-01 00:43+00',
-				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s) AND EXISTS (SELECT FROM personalize.cohort_report), false),
+				NOT (SELECT s.preloaded FROM personalize_internal._server_state() AS s) AND personalize_internal._has_cohort_reports(), false),
 			('scrub', '37 * * * *', 'SELECT * FROM personalize.scrub_erased()',
 				interval '1 hour', timestamptz '2000-01-01 00:37+00',
 				EXISTS (SELECT FROM pg_proc AS p

@@ -77,8 +77,8 @@ BEGIN ATOMIC
 		FROM personalize.model AS m WHERE m.forgotten > 0
 		UNION ALL
 		-- all rows of examination are of one fit
-		SELECT NULL, NULL, 'table examination', x.forgotten,
-			format('SELECT * FROM personalize.fit_examination(%L%s);', x.model, CASE WHEN isfinite(x.since) THEN to_char(x.since AT TIME ZONE 'UTC', '", "''YYYY-MM-DD"T"HH24:MI:SS.US"Z"''') END)
+		SELECT NULL::text AS name, NULL::integer AS version, 'table examination'::text AS what, x.forgotten,
+			format('SELECT * FROM personalize.fit_examination(%L%s);', x.model, CASE WHEN isfinite(x.since) THEN to_char(x.since AT TIME ZONE 'UTC', '", "''YYYY-MM-DD"T"HH24:MI:SS.US"Z"''') END) AS fix
 		FROM (SELECT e.model, e.since, e.forgotten FROM personalize.examination AS e WHERE e.forgotten > 0 LIMIT 1) AS x
 	)
 	SELECT 'models', count(*) = 0,
