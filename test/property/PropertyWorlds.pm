@@ -185,6 +185,8 @@ sub try_with_restart
 		  . "SET synchronous_commit = on;\nDROP TABLE IF EXISTS property.flushed;\nCREATE TABLE property.flushed ();\n";
 		push @second, join('', @sql[ $middle .. $#sql ]) . $self->closing($seed, $operations);
 	}
+	# so that a crash has these streams to recover, not all that came before them
+	$self->{node}->safe_psql('postgres', 'CHECKPOINT');
 	my @before = $self->play(@first);
 	$self->{node}->stop($mode);
 	$self->{node}->start;
