@@ -134,12 +134,123 @@ SELECT personalize.forget('last') IS NOT NULL AS forgotten;
 SELECT roll() > 0 AS rolled, pause();
 SELECT count(*) FROM personalize._pair_list WHERE item_key = personalize.item_key('only');
 
+-- profiles, item statistics and exposures: after each part every view has what it had, though parts count people together
+SET client_min_messages = warning; DROP EXTENSION personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+SET personalize.min_query_people = 3;
+CREATE FUNCTION public.roll_all() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	counted bigint;
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
+	SELECT sum(events) INTO counted FROM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
+	RETURN counted;
+END
+$$;
+SELECT roll_all() >= 0 AS rolled;
+INSERT INTO personalize.item (item_id, category) SELECT 'i' || i, 'c' || i % 4 FROM generate_series(0, 19) AS i;
+SELECT count(personalize.grant_consent('u' || u, '{analytics,personalization,recommendations}')) FROM generate_series(1, 60) AS u;
+SELECT personalize.create_experiment('mix', 'recommend', '["shipped", {"name": "varied", "parameters": {"diversity": 0.4}}]',
+	metrics => '["conversion", {"metric": "revenue", "currency": "EUR", "users": 1000}, "clicks"]');
+SELECT personalize.start_experiment('mix');
+UPDATE personalize.experiment SET runs = tstzmultirange(tstzrange(now() - interval '10 days', NULL));
+CREATE TABLE shopper AS
+	SELECT u, 'u' || u AS id, date_trunc('day', now(), 'UTC') - (1 + u % 5) * interval '1 day' + interval '10 hours' AS at,
+		(SELECT r.request_id::text FROM personalize.recommend('u' || u, 1) AS r) AS request,
+		(SELECT min(h.request_id::text) FROM personalize.homepage('u' || u) AS h WHERE h.shelf = 1) AS shelf
+	FROM generate_series(1, 60) AS u;
+SELECT count(request), count(shelf) FROM shopper;
+SELECT count(personalize.track_impressions(id, request, ARRAY['i' || u % 20, 'i' || (u + 1) % 20], ts => at)) FROM shopper;
+SELECT count(personalize.track_impressions(id, shelf, ARRAY['i' || (u + 2) % 20], ts => at + interval '1 minute')) FROM shopper;
+SELECT count(personalize.track_impressions(id, NULL, ARRAY['i' || u % 20, 'i' || (u + 3) % 20], query => (ARRAY['red', 'Blue hats', 'rare ' || u])[1 + u % 3], ts => at + interval '2 minutes')) FROM shopper;
+SELECT count(personalize.track(id, 'select_item', 'i' || u % 20, ts => at + interval '3 minutes')) FROM shopper WHERE u % 2 = 0;
+SELECT count(personalize.track(id, 'select_item', 'i' || (u + 2) % 20, request_id => shelf, ts => at + interval '3 minutes')) FROM shopper WHERE u % 3 = 0;
+SELECT count(personalize.track(id, 'purchase', 'i' || (u + 1) % 20, '{"value": 3, "currency": "EUR"}', ts => at + interval '4 minutes')) FROM shopper WHERE u % 4 = 0;
+-- one names a page of which nothing was tracked
+SELECT personalize.track('u1', 'select_item', 'i7', request_id => (SELECT r.request_id::text FROM personalize.recommend('u1', 1) AS r));
+SELECT roll_all() > 0 AS rolled;
+CREATE VIEW shown_to_all AS
+	SELECT 'answer' AS what, to_jsonb(v) AS value FROM personalize.answer_performance AS v
+	UNION ALL SELECT 'search', to_jsonb(v) FROM personalize.search_performance AS v
+	UNION ALL SELECT 'item', to_jsonb(v) FROM personalize.item_performance AS v
+	UNION ALL SELECT 'feature', to_jsonb(v) - '{complete_since,period}'::text[] FROM personalize.profile_feature AS v
+	UNION ALL SELECT 'experiment', to_jsonb(v) - 'days' FROM personalize.experiment_results('mix') AS v
+	UNION ALL SELECT 'page', to_jsonb(v) - 'request_id' FROM (SELECT s.id, h.shelf, h.module, h.item_id, h.rank FROM public.shopper AS s,
+		personalize.homepage(s.id, as_of => s.at + interval '9 days') AS h WHERE s.u <= 2) AS v;
+CREATE VIEW held_of_all AS
+	SELECT t.name, personalize.state_hash(t.name, '2021-01-01') AS hash
+	FROM unnest(ARRAY['profile', 'item_stat', '_basket', 'exposure', 'exposure_outcome', 'engine_stat', 'search_stat', '_attraction', '_searcher', 'search_query']) AS t (name);
+CREATE TABLE shown_before AS TABLE shown_to_all;
+CREATE TABLE held_before AS TABLE held_of_all;
+SELECT what, count(*) > 0 AS some FROM shown_before GROUP BY 1 ORDER BY 1;
+CREATE TABLE stopped_at (processor smallint, left_of_it bigint, differ bigint);
+CREATE FUNCTION public.stop_all() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	INSERT INTO public.stopped_at SELECT g.processor, (SELECT count(*) FROM personalize._rebuild AS r WHERE r.processor = g.processor),
+		(SELECT count(*) FROM ((TABLE public.shown_to_all EXCEPT ALL TABLE public.shown_before) UNION ALL (TABLE public.shown_before EXCEPT ALL TABLE public.shown_to_all)) AS d)
+	FROM (SELECT DISTINCT o.processor FROM gone AS o) AS g;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER stop AFTER DELETE ON personalize._rebuild REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.stop_all();
+SET personalize.batch_events = 40;
+SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'exposure']) AS p;
+SELECT subject, done, total, unit FROM personalize.stat_progress ORDER BY 1;
+SELECT roll_all() > 0 AS rolled;
+SELECT p.name, count(*) AS stops, min(s.left_of_it) AS left_of_it, sum(s.differ) AS differ FROM stopped_at AS s JOIN personalize.processor AS p USING (processor) GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM personalize.stat_progress;
+SELECT processor, what, wrong FROM personalize.verify_counts() WHERE processor <> 'neighbour';
+SELECT name FROM held_before EXCEPT SELECT t.name FROM held_before AS t JOIN held_of_all AS h USING (name, hash);
+DROP TRIGGER stop ON personalize._rebuild;
+-- the rows of who is restricted come back with the person
+SELECT personalize.restrict('u8', '{analytics}') \g /dev/null
+SELECT personalize.rebuild_processor('exposure');
+SELECT roll_all() > 0 AS rolled;
+SELECT personalize.lift_restriction('u8', '{analytics}') \g /dev/null
+SELECT roll_all() >= 0 AS rolled;
+SELECT name FROM held_before EXCEPT SELECT t.name FROM held_before AS t JOIN held_of_all AS h USING (name, hash);
+-- whatever is wrong is put right, in rows and in counters
+DELETE FROM personalize.exposure WHERE user_key = personalize.user_key('u2');
+UPDATE personalize.exposure SET slot = slot + 1, reason = 999 WHERE user_key = personalize.user_key('u3');
+DELETE FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('u4');
+UPDATE personalize.exposure_outcome SET attributed_to = 42 WHERE user_key = personalize.user_key('u12');
+INSERT INTO personalize.exposure SELECT 77, request_key, item_key, shown_at, request_origin, query_key, slot, reason FROM personalize.exposure WHERE user_key = personalize.user_key('u5');
+UPDATE personalize.engine_stat SET shown = shown + 1, amount = amount + 7 WHERE shown > 1;
+DELETE FROM personalize.engine_stat WHERE currency_code <> 0;
+INSERT INTO personalize.engine_stat SELECT engine, variant, module, reason, place_bucket, day + 1, 99, 1, 1, 1, 1, 1, 1 FROM personalize.engine_stat LIMIT 1;
+DELETE FROM personalize.search_stat WHERE item_key = personalize.item_key('i3');
+UPDATE personalize.search_stat SET clicked = clicked + 3 WHERE item_key = personalize.item_key('i6');
+UPDATE personalize._attraction SET shown = '{{1,2},{3,4}}' WHERE item_key = personalize.item_key('i6');
+INSERT INTO personalize._attraction VALUES (42, 42, '{1}', '{}');
+UPDATE personalize._searcher SET requests = requests + 1 WHERE user_key = personalize.user_key('u6');
+DELETE FROM personalize._searcher WHERE user_key = personalize.user_key('u7');
+INSERT INTO personalize._searcher VALUES (42, 42, 1);
+UPDATE personalize.search_query SET people = people + 1, query = 'what was not searched' WHERE query = 'red';
+DELETE FROM personalize.search_query WHERE query = 'blue hats';
+INSERT INTO personalize.search_query VALUES (43, 'nobody', 9);
+SELECT what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
+SELECT personalize.rebuild_processor('exposure');
+SELECT roll_all() > 0 AS rolled;
+SELECT name FROM held_before EXCEPT SELECT t.name FROM held_before AS t JOIN held_of_all AS h USING (name, hash);
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
+-- what was shown too long ago is not counted any more, and the counters of then stay
+CREATE TABLE counted_then AS SELECT * FROM personalize.answer_performance;
+SELECT personalize.set_retention('exposure', '3 days');
+SELECT kind, what, removed > 0 AS removed, result FROM personalize.apply_retention() WHERE kind = 'exposure';
+SELECT personalize.rebuild_processor('exposure');
+SELECT roll_all() > 0 AS rolled;
+SELECT count(*) FROM ((TABLE counted_then EXCEPT SELECT * FROM personalize.answer_performance) UNION ALL (SELECT * FROM personalize.answer_performance EXCEPT TABLE counted_then)) AS d;
+SELECT min(shown_at) >= now() - interval '4 days' AS young FROM personalize.exposure;
+SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
+RESET personalize.batch_events;
+RESET personalize.min_query_people;
+
 -- nothing has been counted: nothing is to do
 SET client_min_messages = warning; DROP EXTENSION personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
-SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) AS p;
+SELECT personalize.rebuild_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT count(*) FILTER (WHERE percent < 100) FROM personalize.stat_progress;
 SELECT personalize.rebuild_processor('nobody');
 SELECT personalize.rebuild_processor(NULL);
-DROP FUNCTION public.roll, pause, public.stop;
-DROP TABLE stopped, next_to, answered_before;
+DROP FUNCTION public.roll, pause, public.stop, public.roll_all, public.stop_all;
+DROP TABLE stopped, next_to, answered_before, shopper, shown_before, held_before, stopped_at, counted_then;
 SET client_min_messages = warning; DROP EXTENSION personalize CASCADE;

@@ -27,7 +27,7 @@ IntervalLength(const Interval *interval)
 static inline int64
 IntervalPeriods(TimestampTz time, int64 period)
 {
-	return time >= 0 ? time / period : -((-time + period - 1) / period);
+	return time >= 0 ? time / period : -1 - -(time + 1) / period;
 }
 
 #endif

@@ -98,6 +98,13 @@ SessionIndexLock(void)
 	Acquire(LOCK_SESSION_INDEX, 0, ExclusiveLock, true);
 }
 
+/* Be one of those who add to the counters of exposures, or the only one. */
+void
+ExposureCountersLock(bool exclusive)
+{
+	Acquire(LOCK_EXPOSURE_COUNTERS, 0, exclusive ? ExclusiveLock : ShareLock, true);
+}
+
 /* Take turns with whoever stores a batch of the same messages. */
 void
 MessagesLock(uint32 hash)
@@ -122,14 +129,7 @@ ScrubTryLock(void)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* Remove what is past its time, or count it anew: one at a time. */
-void
-RetentionLock(void)
-{
-	Acquire(LOCK_RETENTION, 0, ExclusiveLock, true);
-}
-
-/* The same if nobody is at it. */
+/* Remove what is past its time, if nobody is at it. */
 bool
 RetentionTryLock(void)
 {

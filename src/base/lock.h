@@ -22,7 +22,8 @@ typedef enum LockClass
 	LOCK_SWEEP,
 	LOCK_SCRUB,
 	LOCK_RETENTION,
-	LOCK_PREFERENCE
+	LOCK_PREFERENCE,
+	LOCK_EXPOSURE_COUNTERS
 } LockClass;
 #define LOCK_KIND 3
 
@@ -52,6 +53,12 @@ extern bool ShardTryLock(int processor, int shard);
  */
 extern void SessionIndexLock(void);
 
+/*
+ * The counters of exposures: who adds to them holds this shared, who makes them anew for
+ * some people exclusively.  Taken after stripes and shards, before the first row.
+ */
+extern void ExposureCountersLock(bool exclusive);
+
 /* Registering a new name: one at a time. */
 extern void NamesLock(void);
 
@@ -70,11 +77,7 @@ extern bool SweepLock(bool wait);
 /* Scrubbing the files of this database: one process at a time, held by it until it ends. */
 extern bool ScrubTryLock(void);
 
-/*
- * Removing what is past its time: one at a time, and not while a rebuild asks
- * which days there are.
- */
-extern void RetentionLock(void);
+/* Removing what is past its time: one at a time; false if somebody is at it. */
 extern bool RetentionTryLock(void);
 
 #endif

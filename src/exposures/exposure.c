@@ -271,23 +271,6 @@ CompareBatch(void *state, ProcessorVerification *verification)
 	ExposureVerify(verification, batch->shown, batch->shownCount, batch->outcomes, batch->outcomeCount);
 }
 
-/* Throw everything away. */
-static void
-Reset(void)
-{
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SPI_execute("DELETE FROM personalize.exposure", false, 0);
-	SPI_execute("DELETE FROM personalize.exposure_outcome", false, 0);
-	SPI_execute("DELETE FROM personalize.engine_stat", false, 0);
-	SPI_execute("DELETE FROM personalize.search_stat", false, 0);
-	SPI_execute("DELETE FROM personalize._attraction", false, 0);
-	SPI_execute("DELETE FROM personalize._searcher", false, 0);
-	SPI_execute("DELETE FROM personalize.search_query", false, 0);
-	SpiUtilEnd(&scope);
-}
-
 /* Take a person out of the counters, or back in. */
 void
 ExposureCountPerson(int64 userKey, int times)
@@ -315,7 +298,7 @@ ExposureInit(void)
 		.finish = FinishBatch,
 		.addToCompare = AddEvent,
 		.compare = CompareBatch,
-		.reset = Reset
+		.clear = ExposureClear
 	};
 
 	DefineCustomIntVariable("personalize.attribution_window",

@@ -18,6 +18,7 @@
 #include "exposures/exposure_internal.h"
 
 #include "base/interval.h"
+#include "base/lock.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
@@ -624,12 +625,48 @@ ExposureCountsCompare(ExposureCounts *counts, ProcessorVerification *verificatio
 	CompareCounters(&searcherTable, ReadCounters(&searcherTable), counts->searchers, verification, -1, since);
 }
 
+/*
+ * Take what a table has from what it ought to have.  Of days up to since there may be
+ * more than is known of any more; that stays.
+ */
+static void
+SubtractStored(CounterTable *table, HTAB *expected, int dayKey, int64 since)
+{
+	HASH_SEQ_STATUS status;
+	const Counter *found;
+
+	hash_seq_init(&status, ReadCounters(table));
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		int64	   *counts = FindCounts(expected, found->keys);
+		bool		exactly = dayKey < 0 || found->keys[dayKey] > since;
+
+		for (int m = table->firstMeasure; m < table->firstMeasure + table->measureCount; m++)
+			counts[m] = exactly || counts[m] > found->counts[m] ? counts[m] - found->counts[m] : 0;
+	}
+}
+
+/* Make the counters of the tables what they ought to be. */
+void
+ExposureCountsMend(ExposureCounts *counts, int64 since)
+{
+	Datum		values[MAX_KEYS + MEASURE_COUNT];
+
+	SubtractStored(&engineTable, counts->engines, 5, since);
+	SubtractStored(&searchTable, counts->searches, 2, since);
+	SubtractStored(&searcherTable, counts->searchers, -1, since);
+	(void) WriteCounters(&engineTable, counts->engines, values);
+	(void) WriteCounters(&searchTable, counts->searches, values);
+	(void) WriteCounters(&searcherTable, counts->searchers, values);
+}
+
 /* Write what has been counted. */
 void
 ExposureCountsWrite(ExposureCounts *counts)
 {
 	Datum		values[MAX_KEYS + MEASURE_COUNT];
 
+	ExposureCountersLock(false);
 	(void) WriteCounters(&engineTable, counts->engines, values);
 	(void) WriteCounters(&searchTable, counts->searches, values);
 	(void) WriteCounters(&attractionTable, SumOverDays(counts->searches), values);

@@ -110,6 +110,9 @@ extern void ExposureCountsWrite(ExposureCounts *counts);
 struct ProcessorVerification;
 extern void ExposureCountsCompare(ExposureCounts *counts, struct ProcessorVerification *verification, int64 since);
 
+/* Make engine_stat, search_stat and _searcher these, which are used up; who calls holds their lock exclusively. */
+extern void ExposureCountsMend(ExposureCounts *counts, int64 since);
+
 /* exposure_person.c: the tables, opened. */
 typedef struct ExposureTables ExposureTables;
 
@@ -127,6 +130,15 @@ extern PersonExposures *ExposureLoadAll(ExposureTables *tables, int64 userKey);
 /* What facts alone come to; nothing is read. */
 extern PersonExposures *ExposureCompute(int64 userKey, const ShownFact *shown, int shownCount,
 										const OutcomeFact *outcomes, int outcomeCount);
+
+/* exposure_rebuild.c: who has rows, as the active snapshot sees it. */
+extern KeySet ExposurePeople(void);
+
+/* Add what the rows of people come to, but for those who are not counted. */
+extern void ExposureCountsAddPeople(ExposureCounts *counts, ExposureTables *tables, const KeySet *people, int times);
+
+/* Forget what was counted of the people of some shards. */
+extern void ExposureClear(const bool *shards);
 
 /*
  * exposure_verify.c: compare the rows of people with those that the facts of a pass,

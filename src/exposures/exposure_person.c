@@ -23,6 +23,7 @@
 #include "base/keyed.h"
 #include "base/table_writer.h"
 #include "compat.h"
+#include "exposures/request_id.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -127,6 +128,8 @@ ReadShown(TupleTableSlot *slot)
 	shown.query = DatumGetInt64(values[EXPOSURE_QUERY_KEY]);
 	shown.slot = DatumGetInt16(values[EXPOSURE_SLOT]);
 	shown.reason = DatumGetInt16(values[EXPOSURE_REASON]);
+	if (shown.reason < 0 || shown.reason > REQUEST_MAX_CODE)
+		shown.reason = 0;		/* the row is damaged */
 	return shown;
 }
 

@@ -12,8 +12,6 @@
 
 #include "base/interval.h"
 #include "base/shard.h"
-#include "base/spi_util.h"
-#include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/gone.h"
 #include "miscadmin.h"
@@ -125,56 +123,6 @@ VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 
 	ProcessorVerifyKey(verification, 0, expectedCount, foundCount, true, psprintf("user_key " INT64_FORMAT, userKey));
 }
 
-/* Read who has rows in any of the shards. */
-static KeySet
-ReadPeople(void)
-{
-	static SPIPlanPtr plan = NULL;
-	KeySet		people;
-	uint64		count;
-	MemoryContext caller = CurrentMemoryContext;
-	int64	   *keys;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan, "SELECT user_key FROM personalize.exposure UNION"
-					   " SELECT user_key FROM personalize.exposure_outcome", 0, NULL, NULL, NULL, true);
-	keys = MemoryContextAllocHuge(caller, sizeof(int64) * Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
-		keys[i] = DatumGetInt64(SpiUtilValue(i, 1, &isNull));
-	SpiUtilEnd(&scope);
-	KeySetInit(&people, (int) count);
-	for (uint64 i = 0; i < count; i++)
-		KeySetAdd(&people, keys[i]);
-	pfree(keys);
-	return people;
-}
-
-/* Compare the counters with what the rows of everybody who is counted come to. */
-static void
-VerifyCounters(ProcessorVerification *verification, ExposureTables *tables, const KeySet *people, TimestampTz since)
-{
-	ExposureCounts *counts = ExposureCountsBegin();
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
-	uint64		place = 0;
-	int64		userKey;
-
-	while (KeySetNext(people, &place, &userKey))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if ((RestrictionOf(userKey) & PURPOSE_ANALYTICS) != 0)
-			continue;
-		MemoryContextSwitchTo(personContext);
-		ExposureCountsAdd(counts, ExposureLoadAll(tables, userKey), true, 1);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(personContext);
-	}
-	MemoryContextDelete(personContext);
-	ExposureCountsCompare(counts, verification, IntervalPeriods(since, USECS_PER_DAY));
-}
-
 /* The first fact of a person among those sorted by person, and where they end. */
 static int
 FindFacts(const void *facts, int count, Size size, int64 userKey, int *end)
@@ -207,7 +155,7 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 	ExposureTables *tables = ExposureTablesOpen(AccessShareLock, verification->snapshot);
 	TimestampTz gone = GoneExposuresBefore();
 	TimestampTz since = Max(verification->since, gone);
-	KeySet		people = ReadPeople();
+	KeySet		people = ExposurePeople();
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
 	uint64		place = 0;
@@ -216,7 +164,12 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 	verification->parts[0].what = "exposures";
 	verification->parts[1].what = "counters";
 	if (verification->shards[0])
-		VerifyCounters(verification, tables, &people, gone);
+	{
+		ExposureCounts *counts = ExposureCountsBegin();
+
+		ExposureCountsAddPeople(counts, tables, &people, 1);
+		ExposureCountsCompare(counts, verification, IntervalPeriods(gone, USECS_PER_DAY));
+	}
 	for (int i = 0; i < shownCount; i++)
 		KeySetAdd(&people, shown[i].userKey);
 	for (int i = 0; i < outcomeCount; i++)

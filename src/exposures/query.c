@@ -110,7 +110,7 @@ QueryTextsAdd(QueryTexts *texts, int64 key, const text *query)
 		entry->query = CopyText(texts->context, query);
 }
 
-/* Write the texts that somebody has searched, unless they are there. */
+/* Write the texts that somebody has searched, unless they are there, and right. */
 void
 QueryTextsWrite(QueryTexts *texts)
 {
@@ -139,7 +139,7 @@ QueryTextsWrite(QueryTexts *texts)
 	SpiUtilRun(&plan,
 			   "UPDATE personalize.search_query AS q SET query = l.query FROM ("
 			   " SELECT k.query_key, t.query FROM unnest($1, $2) AS t (key, query)"
-			   " JOIN personalize.search_query AS k ON k.query_key = t.key WHERE k.query IS NULL"
+			   " JOIN personalize.search_query AS k ON k.query_key = t.key WHERE k.query IS DISTINCT FROM t.query"
 			   " ORDER BY 1 FOR NO KEY UPDATE OF k) AS l"
 			   " WHERE q.query_key = l.query_key",
 			   lengthof(types), types, values, NULL, false);

@@ -47,7 +47,6 @@ typedef struct Lag
 	TxidSnapshot *seen[SHARD_COUNT];
 	bool		outdated[SHARD_COUNT];	/* to be counted anew */
 	bool		anyOutdated;
-	TxidSnapshot *rebuilding;	/* what there was when it was last rebuilt, if it began from nothing */
 	int64		minTxid;
 	int64		waiting;
 	int64		ofRebuild;		/* of these, what it had counted before */
@@ -55,45 +54,12 @@ typedef struct Lag
 	TimestampTz oldest;			/* arrival of the oldest of the rest */
 } Lag;
 
-/* What there was when a processor was last rebuilt; nothing if it never was. */
-static TxidSnapshot *
-ReadRebuilding(ProcessorId id)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID};
-	Datum		values[] = {Int16GetDatum(id)};
-	MemoryContext context = CurrentMemoryContext;
-	TxidSnapshot *rebuilding;
-	SpiUtilScope scope;
-	bool		isNull;
-
-	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&plan,
-				   "SELECT rebuilding_upto FROM personalize.processor"
-				   " WHERE processor = $1 AND rebuilding_upto IS NOT NULL",
-				   1, types, values, NULL, true) > 0)
-	{
-		char	   *upto = TextDatumGetCString(SpiUtilValue(0, 1, &isNull));
-
-		MemoryContextSwitchTo(context);
-		rebuilding = TxidSnapshotParse(upto);
-	}
-	else
-	{
-		MemoryContextSwitchTo(context);
-		rebuilding = TxidSnapshotNothing();
-	}
-	SpiUtilEnd(&scope);
-	return rebuilding;
-}
-
 /* Read the positions of a processor. */
 static void
 BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 {
 	lag->methods = methods;
 	lag->oldest = DT_NOEND;
-	lag->rebuilding = ReadRebuilding(methods->id);
 	lag->minTxid = PG_INT64_MAX;
 	lag->anyOutdated = ProcessorOutdated(methods->id, lag->outdated) > 0;
 	for (int shard = 0; shard < methods->shards; shard++)
@@ -128,7 +94,7 @@ AddToLag(Lag *lag, const EventRow *row, TimestampTz now)
 	if (seen && !lag->outdated[ProcessorRebuildShard(lag->methods, row)])
 		return;
 	lag->waiting++;
-	if (seen || TxidIsSeen(row->txid, lag->rebuilding))
+	if (seen)
 		lag->ofRebuild++;
 	else if (IsHistory(row, now))
 		lag->imported++;

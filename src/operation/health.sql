@@ -148,10 +148,6 @@ BEGIN ATOMIC
 		FROM personalize._rebuild AS s LEFT JOIN personalize.signal AS d ON d.signal = s.part
 		WHERE s.part <> 0 GROUP BY s.processor, s.part, d.name
 		UNION ALL
-		SELECT 'rebuild_processor'::text AS task, r.name AS subject, NULL::integer AS pid, r.rebuilding_since AS started_at,
-			least(r.events, r.rebuilding_total) AS done, r.rebuilding_total AS total, 'events'::text AS unit
-		FROM personalize.processor AS r WHERE r.rebuilding_upto IS NOT NULL
-		UNION ALL
 		SELECT g.task, NULL::text AS subject, g.pid, g.started_at, g.done, g.total, g.unit FROM personalize_internal._progress() AS g) AS p
 	WHERE p.total > 0
 	ORDER BY p.started_at;

@@ -70,14 +70,11 @@ typedef struct ProcessorMethods
 	 * For a rebuild: delete what was written for some shards, which are then counted
 	 * anew in the same transaction, and what is to be done after the last of them
 	 * (may be NULL).  One that is rebuiltByUser takes as many shards at a time as hold about
-	 * a batch, of the events that held tells its rows are made of.  One whose rows do not
-	 * belong to one shard each has reset instead: it throws away what was written, and
-	 * batches count from nothing.
+	 * a batch, of the events that held tells its rows are made of.
 	 */
 	void		(*clear) (const bool *shards);
 	int64		(*held) (void);
 	void		(*rebuilt) (void);
-	void		(*reset) (void);
 
 	/*
 	 * For parts that can be counted anew alone (NULL: there are none): keep them from

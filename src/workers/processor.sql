@@ -5,7 +5,6 @@ CREATE TABLE personalize.processor (
 	enabled boolean NOT NULL DEFAULT true,
 	rebuilding_since timestamptz,
 	rebuilding_total bigint,
-	rebuilding_upto text,
 	rebuilding_gone_before date,
 	events bigint NOT NULL DEFAULT 0,
 	batches bigint NOT NULL DEFAULT 0,
@@ -21,9 +20,7 @@ COMMENT ON TABLE personalize.processor IS
 COMMENT ON COLUMN personalize.processor.raw_gone_before IS
 	'the day after the last one (UTC, of arrival) of which it has counted events that are gone; NULL: none';
 COMMENT ON COLUMN personalize.processor.rebuilding_since IS 'when it was last rebuilt';
-COMMENT ON COLUMN personalize.processor.rebuilding_upto IS
-	'the events that were there by then, as processor_position.asof: the rebuild goes on while it has not counted these; NULL: it goes by shards, see _rebuild';
-COMMENT ON COLUMN personalize.processor.rebuilding_total IS 'how many shards were to be counted anew then, or events where it does not go by shards';
+COMMENT ON COLUMN personalize.processor.rebuilding_total IS 'how many shards were to be counted anew then';
 COMMENT ON COLUMN personalize.processor.rebuilding_gone_before IS 'what raw_gone_before was then';
 SELECT pg_catalog.pg_extension_config_dump('personalize.processor', '');
 

@@ -367,8 +367,6 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 			ProcessorEndBackfill(batch);
 		else if (batch->rebuilds)
 			ProcessorEndPart(batch);
-		else if (batch->methods->reset)
-			ProcessorSeeRebuilt(batch);
 	}
 	PopActiveSnapshot();
 }

@@ -12,8 +12,7 @@
  *
  * The processor of neighbours has one shard and is rebuilt by the shards of people's
  * keys: the position stays where it is, and what it contains is counted anew for these
- * people, in one transaction with what is made of their rows.  That of exposures counts
- * people of different shards together: it begins from nothing, batch by batch.
+ * people, in one transaction with what is made of their rows.
  */
 #include "postgres.h"
 
@@ -171,47 +170,6 @@ ProcessorEndRebuild(const ProcessorMethods *methods)
 		methods->rebuilt();
 }
 
-/* True if a processor has passed this in all its shards. */
-static bool
-HasPassed(const ProcessorMethods *methods, const TxidSnapshot *upto)
-{
-	for (int shard = 0; shard < methods->shards; shard++)
-		if (!TxidSnapshotContains(ProcessorPosition(methods->id, shard, GetActiveSnapshot()), upto))
-			return false;
-	return true;
-}
-
-/* Of a processor that began from nothing: see whether it has passed what there was then. */
-void
-ProcessorSeeRebuilt(const Batch *batch)
-{
-	static SPIPlanPtr plan = NULL;
-	static SPIPlanPtr donePlan = NULL;
-	const Oid	types[] = {INT2OID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id)};
-	SpiUtilScope scope;
-	bool		passed = false;
-
-	ProcessorPushSnapshot();
-	SpiUtilBegin(&scope);
-	if (SpiUtilRun(&plan, "SELECT rebuilding_upto, events, rebuilding_total FROM personalize.processor WHERE processor = $1 AND rebuilding_upto IS NOT NULL",
-				   1, types, values, NULL, true) > 0)
-	{
-		bool		isNull;
-
-		passed = HasPassed(batch->methods, TxidSnapshotParse(TextDatumGetCString(SpiUtilValue(0, 1, &isNull))));
-		ProcessorNoteRebuild(batch->methods, DatumGetInt64(SpiUtilValue(0, 2, &isNull)),
-							 passed ? 0 : DatumGetInt64(SpiUtilValue(0, 3, &isNull)));
-	}
-	if (passed)
-		SpiUtilRun(&donePlan, "UPDATE personalize.processor SET rebuilding_upto = NULL WHERE processor = $1",
-				   1, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-	PopActiveSnapshot();
-	if (passed && batch->methods->rebuilt)
-		batch->methods->rebuilt();
-}
-
 /* Delete the rows of a table that fall into the shards; keyOf tells a row's key, or that it stays. */
 void
 ProcessorClearTable(const char *table, const char *index, const bool *shards,
@@ -234,67 +192,21 @@ ProcessorClearTable(const char *table, const char *index, const bool *shards,
 	KeyedClose(keyed);
 }
 
-/* How many raw events a processor without shards will come to. */
-static int64
-CountEvents(const ProcessorMethods *methods)
-{
-	EventScanOptions options = {.snapshot = GetActiveSnapshot(),.allDays = true,.keysOnly = true};
-	EventScan  *scan = EventScanBegin(&options);
-	EventRow	row;
-	int64		count = 0;
-
-	while (EventScanNext(scan, &row))
-	{
-		count += methods->shardOf(&row) >= 0;
-		CHECK_FOR_INTERRUPTS();
-	}
-	EventScanEnd(scan);
-	return count;
-}
-
-/* Say that a processor is being rebuilt: how much it is, and for one without shards up to where. */
+/* Say that a processor is being rebuilt, and how many shards that is. */
 static void
-StoreRebuild(const ProcessorMethods *methods, int64 total, const char *upto)
+StoreRebuild(const ProcessorMethods *methods, int64 total)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, TEXTOID};
-	Datum		values[] = {Int16GetDatum(methods->id), CStringGetTextDatum(methods->name), Int64GetDatum(total),
-	upto ? CStringGetTextDatum(upto) : (Datum) 0};
-	const char	nulls[] = {' ', ' ', ' ', upto ? ' ' : 'n'};
+	const Oid	types[] = {INT2OID, TEXTOID, INT8OID};
+	Datum		values[] = {Int16GetDatum(methods->id), CStringGetTextDatum(methods->name), Int64GetDatum(total)};
 
 	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.processor AS p (processor, name, rebuilding_since, rebuilding_total, rebuilding_upto)"
-			   " VALUES ($1, $2, pg_catalog.clock_timestamp(), $3, $4)"
+			   "INSERT INTO personalize.processor AS p (processor, name, rebuilding_since, rebuilding_total)"
+			   " VALUES ($1, $2, pg_catalog.clock_timestamp(), $3)"
 			   " ON CONFLICT (processor) DO UPDATE SET events = 0, rejected = 0,"
 			   " rebuilding_gone_before = p.raw_gone_before, rebuilding_since = excluded.rebuilding_since,"
-			   " rebuilding_total = excluded.rebuilding_total, rebuilding_upto = excluded.rebuilding_upto",
-			   lengthof(types), types, values, nulls, false);
-}
-
-/* Wait until nobody writes what the processor has written, or is being forgotten, or lets days go. */
-static void
-LockAll(const ProcessorMethods *methods)
-{
-	RetentionLock();
-	for (int shard = 0; shard < methods->shards; shard++)
-		ShardLock(methods->id, shard);
-	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
-		StripeLock(stripe, false);
-}
-
-/* From nothing again: what is counted is thrown away, batches do the rest. */
-static void
-BeginAnew(const ProcessorMethods *methods, int64 total)
-{
-	SpiUtilScope scope;
-
-	methods->reset();
-	SpiUtilBegin(&scope);
-	SPI_execute(psprintf("DELETE FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
-	SPI_execute("UPDATE personalize._event_day SET rolled = false WHERE rolled", false, 0);
-	StoreRebuild(methods, total, TxidSnapshotFormat(TxidSnapshotTake()));
-	SPI_execute(psprintf("UPDATE personalize.processor SET raw_gone_before = NULL WHERE processor = %d", methods->id), false, 0);
-	SpiUtilEnd(&scope);
+			   " rebuilding_total = excluded.rebuilding_total",
+			   lengthof(types), types, values, NULL, false);
 }
 
 /* Shard by shard: mark those that have counted anything; of people's keys, all. */
@@ -311,7 +223,7 @@ MarkShards(const ProcessorMethods *methods)
 						 " SELECT processor, shard + s FROM personalize.processor_position, generate_series(0, %d) AS s WHERE processor = %d",
 						 copies - 1, methods->id), false, 0);
 	count = SPI_processed;
-	StoreRebuild(methods, count, NULL);
+	StoreRebuild(methods, count);
 	SpiUtilEnd(&scope);
 	if (count == 0)
 		ProcessorEndRebuild(methods);
@@ -326,13 +238,8 @@ personalize_rebuild_processor(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, 0, "name");
 	methods = ProcessorByName(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	ProcessorCheckMayRun();
-	if (methods->reset)
-		LockAll(methods);
 	ProcessorPushSnapshot();
-	if (methods->reset)
-		BeginAnew(methods, CountEvents(methods));
-	else
-		MarkShards(methods);
+	MarkShards(methods);
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }

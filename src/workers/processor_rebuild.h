@@ -14,9 +14,6 @@ extern int	ProcessorTakePart(Batch *batch);
 extern void ProcessorBeginPart(Batch *batch);
 extern void ProcessorEndPart(Batch *batch);
 
-/* Of a processor that began from nothing: see whether it has passed what there was then. */
-extern void ProcessorSeeRebuilt(const Batch *batch);
-
 /* An array of the shards that are marked. */
 extern Datum ProcessorShardArray(const bool *shards);
 

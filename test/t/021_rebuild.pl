@@ -20,6 +20,11 @@ make_shop($node, 'shop');
 traffic($node, 'shop', 12, 2000);
 $node->safe_psql('shop', q{SELECT personalize.grant_consent('held', '{analytics,personalization,recommendations}');
 	SELECT personalize.track('held', 'view_item', i) FROM generate_series(1, 5) AS i});
+# ... and what some were shown in answers, and clicked.
+$node->safe_psql('shop', q{
+	CREATE TABLE shown AS SELECT u, u::text AS id, (SELECT r.request_id::text FROM personalize.recommend(u::text, 1) AS r) AS request FROM generate_series(1000, 1199) AS u;
+	SELECT count(personalize.track_impressions(id, request, ARRAY['sku' || u % 100, 'sku' || (u + 1) % 100], query => 'hat', consent => '{analytics}')),
+		count(personalize.track(id, 'select_item', 'sku' || u % 100, request_id => request, consent => '{analytics}')) FILTER (WHERE u % 3 = 0) FROM shown});
 exact($node, 'shop', 'counted');
 
 # What everybody reads while it goes on.
@@ -29,7 +34,10 @@ my $similar = q{SELECT md5(string_agg(format('%s %s %s %s', i, r.rank, r.item_id
 	FROM generate_series(1, 40) AS i, personalize.similar_items('sku' || i, 5) AS r};
 my $readers = q{SELECT md5(string_agg(format('%s %s %s %s %s', u, f.signal, f.value, f.count, f.sum), ',' ORDER BY u, f.signal, f.value))
 	FROM generate_series(0, 300) AS u, personalize.features(u, as_of => '2100-01-01', period => NULL) AS f};
-my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers, $similar;
+my $answers = q{SELECT md5(string_agg(t, E'\n' ORDER BY t COLLATE "C")) FROM (SELECT p::text AS t FROM personalize.answer_performance AS p
+	UNION ALL SELECT p::text FROM personalize.search_performance AS p) AS t};
+is($node->safe_psql('shop', q{SELECT count(*) > 0 AND sum(clicks) = 67 FROM personalize.answer_performance WHERE engine = 'recommend'}), 't', 'answers were shown');
+my %before = map { $_ => $node->safe_psql('shop', $_) } $people, $items, $readers, $similar, $answers;
 
 # --- profiles: a person who is being withdrawn keeps one shard from its end
 my $held = $node->background_psql('shop');
@@ -61,11 +69,11 @@ $node->start;
 exact($node, 'shop', 'after a crash of the server it goes on');
 is($node->safe_psql('shop', $readers), $before{$readers}, 'and everybody reads what he read');
 
-# --- the others, in small parts, killed wherever they are, until both were met half-way
+# --- the others, in small parts, killed wherever they are, until each was met half-way
 $node->safe_psql('postgres', 'ALTER SYSTEM SET personalize.batch_events = 25');
 $node->reload;
 my %met;
-for my $processor (('item_stat', 'neighbour') x 12)
+for my $processor (('item_stat', 'neighbour', 'exposure') x 12)
 {
 	next if ($met{$processor} // 0) > 1;
 	$node->safe_psql('shop', "SELECT personalize.rebuild_processor('$processor')");
@@ -75,15 +83,15 @@ for my $processor (('item_stat', 'neighbour') x 12)
 		last if $percent eq '' || $percent > 10;
 		usleep(2_000);
 	}
-	my $reads = $node->safe_psql('shop', "$items; $similar");
+	my $reads = $node->safe_psql('shop', "$items; $similar; $answers");
 	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' ORDER BY state LIMIT 1});
 	$met{$processor}++ if $victim && $node->safe_psql('shop', "SELECT count(*) FROM personalize.stat_progress WHERE subject = '$processor' AND percent < 100") > 0;
 	kill 'KILL', $victim if $victim;
 	wait_for($node, 'postgres', 'SELECT true');
-	is($reads, "$before{$items}\n$before{$similar}", "$processor: sums and similar items stay meanwhile");
+	is($reads, "$before{$items}\n$before{$similar}\n$before{$answers}", "$processor: sums, similar items and what came of answers stay meanwhile");
 	exact($node, 'shop', 'and after the kill it ends as it should');
 }
-cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour';
+cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour', 'exposure';
 is($node->safe_psql('shop', 'SELECT sum(wrong) FROM personalize.verify_counts()'), 0, 'nothing is wrong');
 $node->stop;
 done_testing();
