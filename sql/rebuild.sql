@@ -173,7 +173,7 @@ CREATE VIEW shown_to_all AS
 	SELECT 'answer' AS what, to_jsonb(v) AS value FROM personalize.answer_performance AS v
 	UNION ALL SELECT 'search', to_jsonb(v) FROM personalize.search_performance AS v
 	UNION ALL SELECT 'item', to_jsonb(v) FROM personalize.item_performance AS v
-	UNION ALL SELECT 'feature', to_jsonb(v) - '{complete_since,period}'::text[] FROM personalize.profile_feature AS v
+	UNION ALL SELECT 'feature', to_jsonb(v) - 'period' FROM personalize.profile_feature AS v
 	UNION ALL SELECT 'experiment', to_jsonb(v) - 'days' FROM personalize.experiment_results('mix') AS v
 	UNION ALL SELECT 'page', to_jsonb(v) - 'request_id' FROM (SELECT s.id, h.shelf, h.module, h.item_id, h.rank FROM public.shopper AS s,
 		personalize.homepage(s.id, as_of => s.at + interval '9 days') AS h WHERE s.u <= 2) AS v;

@@ -203,7 +203,8 @@ ProfileClearParts(const bool *shards, const ProcessorParts *list)
 /*
  * What was counted anew is complete from the oldest raw day on, or from the day
  * after the last one out of which retention took events of its kind.  Of part 0 all
- * signals, but for those that are still to be back-filled.
+ * signals, but for those that are still to be back-filled; one that was complete stays
+ * so if no raw events have gone.
  */
 static void
 StoreSince(int16 part)
@@ -215,10 +216,15 @@ StoreSince(int16 part)
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "INSERT INTO personalize.signal_state AS s (signal, complete_since)"
-			   " SELECT d.signal, e.since FROM personalize.signal d, LATERAL ("
-			   "  SELECT greatest(min(y.day), max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
-			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) + 1)"
-			   "   ::timestamp AT TIME ZONE 'UTC' AS since FROM personalize._event_day y) e"
+			   " SELECT d.signal, CASE WHEN $1 <> 0 OR o.complete_since IS NOT NULL OR e.expired IS NOT NULL"
+			   "  OR EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'event')"
+			   "  OR EXISTS (SELECT FROM personalize.processor AS p WHERE p.processor = $2"
+			   "   AND coalesce(p.raw_gone_before, p.rebuilding_gone_before) IS NOT NULL)"
+			   "  THEN greatest(e.oldest, e.expired + 1)::timestamp AT TIME ZONE 'UTC' END"
+			   " FROM personalize.signal d LEFT JOIN personalize.signal_state AS o ON o.signal = d.signal, LATERAL ("
+			   "  SELECT min(y.day) AS oldest, max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
+			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) AS expired"
+			   "  FROM personalize._event_day y) e"
 			   " WHERE d.signal = $1 OR $1 = 0 AND d.basis <> 'inferred' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
 			   "  WHERE r.processor = $2 AND r.part = d.signal)"
 			   " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
