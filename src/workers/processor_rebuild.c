@@ -218,6 +218,8 @@ MarkShards(const ProcessorMethods *methods)
 	int64		count;
 
 	SpiUtilBegin(&scope);
+	/* one asks at a time, and in the order in which batches write */
+	SPI_execute(psprintf("SELECT FROM personalize.processor WHERE processor = %d FOR NO KEY UPDATE", methods->id), false, 0);
 	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d AND part = 0", methods->id), false, 0);
 	SPI_execute(psprintf("INSERT INTO personalize._rebuild (processor, shard)"
 						 " SELECT processor, shard + s FROM personalize.processor_position, generate_series(0, %d) AS s WHERE processor = %d",

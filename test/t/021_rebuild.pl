@@ -93,5 +93,19 @@ for my $processor (('item_stat', 'neighbour', 'exposure') x 12)
 }
 cmp_ok($met{$_} // 0, '>', 0, "$_ was killed in the middle at least once") for 'item_stat', 'neighbour', 'exposure';
 is($node->safe_psql('shop', 'SELECT sum(wrong) FROM personalize.verify_counts()'), 0, 'nothing is wrong');
+
+# --- both workers count exposures anew while people come, are forgotten and withdraw
+$node->safe_psql('postgres', 'ALTER SYSTEM SET log_min_messages = warning');
+$node->reload;
+my $offset = -s $node->logfile;
+my $scripts = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$scripts/come.sql", "SELECT recompute.traffic(20);\n");
+append_to_file("$scripts/go.sql", "SELECT personalize.forget((random() * 300)::integer::text);\n");
+append_to_file("$scripts/anew.sql", "SELECT personalize.rebuild_processor('exposure');\n");
+$node->command_ok([ 'pgbench', '-n', '-c', '4', '-j', '2', '-t', '60', '--max-tries', '20',
+		'-f', "$scripts/come.sql\@8", '-f', "$scripts/go.sql\@1", '-f', "$scripts/anew.sql\@1", '-d', $node->connstr('shop') ], 'all at once');
+exact($node, 'shop', 'and it is right', withdrawn => 1);
+is($node->safe_psql('shop', q{SELECT sum(wrong) FROM personalize.verify_counts() WHERE processor = 'exposure'}), 0, 'rows and counters');
+unlike(slurp_file($node->logfile, $offset), qr/deadlock detected/, 'nobody waits for one another');
 $node->stop;
 done_testing();
