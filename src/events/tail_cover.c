@@ -450,25 +450,38 @@ HasNewFile(const TailPlaces *places)
 }
 
 /* Order by day and place. */
-static int
-CompareTids(const void *left, const void *right)
+static inline int
+CompareTids(const TailTid *a, const TailTid *b)
 {
-	const TailTid *a = left;
-	const TailTid *b = right;
+	BlockNumber left = ItemPointerGetBlockNumberNoCheck(&a->tid);
+	BlockNumber right = ItemPointerGetBlockNumberNoCheck(&b->tid);
 
 	if (a->partition != b->partition)
 		return a->partition - b->partition;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &a->tid), unconstify(ItemPointerData *, &b->tid));
+	if (left != right)
+		return left < right ? -1 : 1;
+	return (int) ItemPointerGetOffsetNumberNoCheck(&a->tid) - (int) ItemPointerGetOffsetNumberNoCheck(&b->tid);
 }
 
-/* Put places of open days in order, each once: one is there twice if its row was replaced. */
+/* Sort them, with the comparison inlined. */
+#define ST_SORT SortTids
+#define ST_ELEMENT_TYPE TailTid
+#define ST_COMPARE(a, b) CompareTids(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/*
+ * Put places of open days in order, each once: one is there twice if its row was replaced.
+ * The ring has the newest first, which mostly lies last.
+ */
 static void
 SortPlaces(const TailPlaces *places, TailFound *found)
 {
 	int64		count = 0;
 
 	found->tids = palloc_extended(sizeof(TailTid) * Max(places->count, 1), MCXT_ALLOC_HUGE);
-	for (int64 i = 0; i < places->count; i++)
+	for (int64 i = places->count - 1; i >= 0; i--)
 	{
 		const TailPlace *place = &places->places[i];
 		TailTid    *tid = &found->tids[count];
@@ -477,7 +490,7 @@ SortPlaces(const TailPlaces *places, TailFound *found)
 		ItemPointerSet(&tid->tid, place->block, place->offset);
 		count += tid->partition >= 0;
 	}
-	qsort(found->tids, count, sizeof(TailTid), CompareTids);
+	SortTids(found->tids, count);
 	found->count = 0;
 	for (int64 i = 0; i < count; i++)
 		if (i == 0 || CompareTids(&found->tids[i], &found->tids[i - 1]) != 0)

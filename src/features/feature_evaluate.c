@@ -501,14 +501,19 @@ EvaluateParts(const FeatureView *view, const FeatureNode *node, const FeatureCon
 }
 
 /* Order by key. */
-static int
-CompareFeatures(const void *left, const void *right)
+static inline int
+CompareFeatures(const Feature *a, const Feature *b)
 {
-	const Feature *a = left;
-	const Feature *b = right;
-
 	return a->key < b->key ? -1 : a->key > b->key;
 }
+
+/* Sort features, with the comparison inlined. */
+#define ST_SORT SortFeatures
+#define ST_ELEMENT_TYPE Feature
+#define ST_COMPARE(a, b) CompareFeatures(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Let a context have a state. */
 void
@@ -528,7 +533,7 @@ FeatureContextSetState(FeatureContext *context, const FeatureState *state)
 	while (FeatureIteratorNext(&iterator, &context->features[context->featureCount]))
 		if (++context->featureCount == FeatureStateCount(state))
 			break;
-	qsort(context->features, context->featureCount, sizeof(Feature), CompareFeatures);
+	SortFeatures(context->features, context->featureCount);
 }
 
 /* What a part is worth, without its default. */

@@ -20,12 +20,9 @@
 #define SMALL_KEY_LIMIT (INT64CONST(1) << 62)
 
 /* Order items newest first, and those of one time in one order. */
-static int
-CompareItems(const void *left, const void *right)
+static inline int
+CompareItems(const ProfileItem *a, const ProfileItem *b)
 {
-	const ProfileItem *a = left;
-	const ProfileItem *b = right;
-
 	if (a->ts != b->ts)
 		return a->ts > b->ts ? -1 : 1;
 	if (a->itemKey != b->itemKey)
@@ -34,6 +31,14 @@ CompareItems(const void *left, const void *right)
 		return a->event < b->event ? -1 : 1;
 	return a->mask < b->mask ? -1 : a->mask > b->mask;
 }
+
+/* Sort items, with the comparison inlined. */
+#define ST_SORT SortItems
+#define ST_ELEMENT_TYPE ProfileItem
+#define ST_COMPARE(a, b) CompareItems(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* True if two entries differ in time only. */
 static inline bool
@@ -65,7 +70,7 @@ ProfileRecentAdd(ProfileRecent *recent, ProfileItem *items, int count)
 
 	if (count == 0)
 		return;
-	qsort(items, count, sizeof(ProfileItem), CompareItems);
+	SortItems(items, count);
 	while (mergedCount < PROFILE_MAX_RECENT &&
 		   (oldNext < recent->count || newNext < count))
 	{

@@ -50,21 +50,19 @@ typedef struct FeatureRow
 	TimestampTz last;
 	FeatureExtremes extremes;
 } FeatureRow;
+typedef FeatureRow *FeatureRowPointer;
 
-/* The features of a view, over a span. */
+/* The features of a view, over a span, in the order in which they are returned. */
 typedef struct FeatureRows
 {
 	int			count;
-	FeatureRow *rows;
+	FeatureRowPointer *rows;
 } FeatureRows;
 
 /* Order rows by signal, the most weighty first. */
-static int
-CompareRows(const void *left, const void *right)
+static inline int
+CompareRows(const FeatureRow *a, const FeatureRow *b)
 {
-	const FeatureRow *a = left;
-	const FeatureRow *b = right;
-
 	if (a->signal->id != b->signal->id)
 		return a->signal->id - b->signal->id;
 	if (a->decayed != b->decayed)
@@ -75,6 +73,14 @@ CompareRows(const void *left, const void *right)
 					  VARDATA_ANY(b->value), VARSIZE_ANY_EXHDR(b->value), C_COLLATION_OID);
 }
 
+/* Sort rows, with the comparison inlined. */
+#define ST_SORT SortRows
+#define ST_ELEMENT_TYPE FeatureRowPointer
+#define ST_COMPARE(a, b) CompareRows(*(a), *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Collect what was counted in (since, until]. */
 static FeatureRows
 CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
@@ -82,16 +88,18 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 	FeatureRows result = {0};
 	FeatureIterator iterator;
 	Feature		feature;
+	FeatureRow *rows;
 	StoredRow	stored;
 
 	if (view->features == NULL)
 		return result;
 	StoredRowBegin(&stored, STORED_PROFILE, &view->userKey);
-	result.rows = palloc(sizeof(FeatureRow) * (FeatureStateCount(view->features) + 1));
+	rows = palloc_array(FeatureRow, FeatureStateCount(view->features) + 1);
+	result.rows = palloc_array(FeatureRowPointer, FeatureStateCount(view->features) + 1);
 	FeatureIteratorBegin(&iterator, view->features);
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
-		FeatureRow *row = &result.rows[result.count];
+		FeatureRow *row = &rows[result.count];
 
 		row->signal = ProfileSignal(view, feature.key);
 		if (row->signal == NULL)
@@ -105,10 +113,10 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 		row->extremes.kept = 0;
 		if (row->signal->keeps != 0)
 			(void) FeatureExtremesOver(&feature, since, until, &row->extremes);
-		result.count++;
+		result.rows[result.count++] = row;
 	}
 	StoredRowEnd(&stored);
-	qsort(result.rows, result.count, sizeof(FeatureRow), CompareRows);
+	SortRows(result.rows, result.count);
 	return result;
 }
 
@@ -185,7 +193,7 @@ personalize_features(PG_FUNCTION_ARGS)
 	rows = CollectRows(view, since, until);
 	for (int i = 0; i < rows.count; i++)
 	{
-		FeatureRow *row = &rows.rows[i];
+		FeatureRow *row = rows.rows[i];
 		TimestampTz complete = row->signal->completeSince;
 		Datum		values[12];
 		bool		nulls[12];
@@ -262,10 +270,10 @@ FeaturesToJson(const FeatureRows *rows)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < rows->count; i++)
 	{
-		const FeatureRow *row = &rows->rows[i];
+		const FeatureRow *row = rows->rows[i];
 		double		rounded = rint(row->decayed * 1e6) / 1e6;
 
-		if (i == 0 || rows->rows[i - 1].signal != row->signal)
+		if (i == 0 || rows->rows[i - 1]->signal != row->signal)
 		{
 			JsonPushKey(&state, row->signal->name);
 			pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
@@ -277,7 +285,7 @@ FeaturesToJson(const FeatureRows *rows)
 		JsonPushNumeric(&state, "decayed",
 						DatumGetNumeric(DirectFunctionCall1(float8_numeric, Float8GetDatum(rounded))));
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-		if (i == rows->count - 1 || rows->rows[i + 1].signal != row->signal)
+		if (i == rows->count - 1 || rows->rows[i + 1]->signal != row->signal)
 			pushJsonbValue(&state, WJB_END_ARRAY, NULL);
 	}
 	result = pushJsonbValue(&state, WJB_END_OBJECT, NULL);

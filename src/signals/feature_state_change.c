@@ -162,28 +162,21 @@ FeatureStateCanonical(FeatureState *state)
 }
 
 /* By key, then by time. */
-static int
-CompareDeltas(const void *a, const void *b)
+static inline int
+CompareDeltas(const FeatureDelta *left, const FeatureDelta *right)
 {
-	const FeatureDelta *left = a;
-	const FeatureDelta *right = b;
-
 	if (left->key != right->key)
 		return left->key < right->key ? -1 : 1;
 	return left->ts < right->ts ? -1 : left->ts > right->ts;
 }
 
-/* Sort deltas, unless they already are in order. */
-static void
-SortDeltas(FeatureDelta *deltas, int count)
-{
-	for (int i = 1; i < count; i++)
-		if (CompareDeltas(&deltas[i - 1], &deltas[i]) > 0)
-		{
-			qsort(deltas, count, sizeof(FeatureDelta), CompareDeltas);
-			break;
-		}
-}
+/* Sort deltas; sorting is much of the work, so the comparison is inlined. */
+#define ST_SORT SortDeltas
+#define ST_ELEMENT_TYPE FeatureDelta
+#define ST_COMPARE(a, b) CompareDeltas(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* What a new pane keeps of the numbers of its events. */
 static void
