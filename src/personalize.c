@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/pass.h"
+#include "base/page_place.h"
 #include "base/progress.h"
 #include "base/row_place.h"
 #include "cohorts/cohort.h"
@@ -115,6 +116,7 @@ _PG_init(void)
 	CounterInit();
 	ProgressInit();
 	RowPlaceInit();
+	PagePlaceInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

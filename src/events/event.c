@@ -25,6 +25,7 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "base/page_find.h"
+#include "base/page_place.h"
 #include "base/relation.h"
 #include "base/shard.h"
 #include "catalog/pg_am.h"
@@ -45,6 +46,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/* So many places ahead of the one that is looked at, memory is asked for what is read of the next. */
+#define FETCH_ROWS_AHEAD 3
+#define FETCH_POINTERS_AHEAD 6
 
 struct EventScan
 {
@@ -232,12 +237,41 @@ WalkNext(EventScan *scan)
 				scan->block = scan->runs[scan->run].start;
 			continue;
 		}
-		scan->buffer = EventCacheReadPage(scan->relation, scan->block, scan->buffer);
+		scan->buffer = PagePlaceRead(scan->relation, scan->block, scan->buffer);
 		FindOnPage(scan);
 		scan->block++;
 	}
 	ExecStoreBufferHeapTuple(&scan->found[scan->foundNext++], scan->slot, scan->buffer);
 	return true;
+}
+
+/* The place some places on; NULL: none is in the same partition. */
+static inline const ItemPointerData *
+PlaceAhead(const EventScan *scan, int ahead)
+{
+	const TailTid *tid = &scan->places.tids[scan->nextPlace + ahead];
+
+	return scan->nextPlace + ahead < scan->places.count && tid->partition == scan->partition ? &tid->tid : NULL;
+}
+
+/* Ask for the memory of its line pointer. */
+static void
+FetchPointerAhead(const EventScan *scan, int ahead)
+{
+	const ItemPointerData *tid = PlaceAhead(scan, ahead);
+
+	if (tid != NULL)
+		PagePlaceFetchPointer(scan->relation, tid);
+}
+
+/* Ask for the memory of its row. */
+static void
+FetchRowAhead(const EventScan *scan, int ahead)
+{
+	const ItemPointerData *tid = PlaceAhead(scan, ahead);
+
+	if (tid != NULL)
+		PagePlaceFetchRow(scan->relation, tid);
 }
 
 /* Move to the partition of the next place. */
@@ -251,7 +285,11 @@ OpenPlaces(EventScan *scan)
 	cell = list_nth_cell(scan->places.partitions, scan->partition);
 	scan->relation = lfirst(cell);
 	lfirst(cell) = NULL;
+	for (int i = 0; i < FETCH_POINTERS_AHEAD; i++)
+		FetchPointerAhead(scan, i);
 	scan->slot = table_slot_create(scan->relation, NULL);
+	for (int i = 0; i < FETCH_ROWS_AHEAD; i++)
+		FetchRowAhead(scan, i);
 }
 
 /* Collect the user's visible tuples at the next places, which are on one page. */
@@ -266,8 +304,12 @@ FindAtPlaces(EventScan *scan)
 	while (scan->nextPlace < scan->places.count && walk.offsetCount < MaxHeapTuplesPerPage &&
 		   tids[scan->nextPlace].partition == scan->partition &&
 		   ItemPointerGetBlockNumber(&tids[scan->nextPlace].tid) == block)
+	{
+		FetchPointerAhead(scan, FETCH_POINTERS_AHEAD);
+		FetchRowAhead(scan, FETCH_ROWS_AHEAD);
 		offsets[walk.offsetCount++] = ItemPointerGetOffsetNumber(&tids[scan->nextPlace++].tid);
-	scan->buffer = EventCacheReadPage(scan->relation, block, scan->buffer);
+	}
+	scan->buffer = PagePlaceRead(scan->relation, block, scan->buffer);
 	scan->foundNext = 0;
 	scan->foundCount = PageFind(&walk, IsOfUser, &scan->options.userKey, scan->buffer, scan->found);
 }

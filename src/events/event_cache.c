@@ -64,7 +64,6 @@ typedef struct CachedPage
 	Oid			database;
 	Oid			partition;
 	BlockNumber block;
-	Buffer		buffer;			/* it was in this one */
 	XLogRecPtr	lsn;
 	int			count;
 	uint16		users[MAX_PAGE_USERS];
@@ -256,22 +255,6 @@ IsPage(const CachedPage *cached, Oid partition, BlockNumber block)
 	return cached->partition == partition && cached->block == block && cached->database == MyDatabaseId;
 }
 
-/* Release a page and read another, in the buffer where it was if it is still there. */
-Buffer
-EventCacheReadPage(Relation partition, BlockNumber block, Buffer previous)
-{
-	const CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
-	Buffer		buffer = cached->buffer;
-
-	if (BufferIsValid(previous))
-		ReleaseBuffer(previous);
-	/* that it is the page is looked at there */
-	if (IsPage(cached, RelationGetRelid(partition), block) && BufferIsValid(buffer) &&
-		ReadRecentBuffer(CompatRelationLocator(partition), MAIN_FORKNUM, block, buffer))
-		return buffer;
-	return ReadBuffer(partition, block);
-}
-
 /* Copy what is known of a page; false: nothing, or not of how it is now. */
 static bool
 CopyPage(Relation partition, BlockNumber block, Buffer buffer, CachedPage *copy)
@@ -314,7 +297,6 @@ ReadPageUsers(CachedPage *made, Relation partition, BlockNumber block, Buffer bu
 	made->database = MyDatabaseId;
 	made->partition = RelationGetRelid(partition);
 	made->block = block;
-	made->buffer = buffer;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	made->lsn = PageGetLSN(page);
 	made->count = PageGetMaxOffsetNumber(page);

@@ -33,9 +33,6 @@ extern int	EventCacheGetRuns(Relation brin, BlockNumber blocks, int64 minTxid, B
 extern void EventCacheBeginRuns(Relation brin, BlockNumber blocks, int64 minTxid);
 extern void EventCachePutRuns(Relation brin, const BlockRun *runs, int count);
 
-/* ReleaseAndReadBuffer, quicker for pages that are remembered. */
-extern Buffer EventCacheReadPage(Relation partition, BlockNumber block, Buffer previous);
-
 /* So many tuples ahead of the one that is looked at, memory is asked for the next. */
 #define EVENT_FETCH_AHEAD 12
 

@@ -19,6 +19,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/page_find.h"
+#include "base/page_place.h"
 #include "base/relation.h"
 #include "base/table_rules.h"
 #include "catalog/pg_am.h"
@@ -162,7 +163,7 @@ VisitByPage(DayVisit *day)
 	for (BlockNumber page = 0; page < pages; page++)
 	{
 		BlockNumber block = known ? known->blocks[page] : page;
-		Buffer		buffer = EventCacheReadPage(day->relation, block, InvalidBuffer);
+		Buffer		buffer = PagePlaceRead(day->relation, block, InvalidBuffer);
 		int			count = FindOnPage(day, &walk, buffer, block, found);
 
 		for (int i = 0; i < count; i++)

@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "base/alone.h"
+#include "base/page_place.h"
 #include "events/event_cache.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -107,7 +108,7 @@ Look(Relation partition, const int64 *keys, int keyOffset)
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		buffer = EventCacheReadPage(partition, block, buffer);
+		buffer = PagePlaceRead(partition, block, buffer);
 		for (int i = 0; i < lengthof(pages); i++)
 			LookAtPage(pages[i], partition, block, buffer, keyOffset);
 	}
