@@ -37,6 +37,20 @@ TxidSnapshotNothing(void)
 	return palloc0(sizeof(TxidSnapshot));
 }
 
+/* A copy. */
+TxidSnapshot *
+TxidSnapshotCopy(const TxidSnapshot *snapshot)
+{
+	size_t		size = sizeof(uint64) * snapshot->inProgressCount;
+	TxidSnapshot *copy = palloc(sizeof(TxidSnapshot) + size);
+
+	*copy = *snapshot;
+	copy->inProgress = (uint64 *) (copy + 1);
+	if (size > 0)
+		memcpy(copy->inProgress, snapshot->inProgress, size);
+	return copy;
+}
+
 /* No event whose txid is below this is unseen. */
 int64
 TxidSnapshotMin(const TxidSnapshot *snapshot)

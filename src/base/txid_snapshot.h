@@ -35,6 +35,9 @@ MakeTxid(int32 incarnation, uint64 transactionId)
 /* A snapshot that sees nothing. */
 extern TxidSnapshot *TxidSnapshotNothing(void);
 
+/* A copy, to be freed by one pfree(). */
+extern TxidSnapshot *TxidSnapshotCopy(const TxidSnapshot *snapshot);
+
 /* Put the ids in progress in order. */
 extern void TxidSnapshotSort(TxidSnapshot *snapshot);
 

@@ -52,6 +52,7 @@ typedef struct Reader
 	const FeatureView *view;
 	ProfileView *profile;		/* NULL: none is loaded */
 	ItemReader *items;			/* NULL: none is needed */
+	KeyedTable *identities;		/* NULL: nobody has several ids, or it is about no person */
 	FeatureContext context;
 } Reader;
 
@@ -91,6 +92,8 @@ BeginReader(FunctionCallInfo fcinfo, Reader *reader)
 		context->purposes = PolicyPurpose(PG_ARGISNULL(ARGUMENT_PURPOSE) ? NULL : PG_GETARG_TEXT_PP(ARGUMENT_PURPOSE));
 	if (reader->view->usesItem)
 		reader->items = ItemReaderBegin(context->snapshot);
+	if (reader->view->usesPerson)
+		reader->identities = IdentityOpen();
 }
 
 /* End it. */
@@ -99,6 +102,8 @@ EndReader(Reader *reader)
 {
 	if (reader->items != NULL)
 		ItemReaderEnd(reader->items);
+	if (reader->identities != NULL)
+		KeyedClose(reader->identities);
 }
 
 /* Read an item. */
@@ -123,15 +128,19 @@ LoadCounted(Reader *reader, text *id)
 	context->counters = FeatureCountersLoad(reader->view, id, KeyFromText(id), context->now, context->snapshot);
 }
 
-/* Load a person. */
+/* Load the person whose id this is. */
 static void
-LoadPerson(Reader *reader, int64 userKey)
+LoadPerson(Reader *reader, const text *id)
 {
 	FeatureContext *context = &reader->context;
+	int64		userKey = KeyFromText(id);
+	Person		person;
 	StoredRow	row;
 
 	if (!reader->view->usesPerson)
 		return;
+	if (reader->identities != NULL && IdentityRead(reader->identities, userKey, context->snapshot, &person))
+		userKey = person.userKey;
 	reader->profile = ProfileLoad(userKey, context->purposes);
 	context->signals = reader->profile->signals;
 	context->restricted = reader->profile->restricted;
@@ -152,7 +161,7 @@ LoadEntity(Reader *reader, text *id, text *itemId)
 		return;
 	}
 	LoadItem(reader, itemId);
-	LoadPerson(reader, IdentityKeyOf(KeyFromText(id)));
+	LoadPerson(reader, id);
 }
 
 /* Complain of an item that is not the view's own. */
@@ -277,7 +286,7 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 		{
 			MemoryContextReset(person);
 			MemoryContextSwitchTo(person);
-			LoadPerson(&reader, IdentityKeyOf(KeyFromText(id)));
+			LoadPerson(&reader, id);
 		}
 		MemoryContextSwitchTo(row);
 		if (reader.view->entity != FEATURE_ENTITY_USER)

@@ -233,14 +233,20 @@ CountItem(Evaluation *evaluation)
 		CountHash(evaluation, FeatureValueHash(key), NULL, 0);
 }
 
-/* Count a text attribute, of the catalogue or else the properties. */
+/* Count a text attribute, of the catalogue, which has its key, or else the properties. */
 static void
-CountAttribute(Evaluation *evaluation, const text *attribute, const char *property)
+CountAttribute(Evaluation *evaluation, const text *attribute, int64 key, const char *property)
 {
-	if (attribute != NULL)
-		CountText(evaluation, VARDATA_ANY(attribute), VARSIZE_ANY_EXHDR(attribute));
-	else
+	int			length;
+
+	if (attribute == NULL)
+	{
 		CountProperty(evaluation, property);
+		return;
+	}
+	length = VARSIZE_ANY_EXHDR(attribute);
+	if (length > 0 && length <= SIGNAL_MAX_VALUE_BYTES)
+		CountHash(evaluation, FeatureValueHash(key), VARDATA_ANY(attribute), length);
 }
 
 /* Count tags, of the catalogue or else the properties. */
@@ -301,11 +307,11 @@ CountValues(Evaluation *evaluation)
 			break;
 		case SIGNAL_KEY_CATEGORY:
 			item = GetItem(evaluation);
-			CountAttribute(evaluation, item ? item->category : NULL, "category");
+			CountAttribute(evaluation, item ? item->category : NULL, item ? item->categoryKey : 0, "category");
 			break;
 		case SIGNAL_KEY_BRAND:
 			item = GetItem(evaluation);
-			CountAttribute(evaluation, item ? item->brand : NULL, "brand");
+			CountAttribute(evaluation, item ? item->brand : NULL, item ? item->brandKey : 0, "brand");
 			break;
 		case SIGNAL_KEY_TAGS:
 			item = GetItem(evaluation);

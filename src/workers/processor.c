@@ -23,6 +23,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -183,17 +184,44 @@ SearchPosition(Relation table, ProcessorId id, int shard, Snapshot snapshot, Tup
 	return found;
 }
 
-/* Up to where the processor has got with a shard, as the snapshot sees it. */
-TxidSnapshot *
-ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
+/* Positions as they were last read, while their rows are the same: every reader of a profile asks. */
+typedef struct KeptPosition
 {
-	Relation	table = RelationOpenTable("processor_position", AccessShareLock);
+	Oid			table;			/* InvalidOid: none is kept */
+	RowMark		mark;
+	TxidSnapshot *position;		/* lives on */
+} KeptPosition;
+
+static KeptPosition keptPositions[PROCESSOR_COUNT + 1][SHARD_COUNT];
+
+/* Keep the position in the slot, if its row can be told to be the same later. */
+static void
+KeepPosition(KeptPosition *kept, Relation table, Snapshot snapshot, TupleTableSlot *slot,
+			 const TxidSnapshot *position)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	kept->table = InvalidOid;
+	if (kept->position != NULL)
+		pfree(kept->position);
+	kept->position = NULL;
+	if (RowMarkTake(table, snapshot, slot, &kept->mark))
+	{
+		kept->position = TxidSnapshotCopy(position);
+		kept->table = RelationGetRelid(table);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* Read one shard's position; NULL: there is none. */
+static TxidSnapshot *
+ReadPosition(Relation table, ProcessorId id, int shard, Snapshot snapshot)
+{
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	int64		key = (int64) id * SHARD_COUNT + shard;
 	TxidSnapshot *position = NULL;
 	bool		found = RowPlaceFetch(table, snapshot, key, slot);
 
-	/* every reader of a profile asks */
 	if (!found && SearchPosition(table, id, shard, snapshot, slot))
 	{
 		found = true;
@@ -205,8 +233,24 @@ ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
 		Datum		asof = slot_getattr(slot, 3, &isNull);
 
 		position = TxidSnapshotParse(TextDatumGetCString(asof));
+		KeepPosition(&keptPositions[id][shard], table, snapshot, slot, position);
 	}
 	ExecDropSingleTupleTableSlot(slot);
+	return position;
+}
+
+/* Up to where the processor has got with a shard, as the snapshot sees it. */
+TxidSnapshot *
+ProcessorPosition(ProcessorId id, int shard, Snapshot snapshot)
+{
+	Relation	table = RelationOpenTable("processor_position", AccessShareLock);
+	const KeptPosition *kept = &keptPositions[id][shard];
+	TxidSnapshot *position;
+
+	if (kept->table == RelationGetRelid(table) && RowMarkHolds(table, snapshot, &kept->mark))
+		position = TxidSnapshotCopy(kept->position);
+	else
+		position = ReadPosition(table, id, shard, snapshot);
 	table_close(table, AccessShareLock);
 	return position ? position : TxidSnapshotNothing();
 }
