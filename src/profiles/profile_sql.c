@@ -182,6 +182,8 @@ personalize_features(PG_FUNCTION_ARGS)
 	int32		purpose;
 	ProfileView *view;
 	FeatureRows rows;
+	const Signal *signal = NULL;
+	Datum		name = 0;
 
 	ProfileSpanArguments(fcinfo, 1, &since, &until);
 	userKey = UserArgument(fcinfo);
@@ -198,7 +200,10 @@ personalize_features(PG_FUNCTION_ARGS)
 		Datum		values[12];
 		bool		nulls[12];
 
-		SetColumn(values, nulls, 0, false, CStringGetTextDatum(row->signal->name));
+		if (row->signal != signal)
+			name = CStringGetTextDatum(row->signal->name);
+		signal = row->signal;
+		SetColumn(values, nulls, 0, false, name);
 		SetColumn(values, nulls, 1, row->value == NULL, PointerGetDatum(row->value));
 		SetColumn(values, nulls, 2, false, Int64GetDatum(row->count));
 		SetColumn(values, nulls, 3, false, SumDatum(row->sum));

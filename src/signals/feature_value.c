@@ -46,6 +46,9 @@ PG_FUNCTION_INFO_V1(personalize_value_key);
 #define TEXT_CACHE_BYTES (1024 * 1024)
 #define STORED_CACHE_ROWS 65536
 
+/* A person's events say the same few values again and again. */
+#define LATELY_REMEMBERED 256
+
 /* A text the backend knows, by value key. */
 typedef struct CachedText
 {
@@ -73,6 +76,9 @@ static HTAB *storedCache = NULL;	/* feature keys of committed rows */
 static Oid	storedRelation = InvalidOid;
 static Oid	textRelation = InvalidOid;	/* the dictionary when textCache was made */
 static bool textsMayBeGone = false;
+
+/* Hashes whose texts are in textCache, by their low bits; 0: none, which is no hash of a text. */
+static uint64 latelyRemembered[LATELY_REMEMBERED];
 
 /* Relcache callback: the dictionary may have lost rows. */
 static void
@@ -285,6 +291,7 @@ FeatureValueTrimCache(void)
 	textCache = NULL;
 	textsMayBeGone = false;
 	textRelation = RelationFind("feature_value", true);
+	memset(latelyRemembered, 0, sizeof(latelyRemembered));
 	MemoryContextReset(textContext);
 	textCache = MakeTable("personalize feature texts", sizeof(CachedText), textContext);
 }
@@ -318,13 +325,15 @@ void
 FeatureValueRemember(uint64 featureKey, const char *text, int length)
 {
 	uint64		hash = FeatureKeyHash(featureKey);
+	uint64	   *lately = &latelyRemembered[hash % LATELY_REMEMBERED];
 	CachedText *entry;
 
-	if (text == NULL || (hash & FEATURE_VALUE_HASHED) == 0)
+	if (text == NULL || (hash & FEATURE_VALUE_HASHED) == 0 || *lately == hash)
 		return;
 	entry = FindCachedText(hash);
 	if (entry->value == NULL)
 		SetCachedText(entry, text, length);
+	*lately = hash;
 }
 
 /* Read the text of a value from feature_value into the cache. */
