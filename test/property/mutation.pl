@@ -76,7 +76,7 @@ is(join(' ', map { $_->[1] } @steps),
 		FROM personalize_internal._person_stores() WHERE forget_rank IS NOT NULL}),
 	'there is a mutant for each table that is registered');
 # What the streams do not fill, or not for people who are forgotten, is forgotten in a test of its own.
-my %elsewhere = map { $_ => 1 } qw(experiment_force identity model segment_member segment_change);
+my %elsewhere = map { $_ => 1 } qw(examination experiment_force identity model segment_member segment_change);
 for my $step (@steps)
 {
 	my ($number, $name) = @$step;
