@@ -136,6 +136,10 @@ SELECT count(*) FROM personalize._pair_list WHERE item_key = personalize.item_ke
 
 -- profiles, item statistics and exposures: after each part every view has what it had, though parts count people together
 SET client_min_messages = warning; DROP EXTENSION personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
+-- rows are compared as texts, also in batches, which have settings of their own
+SET extra_float_digits = 1;
+SET IntervalStyle = 'postgres';
+SET DateStyle = 'ISO';
 SET personalize.min_query_people = 3;
 CREATE FUNCTION public.roll_all() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -173,7 +177,7 @@ CREATE VIEW shown_to_all AS
 	SELECT 'answer' AS what, to_jsonb(v) AS value FROM personalize.answer_performance AS v
 	UNION ALL SELECT 'search', to_jsonb(v) FROM personalize.search_performance AS v
 	UNION ALL SELECT 'item', to_jsonb(v) FROM personalize.item_performance AS v
-	UNION ALL SELECT 'feature', to_jsonb(v) - 'period' FROM personalize.profile_feature AS v
+	UNION ALL SELECT 'feature', to_jsonb(v) FROM personalize.profile_feature AS v
 	UNION ALL SELECT 'experiment', to_jsonb(v) - 'days' FROM personalize.experiment_results('mix') AS v
 	UNION ALL SELECT 'page', to_jsonb(v) - 'request_id' FROM (SELECT s.id, h.shelf, h.module, h.item_id, h.rank FROM public.shopper AS s,
 		personalize.homepage(s.id, as_of => s.at + interval '9 days') AS h WHERE s.u <= 2) AS v;
