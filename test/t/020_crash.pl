@@ -130,7 +130,7 @@ for my $round (1 .. $kills)
 	}
 	else
 	{
-		$node->poll_query_until('shop', 'SELECT true');
+		wait_for($node, 'shop', 'SELECT true');
 	}
 	$wrong++ unless exact($node, 'shop', "round $round, killed in $where" . ($server ? ' with the server' : ''));
 	last if $wrong > 3;

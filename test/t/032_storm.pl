@@ -98,8 +98,8 @@ sub kill_worker
 	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' LIMIT 1");
 	return unless $pid;
 	kill 'KILL', $pid;
-	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_for($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+	wait_for($node, 'postgres', 'SELECT true');
 	lose_open();
 	return;
 }

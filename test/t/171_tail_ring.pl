@@ -286,7 +286,7 @@ sub storm
 		$run->{run}->finish;
 		$failed{ $run->{name} } .= join '', grep { /division by zero/ } split /^/m, ${ $run->{err} };
 	}
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_for($node, 'postgres', 'SELECT true');
 	return;
 }
 

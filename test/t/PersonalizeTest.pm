@@ -10,6 +10,7 @@ use warnings;
 use Cwd qw(abs_path);
 use Exporter 'import';
 use File::Basename qw(dirname);
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -61,14 +62,22 @@ sub traffic
 	return;
 }
 
-# Poll a query until it is true.
+# Poll a query until it is true.  The server may be starting: the query is an argument of
+# psql, to which nothing can be written once it has failed to connect.
 sub wait_for
 {
 	my ($node, $database, $query, $what) = @_;
+	my $answer = '';
+	my $error;
 
-	$node->poll_query_until($database, $query)
-	  or die "timed out waiting for " . ($what // $query);
-	return;
+	for (1 .. 1800)
+	{
+		IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $query ],
+			'<', '/dev/null', '>', \$answer, '2>', \$error);
+		return if $answer eq "t\n";
+		usleep(100_000);
+	}
+	die 'timed out waiting for ' . ($what // $query) . ": $answer$error";
 }
 
 # Until nothing waits for any processor.
