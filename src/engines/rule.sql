@@ -82,16 +82,16 @@ GRANT EXECUTE ON FUNCTION personalize.rule_effect(text, personalize.entity_id, i
 GRANT SELECT ON personalize.rule TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.rule TO personalize_admin;
 
-CREATE FUNCTION personalize_internal._keep_segment_of_rules() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, ARRAY(
-		SELECT format('rule "%s"', r.name) FROM personalize.rule AS r WHERE r.segment = OLD.name ORDER BY r.name),
-		'UPDATE personalize.rule, or DELETE from it, first.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_segment_of_rules() IS 'trigger of segment: refuses to drop one that is named here';
+CREATE FUNCTION personalize_internal._rules_using(kind text, name text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(format('rule "%s"', r.name) ORDER BY r.name), '{}') FROM personalize.rule AS r
+	WHERE _rules_using.kind = 'segment' AND r.segment = _rules_using.name;
+END;
+COMMENT ON FUNCTION personalize_internal._rules_using(text, text) IS 'the rules for people of a segment, as errors name them';
+REVOKE ALL ON FUNCTION personalize_internal._rules_using(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._rules_using(text, text) TO personalize_owner, personalize_admin;
+
 CREATE TRIGGER keep_segment_of_rules BEFORE DELETE ON personalize.segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_rules();
-REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_rules() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_rules_using',
+		'UPDATE personalize.rule, or DELETE from it, first.');

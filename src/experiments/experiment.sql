@@ -553,45 +553,27 @@ GRANT EXECUTE ON FUNCTION
 	personalize.set_holdout(double precision, text)
 	TO personalize_admin;
 
-CREATE FUNCTION personalize_internal._experiments_of(signal text, segment text) RETURNS text[]
+CREATE FUNCTION personalize_internal._experiments_using(kind text, name text) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL UNSAFE
 BEGIN ATOMIC
 	SELECT coalesce(array_agg(format('experiment "%s"', e.name) ORDER BY e.name), '{}') FROM personalize.experiment AS e
 	WHERE e.stopped_at IS NULL AND (e.stops_at IS NULL OR e.stops_at > now())
-		AND (e.segment = _experiments_of.segment OR EXISTS (
-			SELECT FROM jsonb_array_elements(e.metrics) AS m WHERE m.value ->> 'metric' = 'signal' AND m.value ->> 'signal' = _experiments_of.signal));
+		AND (CASE _experiments_using.kind WHEN 'segment' THEN e.segment = _experiments_using.name ELSE EXISTS (
+			SELECT FROM jsonb_array_elements(e.metrics) AS m WHERE m.value ->> 'metric' = 'signal' AND m.value ->> 'signal' = _experiments_using.name) END);
 END;
-COMMENT ON FUNCTION personalize_internal._experiments_of(text, text) IS
+COMMENT ON FUNCTION personalize_internal._experiments_using(text, text) IS
 	'the experiments that are not over and have a signal among their metrics, or are for a segment, as errors name them';
-REVOKE ALL ON FUNCTION personalize_internal._experiments_of(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._experiments_of(text, text) TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._experiments_using(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._experiments_using(text, text) TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize_internal._keep_signal_of_experiments() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	-- under another number it counts something else
-	IF TG_OP = 'UPDATE' AND NEW.signal = OLD.signal THEN
-		RETURN NEW;
-	END IF;
-	PERFORM personalize_internal._refuse_in_use('signal', OLD.name, personalize_internal._experiments_of(OLD.name, NULL),
+CREATE TRIGGER keep_signal_of_experiments BEFORE DELETE ON personalize.signal
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_experiments_using',
 		'stop_experiment() first: its variants are compared by what the signal counts.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_signal_of_experiments() IS 'trigger of signal: refuses to drop one that is named here';
-CREATE TRIGGER keep_signal_of_experiments BEFORE DELETE OR UPDATE OF signal ON personalize.signal
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_signal_of_experiments();
-REVOKE ALL ON FUNCTION personalize_internal._keep_signal_of_experiments() FROM PUBLIC;
+-- under another number it counts something else
+CREATE TRIGGER keep_signal_number_of_experiments BEFORE UPDATE OF signal ON personalize.signal
+	FOR EACH ROW WHEN (NEW.signal <> OLD.signal) EXECUTE FUNCTION personalize_internal._keep_used('_experiments_using',
+		'stop_experiment() first: its variants are compared by what the signal counts.');
 
-CREATE FUNCTION personalize_internal._keep_segment_of_experiments() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, personalize_internal._experiments_of(NULL, OLD.name),
-		'stop_experiment() first: its people are those of the segment.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_segment_of_experiments() IS 'trigger of segment: refuses to drop one that is named here';
 CREATE TRIGGER keep_segment_of_experiments BEFORE DELETE ON personalize.segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_experiments();
-REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_experiments() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_experiments_using',
+		'stop_experiment() first: its people are those of the segment.');

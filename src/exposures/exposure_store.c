@@ -16,10 +16,10 @@
 #include "exposures/exposure.h"
 #include "exposures/query.h"
 #include "people/person_expiry.h"
+#include "people/person_fit.h"
 #include "people/person_removal.h"
 #include "people/purpose.h"
 #include "people/restriction.h"
-#include "utils/array.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "workers/processor.h"
@@ -342,40 +342,19 @@ static const PersonExport searcherCopy = {
 	.meaning = "what you searched, and on how many pages"
 };
 
-/*
- * People ($1) whose pages the examination may have been fitted to: as of models
- * (models/model_store.c).
- */
-#define FITTED_SQL \
-	"UPDATE personalize.examination AS x SET forgotten = x.forgotten + c.count" \
-	" FROM (SELECT count(*) AS count FROM unnest($1) AS p (user_key)," \
-	"   (SELECT min(e.since) AS since, min(e.fitted_at) AS until FROM personalize.examination AS e) AS o" \
-	"  WHERE EXISTS (SELECT FROM personalize.exposure AS e" \
-	"    WHERE e.user_key = p.user_key AND e.query_key <> 0 AND e.shown_at >= o.since AND e.shown_at < o.until)" \
-	"   OR (EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'exposure' AND g.before > o.since)" \
-	"    AND NOT EXISTS (SELECT FROM personalize.profile AS f" \
-	"     WHERE f.user_key = p.user_key AND f.first_seen >= o.until))) AS c WHERE c.count > 0"
+static PersonFit fit = {
+	.lock = "LOCK TABLE personalize.examination IN ROW EXCLUSIVE MODE",
+	.count = "UPDATE personalize.examination AS x SET forgotten = x.forgotten + c.count"
+	" FROM (SELECT count(*) AS count FROM unnest($1) AS p (user_key),"
+	"   (SELECT min(e.since) AS since, min(e.fitted_at) AS until FROM personalize.examination AS e) AS o"
+	"  WHERE " PERSON_FITTED("o.since", "o.until") ") AS c WHERE c.count > 0"
+};
 
-/* Count people in the examination that may have been fitted to them, while their pages are there. */
+/* Count people in the examination that may have been fitted to them. */
 static void *
 CountFitted(PersonRemoval *removal)
 {
-	static SPIPlanPtr lockPlan = NULL;
-	static SPIPlanPtr countPlan = NULL;
-	const Oid	types[] = {INT8ARRAYOID};
-	Datum	   *keys = palloc(sizeof(Datum) * Max(removal->count, 1));
-	Datum		value;
-	SpiUtilScope scope;
-
-	if ((removal->purposes & PURPOSE_ANALYTICS) == 0)
-		return NULL;
-	for (int i = 0; i < removal->count; i++)
-		keys[i] = Int64GetDatum(removal->people[i].userKey);
-	value = PointerGetDatum(construct_array(keys, removal->count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&lockPlan, "LOCK TABLE personalize.examination IN ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
-	SpiUtilRun(&countPlan, FITTED_SQL, lengthof(types), types, &value, NULL, false);
-	SpiUtilEnd(&scope);
+	PersonFitCount(&fit, removal);
 	return NULL;
 }
 

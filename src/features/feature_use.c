@@ -11,7 +11,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(personalize_feature_views_of);
+PG_FUNCTION_INFO_V1(personalize_feature_views_using);
 
 /* A look for names in expressions; NULL: not for one of this kind. */
 typedef struct Search
@@ -33,20 +33,22 @@ SearchNode(const FeatureNode *node, void *arg)
 		search->found |= strcmp(node->name, search->segment) == 0;
 }
 
-/* _feature_views_of(signal, segment) */
+/* _feature_views_using(kind, name) */
 Datum
-personalize_feature_views_of(PG_FUNCTION_ARGS)
+personalize_feature_views_using(PG_FUNCTION_ARGS)
 {
 	const FeatureViewSet *set = FeatureViewSetGet();
 	Datum	   *names = palloc_array(Datum, set->count + 1);
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool		ofSegment = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(0)), "segment") == 0;
 	int			count = 0;
 
 	for (int i = 0; i < set->count; i++)
 	{
 		const FeatureView *view = &set->views[i];
 		Search		search = {
-			.signal = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
-			.segment = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))
+			.signal = ofSegment ? NULL : name,
+			.segment = ofSegment ? name : NULL
 		};
 
 		for (int f = 0; f < view->count && view->newest; f++)

@@ -105,35 +105,17 @@ GRANT EXECUTE ON FUNCTION
 	TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.feature_view TO personalize_analyst, personalize_admin;
 
-CREATE FUNCTION personalize_internal._feature_views_of(signal text, segment text) RETURNS text[]
-	AS 'MODULE_PATHNAME', 'personalize_feature_views_of' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize_internal._feature_views_of(text, text) IS
+CREATE FUNCTION personalize_internal._feature_views_using(kind text, name text) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_feature_views_using' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._feature_views_using(text, text) IS
 	'the feature views whose newest version names a signal, or a segment, as errors name them';
-REVOKE ALL ON FUNCTION personalize_internal._feature_views_of(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._feature_views_of(text, text) TO personalize_owner, personalize_admin;
+REVOKE ALL ON FUNCTION personalize_internal._feature_views_using(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._feature_views_using(text, text) TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize_internal._keep_signal_of_views() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('signal', OLD.name, personalize_internal._feature_views_of(OLD.name, NULL),
-		'create_feature_view() a version without it, or drop_feature_view(), first; disable_signal() keeps it and counts nothing more.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_signal_of_views() IS 'trigger of signal: refuses to drop one that is named here';
 CREATE TRIGGER keep_signal_of_views BEFORE DELETE ON personalize.signal
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_signal_of_views();
-REVOKE ALL ON FUNCTION personalize_internal._keep_signal_of_views() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_feature_views_using',
+		'create_feature_view() a version without it, or drop_feature_view(), first; disable_signal() keeps it and counts nothing more.');
 
-CREATE FUNCTION personalize_internal._keep_segment_of_views() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, personalize_internal._feature_views_of(NULL, OLD.name),
-		'create_feature_view() a version without it, or drop_feature_view(), first.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_segment_of_views() IS 'trigger of segment: refuses to drop one that is named here';
 CREATE TRIGGER keep_segment_of_views BEFORE DELETE ON personalize.segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_views();
-REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_views() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_feature_views_using',
+		'create_feature_view() a version without it, or drop_feature_view(), first.');

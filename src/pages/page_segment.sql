@@ -79,17 +79,19 @@ REVOKE ALL ON FUNCTION personalize_internal._check_page_segment(), personalize_i
 GRANT SELECT ON personalize.page_segment TO personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.page_segment TO personalize_admin;
 
-CREATE FUNCTION personalize_internal._keep_segment_of_pages() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('segment', OLD.name, ARRAY(
-		SELECT format('module "%s" of page "%s"', m.module, m.page) FROM personalize.page_module AS m WHERE m.segment = OLD.name
-		UNION ALL SELECT format('segment "%s" of page "%s"', s.name, s.page) FROM personalize.page_segment AS s WHERE s.segment = OLD.name ORDER BY 1),
-		'UPDATE personalize.page_module or page_segment, or DELETE from them, first.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_segment_of_pages() IS 'trigger of segment: refuses to drop one that is named here';
+CREATE FUNCTION personalize_internal._pages_using(kind text, name text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(u.used_by ORDER BY u.used_by), '{}') FROM (
+		SELECT format('module "%s" of page "%s"', m.module, m.page) AS used_by FROM personalize.page_module AS m WHERE m.segment = _pages_using.name
+		UNION ALL
+		SELECT format('segment "%s" of page "%s"', s.name, s.page) AS used_by FROM personalize.page_segment AS s WHERE s.segment = _pages_using.name) AS u
+	WHERE _pages_using.kind = 'segment';
+END;
+COMMENT ON FUNCTION personalize_internal._pages_using(text, text) IS 'the modules and segments of pages that are for people of a segment, as errors name them';
+REVOKE ALL ON FUNCTION personalize_internal._pages_using(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._pages_using(text, text) TO personalize_owner, personalize_admin;
+
 CREATE TRIGGER keep_segment_of_pages BEFORE DELETE ON personalize.segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_segment_of_pages();
-REVOKE ALL ON FUNCTION personalize_internal._keep_segment_of_pages() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_pages_using',
+		'UPDATE personalize.page_module or page_segment, or DELETE from them, first.');

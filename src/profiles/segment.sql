@@ -131,21 +131,12 @@ GRANT EXECUTE ON FUNCTION personalize.segment_members(text, text) TO personalize
 GRANT SELECT ON personalize.segment TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.segment_member, personalize.segment_change TO personalize_admin;
 
-CREATE FUNCTION personalize_internal._segments_of_signal(name text) RETURNS text[]
-	AS 'MODULE_PATHNAME', 'personalize_segments_of_signal' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize_internal._segments_of_signal(text) IS 'the segments whose conditions compare a signal, as errors name them';
-REVOKE ALL ON FUNCTION personalize_internal._segments_of_signal(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._segments_of_signal(text) TO personalize_owner, personalize_admin;
+CREATE FUNCTION personalize_internal._segments_using(kind text, name text) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'personalize_segments_using' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._segments_using(text, text) IS 'the segments whose conditions compare a thing of a kind: a signal; as errors name them';
+REVOKE ALL ON FUNCTION personalize_internal._segments_using(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._segments_using(text, text) TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize_internal._keep_signal_of_segments() RETURNS trigger
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	PERFORM personalize_internal._refuse_in_use('signal', OLD.name, personalize_internal._segments_of_signal(OLD.name),
-		'alter_segment() or drop_segment() first; disable_signal() keeps it and counts nothing more.');
-	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END
-$$;
-COMMENT ON FUNCTION personalize_internal._keep_signal_of_segments() IS 'trigger of signal: refuses to drop one that is named here';
 CREATE TRIGGER keep_signal_of_segments BEFORE DELETE ON personalize.signal
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_signal_of_segments();
-REVOKE ALL ON FUNCTION personalize_internal._keep_signal_of_segments() FROM PUBLIC;
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_segments_using',
+		'alter_segment() or drop_segment() first; disable_signal() keeps it and counts nothing more.');

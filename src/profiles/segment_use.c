@@ -11,7 +11,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(personalize_segments_of_signal);
+PG_FUNCTION_INFO_V1(personalize_segments_using);
 
 /* A look for a signal in a condition. */
 typedef struct Search
@@ -30,9 +30,9 @@ SearchNode(SegmentNode *node, void *arg)
 		search->found |= strcmp(node->terms[i].signal, search->signal) == 0;
 }
 
-/* _segments_of_signal(name) */
+/* _segments_using(kind, name) */
 Datum
-personalize_segments_of_signal(PG_FUNCTION_ARGS)
+personalize_segments_using(PG_FUNCTION_ARGS)
 {
 	const SegmentSet *set = SegmentSetGet();
 	Datum	   *names = palloc_array(Datum, set->count + 1);
@@ -40,7 +40,7 @@ personalize_segments_of_signal(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < set->count; i++)
 	{
-		Search		search = {.signal = text_to_cstring(PG_GETARG_TEXT_PP(0))};
+		Search		search = {.signal = text_to_cstring(PG_GETARG_TEXT_PP(1))};
 
 		SegmentEach(set->segments[i].condition, SearchNode, &search);
 		if (search.found)

@@ -177,17 +177,20 @@ REVOKE ALL ON FUNCTION personalize_internal._state_folded(personalize.feature_st
 GRANT EXECUTE ON FUNCTION personalize_internal._state_folded(personalize.feature_state, timestamptz, bigint)
 	TO personalize_owner, personalize_admin;
 
-CREATE FUNCTION personalize_internal._refuse_in_use(what text, name text, used_by text[], way_out text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION personalize_internal._keep_used() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	used_by text[];
 BEGIN
+	EXECUTE format('SELECT personalize_internal.%I($1, $2)', TG_ARGV[0]) INTO used_by USING TG_TABLE_NAME::text, OLD.name;
 	IF cardinality(used_by) > 0 THEN
-		RAISE EXCEPTION '% "%" is in use', what, name USING ERRCODE = 'object_in_use',
+		RAISE EXCEPTION '% "%" is in use', TG_TABLE_NAME, OLD.name USING ERRCODE = 'object_in_use',
 			DETAIL = format('It is needed by %s.', array_to_string(used_by[:20], ', ') || CASE WHEN cardinality(used_by) > 20 THEN format(', and %s more', cardinality(used_by) - 20) ELSE '' END),
-			HINT = way_out;
+			HINT = TG_ARGV[1];
 	END IF;
+	RETURN coalesce(NEW, OLD);
 END
 $$;
-COMMENT ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) IS
-	'error 55006 that names what needs a signal or a segment, if anything does; triggers of those tables call it, one of each part that names some';
-REVOKE ALL ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._refuse_in_use(text, text, text[], text) TO personalize_owner, personalize_admin;
+COMMENT ON FUNCTION personalize_internal._keep_used() IS
+	'trigger of signal and segment: error 55006 if something needs the row; arguments: the function f(table, name) that lists what does, and the way out. Each part that names signals or segments has its trigger';
+REVOKE ALL ON FUNCTION personalize_internal._keep_used() FROM PUBLIC;
