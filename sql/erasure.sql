@@ -9,6 +9,7 @@ BEGIN
 	PERFORM personalize.rollup_now();
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END $$;
+SELECT messages AS before FROM personalize.stat_ingest WHERE status = 'suppressed' AND reason = 'erased' \gset
 SET client_min_messages = error;
 -- what a receipt counts, without zeros
 CREATE FUNCTION pg_temp.counts(r uuid) RETURNS jsonb LANGUAGE sql AS $$
@@ -106,7 +107,7 @@ SELECT count(*) FROM personalize.event WHERE user_key = personalize.user_key('ad
 SELECT count(*) FROM personalize.subject WHERE user_id = 'ada';
 SELECT count(*) FROM personalize._dictionary_log WHERE id = 'ada';
 SELECT purpose, allowed, left(reason, 21) AS reason, fix FROM personalize.why_suppressed('ada');
-SELECT reason, messages FROM personalize.stat_ingest WHERE reason = 'erased' AND messages > 0;
+SELECT reason, messages - :before AS messages FROM personalize.stat_ingest WHERE reason = 'erased' AND messages > 0;
 RESET client_min_messages;
 \c -
 SELECT personalize.track('ada', 'view_item', 'red shoes');
