@@ -4,7 +4,7 @@
  *
  * An audience is a jsonpath over the features of the profile, a segment, or both.  Who does
  * not allow recommendations, and personalization, for which features and segments are
- * counted, is in no audience, and in the past nobody is: features of then are not known.
+ * counted, is in no audience.  Of the past the features are as raw events tell.
  */
 #include "postgres.h"
 
@@ -27,13 +27,15 @@ GetProfile(EngineContext *context)
 {
 	int64		userKey = context->visitor.userKey;
 
-	if (!context->visitor.personal || context->past)
+	if (!context->visitor.personal)
 		return NULL;
 	if (!context->audienceRead && (ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context->context);
 
-		context->audienceProfile = ProfileLoad(userKey, PURPOSE_PERSONALIZATION);
+		context->audienceProfile = context->past ?
+			ProfileLoadPast(userKey, PURPOSE_PERSONALIZATION, context->now, context->places) :
+			ProfileLoad(userKey, PURPOSE_PERSONALIZATION);
 		MemoryContextSwitchTo(caller);
 	}
 	context->audienceRead = true;
@@ -64,7 +66,7 @@ AudienceIncludes(EngineContext *context, const Audience *audience)
 		return true;
 	profile = GetProfile(context);
 	return profile != NULL &&
-		(audience->segment == NULL || SegmentHas(profile, audience->segment)) &&
+		(audience->segment == NULL || SegmentHas(profile, audience->segment, context->now)) &&
 		(audience->path == NULL || PathAgrees(context, profile, audience->path));
 }
 

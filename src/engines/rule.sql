@@ -39,7 +39,7 @@ COMMENT ON COLUMN personalize.rule.factor IS 'of boost: above 1, at most 1000; o
 COMMENT ON COLUMN personalize.rule.place IS 'of pin: the rank of its first item (1..1000); answers that are shorter do without';
 COMMENT ON COLUMN personalize.rule.share IS 'of slots: the least part of the rows asked for that are its items (above 0, at most 1), rounded, one at least; those that are missing are put in evenly spread, in the order of items, or the best by score of filter';
 COMMENT ON COLUMN personalize.rule.audience IS
-	'jsonpath over what profile(user_id, ''personalization'') shows in features, {signal: [{"value", "count", "sum", "decayed"}, ...]}: it is for people for whom this finds anything but false or null; not for those who do not allow personalization and recommendations, in the past, or in engines that ask for nobody. NULL: for everybody';
+	'jsonpath over what profile(user_id, ''personalization'') shows in features, {signal: [{"value", "count", "sum", "decayed"}, ...]}: it is for people for whom this finds anything but false or null; in the past (as_of) of what raw events tell of then; not for those who do not allow personalization and recommendations, or in engines that ask for nobody. NULL: for everybody';
 COMMENT ON COLUMN personalize.rule.segment IS
 	'it is for people who are in this segment (create_segment()) at the time of the answer, as in_segment() has it for personalization; both, where there is an audience, too. NULL: for everybody';
 COMMENT ON COLUMN personalize.rule.valid_during IS 'when it holds, by the time of the answer (as_of); (,): always';

@@ -459,13 +459,15 @@ ExperimentForced(const Experiment *experiment, int64 userKey)
 	return NULL;
 }
 
-/* True if somebody is in a segment now; of the past that is not known. */
+/* True if somebody is in a segment at a time; of the past as far as raw events tell. */
 static bool
 IsInSegment(int64 userKey, const char *segment, TimestampTz at)
 {
-	return at >= GetCurrentTransactionStartTimestamp() &&
-		(ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0 &&
-		SegmentHas(ProfileLoad(userKey, PURPOSE_PERSONALIZATION), segment);
+	bool		past = at < GetCurrentTransactionStartTimestamp();
+
+	return (ConsentMaskOf(userKey) & PURPOSE_PERSONALIZATION) != 0 &&
+		SegmentHas(past ? ProfileLoadPast(userKey, PURPOSE_PERSONALIZATION, at, NULL) :
+				   ProfileLoad(userKey, PURPOSE_PERSONALIZATION), segment, at);
 }
 
 /* The variant that an answer to somebody is made by; NULL: the default, *reason says why. */

@@ -106,7 +106,7 @@ CREATE FUNCTION personalize.assignment_of(user_id personalize.entity_id, as_of t
 	RETURNS TABLE (experiment text, engine text, layer text, variant text, reason text)
 	AS 'MODULE_PATHNAME', 'personalize_assignment_of' LANGUAGE C STABLE PARALLEL SAFE ROWS 5;
 COMMENT ON FUNCTION personalize.assignment_of(personalize.entity_id, timestamptz) IS
-	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, no consent (does not allow analytics), or not in segment (now; in the past nobody is known to be). Writes nothing. Errors: 22004 user_id is null, 22023 as_of is infinite';
+	'the running experiments by name, and the variant a person has in each; as_of: those that ran then, NULL: now. reason: assigned, forced (by force_variant()); variant is NULL, the person sees the default, if outside (of its traffic), holdout, no consent (does not allow analytics), or not in segment (in the past by what raw events tell of then). Writes nothing. Errors: 22004 user_id is null, 22023 as_of is infinite';
 
 CREATE FUNCTION personalize.force_variant(user_id personalize.entity_id, experiment text, variant text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_force_variant' LANGUAGE C VOLATILE PARALLEL UNSAFE;

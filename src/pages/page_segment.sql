@@ -15,7 +15,7 @@ CREATE TABLE personalize.page_segment (
 );
 SELECT pg_catalog.pg_extension_config_dump('personalize.page_segment', '');
 COMMENT ON TABLE personalize.page_segment IS
-	'kinds of visitors of a page, 6 at most, obeyed from the end of the transaction that writes it: INSERT, UPDATE and DELETE as you like. The order of shelves is learned for each apart. A visitor is in the first whose audience and segment hold; who is in none, and everybody in the past (as_of), is known or new: something the page can go by is known of them, or nothing';
+	'kinds of visitors of a page, 6 at most, obeyed from the end of the transaction that writes it: INSERT, UPDATE and DELETE as you like. The order of shelves is learned for each apart. A visitor is in the first whose audience and segment hold; in the past (as_of) by what raw events tell of then; who is in none is known or new: something the page can go by is known of them, or nothing';
 COMMENT ON COLUMN personalize.page_segment.page IS 'the page, as page_module.page';
 COMMENT ON COLUMN personalize.page_segment.name IS 'what homepage_layout() calls it (1..63 bytes; not new, not known)';
 COMMENT ON COLUMN personalize.page_segment.place IS 'the lower is asked first; of the same place the name that comes first by its bytes';

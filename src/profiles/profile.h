@@ -56,8 +56,8 @@ typedef struct ProfileView
 extern ProfileView *ProfileLoad(int64 userKey, int32 purposes);
 
 /*
- * The recent items and the features of a user at a time in the past, from the raw events
- * that exist; recent items beyond them from what is remembered now.
+ * The same of a time in the past, from the raw events that exist; recent items beyond
+ * them from what is remembered now.
  */
 extern ProfileView *ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct EventPlaces *places);
 

@@ -311,7 +311,19 @@ CutRecent(ProfileRecent *recent, TimestampTz asOf)
 	memmove(recent->items, recent->items + first, sizeof(ProfileItem) * recent->count);
 }
 
-/* Load the recent items of a user at a time in the past. */
+/* Leave out what is counted of all times. */
+static void
+ForgetStored(ProfileView *view)
+{
+	view->features = NULL;
+	view->steps->count = 0;
+	view->events = 0;
+	view->mask = 0;
+	view->firstSeen = DT_NOEND;
+	view->lastSeen = DT_NOBEGIN;
+}
+
+/* Load what is known of a user as it was at a time in the past. */
 ProfileView *
 ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct EventPlaces *places)
 {
@@ -331,8 +343,9 @@ ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct Ev
 	StoredRowBegin(&stored, STORED_PROFILE, &userKey);
 	ReadStored(view, &recent);
 	StoredRowEnd(&stored);
-	view->features = NULL;
 	CutRecent(&recent, asOf);
+	ForgetStored(view);
+	view->exists = recent.count > 0;
 	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
 	{
@@ -346,10 +359,9 @@ ProfileLoadPast(int64 userKey, int32 purposes, TimestampTz asOf, const struct Ev
 		ItemReaderEnd(tail.collector.items);
 		view->signals = tail.collector.signals;
 	}
-	if (tail.delta.mask != 0 && !ApplyFeatures(view, &tail))
-		view->stale = true;
-	ProfileRecentAdd(&recent, tail.delta.recent, tail.delta.recentCount);
+	ApplyTail(view, &recent, &tail);
 	ShowRecent(view, &recent);
+	view->mask &= ~view->restricted;
 	return view;
 }
 

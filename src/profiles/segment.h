@@ -113,9 +113,12 @@ extern void SegmentEach(SegmentNode *node, void (*call) (SegmentNode *node, void
 /* Whether a person is in a segment at a time. */
 extern SegmentState SegmentMatch(const Segment *segment, const SegmentPerson *person);
 
-/* True if the person of a view is in the segment of a name, as far as the view may show it; false if there is none. */
+/*
+ * True if the person of a view, which is of this time, is in the segment of a name, as far
+ * as the view may show it; false if there is none.
+ */
 struct ProfileView;
-extern bool SegmentHas(const struct ProfileView *view, const char *name);
+extern bool SegmentHas(const struct ProfileView *view, const char *name, TimestampTz now);
 
 /* The names of all, palloc'd; returns how many. */
 extern int	SegmentNames(const char ***names);

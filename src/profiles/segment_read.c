@@ -88,11 +88,11 @@ UserArgument(FunctionCallInfo fcinfo)
 	return IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
 }
 
-/* Whether the person of a view is in a segment, as far as the view may show it. */
+/* Whether the person of a view is in a segment at its time, as far as the view may show it. */
 static SegmentState
-StateOf(const ProfileView *view, const Segment *segment)
+StateOf(const ProfileView *view, const Segment *segment, TimestampTz now)
 {
-	SegmentPerson person = {view->features, view->steps, view->signals, ClockNow()};
+	SegmentPerson person = {view->features, view->steps, view->signals, now};
 	SegmentState state = {.due = DT_NOEND};
 	StoredRow	row;
 
@@ -107,13 +107,13 @@ StateOf(const ProfileView *view, const Segment *segment)
 
 /* True if the person of a view is in the segment of a name. */
 bool
-SegmentHas(const ProfileView *view, const char *name)
+SegmentHas(const ProfileView *view, const char *name, TimestampTz now)
 {
 	const SegmentSet *set = SegmentSetGet();
 
 	for (int i = 0; i < set->count; i++)
 		if (strcmp(set->segments[i].name, name) == 0)
-			return StateOf(view, &set->segments[i]).member;
+			return StateOf(view, &set->segments[i], now).member;
 	return false;
 }
 
@@ -134,7 +134,7 @@ personalize_in_segment(PG_FUNCTION_ARGS)
 
 	if (purpose == 0 || !CheckKept(segment, purpose))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(StateOf(ProfileLoad(userKey, purpose), segment).member);
+	PG_RETURN_BOOL(StateOf(ProfileLoad(userKey, purpose), segment, ClockNow()).member);
 }
 
 /* What a sequence was about, as a column. */
@@ -169,7 +169,7 @@ personalize_segments_of(PG_FUNCTION_ARGS)
 	view = ProfileLoad(userKey, purpose);
 	for (int i = 0; i < set->count; i++)
 	{
-		SegmentState state = StateOf(view, &set->segments[i]);
+		SegmentState state = StateOf(view, &set->segments[i], ClockNow());
 		Datum		values[3];
 		bool		nulls[3] = {false};
 
@@ -231,7 +231,7 @@ static bool
 IsMember(const Segment *segment, int64 userKey, int32 purpose, bool changes)
 {
 	if (changes)
-		return StateOf(ProfileLoad(userKey, purpose), segment).member;
+		return StateOf(ProfileLoad(userKey, purpose), segment, ClockNow()).member;
 	return (segment->purposes & purpose) != 0 && (segment->purposes & RestrictionOf(userKey)) == 0;
 }
 
