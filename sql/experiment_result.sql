@@ -93,11 +93,14 @@ SELECT variant, users, sample_ratio_p < 0.001 AS wrong, verdict FROM personalize
 
 -- plans from what the shop knows
 SELECT users_a_variant > 100 AS some, users = 2 * users_a_variant AS both, days % 7 AS rest, round(mean::numeric, 1) AS mean, round(deviation::numeric, 1) AS deviation
-FROM personalize.experiment_plan('"conversion"', mde => 0.2);
+FROM personalize.experiment_plan('conversion', mde => 0.2);
 SELECT p.users_a_variant < q.users_a_variant AS fewer FROM personalize.experiment_plan('"clicks"', mde => 0.4) p, personalize.experiment_plan('"clicks"', mde => 0.2) q;
 SELECT days FROM personalize.experiment_plan('"clicks"', engine => 'trending');
 SELECT personalize.experiment_plan('"clicks"', engine => 'trend');
-SELECT personalize.experiment_plan('"clicks"', mde => 0);
+SELECT personalize.experiment_plan('clicks', mde => 0);
+SELECT personalize.experiment_plan('conversio');
+SELECT personalize.experiment_plan('');
+SELECT personalize.experiment_plan('{"metric": "conversion", "windo": "1 day"}');
 SELECT personalize.experiment_plan('"clicks"', power => 'NaN');
 SELECT personalize.experiment_plan('"clicks"', traffic => 2);
 SELECT personalize.experiment_plan('"clicks"', variants => 1);

@@ -119,12 +119,12 @@ $$;
 COMMENT ON FUNCTION personalize.experiment_results(text, timestamptz) IS
 	'what came of an experiment by as_of (NULL: now), a row a metric and variant. users: people who allow analytics and were shown answers by their variant; exposures: how many items of these; mean: of the metric a user, revenue in its currency, of a signal as its raw events that are there say (a warning tells of how many people some are gone); lift: relative difference from the control, with an interval and a p-value that hold however often one looks (Howard, Ramdas, McAuliffe, Sekhon 2021), each of several variants at its part of alpha; adjusted_...: the same by what people did before (CUPED), on which the verdict is based; sample_ratio_p: p-value of numbers of people as they are (chi-squared), below 0.001 something is wrong; days: it has run, without pauses. Of what has been counted by the processor exposure: events, late or twice, and people forgotten are as in its tables. Errors: 42704 unknown experiment, 22023 as_of is infinite';
 
-CREATE FUNCTION personalize.experiment_plan(metric jsonb, mde double precision DEFAULT 0.05, power double precision DEFAULT 0.8,
+CREATE FUNCTION personalize.experiment_plan(metric text, mde double precision DEFAULT 0.05, power double precision DEFAULT 0.8,
 	engine text DEFAULT NULL, traffic double precision DEFAULT 1, variants integer DEFAULT 2, as_of timestamptz DEFAULT NULL,
 	OUT users_a_variant bigint, OUT users bigint, OUT users_a_day double precision, OUT days bigint, OUT mean double precision, OUT deviation double precision)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	m jsonb := personalize_internal._read_metric(coalesce(metric, '"conversion"'));
+	m jsonb := personalize_internal._read_metric(CASE WHEN metric ~ '^\s*[{"[]' THEN metric::jsonb ELSE to_jsonb(coalesce(metric, 'conversion')) END);
 	at timestamptz := coalesce(as_of, now());
 	span interval := '28 days';
 	known record;
@@ -160,8 +160,8 @@ BEGIN
 	days := 7 * ceil(users / (users_a_day * coalesce(traffic, 1)) / 7);
 END
 $$;
-COMMENT ON FUNCTION personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz) IS
-	'how long an experiment must run, from the people of the shop''s last four weeks whose time of the metric is over. metric: as in create_experiment(); mde: the relative difference that is to be found, with probability power; engine: only people with its answers (NULL: of any); traffic, variants: as in create_experiment(). users: in all, also for the key users of the metric; days: full weeks; mean and deviation: of the metric a user. NULLs if the shop does not know yet; a warning if raw events of the time are gone that a signal would have counted. Errors: 22023 a value out of range, 42704 unknown engine or signal';
+COMMENT ON FUNCTION personalize.experiment_plan(text, double precision, double precision, text, double precision, integer, timestamptz) IS
+	'how long an experiment must run, from the people of the shop''s last four weeks whose time of the metric is over. metric: one of create_experiment(), by its name or as an object; mde: the relative difference that is to be found, with probability power; engine: only people with its answers (NULL: of any); traffic, variants: as in create_experiment(). users: in all, also for the key users of the metric; days: full weeks; mean and deviation: of the metric a user. NULLs if the shop does not know yet; a warning if raw events of the time are gone that a signal would have counted. Errors: 22023 a value out of range, 42704 unknown engine or signal';
 
 REVOKE ALL ON FUNCTION
 	personalize_internal._experiment_arm(text, bigint, bigint, timestamptz),
@@ -170,7 +170,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._days_run(tstzmultirange, timestamptz),
 	personalize_internal._verdict(jsonb, double precision, bigint, double precision[], double precision, double precision, double precision, double precision, double precision),
 	personalize.experiment_results(text, timestamptz),
-	personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz)
+	personalize.experiment_plan(text, double precision, double precision, text, double precision, integer, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._experiment_outcomes(text, bigint, bigint, timestamptz, timestamptz, timestamptz, text[], text[], interval[], interval[], integer[], text[], text[], boolean[]),
@@ -181,5 +181,5 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION personalize_internal._experiment_arm(text, bigint, bigint, timestamptz) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION
 	personalize.experiment_results(text, timestamptz),
-	personalize.experiment_plan(jsonb, double precision, double precision, text, double precision, integer, timestamptz)
+	personalize.experiment_plan(text, double precision, double precision, text, double precision, integer, timestamptz)
 	TO personalize_analyst, personalize_admin;

@@ -51,7 +51,7 @@ INSERT INTO sample (function, name, type, value) VALUES
 	('drop_model', 'name', NULL, '''tree'''), ('predict_model', 'name', NULL, '''tree'''), ('use_model', 'name', NULL, '''tree'''),
 	('export_training_data', 'engine', NULL, '''rank_search'''), ('export_training_data', 'since', NULL, '(now() - interval ''2 days'')'), ('import_model', 'format', NULL, '''lightgbm'''),
 	('import_model', 'content', NULL, 'E''tree\nmax_feature_idx=0\n\nTree=0\nnum_leaves=1\nleaf_value=0\n\nend of trees\n'''),
-	('experiment_plan', 'metric', NULL, '''"clicks"'''), ('experiment_results', 'name', NULL, '''known'''),
+	('experiment_plan', 'metric', NULL, '''clicks'''), ('experiment_results', 'name', NULL, '''known'''),
 	('identify', 'anonymous_id', NULL, '''phone'''), ('alias', 'alias_id', NULL, '''phone'''), ('split', 'anonymous_id', NULL, '''tablet'''),
 	('create_experiment', 'engine', NULL, '''recommend'''),
 	('create_experiment', 'engine', NULL, '''recommend'''), ('replay', 'engine', NULL, '''recommend'''),
