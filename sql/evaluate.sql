@@ -12,7 +12,7 @@ BEGIN
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 END
 $$;
-CREATE FUNCTION evaluated(engine text, variant text, since text, metric jsonb DEFAULT NULL, clip float8 DEFAULT NULL, min_support float8 DEFAULT NULL, max_requests integer DEFAULT NULL)
+CREATE FUNCTION evaluated(engine text, variant text, since text, metric text DEFAULT NULL, clip float8 DEFAULT NULL, min_support float8 DEFAULT NULL, max_requests integer DEFAULT NULL)
 	RETURNS TABLE (estimator text, value numeric, low numeric, high numeric, lift numeric, logged numeric, rounds bigint, users bigint,
 		reproduced numeric, support numeric, mean_weight numeric, ess numeric, clipped numeric, verdict text) LANGUAGE sql AS $$
 	SELECT estimator, round(value::numeric, 4), round(low::numeric, 4), round(high::numeric, 4), round(lift::numeric, 4), round(logged::numeric, 4), rounds, users,
@@ -81,7 +81,7 @@ SELECT v AS variant, e.estimator, t.truth BETWEEN e.low AND e.high AS holds, abs
 	WHERE e.estimator <> 'dm' ORDER BY 1 DESC, 2;
 -- other metrics; a weight that is cut
 SELECT m AS metric, value, logged, lift, rounds FROM unnest('{"\"carts\"","\"purchases\"","\"conversion\"","{\"metric\": \"revenue\", \"currency\": \"EUR\"}","{\"metric\": \"revenue\", \"currency\": \"USD\"}","{\"metric\": \"found\", \"top_k\": 1}","{\"metric\": \"clicks\", \"direction\": \"down\"}"}'::jsonb[]) m,
-	evaluated('recommend', 'plain', '2026-03-06', m) WHERE estimator = 'ips';
+	evaluated('recommend', 'plain', '2026-03-06', m::text) WHERE estimator = 'ips';
 SELECT round(avg(CASE WHEN n % 4 = 0 THEN least(n, (SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY n) FROM by_hand WHERE evaluated = 'plain' AND reward = 1 AND n % 4 = 0)) * reward * (choice = item_id)::integer / propensity ELSE 0 END), 4) AS revenue
 	FROM by_hand WHERE evaluated = 'plain';
 SELECT estimator, value, clipped, ess FROM evaluated('recommend', 'plain', '2026-03-06', clip => 2);
@@ -181,5 +181,5 @@ SELECT count(*) FROM personalize.evaluate_policy('recommend', 'plain', '2026-03-
 SELECT count(*) FROM personalize.evaluate_policy('homepage', 'shipped', '2026-03-10', '2026-03-11', max_requests => 5);
 RESET ROLE;
 DROP PROCEDURE tell();
-DROP FUNCTION roll(), evaluated(text, text, text, jsonb, float8, float8, integer), clicked(text, text, integer);
+DROP FUNCTION roll(), evaluated(text, text, text, text, float8, float8, integer), clicked(text, text, integer);
 DROP TABLE shown, by_hand, page;

@@ -122,7 +122,7 @@ COMMENT ON FUNCTION personalize_internal._policy_verdict(text, text, double prec
 	'what evaluate_policy() says of an estimate';
 
 CREATE FUNCTION personalize.evaluate_policy(engine text, variant text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-	metric jsonb DEFAULT NULL, clip double precision DEFAULT 10, min_support double precision DEFAULT 0.9, max_requests integer DEFAULT 1000)
+	metric text DEFAULT NULL, clip double precision DEFAULT 10, min_support double precision DEFAULT 0.9, max_requests integer DEFAULT 1000)
 	RETURNS TABLE (estimator text, value double precision, low double precision, high double precision, lift double precision, logged double precision,
 		rounds bigint, users bigint, reproduced double precision, support double precision, mean_weight double precision,
 		ess double precision, clipped double precision, verdict text)
@@ -134,7 +134,7 @@ DECLARE
 	first timestamptz := coalesce(evaluate_policy.since, last - interval '14 days');
 	most double precision := coalesce(evaluate_policy.clip, 10);
 	needed double precision := coalesce(evaluate_policy.min_support, 0.9);
-	m jsonb := personalize_internal._read_metric(coalesce(evaluate_policy.metric, '"clicks"'));
+	m jsonb := personalize_internal._metric_argument(evaluate_policy.metric, 'clicks');
 BEGIN
 	IF m ->> 'metric' = 'signal' THEN
 		RAISE EXCEPTION 'metric "signal" is of people, and evaluate_policy() wants one of what was shown' USING ERRCODE = 'invalid_parameter_value',
@@ -190,7 +190,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION personalize.evaluate_policy(text, text, timestamptz, timestamptz, jsonb, double precision, double precision, integer) IS
+COMMENT ON FUNCTION personalize.evaluate_policy(text, text, timestamptz, timestamptz, text, double precision, double precision, integer) IS
 	'what a variant (NULL: the default) of an engine would have earned on what was shown between since (NULL: 14 days before until) and until (NULL: now), a row an estimator: ips (Horvitz, Thompson 1952), snips (Swaminathan, Joachims 2015), dm (the model alone), dr (Dudik, Langford, Li 2011), switch-dr (Wang, Agarwal, Dudik 2017). metric (NULL: clicks): as in create_experiment(), but for signal, here of each item shown, of homepage() of each shelf, credited to it within its window. Of max_requests answers, drawn by a hash. value with low and high (95 %, normal, of sums over people), lift: relative to logged, the mean of what was shown. Propensity is that of the request_id (homepage: module on a shelf), for other engines the chance with which the experiment they were part of would have shown the item in that place; without one the log is certain, and only where both show the same is there anything to go by. reproduced: the part of what was shown that is answered again as of then, which is what is evaluated; support: the part of what the variant shows that the log could have shown; below 0.8 and min_support there is no value, and the verdict says so. mean_weight: about 1 if all is well; ess: so many answers of its own these are worth (Kish); clipped: part of weights above clip (1 to 1e9), which count as clip, and where switch-dr goes by the model: the share of the metric by item, without the person''s own. Errors: 42704 unknown engine or variant, 55000 nothing was shown, or the variant is retired, 0A000 an engine whose question is not logged, 22023 an unknown metric, or a value out of range';
 
 REVOKE ALL ON FUNCTION
@@ -198,12 +198,12 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._page_propensity(double precision, double precision, double precision),
 	personalize_internal._policy_rounds(text, text, timestamptz, timestamptz, integer, jsonb),
 	personalize_internal._policy_verdict(text, text, double precision, double precision, double precision, double precision, double precision, double precision, double precision),
-	personalize.evaluate_policy(text, text, timestamptz, timestamptz, jsonb, double precision, double precision, integer)
+	personalize.evaluate_policy(text, text, timestamptz, timestamptz, text, double precision, double precision, integer)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._list_rounds(text, text, timestamptz, timestamptz, integer, jsonb), personalize_internal._page_rounds(text, text, timestamptz, timestamptz, integer, jsonb),
 	personalize_internal._page_propensity(double precision, double precision, double precision),
 	personalize_internal._policy_rounds(text, text, timestamptz, timestamptz, integer, jsonb),
 	personalize_internal._policy_verdict(text, text, double precision, double precision, double precision, double precision, double precision, double precision, double precision),
-	personalize.evaluate_policy(text, text, timestamptz, timestamptz, jsonb, double precision, double precision, integer)
+	personalize.evaluate_policy(text, text, timestamptz, timestamptz, text, double precision, double precision, integer)
 	TO personalize_admin;

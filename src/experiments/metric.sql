@@ -82,6 +82,11 @@ END
 $$;
 COMMENT ON FUNCTION personalize_internal._read_metric(jsonb) IS 'a metric with all its keys; error 22023 if it is none, 42704 or 55000 if its signal is unknown or disabled';
 
+CREATE FUNCTION personalize_internal._metric_argument(given text, standard text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE
+RETURN personalize_internal._read_metric(CASE WHEN given OPERATOR(pg_catalog.~) '^\s*[{"[]' THEN given::jsonb ELSE to_jsonb(coalesce(given, standard)) END);
+COMMENT ON FUNCTION personalize_internal._metric_argument(text, text) IS 'reads an argument metric: the name of one, or an object in JSON; NULL: the standard one';
+
 CREATE FUNCTION personalize_internal._metric_name(metric jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
@@ -111,8 +116,8 @@ $$;
 COMMENT ON FUNCTION personalize_internal._read_metrics(jsonb) IS 'reads the argument metrics of create_experiment()';
 
 REVOKE ALL ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
-	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb),
+	personalize_internal._read_metric(jsonb), personalize_internal._metric_argument(text, text), personalize_internal._read_metrics(jsonb),
 	personalize_internal._check_signal_metric(text, text), personalize_internal._metric_name(jsonb), personalize_internal._metric_unit(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._metric_key(), personalize_internal._check_metric_value(text, text, jsonb),
-	personalize_internal._read_metric(jsonb), personalize_internal._read_metrics(jsonb),
+	personalize_internal._read_metric(jsonb), personalize_internal._metric_argument(text, text), personalize_internal._read_metrics(jsonb),
 	personalize_internal._check_signal_metric(text, text), personalize_internal._metric_name(jsonb), personalize_internal._metric_unit(jsonb) TO personalize_owner, personalize_analyst, personalize_admin;

@@ -124,7 +124,7 @@ CREATE FUNCTION personalize.experiment_plan(metric text, mde double precision DE
 	OUT users_a_variant bigint, OUT users bigint, OUT users_a_day double precision, OUT days bigint, OUT mean double precision, OUT deviation double precision)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	m jsonb := personalize_internal._read_metric(CASE WHEN metric ~ '^\s*[{"[]' THEN metric::jsonb ELSE to_jsonb(coalesce(metric, 'conversion')) END);
+	m jsonb := personalize_internal._metric_argument(metric, 'conversion');
 	at timestamptz := coalesce(as_of, now());
 	span interval := '28 days';
 	known record;
