@@ -105,7 +105,7 @@ $writer->query_safe(q{SET application_name = 'the writer'; BEGIN; SELECT persona
 (undef, undef, $refusal) = $node->psql('shop', q{SET lock_timeout = '200ms'; SET ROLE personalize_admin; SELECT personalize.forget('held')});
 like($refusal, qr/Still open: .*process \d+ \(client backend, role "[^"]+", application "the writer"\), idle in a transaction, in a transaction of \d+ s\./, 'the session is named');
 my $log_size = -s $node->logfile;
-(undef, undef, $refusal) = $node->psql('shop', q{SET statement_timeout = '3s'; SELECT personalize.forget('held')});
+(undef, undef, $refusal) = $node->psql('shop', q{SET statement_timeout = '6s'; SELECT personalize.forget('held')});
 like($refusal, qr/statement timeout.*waiting for transactions that may be storing events of the person: .*process \d+ \(client backend, role "[^"]+", application "the writer"\)/s, 'a timeout tells what was waited for');
 like(slurp_file($node->logfile, $log_size), qr/Until they have ended nobody is forgotten: .*"the writer"/, 'and the log, once');
 $writer->query_safe('ROLLBACK');
