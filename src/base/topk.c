@@ -76,14 +76,22 @@ TopkSelect(TopkEntry *entries, int count, int k)
 	}
 }
 
-/* qsort comparator. */
-static int
-CompareEntries(const void *a, const void *b)
+/* Order entries, the best first. */
+static inline int
+CompareEntries(const TopkEntry *a, const TopkEntry *b)
 {
 	if (IsBetter(a, b))
 		return -1;
 	return IsBetter(b, a) ? 1 : 0;
 }
+
+/* Sort entries, with the comparison inlined. */
+#define ST_SORT SortEntries
+#define ST_ELEMENT_TYPE TopkEntry
+#define ST_COMPARE(a, b) CompareEntries(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Move the best k entries to the front, best first. */
 int
@@ -92,6 +100,6 @@ TopkSort(TopkEntry *entries, int count, int k)
 	k = Min(k, count);
 	TopkSelect(entries, count, k);
 	if (k > 1)
-		qsort(entries, k, sizeof(TopkEntry), CompareEntries);
+		SortEntries(entries, k);
 	return k;
 }

@@ -68,12 +68,9 @@ SlatePropose(Slate *slate, const Candidate *candidate)
 }
 
 /* Order candidates by score, the best first; ties as they were given, then by key. */
-static int
-CompareCandidates(const void *left, const void *right)
+static inline int
+CompareCandidates(const Candidate *a, const Candidate *b)
 {
-	const Candidate *a = left;
-	const Candidate *b = right;
-
 	if (a->score != b->score)
 		return a->score > b->score ? -1 : 1;
 	if (a->given != b->given)
@@ -81,11 +78,19 @@ CompareCandidates(const void *left, const void *right)
 	return (a->itemKey > b->itemKey) - (a->itemKey < b->itemKey);
 }
 
+/* Sort candidates, which are large: qsort() would move them byte by byte. */
+#define ST_SORT SortCandidates
+#define ST_ELEMENT_TYPE Candidate
+#define ST_COMPARE(a, b) CompareCandidates(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Order what is proposed by score. */
 void
 SlateSort(Slate *slate)
 {
-	qsort(slate->candidates, slate->count, sizeof(Candidate), CompareCandidates);
+	SortCandidates(slate->candidates, slate->count);
 }
 
 /* Order what is taken by score, the best first; ties as they were taken. */

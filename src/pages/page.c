@@ -137,15 +137,14 @@ AddTrial(Homepage *page, const PageTrial *trial)
 	return &page->trials[page->trialCount++];
 }
 
-/* How often items of a module were shown to the segment. */
-static int64
-CountImpressions(const Homepage *page, const PageModule *module)
+/* Read what came of a module with the segment. */
+static void
+ReadCounts(const Homepage *page, PageOption *option)
 {
-	int64		sum = 0;
-
+	PageStatGet(page->stat, option->module->number, page->segment, option->counts);
+	option->impressions = 0;
 	for (int bucket = 0; bucket < PAGE_BUCKETS; bucket++)
-		sum += PageStatGet(page->stat, module->number, page->segment, bucket).counted;
-	return sum;
+		option->impressions += option->counts[bucket].counted;
 }
 
 /* Find the modules of the page that are part of this call. */
@@ -165,19 +164,19 @@ FindOptions(Homepage *page, const text *name)
 		option->state = WhyNot(page, option->module);
 		if (option->state == NULL)
 			option->state = WhyNothing(page, option->module, scratch);
-		if (option->state == NULL)
-			option->impressions = CountImpressions(page, option->module);
-		if (option->state == NULL || page->keepsTrials)
-			page->optionCount++;
+		if (option->state != NULL && !page->keepsTrials)
+			continue;
+		ReadCounts(page, option);
+		page->optionCount++;
 	}
 	MemoryContextDelete(scratch);
 }
 
 /* What a module is believed to do on shelves of a bucket. */
 static PageBelief
-Believe(const Homepage *page, PageBelief prior, const PageOption *option, int bucket, PageCount *count)
+Believe(PageBelief prior, const PageOption *option, int bucket, PageCount *count)
 {
-	*count = PageStatGet(page->stat, option->module->number, page->segment, bucket);
+	*count = option->counts[bucket];
 	return PageOrderUpdate(prior, *count);
 }
 
@@ -192,16 +191,15 @@ FitPrior(const Homepage *page, int bucket)
 
 	for (int i = 0; i < page->optionCount; i++)
 	{
-		counts[count] = PageStatGet(page->stat, page->options[i].module->number, page->segment, bucket);
+		counts[count] = page->options[i].counts[bucket];
 		known += counts[count++].counted > 0;
 	}
 	if (known < 2)
 	{
 		count = 0;
 		for (int i = 0; i < page->optionCount; i++)
-			for (int s = 0; s < page->segmentCount; s++)
-				for (int b = 0; b < PAGE_BUCKETS; b++)
-					counts[count++] = PageStatGet(page->stat, page->options[i].module->number, s, b);
+			for (int s = 0; s < page->segmentCount; s++, count += PAGE_BUCKETS)
+				PageStatGet(page->stat, page->options[i].module->number, s, &counts[count]);
 	}
 	prior = PageOrderFitPrior(counts, count);
 	pfree(counts);
@@ -239,11 +237,9 @@ MayStand(const PageOption *option, int shelf)
 }
 
 /* Order trials: pins first, in the order of the table, then the greatest draw; ties as in the table. */
-static int
-CompareTrials(const void *left, const void *right)
+static inline int
+CompareTrials(const PageTrial *a, const PageTrial *b)
 {
-	const PageTrial *a = left;
-	const PageTrial *b = right;
 	bool		aPinned = a->option->module->pinnedShelf > 0;
 	bool		bPinned = b->option->module->pinnedShelf > 0;
 
@@ -254,6 +250,14 @@ CompareTrials(const void *left, const void *right)
 	return (a->option->module->number > b->option->module->number) -
 		(a->option->module->number < b->option->module->number);
 }
+
+/* Sort trials, which are large: qsort() would move them byte by byte. */
+#define ST_SORT SortTrials
+#define ST_ELEMENT_TYPE PageTrial
+#define ST_COMPARE(a, b) CompareTrials(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* True if a module has not been shown often yet. */
 static bool
@@ -308,12 +312,12 @@ DrawTrials(Homepage *page, int shelf, PageTrial *trials)
 		memset(trial, 0, sizeof(PageTrial));
 		trial->shelf = shelf;
 		trial->option = &page->options[i];
-		trial->belief = Believe(page, prior, trial->option, bucket, &trial->count);
+		trial->belief = Believe(prior, trial->option, bucket, &trial->count);
 		trial->draw = Draw(page, trial->belief, trial->option->module->number, shelf);
 		trial->forced = trial->option->module->pinnedShelf > 0 ? "pin" : NULL;
 		count++;
 	}
-	qsort(trials, count, sizeof(PageTrial), CompareTrials);
+	SortTrials(trials, count);
 	if (count > 0)
 		GiveFloor(page, trials, count, shelf);
 	return count;

@@ -21,6 +21,7 @@ typedef struct PageOption
 	const char *state;			/* why it is not on the page; NULL: it is, or nobody asked */
 	bool		used;
 	int64		impressions;	/* of the segment, on all shelves */
+	PageCount	counts[PAGE_BUCKETS];	/* of the segment, by shelf */
 } PageOption;
 
 /* A module that was looked at for a shelf. */

@@ -161,23 +161,25 @@ PageStatRead(TimestampTz now, double size)
 	return stat;
 }
 
-/* Order cells by module and bucket. */
-static int
-CompareCells(const void *left, const void *right)
+/* Of a module in a segment, on shelves of each bucket. */
+void
+PageStatGet(const PageStat *stat, int number, int segment, PageCount *counts)
 {
-	const StatCell *a = left;
-	const StatCell *b = right;
+	int			module = PageStatModule(number, segment);
+	int			low = 0;
+	int			high = stat->count;
 
-	return a->module != b->module ? (a->module > b->module) - (a->module < b->module) : a->bucket - b->bucket;
-}
+	memset(counts, 0, sizeof(PageCount) * PAGE_BUCKETS);
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
 
-/* Of a module in a segment, on shelves of a bucket. */
-PageCount
-PageStatGet(const PageStat *stat, int number, int segment, int bucket)
-{
-	StatCell	key = {.module = PageStatModule(number, segment),.bucket = bucket};
-	const StatCell *cell = stat->count == 0 ? NULL :
-		bsearch(&key, stat->cells, stat->count, sizeof(StatCell), CompareCells);
-
-	return cell != NULL ? cell->count : (PageCount) {0};
+		if (stat->cells[middle].module < module)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < stat->count && stat->cells[low].module == module; low++)
+		if (stat->cells[low].bucket < PAGE_BUCKETS)
+			counts[stat->cells[low].bucket] = stat->cells[low].count;
 }

@@ -44,7 +44,7 @@ typedef struct PageStat PageStat;
  */
 extern const PageStat *PageStatRead(TimestampTz now, double size);
 
-/* Of a module in a segment, on shelves of a bucket. */
-extern PageCount PageStatGet(const PageStat *stat, int number, int segment, int bucket);
+/* Of a module in a segment, on shelves of each of PAGE_BUCKETS buckets. */
+extern void PageStatGet(const PageStat *stat, int number, int segment, PageCount *counts);
 
 #endif
