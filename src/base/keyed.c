@@ -113,6 +113,13 @@ KeyedClose(KeyedTable *table)
 	pfree(table);
 }
 
+/* The table itself. */
+Relation
+KeyedRelation(KeyedTable *table)
+{
+	return table->heap;
+}
+
 /* The function that compares a key column of this type in this way. */
 static RegProcedure
 ComparisonFunction(Oid type, StrategyNumber strategy)

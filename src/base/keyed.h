@@ -30,6 +30,9 @@ extern KeyedTable *KeyedOpen(const char *table, const char *index, LOCKMODE lock
 extern KeyedTable *KeyedOpenFilled(const char *table, const char *index);
 extern void KeyedClose(KeyedTable *table);
 
+/* The table itself. */
+extern Relation KeyedRelation(KeyedTable *table);
+
 /*
  * Look rows up whose first keyCount key columns are as given; the last of them
  * may be bounded instead: strategy is a BT...StrategyNumber.  Key columns are

@@ -131,11 +131,11 @@ FindTrend(const EngineContext *context, TimestampTz now)
 
 	if (context->hasAsOf || !PopularKept(&query, context->snapshot, &list))
 		list = PopularTrending(&query);
-	if (list.count == 0 || list.items[0].score <= 0)
+	if (list.count == 0 || PopularScore(&list, 0) <= 0)
 		return NULL;
 	scores = MakeScores(list.count);
 	for (int i = 0; i < list.count; i++)
-		SetScore(scores, list.items[i].itemKey, list.items[i].score / list.items[0].score, 0);
+		SetScore(scores, list.items[i].itemKey, PopularScore(&list, i) / PopularScore(&list, 0), 0);
 	return scores;
 }
 

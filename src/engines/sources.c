@@ -144,7 +144,7 @@ ProposeList(Slate *slate, PopularList list)
 		/* it may have moved since the list was made */
 		if (context->category != NULL && !ItemReaderIsOf(context->items, proposal.itemKey, context->category))
 			continue;
-		proposal.score = list.items[i].score;
+		proposal.score = PopularScore(&list, i);
 		SlatePropose(slate, &proposal);
 	}
 }
@@ -332,6 +332,7 @@ SourcesNewest(EngineContext *context, int n, text ***categories)
 		for (int i = 0; i < lists->newest.count; i++)
 			items[i] = (PopularItem) {keys[i], 1.0 / (i + 1)};
 		lists->newest.items = items;
+		lists->newest.left = 1;
 		pfree(keys);
 		MemoryContextSwitchTo(caller);
 	}
@@ -373,7 +374,7 @@ FillFromList(Slate *slate, PopularList list, const Reason *reason, const text *c
 		if (category != NULL && Admits(context, filler.itemKey, ADMISSION_CHEAP) &&
 			!ItemReaderIsOf(context->items, filler.itemKey, category))
 			continue;
-		filler.score = top * list.items[i].score / list.items[0].score;
+		filler.score = top * PopularScore(&list, i) / PopularScore(&list, 0);
 		SlateTakeOne(slate, &filler);
 	}
 }

@@ -10,7 +10,8 @@
  * Engines fall back on such lists when they know too little, which may be for
  * every visitor of a new shop, so the processor item_stat keeps them ready, for each
  * half-life that is asked for (popular_use.c), with the time their scores are of
- * (kept_list.c says when).  What may be returned at all is checked when it is.
+ * (kept_list.c says when).  What may be returned at all is checked when it is.  A backend
+ * keeps lists that it has unpacked for as long as their rows are the same (RowMarkHolds).
  */
 #include "postgres.h"
 
@@ -20,7 +21,9 @@
 
 #include "base/interval.h"
 #include "base/key.h"
+#include "base/key_set.h"
 #include "base/keyed.h"
+#include "base/row_place.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -28,6 +31,8 @@
 #include "items/popular_use.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Hours older than this many half-lives (0.1 %) are left out. */
@@ -66,6 +71,30 @@ typedef enum PopularColumn
 	" LEFT JOIN personalize.item i ON i.item_key = s.item_key" \
 	" WHERE s.score > 0.5e-10 * s.rows"
 
+/* A list as it is stored. */
+typedef struct StoredList
+{
+	TimestampTz asOf;			/* of the scores */
+	int			count;
+	PopularItem *items;
+} StoredList;
+
+/*
+ * So many lists a backend keeps, each in the one place it can have: one of all takes
+ * 16 kB, one of a category a tenth of that.
+ */
+#define KNOWN_LISTS 256
+
+/* A list that the backend keeps. */
+typedef struct KnownList
+{
+	Oid			table;			/* InvalidOid: none that may be used again */
+	int64		halfLife;
+	int64		categoryKey;
+	RowMark		mark;
+	StoredList	list;
+} KnownList;
+
 /* Copy the (item_key, score) rows of SPI's result into a context. */
 static PopularList
 CopyRows(MemoryContext context)
@@ -81,6 +110,7 @@ CopyRows(MemoryContext context)
 		items[i].score = DatumGetFloat8(SpiUtilValue(i, 2, &isNull));
 	}
 	list.items = items;
+	list.left = 1;
 	list.cut = list.faded = false;
 	return list;
 }
@@ -143,43 +173,92 @@ GetNumbers(Datum value, int *count)
 	return ARR_DATA_PTR(array);
 }
 
-/* Unpack the list in a row of _popular, with the scores that are left of those of its time. */
+/* Unpack the list in a row of _popular, into a memory context. */
 static void
-ReadList(TupleTableSlot *slot, const PopularQuery *query, PopularList *list)
+ReadList(TupleTableSlot *slot, StoredList *list, MemoryContext context)
 {
 	const int64 *keys;
 	const double *scores;
 	int			scoreCount;
-	PopularItem *items;
-	double		left;
 
 	slot_getallattrs(slot);
-	left = exp2(-((double) AgeUntil(query->now) - (double) DatumGetTimestampTz(slot->tts_values[POPULAR_AS_OF])) /
-				(double) query->halfLife);
+	list->asOf = DatumGetTimestampTz(slot->tts_values[POPULAR_AS_OF]);
 	keys = GetNumbers(slot->tts_values[POPULAR_ITEMS], &list->count);
 	scores = GetNumbers(slot->tts_values[POPULAR_SCORES], &scoreCount);
+	list->items = MemoryContextAlloc(context, sizeof(PopularItem) * Max(list->count, 1));
+	for (int i = 0; i < list->count; i++)
+		list->items[i] = (PopularItem) {keys[i], i < scoreCount ? scores[i] : 0};
+}
+
+/* A list with the scores that are left of those of its time. */
+static void
+AgeList(const StoredList *stored, const PopularQuery *query, PopularList *list)
+{
+	double		left = exp2(-((double) AgeUntil(query->now) - (double) stored->asOf) / (double) query->halfLife);
+	PopularItem *items = palloc(sizeof(PopularItem) * Max(stored->count, 1));
+
+	memcpy(items, stored->items, sizeof(PopularItem) * stored->count);
+	list->count = stored->count;
+	list->items = items;
+	list->left = left;
 	list->faded = left < exp2(-MAX_HALF_LIVES);
 	list->cut = list->count >= (query->category ? POPULAR_MAX_OF_CATEGORY : POPULAR_MAX_ITEMS);
-	items = palloc(sizeof(PopularItem) * Max(list->count, 1));
-	for (int i = 0; i < list->count; i++)
-		items[i] = (PopularItem) {keys[i], i < scoreCount ? scores[i] * left : 0};
-	list->items = items;
+}
+
+/* The place where the backend keeps a list. */
+static KnownList *
+KnownPlace(int64 halfLife, int64 categoryKey)
+{
+	static KnownList *known = NULL;
+
+	if (known == NULL)
+		known = MemoryContextAllocZero(TopMemoryContext, sizeof(KnownList) * KNOWN_LISTS);
+	return &known[KeySpread((int64) ((uint64) categoryKey + (uint64) halfLife)) % KNOWN_LISTS];
+}
+
+/* Keep the list in the slot; what it is is told by its row's mark, and without one it is not believed. */
+static void
+KeepList(KnownList *place, Relation table, Snapshot snapshot, int64 halfLife, int64 categoryKey, TupleTableSlot *slot)
+{
+	place->table = InvalidOid;
+	if (place->list.items != NULL)
+		pfree(place->list.items);
+	place->list.items = NULL;
+	ReadList(slot, &place->list, TopMemoryContext);
+	place->halfLife = halfLife;
+	place->categoryKey = categoryKey;
+	if (RowMarkTake(table, snapshot, slot, &place->mark))
+		place->table = RelationGetRelid(table);
+}
+
+/* True if the list is the one that is known. */
+static bool
+IsKnown(const KnownList *place, Relation table, Snapshot snapshot, int64 halfLife, int64 categoryKey)
+{
+	return place->table == RelationGetRelid(table) && place->halfLife == halfLife &&
+		place->categoryKey == categoryKey && RowMarkHolds(table, snapshot, &place->mark);
 }
 
 /* Find the kept list of a category, or of all; false if there is none. */
 static bool
 FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const text *category, PopularList *list)
 {
-	Datum		keys[2] = {
-		Int64GetDatum(query->halfLife), Int64GetDatum(category ? KeyFromText(category) : ALL_CATEGORIES)
-	};
+	int64		categoryKey = category ? KeyFromText(category) : ALL_CATEGORIES;
+	Datum		keys[2] = {Int64GetDatum(query->halfLife), Int64GetDatum(categoryKey)};
+	KnownList  *place = KnownPlace(query->halfLife, categoryKey);
 	TupleTableSlot *slot;
 
-	KeyedSeek(table, snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot != NULL && list != NULL)
-		ReadList(slot, query, list);
-	return slot != NULL;
+	if (!IsKnown(place, KeyedRelation(table), snapshot, query->halfLife, categoryKey))
+	{
+		KeyedSeek(table, snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
+		slot = KeyedNext(table, ForwardScanDirection);
+		if (slot == NULL)
+			return false;
+		KeepList(place, KeyedRelation(table), snapshot, query->halfLife, categoryKey, slot);
+	}
+	if (list != NULL)
+		AgeList(&place->list, query, list);
+	return true;
 }
 
 /* What is trending now, in a category or at all. */

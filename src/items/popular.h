@@ -20,10 +20,18 @@ typedef struct PopularItem
 typedef struct PopularList
 {
 	int			count;
-	const PopularItem *items;
+	const PopularItem *items;	/* with the scores of when it was made */
+	double		left;			/* of each score */
 	bool		cut;			/* there may be more */
 	bool		faded;			/* kept, and by now all of it is too old to count */
 } PopularList;
+
+/* The score of an item of a list now. */
+static inline double
+PopularScore(const PopularList *list, int place)
+{
+	return list->items[place].score * list->left;
+}
 
 /* The longest lists: overall, and of a category. */
 #define POPULAR_MAX_ITEMS 1000
