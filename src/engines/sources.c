@@ -264,7 +264,7 @@ typedef struct SourceLists
 
 	int			newestRead;		/* so many were asked for */
 	PopularList newest;
-	text	  **newestCategories;
+	const text **newestCategories;
 } SourceLists;
 
 /* The lists of a call. */
@@ -315,7 +315,7 @@ SourcesTrending(EngineContext *context, const text *category)
 
 /* The newest items, read again only if more are asked for. */
 PopularList
-SourcesNewest(EngineContext *context, int n, text ***categories)
+SourcesNewest(EngineContext *context, int n, const text ***categories)
 {
 	SourceLists *lists = GetLists(context);
 	PopularList list;
@@ -327,7 +327,7 @@ SourcesNewest(EngineContext *context, int n, text ***categories)
 		PopularItem *items = palloc_array(PopularItem, n);
 
 		lists->newestRead = n;
-		lists->newestCategories = palloc_array(text *, n);
+		lists->newestCategories = palloc_array(const text *, n);
 		lists->newest.count = ItemReaderNewest(context->items, keys, lists->newestCategories, n);
 		for (int i = 0; i < lists->newest.count; i++)
 			items[i] = (PopularItem) {keys[i], 1.0 / (i + 1)};

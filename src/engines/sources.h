@@ -38,7 +38,7 @@ extern const Fallback NewestFallback;
 extern PopularList SourcesTrending(EngineContext *context, const text *category);
 
 /* The newest items that may be returned, n at most; categories: theirs, NULL where there is none. */
-extern PopularList SourcesNewest(EngineContext *context, int n, text ***categories);
+extern PopularList SourcesNewest(EngineContext *context, int n, const text ***categories);
 
 /* Parameters of NeighbourSource, and what a variant sets them to. */
 extern const EngineParameters NeighbourParameters;

@@ -23,7 +23,6 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/visibilitymap.h"
 #include "base/dictionary.h"
 #include "base/json_build.h"
 #include "base/key.h"
@@ -32,10 +31,9 @@
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "items/item_cache.h"
-#include "items/item_newest.h"
+#include "items/item_internal.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
@@ -47,23 +45,6 @@
 
 /* A reader's own rows are thrown away when they are so many. */
 #define ITEM_CACHE_ROWS 8192
-
-/* Columns of item that are read here; the names are looked up once.  Filters see all from item_id on. */
-typedef enum ItemField
-{
-	FIELD_ITEM_KEY,
-	FIELD_AVAILABLE,
-	FIELD_HIDDEN,
-	FIELD_ITEM_ID,
-	FIELD_CATEGORY,
-	FIELD_BRAND,
-	FIELD_PRICE,
-	FIELD_CURRENCY,
-	FIELD_TAGS,
-	FIELD_ATTRIBUTES,
-	FIELD_CREATED_AT
-} ItemField;
-#define FIELD_COUNT (FIELD_CREATED_AT + 1)
 
 static const char *const fieldNames[FIELD_COUNT] = {
 	"item_key", "available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
@@ -89,35 +70,6 @@ static const char *const numberNames[ITEM_NUMBERS][MAX_NUMBER_NAMES] = {
 	[ITEM_POPULARITY] = {"popularity", "sales", "sold"},
 	[ITEM_STOCK] = {"stock", "inventory", "quantity"},
 	[ITEM_MARGIN] = {"margin"}
-};
-
-/* One of the indexes on item_key, with a scan that is opened when needed. */
-typedef struct ItemIndex
-{
-	const char *name;
-	Relation	relation;
-	IndexScanDesc scan;
-} ItemIndex;
-
-struct ItemReader
-{
-	Relation	table;
-	Snapshot	snapshot;
-	ItemIndex	all;
-	ItemIndex	ofCategory;		/* offered ones, the newest first */
-	ItemIndex	byAge;			/* the same of all categories */
-	Buffer		visible;		/* page of the table's visibility map, of these two */
-	TupleTableSlot *slot;
-	bool		slotHolds;		/* the row of this item */
-	int64		slotKey;
-	AttrNumber	columns[FIELD_COUNT];
-	uint64		number;			/* no other reader of this backend has had it */
-	MemoryContext context;		/* the reader's own */
-	MemoryContext rows;			/* rows for this reader alone */
-	HTAB	   *cache;			/* in rows; made when first needed */
-	bool		asked;			/* whether this item is offered */
-	int64		askedKey;
-	bool		offered;
 };
 
 /* Open the table for look-ups. */
@@ -148,20 +100,20 @@ ColumnNumber(ItemReader *reader, ItemField field)
 }
 
 /* Open an index, unless it is open. */
-static void
-OpenIndex(ItemReader *reader, ItemIndex *index)
+void
+ItemReaderOpenIndex(ItemReader *reader, ItemIndex *index)
 {
 	if (index->relation == NULL)
 		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
 }
 
 /* Begin scans of an index with so many keys, unless that was done. */
-static void
-BeginScan(ItemReader *reader, ItemIndex *index, int keys)
+void
+ItemReaderBeginScan(ItemReader *reader, ItemIndex *index, int keys)
 {
 	if (index->scan != NULL)
 		return;
-	OpenIndex(reader, index);
+	ItemReaderOpenIndex(reader, index);
 	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
 }
 
@@ -182,7 +134,7 @@ SearchRow(ItemReader *reader, int64 key)
 {
 	ScanKeyData scanKey;
 
-	BeginScan(reader, &reader->all, 1);
+	ItemReaderBeginScan(reader, &reader->all, 1);
 	ScanKeyInit(&scanKey, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	index_rescan(reader->all.scan, &scanKey, 1, NULL, 0);
 	reader->slotHolds = index_getnext_slot(reader->all.scan, ForwardScanDirection, reader->slot);
@@ -190,8 +142,8 @@ SearchRow(ItemReader *reader, int64 key)
 }
 
 /* Put the row of a key into the slot; false if there is none. */
-static bool
-FetchRow(ItemReader *reader, int64 key)
+bool
+ItemReaderFetch(ItemReader *reader, int64 key)
 {
 	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
 	bool		found = FindRow(reader, key);
@@ -207,8 +159,8 @@ FetchRow(ItemReader *reader, int64 key)
 }
 
 /* A field of the row in the slot. */
-static Datum
-GetField(ItemReader *reader, ItemField field, bool *isNull)
+Datum
+ItemReaderField(ItemReader *reader, ItemField field, bool *isNull)
 {
 	return slot_getattr(reader->slot, ColumnNumber(reader, field), isNull);
 }
@@ -218,7 +170,7 @@ static void *
 CopyField(ItemReader *reader, ItemField field)
 {
 	bool		isNull;
-	Datum		value = GetField(reader, field, &isNull);
+	Datum		value = ItemReaderField(reader, field, &isNull);
 
 	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
 }
@@ -266,15 +218,15 @@ FillRow(ItemReader *reader, int64 key, ItemRow *row)
 	bool		isNull;
 
 	info->key = key;
-	info->available = DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull));
-	info->hidden = DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
+	info->available = DatumGetBool(ItemReaderField(reader, FIELD_AVAILABLE, &isNull));
+	info->hidden = DatumGetBool(ItemReaderField(reader, FIELD_HIDDEN, &isNull));
 	info->itemId = CopyField(reader, FIELD_ITEM_ID);
 	info->category = CopyField(reader, FIELD_CATEGORY);
 	info->brand = CopyField(reader, FIELD_BRAND);
 	info->price = CopyField(reader, FIELD_PRICE);
 	info->currency = CopyField(reader, FIELD_CURRENCY);
 	info->tags = CopyField(reader, FIELD_TAGS);
-	info->createdAt = DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull));
+	info->createdAt = DatumGetTimestampTz(ItemReaderField(reader, FIELD_CREATED_AT, &isNull));
 	info->categoryKey = info->category ? KeyFromText(info->category) : 0;
 	info->brandKey = info->brand ? KeyFromText(info->brand) : 0;
 	MemoryContextSwitchTo(oldContext);
@@ -321,7 +273,7 @@ FindOwn(ItemReader *reader, int64 key)
 
 	if (entry != NULL)
 		return entry->exists ? &entry->row : NULL;
-	exists = FetchRow(reader, key);
+	exists = ItemReaderFetch(reader, key);
 	if (exists && (kept = KeepRow(reader, key)) != NULL)
 		return kept;
 	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
@@ -389,7 +341,7 @@ ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number)
 {
 	ItemRow    *row = GetRow(reader, key);
 
-	if (row != NULL && row->numbers == NULL && FetchRow(reader, key))
+	if (row != NULL && row->numbers == NULL && ItemReaderFetch(reader, key))
 		FillNumbers(reader, row);
 	return row != NULL && row->numbers ? row->numbers[number] : (double) NAN;
 }
@@ -401,20 +353,20 @@ ItemReaderIsOf(ItemReader *reader, int64 key, const text *category)
 	bool		isNull;
 	Datum		value;
 
-	if (!FetchRow(reader, key))
+	if (!ItemReaderFetch(reader, key))
 		return false;
-	value = GetField(reader, FIELD_CATEGORY, &isNull);
+	value = ItemReaderField(reader, FIELD_CATEGORY, &isNull);
 	return !isNull && TextIsSame(DatumGetTextPP(value), category);
 }
 
 /* True if the row in the slot is of an item that engines may return. */
-static bool
-IsOfferedRow(ItemReader *reader)
+bool
+ItemReaderHoldsOffered(ItemReader *reader)
 {
 	bool		isNull;
 
-	return DatumGetBool(GetField(reader, FIELD_AVAILABLE, &isNull)) &&
-		!DatumGetBool(GetField(reader, FIELD_HIDDEN, &isNull));
+	return DatumGetBool(ItemReaderField(reader, FIELD_AVAILABLE, &isNull)) &&
+		!DatumGetBool(ItemReaderField(reader, FIELD_HIDDEN, &isNull));
 }
 
 /* False if the catalogue says that engines must not return the item. */
@@ -427,7 +379,7 @@ ItemReaderIsOffered(ItemReader *reader, int64 key)
 		return reader->offered;
 	if ((kept = FindKept(reader, key)) != NULL)
 		return kept->info.available && !kept->info.hidden;
-	reader->offered = !FetchRow(reader, key) || IsOfferedRow(reader);
+	reader->offered = !ItemReaderFetch(reader, key) || ItemReaderHoldsOffered(reader);
 	reader->asked = true;
 	reader->askedKey = key;
 	return reader->offered;
@@ -458,7 +410,7 @@ PushRow(ItemReader *reader, JsonbParseState **state)
 		JsonPushTexts(state, "tags", value);
 	if ((value = CopyField(reader, FIELD_ATTRIBUTES)) != NULL)
 		JsonPushJsonb(state, "attributes", value);
-	JsonEncodeDateTime(createdAt, GetField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, NULL);
+	JsonEncodeDateTime(createdAt, ItemReaderField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, NULL);
 	JsonPushString(state, "created_at", pstrdup(createdAt));
 }
 
@@ -469,156 +421,11 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (FetchRow(reader, key))
+	if (ItemReaderFetch(reader, key))
 		PushRow(reader, &state);
 	else if (itemId != NULL)
 		JsonPushText(&state, "item_id", itemId);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/*
- * Go to the next entry of a scan whose row is seen; as an index-only scan, at the table only
- * for pages that have changed lately.
- */
-static bool
-NextEntry(ItemReader *reader, IndexScanDesc scan)
-{
-	ItemPointer tid;
-
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
-	{
-		BlockNumber block = ItemPointerGetBlockNumber(tid);
-
-		CHECK_FOR_INTERRUPTS();
-		if (VM_ALL_VISIBLE(reader->table, block, &reader->visible))
-		{
-			PredicateLockPage(reader->table, block, reader->snapshot);
-			return true;
-		}
-		if (index_fetch_heap(scan, reader->slot))
-			return true;
-	}
-	return false;
-}
-
-/* A column of the entry a scan is at. */
-static Datum
-EntryColumn(IndexScanDesc scan, int column, bool *isNull)
-{
-	return index_getattr(scan->xs_itup, column, scan->xs_itupdesc, isNull);
-}
-
-/* True if the row of a key that is seen is offered, of a category, and of that age. */
-static bool
-IsOfAge(ItemReader *reader, int64 key, const text *category, TimestampTz createdAt)
-{
-	bool		isNull;
-
-	return ItemReaderIsOf(reader, key, category) && IsOfferedRow(reader) &&
-		DatumGetTimestampTz(GetField(reader, FIELD_CREATED_AT, &isNull)) == createdAt;
-}
-
-/* Take the newest of known entries; -1: there may be others. */
-static int
-TakeKnown(ItemReader *reader, const NewestEntries *known, const text *category,
-		  TimestampTz since, TimestampTz until, int64 *keys, int most)
-{
-	int			count = 0;
-
-	for (int i = 0; i < known->count && count < most; i++)
-	{
-		const NewestEntry *entry = &known->entries[i];
-
-		if (entry->createdAt <= since)
-			return count;
-		/* of several versions of a row one is seen */
-		if (entry->createdAt > until || (count > 0 && keys[count - 1] == entry->itemKey))
-			continue;
-		if (VM_ALL_VISIBLE(reader->table, entry->block, &reader->visible) ||
-			IsOfAge(reader, entry->itemKey, category, entry->createdAt))
-			keys[count++] = entry->itemKey;
-	}
-	return count == most || known->all ? count : -1;
-}
-
-/* Search the index for the newest items of a category, and keep what its first page says. */
-static int
-SearchNewest(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most,
-			 bool keep)
-{
-	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
-	ScanKeyData scanKey;
-	IndexScanDesc scan;
-	int			count = 0;
-
-	BeginScan(reader, &reader->ofCategory, 1);
-	scan = reader->ofCategory.scan;
-	scan->xs_want_itup = true;
-	ScanKeyEntryInitialize(&scanKey, 0, NEWEST_CATEGORY, BTEqualStrategyNumber, InvalidOid,
-						   reader->ofCategory.relation->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(category));
-	index_rescan(scan, &scanKey, 1, NULL, 0);
-	reader->slotHolds = false;
-	for (int i = 0; count < most && NextEntry(reader, scan); i++)
-	{
-		bool		isNull;
-		TimestampTz createdAt = DatumGetTimestampTz(EntryColumn(scan, NEWEST_CREATED_AT, &isNull));
-
-		if (i == 0 && keep)
-			ItemNewestKeep(scan, category);
-		if (createdAt <= since)
-			break;
-		if (createdAt <= until)
-			keys[count++] = DatumGetInt64(EntryColumn(scan, NEWEST_ITEM_KEY, &isNull));
-	}
-	ExecClearTuple(reader->slot);
-	MemoryContextSwitchTo(oldContext);
-	return count;
-}
-
-/* The newest items of a category. */
-int
-ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
-{
-	const NewestEntries *known;
-	int			count = -1;
-
-	OpenIndex(reader, &reader->ofCategory);
-	known = ItemNewestFind(reader->ofCategory.relation, category);
-	if (known != NULL)
-		count = TakeKnown(reader, known, category, since, until, keys, most);
-	return count >= 0 ? count : SearchNewest(reader, category, since, until, keys, most, known == NULL);
-}
-
-/* The columns of the index by age. */
-typedef enum AgeColumn
-{
-	AGE_CREATED_AT = 1,
-	AGE_ITEM_KEY,
-	AGE_CATEGORY
-} AgeColumn;
-
-/* The newest items of all. */
-int
-ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most)
-{
-	MemoryContext oldContext = MemoryContextSwitchTo(reader->context);
-	int			count = 0;
-
-	BeginScan(reader, &reader->byAge, 0);
-	reader->byAge.scan->xs_want_itup = true;
-	index_rescan(reader->byAge.scan, NULL, 0, NULL, 0);
-	reader->slotHolds = false;
-	while (count < most && NextEntry(reader, reader->byAge.scan))
-	{
-		bool		isNull;
-		Datum		category = EntryColumn(reader->byAge.scan, AGE_CATEGORY, &isNull);
-
-		categories[count] = isNull ? NULL : DatumGetTextPCopy(category);
-		keys[count++] = DatumGetInt64(EntryColumn(reader->byAge.scan, AGE_ITEM_KEY, &isNull));
-	}
-	ExecClearTuple(reader->slot);
-	MemoryContextSwitchTo(oldContext);
-	return count;
 }
 
 /* What a member of that object is. */
@@ -657,7 +464,7 @@ ItemReaderId(ItemReader *reader, int64 key)
 	}
 	if ((kept = FindKept(reader, key)) != NULL)
 		return DatumGetTextPCopy(PointerGetDatum(kept->info.itemId));
-	if (FetchRow(reader, key))
+	if (ItemReaderFetch(reader, key))
 		return CopyField(reader, FIELD_ITEM_ID);
 	return DictionaryFind(DICTIONARY_ITEM, key, key, reader->snapshot);
 }

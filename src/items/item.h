@@ -57,11 +57,11 @@ extern bool ItemReaderIsOf(ItemReader *reader, int64 key, const text *category);
 /*
  * The newest items that engines may return: of a category, created after since and not
  * after until; or of all, with their categories, which are NULL where there is none and live
- * as long as the reader.  As many as there are, most at most; returns how many.
+ * as long as the transaction, or the reader.  As many as there are, most at most; returns how many.
  */
 extern int	ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since,
 							   TimestampTz until, int64 *keys, int most);
-extern int	ItemReaderNewest(ItemReader *reader, int64 *keys, text **categories, int most);
+extern int	ItemReaderNewest(ItemReader *reader, int64 *keys, const text **categories, int most);
 
 /*
  * A row as the JSON object that filters see: item_id, category, brand, price,

@@ -2,21 +2,16 @@
  * item_newest.c
  *		What the index of the newest items of categories says, as long as it says the same.
  *
- * Every call looks for new items in the visitor's categories.  A search goes down the
- * index, comparing texts; but the newest of a category mostly lie on one leaf page, and
- * that stays as it is for a while.  So a backend keeps the entries it has read there,
- * with the LSN of the page.  Whoever adds an entry, takes one out or splits the page
- * changes the page, and logs it.
+ * Every call looks for new items, in the visitor's categories or at all.  A search goes
+ * down the index, comparing texts; but the newest of a category mostly lie on one leaf
+ * page, as the newest of all do, and that stays as it is for a while.  So a backend keeps
+ * the entries it has read there for as long as the page is the same (leaf_mark.h).
  *
  * Entries are kept only where any that comes before the category's first would be put on
  * this page, too: another category's stand before it, or the page to the left ends with
- * such.  Where they end there may be more, unless the page tells that there are none.  They
- * say no more than the index does: who asks must see whether a row is visible, as in any
- * scan of an index alone.
- *
- * An index that is made anew has another file.  Not remembered are indexes that are not
- * logged, and nothing is under serializable transactions, which must leave word of what
- * they read.
+ * such; the newest of all are on the leftmost page.  Where they end there may be more,
+ * unless the page tells that there are none.  They say no more than the index does: who
+ * asks must see whether a row is visible, as in any scan of an index alone.
  */
 #include "postgres.h"
 
@@ -24,7 +19,7 @@
 
 #include "access/nbtree.h"
 #include "access/relscan.h"
-#include "access/xact.h"
+#include "base/leaf_mark.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "storage/bufmgr.h"
@@ -44,11 +39,7 @@
 /* A category; all zeros: none. */
 typedef struct KnownCategory
 {
-	Oid			index;
-	Oid			file;			/* of the index */
-	XLogRecPtr	lsn;			/* of the page */
-	BlockNumber block;
-	Buffer		buffer;			/* it was in this one */
+	LeafMark	mark;			/* of the page */
 	int			length;
 	char		name[NEWEST_MAX_BYTES];
 	NewestEntries *entries;		/* NULL: none yet */
@@ -60,16 +51,14 @@ static KnownCategory *known = NULL;
 static bool
 CanRemember(Relation index, const text *category)
 {
-	return RelationNeedsWAL(index) && !IsolationIsSerializable() &&
-		VARSIZE_ANY_EXHDR(category) <= NEWEST_MAX_BYTES;
+	return LeafMarkable(index) && VARSIZE_ANY_EXHDR(category) <= NEWEST_MAX_BYTES;
 }
 
 /* True if a place has the category. */
 static bool
 IsOf(const KnownCategory *place, Relation index, const text *category)
 {
-	return place->index == RelationGetRelid(index) && place->file == CompatRelationFile(index) &&
-		place->length == VARSIZE_ANY_EXHDR(category) &&
+	return LeafMarkIsOf(index, &place->mark) && place->length == VARSIZE_ANY_EXHDR(category) &&
 		memcmp(place->name, VARDATA_ANY(category), place->length) == 0;
 }
 
@@ -84,7 +73,7 @@ FindPlace(Relation index, const text *category)
 		known = MemoryContextAllocZero(TopMemoryContext, sizeof(KnownCategory) * NEWEST_CATEGORIES);
 	first = &known[hash % (NEWEST_CATEGORIES / NEWEST_CHOICES) * NEWEST_CHOICES];
 	for (int i = 0; i < NEWEST_CHOICES; i++)
-		if (!OidIsValid(first[i].index) || IsOf(&first[i], index, category))
+		if (!OidIsValid(first[i].mark.index) || IsOf(&first[i], index, category))
 			return &first[i];
 	return &first[hash / NEWEST_CATEGORIES % NEWEST_CHOICES];
 }
@@ -94,17 +83,11 @@ const NewestEntries *
 ItemNewestFind(Relation index, const text *category)
 {
 	KnownCategory *place;
-	bool		same;
 
 	if (!CanRemember(index, category))
 		return NULL;
 	place = FindPlace(index, category);
-	if (!IsOf(place, index, category) ||
-		!ReadRecentBuffer(CompatRelationLocator(index), MAIN_FORKNUM, place->block, place->buffer))
-		return NULL;
-	same = BufferGetLSNAtomic(place->buffer) == place->lsn;
-	ReleaseBuffer(place->buffer);
-	return same ? place->entries : NULL;
+	return IsOf(place, index, category) && LeafMarkHolds(index, &place->mark) ? place->entries : NULL;
 }
 
 /* How an entry's category compares: as bytes, as in the index; NULL comes last. */
@@ -226,28 +209,110 @@ ItemNewestKeep(IndexScanDesc scan, const text *category)
 	NewestEntries *entries;
 	KnownCategory *place;
 	BlockNumber left;
-	XLogRecPtr	lsn;
+	LeafMark	mark;
+	bool		marked;
 
 	if (!CanRemember(index, category) || !BufferIsValid(leaf))
 		return;
 	entries = palloc(offsetof(NewestEntries, entries) + sizeof(NewestEntry) * NEWEST_ENTRIES);
 	LockBuffer(leaf, BUFFER_LOCK_SHARE);
 	left = ReadPage(entries, index, BufferGetPage(leaf), category);
-	lsn = PageGetLSN(BufferGetPage(leaf));
+	marked = LeafMarkTake(index, leaf, &mark);
 	LockBuffer(leaf, BUFFER_LOCK_UNLOCK);
-	if (entries->count > 0 && !XLogRecPtrIsInvalid(lsn) &&
+	if (entries->count > 0 && marked &&
 		(!BlockNumberIsValid(left) || BeginsRightOf(index, left, BufferGetBlockNumber(leaf), category)))
 	{
 		place = FindPlace(index, category);
-		place->index = InvalidOid;
+		place->mark.index = InvalidOid;
 		Keep(place, entries);
-		place->file = CompatRelationFile(index);
-		place->lsn = lsn;
-		place->block = BufferGetBlockNumber(leaf);
-		place->buffer = leaf;
 		place->length = VARSIZE_ANY_EXHDR(category);
 		memcpy(place->name, VARDATA_ANY(category), place->length);
-		place->index = RelationGetRelid(index);
+		place->mark = mark;
 	}
 	pfree(entries);
+}
+
+/* So many of the newest of all are known: what is on a page, some 20 kB. */
+#define NEWEST_OF_ALL 256
+
+/* The newest of all. */
+static struct
+{
+	LeafMark	mark;
+	MemoryContext context;		/* NULL: nothing is known */
+	NewestItems *items;
+}			ofAll;
+
+/* The newest of all, if they are still what the index says. */
+const NewestItems *
+ItemNewestFindAll(Relation index)
+{
+	return LeafMarkHolds(index, &ofAll.mark) ? ofAll.items : NULL;
+}
+
+/* Read the entries of the leftmost page, which is locked; NULL: it is another. */
+static NewestItems *
+ReadLeftmost(Relation index, Page page)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+	NewestItems *items;
+
+	if (!P_LEFTMOST(opaque) || !P_ISLEAF(opaque) || P_IGNORE(opaque))
+		return NULL;
+	items = palloc0(offsetof(NewestItems, items) + sizeof(NewestItem) * NEWEST_OF_ALL);
+	items->all = P_RIGHTMOST(opaque);
+	for (OffsetNumber offset = P_FIRSTDATAKEY(opaque); offset <= last; offset = OffsetNumberNext(offset))
+	{
+		IndexTuple	tuple = (IndexTuple) PageGetItem(page, PageGetItemId(page, offset));
+		NewestItem *item = &items->items[items->count];
+		bool		isNull;
+		Datum		category;
+
+		if (items->count == NEWEST_OF_ALL || BTreeTupleIsPosting(tuple))
+		{
+			items->all = false;
+			break;
+		}
+		item->itemKey = DatumGetInt64(index_getattr(tuple, AGE_ITEM_KEY, RelationGetDescr(index), &isNull));
+		item->createdAt = DatumGetTimestampTz(index_getattr(tuple, AGE_CREATED_AT, RelationGetDescr(index), &isNull));
+		item->block = ItemPointerGetBlockNumber(&tuple->t_tid);
+		category = index_getattr(tuple, AGE_CATEGORY, RelationGetDescr(index), &isNull);
+		item->category = isNull ? NULL : DatumGetTextPCopy(category);
+		items->count++;
+	}
+	return items;
+}
+
+/* Remember the newest of all; what was known before stays for this transaction. */
+void
+ItemNewestKeepAll(IndexScanDesc scan)
+{
+	Buffer		leaf = ((BTScanOpaque) scan->opaque)->currPos.buf;
+	MemoryContext context;
+	MemoryContext caller;
+	NewestItems *items;
+	LeafMark	mark;
+	bool		marked;
+
+	if (!BufferIsValid(leaf) || !LeafMarkable(scan->indexRelation))
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "personalize newest items", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	LockBuffer(leaf, BUFFER_LOCK_SHARE);
+	items = ReadLeftmost(scan->indexRelation, BufferGetPage(leaf));
+	marked = LeafMarkTake(scan->indexRelation, leaf, &mark);
+	LockBuffer(leaf, BUFFER_LOCK_UNLOCK);
+	MemoryContextSwitchTo(caller);
+	if (items == NULL || !marked)
+	{
+		MemoryContextDelete(context);
+		return;
+	}
+	if (ofAll.context != NULL)
+		MemoryContextSetParent(ofAll.context, TopTransactionContext);
+	MemoryContextSetParent(context, TopMemoryContext);
+	ofAll.context = context;
+	ofAll.items = items;
+	ofAll.mark = mark;
 }

@@ -348,7 +348,7 @@ ProposeNew(EngineContext *context, Slate *slate, int depth)
 {
 	text	   *categories[SOURCES_MAX_CATEGORIES];
 	int			categoryCount = SourcesCategories(context, categories);
-	text	  **itemCategories;
+	const text **itemCategories;
 	PopularList list = SourcesNewest(context, LOOKED_THROUGH, &itemCategories);
 	Candidate	proposal = {.boost = 1,.reason = &ReasonNewIn};
 
