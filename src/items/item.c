@@ -346,17 +346,13 @@ ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number)
 	return row != NULL && row->numbers ? row->numbers[number] : (double) NAN;
 }
 
-/* True if an item is of a category. */
+/* True if an item is of a category: those of lists are asked for again and again, so their rows are kept. */
 bool
 ItemReaderIsOf(ItemReader *reader, int64 key, const text *category)
 {
-	bool		isNull;
-	Datum		value;
+	const ItemRow *row = GetRow(reader, key);
 
-	if (!ItemReaderFetch(reader, key))
-		return false;
-	value = ItemReaderField(reader, FIELD_CATEGORY, &isNull);
-	return !isNull && TextIsSame(DatumGetTextPP(value), category);
+	return row != NULL && row->info.category != NULL && TextIsSame(row->info.category, category);
 }
 
 /* True if the row in the slot is of an item that engines may return. */
@@ -426,6 +422,13 @@ ItemReaderJson(ItemReader *reader, int64 key, const text *itemId)
 	else if (itemId != NULL)
 		JsonPushText(&state, "item_id", itemId);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The attributes of a row. */
+Jsonb *
+ItemReaderAttributes(ItemReader *reader, int64 key)
+{
+	return ItemReaderFetch(reader, key) ? CopyField(reader, FIELD_ATTRIBUTES) : NULL;
 }
 
 /* What a member of that object is. */

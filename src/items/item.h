@@ -51,7 +51,7 @@ extern double ItemReaderNumber(ItemReader *reader, int64 key, ItemNumber number)
 /* False if the catalogue says that engines must not return it (not cached). */
 extern bool ItemReaderIsOffered(ItemReader *reader, int64 key);
 
-/* True if the item is of a category; quicker than its row, of which nothing is kept. */
+/* True if the item is of a category. */
 extern bool ItemReaderIsOf(ItemReader *reader, int64 key, const text *category);
 
 /*
@@ -69,6 +69,9 @@ extern int	ItemReaderNewest(ItemReader *reader, int64 *keys, const text **catego
  * the catalogue does not have is just its item_id, if that is given.
  */
 extern Jsonb *ItemReaderJson(ItemReader *reader, int64 key, const text *itemId);
+
+/* Its attributes alone, copied; NULL: it has none. */
+extern Jsonb *ItemReaderAttributes(ItemReader *reader, int64 key);
 
 /* What a member of that object is. */
 typedef enum ItemMember

@@ -17,16 +17,13 @@ NameItem(EngineContext *context, int64 itemKey)
 {
 	static const char *const names[] = {"title", "name"};
 	text	   *id = ContextFindId(context, itemKey);
-	Jsonb	   *row = ItemReaderJson(context->items, itemKey, id);
-	JsonbValue	attributes;
+	Jsonb	   *attributes = ItemReaderAttributes(context->items, itemKey);
 	JsonbValue	value;
 
-	if (JsonMember(&row->root, "attributes", &attributes) && attributes.type == jbvBinary &&
-		JsonContainerIsObject(attributes.val.binary.data))
-		for (int i = 0; i < lengthof(names); i++)
-			if (JsonMember(attributes.val.binary.data, names[i], &value) && value.type == jbvString &&
-				value.val.string.len > 0)
-				return cstring_to_text_with_len(value.val.string.val, value.val.string.len);
+	for (int i = 0; attributes != NULL && i < lengthof(names); i++)
+		if (JsonMember(&attributes->root, names[i], &value) && value.type == jbvString &&
+			value.val.string.len > 0)
+			return cstring_to_text_with_len(value.val.string.val, value.val.string.len);
 	return id;
 }
 
