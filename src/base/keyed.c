@@ -21,7 +21,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/relation.h"
-#include "base/row_place.h"
 #include "base/table_rules.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -204,6 +203,20 @@ KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
 	if (row != NULL)
 		RowPlaceKeep(table->heap, snapshot, key, row);
 	return row;
+}
+
+/* What is to be known of a row. */
+bool
+KeyedDigest(KeyedTable *table, Snapshot snapshot, int64 key, RowDigest *digest)
+{
+	return RowPlaceDigest(table->heap, snapshot, key, digest);
+}
+
+/* Remember it. */
+void
+KeyedKeepDigest(KeyedTable *table, Snapshot snapshot, int64 key, const RowDigest *digest)
+{
+	RowPlaceKeepDigest(table->heap, snapshot, key, table->readSlot, digest);
 }
 
 /* Rows of these keys are about to be found. */

@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/sdir.h"
+#include "base/row_place.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -48,6 +49,13 @@ extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
  * found is remembered (row_place.h): for rows that are asked for again and again.
  */
 extern TupleTableSlot *KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key);
+
+/*
+ * What is to be known of the row of a key without looking at it; false: that is not known.
+ * KeyedKeepDigest says it of the row that KeyedFind has given.
+ */
+extern bool KeyedDigest(KeyedTable *table, Snapshot snapshot, int64 key, RowDigest *digest);
+extern void KeyedKeepDigest(KeyedTable *table, Snapshot snapshot, int64 key, const RowDigest *digest);
 
 /* Rows of these keys are about to be found: it is quicker for many when said before. */
 extern void KeyedExpect(KeyedTable *table, const int64 *keys, int count);

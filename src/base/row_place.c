@@ -18,11 +18,13 @@
  * anything under serializable transactions, which must leave word of what they read.
  *
  * Places are in shared memory, a few for each shared buffer, which holds dozens of rows:
- * 2 % of what these take; without shared_preload_libraries each backend has some of its
+ * 3 % of what these take; without shared_preload_libraries each backend has some of its
  * own.  A place is read without a lock: its version is odd while it is written, and the
  * same before and after.
  *
  * Who keeps what he has made of a row keeps its mark as well, which holds as a place does.
+ * A few words of what a row says may be kept with its place: whether an item is offered
+ * is asked more often than anything else of it.
  */
 #include "postgres.h"
 
@@ -63,6 +65,7 @@ typedef struct RowPlace
 	Oid			table;
 	int64		key;
 	RowMark		mark;
+	RowDigest	digest;
 } RowPlace;
 
 static RowPlace *places = NULL;
@@ -255,11 +258,25 @@ RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot
 	return true;
 }
 
-/* Remember where a row lies, if that can be relied on. */
-void
-RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot)
+/* What is known of a row. */
+bool
+RowPlaceDigest(Relation table, Snapshot snapshot, int64 key, RowDigest *digest)
 {
-	RowPlace	place = {.table = RelationGetRelid(table),.key = key};
+	RowPlace	place;
+
+	if (places == NULL || !ReadPlace(RelationGetRelid(table), key, &place) ||
+		(place.digest.words[0] | place.digest.words[1] | place.digest.words[2]) == 0 ||
+		!RowMarkHolds(table, snapshot, &place.mark))
+		return false;
+	*digest = place.digest;
+	return true;
+}
+
+/* Remember where a row lies, if that can be relied on, and what is to be known of it. */
+void
+RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot, const RowDigest *digest)
+{
+	RowPlace	place = {.table = RelationGetRelid(table),.key = key,.digest = *digest};
 
 	if (!RowMarkTake(table, snapshot, slot, &place.mark))
 		return;
@@ -269,4 +286,11 @@ RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot 
 		places = MemoryContextAllocZero(TopMemoryContext, sizeof(RowPlace) * placeCount);
 	}
 	WritePlace(&place);
+}
+
+/* Remember where a row lies. */
+void
+RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot)
+{
+	RowPlaceKeepDigest(table, snapshot, key, slot, &(RowDigest) {{0}});
 }

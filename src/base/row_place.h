@@ -33,6 +33,12 @@ extern bool RowMarkHolds(Relation table, Snapshot snapshot, const RowMark *mark)
 /* That is about to be asked. */
 extern void RowMarkPrefetch(const RowMark *mark);
 
+/* What somebody wants to know of a row without looking at it; all zeros: nothing. */
+typedef struct RowDigest
+{
+	uint64		words[3];
+} RowDigest;
+
 extern void RowPlaceInit(void);
 
 /*
@@ -43,6 +49,11 @@ extern bool RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTab
 
 /* Remember where the row in the slot, which an index search has found, lies. */
 extern void RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot);
+
+/* The same, with what is to be known of it; and that, if the row is the one that the snapshot sees. */
+extern void RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot,
+							   const RowDigest *digest);
+extern bool RowPlaceDigest(Relation table, Snapshot snapshot, int64 key, RowDigest *digest);
 
 /* Rows of these keys are about to be fetched. */
 extern void RowPlacePrefetch(Relation table, const int64 *keys, int count);

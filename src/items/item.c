@@ -365,6 +365,30 @@ ItemReaderHoldsOffered(ItemReader *reader)
 		!DatumGetBool(ItemReaderField(reader, FIELD_HIDDEN, &isNull));
 }
 
+/* What is kept of a row where it was found. */
+typedef enum OfferedDigest
+{
+	DIGEST_OFFERED = 1,
+	DIGEST_NOT_OFFERED
+} OfferedDigest;
+
+/* False if the catalogue says that engines must not return the item, of which no row is kept. */
+static bool
+AskOffered(ItemReader *reader, int64 key)
+{
+	RowDigest	digest = {{0}};
+	bool		offered;
+
+	if (RowPlaceDigest(reader->table, reader->snapshot, key, &digest))
+		return digest.words[0] == DIGEST_OFFERED;
+	if (!ItemReaderFetch(reader, key))
+		return true;
+	offered = ItemReaderHoldsOffered(reader);
+	digest.words[0] = offered ? DIGEST_OFFERED : DIGEST_NOT_OFFERED;
+	RowPlaceKeepDigest(reader->table, reader->snapshot, key, reader->slot, &digest);
+	return offered;
+}
+
 /* False if the catalogue says that engines must not return the item. */
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
@@ -375,7 +399,7 @@ ItemReaderIsOffered(ItemReader *reader, int64 key)
 		return reader->offered;
 	if ((kept = FindKept(reader, key)) != NULL)
 		return kept->info.available && !kept->info.hidden;
-	reader->offered = !ItemReaderFetch(reader, key) || ItemReaderHoldsOffered(reader);
+	reader->offered = AskOffered(reader, key);
 	reader->asked = true;
 	reader->askedKey = key;
 	return reader->offered;

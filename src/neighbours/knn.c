@@ -602,11 +602,27 @@ TablePair(void *state, int64 itemKey, PairList *list)
 	return KnnPairList(state, itemKey, list);
 }
 
-/* Of an item's list of pairs, what its trend is told by. */
+/* Of an item's list of pairs, what its trend is told by: it is kept where the list was found. */
 static bool
 TableHeader(void *state, int64 itemKey, PairList *list)
 {
-	return FindPairs(state, itemKey, list);
+	Knn		   *knn = state;
+	RowDigest	digest;
+
+	if (KeyedDigest(knn->lists, knn->snapshot, itemKey, &digest))
+	{
+		list->sessions = (int64) digest.words[0];
+		list->newest = (TimestampTz) digest.words[1];
+		memcpy(&list->recent, &digest.words[2], sizeof(double));
+		return true;
+	}
+	if (!FindPairs(knn, itemKey, list))
+		return false;
+	digest.words[0] = (uint64) list->sessions;
+	digest.words[1] = (uint64) list->newest;
+	memcpy(&digest.words[2], &list->recent, sizeof(double));
+	KeyedKeepDigest(knn->lists, knn->snapshot, itemKey, &digest);
+	return true;
 }
 
 /* How often people came back to items. */

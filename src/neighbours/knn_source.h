@@ -21,7 +21,7 @@ typedef struct KnnChunk
 /*
  * Where postings come from: the table, the sessions of then, or a trial's memory.
  * pair gives an item's list, false: there is none; NULL: it is made of the postings.
- * header gives all of it but the pairs; NULL: pair does.
+ * header gives sessions, newest and recent of it; NULL: pair does.
  */
 typedef struct KnnSource
 {
