@@ -108,9 +108,14 @@ typedef bool CompatUpdateIndexes;
 #if PG_VERSION_NUM >= 160000
 #define CompatRelationLocator(relation) ((relation)->rd_locator)
 #define CompatRelationFile(relation) ((relation)->rd_locator.relNumber)
+#define CompatInitBufferTag(tag, relation, block) \
+	InitBufferTag(tag, &(relation)->rd_locator, MAIN_FORKNUM, block)
 #else
 #define CompatRelationLocator(relation) ((relation)->rd_node)
 #define CompatRelationFile(relation) ((relation)->rd_node.relNode)
+#define CompatInitBufferTag(tag, relation, block) \
+	INIT_BUFFERTAG(*(tag), (relation)->rd_node, MAIN_FORKNUM, block)
+#define BufferTagsEqual(a, b) BUFFERTAGS_EQUAL(*(a), *(b))
 #endif
 
 /* Whether a lock is held, or a stronger one, is one question from 17 on. */

@@ -147,16 +147,6 @@ CanRemember(Relation table, Snapshot snapshot)
 		RelationNeedsWAL(table) && table_slot_callbacks(table) == &TTSOpsBufferHeapTuple;
 }
 
-/* Bring the page of a row into the processor's caches. */
-static inline void
-PrefetchPage(const RowMark *mark)
-{
-#ifdef __GNUC__
-	__builtin_prefetch(GetBufferDescriptor(mark->buffer - 1));
-	__builtin_prefetch(BufferGetPage(mark->buffer));
-#endif
-}
-
 /*
  * Bring what fetching rows will touch into the processor's caches.  It lies all over
  * memory, and waiting for it is most of the work: it is waited for together.
@@ -175,8 +165,8 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 
 		if (!ReadPlace(RelationGetRelid(table), keys[i], &place))
 			continue;
-		PrefetchPage(&place.mark);
-		__builtin_prefetch(BufferGetPage(place.mark.buffer) + place.mark.start);
+		PageMarkPrefetch(&place.mark.page);
+		__builtin_prefetch(BufferGetPage(place.mark.page.buffer) + place.mark.start);
 	}
 #endif
 }
@@ -185,19 +175,28 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 void
 RowMarkPrefetch(const RowMark *mark)
 {
-	PrefetchPage(mark);
+	PageMarkPrefetch(&mark->page);
+}
+
+/* True if a mark in this table may say what the snapshot sees. */
+static inline bool
+IsFor(Relation table, Snapshot snapshot, const RowMark *mark)
+{
+	return TransactionIdPrecedes(mark->writtenBy, snapshot->xmin) && CanRemember(table, snapshot);
 }
 
 /* Pin the page of a row if the row is still what it was; false: it may not be. */
 static bool
 PinMarked(Relation table, Snapshot snapshot, const RowMark *mark)
 {
-	if (!TransactionIdPrecedes(mark->writtenBy, snapshot->xmin) || !CanRemember(table, snapshot) ||
-		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, mark->block, mark->buffer))
+	const PageMark *page = &mark->page;
+
+	if (!IsFor(table, snapshot, mark) ||
+		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, page->block, page->buffer))
 		return false;
-	if (BufferGetLSNAtomic(mark->buffer) == mark->lsn)
+	if (BufferGetLSNAtomic(page->buffer) == page->lsn)
 		return true;
-	ReleaseBuffer(mark->buffer);
+	ReleaseBuffer(page->buffer);
 	return false;
 }
 
@@ -205,10 +204,7 @@ PinMarked(Relation table, Snapshot snapshot, const RowMark *mark)
 bool
 RowMarkHolds(Relation table, Snapshot snapshot, const RowMark *mark)
 {
-	if (!PinMarked(table, snapshot, mark))
-		return false;
-	ReleaseBuffer(mark->buffer);
-	return true;
+	return IsFor(table, snapshot, mark) && PageMarkHolds(table, &mark->page);
 }
 
 /* Mark the row in the slot. */
@@ -222,17 +218,17 @@ RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMa
 	if (!CanRemember(table, snapshot) || !BufferIsValid(stored->buffer))
 		return false;
 	header = stored->base.tuple->t_data;
-	mark->block = ItemPointerGetBlockNumber(&slot->tts_tid);
-	mark->buffer = stored->buffer;
+	mark->page.block = ItemPointerGetBlockNumber(&slot->tts_tid);
+	mark->page.buffer = stored->buffer;
 	mark->offset = ItemPointerGetOffsetNumber(&slot->tts_tid);
 	mark->start = (char *) header - (char *) BufferGetPage(stored->buffer);
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
 	mark->writtenBy = HeapTupleHeaderGetXmin(header);
-	mark->lsn = PageGetLSN(BufferGetPage(stored->buffer));
+	mark->page.lsn = PageGetLSN(BufferGetPage(stored->buffer));
 	unchanged = (header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
 		!TransactionIdIsValid(HeapTupleHeaderGetRawXmax(header));
 	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
-	return unchanged && !XLogRecPtrIsInvalid(mark->lsn) && TransactionIdPrecedes(mark->writtenBy, snapshot->xmin);
+	return unchanged && !XLogRecPtrIsInvalid(mark->page.lsn) && TransactionIdPrecedes(mark->writtenBy, snapshot->xmin);
 }
 
 /* Put a row into the slot if it is where it was. */
@@ -248,13 +244,13 @@ RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot
 		!PinMarked(table, snapshot, &place.mark))
 		return false;
 	/* the pin keeps the row from being moved */
-	item = PageGetItemId(BufferGetPage(place.mark.buffer), place.mark.offset);
+	item = PageGetItemId(BufferGetPage(place.mark.page.buffer), place.mark.offset);
 	ExecClearTuple(slot);
-	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.mark.buffer), item);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.mark.page.buffer), item);
 	tuple->t_len = ItemIdGetLength(item);
 	tuple->t_tableOid = RelationGetRelid(table);
-	ItemPointerSet(&tuple->t_self, place.mark.block, place.mark.offset);
-	ExecStorePinnedBufferHeapTuple(tuple, slot, place.mark.buffer);
+	ItemPointerSet(&tuple->t_self, place.mark.page.block, place.mark.offset);
+	ExecStorePinnedBufferHeapTuple(tuple, slot, place.mark.page.buffer);
 	return true;
 }
 

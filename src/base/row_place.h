@@ -7,18 +7,15 @@
 
 #include "postgres.h"
 
-#include "access/xlogdefs.h"
+#include "base/page_mark.h"
 #include "executor/tuptable.h"
-#include "storage/buf.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
 /* A row, when it was read. */
 typedef struct RowMark
 {
-	XLogRecPtr	lsn;			/* of the page */
-	BlockNumber block;
-	Buffer		buffer;			/* it was in this one */
+	PageMark	page;
 	TransactionId writtenBy;
 	OffsetNumber offset;
 	uint16		start;			/* of the row, in the page */
