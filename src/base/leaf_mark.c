@@ -38,10 +38,10 @@ LeafMarkTake(Relation index, Buffer leaf, LeafMark *mark)
 {
 	mark->index = RelationGetRelid(index);
 	mark->file = CompatRelationFile(index);
-	mark->lsn = PageGetLSN(BufferGetPage(leaf));
-	mark->block = BufferGetBlockNumber(leaf);
-	mark->buffer = leaf;
-	return LeafMarkable(index) && !XLogRecPtrIsInvalid(mark->lsn);
+	mark->page.lsn = PageGetLSN(BufferGetPage(leaf));
+	mark->page.block = BufferGetBlockNumber(leaf);
+	mark->page.buffer = leaf;
+	return LeafMarkable(index) && !XLogRecPtrIsInvalid(mark->page.lsn);
 }
 
 /* True if it is of this index. */
@@ -55,12 +55,5 @@ LeafMarkIsOf(Relation index, const LeafMark *mark)
 bool
 LeafMarkHolds(Relation index, const LeafMark *mark)
 {
-	bool		same;
-
-	if (!LeafMarkIsOf(index, mark) || !LeafMarkable(index) ||
-		!ReadRecentBuffer(CompatRelationLocator(index), MAIN_FORKNUM, mark->block, mark->buffer))
-		return false;
-	same = BufferGetLSNAtomic(mark->buffer) == mark->lsn;
-	ReleaseBuffer(mark->buffer);
-	return same;
+	return LeafMarkIsOf(index, mark) && LeafMarkable(index) && PageMarkHolds(index, &mark->page);
 }

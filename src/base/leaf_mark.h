@@ -7,19 +7,14 @@
 
 #include "postgres.h"
 
-#include "access/xlogdefs.h"
-#include "storage/block.h"
-#include "storage/buf.h"
-#include "utils/relcache.h"
+#include "base/page_mark.h"
 
 /* A page of an index, when it was read; all zeros: none. */
 typedef struct LeafMark
 {
 	Oid			index;
 	Oid			file;			/* of the index */
-	XLogRecPtr	lsn;			/* of the page */
-	BlockNumber block;
-	Buffer		buffer;			/* it was in this one */
+	PageMark	page;
 } LeafMark;
 
 /* True if pages of an index may be marked. */

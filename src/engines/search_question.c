@@ -70,28 +70,6 @@ SetTextParams(const Variant *variant, TextScoreParams *params)
 		*TextMember(params, i) = VariantGet(variant, &textParameters[i]);
 }
 
-/* Make room for scores of so many items. */
-static ItemScores *
-MakeScores(int count)
-{
-	ItemScores *scores = palloc(sizeof(ItemScores));
-
-	KeySetInit(&scores->keys, count);
-	scores->scores = palloc_array(double, Max(count, 1));
-	scores->because = palloc_array(int64, Max(count, 1));
-	return scores;
-}
-
-/* Note the score of an item. */
-static void
-SetScore(ItemScores *scores, int64 itemKey, double score, int64 because)
-{
-	int			number = KeySetNumber(&scores->keys, itemKey);
-
-	scores->scores[number] = score;
-	scores->because[number] = because;
-}
-
 /* The score of an item. */
 double
 ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because)
@@ -102,41 +80,79 @@ ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because)
 		return 0;
 	if (because != NULL)
 		*because = scores->because[entry->number];
-	return scores->scores[entry->number];
+	return scores->scores[entry->number] * scores->factor / scores->best;
 }
 
-/* What goes next to the session's items, as parts of the best one's score. */
+/* What goes next to the session's items. */
 static ItemScores *
 LoadNeighbours(EngineContext *context)
 {
-	ItemScores *scores;
+	ItemScores *made;
 	KnnItem    *found;
 	int			count = SourcesAskNeighbours(context, KNN_MAX_RESULTS, &found);
+	double	   *scores;
+	int64	   *because;
 
 	if (count == 0 || found[0].score <= 0)
 		return NULL;
-	scores = MakeScores(count);
+	made = palloc(sizeof(ItemScores));
+	scores = palloc_array(double, count);
+	because = palloc_array(int64, count);
+	KeySetInit(&made->keys, count);
 	for (int i = 0; i < count; i++)
-		SetScore(scores, found[i].itemKey, found[i].score / found[0].score, found[i].because);
-	return scores;
+	{
+		int			number = KeySetNumber(&made->keys, found[i].itemKey);
+
+		scores[number] = found[i].score;
+		because[number] = found[i].because;
+	}
+	made->scores = scores;
+	made->factor = 1;
+	made->best = found[0].score;
+	made->because = because;
+	return made;
 }
 
-/* What is trending at a time, as parts of the best one's score. */
+/* What is trending now, as it is kept; false: it is not kept. */
+static bool
+FindKeptTrend(const PopularQuery *query, Snapshot snapshot, ItemScores *trend)
+{
+	PopularScores kept;
+
+	if (!PopularKeptScores(query, snapshot, &kept))
+		return false;
+	trend->keys = kept.keys;
+	trend->scores = kept.scores;
+	trend->factor = kept.left;
+	trend->best = kept.keys.count > 0 ? kept.scores[0] * kept.left : 0;
+	return true;
+}
+
+/* What was trending then. */
+static void
+FindPastTrend(const PopularQuery *query, ItemScores *trend)
+{
+	PopularList list = PopularTrending(query);
+	double	   *scores = palloc_array(double, Max(list.count, 1));
+
+	KeySetInit(&trend->keys, list.count);
+	for (int i = 0; i < list.count; i++)
+		scores[KeySetNumber(&trend->keys, list.items[i].itemKey)] = PopularScore(&list, i);
+	trend->scores = scores;
+	trend->factor = 1;
+	trend->best = list.count > 0 ? PopularScore(&list, 0) : 0;
+}
+
+/* What is trending at a time; NULL: nothing. */
 static ItemScores *
 FindTrend(const EngineContext *context, TimestampTz now)
 {
 	PopularQuery query = {.now = now,.halfLife = POPULAR_HALF_LIFE,.n = POPULAR_MAX_ITEMS};
-	PopularList list;
-	ItemScores *scores;
+	ItemScores *trend = palloc0(sizeof(ItemScores));
 
-	if (context->hasAsOf || !PopularKept(&query, context->snapshot, &list))
-		list = PopularTrending(&query);
-	if (list.count == 0 || PopularScore(&list, 0) <= 0)
-		return NULL;
-	scores = MakeScores(list.count);
-	for (int i = 0; i < list.count; i++)
-		SetScore(scores, list.items[i].itemKey, PopularScore(&list, i) / PopularScore(&list, 0), 0);
-	return scores;
+	if (context->hasAsOf || !FindKeptTrend(&query, context->snapshot, trend))
+		FindPastTrend(&query, trend);
+	return trend->best > 0 ? trend : NULL;
 }
 
 /*

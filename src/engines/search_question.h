@@ -25,8 +25,10 @@ typedef struct SearchArguments
 typedef struct ItemScores
 {
 	KeySet		keys;
-	double	   *scores;			/* by number in the set */
-	int64	   *because;
+	const double *scores;		/* by number in the set: times factor they are what they are */
+	double		factor;
+	double		best;			/* they are told as parts of this one */
+	const int64 *because;		/* NULL: nothing is said */
 } ItemScores;
 
 /* What many questions of the past share, asked in the order of their times. */
@@ -103,7 +105,7 @@ extern void QuestionMatches(EngineContext *context, const int64 *itemKeys, int c
 /* Close what it opened. */
 extern void QuestionEnd(EngineContext *context);
 
-/* The score of an item, 0 if it has none; because may be NULL. */
+/* The score of an item as a part of the best one's, 0 if it has none; because may be NULL. */
 extern double ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because);
 
 /* The features of both engines, and what makes a score and a reason of them. */

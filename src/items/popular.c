@@ -92,6 +92,7 @@ typedef struct KnownList
 	int64		halfLife;
 	int64		categoryKey;
 	RowMark		mark;
+	uint64		reading;		/* each time a list is read has another number */
 	StoredList	list;
 } KnownList;
 
@@ -190,11 +191,18 @@ ReadList(TupleTableSlot *slot, StoredList *list, MemoryContext context)
 		list->items[i] = (PopularItem) {keys[i], i < scoreCount ? scores[i] : 0};
 }
 
+/* What is left of the scores of a list: a factor. */
+static double
+WhatIsLeft(const StoredList *stored, const PopularQuery *query)
+{
+	return exp2(-((double) AgeUntil(query->now) - (double) stored->asOf) / (double) query->halfLife);
+}
+
 /* A list with the scores that are left of those of its time. */
 static void
 AgeList(const StoredList *stored, const PopularQuery *query, PopularList *list)
 {
-	double		left = exp2(-((double) AgeUntil(query->now) - (double) stored->asOf) / (double) query->halfLife);
+	double		left = WhatIsLeft(stored, query);
 	PopularItem *items = palloc(sizeof(PopularItem) * Max(stored->count, 1));
 
 	memcpy(items, stored->items, sizeof(PopularItem) * stored->count);
@@ -220,7 +228,10 @@ KnownPlace(int64 halfLife, int64 categoryKey)
 static void
 KeepList(KnownList *place, Relation table, Snapshot snapshot, int64 halfLife, int64 categoryKey, TupleTableSlot *slot)
 {
+	static uint64 readings = 0;
+
 	place->table = InvalidOid;
+	place->reading = ++readings;
 	if (place->list.items != NULL)
 		pfree(place->list.items);
 	place->list.items = NULL;
@@ -239,9 +250,9 @@ IsKnown(const KnownList *place, Relation table, Snapshot snapshot, int64 halfLif
 		place->categoryKey == categoryKey && RowMarkHolds(table, snapshot, &place->mark);
 }
 
-/* Find the kept list of a category, or of all; false if there is none. */
-static bool
-FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const text *category, PopularList *list)
+/* Find the kept list of a category, or of all; NULL if there is none. */
+static const KnownList *
+FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const text *category)
 {
 	int64		categoryKey = category ? KeyFromText(category) : ALL_CATEGORIES;
 	Datum		keys[2] = {Int64GetDatum(query->halfLife), Int64GetDatum(categoryKey)};
@@ -253,12 +264,10 @@ FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const 
 		KeyedSeek(table, snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
 		slot = KeyedNext(table, ForwardScanDirection);
 		if (slot == NULL)
-			return false;
+			return NULL;
 		KeepList(place, KeyedRelation(table), snapshot, query->halfLife, categoryKey, slot);
 	}
-	if (list != NULL)
-		AgeList(&place->list, query, list);
-	return true;
+	return place;
 }
 
 /* What is trending now, in a category or at all. */
@@ -266,13 +275,65 @@ bool
 PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list)
 {
 	KeyedTable *table = KeyedOpen("_popular", "_popular_pkey", AccessShareLock);
-	bool		kept;
+	const KnownList *found = FindList(table, query, snapshot, query->category);
+	bool		kept = found != NULL;
 
 	memset(list, 0, sizeof(PopularList));
-	kept = FindList(table, query, snapshot, query->category, list) ||
-		(query->category && FindList(table, query, snapshot, NULL, NULL));
+	if (found != NULL)
+		AgeList(&found->list, query, list);
+	else if (query->category != NULL)
+		kept = FindList(table, query, snapshot, NULL) != NULL;
 	KeyedClose(table);
 	return kept;
+}
+
+/* The scores of a list by item, of the last list that they were asked of. */
+typedef struct ScoresByItem
+{
+	uint64		reading;		/* of the list; 0: of none */
+	KeySet		keys;
+	double	   *scores;
+} ScoresByItem;
+
+static ScoresByItem byItem = {0};
+
+/* Have them by item. */
+static void
+IndexScores(const KnownList *place)
+{
+	static MemoryContext context = NULL;
+	const StoredList *list = &place->list;
+	MemoryContext caller;
+
+	byItem.reading = 0;
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "personalize trending", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(context);
+	caller = MemoryContextSwitchTo(context);
+	KeySetInit(&byItem.keys, list->count);
+	byItem.scores = palloc_array(double, Max(list->count, 1));
+	for (int i = 0; i < list->count; i++)
+		byItem.scores[KeySetNumber(&byItem.keys, list->items[i].itemKey)] = list->items[i].score;
+	MemoryContextSwitchTo(caller);
+	byItem.reading = place->reading;
+}
+
+/* The scores of all that is trending now, by item. */
+bool
+PopularKeptScores(const PopularQuery *query, Snapshot snapshot, PopularScores *scores)
+{
+	KeyedTable *table = KeyedOpen("_popular", "_popular_pkey", AccessShareLock);
+	const KnownList *found = FindList(table, query, snapshot, NULL);
+
+	KeyedClose(table);
+	if (found == NULL)
+		return false;
+	if (byItem.reading != found->reading)
+		IndexScores(found);
+	scores->keys = byItem.keys;
+	scores->scores = byItem.scores;
+	scores->left = WhatIsLeft(&found->list, query);
+	return true;
 }
 
 /* Write the lists of a half-life that have changed by more than their age. */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/key_set.h"
 #include "datatype/timestamp.h"
 #include "utils/snapshot.h"
 
@@ -58,6 +59,20 @@ extern PopularList PopularTrending(const PopularQuery *query);
  * Items that may not be returned are in it.  False: no such lists are kept.
  */
 extern bool PopularKept(const PopularQuery *query, Snapshot snapshot, PopularList *list);
+
+/* The list of all that is trending, by item. */
+typedef struct PopularScores
+{
+	KeySet		keys;			/* in the list's order */
+	const double *scores;		/* by number of the key, as of when the list was made */
+	double		left;			/* what is left of them: a factor */
+} PopularScores;
+
+/*
+ * The list that PopularKept finds of all categories.  What the scores point to is kept from
+ * call to call: it stays as it is until this is called again.
+ */
+extern bool PopularKeptScores(const PopularQuery *query, Snapshot snapshot, PopularScores *scores);
 
 extern void PopularInit(void);
 
