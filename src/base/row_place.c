@@ -140,8 +140,8 @@ WritePlace(const RowPlace *made)
 }
 
 /* True if places in this table may be relied on, under this snapshot. */
-static bool
-CanRemember(Relation table, Snapshot snapshot)
+bool
+RowMarkable(Relation table, Snapshot snapshot)
 {
 	return snapshot->snapshot_type == SNAPSHOT_MVCC && !IsolationIsSerializable() &&
 		RelationNeedsWAL(table) && table_slot_callbacks(table) == &TTSOpsBufferHeapTuple;
@@ -182,7 +182,7 @@ RowMarkPrefetch(const RowMark *mark)
 static inline bool
 IsFor(Relation table, Snapshot snapshot, const RowMark *mark)
 {
-	return TransactionIdPrecedes(mark->writtenBy, snapshot->xmin) && CanRemember(table, snapshot);
+	return TransactionIdPrecedes(mark->writtenBy, snapshot->xmin) && RowMarkable(table, snapshot);
 }
 
 /* Pin the page of a row if the row is still what it was; false: it may not be. */
@@ -215,7 +215,7 @@ RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMa
 	HeapTupleHeader header;
 	bool		unchanged;
 
-	if (!CanRemember(table, snapshot) || !BufferIsValid(stored->buffer))
+	if (!RowMarkable(table, snapshot) || !BufferIsValid(stored->buffer))
 		return false;
 	header = stored->base.tuple->t_data;
 	mark->page.block = ItemPointerGetBlockNumber(&slot->tts_tid);

@@ -21,6 +21,9 @@ typedef struct RowMark
 	uint16		start;			/* of the row, in the page */
 } RowMark;
 
+/* True if rows of a table that the snapshot sees can be marked. */
+extern bool RowMarkable(Relation table, Snapshot snapshot);
+
 /* Mark the row in the slot, which was read from the table under the snapshot; false: it cannot be. */
 extern bool RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMark *mark);
 

@@ -26,19 +26,6 @@
 /* So often an item must have been looked at for its own rate to count by half. */
 #define PRIOR_WEIGHT 20
 
-/*
- * So many items of a query are read for its categories' rates.  Keys are hashes, or numbers
- * in no order of use, so that the first are as good as any.
- */
-#define MOST_ITEMS 256
-
-/* What came of showing items, or categories, by their numbers among the keys. */
-typedef struct ChosenTable
-{
-	KeySet		keys;
-	AttractionCounts counts[MOST_ITEMS];
-} ChosenTable;
-
 /* What is looked up for a query. */
 typedef struct QueryCounts
 {
@@ -47,30 +34,24 @@ typedef struct QueryCounts
 	const Examination *examination;
 	ItemReader *items;
 	int64		query;			/* 0: it has no words */
-	ChosenTable *ofItems;
-	ChosenTable *ofCategories;
-	bool		cut;			/* the query has more items */
+
+	/*
+	 * What came of showing its items, and of the categories of these, by number of the key.
+	 * Keys are hashes, or numbers in no order of use, so that the first are as good as any.
+	 */
+	const AttractionItems *ofItems;
+	KeySet		categories;
+	AttractionCounts ofCategories[ATTRACTION_MOST_ITEMS];
 } QueryCounts;
 
-/* A table of them. */
-static ChosenTable *
-MakeTable(void)
-{
-	ChosenTable *table = palloc(sizeof(ChosenTable));
-
-	KeySetInit(&table->keys, MOST_ITEMS);
-	return table;
-}
-
-/* Add counts to those of a key. */
+/* Add counts to those of a category. */
 static void
-AddTo(ChosenTable *table, int64 key, const AttractionCounts *more)
+AddTo(QueryCounts *query, int64 category, const AttractionCounts *more)
 {
-	int			known = table->keys.count;
-	int			number = KeySetNumber(&table->keys, key);
-	AttractionCounts *counts = &table->counts[number];
+	int			known = query->categories.count;
+	AttractionCounts *counts = &query->ofCategories[KeySetNumber(&query->categories, category)];
 
-	if (number == known)
+	if (query->categories.count > known)
 	{
 		*counts = *more;
 		return;
@@ -82,11 +63,11 @@ AddTo(ChosenTable *table, int64 key, const AttractionCounts *more)
 
 /* The counts of a key; NULL: there are none. */
 static const AttractionCounts *
-FindIn(const ChosenTable *table, int64 key)
+FindIn(const KeySet *keys, const AttractionCounts *counts, int64 key)
 {
-	const KeySetEntry *entry = table->keys.count > 0 ? keyset_lookup(table->keys.table, key) : NULL;
+	const KeySetEntry *entry = keys->count > 0 ? keyset_lookup(keys->table, key) : NULL;
 
-	return entry ? &table->counts[entry->number] : NULL;
+	return entry ? &counts[entry->number] : NULL;
 }
 
 /* The key of an item's category; 0: it has none. */
@@ -125,44 +106,40 @@ LogOdds(double rate)
 	return log(rate / (1 - rate));
 }
 
-/* Take in an item of the query; false once there are too many. */
-static bool
-AddItem(QueryCounts *query, int number, int64 itemKey, const AttractionCounts *counts)
+/* The items of a query of the past. */
+static const AttractionItems *
+PastItems(const AttractionPast *past, int64 query)
 {
-	int64		category;
+	AttractionItems *items = palloc0(sizeof(AttractionItems));
+	const AttractionCounts *const *counts;
+	int			found = AttractionPastItems(past, query, &items->itemKeys, &counts);
+	int			count = Min(found, ATTRACTION_MOST_ITEMS);
+	AttractionCounts *copies = palloc_array(AttractionCounts, Max(count, 1));
 
-	query->cut = number >= MOST_ITEMS;
-	if (query->cut)
-		return false;
-	AddTo(query->ofItems, itemKey, counts);
-	if ((category = CategoryOf(query->items, itemKey)) != 0)
-		AddTo(query->ofCategories, category, counts);
-	return true;
+	KeySetInit(&items->keys, count);
+	for (int i = 0; i < count; i++)
+		copies[KeySetNumber(&items->keys, items->itemKeys[i])] = *counts[i];
+	items->counts = copies;
+	items->cut = found > count;
+	return items;
 }
 
 /* Read what came of a query by item and by category. */
 static void
 ReadQuery(QueryCounts *query)
 {
-	AttractionCounts counts;
-	int64		itemKey;
-	int			number = 0;
+	static const AttractionItems none = {0};
 
-	AttractionSeek(query->reader, query->query);
-	while (AttractionNext(query->reader, &itemKey, &counts) && AddItem(query, number++, itemKey, &counts))
-		;
-}
+	query->ofItems = query->query == 0 ? &none :
+		query->past ? PastItems(query->past, query->query) : AttractionItemsOf(query->reader, query->query);
+	KeySetInit(&query->categories, 16);
+	for (int i = 0; i < query->ofItems->keys.count; i++)
+	{
+		int64		category = CategoryOf(query->items, query->ofItems->itemKeys[i]);
 
-/* The same of the past. */
-static void
-ReadPastQuery(QueryCounts *query)
-{
-	const int64 *itemKeys;
-	const AttractionCounts *const *counts;
-	int			count = AttractionPastItems(query->past, query->query, &itemKeys, &counts);
-
-	for (int i = 0; i < count && AddItem(query, i, itemKeys[i], counts[i]); i++)
-		;
+		if (category != 0)
+			AddTo(query, category, &query->ofItems->counts[i]);
+	}
 }
 
 /* What there is of an item after a query; own is room for it; NULL: nothing. */
@@ -183,11 +160,11 @@ RateOf(QueryCounts *query, int64 itemKey, double *unknown)
 	double		ofItem = Believe(query->examination, CountsOf(query, ATTRACTION_ANY_QUERY, itemKey, &own),
 								 query->examination->rate);
 	double		ofKind = ofItem;
-	const AttractionCounts *counts = FindIn(query->ofItems, itemKey);
+	const AttractionCounts *counts = FindIn(&query->ofItems->keys, query->ofItems->counts, itemKey);
 
 	if (category != 0)
-		ofKind = Believe(query->examination, FindIn(query->ofCategories, category), ofItem);
-	if (counts == NULL && query->cut)
+		ofKind = Believe(query->examination, FindIn(&query->categories, query->ofCategories, category), ofItem);
+	if (counts == NULL && query->ofItems->cut)
 		counts = CountsOf(query, query->query, itemKey, &own);
 	/* the standard error of the rate, of that of the prior alone */
 	*unknown = counts ? sqrt(PRIOR_WEIGHT / (Examined(query->examination, counts) + PRIOR_WEIGHT)) : 1;
@@ -200,25 +177,22 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 				const AttractionPast *past, double *scores, double *unknown)
 {
 	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
-	QueryCounts counts = {
-		.past = past,.reader = past ? NULL : AttractionOpen(snapshot),.examination = ExaminationGet(),.items = items,
-		.query = words != NULL ? QueryKey(words) : 0,
-		.ofItems = MakeTable(),.ofCategories = MakeTable()
-	};
+	QueryCounts *counts = palloc(sizeof(QueryCounts));
 	bool		known;
 
+	counts->past = past;
+	counts->reader = past ? NULL : AttractionOpen(snapshot);
+	counts->examination = ExaminationGet();
+	counts->items = items;
+	counts->query = words != NULL ? QueryKey(words) : 0;
 	if (past == NULL)
-		AttractionExpect(counts.reader, itemKeys, count);
-	if (counts.query != 0 && past != NULL)
-		ReadPastQuery(&counts);
-	else if (counts.query != 0)
-		ReadQuery(&counts);
-	known = counts.ofItems->keys.count > 0;
+		AttractionExpect(counts->reader, itemKeys, count);
+	ReadQuery(counts);
+	known = counts->ofItems->keys.count > 0;
 	for (int i = 0; i < count; i++)
-		scores[i] = LogOdds(Min(RateOf(&counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts.examination->rate);
+		scores[i] = LogOdds(Min(RateOf(counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts->examination->rate);
 	if (past == NULL)
-		AttractionClose(counts.reader);
-	pfree(counts.ofItems);
-	pfree(counts.ofCategories);
+		AttractionClose(counts->reader);
+	pfree(counts);
 	return known;
 }

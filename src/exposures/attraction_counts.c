@@ -6,8 +6,8 @@
  * search reads one or two rows for each of its candidates.  Zeros at the end of an array
  * are left out, so that what is added and taken back leaves no trace.
  *
- * Sums over all queries of popular items are asked for again and again: a backend keeps
- * them while their rows are the same (RowMarkHolds).
+ * The items of a query, and sums over all queries of popular items, are asked for again and
+ * again: a backend keeps them while their rows are the same (RangeMarkHolds, RowMarkHolds).
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "base/key_set.h"
+#include "base/range_mark.h"
 #include "base/relation.h"
 #include "base/row_place.h"
 #include "catalog/pg_type.h"
@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(personalize_add_counts);
@@ -69,6 +70,31 @@ typedef struct KeptCounts
 static keptcounts_hash *kept = NULL;
 static Oid	keptTable;
 
+/* The items of a query, all in one memory context. */
+typedef struct KeptItems
+{
+	int64		query;
+	char		status;
+	RangeMark	mark;
+	AttractionItems *items;
+} KeptItems;
+
+#define SH_PREFIX keptitems
+#define SH_ELEMENT_TYPE KeptItems
+#define SH_KEY_TYPE int64
+#define SH_KEY query
+#define SH_HASH_KEY(table, key) KeySpread(key)
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* What this backend keeps of the same table; so many bytes, then all are forgotten. */
+#define MOST_ITEM_BYTES (16 * 1024 * 1024)
+static MemoryContext itemsContext = NULL;
+static keptitems_hash *keptItems = NULL;
+
 struct AttractionReader
 {
 	Relation	table;
@@ -78,10 +104,24 @@ struct AttractionReader
 	IndexScanDesc scan;			/* NULL: not begun */
 };
 
+/* Make ready to keep the items of queries. */
+static void
+PrepareItems(Oid table)
+{
+	if (itemsContext == NULL)
+		itemsContext = AllocSetContextCreate(TopMemoryContext, "personalize items of queries", ALLOCSET_DEFAULT_SIZES);
+	if (keptItems != NULL && keptTable == table && MemoryContextMemAllocated(itemsContext, true) < MOST_ITEM_BYTES)
+		return;
+	keptItems = NULL;
+	MemoryContextReset(itemsContext);
+	keptItems = keptitems_create(itemsContext, 64, NULL);
+}
+
 /* Make ready to keep counts, and forget those of another table. */
 static void
 PrepareKept(Oid table)
 {
+	PrepareItems(table);
 	if (kept == NULL)
 		kept = keptcounts_create(TopMemoryContext, 256, NULL);
 	if (kept->members >= MOST_KEPT || keptTable != table)
@@ -178,13 +218,6 @@ NumbersOf(TupleTableSlot *slot, AttrNumber column, ShortList *room, int *count)
 	return (const int64 *) ARR_DATA_PTR(array);
 }
 
-/* Go to the items of a query. */
-void
-AttractionSeek(AttractionReader *reader, int64 query)
-{
-	Seek(reader, &query, 1);
-}
-
 /* The counts of the row in the slot. */
 static void
 ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
@@ -201,18 +234,95 @@ ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
 		counts->clicked += numbers[place];
 }
 
-/* The next of them. */
-bool
-AttractionNext(AttractionReader *reader, int64 *itemKey, AttractionCounts *counts)
+/* Room for the items of a query, and one more to tell that there are more. */
+typedef struct ReadItems
 {
+	AttractionItems items;
+	int			count;
+	int64		itemKeys[ATTRACTION_MOST_ITEMS + 1];
+	AttractionCounts counts[ATTRACTION_MOST_ITEMS + 1];
+	bool		marked;			/* so far, in the mark */
+	RangeMark	mark;
+	PageMark	pages[ATTRACTION_MOST_ITEMS + 1];
+} ReadItems;
+
+/* Read the items of a query. */
+static void
+ReadQuery(AttractionReader *reader, int64 query, ReadItems *made)
+{
+	BlockNumber leaf = InvalidBlockNumber;
 	bool		isNull;
 
-	CHECK_FOR_INTERRUPTS();
-	if (!index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
-		return false;
-	*itemKey = DatumGetInt64(slot_getattr(reader->slot, ATTRACTION_ITEM_KEY, &isNull));
-	ReadRow(reader->slot, counts);
-	return true;
+	Seek(reader, &query, 1);
+	made->count = 0;
+	made->marked = true;
+	RangeMarkBegin(&made->mark, made->pages);
+	while (made->count <= ATTRACTION_MOST_ITEMS && index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (made->count == 0)
+			leaf = RangeMarkLeaf(reader->scan);
+		made->itemKeys[made->count] = DatumGetInt64(slot_getattr(reader->slot, ATTRACTION_ITEM_KEY, &isNull));
+		ReadRow(reader->slot, &made->counts[made->count++]);
+		made->marked = made->marked && RangeMarkAdd(&made->mark, reader->table, reader->snapshot, reader->slot);
+	}
+	made->items.cut = made->count > ATTRACTION_MOST_ITEMS;
+	made->marked = made->marked &&
+		RangeMarkFinish(&made->mark, reader->scan, leaf, query, made->itemKeys, made->count, made->items.cut);
+}
+
+/* A copy of what was read, in the current memory context. */
+static AttractionItems *
+CopyItems(const ReadItems *made)
+{
+	AttractionItems *items = palloc(sizeof(AttractionItems));
+	int			count = Min(made->count, ATTRACTION_MOST_ITEMS);
+	int64	   *itemKeys = palloc_array(int64, Max(count, 1));
+	AttractionCounts *counts = palloc_array(AttractionCounts, Max(count, 1));
+
+	*items = made->items;
+	KeySetInit(&items->keys, count);
+	for (int i = 0; i < count; i++)
+		KeySetAdd(&items->keys, made->itemKeys[i]);
+	items->itemKeys = memcpy(itemKeys, made->itemKeys, sizeof(int64) * count);
+	items->counts = memcpy(counts, made->counts, sizeof(AttractionCounts) * count);
+	return items;
+}
+
+/* Keep what was read. */
+static AttractionItems *
+KeepItems(const ReadItems *made, int64 query)
+{
+	MemoryContext caller = MemoryContextSwitchTo(itemsContext);
+	AttractionItems *items = CopyItems(made);
+	RangeMark	mark = made->mark;
+	KeptItems  *entry;
+	bool		found;
+
+	mark.pages = palloc_array(PageMark, mark.pageCount);
+	memcpy(mark.pages, made->pages, sizeof(PageMark) * mark.pageCount);
+	entry = keptitems_insert(keptItems, query, &found);
+	entry->mark = mark;
+	entry->items = items;
+	MemoryContextSwitchTo(caller);
+	return items;
+}
+
+/* The items of a query. */
+const AttractionItems *
+AttractionItemsOf(AttractionReader *reader, int64 query)
+{
+	const KeptItems *kept = keptitems_lookup(keptItems, query);
+	const AttractionItems *items;
+	ReadItems  *made;
+
+	if (kept != NULL && RangeMarkHolds(&kept->mark, reader->table, reader->index, reader->snapshot))
+		return kept->items;
+	made = palloc(sizeof(ReadItems));
+	ReadQuery(reader, query, made);
+	items = made->marked ? KeepItems(made, query) : CopyItems(made);
+	pfree(made);
+	return items;
 }
 
 /* True if the row in the slot is this. */

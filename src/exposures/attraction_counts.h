@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/key_set.h"
 #include "utils/snapshot.h"
 
 /* The query of what is counted after any query; the places there are (EventSlotBucket). */
@@ -31,8 +32,17 @@ extern bool AttractionOf(AttractionReader *reader, int64 query, int64 itemKey, A
 /* Counts of these items after any query are about to be asked for: that makes many quicker. */
 extern void AttractionExpect(AttractionReader *reader, const int64 *itemKeys, int count);
 
-/* Go to the items of a query, and give the next of them; false if there are no more. */
-extern void AttractionSeek(AttractionReader *reader, int64 query);
-extern bool AttractionNext(AttractionReader *reader, int64 *itemKey, AttractionCounts *counts);
+/* The items of a query, in the order of their keys. */
+typedef struct AttractionItems
+{
+	KeySet		keys;
+	const int64 *itemKeys;		/* by number of the key */
+	const AttractionCounts *counts;
+	bool		cut;			/* there are more */
+} AttractionItems;
+
+/* The first ATTRACTION_MOST_ITEMS items of a query.  They stay until the reader is closed. */
+#define ATTRACTION_MOST_ITEMS 256
+extern const AttractionItems *AttractionItemsOf(AttractionReader *reader, int64 query);
 
 #endif
