@@ -100,6 +100,6 @@ SELECT pg_temp.try(k) FROM unnest(ARRAY['{"min": 1, "max": 4}', '{}', '[]', '1',
 	'{"first": ["2026-01-01T10:05:00Z", 3]}', '{"last": ["2026-01-01T09:59:59Z", 3]}', '{"first": ["2026-01-01T10:02:00Z", 3], "last": ["2026-01-01T10:01:00Z", 2]}',
 	'{"min": 3, "last": ["2026-01-01T10:03:00Z", 2]}', '{"first": ["2026-01-01T10:01:00Z", 3], "max": 2}', '{"min": 1, "min": 2}', '{"min": 1e30}']) AS k;
 SELECT pg_temp.try(k, 1) FROM unnest(ARRAY['{"min": 5, "last": ["2026-01-01T10:03:00Z", 5]}', '{"min": 4}', '{"first": ["2026-01-01T10:01:00Z", 5], "last": ["2026-01-01T10:03:00Z", 5]}']) AS k;
-SELECT _feature_state_apply(NULL, '{7}', '{2026-01-01}', '{1}', '{0}', keeps => 16);
+SELECT _feature_state_apply(NULL, '{7}', '{2026-01-01}', '{1}', '{0}', keeps => 32);
 
 DROP EXTENSION personalize CASCADE;

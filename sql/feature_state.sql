@@ -11,7 +11,7 @@ CREATE TEMP TABLE state (name text PRIMARY KEY, f feature_state);
 INSERT INTO state VALUES
 	('empty', '{"newest": null, "evicted": 0, "features": []}'),
 	('ada', _feature_state_apply(NULL,
-		ARRAY[(1::bigint << 48) + 7, (40::bigint << 48) + 281474976710655, (1::bigint << 48) + 7, (1::bigint << 48) + 7],
+		ARRAY[(1::bigint << 48) + 7, (40::bigint << 48) + 281474976710654, (1::bigint << 48) + 7, (1::bigint << 48) + 7],
 		'{2026-01-31 12:01:00.5,2026-01-31 11:59:00,2026-01-31 12:04:59.999999,2026-01-20 01:00:00}',
 		'{1,2,3,1}', '{1000000,-1,3500000,10000}')),
 	('bob', _feature_state_apply(NULL,

@@ -128,6 +128,26 @@ LANGUAGE sql AS $$
 	WHERE stored.sums IS DISTINCT FROM raw.sums
 $$;
 
+-- profile.features: different items, of the signals of items that keep them; an estimate is near.
+CREATE FUNCTION recompute.distinct_items() RETURNS SETOF text
+LANGUAGE sql AS $$
+	WITH raw AS (
+		SELECT e.user_key, s.signal, count(DISTINCT e.item_key) AS items
+		FROM personalize.event AS e JOIN personalize.event_type AS t USING (event), personalize.signal AS s
+		WHERE e.consent & 2 <> 0 AND t.weight <> 0 AND e.item_key IS NOT NULL
+			AND s.key_path = 'item' AND 'distinct' = ANY (s.aggregates)
+		GROUP BY 1, 2
+	), stored AS (
+		SELECT p.user_key, s.signal, d.different, coalesce(d.relative_error, 0) AS relative_error
+		FROM personalize.profile AS p, personalize.signal AS s,
+			LATERAL personalize_internal._feature_state_distinct(p.features, s.signal) AS d
+		WHERE s.key_path = 'item' AND 'distinct' = ANY (s.aggregates) AND d.different IS NOT NULL
+	)
+	SELECT format('distinct of signal %s of user %s: %s, should be %s', signal, user_key, stored.different, raw.items)
+	FROM stored FULL JOIN raw USING (user_key, signal)
+	WHERE stored.different IS NULL OR raw.items IS NULL OR abs(stored.different - raw.items) > 5 * stored.relative_error * raw.items
+$$;
+
 -- session: events and last time, of sessions given and of those ended by a pause.
 CREATE FUNCTION recompute.session() RETURNS SETOF text
 LANGUAGE sql AS $$
@@ -327,6 +347,7 @@ LANGUAGE sql AS $$
 	SELECT * FROM recompute.counts()
 	UNION ALL SELECT * FROM recompute.item_stat()
 	UNION ALL SELECT * FROM recompute.basket()
+	UNION ALL SELECT * FROM recompute.distinct_items()
 	UNION ALL SELECT * FROM recompute.exposure()
 	UNION ALL SELECT * FROM recompute.search_stat()
 	UNION ALL SELECT * FROM recompute.engine_stat()

@@ -208,12 +208,24 @@ FindPlace(const FeatureContext *context, uint64 key)
 	return from;
 }
 
+/* Where the different values are held, these say how many they are, and the others what was counted. */
+static void
+LeaveToDistinct(Counted *counted, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (FeatureIsDistinct(counted[i].key))
+			counted[i].panes = counted[i].total.count = 0;
+		else
+			counted[i].total.values = 0;
+}
+
 /* The values of a signal that a part asks for, by key. */
 static Counted *
 CountValues(const FeatureNode *node, const Signal *signal, const FeatureContext *context, int *count)
 {
 	Counted    *counted;
 	uint64		key;
+	bool		holdsDistinct;
 	int			from;
 	int			to;
 
@@ -225,9 +237,14 @@ CountValues(const FeatureNode *node, const Signal *signal, const FeatureContext 
 	while (to < context->featureCount && FeatureKeySignal(context->features[to].key) == signal->id &&
 		   (!node->term.hasValue || FeatureKeyHash(context->features[to].key) == key))
 		to++;
+	holdsDistinct = to > from && FeatureIsDistinct(context->features[to - 1].key);
+	if (holdsDistinct && node->term.measure != AGGREGATE_DISTINCT)
+		to--;
 	counted = palloc_array(Counted, Max(to - from, 1));
 	for (int i = from; i < to; i++)
 		*count += CountFeature(&context->features[i], node, signal, context, &counted[*count]);
+	if (holdsDistinct && node->term.measure == AGGREGATE_DISTINCT)
+		LeaveToDistinct(counted, *count);
 	return counted;
 }
 
@@ -327,6 +344,7 @@ Measure(const FeatureNode *node, const Signal *signal, const Counted *counted, i
 	value.panes = panes;
 	value.events = all.count;
 	value.last = all.last;
+	value.error = all.estimated ? FEATURE_DISTINCT_ERROR : 0;
 	return value;
 }
 
@@ -486,6 +504,7 @@ EvaluateParts(const FeatureView *view, const FeatureNode *node, const FeatureCon
 	value.panes = left.panes + right.panes;
 	value.events = left.events + right.events;
 	value.last = Max(left.last, right.last);
+	value.error = Max(left.error, right.error);
 	value.isNull = true;
 	if (!hasLeft || !hasRight)
 		return value;
@@ -529,7 +548,7 @@ FeatureContextSetState(FeatureContext *context, const FeatureState *state)
 	if (state == NULL || FeatureStateCount(state) == 0)
 		return;
 	context->features = palloc_array(Feature, FeatureStateCount(state));
-	FeatureIteratorBegin(&iterator, state);
+	FeatureIteratorBeginAll(&iterator, state);
 	while (FeatureIteratorNext(&iterator, &context->features[context->featureCount]))
 		if (++context->featureCount == FeatureStateCount(state))
 			break;

@@ -25,7 +25,7 @@ typedef struct FeatureContext
 
 	const FeatureState *state;	/* of a person; NULL: none; FeatureContextSetState */
 	int			featureCount;
-	Feature    *features;		/* of the state, by key */
+	Feature    *features;		/* of the state, by key; of a signal, its different values last */
 	const ProfileSteps *steps;	/* NULL: none */
 	const FeatureCounters *counters;	/* of what is not a person; NULL: none */
 	Jsonb	   *item;			/* its catalogue row; NULL: none */
@@ -52,6 +52,7 @@ typedef struct FeatureValue
 	int64		panes;			/* that hold them, if context->explains */
 	int64		events;			/* that were counted */
 	TimestampTz last;			/* the newest of them; DT_NOBEGIN: none */
+	double		error;			/* the standard error of an estimate, as a part of it; 0: exact */
 } FeatureValue;
 
 /* Let a context have a state, unpacked in the current memory context; what it had is freed. */

@@ -105,6 +105,8 @@ PutEntry(History *history, const HistoryEntry *entry)
 	values[ENTRY_GRAIN] = Int32GetDatum(entry->isPane ? (int) entry->grain : GRAIN_EVENT);
 	if (entry->isStep)
 		more = MakeBytes(&entry->step, sizeof(ProfileStep));
+	else if (entry->isPane && entry->distinct.bytes != NULL)
+		more = MakeBytes(entry->distinct.bytes, entry->distinct.size);
 	else if (entry->isPane && entry->extremes.kept != 0)
 		more = MakeBytes(&entry->extremes, sizeof(FeatureExtremes));
 	nulls[ENTRY_MORE] = more == NULL;
@@ -134,8 +136,14 @@ HistoryNext(History *history, HistoryEntry *entry)
 	hasMore = !history->sort.out->tts_isnull[ENTRY_MORE];
 	entry->isStep = hasMore && !entry->isPane;
 	entry->extremes.kept = 0;
+	entry->distinct.bytes = NULL;
 	if (entry->isStep)
 		memcpy(&entry->step, VARDATA_ANY(DatumGetPointer(values[ENTRY_MORE])), sizeof(ProfileStep));
+	else if (hasMore && FeatureIsDistinct(entry->featureKey))
+	{
+		entry->distinct.bytes = (const uint8 *) VARDATA_ANY(DatumGetPointer(values[ENTRY_MORE]));
+		entry->distinct.size = VARSIZE_ANY_EXHDR(DatumGetPointer(values[ENTRY_MORE]));
+	}
 	else if (hasMore)
 		memcpy(&entry->extremes, VARDATA_ANY(DatumGetPointer(values[ENTRY_MORE])), sizeof(FeatureExtremes));
 	return true;
@@ -328,6 +336,7 @@ AddFeature(const Walk *walk, int64 userKey, const Feature *feature)
 		entry.count = pane.count;
 		entry.sum = pane.sum;
 		entry.extremes = pane.extremes;
+		entry.distinct = pane.distinct;
 		PutEntry(walk->history, &entry);
 	}
 }
@@ -349,7 +358,7 @@ AddProfile(const Walk *walk, TupleTableSlot *slot)
 	if (isNull)
 		return;
 	StoredRowBegin(&row, STORED_PROFILE, &userKey);
-	FeatureIteratorBegin(&iterator, DatumGetFeatureStateP(value));
+	FeatureIteratorBeginAll(&iterator, DatumGetFeatureStateP(value));
 	while (FeatureIteratorNext(&iterator, &feature))
 		if (history->wanted[FeatureKeySignal(feature.key)])
 			AddFeature(walk, userKey, &feature);

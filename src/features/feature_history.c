@@ -94,6 +94,23 @@ KeepExtremes(const Merge *merge, const HistoryEntry *entry)
 	return extremes;
 }
 
+/* The different values that a pane of the profile held, likewise; NULL: it is of one value. */
+static const FeatureDistinct *
+KeepDistinct(const Merge *merge, const HistoryEntry *entry)
+{
+	FeatureDistinct *distinct;
+	uint8	   *bytes;
+
+	if (entry->distinct.bytes == NULL)
+		return NULL;
+	distinct = MemoryContextAllocZero(merge->context, sizeof(FeatureDistinct));
+	bytes = MemoryContextAlloc(merge->context, entry->distinct.size);
+	memcpy(bytes, entry->distinct.bytes, entry->distinct.size);
+	distinct->bytes = bytes;
+	distinct->size = entry->distinct.size;
+	return distinct;
+}
+
 /* Let the person at hand know of an entry. */
 static void
 TakeEntry(Merge *merge)
@@ -113,7 +130,7 @@ TakeEntry(Merge *merge)
 	if (merge->waitingCount == MOST_WAITING)
 		Apply(merge);
 	merge->waiting[merge->waitingCount++] = (FeatureDelta) {
-		entry->featureKey, entry->ts, entry->count, entry->sum, KeepExtremes(merge, entry)
+		entry->featureKey, entry->ts, entry->count, entry->sum, KeepExtremes(merge, entry), KeepDistinct(merge, entry)
 	};
 }
 

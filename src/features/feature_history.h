@@ -55,6 +55,7 @@ typedef struct HistoryEntry
 	bool		isPane;			/* of this grain, out of the profile */
 	FeatureGrain grain;
 	FeatureExtremes extremes;	/* of a pane */
+	FeatureDistinct distinct;	/* of a pane that holds different values, until the next entry */
 } HistoryEntry;
 
 /* What happened, by person and since when it was known. */

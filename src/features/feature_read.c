@@ -363,9 +363,10 @@ typedef enum ExplainColumn
 	EXPLAIN_PURPOSES,
 	EXPLAIN_ALLOWED,
 	EXPLAIN_TAIL_EVENTS,
-	EXPLAIN_STALE
+	EXPLAIN_STALE,
+	EXPLAIN_ERROR
 } ExplainColumn;
-#define EXPLAIN_COLUMNS 15
+#define EXPLAIN_COLUMNS 16
 
 /* Explain one feature. */
 static void
@@ -396,6 +397,8 @@ ExplainFeature(const Reader *reader, const FeatureDefinition *feature, Datum *va
 	values[EXPLAIN_ALLOWED] = BoolGetDatum(value.status != FEATURE_DENIED);
 	values[EXPLAIN_TAIL_EVENTS] = Int64GetDatum(reader->profile ? reader->profile->tailEvents : 0);
 	values[EXPLAIN_STALE] = BoolGetDatum(reader->profile && reader->profile->stale);
+	nulls[EXPLAIN_ERROR] = value.isNull || value.error == 0;
+	values[EXPLAIN_ERROR] = Float8GetDatum(value.error);
 }
 
 /* explain_features(user_id, view, request, item_id, as_of, purpose): where each value comes from. */

@@ -57,10 +57,10 @@ CREATE FUNCTION personalize.explain_features(
 	RETURNS TABLE (
 		feature text, expression text, version integer, type text, value jsonb, status text, sources text[],
 		events bigint, panes bigint, last_event timestamptz, complete_since timestamptz,
-		purposes text[], allowed boolean, tail_events bigint, stale boolean)
+		purposes text[], allowed boolean, tail_events bigint, stale boolean, relative_error double precision)
 	AS 'MODULE_PATHNAME', 'personalize_explain_features' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 COST 100;
 COMMENT ON FUNCTION personalize.explain_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text) IS
-	'where each value that get_features() gives comes from: the version of the view, the signals and segments with the numbers of their definitions, how many events were counted, in how many panes of the profile, the time of the last one, and since when they are counted (NULL: from the first event on); the purposes they need and whether the one in force allows it. status: present, nothing (has happened, or is given), expired (longer ago than ttl), denied (for the purpose in force), unknown (what is named is dropped or disabled); a value beside any but present is the default. tail_events: events of the person that the processor had not reached and that were added; stale: there were too many, and they are left out';
+	'where each value that get_features() gives comes from: the version of the view, the signals and segments with the numbers of their definitions, how many events were counted, in how many panes of the profile, the time of the last one, and since when they are counted (NULL: from the first event on); the purposes they need and whether the one in force allows it. status: present, nothing (has happened, or is given), expired (longer ago than ttl), denied (for the purpose in force), unknown (what is named is dropped or disabled); a value beside any but present is the default. tail_events: events of the person that the processor had not reached and that were added; stale: there were too many, and they are left out. relative_error: the standard error of a distinct that is an estimate, or of what is computed from one, its largest, as a part of the number: 1.04 / sqrt(2048) (Flajolet et al., HyperLogLog, 2007); NULL: exact';
 
 CREATE FUNCTION personalize.get_historical_features(spine text, view text, late_events boolean DEFAULT false, purpose text DEFAULT NULL)
 	RETURNS TABLE (place bigint, user_id text, event_timestamp timestamptz, grain text, features jsonb)

@@ -104,7 +104,7 @@ ClearRow(void *arg)
 
 	if (features == NULL)
 		return;
-	FeatureIteratorBegin(&iterator, features);
+	FeatureIteratorBeginAll(&iterator, features);
 	while (!row->changed && FeatureIteratorNext(&iterator, &feature))
 		row->changed = !IsOther(feature.key, row->parts);
 	if (!row->changed)

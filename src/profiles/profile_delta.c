@@ -95,6 +95,7 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	feature->count = 1;
 	feature->sum = sum;
 	feature->extremes = NULL;
+	feature->distinct = NULL;
 	RememberText(collector, featureKey, text, length);
 }
 
@@ -243,7 +244,7 @@ DropUnknown(FeatureState *state, const SignalSet *signals)
 	FeatureIterator iterator;
 	Feature		feature;
 
-	FeatureIteratorBegin(&iterator, state);
+	FeatureIteratorBeginAll(&iterator, state);
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
 		if (!KeepExisting(feature.key, unconstify(SignalSet *, signals)))

@@ -408,6 +408,19 @@ CompareExtremes(const Signal *signal, int64 userKey, const Feature *found, const
 										AggregateNames[AGGREGATE_MIN + i], signal->name));
 }
 
+/* Compare the different values that a signal holds with those that its events have. */
+static void
+CompareDistinct(const Signal *signal, int64 userKey, const Feature *found, const Feature *expected, TimestampTz since,
+				ProcessorVerification *verification)
+{
+	bool		estimated;
+	int64		held = FeatureDistinctOver(found, since, DT_NOEND, &estimated);
+	int64		wanted = expected ? FeatureDistinctOver(expected, since, DT_NOEND, &estimated) : 0;
+
+	ProcessorVerifyKey(verification, 2, wanted, held, true,
+					   psprintf("user_key " INT64_FORMAT ", distinct of signal \"%s\"", userKey, signal->name));
+}
+
 /* Compare the counts of features, as far as their events are complete. */
 static void
 CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
@@ -419,7 +432,7 @@ CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *exp
 	if (found == NULL || FeatureStateEvicted(found) > 0 ||
 		(expected != NULL && FeatureStateEvicted(expected) > 0))
 		return;
-	FeatureIteratorBegin(&iterator, found);
+	FeatureIteratorBeginAll(&iterator, found);
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
 		int			id = FeatureKeySignal(feature.key);
@@ -428,6 +441,7 @@ CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *exp
 		Feature		other;
 		int64		counts[2] = {0, 0};
 		int64		sum;
+		bool		isExpected;
 
 		if (signal == NULL || !IsOfEvent(signal))
 			continue;
@@ -437,8 +451,14 @@ CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *exp
 		/* whole days only, because panes are folded to days some time */
 		if (since > 0)
 			since = (since / USECS_PER_DAY + 1) * USECS_PER_DAY - 1;
+		isExpected = expected != NULL && FeatureStateFind(expected, feature.key, &other);
+		if (FeatureIsDistinct(feature.key))
+		{
+			CompareDistinct(signal, userKey, &feature, isExpected ? &other : NULL, since, verification);
+			continue;
+		}
 		FeatureSum(&feature, since, DT_NOEND, &counts[0], &sum);
-		if (expected != NULL && FeatureStateFind(expected, feature.key, &other))
+		if (isExpected)
 			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
 		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
 						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));

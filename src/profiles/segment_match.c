@@ -43,6 +43,13 @@ typedef struct Comparison
 	TimestampTz *times;			/* at which panes begin to count or cease to, ascending */
 } Comparison;
 
+/* True if a term asks for what one feature holds of all different values. */
+static bool
+HoldsDistinct(const Compared *compared)
+{
+	return compared->term->measure == AGGREGATE_DISTINCT && (compared->signal->keeps & FEATURE_KEEPS_DISTINCT) != 0;
+}
+
 /* Find what a term is about; returns the time of its newest event. */
 static TimestampTz
 FindFeatures(Compared *compared, const SegmentPerson *person)
@@ -57,11 +64,12 @@ FindFeatures(Compared *compared, const SegmentPerson *person)
 			compared->signal = SignalFind(person->signals, person->signals->signals[i].id);
 	if (compared->signal == NULL || person->features == NULL)
 		return last;
-	if (term->hasValue)
+	if (term->hasValue || HoldsDistinct(compared))
 	{
+		uint64		value = term->hasValue ? term->value : FEATURE_VALUE_DISTINCT;
+
 		compared->features = palloc_object(Feature);
-		compared->count = FeatureStateFind(person->features, FeatureKeyMake(compared->signal->id, term->value),
-										   compared->features);
+		compared->count = FeatureStateFind(person->features, FeatureKeyMake(compared->signal->id, value), compared->features);
 		return compared->count > 0 ? compared->features[0].last : last;
 	}
 	compared->features = palloc_array(Feature, FeatureStateCount(person->features) + 1);

@@ -55,6 +55,7 @@ AggregateTotalMerge(AggregateTotal *total, const AggregateTotal *other)
 	else if (other->values > 0)
 		FeatureExtremesJoin(&total->extremes, &other->extremes);
 	total->values += other->values;
+	total->estimated |= other->estimated;
 	total->decayed += other->decayed;
 	total->last = Max(total->last, other->last);
 }
@@ -69,6 +70,8 @@ AggregateTotalAdd(AggregateTotal *total, const Feature *feature, Aggregate aggre
 	FeatureSum(feature, since, until, &own.count, &own.sum);
 	if (own.count == 0)
 		return false;
+	if (FeatureIsDistinct(feature->key))
+		own.values = FeatureDistinctOver(feature, since, until, &own.estimated);
 	own.last = LastBefore(feature, until);
 	if (AggregateNeeds(aggregate) != 0)
 		(void) FeatureExtremesOver(feature, since, until, &own.extremes);

@@ -41,6 +41,7 @@ typedef struct AggregateTotal
 	int64		count;			/* 0: nothing */
 	int64		sum;			/* in 1/FEATURE_SUM_UNIT */
 	int64		values;
+	bool		estimated;		/* that is an estimate, with an error of FEATURE_DISTINCT_ERROR */
 	double		decayed;		/* if that is asked for */
 	TimestampTz last;			/* to the grain of its pane if newer ones are left out */
 	FeatureExtremes extremes;	/* if one of these is asked for */

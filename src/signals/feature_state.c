@@ -11,7 +11,7 @@
  *					of 31 or more in two further bytes) | hash, low byte first
  *		time:		in seconds, milliseconds or microseconds (2 low bits tell)
  *		pane:		gap << 4 | sum code << 2 | grain | count [| sum]; of one that keeps
- *					more, also what feature_extremes.c tells
+ *					more, also what feature_extremes.c or feature_distinct.c tells
  *
  * Features stand in the order (last time, key), newest first; panes newest
  * first too, each telling how many panes of its own width lie between it and
@@ -41,6 +41,9 @@
 #include "base/varint.h"
 #include "compat.h"
 #include "signals/feature_state_internal.h"
+
+/* Features of either kind. */
+#define MAX_ENTRIES (FEATURE_STATE_MAX_FEATURES + FEATURE_STATE_MAX_DISTINCT)
 
 /* Complain about a state that no version of this code has written. */
 void
@@ -115,6 +118,16 @@ FeaturePaneIteratorBegin(FeaturePaneIterator *iterator, const Feature *feature)
 	iterator->end = feature->end;
 	iterator->before = feature->last;
 	iterator->limit = DT_NOEND;
+	iterator->isDistinct = FeatureIsDistinct(feature->key);
+}
+
+/* Read the different values of a pane, behind its count. */
+static void
+ReadDistinct(FeaturePaneIterator *iterator, FeaturePane *pane, bool holds)
+{
+	if (!holds || pane->count != 1 || pane->sum != FEATURE_SUM_UNIT ||
+		!FeatureDistinctRead(&iterator->next, iterator->end, &pane->distinct))
+		FeatureStateReportCorrupt();
 }
 
 /* The next older pane of a feature. */
@@ -163,7 +176,10 @@ FeaturePaneIteratorNext(FeaturePaneIterator *iterator, FeaturePane *pane)
 									 featureSumScale[code], &pane->sum)))
 		FeatureStateReportCorrupt();
 	pane->extremes.kept = 0;
-	if (keeps && unlikely(!FeatureExtremesRead(&iterator->next, iterator->end, more, pane)))
+	pane->distinct.bytes = NULL;
+	if (unlikely(iterator->isDistinct))
+		ReadDistinct(iterator, pane, keeps && more == (uint8) grain);
+	else if (keeps && unlikely(!FeatureExtremesRead(&iterator->next, iterator->end, more, pane)))
 		FeatureStateReportCorrupt();
 
 	iterator->before = pane->start - 1;
@@ -205,9 +221,8 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 	head = ReadNumber(&iterator->next, iterator->end);
 	base = ReadNumber(&iterator->next, iterator->end);
 	dead = ReadNumber(&iterator->next, iterator->end);
-	if (*evicted < 0 || head > FEATURE_STATE_MAX_FEATURES ||
-		base > FEATURE_STATE_MAX_FEATURES || dead > base ||
-		head + base - dead > FEATURE_STATE_MAX_FEATURES)
+	if (*evicted < 0 || head > MAX_ENTRIES || base > MAX_ENTRIES || dead > base ||
+		head + base - dead > MAX_ENTRIES)
 		FeatureStateReportCorrupt();
 	iterator->head = (int) head;
 	iterator->base = (int) base;
@@ -227,12 +242,20 @@ FeatureStateBegin(FeatureIterator *iterator, const FeatureState *state,
 
 /* Start at the first feature of a state. */
 void
-FeatureIteratorBegin(FeatureIterator *iterator, const FeatureState *state)
+FeatureIteratorBeginAll(FeatureIterator *iterator, const FeatureState *state)
 {
 	TimestampTz newest;
 	int64		evicted;
 
 	FeatureStateBegin(iterator, state, &newest, &evicted);
+}
+
+/* The same of those that are values. */
+void
+FeatureIteratorBegin(FeatureIterator *iterator, const FeatureState *state)
+{
+	FeatureIteratorBeginAll(iterator, state);
+	iterator->hidesDistinct = true;
 }
 
 /* Step to the next feature that is not dead; false at the end, where only dead ones may be left. */
@@ -276,9 +299,9 @@ StepToLive(FeatureIterator *iterator)
 	return false;
 }
 
-/* The next feature of a state. */
-bool
-FeatureIteratorNext(FeatureIterator *iterator, Feature *feature)
+/* Read the next feature of a state; false at the end. */
+static inline bool
+ReadFeature(FeatureIterator *iterator, Feature *feature)
 {
 	if (!StepToLive(iterator))
 		return false;
@@ -298,13 +321,23 @@ FeatureIteratorNext(FeatureIterator *iterator, Feature *feature)
 	return true;
 }
 
+/* The next feature of a state. */
+bool
+FeatureIteratorNext(FeatureIterator *iterator, Feature *feature)
+{
+	while (ReadFeature(iterator, feature))
+		if (!iterator->hidesDistinct || !FeatureIsDistinct(feature->key))
+			return true;
+	return false;
+}
+
 /* Look for one feature; true if the state has it. */
 bool
 FeatureStateFind(const FeatureState *state, uint64 key, Feature *feature)
 {
 	FeatureIterator iterator;
 
-	FeatureIteratorBegin(&iterator, state);
+	FeatureIteratorBeginAll(&iterator, state);
 	while (FeatureIteratorNext(&iterator, feature))
 		if (feature->key == key)
 			return true;

@@ -29,6 +29,9 @@
 
 #define FEATURE_STATE_MAX_FEATURES 512
 
+/* Beside them, what holds the different values of signals: not more than there are signals. */
+#define FEATURE_STATE_MAX_DISTINCT (PG_UINT16_MAX + 1)
+
 /* Sums are integers in this part of a unit. */
 #define FEATURE_SUM_UNIT INT64CONST(1000000)
 
@@ -74,6 +77,25 @@ typedef struct FeaturePolicySet
 #define FEATURE_KEEPS_MAX	0x02
 #define FEATURE_KEEPS_FIRST	0x04
 #define FEATURE_KEEPS_LAST	0x08
+#define FEATURE_KEEPS_NUMBERS	0x0F
+
+/* What a signal may keep beside them: its different values, by pane. */
+#define FEATURE_KEEPS_DISTINCT	0x10
+
+/* So many of a pane are counted exactly. */
+#define FEATURE_DISTINCT_EXACT 128
+
+/* More are estimated from 2^11 registers: the standard error is 1.04 / sqrt(2048). */
+#define FEATURE_DISTINCT_BITS 11
+#define FEATURE_DISTINCT_ERROR 0.02298
+
+/* The different values of a pane; see feature_distinct.c. */
+typedef struct FeatureDistinct
+{
+	const uint8 *bytes;			/* NULL: they are not kept */
+	int			size;
+	bool		owned;			/* palloc'd for this pane */
+} FeatureDistinct;
 
 /*
  * The smallest, the largest, the first and the last of them; of two of one time the
@@ -98,6 +120,7 @@ typedef struct FeatureDelta
 	int64		count;
 	int64		sum;			/* in 1/FEATURE_SUM_UNIT */
 	const FeatureExtremes *extremes;	/* of more than one; NULL: unknown */
+	const FeatureDistinct *distinct;	/* of a pane, if the key is of these; NULL: the value of the key */
 } FeatureDelta;
 
 /* A feature of a state; valid as long as the state's memory. */
@@ -118,6 +141,7 @@ typedef struct FeaturePane
 	int64		count;
 	int64		sum;
 	FeatureExtremes extremes;
+	FeatureDistinct distinct;	/* its count is 1 then */
 } FeaturePane;
 
 /* Walks over the features of a state, in no order a caller may rely on. */
@@ -138,6 +162,7 @@ typedef struct FeatureIterator
 	int			base;			/* all features of the base */
 	int			dead;			/* dead ones to come */
 	int			place;			/* in the base, of the last one; -1 in the head */
+	bool		hidesDistinct;
 } FeatureIterator;
 
 /* Walks over the panes of a feature, newest first. */
@@ -147,7 +172,15 @@ typedef struct FeaturePaneIterator
 	const uint8 *end;
 	TimestampTz before;
 	TimestampTz limit;			/* start of the pane last returned; DT_NOEND: none */
+	bool		isDistinct;
 } FeaturePaneIterator;
+
+/* True if a feature is no value, but holds the different values of its signal. */
+static inline bool
+FeatureIsDistinct(uint64 key)
+{
+	return FeatureKeyHash(key) == FEATURE_VALUE_DISTINCT;
+}
 
 /*
  * The old state with these deltas in it; old may be NULL.  Sorts the deltas in
@@ -191,12 +224,14 @@ extern FeatureState *FeatureStateExpire(FeatureState *state, TimestampTz asOf,
 										TimestampTz before,
 										const FeaturePolicySet *policies, int64 *changed);
 
-/* Newest event time (DT_NOBEGIN if nothing ever went in), and counters. */
+/* Newest event time (DT_NOBEGIN if nothing ever went in), and counters; all features are counted. */
 extern TimestampTz FeatureStateNewest(const FeatureState *state);
 extern int64 FeatureStateEvicted(const FeatureState *state);
 extern int	FeatureStateCount(const FeatureState *state);
 
+/* The features that are values; of all, also those that hold the different values. */
 extern void FeatureIteratorBegin(FeatureIterator *iterator, const FeatureState *state);
+extern void FeatureIteratorBeginAll(FeatureIterator *iterator, const FeatureState *state);
 extern bool FeatureIteratorNext(FeatureIterator *iterator, Feature *feature);
 extern bool FeatureStateFind(const FeatureState *state, uint64 key, Feature *feature);
 
@@ -218,6 +253,12 @@ extern void FeatureSum(const Feature *feature, TimestampTz since, TimestampTz un
 extern void FeatureExtremesJoin(FeatureExtremes *into, const FeatureExtremes *other);
 extern bool FeatureExtremesOver(const Feature *feature, TimestampTz since, TimestampTz until,
 								FeatureExtremes *extremes);
+
+/*
+ * How many different values the same panes hold of a feature of these; estimated: one has
+ * had too many to count, and the number has a standard error of FEATURE_DISTINCT_ERROR.
+ */
+extern int64 FeatureDistinctOver(const Feature *feature, TimestampTz since, TimestampTz until, bool *estimated);
 
 /* The four as numeric columns, null what is not kept. */
 extern void FeatureExtremesDatums(const FeatureExtremes *extremes, Datum *values, bool *nulls);

@@ -34,7 +34,7 @@ CREATE FUNCTION personalize_internal._feature_state_apply(
 	RETURNS personalize.feature_state
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_apply' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION personalize_internal._feature_state_apply(personalize.feature_state, bigint[], timestamptz[], bigint[], bigint[], integer, interval[], integer) IS
-	'a state (NULL: an empty one) with events in it: per event a feature key (signal << 48 | value key), a time, a count and a sum in millionths. New panes are 5 minutes (fine 0), an hour (1) or a day (2) wide; ages, before the newest event: when 5 minutes become hours, hours days, and when days are dropped. keeps: what panes keep of the sums of single events, the sum of 1 (the smallest), 2 (the largest), 4 (the first) and 8 (the last)';
+	'a state (NULL: an empty one) with events in it: per event a feature key (signal << 48 | value key), a time, a count and a sum in millionths. New panes are 5 minutes (fine 0), an hour (1) or a day (2) wide; ages, before the newest event: when 5 minutes become hours, hours days, and when days are dropped. keeps: what panes keep of the sums of single events, the sum of 1 (the smallest), 2 (the largest), 4 (the first) and 8 (the last), and 16 (the different values of a signal)';
 
 CREATE FUNCTION personalize.feature_state_merge(personalize.feature_state, personalize.feature_state)
 	RETURNS personalize.feature_state
@@ -66,6 +66,13 @@ CREATE AGGREGATE personalize.feature_state_merge(personalize.feature_state) (
 );
 COMMENT ON AGGREGATE personalize.feature_state_merge(personalize.feature_state) IS
 	'all states in one; NULL for none. Errors: 22003 overflow';
+
+CREATE FUNCTION personalize_internal._feature_state_distinct(
+	state personalize.feature_state, signal integer, since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity',
+	OUT different bigint, OUT relative_error double precision)
+	AS 'MODULE_PATHNAME', 'personalize_feature_state_distinct' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION personalize_internal._feature_state_distinct(personalize.feature_state, integer, timestamptz, timestamptz) IS
+	'how many different values a signal that keeps distinct has over (since, until] at pane grain; relative_error: the standard error of an estimate, NULL if the number is exact; both NULL if it keeps none';
 
 CREATE FUNCTION personalize_internal._feature_state_cmp(personalize.feature_state, personalize.feature_state) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_feature_state_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;

@@ -76,8 +76,13 @@ CombineFeature(FeatureWriter *writer, const Feature *old, const FeatureGroup *gr
 		else
 			merged[count++] = group->panes[j++];
 	}
+	/* what panes hold is still its owner's; joining makes new ones */
+	for (int i = 0; i < count && FeatureIsDistinct(key); i++)
+		merged[i].distinct.owned = false;
 	count = FeaturePanesFold(merged, count, policies ? &limits : NULL);
 	FeatureWriterAdd(writer, key, last, merged, count);
+	for (int i = 0; i < count && FeatureIsDistinct(key); i++)
+		FeatureDistinctFree(&merged[i].distinct);
 }
 
 /* Find a key among groups sorted by key; -1 if it is not there. */
@@ -183,6 +188,7 @@ static void
 KeepExtremes(FeaturePane *pane, const FeatureDelta *delta, uint8 keeps)
 {
 	pane->extremes.kept = 0;
+	keeps &= FEATURE_KEEPS_NUMBERS;
 	if (keeps == 0)
 		return;
 	if (delta->extremes != NULL)
@@ -197,42 +203,70 @@ KeepExtremes(FeaturePane *pane, const FeatureDelta *delta, uint8 keeps)
 		FeatureExtremesOfOne(&pane->extremes, keeps, delta->sum, delta->ts);
 }
 
+/* Add a delta to the groups, sorted as they are. */
+static void
+AddDelta(FeatureAddition *addition, FeaturePane *pane, const FeatureDelta *delta, const FeaturePolicy *policy)
+{
+	FeatureGroup *group = addition->count > 0 ? &addition->groups[addition->count - 1] : NULL;
+
+	if (group == NULL || group->key != delta->key)
+	{
+		group = &addition->groups[addition->count++];
+		group->key = delta->key;
+		group->panes = pane;
+		group->count = 0;
+	}
+	FeaturePaneSet(pane, delta->ts, policy->fine);
+	pane->count = delta->count;
+	pane->sum = delta->sum;
+	pane->distinct.bytes = NULL;
+	KeepExtremes(pane, delta, policy->keeps);
+	group->count++;
+	group->last = delta->ts;
+}
+
+/* Add sorted deltas to an addition that has room for them; panes is room for theirs. */
+static void
+AddDeltas(FeatureAddition *addition, FeaturePane *panes, const FeatureDelta *deltas, int count,
+		  const FeaturePolicySet *policies)
+{
+	int			first = 0;		/* of the signal */
+
+	for (int i = 0; i < count; i++)
+	{
+		const FeatureDelta *delta = &deltas[i];
+		const FeaturePolicy *policy = FeaturePolicyOf(policies, delta->key);
+		int			signal = FeatureKeySignal(delta->key);
+
+		if (delta->count < 1 || !IS_VALID_TIMESTAMP(delta->ts))
+			elog(ERROR, "invalid feature delta");
+		addition->newest = Max(addition->newest, delta->ts);
+		if (delta->distinct == NULL)
+			AddDelta(addition, &panes[i], delta, policy);
+		if (i + 1 < count && FeatureKeySignal(deltas[i + 1].key) == signal)
+			continue;
+		if ((policy->keeps & FEATURE_KEEPS_DISTINCT) != 0)
+			FeatureDistinctGroup(&addition->groups[addition->count++], &deltas[first], i + 1 - first, policy->fine);
+		first = i + 1;
+	}
+}
+
 /* The old state with these deltas in it. */
 FeatureState *
 FeatureStateApply(const FeatureState *old, FeatureDelta *deltas, int count,
 				  const FeaturePolicySet *policies)
 {
-	FeatureAddition addition = {0};
+	FeatureAddition addition = {.newest = DT_NOBEGIN};
 	FeaturePane *panes = palloc(mul_size(sizeof(FeaturePane), count + 1));
-	FeatureGroup *group = NULL;
 	FeatureState *state;
 
 	SortDeltas(deltas, count);
-	addition.groups = palloc(mul_size(sizeof(FeatureGroup), count + 1));
-	addition.newest = DT_NOBEGIN;
-	for (int i = 0; i < count; i++)
-	{
-		const FeatureDelta *delta = &deltas[i];
-		FeaturePane *pane = &panes[i];
-
-		if (delta->count < 1 || !IS_VALID_TIMESTAMP(delta->ts))
-			elog(ERROR, "invalid feature delta");
-		if (group == NULL || group->key != delta->key)
-		{
-			group = &addition.groups[addition.count++];
-			group->key = delta->key;
-			group->panes = pane;
-			group->count = 0;
-		}
-		FeaturePaneSet(pane, delta->ts, FeaturePolicyOf(policies, delta->key)->fine);
-		pane->count = delta->count;
-		pane->sum = delta->sum;
-		KeepExtremes(pane, delta, FeaturePolicyOf(policies, delta->key)->keeps);
-		group->count++;
-		group->last = delta->ts;
-		addition.newest = Max(addition.newest, delta->ts);
-	}
+	addition.groups = palloc(mul_size(sizeof(FeatureGroup), 2 * count + 1));
+	AddDeltas(&addition, panes, deltas, count, policies);
 	state = FeatureStateCombine(old, &addition, policies);
+	for (int i = 0; i < addition.count; i++)
+		if (FeatureIsDistinct(addition.groups[i].key))
+			FeatureDistinctGroupFree(&addition.groups[i]);
 	pfree(addition.groups);
 	pfree(panes);
 	return state;
@@ -309,6 +343,16 @@ ReportExtremes(void)
 			 errhint("What is to be undone in it is counted anew from raw events.")));
 }
 
+/* Complain that values do not tell how often they are held. */
+pg_noreturn static void
+ReportDistinct(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("the different values of a signal cannot be taken away from others"),
+			 errhint("What is to be undone in it is counted anew from raw events.")));
+}
+
 /* Take panes, oldest first, away from those of a feature; those left over. */
 static int
 SubtractPanes(FeaturePane *panes, int count, const FeatureGroup *group)
@@ -369,6 +413,8 @@ FeatureStateSubtract(const FeatureState *left, const FeatureState *right)
 			continue;
 		}
 		found++;
+		if (FeatureIsDistinct(feature.key))
+			ReportDistinct();
 		panes = FeatureWriterPanes(&writer, MaxPanes(&feature));
 		paneCount = SubtractPanes(panes, ReadPanes(&feature, panes), &removal.groups[place]);
 		if (paneCount < 0)

@@ -149,10 +149,38 @@ FeaturePaneAdd(FeaturePane *pane, int64 count, int64 sum)
 				 errmsg("count or sum of a feature is out of range")));
 }
 
+/* Different values of panes: feature_distinct.c */
+
+/* Read what a pane holds behind its count; false if it is none. */
+extern bool FeatureDistinctRead(const uint8 **next, const uint8 *end, FeatureDistinct *distinct);
+
+/* The values of a list, room for FEATURE_DISTINCT_EXACT; returns how many, 0 of registers. */
+extern int	FeatureDistinctValues(const FeatureDistinct *distinct, uint64 *values);
+
+/* Write a value of a list, and how many there are, 0 before registers; returns the size of all. */
+extern void FeatureDistinctSetValue(uint8 *bytes, int place, uint64 value);
+extern int	FeatureDistinctSetCount(uint8 *bytes, int count);
+
+/* The most bytes that a pane holds. */
+#define FEATURE_DISTINCT_MAX_SIZE (1 + (1 << FEATURE_DISTINCT_BITS) / 8 * 5)
+
+/* Join what another pane holds; free what that has made. */
+extern void FeatureDistinctJoin(FeatureDistinct *into, const FeatureDistinct *other);
+extern void FeatureDistinctFree(FeatureDistinct *distinct);
+
+/* The panes with the values of a signal's deltas, of which there are some; free them. */
+extern void FeatureDistinctGroup(FeatureGroup *group, const FeatureDelta *deltas, int count, FeatureGrain fine);
+extern void FeatureDistinctGroupFree(FeatureGroup *group);
+
 /* Add a pane of other events to one that holds its time. */
 static inline void
 FeaturePaneJoin(FeaturePane *pane, const FeaturePane *other)
 {
+	if (unlikely(pane->distinct.bytes != NULL))
+	{
+		FeatureDistinctJoin(&pane->distinct, &other->distinct);
+		return;
+	}
 	FeaturePaneAdd(pane, other->count, other->sum);
 	if (pane->extremes.kept != 0)
 		FeatureExtremesJoin(&pane->extremes, &other->extremes);

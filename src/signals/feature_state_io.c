@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
+#include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "signals/feature_state_internal.h"
 #include "utils/array.h"
@@ -30,6 +31,7 @@ PG_FUNCTION_INFO_V1(personalize_feature_state_send);
 PG_FUNCTION_INFO_V1(personalize_feature_state_to_jsonb);
 PG_FUNCTION_INFO_V1(personalize_feature_state_from_jsonb);
 PG_FUNCTION_INFO_V1(personalize_feature_state_apply);
+PG_FUNCTION_INFO_V1(personalize_feature_state_distinct);
 PG_FUNCTION_INFO_V1(personalize_feature_state_merge);
 PG_FUNCTION_INFO_V1(personalize_feature_state_subtract);
 PG_FUNCTION_INFO_V1(personalize_feature_state_cmp);
@@ -165,10 +167,10 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 4; i++)
 		columns[i] = GetArrayArgument(fcinfo, i + 1, i == 1 ? TIMESTAMPTZOID : INT8OID, &count);
 	fine = PG_GETARG_INT32(5);
-	if (PG_GETARG_INT32(7) < 0 || PG_GETARG_INT32(7) > 15)
+	if (PG_GETARG_INT32(7) < 0 || PG_GETARG_INT32(7) > 31)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("what panes keep, %d, is not between 0 and 15", PG_GETARG_INT32(7))));
+				 errmsg("what panes keep, %d, is not between 0 and 31", PG_GETARG_INT32(7))));
 	policies.fallback.keeps = (uint8) PG_GETARG_INT32(7);
 	if (fine < 0 || fine >= FEATURE_GRAIN_COUNT)
 		ereport(ERROR,
@@ -188,6 +190,11 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 		deltas[i].count = DatumGetInt64(columns[2][i]);
 		deltas[i].sum = DatumGetInt64(columns[3][i]);
 		deltas[i].extremes = NULL;
+		deltas[i].distinct = NULL;
+		if (FeatureIsDistinct(deltas[i].key))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key " INT64_FORMAT " is that of no value", (int64) deltas[i].key)));
 		if (deltas[i].count < 1 || TIMESTAMP_NOT_FINITE(deltas[i].ts))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -195,6 +202,29 @@ personalize_feature_state_apply(PG_FUNCTION_ARGS)
 	}
 	PG_RETURN_POINTER(FeatureStateApply(PG_ARGISNULL(0) ? NULL : PG_GETARG_FEATURE_STATE_P(0),
 										deltas, count, &policies));
+}
+
+/* How many different values the state has of a signal; null if it does not keep them. */
+Datum
+personalize_feature_state_distinct(PG_FUNCTION_ARGS)
+{
+	FeatureState *state = PG_GETARG_FEATURE_STATE_P(0);
+	TimestampTz since = PG_GETARG_TIMESTAMPTZ(2);
+	TimestampTz until = PG_GETARG_TIMESTAMPTZ(3);
+	Datum		values[2];
+	bool		nulls[2] = {false};
+	TupleDesc	desc;
+	Feature		feature;
+	bool		estimated;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!FeatureStateFind(state, FeatureKeyMake(PG_GETARG_INT32(1), FEATURE_VALUE_DISTINCT), &feature))
+		PG_RETURN_NULL();
+	values[0] = Int64GetDatum(FeatureDistinctOver(&feature, since, until, &estimated));
+	values[1] = Float8GetDatum(FEATURE_DISTINCT_ERROR);
+	nulls[1] = !estimated;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 /* Both in one; also the transition and the combine function of the aggregate. */

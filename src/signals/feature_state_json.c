@@ -7,8 +7,9 @@
  *			 "panes": [["5min", "2026-01-31T12:00:00Z", 3, 4.5]]}]}
  *
  * A pane is its grain, start, count and sum, and, where it keeps some of them,
- * {"min": 1, "max": 2, "first": [time, 1], "last": [time, 2]}.  Times are UTC whatever the session
- * says, so that a dump means the same everywhere.
+ * {"min": 1, "max": 2, "first": [time, 1], "last": [time, 2]}; of the feature that holds a
+ * signal's different values {"distinct": [1, 2]} or {"registers": "hexadecimal"}.  Times are UTC
+ * whatever the session says, so that a dump means the same everywhere.
  */
 #include "postgres.h"
 
@@ -40,11 +41,27 @@ ReportMalformed(const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
+/* Check what a pane keeps beside count and sum. */
+static void
+CheckKept(const FeatureGroup *group, const FeaturePane *pane)
+{
+	if (FeatureIsDistinct(group->key) != (pane->distinct.bytes != NULL))
+		ReportMalformed("Different values are kept by a feature that is one value, or the other way round.");
+	if (pane->distinct.bytes != NULL && (pane->count != 1 || pane->sum != FEATURE_SUM_UNIT))
+		ReportMalformed("The count and the sum of different values are not 1.");
+	if (FeatureExtremesProblem(pane) != NULL)
+		ReportMalformed(FeatureExtremesProblem(pane));
+}
+
 /* Check what both forms of input must obey; sorts the features. */
 void
 FeatureStateCheck(FeatureAddition *state)
 {
-	if (state->count > FEATURE_STATE_MAX_FEATURES)
+	int			features = 0;
+
+	for (int i = 0; i < state->count; i++)
+		features += !FeatureIsDistinct(state->groups[i].key);
+	if (features > FEATURE_STATE_MAX_FEATURES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("feature state has more than %d features", FEATURE_STATE_MAX_FEATURES)));
@@ -68,8 +85,7 @@ FeatureStateCheck(FeatureAddition *state)
 		if (group->last > state->newest)
 			ReportMalformed("A feature's last event is after \"newest\".");
 		for (int j = 0; j < group->count; j++)
-			if (FeatureExtremesProblem(&group->panes[j]) != NULL)
-				ReportMalformed(FeatureExtremesProblem(&group->panes[j]));
+			CheckKept(group, &group->panes[j]);
 	}
 }
 
@@ -130,6 +146,21 @@ AppendExtremes(StringInfo out, const FeatureExtremes *extremes)
 	appendStringInfoChar(out, '}');
 }
 
+/* Append the different values that a pane holds. */
+static void
+AppendDistinct(StringInfo out, const FeatureDistinct *distinct)
+{
+	uint64		values[FEATURE_DISTINCT_EXACT];
+	int			count = FeatureDistinctValues(distinct, values);
+
+	appendStringInfoString(out, count > 0 ? ", {\"distinct\": [" : ", {\"registers\": \"");
+	for (int i = 0; i < count; i++)
+		appendStringInfo(out, "%s" UINT64_FORMAT, i > 0 ? ", " : "", values[i]);
+	for (int i = 1; i < distinct->size && count == 0; i++)
+		appendStringInfo(out, "%02x", distinct->bytes[i]);
+	appendStringInfoString(out, count > 0 ? "]}" : "\"}");
+}
+
 /* Append a feature and its panes. */
 static void
 AppendFeature(StringInfo out, const Feature *feature)
@@ -149,6 +180,8 @@ AppendFeature(StringInfo out, const Feature *feature)
 		AppendTime(out, pane.start);
 		appendStringInfo(out, ", " INT64_FORMAT ", ", pane.count);
 		AppendSum(out, pane.sum);
+		if (pane.distinct.bytes != NULL)
+			AppendDistinct(out, &pane.distinct);
 		if (pane.extremes.kept != 0)
 			AppendExtremes(out, &pane.extremes);
 		appendStringInfoChar(out, ']');
@@ -174,7 +207,7 @@ FeatureStateFormat(const FeatureState *state)
 		AppendTime(&out, FeatureStateNewest(state));
 	appendStringInfo(&out, ", \"evicted\": " INT64_FORMAT ", \"features\": [",
 					 FeatureStateEvicted(state));
-	FeatureIteratorBegin(&iterator, state);
+	FeatureIteratorBeginAll(&iterator, state);
 	while (FeatureIteratorNext(&iterator, &feature))
 	{
 		appendStringInfoString(&out, separator);
@@ -345,6 +378,64 @@ ParseTimed(const JsonbValue *value, TimestampTz *time)
 	return ParseNumber(getIthJsonbValueFromContainer(array, 1), 6, PG_INT64_MIN, PG_INT64_MAX);
 }
 
+/* The bytes of an array of values. */
+static bytea *
+ParseValues(const JsonbValue *value)
+{
+	JsonbContainer *array;
+	bytea	   *bytes;
+	int			count;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		ReportMalformed("\"distinct\" is not an array.");
+	array = value->val.binary.data;
+	count = JsonContainerSize(array);
+	if (count < 1 || count > FEATURE_DISTINCT_EXACT)
+		ReportMalformed(psprintf("\"distinct\" does not have 1 to %d values.", FEATURE_DISTINCT_EXACT));
+	bytes = palloc(VARHDRSZ + FEATURE_DISTINCT_MAX_SIZE);
+	for (int i = 0; i < count; i++)
+		FeatureDistinctSetValue((uint8 *) VARDATA(bytes), i,
+								ParseNumber(getIthJsonbValueFromContainer(array, i), 0, 0, FEATURE_HASH_MASK));
+	SET_VARSIZE(bytes, VARHDRSZ + FeatureDistinctSetCount((uint8 *) VARDATA(bytes), count));
+	return bytes;
+}
+
+/* The bytes of registers in hexadecimal. */
+static bytea *
+ParseRegisters(const JsonbValue *value)
+{
+	bytea	   *bytes = palloc(VARHDRSZ + FEATURE_DISTINCT_MAX_SIZE);
+	int			size = FeatureDistinctSetCount((uint8 *) VARDATA(bytes), 0);
+
+	if (value->type != jbvString || value->val.string.len != 2 * (size - 1))
+		ReportMalformed(psprintf("\"registers\" is not a string of %d hexadecimal digits.", 2 * (size - 1)));
+	(void) hex_decode(value->val.string.val, value->val.string.len, VARDATA(bytes) + 1);
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	return bytes;
+}
+
+/* The different values that a pane holds; false if the object is something else. */
+static bool
+ParseDistinct(JsonbContainer *object, FeaturePane *pane)
+{
+	JsonbValue	member;
+	bytea	   *bytes;
+	const uint8 *next;
+
+	if (JsonContainerSize(object) != 1)
+		return false;
+	if (JsonMember(object, "distinct", &member))
+		bytes = ParseValues(&member);
+	else if (JsonMember(object, "registers", &member))
+		bytes = ParseRegisters(&member);
+	else
+		return false;
+	next = (const uint8 *) VARDATA(bytes);
+	if (!FeatureDistinctRead(&next, next + VARSIZE_ANY_EXHDR(bytes), &pane->distinct))
+		ReportMalformed("Different values are not ascending, or registers are none.");
+	return true;
+}
+
 /* The numbers that a pane keeps. */
 static void
 ParseExtremes(const JsonbValue *value, FeaturePane *pane)
@@ -358,6 +449,8 @@ ParseExtremes(const JsonbValue *value, FeaturePane *pane)
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 		ReportMalformed("What a pane keeps of its numbers is not an object.");
 	object = value->val.binary.data;
+	if (ParseDistinct(object, pane))
+		return;
 	FeatureExtremesOfOne(extremes, 0, pane->sum, pane->start);
 	for (int i = 0; i < lengthof(numbers); i++)
 	{
@@ -369,7 +462,7 @@ ParseExtremes(const JsonbValue *value, FeaturePane *pane)
 			ParseTimed(&member, 1 << i == FEATURE_KEEPS_FIRST ? &extremes->firstAt : &extremes->lastAt);
 	}
 	if (found == 0 || found != JsonContainerSize(object))
-		ReportMalformed("What a pane keeps of its numbers is something else than \"min\", \"max\", \"first\" and \"last\".");
+		ReportMalformed("What a pane keeps is something else than \"min\", \"max\", \"first\" and \"last\", \"distinct\" or \"registers\".");
 }
 
 /* A pane: [grain, start, count, sum] and perhaps what it keeps. */
@@ -399,6 +492,7 @@ ParsePane(const JsonbValue *value, FeaturePane *pane)
 	pane->count = ParseNumber(getIthJsonbValueFromContainer(array, 2), 0, 1, PG_INT64_MAX);
 	pane->sum = ParseNumber(getIthJsonbValueFromContainer(array, 3), 6, PG_INT64_MIN, PG_INT64_MAX);
 	pane->extremes.kept = 0;
+	pane->distinct.bytes = NULL;
 	if (JsonContainerSize(array) == 5)
 		ParseExtremes(getIthJsonbValueFromContainer(array, 4), pane);
 }
@@ -444,10 +538,6 @@ FeatureStateParse(Jsonb *document)
 	state.newest = newest->type == jbvNull ? DT_NOBEGIN : ParseTime(newest);
 	state.evicted = ParseNumber(GetMember(object, "evicted"), 0, 0, PG_INT64_MAX);
 	array = GetArray(object, "features");
-	if (JsonContainerSize(array) > FEATURE_STATE_MAX_FEATURES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("feature state has more than %d features", FEATURE_STATE_MAX_FEATURES)));
 	state.groups = palloc(sizeof(FeatureGroup) * (JsonContainerSize(array) + 1));
 	iterator = JsonbIteratorInit(array);
 	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)

@@ -59,7 +59,8 @@ WritePane(uint8 *out, const FeaturePane *pane, TimestampTz before)
 	int64		scaled = pane->sum / FEATURE_SUM_UNIT;
 	uint64		gap = FeaturePaneIndex(before, pane->grain) - FeaturePaneIndex(pane->start, pane->grain);
 	FeatureSumCode code = FEATURE_SUM_IN_UNITS;
-	bool		keeps = pane->extremes.kept != 0;
+	bool		isDistinct = pane->distinct.bytes != NULL;
+	bool		keeps = pane->extremes.kept != 0 || isDistinct;
 
 	if (pane->sum % FEATURE_SUM_UNIT != 0)
 		code = pane->sum % featureSumScale[FEATURE_SUM_IN_HUNDREDTHS] == 0 ? FEATURE_SUM_IN_HUNDREDTHS : FEATURE_SUM_IN_MILLIONTHS;
@@ -67,11 +68,14 @@ WritePane(uint8 *out, const FeaturePane *pane, TimestampTz before)
 		code = FEATURE_SUM_IS_COUNT;
 	out = VarintWrite(out, gap << 4 | code << 2 | (keeps ? FEATURE_GRAIN_ESCAPE : pane->grain));
 	if (keeps)
-		*out++ = FeatureExtremesHead(pane);
+		*out++ = isDistinct ? (uint8) pane->grain : FeatureExtremesHead(pane);
 	out = VarintWrite(out, (uint64) pane->count);
 	if (code != FEATURE_SUM_IS_COUNT)
 		out = VarintWrite(out, FeatureZigzag(pane->sum / featureSumScale[code]));
-	return keeps ? FeatureExtremesWrite(out, pane) : out;
+	if (!isDistinct)
+		return keeps ? FeatureExtremesWrite(out, pane) : out;
+	memcpy(out, pane->distinct.bytes, pane->distinct.size);
+	return out + pane->distinct.size;
 }
 
 /* Make a writer for so many features taken over and so many written anew. */
@@ -128,6 +132,8 @@ FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
 
 	if (count == 0)
 		return;
+	for (int i = 0; i < count && FeatureIsDistinct(key); i++)
+		needed = add_size(needed, panes[i].distinct.size);
 	if (writer->used + needed > writer->capacity)
 	{
 		writer->capacity = (writer->used + needed) * 2;
@@ -221,21 +227,56 @@ WriteGaps(uint8 *out, const FeatureWriter *writer, int base)
 	return out;
 }
 
-/* Drop the features longest unseen, so many; returns the bytes the head loses. */
-static Size
-EvictOldest(FeatureWriter *writer, const FeatureSlice *head, int *headCount, int excess)
+/* How many slices hold different values, not one. */
+static int
+CountDistinct(const FeatureSlice *slices, int count)
 {
+	int			found = 0;
+
+	for (int i = 0; i < count; i++)
+		found += FeatureIsDistinct(slices[i].key);
+	return found;
+}
+
+/* Move the slices that hold different values among those from a place on to that place. */
+static int
+KeepDistinct(FeatureSlice *slices, int from, int count)
+{
+	for (int i = from; i < count; i++)
+		if (FeatureIsDistinct(slices[i].key))
+			slices[from++] = slices[i];
+	return from;
+}
+
+/* Drop the values longest unseen beyond the cap, and count them; returns the bytes the head loses. */
+static Size
+EvictOldest(FeatureWriter *writer, FeatureSlice *head, int *headCount, int64 *evicted)
+{
+	int			headLeft = *headCount;
+	int			baseLeft = writer->baseCount;
+	int			excess = headLeft + baseLeft - FEATURE_STATE_MAX_FEATURES;
 	Size		bytes = 0;
 
-	for (; excess > 0; excess--)
+	if (excess > 0)
+		excess -= CountDistinct(head, headLeft) + CountDistinct(writer->base, baseLeft);
+	if (excess <= 0)
+		return 0;
+	if (pg_add_s64_overflow(*evicted, excess, evicted))
+		*evicted = PG_INT64_MAX;
+	while (excess > 0)
 	{
-		if (*headCount == 0 ||
-			(writer->baseCount > 0 &&
-			 CompareSlices(&head[*headCount - 1], &writer->base[writer->baseCount - 1]) < 0))
-			writer->baseCount--;
-		else
-			bytes += head[--*headCount].length;
+		bool		isBase = headLeft == 0 ||
+		(baseLeft > 0 && CompareSlices(&head[headLeft - 1], &writer->base[baseLeft - 1]) < 0);
+		const FeatureSlice *oldest = isBase ? &writer->base[--baseLeft] : &head[--headLeft];
+
+		if (FeatureIsDistinct(oldest->key))
+			continue;
+		excess--;
+		if (!isBase)
+			bytes += oldest->length;
 	}
+	*headCount = KeepDistinct(head, headLeft, *headCount);
+	writer->baseCount = KeepDistinct(writer->base, baseLeft, writer->baseCount);
 	return bytes;
 }
 
@@ -249,7 +290,6 @@ FeatureWriterFinish(FeatureWriter *writer, TimestampTz newest, int64 evicted,
 					const FeatureIterator *old)
 {
 	int			headCount = writer->headCount + writer->changedCount;
-	int			excess = headCount + writer->baseCount - FEATURE_STATE_MAX_FEATURES;
 	FeatureSlice *head = palloc(sizeof(FeatureSlice) * (2 * headCount + writer->baseCount + 1));
 	FeatureSlice *slices = head;
 	Size		baseBytes = old && old->baseData ? old->end - old->baseData : 0;
@@ -264,12 +304,7 @@ FeatureWriterFinish(FeatureWriter *writer, TimestampTz newest, int64 evicted,
 	qsort(writer->changed, writer->changedCount, sizeof(FeatureSlice), CompareSlices);
 	size = MergeSlices(head, writer->head, writer->headCount,
 					   writer->changed, writer->changedCount);
-	if (excess > 0)
-	{
-		size -= EvictOldest(writer, head, &headCount, excess);
-		if (pg_add_s64_overflow(evicted, excess, &evicted))
-			evicted = PG_INT64_MAX;
-	}
+	size -= EvictOldest(writer, head, &headCount, &evicted);
 
 	keepBase = baseBytes > 0 && 2 * writer->baseCount >= old->base &&
 		(double) size * size <= 2.0 * baseBytes * changedBytes;

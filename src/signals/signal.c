@@ -177,7 +177,8 @@ ReadAggregates(Datum aggregates)
 		int			aggregate = ChoiceFind(TextDatumGetCString(names[i]), AggregateNames, AGGREGATE_KINDS);
 
 		if (aggregate >= 0)
-			keeps |= AggregateNeeds((Aggregate) aggregate);
+			keeps |= AggregateNeeds((Aggregate) aggregate) |
+				(aggregate == AGGREGATE_DISTINCT ? FEATURE_KEEPS_DISTINCT : 0);
 	}
 	return keeps;
 }

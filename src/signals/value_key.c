@@ -21,5 +21,6 @@ FeatureValueHash(int64 key)
 		bits *= UINT64CONST(0xff51afd7ed558ccd);
 		bits ^= bits >> 33;
 	}
-	return FEATURE_VALUE_HASHED | ((bits >> FEATURE_VALUE_DROPPED_BITS) & (FEATURE_VALUE_HASHED - 1));
+	bits = FEATURE_VALUE_HASHED | ((bits >> FEATURE_VALUE_DROPPED_BITS) & (FEATURE_VALUE_HASHED - 1));
+	return Min(bits, FEATURE_VALUE_DISTINCT - 1);
 }

@@ -20,12 +20,15 @@
 /* The value key of signals without a key path; its text is empty. */
 #define FEATURE_VALUE_NONE FEATURE_VALUE_HASHED
 
+/* No value: the feature that holds all different values of a signal. */
+#define FEATURE_VALUE_DISTINCT FEATURE_HASH_MASK
+
 /* So many bits of a hashed key (key.h) a value key does without. */
 #define FEATURE_VALUE_DROPPED_BITS 16
 
 /*
  * The 48-bit value key of a text whose key is KeyFromBytes(text): a whole number
- * below 2^47 is its own value key, anything else has bit 47 set.
+ * below 2^47 is its own value key, anything else has bit 47 set.  Never FEATURE_VALUE_DISTINCT.
  */
 extern uint64 FeatureValueHash(int64 key);
 

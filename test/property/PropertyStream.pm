@@ -285,7 +285,7 @@ sub make_opening
 	}
 	push @operations, { what => 'always', sql => 'SELECT personalize.upsert_items(' . literal('[' . join(', ', @rows) . ']') . ')' };
 	push @operations, { what => 'always', sql =>
-		  q{SELECT personalize.create_signal('colour', '{view_item,purchase}', 'properties.colour', purposes => '{personalization,marketing}'),}
+		  q{SELECT personalize.create_signal('colour', '{view_item,purchase}', 'properties.colour', purposes => '{personalization,marketing}', aggregates => '{distinct}'),}
 		  . q{ personalize.create_signal('spent', '{purchase}', 'none', value_path => 'value', purposes => '{analytics,personalization}', aggregates => '{min,max,first,last}')} };
 	push @operations, { what => 'always', sql => q{INSERT INTO personalize.purpose_default VALUES ('analytics', 'allowed')} }
 	  if chance(0.3);
@@ -399,7 +399,7 @@ sub make_stream
 			}
 			elsif ($what eq 'signal')
 			{
-				push @operations, { what => 'always', sql => q{SELECT personalize.create_signal('late', NULL, 'properties.colour', purposes => '{personalization,recommendations}', aggregates => '{max,first}')} };
+				push @operations, { what => 'always', sql => q{SELECT personalize.create_signal('late', NULL, 'properties.colour', purposes => '{personalization,recommendations}', aggregates => '{max,first,distinct}')} };
 			}
 			elsif ($what eq 'backfill')
 			{

@@ -68,6 +68,7 @@ sub next_shop
 	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS shop');
 	make_shop($node, 'shop');
 	$node->safe_psql('shop', $kill);
+	$node->safe_psql('shop', q{SELECT personalize.create_signal('visited', NULL, 'item', aggregates => '{distinct,last}')});
 	return;
 }
 

@@ -23,7 +23,7 @@ my $node = new_node('main', preload => 0, conf => "log_min_messages = error\n");
 make_shop($node, 'shop');
 $node->safe_psql('shop', slurp_file($damage));
 # panes that keep more than counts and sums
-$node->safe_psql('shop', q{SELECT personalize.create_signal('kept', NULL, 'none', value_path => 'properties.price', aggregates => '{min,max,first,last}')});
+$node->safe_psql('shop', q{SELECT personalize.create_signal('kept', NULL, 'none', value_path => 'properties.price', aggregates => '{min,max,first,last,distinct}')});
 for (1 .. 6)
 {
 	traffic($node, 'shop', 1, 200);
