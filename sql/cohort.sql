@@ -97,6 +97,7 @@ SELECT pg_temp.try('SELECT personalize.drop_cohort_report(''nonsense'')'), pg_te
 SELECT name, cohorts, days, first_window, max_cohorts, max_contribution, description FROM personalize.cohort_report;
 
 -- a window is released a day after it is over, and once there is a policy
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'cohorts';
 CALL personalize.release_cohorts();
 SELECT count(*) FROM personalize.cohort_window;
 SET personalize.test_now = '2096-03-06 23:59:59+00';
@@ -104,6 +105,7 @@ CALL personalize.release_cohorts();
 SELECT count(*) FROM personalize.cohort_window;
 SET personalize.test_now = '2096-03-07 00:00:00+00';
 SELECT report, window_start, window_end, status FROM personalize.cohort_window;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'cohorts';
 CALL personalize.release_cohorts();
 SELECT count(*) FROM personalize.cohort_answer;
 SELECT personalize.set_cohort_policy(1, 2.5);
@@ -134,9 +136,11 @@ SELECT report, window_start, status FROM personalize.cohort_window ORDER BY 1;
 SELECT count(*) FROM personalize.cohort_answer WHERE report = 'again';
 SELECT * FROM personalize.cohort_budget;
 SELECT name, report, epsilon FROM personalize.cohort_charge ORDER BY report;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'cohorts';
 SELECT personalize.set_cohort_policy(1, 3);
 CALL personalize.release_cohorts();
 SELECT report, status FROM personalize.cohort_window ORDER BY 1;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'cohorts';
 SELECT count(*) FROM personalize.cohort_answer WHERE report = 'again';
 -- a window that lies in two months counts in both
 SELECT personalize.set_cohort_policy(0.5, 3);
@@ -146,6 +150,13 @@ CALL personalize.release_cohorts();
 SELECT report, window_start, window_end, status FROM personalize.cohort_window WHERE report = 'weeks';
 SELECT * FROM personalize.cohort_budget ORDER BY month;
 SELECT count(*) FROM personalize.cohort_window WHERE report = 'hobbies' AND status = 'released' AND window_start >= '2096-04-01';
+-- what is held back for longer than a month is past help
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'cohorts';
+SET personalize.test_now = '2096-06-01 12:00+00';
+SELECT count(*) > 0 AS held_back FROM personalize.cohort_window WHERE status = 'over budget' AND window_end < '2096-04-30';
+SELECT ok, detail LIKE format('%%over budget: %s (%%', (SELECT count(*) FROM personalize.cohort_window WHERE status = 'over budget' AND window_end > '2096-05-01 12:00+00')) AS of_late
+FROM personalize.health() WHERE "check" = 'cohorts';
+SET personalize.test_now = '2096-04-15 12:00+00';
 SELECT personalize.drop_cohort_report(name) FROM personalize.cohort_report ORDER BY name;
 
 -- what is counted before any noise: a person once, in the cohort of most weight, within bounds

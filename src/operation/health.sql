@@ -328,6 +328,36 @@ COMMENT ON FUNCTION personalize_internal._health_features() IS 'the check of hea
 REVOKE ALL ON FUNCTION personalize_internal._health_features() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._health_features() TO personalize_owner, personalize_admin, personalize_monitor;
 
+-- Windows that are not told: of the last 31 days, for what is older cannot be helped.
+CREATE FUNCTION personalize_internal._health_cohorts(
+	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH untold AS (
+		SELECT w.status, count(*) AS windows, string_agg(DISTINCT w.name, ', ' ORDER BY w.name) AS reports
+		FROM personalize_internal._cohort_windows() AS w
+		WHERE w.status IN ('over budget', 'no policy', 'events gone') AND w.window_end > personalize_internal._now() - interval '31 days'
+		GROUP BY w.status
+	), budget AS (
+		SELECT format('; privacy budget of %s: %s of %s spent', to_char(b.month, 'YYYY-MM'), b.spent, b.monthly_epsilon) AS told
+		FROM personalize.cohort_budget AS b
+		WHERE b.month = date_trunc('month', personalize_internal._now() AT TIME ZONE 'UTC')::date AND b.monthly_epsilon IS NOT NULL
+	)
+	SELECT 'cohorts', count(*) = 0,
+		CASE WHEN NOT personalize_internal._has_cohort_reports() THEN 'there are no cohort reports'
+			ELSE coalesce(string_agg(format('windows that are not released, %s: %s (%s)', u.status, u.windows, u.reports), '; ' ORDER BY u.status), 'no window is held back')
+				|| coalesce((SELECT b.told FROM budget AS b), '') END,
+		nullif(concat_ws(' ',
+			CASE WHEN bool_or(u.status = 'over budget') THEN 'The privacy budget of a month is spent: leave these windows untold, drop_cohort_report() what is not needed, make longer windows, or raise monthly_epsilon by set_cohort_policy().' END,
+			CASE WHEN bool_or(u.status = 'no policy') THEN 'Say how much may be told: SELECT personalize.set_cohort_policy(epsilon => 0.5, monthly_epsilon => 5).' END,
+			CASE WHEN bool_or(u.status = 'events gone') THEN 'Raw events were dropped before the window was released: see that workers run or release_cohorts() is scheduled, and set_retention(''event'', ...) to more than a window and a day.' END), '')
+	FROM untold AS u;
+END;
+COMMENT ON FUNCTION personalize_internal._health_cohorts() IS 'the check of health() that is about cohort reports and their privacy budget';
+REVOKE ALL ON FUNCTION personalize_internal._health_cohorts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._health_cohorts() TO personalize_owner, personalize_admin, personalize_monitor;
+
 CREATE FUNCTION personalize.health(
 	OUT "check" text, OUT ok boolean, OUT detail text, OUT fix text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 15 SET search_path = pg_catalog, pg_temp
@@ -374,6 +404,8 @@ BEGIN ATOMIC
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_models() AS h
 	UNION ALL
 	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_features() AS h
+	UNION ALL
+	SELECT h."check", h.ok, h.detail, h.fix FROM personalize_internal._health_cohorts() AS h
 	UNION ALL
 	SELECT 'invalid indexes', pg_catalog.count(*) = 0,
 		CASE WHEN pg_catalog.count(*) = 0 THEN 'none'
