@@ -5,8 +5,16 @@
  * Withdrawals and erasures lock the stripes of the people they are about, which
  * whoever stores or counts events of these holds shared.  Before that they take
  * a lock that makes them take turns, for they change rows that people have in
- * common (counters of an item, postings): in one order, so that no two of them
- * wait for each other.
+ * common (counters of an item, postings, totals of all sessions): in one order,
+ * so that no two of them wait for each other.
+ *
+ * Nothing finer would do for those who join ids, either.  A transaction may join many,
+ * in whatever order its caller asks for them, so two of them with locks of people alone
+ * could each hold what the other wants next; and each step of a move writes rows that
+ * others share, in the order of that step, with locks that last as long as the
+ * transaction.  Postings are written by one transaction at a time anyway
+ * (SessionIndexLock), so two that have sessions to move would wait for each other
+ * all the same.
  *
  * Who waits for a stripe makes everybody wait who comes after and stores events
  * of its users.  So behind a long transaction we do not stay in the queue: we

@@ -187,16 +187,18 @@ BasketCompare(HTAB *baskets, ProcessorVerification *verification)
  * Take a person's baskets out of use, or back into it: a count below nothing is
  * one that nobody looks at.
  */
-void
+bool
 BasketFlip(int64 userKey)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(userKey)};
 	SpiUtilScope scope;
+	bool		any;
 
 	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
-			   1, types, values, NULL, false);
+	any = SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
+					 1, types, values, NULL, false) > 0;
 	SpiUtilEnd(&scope);
+	return any;
 }

@@ -21,8 +21,8 @@ extern void BasketWrite(HTAB *baskets);
 /* Compare what was counted with the baskets that are in use. */
 extern void BasketCompare(HTAB *baskets, ProcessorVerification *verification);
 
-/* Take a person's baskets out of use, or back into it. */
-extern void BasketFlip(int64 userKey);
+/* Take a person's baskets out of use, or back into it; true if there are any. */
+extern bool BasketFlip(int64 userKey);
 
 /* Forget the baskets of some shards. */
 extern void BasketClear(const bool *shards);

@@ -431,6 +431,33 @@ CountPerson(int64 userKey, int64 times)
 	ItemStatUncountEnd(uncount);
 }
 
+/*
+ * The same with the baskets alone, and those that raw events tell of no more taken out
+ * of use or back into it; true if there are any.  The counters do not say whose events
+ * they count, and whether one is counted depends on its item's shard, not on whose it is.
+ */
+bool
+ItemStatCountBaskets(int64 userKey, int64 times)
+{
+	ItemStatUncount *uncount;
+	KeySet		people;
+	bool		any = false;
+
+	KeySetInit(&people, 1);
+	KeySetAdd(&people, userKey);
+	if (times > 0)
+		any = BasketFlip(userKey);
+	uncount = ItemStatUncountBegin(&people);
+	uncount->times = times;
+	EventVisitPeople(&people, UncountEvent, uncount, false);
+	any |= hash_get_num_entries(uncount->batch->baskets) > 0;
+	BasketWrite(uncount->batch->baskets);
+	if (times < 0)
+		any |= BasketFlip(userKey);
+	MemoryContextDelete(uncount->context);
+	return any;
+}
+
 /* Take a person out of the statistics for the time being. */
 void
 ItemStatPark(int64 userKey)

@@ -16,6 +16,13 @@
 extern void ItemStatPark(int64 userKey);
 extern void ItemStatUnpark(int64 userKey);
 
+/*
+ * Add a person's baskets once more, or with times -1 take them out, where the counters
+ * stay as they are: the events become another's.  True if there are any; lists that are
+ * made of baskets are spoilt then.  As the two above.
+ */
+extern bool ItemStatCountBaskets(int64 userKey, int64 times);
+
 typedef struct ItemStatUncount ItemStatUncount;
 
 /*

@@ -96,6 +96,40 @@ PutPersonBack(int64 userKey, int32 restricted)
 		ItemStatUnpark(userKey);
 }
 
+/* Add or take out the baskets of one of two people whose events change hands, seeing what was done before. */
+static bool
+CountBaskets(int64 userKey, int64 times)
+{
+	bool		any;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	any = ItemStatCountBaskets(userKey, times);
+	PopActiveSnapshot();
+	return any;
+}
+
+/* Events change hands: the counters stay as they are, baskets are somebody's. */
+static void
+LeaveBaskets(const PersonMove *move)
+{
+	bool		any = CountBaskets(move->from, -1);
+
+	any |= CountBaskets(move->to, -1);
+	if (any)
+		KeptListSpoil();
+}
+
+static void
+SettleBaskets(const PersonMove *move)
+{
+	bool		any = move->back && CountBaskets(move->from, 1);
+
+	any |= CountBaskets(move->to, 1);
+	if (any)
+		KeptListSpoil();
+}
+
 /* Delete what is past its time, unless the processor is at work. */
 static void
 ExpireRows(PersonExpiry *expiry, const char *table, const char *condition)
@@ -153,6 +187,9 @@ static const PersonWithdrawal listWithdrawal = {
 };
 static const PersonParking countParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking countRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+static const PersonMoving countMoving = {
+	.missing = PERSON_NONE,.leave = LeaveBaskets,.rekey = PERSON_NONE,.settle = SettleBaskets
+};
 
 #define BASKET_PEOPLE \
 	"SELECT b.user_key, 0 AS purposes FROM personalize._basket AS b"
@@ -241,6 +278,7 @@ static const PersonStore stores[] = {
 		.withdraw = &countWithdrawal,
 		.restriction = &countParking,
 		.correction = &countRemaking,
+		.moving = &countMoving,
 		.holds = &countHolding,
 		.expiry = countExpiry
 	},

@@ -124,20 +124,24 @@ PersonMissingEvents(int64 userKey)
 	return missing;
 }
 
-/* True if a query of people finds one. */
+/* True if a store's query of people finds one. */
 static bool
-FindsPerson(const char *people, int64 userKey)
+FindsPerson(const PersonStore *store, int64 userKey)
 {
-	SPIPlanPtr	plan = NULL;
+	static SPIPlanPtr plans[PERSON_STORES_MAX];
+	const PersonStore *first;
+	SPIPlanPtr *plan;
 	const Oid	types[] = {INT8OID};
+	int			count;
 	Datum		values[] = {Int64GetDatum(userKey)};
 	SpiUtilScope scope;
 	bool		found;
 
+	first = PersonStores(&count);
+	plan = &plans[store - first];
 	SpiUtilBegin(&scope);
-	found = SpiUtilRun(&plan, psprintf("SELECT FROM (%s) AS t WHERE t.user_key = $1 LIMIT 1", people),
+	found = SpiUtilRun(plan, psprintf("SELECT FROM (%s) AS t WHERE t.user_key = $1 LIMIT 1", store->people),
 					   1, types, values, NULL, false) > 0;
-	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 	return found;
 }
@@ -151,7 +155,7 @@ PersonHasRemains(int64 userKey)
 
 	for (int i = 0; i < count; i++)
 		if (stores[i].people && stores[i].withdraw && stores[i].moving == NULL &&
-			FindsPerson(stores[i].people, userKey))
+			FindsPerson(&stores[i], userKey))
 			return true;
 	return PersonMissingEvents(userKey) > 0;
 }

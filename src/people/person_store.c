@@ -17,10 +17,8 @@
 
 PG_FUNCTION_INFO_V1(personalize_person_stores);
 
-#define MAX_STORES 128
-
 /* The registrations. */
-static PersonStore stores[MAX_STORES];
+static PersonStore stores[PERSON_STORES_MAX];
 static int	storeCount;
 
 /* What stands for nothing; never called. */
@@ -100,7 +98,7 @@ InsertStore(const PersonStore *store)
 	int			place = storeCount;
 	bool		takes = store->forget || store->withdraw || store->restriction || store->correction || store->moving;
 
-	if (storeCount == MAX_STORES)
+	if (storeCount == PERSON_STORES_MAX)
 		elog(ERROR, "too many stores");
 	while (place > 0 && stores[place - 1].rank > store->rank)
 		place--;

@@ -277,6 +277,9 @@ typedef struct PersonStore
 	const PersonExpiryStep *expiry;
 } PersonStore;
 
+/* As many stores can be registered. */
+#define PERSON_STORES_MAX 128
+
 /* Called from Init functions. */
 extern void PersonStoreRegister(const PersonStore *stores, int count);
 
