@@ -83,7 +83,7 @@ ROLLBACK;
 SELECT send(1 + i % 4, 'u' || 1 + i % 5) IS NULL AS missing FROM generate_series(1, 3) AS i;
 DO $$
 BEGIN
-	FOR i IN 1..40 LOOP
+	FOR i IN 1..120 LOOP
 		PERFORM send(1 + i % 4, 'u' || 1 + i % 5);
 		COMMIT;
 	END LOOP;
@@ -92,7 +92,7 @@ $$;
 SET personalize.batch_events = 7;
 SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
 SELECT * FROM roll();
-SELECT batches - :before BETWEEN 7 AND 10 AS several FROM personalize.processor WHERE name = 'profile';
+SELECT batches - :before BETWEEN 10 AND 12 AS several FROM personalize.processor WHERE name = 'profile';
 SELECT * FROM difference;
 -- one transaction larger than a batch is taken in rounds
 SELECT send(100, 'u4');
@@ -160,7 +160,7 @@ SELECT * FROM difference;
 
 -- a backlog of many batches is taken by people: each profile is written once, not once a batch
 SET client_min_messages = warning;
-SELECT count(personalize.grant_consent('v' || v, ARRAY['personalization'])) FROM generate_series(1, 40) AS v;
+SELECT count(personalize.grant_consent('v' || v, ARRAY['personalization', 'recommendations'])) FROM generate_series(1, 40) AS v;
 RESET client_min_messages;
 SELECT format('SELECT (personalize.ingest(array_agg(''v'' || v), array_agg(''view_item''::text), array_agg(''item %1$s''::text))).accepted FROM generate_series(1, 40) AS v', i)
 FROM generate_series(1, 6) AS i \gexec
@@ -172,6 +172,11 @@ SELECT events FROM roll();
 SELECT pg_stat_get_xact_tuples_inserted(oid) - :inserted AS inserted, pg_stat_get_xact_tuples_updated(oid) - :updated AS updated
 FROM pg_class WHERE oid = 'personalize.profile'::regclass;
 COMMIT;
+-- what touches lists of neighbours is taken four batches at a time
+SELECT personalize.enable_processor('neighbour');
+SELECT count(*) FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT batches BETWEEN 3 AND 7 AS few FROM personalize.processor WHERE name = 'neighbour';
+SELECT personalize.disable_processor('neighbour');
 RESET personalize.batch_events;
 SELECT * FROM difference;
 

@@ -76,11 +76,12 @@ struct EventScan
 	int			givenCount;
 	int			givenNext;
 
-	/* or this walk, which has found the tuples of the user on one page */
+	/* or this walk, which has found the tuples of the user, or of the shards, on one page */
 	BlockNumber block;
 	int			foundCount;
 	int			foundNext;
 	Buffer		buffer;
+	BufferAccessStrategy strategy;	/* NULL: as usual */
 
 	/* or they are looked up where they are known to be */
 	bool		knowsPlaces;
@@ -129,10 +130,13 @@ BeginPartition(EventScan *scan)
 	}, &scan->runs);
 	if (scan->runCount == 0)
 		return;
-	if (options->ofUser)
+	if (options->ofUser || options->shards != NULL)
 	{
 		scan->block = scan->runs[0].start;
 		PredicateLockRelation(scan->relation, options->snapshot);
+		/* as in a scan of all: whoever reads so much leaves the pages of others where they are */
+		if (!options->ofUser && RelationGetNumberOfBlocks(scan->relation) > NBuffers / 4)
+			scan->strategy = GetAccessStrategy(BAS_BULKREAD);
 	}
 	else
 	{
@@ -149,6 +153,9 @@ EndPartition(EventScan *scan)
 	if (BufferIsValid(scan->buffer))
 		ReleaseBuffer(scan->buffer);
 	scan->buffer = InvalidBuffer;
+	if (scan->strategy != NULL)
+		FreeAccessStrategy(scan->strategy);
+	scan->strategy = NULL;
 	scan->foundCount = scan->foundNext = 0;
 	scan->givenCount = scan->givenNext = 0;
 	if (scan->heapScan)
@@ -204,6 +211,27 @@ IsOfUser(const void *userKey, const char *bytes)
 	return memcmp(userKey, bytes, sizeof(int64)) == 0;
 }
 
+/* PageWants: of some shards. */
+static bool
+IsOfShards(const void *shards, const char *bytes)
+{
+	int64		userKey;
+
+	memcpy(&userKey, bytes, sizeof(int64));
+	return ((const bool *) shards)[ShardOfKey(userKey)];
+}
+
+/* Collect the visible tuples of the shards on the page last read into the buffer. */
+static void
+FindShardsOnPage(EventScan *scan)
+{
+	PageWalk	walk = {scan->relation, scan->options.snapshot, EVENT_USER_KEY_OFFSET};
+
+	scan->foundNext = 0;
+	scan->foundCount = PageFind(&walk, IsOfShards, scan->options.shards, scan->buffer, scan->found);
+	scan->read += scan->foundCount;
+}
+
 /* Collect the user's visible tuples on the page last read into the buffer. */
 static void
 FindOnPage(EventScan *scan)
@@ -220,7 +248,21 @@ FindOnPage(EventScan *scan)
 		PageFind(&walk, IsOfUser, &scan->options.userKey, scan->buffer, scan->found);
 }
 
-/* The user's next tuple by walking pages; false at the partition's end. */
+/* Read the page at hand into the buffer. */
+static void
+ReadPage(EventScan *scan)
+{
+	if (scan->strategy == NULL)
+	{
+		scan->buffer = PagePlaceRead(scan->relation, scan->block, scan->buffer);
+		return;
+	}
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	scan->buffer = ReadBufferExtended(scan->relation, MAIN_FORKNUM, scan->block, RBM_NORMAL, scan->strategy);
+}
+
+/* The next tuple of the user, or of the shards, by walking pages; false at the partition's end. */
 static bool
 WalkNext(EventScan *scan)
 {
@@ -237,8 +279,11 @@ WalkNext(EventScan *scan)
 				scan->block = scan->runs[scan->run].start;
 			continue;
 		}
-		scan->buffer = PagePlaceRead(scan->relation, scan->block, scan->buffer);
-		FindOnPage(scan);
+		ReadPage(scan);
+		if (scan->options.ofUser)
+			FindOnPage(scan);
+		else
+			FindShardsOnPage(scan);
 		scan->block++;
 	}
 	ExecStoreBufferHeapTuple(&scan->found[scan->foundNext++], scan->slot, scan->buffer);

@@ -24,6 +24,7 @@
 #include "base/keyed.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
+#include "base/table_writer.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "compat.h"
@@ -164,49 +165,116 @@ CompareCounters(const void *left, const void *right)
 	return a->key.bucket - b->key.bucket;
 }
 
+/* Read the key of a row. */
+static void
+ReadCounterKey(TupleTableSlot *slot, Counter *counter)
+{
+	slot_getallattrs(slot);
+	counter->key.pane = DatumGetTimestampTz(slot->tts_values[STAT_PANE_START]);
+	counter->key.itemKey = DatumGetInt64(slot->tts_values[STAT_ITEM_KEY]);
+	counter->key.currency = DatumGetInt32(slot->tts_values[STAT_CURRENCY_CODE]);
+	counter->key.event = DatumGetInt16(slot->tts_values[STAT_EVENT]);
+	counter->key.bucket = DatumGetInt16(slot->tts_values[STAT_SLOT_BUCKET]);
+}
+
+/* Rows that are passed on the way to the next one wanted, before it is searched for. */
+#define ROWS_PASSED 3
+
+/* Rows being looked up in the order of their keys. */
+typedef struct CounterSearch
+{
+	KeyedTable *table;
+	Snapshot	snapshot;
+	bool		begun;
+	TimestampTz pane;			/* the one that is searched */
+	TupleTableSlot *slot;		/* its first row that is not passed; NULL: it has no more */
+	Counter		row;			/* the key of that */
+	LazyWriter	added;			/* rows that there were not */
+} CounterSearch;
+
+/* Go on to the pane's next row. */
+static void
+NextRow(CounterSearch *search)
+{
+	search->slot = KeyedNext(search->table, ForwardScanDirection);
+	if (search->slot != NULL)
+		ReadCounterKey(search->slot, &search->row);
+}
+
+/* True if the row at hand comes before that of a counter. */
+static bool
+IsBefore(const CounterSearch *search, const Counter *counter)
+{
+	const Counter *row = &search->row;
+
+	return search->slot != NULL && CompareCounters(&row, &counter) < 0;
+}
+
+/*
+ * The row of a counter; NULL: there is none.  That is known of all up to the next row
+ * that there is, so that in new panes hardly any are searched for.
+ */
+static TupleTableSlot *
+FindRow(CounterSearch *search, const Counter *counter)
+{
+	const Counter *row = &search->row;
+
+	if (search->begun && search->pane == counter->key.pane)
+		for (int i = 0; i < ROWS_PASSED && IsBefore(search, counter); i++)
+			NextRow(search);
+	if (!search->begun || search->pane != counter->key.pane || IsBefore(search, counter))
+	{
+		Datum		keys[] = {TimestampTzGetDatum(counter->key.pane), Int64GetDatum(counter->key.itemKey)};
+
+		search->begun = true;
+		search->pane = counter->key.pane;
+		KeyedSeek(search->table, search->snapshot, lengthof(keys), keys, BTGreaterEqualStrategyNumber);
+		do
+			NextRow(search);
+		while (IsBefore(search, counter));
+	}
+	return search->slot != NULL && CompareCounters(&row, &counter) == 0 ? search->slot : NULL;
+}
+
 /* Add one counter to its row, which appears and disappears as needed. */
 static void
-WriteCounter(KeyedTable *table, Snapshot snapshot, const Counter *counter)
+WriteCounter(CounterSearch *search, const Counter *counter)
 {
+	static const bool nulls[STAT_COLUMNS] = {false};
+	TupleTableSlot *slot = FindRow(search, counter);
 	Datum		values[STAT_COLUMNS];
-	TupleTableSlot *slot;
 	int64		count = counter->count;
 	int64		amount = counter->amount;
 
+	if (slot != NULL)
+	{
+		AddTo(&count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
+		AddTo(&amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
+	}
 	values[STAT_PANE_START] = TimestampTzGetDatum(counter->key.pane);
 	values[STAT_ITEM_KEY] = Int64GetDatum(counter->key.itemKey);
 	values[STAT_CURRENCY_CODE] = Int32GetDatum(counter->key.currency);
 	values[STAT_EVENT] = Int16GetDatum(counter->key.event);
 	values[STAT_SLOT_BUCKET] = Int16GetDatum(counter->key.bucket);
-
-	KeyedSeek(table, snapshot, STAT_KEY_COLUMNS, values, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
-	if (slot != NULL)
-	{
-		slot_getallattrs(slot);
-		AddTo(&count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
-		AddTo(&amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
-	}
 	values[STAT_COUNT] = Int64GetDatum(count);
 	values[STAT_AMOUNT] = Int64GetDatum(amount);
 	if (slot == NULL && count != 0)
-		KeyedInsert(table, values, NULL);
+		LazyWriterAdd(&search->added, values, nulls);
 	else if (slot != NULL && count != 0)
-		KeyedUpdate(table, &slot->tts_tid, values, NULL);
+		KeyedUpdate(search->table, &slot->tts_tid, values, NULL);
 	else if (slot != NULL)
-		KeyedDelete(table, &slot->tts_tid);
+		KeyedDelete(search->table, &slot->tts_tid);
 }
 
 /* Write the counters in the order of their keys. */
 static void
 WriteCounters(HTAB *counters)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
+	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat"}};
 	long		count = hash_get_num_entries(counters);
 	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
 	HASH_SEQ_STATUS status;
 	Counter    *counter;
-	KeyedTable *table;
 
 	count = 0;
 	hash_seq_init(&status, counters);
@@ -214,14 +282,15 @@ WriteCounters(HTAB *counters)
 		sorted[count++] = counter;
 	qsort(sorted, count, sizeof(Counter *), CompareCounters);
 
-	table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
+	search.table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
 	for (long i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (sorted[i]->count != 0 || sorted[i]->amount != 0)
-			WriteCounter(table, snapshot, sorted[i]);
+			WriteCounter(&search, sorted[i]);
 	}
-	KeyedClose(table);
+	LazyWriterEnd(&search.added);
+	KeyedClose(search.table);
 	pfree(sorted);
 }
 
@@ -272,12 +341,7 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 		int64		found;
 
 		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(slot);
-		row.key.pane = DatumGetTimestampTz(slot->tts_values[STAT_PANE_START]);
-		row.key.itemKey = DatumGetInt64(slot->tts_values[STAT_ITEM_KEY]);
-		row.key.currency = DatumGetInt32(slot->tts_values[STAT_CURRENCY_CODE]);
-		row.key.event = DatumGetInt16(slot->tts_values[STAT_EVENT]);
-		row.key.bucket = DatumGetInt16(slot->tts_values[STAT_SLOT_BUCKET]);
+		ReadCounterKey(slot, &row);
 		if (!verification->shards[ShardOfKey(row.key.itemKey)])
 			continue;
 		found = DatumGetInt64(slot->tts_values[STAT_COUNT]);

@@ -37,6 +37,13 @@ PG_FUNCTION_INFO_V1(personalize_session_items);
 PG_FUNCTION_INFO_V1(personalize_session_number);
 PG_FUNCTION_INFO_V1(personalize_pair_list_entries);
 
+/*
+ * People's sessions and items' lists are rows of their own kinds: no shards of the one
+ * gather what changes of the other.  So more events are taken at once, and a list that
+ * many of them touch is made once.
+ */
+#define BATCHES_AT_ONCE 4
+
 /* A batch. */
 typedef struct NeighbourBatch
 {
@@ -554,6 +561,7 @@ NeighbourInit(void)
 		.id = PROCESSOR_NEIGHBOUR,
 		.name = "neighbour",
 		.shards = 1,
+		.batches = BATCHES_AT_ONCE,
 		.keysOnly = true,
 		.shardOf = NeighbourShard,
 		.begin = BeginBatch,

@@ -50,6 +50,7 @@ typedef struct ProcessorMethods
 	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
 	bool		keysOnly;		/* it needs neither value nor properties */
 	bool		gathers;		/* a row holds all that is known of its key */
+	int			batches;		/* what waits in so many batches is taken at once; 0: 1 */
 	bool		rebuiltByUser;	/* it has one shard, but people are counted anew by those of their keys */
 	int			(*shardOf) (const EventRow *row);	/* by the keys; -1: not for this processor */
 	void	   *(*begin) (void);

@@ -55,7 +55,7 @@ ProcessorInit(void)
 {
 	DefineCustomIntVariable("personalize.batch_events",
 							"How many events a processor takes in one batch at most.",
-							"Larger batches cost less per event and more memory.",
+							"Larger batches cost less per event and more memory; neighbour takes four of them at once, if so many wait.",
 							&personalize_batch_events,
 							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
 }
@@ -218,7 +218,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 		methods->add(state, &row);
 		MemoryContextSwitchTo(roundContext);
 		MemoryContextReset(eventContext);
-		if (++roundCount >= personalize_batch_events)
+		if (++roundCount >= ProcessorRoundEvents(methods))
 		{
 			atEnd = false;
 			break;

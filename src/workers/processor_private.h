@@ -37,6 +37,13 @@ typedef struct Batch
 
 extern int	personalize_batch_events;
 
+/* How many events are collected before they are written. */
+static inline int64
+ProcessorRoundEvents(const ProcessorMethods *methods)
+{
+	return (int64) personalize_batch_events * Max(methods->batches, 1);
+}
+
 /* Refuse what would break exactly-once. */
 extern void ProcessorCheckMayRun(void);
 

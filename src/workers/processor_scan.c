@@ -13,13 +13,15 @@
  *
  * Where rows gather all of their key, what is waiting in many batches is taken by shards,
  * too, SPAN_BATCHES of them at a time: each row is then written once for all of these
- * instead of once a batch, which costs more than reading the events so often.
+ * instead of once a batch, which costs more than reading the events so often.  Which
+ * they are is looked up once, and is kept until the last of these batches.
  */
 #include "postgres.h"
 
 #include "workers/processor_scan.h"
 
 #include "access/xact.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* Scan what may belong to the batch. */
@@ -56,8 +58,17 @@ CompareTxids(const void *left, const void *right)
 }
 
 /* How many batches' events are looked at where they are taken by shards, of which so many are noted. */
-#define SPAN_BATCHES 8
+#define SPAN_BATCHES 32
 #define SPAN_SAMPLES 16384
+
+/* What is being taken by shards, so that it is looked at once and not before each batch. */
+typedef struct Span
+{
+	TxidSnapshot *upto;			/* NULL: nothing */
+	int64		events[SHARD_COUNT];	/* about, that waited when they were looked at */
+} Span;
+
+static Span spans[PROCESSOR_COUNT + 1];
 
 /* Events that wait, every step-th of them. */
 typedef struct Waiting
@@ -112,18 +123,65 @@ LeaveShards(Batch *batch, ShardEvents shards[SHARD_COUNT])
 	}
 }
 
-/* Take some shards of the batch's events, of which those noted tell. */
+/* Forget what is being taken by shards. */
+static void
+EndSpan(Span *span)
+{
+	if (span->upto != NULL)
+		pfree(span->upto);
+	memset(span, 0, sizeof(Span));
+}
+
+/*
+ * Take some of the shards that are left of a span; false: none is.  All that its
+ * snapshot sees has been committed, whenever it was taken; the present one has to
+ * contain it, or it is of a database that has been restored since.
+ */
+static bool
+TakeOfSpan(Batch *batch)
+{
+	Span	   *span = &spans[batch->methods->id];
+	ShardEvents shards[SHARD_COUNT];
+	bool		found = false;
+
+	if (span->upto == NULL)
+		return false;
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+	{
+		bool		waits = batch->claimed[shard] && span->events[shard] > 0 &&
+			!TxidSnapshotContains(batch->from[shard], span->upto);
+
+		shards[shard].shard = shard;
+		shards[shard].events = waits ? span->events[shard] : 0;
+		found |= waits;
+	}
+	if (!found || !TxidSnapshotContains(batch->upto, span->upto))
+	{
+		EndSpan(span);
+		return false;
+	}
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		batch->claimed[shard] &= !TxidSnapshotContains(batch->from[shard], span->upto);
+	batch->left = batch->waiting = batch->result.more = true;
+	batch->upto = TxidSnapshotCopy(span->upto);
+	LeaveShards(batch, shards);
+	return true;
+}
+
+/* Take the batch's events, of which those noted tell, by shards; the others are left for the next ones. */
 static void
 TakeByNotes(Batch *batch, const Waiting *waiting)
 {
-	ShardEvents shards[SHARD_COUNT] = {0};
+	Span	   *span = &spans[batch->methods->id];
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
-	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		shards[shard].shard = shard;
+	EndSpan(span);
+	span->upto = TxidSnapshotCopy(batch->upto);
+	MemoryContextSwitchTo(caller);
 	for (int64 i = 0; i < waiting->notedCount; i++)
 		if (TxidIsSeen(waiting->noted[i].txid, batch->upto))
-			shards[waiting->noted[i].shard].events += waiting->step;
-	LeaveShards(batch, shards);
+			span->events[waiting->noted[i].shard] += waiting->step;
+	(void) TakeOfSpan(batch);
 }
 
 /* Take some shards of a transaction that alone is too large. */
@@ -194,11 +252,13 @@ void
 ProcessorCutToSize(Batch *batch)
 {
 	bool		spans = batch->methods->gathers;
-	int64		limit = (int64) personalize_batch_events * (spans ? SPAN_BATCHES : 1);
+	int64		limit = spans ? (int64) personalize_batch_events * SPAN_BATCHES : ProcessorRoundEvents(batch->methods);
 	int64		most = limit + personalize_batch_events;
 	int64		first;
 	Waiting		waiting;
 
+	if (TakeOfSpan(batch))
+		return;
 	LookAtWaiting(batch, most, spans ? 1 + most / SPAN_SAMPLES : 1, &waiting);
 	batch->waiting = waiting.count > 0;
 	if (waiting.count > limit)
