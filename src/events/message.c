@@ -172,7 +172,7 @@ CheckMessage(const IngestBatch *batch, const IngestMessage *message, char *nobod
 		(*cause = REASON_ITEM_ID, reason = IngestCheckId(message->itemId, "item_id")) ||
 		(*cause = REASON_SESSION_ID, reason = IngestCheckId(message->sessionId, "session_id")) ||
 		(*cause = REASON_REQUEST_ID, reason = IngestCheckId(message->requestId, "request_id")) ||
-		(*cause = REASON_MESSAGE_ID, reason = IngestCheckId(message->messageId, "message_id")) ||
+		(*cause = REASON_MESSAGE_ID, !message->surelyNew && (reason = IngestCheckId(message->messageId, "message_id"))) ||
 		(*cause = REASON_TS, reason = CheckTs(batch, message)) ||
 		(*cause = REASON_PROPERTIES, reason = CheckProperties(message)))
 		return reason;
@@ -464,7 +464,8 @@ IngestAdd(IngestBatch *batch, const IngestMessage *given)
 	IngestTidyId(&tidy.itemId);
 	IngestTidyId(&tidy.sessionId);
 	IngestTidyId(&tidy.requestId);
-	IngestTidyId(&tidy.messageId);
+	if (!tidy.surelyNew)
+		IngestTidyId(&tidy.messageId);
 	tidy.hasProperties = given->hasProperties && !IsJsonNull(given->properties);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
