@@ -13,8 +13,9 @@ my $node = new_node('main', init => { allows_streaming => 1 }, conf => "log_min_
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', 'CREATE EXTENSION personalize');
 $node->safe_psql('shop', q{
-	INSERT INTO personalize.item (item_id, category, attributes)
-		SELECT 'i' || i, 'kind ' || i % 7, jsonb_build_object('name', 'lamp ' || i % 50, 'note', repeat('word' || i % 13 || ' ', i % 5))
+	-- so old that scores do not change while the test runs
+	INSERT INTO personalize.item (item_id, category, created_at, attributes)
+		SELECT 'i' || i, 'kind ' || i % 7, '2010-01-01', jsonb_build_object('name', 'lamp ' || i % 50, 'note', repeat('word' || i % 13 || ' ', i % 5))
 		FROM generate_series(1, 3000) AS i;
 	INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('light', '{lamp}');
 	UPDATE personalize.search_attribute SET weight = NULL WHERE attribute = 'category';
