@@ -262,4 +262,5 @@ FROM personalize.get_historical_features('SELECT * FROM pg_temp.answer', 'reader
 SELECT personalize.rectify('ada', '{"properties": {"page": "p2"}}', 'ada323@03110348');
 SELECT count(*) FROM personalize.forget('ada');
 SELECT count(*) FROM personalize.profile WHERE user_key = personalize.user_key('ada');
+SET client_min_messages = warning;
 DROP EXTENSION personalize CASCADE;

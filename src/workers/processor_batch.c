@@ -346,6 +346,13 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		batch->result.more |= batch->outdated[shard] && batch->claimed[batch->methods->rebuiltByUser ? 0 : shard];
 	batch->upto = TxidSnapshotTake();
+	/* whoever disables it, and then stores events, finds them waiting */
+	if (!ProcessorIsEnabled(batch->methods->id))
+	{
+		batch->result.more = false;
+		PopActiveSnapshot();
+		return;
+	}
 	batch->stays = batch->backfills || (batch->rebuilds && batch->methods->rebuiltByUser);
 	running = batch->rebuilds || batch->backfills ? batch : NULL;
 	PG_TRY();
