@@ -124,6 +124,23 @@ typedef bool CompatUpdateIndexes;
 	((orStronger) ? LockOrStrongerHeldByMe(tag, mode) : LockHeldByMe(tag, mode))
 #endif
 
+/* How many values ANALYZE keeps is no longer in a copy of the column from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define CompatStatisticsBegin(statistics) ((statistics)->attstattarget = -1)
+#else
+#define CompatStatisticsBegin(statistics) \
+	((statistics)->attr = palloc0(sizeof(FormData_pg_attribute)), (statistics)->attr->attstattarget = -1)
+#endif
+
+/* The view that an entry of a range table is, planned as a subquery: of its own from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define CompatViewOf(entry) ((entry)->relid)
+#else
+#define CompatViewOf(entry) ((entry)->subquery->rtable == NIL ? InvalidOid : \
+	linitial_node(RangeTblEntry, (entry)->subquery->rtable)->relkind == RELKIND_VIEW ? \
+	linitial_node(RangeTblEntry, (entry)->subquery->rtable)->relid : InvalidOid)
+#endif
+
 /* Walking the pages of a bitmap. */
 typedef struct CompatBitmapIterator
 {

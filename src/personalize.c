@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/clock.h"
+#include "base/column_stat.h"
 #include "base/counter.h"
 #include "base/pass.h"
 #include "base/page_place.h"
@@ -44,6 +45,7 @@
 #include "items/item_cache.h"
 #include "items/item_stat.h"
 #include "items/item_store.h"
+#include "items/item_view.h"
 #include "items/popular.h"
 #include "items/repeat_purchase.h"
 #include "models/model.h"
@@ -117,6 +119,7 @@ _PG_init(void)
 	ProgressInit();
 	RowPlaceInit();
 	PagePlaceInit();
+	ColumnHookInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();
@@ -141,6 +144,7 @@ _PG_init(void)
 	ProfileReadInit();
 	ProfileWriteInit();
 	ItemCacheInit();
+	ItemViewInit();
 	ItemStatInit();
 	PopularInit();
 	RepeatPurchaseInit();

@@ -212,19 +212,21 @@ COMMENT ON COLUMN personalize.answer_performance.revenue IS 'what was paid for t
 GRANT SELECT ON personalize.answer_performance TO personalize_analyst, personalize_admin;
 
 CREATE VIEW personalize.search_performance AS
-	SELECT s.query, s.item_id, s.item_key, s.day, s.impressions, s.clicks,
-		s.clicks::float8 / nullif(s.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high, s.carts, s.purchases
+	SELECT n.query, n.item_id, n.item_key, n.day, n.impressions, n.clicks,
+		n.clicks::float8 / nullif(n.impressions, 0) AS ctr, c.low AS ctr_low, c.high AS ctr_high, n.carts, n.purchases
 	FROM (
-		SELECT q.query, personalize_internal._item_shown(i.item_id, t.item_key) AS item_id, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
-			sum(t.carted)::bigint AS carts, sum(t.bought)::bigint AS purchases
-		FROM personalize.search_stat AS t
-			LEFT JOIN personalize.item AS i ON i.item_key = t.item_key
-			LEFT JOIN (
-				SELECT k.query_key, personalize_internal._shown_query(k.query_key) AS query FROM personalize.search_query AS k) AS q
-				ON q.query_key = t.query_key
-		WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, t.item_key), t.item_key)
-		GROUP BY 1, 2, 3, 4) AS s,
-		LATERAL personalize_internal._wilson(s.clicks, s.impressions) AS c;
+		SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.*
+		FROM (
+			SELECT q.query, t.item_key, t.day, sum(t.shown)::bigint AS impressions, sum(t.clicked)::bigint AS clicks,
+				sum(t.carted)::bigint AS carts, sum(t.bought)::bigint AS purchases
+			FROM personalize.search_stat AS t
+				LEFT JOIN (
+					SELECT k.query_key, personalize_internal._shown_query(k.query_key) AS query FROM personalize.search_query AS k) AS q
+					ON q.query_key = t.query_key
+			GROUP BY 1, 2, 3) AS s
+			LEFT JOIN personalize.item AS i ON i.item_key = s.item_key) AS n,
+		LATERAL personalize_internal._wilson(n.clicks, n.impressions) AS c
+	WHERE personalize_internal._id_asked(n.item_id, n.item_key);
 COMMENT ON VIEW personalize.search_performance IS
 	'search_stat by query, item and day (UTC) on which it was shown';
 COMMENT ON COLUMN personalize.search_performance.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is';

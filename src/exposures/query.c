@@ -10,6 +10,7 @@
 
 #include "exposures/query.h"
 
+#include "base/column_stat.h"
 #include "base/key.h"
 #include "base/spi_util.h"
 #include "base/unicode.h"
@@ -223,6 +224,14 @@ QueryMinPeople(void)
 void
 QueryInit(void)
 {
+	static const ColumnStat columns[] = {
+		{.relation = "search_stat",.column = "item_key",.table = "search_stat",.ids = "item",
+			.query = "SELECT t.item_key FROM personalize.search_stat AS t TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"},
+		{.relation = "search_stat",.column = "query_key",.table = "search_stat",.ids = "search_query",
+			.query = "SELECT t.query_key FROM personalize.search_stat AS t TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"}
+	};
+
+	ColumnStatRegister(columns, lengthof(columns));
 	DefineCustomIntVariable("personalize.min_query_people",
 							"How many people must have searched a text before analysts see it.",
 							"A text that few have typed may name one of them.",

@@ -90,26 +90,36 @@ CREATE FUNCTION personalize_internal._item_name(item_id text, item_key bigint) R
 	AS 'MODULE_PATHNAME', 'personalize_item_name' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize_internal._item_name(text, bigint) IS
 	'the id of an item: the catalogue''s, else the key, if it is an id itself (0 and above), else NULL';
-CREATE FUNCTION personalize_internal._item_asked_support(internal) RETURNS internal
-	AS 'MODULE_PATHNAME', 'personalize_item_asked_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-REVOKE EXECUTE ON FUNCTION personalize_internal._item_asked_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize_internal._item_asked(name text, item_key bigint) RETURNS boolean
+CREATE FUNCTION personalize_internal._id_asked_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_id_asked_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE EXECUTE ON FUNCTION personalize_internal._id_asked_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._id_asked(id text, key bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_item_asked' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._item_asked_support;
-COMMENT ON FUNCTION personalize_internal._item_asked(text, bigint) IS
-	'true; a statement with a condition on the name, _item_name(item_id, item_key), is planned with the condition on the key that follows from it';
+	SUPPORT personalize_internal._id_asked_support;
+COMMENT ON FUNCTION personalize_internal._id_asked(text, bigint) IS
+	'true; a statement with a condition on the id is planned with the condition on its key that follows from it';
 CREATE FUNCTION personalize_internal._asked_value_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_asked_value_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 REVOKE EXECUTE ON FUNCTION personalize_internal._asked_value_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._groups_counted_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_groups_counted_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE EXECUTE ON FUNCTION personalize_internal._groups_counted_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._groups_counted(item_key bigint, groups text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_groups_counted' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._groups_counted_support;
+COMMENT ON FUNCTION personalize_internal._groups_counted(bigint, text) IS
+	'true; the planner is told by it how many groups of item_stat by item and these there are: day, or day and event';
+REVOKE EXECUTE ON FUNCTION personalize_internal._groups_counted(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._groups_counted(bigint, text) TO personalize_owner, personalize_analyst, personalize_admin;
+-- volatile only so that no condition on it is taken into the subquery that shows it: the key has done that
 CREATE FUNCTION personalize_internal._item_shown(item_id text, item_key bigint) RETURNS text
-	AS 'MODULE_PATHNAME', 'personalize_item_name' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._asked_value_support;
+	AS 'MODULE_PATHNAME', 'personalize_item_name' LANGUAGE C VOLATILE PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize_internal._item_shown(text, bigint) IS
-	'_item_name(), for grouped views that ask _item_asked(): a condition that it is one value is answered by that alone';
+	'_item_name(), for views that ask _id_asked() of it';
 REVOKE EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_shown(text, bigint),
-	personalize_internal._item_asked(text, bigint) FROM PUBLIC;
+	personalize_internal._id_asked(text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), personalize_internal._item_shown(text, bigint),
-	personalize_internal._item_asked(text, bigint)
+	personalize_internal._id_asked(text, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;
 
 -- by the item alone: equal keys share their place in the index
@@ -117,42 +127,55 @@ CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key);
 -- what conditions on the views' columns are about
 CREATE STATISTICS personalize.item_stat_day ON ((pane_start AT TIME ZONE 'UTC')::date) FROM personalize.item_stat;
 CREATE STATISTICS personalize.item_stat_currency ON (personalize_internal._currency(currency_code)) FROM personalize.item_stat;
+-- what is counted by key gets its name afterwards
 CREATE VIEW personalize.item_performance AS
-	SELECT c.item_id, c.item_key, c.day,
-		sum(c.impressions)::bigint AS impressions, sum(c.selects)::bigint AS selects,
-		sum(c.views)::bigint AS views, sum(c.wishlists)::bigint AS wishlists,
-		sum(c.carts)::bigint AS carts, sum(c.purchases)::bigint AS purchases,
-		sum(c.refunds)::bigint AS refunds,
-		jsonb_object_agg(c.currency, trim_scale(c.revenue / 1000000)) FILTER (WHERE c.revenue <> 0) AS revenue
+	SELECT n.item_id, n.item_key, n.day, n.impressions, n.selects, n.views, n.wishlists, n.carts, n.purchases, n.refunds, n.revenue
 	FROM (
-		SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
-			coalesce(personalize_internal._currency(s.currency_code), '') AS currency,
-			coalesce(sum(s.count) FILTER (WHERE s.event IN (2, 12)), 0) AS impressions,
-			coalesce(sum(s.count) FILTER (WHERE s.event IN (3, 13)), 0) AS selects,
-			coalesce(sum(s.count) FILTER (WHERE s.event = 4), 0) AS views,
-			coalesce(sum(s.count) FILTER (WHERE s.event = 5), 0) AS wishlists,
-			coalesce(sum(s.count) FILTER (WHERE s.event = 6), 0) AS carts,
-			coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0) AS purchases,
-			coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0) AS refunds,
-			coalesce(sum(CASE s.event WHEN 10 THEN s.amount WHEN 11 THEN -s.amount END), 0) AS revenue
-		FROM personalize.item_stat AS s LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-		WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
-		GROUP BY 1, 2, 3, 4) AS c
-	GROUP BY c.item_id, c.item_key, c.day;
+		SELECT personalize_internal._item_shown(i.item_id, d.item_key) AS item_id, d.*
+		FROM (
+			SELECT c.item_key, c.day,
+				sum(c.impressions)::bigint AS impressions, sum(c.selects)::bigint AS selects,
+				sum(c.views)::bigint AS views, sum(c.wishlists)::bigint AS wishlists,
+				sum(c.carts)::bigint AS carts, sum(c.purchases)::bigint AS purchases,
+				sum(c.refunds)::bigint AS refunds,
+				jsonb_object_agg(coalesce(personalize_internal._currency(c.currency_code), ''), trim_scale(c.revenue / 1000000))
+					FILTER (WHERE c.revenue <> 0) AS revenue
+			FROM (
+				SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, s.currency_code,
+					coalesce(sum(s.count) FILTER (WHERE s.event IN (2, 12)), 0) AS impressions,
+					coalesce(sum(s.count) FILTER (WHERE s.event IN (3, 13)), 0) AS selects,
+					coalesce(sum(s.count) FILTER (WHERE s.event = 4), 0) AS views,
+					coalesce(sum(s.count) FILTER (WHERE s.event = 5), 0) AS wishlists,
+					coalesce(sum(s.count) FILTER (WHERE s.event = 6), 0) AS carts,
+					coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0) AS purchases,
+					coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0) AS refunds,
+					coalesce(sum(CASE s.event WHEN 10 THEN s.amount WHEN 11 THEN -s.amount END), 0) AS revenue
+				FROM personalize.item_stat AS s
+				GROUP BY 1, 2, 3) AS c
+			GROUP BY c.item_key, c.day) AS d
+			LEFT JOIN personalize.item AS i ON i.item_key = d.item_key
+		WHERE personalize_internal._groups_counted(d.item_key, 'day')) AS n
+	WHERE personalize_internal._id_asked(n.item_id, n.item_key);
 COMMENT ON VIEW personalize.item_performance IS
 	'item_stat by item and day (UTC): one column per kind of event; revenue is what purchases less refunds brought, by currency (item_revenue has it as rows)';
 COMMENT ON COLUMN personalize.item_performance.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is. A condition on it uses the key';
 COMMENT ON COLUMN personalize.item_performance.day IS 'the day (UTC) the events happened on';
 COMMENT ON COLUMN personalize.item_performance.revenue IS 'a JSON object, amounts by currency; NULL: none';
 CREATE VIEW personalize.item_revenue AS
-	SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
-		personalize_internal._currency(s.currency_code) AS currency,
-		coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0)::bigint AS purchases,
-		coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0)::bigint AS refunds,
-		trim_scale(sum(CASE s.event WHEN 10 THEN s.amount ELSE -s.amount END) / 1000000) AS revenue
-	FROM personalize.item_stat AS s LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-	WHERE s.event IN (10, 11) AND personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
-	GROUP BY 1, 2, 3, 4;
+	SELECT n.item_id, n.item_key, n.day, n.currency, n.purchases, n.refunds, n.revenue
+	FROM (
+		SELECT personalize_internal._item_shown(i.item_id, c.item_key) AS item_id, c.*
+		FROM (
+			SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day,
+				personalize_internal._currency(s.currency_code) AS currency,
+				coalesce(sum(s.count) FILTER (WHERE s.event = 10), 0)::bigint AS purchases,
+				coalesce(sum(s.count) FILTER (WHERE s.event = 11), 0)::bigint AS refunds,
+				trim_scale(sum(CASE s.event WHEN 10 THEN s.amount ELSE -s.amount END) / 1000000) AS revenue
+			FROM personalize.item_stat AS s
+			WHERE s.event IN (10, 11)
+			GROUP BY 1, 2, 3) AS c
+			LEFT JOIN personalize.item AS i ON i.item_key = c.item_key) AS n
+	WHERE personalize_internal._id_asked(n.item_id, n.item_key);
 COMMENT ON VIEW personalize.item_revenue IS
 	'what each item brought on each day (UTC) in each currency, one row each: purchases less refunds, from events that may be used for analytics';
 COMMENT ON COLUMN personalize.item_revenue.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is. A condition on it uses the key';
@@ -162,14 +185,18 @@ COMMENT ON COLUMN personalize.item_revenue.purchases IS 'events purchase of the 
 COMMENT ON COLUMN personalize.item_revenue.refunds IS 'events refund of the item';
 COMMENT ON COLUMN personalize.item_revenue.revenue IS 'amounts of purchases less those of refunds, in currency';
 CREATE VIEW personalize.item_event AS
-	SELECT personalize_internal._item_shown(i.item_id, s.item_key) AS item_id, s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, t.name AS event,
-		sum(s.count)::bigint AS count
-	FROM personalize.item_stat AS s
-		JOIN personalize.event_type AS t ON t.event = s.event
-		LEFT JOIN personalize.item AS i ON i.item_key = s.item_key
-	WHERE personalize_internal._item_asked(personalize_internal._item_name(i.item_id, s.item_key), s.item_key)
-		AND personalize_internal._event_asked(t.name, s.event)
-	GROUP BY 1, 2, 3, 4;
+	SELECT n.item_id, n.item_key, n.day, n.event, n.count
+	FROM (
+		SELECT personalize_internal._item_shown(i.item_id, c.item_key) AS item_id, c.item_key, c.day, t.name AS event, c.count
+		FROM (
+			SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day, s.event, sum(s.count)::bigint AS count
+			FROM personalize.item_stat AS s
+			GROUP BY 1, 2, 3) AS c
+			JOIN personalize.event_type AS t ON t.event = c.event
+			LEFT JOIN personalize.item AS i ON i.item_key = c.item_key
+		WHERE personalize_internal._groups_counted(c.item_key, 'day and event')
+			AND personalize_internal._event_asked(t.name, c.event) AND personalize_internal._event_asked(t.name, t.event)) AS n
+	WHERE personalize_internal._id_asked(n.item_id, n.item_key);
 COMMENT ON VIEW personalize.item_event IS
 	'how many events of each kind an item had on each day (UTC), by name, kinds of your own as well';
 COMMENT ON COLUMN personalize.item_event.item_id IS 'NULL if the catalogue does not have it any more and the key is no id; item_key never is. A condition on it uses the key';

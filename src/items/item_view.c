@@ -1,29 +1,44 @@
 /*
  * item_view.c
- *		Conditions on item_id of views, answered by the key.
+ *		Conditions on ids in views, answered by the key.
  *
- * Statistics know items by key, and a view shows _item_name(item_id, item_key): the
- * id that the catalogue has, or else the key, if it is an id itself.  No index finds
- * that.  So such a view asks _item_asked(name, item_key) of its rows, which says
- * nothing but yes; the planner's support function looks for a condition name = value
- * of the statement, and puts item_key = item_key(value) in its place, which the
- * condition implies.  What the view shows is _item_shown(), the same name: where one is asked
- * for, it stands for itself, and that the row has a name is left to be seen (base/asked.h).
+ * Tables know items and people by key, and views show their ids: of an item
+ * _item_name(item_id, item_key), the id that the catalogue has, or else the key, if it is an
+ * id itself.  No index finds that, and no statistics tell of it.  So such a view asks
+ * _id_asked(id, key) of its rows, which says nothing but yes; the planner's support function
+ * looks for a condition id = value of the statement, and puts key = key of the value in its
+ * place, which the condition implies.  Where the key is asked for, the condition on the id
+ * leaves all rows, as the statistics say that are given of it (base/column_stat.h).
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "base/asked.h"
+#include "base/column_stat.h"
 #include "base/key.h"
+#include "base/pass.h"
+#include "base/relation.h"
+#include "catalog/pg_statistic.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "items/item_view.h"
 #include "nodes/makefuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/pathnode.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+/* A number for each group that a view makes by item, day and something else. */
+#define ITEM_STAT_GROUPS(other) \
+	"SELECT hashint8extended(s.item_key, " other " * 100000::bigint + ((s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01'))" \
+	" FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"
 
 PG_FUNCTION_INFO_V1(personalize_item_name);
 PG_FUNCTION_INFO_V1(personalize_item_asked);
-PG_FUNCTION_INFO_V1(personalize_item_asked_support);
+PG_FUNCTION_INFO_V1(personalize_id_asked_support);
 PG_FUNCTION_INFO_V1(personalize_asked_value_support);
+PG_FUNCTION_INFO_V1(personalize_groups_counted);
+PG_FUNCTION_INFO_V1(personalize_groups_counted_support);
 
 /* _item_name(item_id, item_key): the id of an item, NULL if only its key is left. */
 Datum
@@ -45,43 +60,115 @@ personalize_item_asked(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* True for the shown id. */
+/* True for the id. */
 static bool
-IsName(void *name, PlannerInfo *root, Node *node)
+IsId(void *id, PlannerInfo *root, Node *node)
 {
-	return AskedIsCall(node, "_item_shown", ((FuncExpr *) name)->args);
+	return equal(node, id);
 }
 
-/* Planner support of _item_shown() and others that views show. */
+/* Planner support of functions that views show, and whose conditions another function answers. */
 Datum
 personalize_asked_value_support(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(AskedValue((Node *) PG_GETARG_POINTER(0)));
 }
 
-/* Planner support of _item_asked(). */
+/* Planner support of _id_asked(). */
 Datum
-personalize_item_asked_support(PG_FUNCTION_ARGS)
+personalize_id_asked_support(PG_FUNCTION_ARGS)
 {
 	SupportRequestSimplify *call = (SupportRequestSimplify *) PG_GETARG_POINTER(0);
 	List	   *conditions;
-	const AskedTexts *names;
+	const AskedTexts *ids;
 	Datum	   *keys;
-	Node	   *name;
-	Node	   *condition;
 
-	if (!IsA(call, SupportRequestSimplify) || !IsA(linitial(call->fcall->args), FuncExpr))
+	if (!IsA(call, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
-	name = linitial(call->fcall->args);
-	conditions = AskedConditions(call->root, IsName, name);
+	conditions = AskedConditions(call->root, IsId, linitial(call->fcall->args));
 	if (conditions == NIL)
 		PG_RETURN_POINTER(makeBoolConst(true, false));
-	names = linitial(conditions);
-	keys = palloc(sizeof(Datum) * Max(names->count, 1));
-	for (int i = 0; i < names->count; i++)
-		keys[i] = Int64GetDatum(KeyFromText(names->texts[i]));
-	condition = AskedMakeCondition(lsecond(call->fcall->args), keys, names->count);
-	if (AskedOne(conditions) != NULL)
-		condition = (Node *) makeBoolExpr(AND_EXPR, list_make2(condition, AskedMakeNotNull(name)), -1);
-	PG_RETURN_POINTER(condition);
+	ids = linitial(conditions);
+	keys = palloc(sizeof(Datum) * Max(ids->count, 1));
+	for (int i = 0; i < ids->count; i++)
+		keys[i] = Int64GetDatum(KeyFromText(ids->texts[i]));
+	PG_RETURN_POINTER(AskedMakeCondition(lsecond(call->fcall->args), keys, ids->count));
+}
+
+/* _groups_counted(item_key, groups): yes. */
+Datum
+personalize_groups_counted(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
+
+/* item_stat in a subquery; NULL if it does not read the table. */
+static const RelOptInfo *
+FindGrouped(const PlannerInfo *subroot)
+{
+	Oid			table = RelationFind("item_stat", true);
+
+	for (int i = 1; subroot != NULL && i < subroot->simple_rel_array_size; i++)
+	{
+		const RelOptInfo *rel = subroot->simple_rel_array[i];
+
+		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
+			continue;
+		if (subroot->simple_rte_array[i]->rtekind == RTE_SUBQUERY)
+			return FindGrouped(rel->subroot);
+		if (subroot->simple_rte_array[i]->relid == table)
+			return rel;
+	}
+	return NULL;
+}
+
+/*
+ * Planner support of _groups_counted().  A condition on the day leaves whole groups, while the
+ * server believes that it leaves some rows of each.
+ */
+Datum
+personalize_groups_counted_support(PG_FUNCTION_ARGS)
+{
+	SupportRequestSelectivity *request = (SupportRequestSelectivity *) PG_GETARG_POINTER(0);
+	const ColumnStat *column;
+	const RelOptInfo *grouped;
+	const RelOptInfo *table;
+	HeapTuple	sample;
+	double		distinct;
+
+	if (!IsA(request, SupportRequestSelectivity) || !IsA(linitial(request->args), Var) || !IsA(lsecond(request->args), Const) ||
+		!ActiveSnapshotSet())
+		PG_RETURN_POINTER(NULL);
+	grouped = find_base_rel(request->root, ((Var *) linitial(request->args))->varno);
+	table = FindGrouped(grouped->subroot);
+	column = ColumnStatFind("_groups_counted", TextDatumGetCString(((Const *) lsecond(request->args))->constvalue));
+	sample = column == NULL || table == NULL || PassIsUp() ? NULL : ColumnStatOf(column, false);
+	if (sample == NULL || table->tuples <= 0 || grouped->tuples <= 0)
+		PG_RETURN_POINTER(NULL);
+	distinct = ((Form_pg_statistic) GETSTRUCT(sample))->stadistinct;
+	if (distinct < 0)
+		distinct *= -table->tuples;
+	request->selectivity = Min(distinct * table->rows / table->tuples / grouped->tuples, 1);
+	PG_RETURN_POINTER(request);
+}
+
+/* Called once when the library is loaded. */
+void
+ItemViewInit(void)
+{
+	static const ColumnStat columns[] = {
+		{.relation = "item_stat",.column = "item_key",.table = "item_stat",.ids = "item",
+			.query = "SELECT s.item_key FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1)",
+			.groups = ITEM_STAT_GROUPS("s.event")},
+		{.relation = "item_stat",.column = "event",.table = "item_stat",
+			.query = "SELECT s.event FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"},
+		{.relation = "_groups_counted",.column = "day",.table = "item_stat",.query = ITEM_STAT_GROUPS("0")},
+		{.relation = "_groups_counted",.column = "day and event",.table = "item_stat",.query = ITEM_STAT_GROUPS("s.event")},
+		{.relation = "item",.column = "item_key",.share = COLUMN_IMPLIED,.follows = "item_id"},
+		{.relation = "event_type",.column = "event",.share = COLUMN_IMPLIED,.follows = "name"},
+		{.relation = "_item_shown",.column = "item_id",.share = COLUMN_IMPLIED,.table = "item_stat",.ids = "item",
+			.query = "SELECT personalize_internal._item_name(i.item_id, s.item_key) FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) LEFT JOIN personalize.item AS i ON i.item_key OPERATOR(pg_catalog.=) s.item_key"}
+	};
+
+	ColumnStatRegister(columns, lengthof(columns));
 }

@@ -468,6 +468,7 @@ BEGIN ATOMIC
 	SELECT 'statistics', format('statistics object %I.%I samples %s', n.nspname, e.stxname, s.oid::regclass),
 		format('DROP STATISTICS %I.%I;', n.nspname, e.stxname)
 	FROM source AS s JOIN pg_statistic_ext AS e ON e.stxrelid = s.oid JOIN pg_namespace AS n ON n.oid = e.stxnamespace
+	WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = e.oid AND d.deptype = 'e')
 	UNION ALL
 	SELECT 'statistics', format('ANALYZE samples the expressions of index %s on %s', i.indexrelid::regclass, s.oid::regclass),
 		format('DROP INDEX %s;', i.indexrelid::regclass)

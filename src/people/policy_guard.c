@@ -17,6 +17,8 @@
 #include "base/pass.h"
 #include "base/relation.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -24,14 +26,18 @@
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
 #include "people/consent.h"
+#include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_may_read);
 PG_FUNCTION_INFO_V1(personalize_readable);
+PG_FUNCTION_INFO_V1(personalize_if_personal);
 PG_FUNCTION_INFO_V1(personalize_readable_unrestricted);
 PG_FUNCTION_INFO_V1(personalize_readable_decided);
 PG_FUNCTION_INFO_V1(personalize_purpose_bits);
@@ -189,6 +195,23 @@ personalize_readable(PG_FUNCTION_ARGS)
 				   (PG_GETARG_INT32(0) & reader->bits) != 0);
 }
 
+/*
+ * _if_personal(value): the value, if the purpose in force includes personalization; also for
+ * ANALYZE, which is the owner.
+ */
+Datum
+personalize_if_personal(PG_FUNCTION_ARGS)
+{
+	const Reader *reader;
+
+	if (PassIsUp() || GetUserId() == RelationOwner())
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	reader = ReaderOf(fcinfo, false);
+	if (reader->bits == POLICY_EVERYTHING || (reader->bits & PURPOSE_PERSONALIZATION) != 0)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	PG_RETURN_NULL();
+}
+
 /* _readable(mask, user_key): and may the person's data be used for it now? */
 Datum
 personalize_readable_unrestricted(PG_FUNCTION_ARGS)
@@ -238,13 +261,54 @@ personalize_covers(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL((PG_GETARG_INT32(1) & ~PG_GETARG_INT32(0)) == 0);
 }
 
-/* Tell the planner that most rows may be read; NULL if it asks something else. */
+/* The column with the purposes of a row: what is asked about, or what that is made of first. */
+static Node *
+MaskColumn(Node *node)
+{
+	while (node != NULL && !IsA(node, Var))
+		node = IsA(node, OpExpr) ? linitial(((OpExpr *) node)->args) :
+			IsA(node, FuncExpr) && ((FuncExpr *) node)->args != NIL ? linitial(((FuncExpr *) node)->args) : NULL;
+	return node != NULL && ((Var *) node)->vartype == INT4OID ? node : NULL;
+}
+
+/* The share of rows with one of some purposes, by the statistics of their column; negative: there are none. */
+static double
+ShareWith(PlannerInfo *root, Node *column, int32 bits)
+{
+	VariableStatData variable;
+	AttStatsSlot slot;
+	double		share = -1;
+
+	examine_variable(root, column, 0, &variable);
+	if (HeapTupleIsValid(variable.statsTuple) &&
+		get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+	{
+		share = 0;
+		for (int i = 0; i < slot.nvalues; i++)
+			share += (DatumGetInt32(slot.values[i]) & bits) != 0 ? slot.numbers[i] : 0;
+		free_attstatsslot(&slot);
+	}
+	ReleaseVariableStats(variable);
+	return share;
+}
+
+/* Tell the planner how many rows may be read, most if nothing else is known; NULL if it asks something else. */
 Node *
 PolicyEstimate(Node *request)
 {
+	SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
+	Node	   *column;
+	int32		bits;
+	double		share;
+
 	if (!IsA(request, SupportRequestSelectivity))
 		return NULL;
-	((SupportRequestSelectivity *) request)->selectivity = POLICY_SELECTIVITY;
+	asked->selectivity = POLICY_SELECTIVITY;
+	bits = PassIsUp() ? POLICY_EVERYTHING : PolicyBits(NULL);
+	column = asked->args == NIL || bits == POLICY_EVERYTHING ? NULL : MaskColumn(linitial(asked->args));
+	share = column == NULL ? -1 : ShareWith(asked->root, column, bits);
+	if (share >= 0)
+		asked->selectivity = Min(share, POLICY_SELECTIVITY);
 	return request;
 }
 

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "people/policy.h"
 #include "people/restriction.h"
+#include "profiles/analyst_column.h"
 #include "profiles/analyst_purpose.h"
 #include "profiles/profile.h"
 #include "profiles/profile_delta.h"
@@ -80,8 +81,8 @@ typedef struct CohortValue
 } CohortValue;
 
 /* A sum in 10^-6 units as numeric. */
-static Datum
-SumDatum(int64 sum)
+Datum
+AnalystSumDatum(int64 sum)
 {
 	return NumericGetDatum(int64_div_fast_to_numeric(sum, 6));
 }
@@ -118,12 +119,24 @@ personalize_profile_features(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = Int64GetDatum(FeatureKeyHash(feature.key));
 		values[1] = Int64GetDatum(count);
-		values[2] = SumDatum(sum);
+		values[2] = AnalystSumDatum(sum);
 		values[3] = TimestampTzGetDatum(feature.last);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	StoredRowEnd(&row);
 	return (Datum) 0;
+}
+
+/* The columns of _profile_panes() after value_key. */
+void
+AnalystPaneDatums(const FeaturePane *pane, Datum *values, bool *nulls)
+{
+	values[0] = TimestampTzGetDatum(pane->start);
+	values[1] = TimestampTzGetDatum(pane->end);
+	values[2] = CStringGetTextDatum(grainName[pane->grain]);
+	values[3] = Int64GetDatum(pane->count);
+	values[4] = AnalystSumDatum(pane->sum);
+	FeatureExtremesDatums(&pane->extremes, &values[5], &nulls[5]);
 }
 
 /* _profile_panes(features, signal, user_key). */
@@ -151,16 +164,11 @@ personalize_profile_panes(PG_FUNCTION_ARGS)
 		FeaturePaneIteratorBegin(&panes, &feature);
 		while (FeaturePaneIteratorNext(&panes, &pane))
 		{
-			bool		nulls[10] = {false};
-			Datum		values[10];
+			bool		nulls[1 + ANALYST_PANE_COLUMNS] = {false};
+			Datum		values[1 + ANALYST_PANE_COLUMNS];
 
 			values[0] = Int64GetDatum(FeatureKeyHash(feature.key));
-			values[1] = TimestampTzGetDatum(pane.start);
-			values[2] = TimestampTzGetDatum(pane.end);
-			values[3] = CStringGetTextDatum(grainName[pane.grain]);
-			values[4] = Int64GetDatum(pane.count);
-			values[5] = SumDatum(pane.sum);
-			FeatureExtremesDatums(&pane.extremes, &values[6], &nulls[6]);
+			AnalystPaneDatums(&pane, &values[1], &nulls[1]);
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
 	}
@@ -395,7 +403,7 @@ personalize_cohort_counts(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(order[i]->count);
 		values[3] = DirectFunctionCall2(numeric_add,
 										NumericGetDatum(int64_to_numeric(order[i]->units)),
-										SumDatum(order[i]->millionths));
+										AnalystSumDatum(order[i]->millionths));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

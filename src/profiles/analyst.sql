@@ -65,6 +65,17 @@ REVOKE ALL ON FUNCTION personalize_internal._value_shown(smallint, bigint), pers
 GRANT EXECUTE ON FUNCTION personalize_internal._value_shown(smallint, bigint), personalize_internal._value_is(smallint, bigint, bigint),
 	personalize_internal._value_asked(text) TO personalize_analyst, personalize_admin;
 
+CREATE FUNCTION personalize_internal._values_counted_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'personalize_values_counted_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION personalize_internal._values_counted_support(internal) FROM PUBLIC;
+CREATE FUNCTION personalize_internal._values_counted(value_key bigint, user_key bigint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'personalize_values_counted' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	SUPPORT personalize_internal._values_counted_support;
+COMMENT ON FUNCTION personalize_internal._values_counted(bigint, bigint) IS
+	'true; the planner is told by it that many calls of _profile_features() and _profile_panes() return no row';
+REVOKE ALL ON FUNCTION personalize_internal._values_counted(bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._values_counted(bigint, bigint) TO personalize_analyst, personalize_admin;
+
 -- the views are asked for one person by id, and the planner knows nothing else of ids
 CREATE UNIQUE INDEX subject_user_id_idx ON personalize.subject (user_id);
 
@@ -82,7 +93,9 @@ CREATE VIEW personalize.profile_feature AS
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize_internal._periods(d.periods) AS w (period)
 		CROSS JOIN LATERAL personalize_internal._profile_features(p.features, d.signal, w.period, NULL, p.user_key) f
-	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+	WHERE personalize_internal._id_asked(s.user_id, p.user_key) AND personalize_internal._id_asked(s.user_id, s.user_key)
+		AND personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+		AND personalize_internal._values_counted(f.value_key, p.user_key)
 		AND personalize_internal._value_asked(personalize_internal._feature_value(d.signal, f.value_key));
 COMMENT ON VIEW personalize.profile_feature IS
 	'what each person did, one row per value of a signal and period of the signal, as far as the profile processor has got; only what the person''s consent covers and the purpose in force needs. Conditions on user_id, user_key, signal and period are applied before a profile is unpacked';
@@ -106,7 +119,9 @@ CREATE VIEW personalize.profile_pane AS
 			AND personalize_internal._readable(d.purposes)
 		LEFT JOIN personalize.signal_state t ON t.signal OPERATOR(pg_catalog.=) d.signal
 		CROSS JOIN LATERAL personalize_internal._profile_panes(p.features, d.signal, p.user_key) f
-	WHERE personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+	WHERE personalize_internal._id_asked(s.user_id, p.user_key) AND personalize_internal._id_asked(s.user_id, s.user_key)
+		AND personalize_internal._signal_is_shown(t.enabled, t.dropped) AND personalize_internal._signals_covered()
+		AND personalize_internal._values_counted(f.value_key, p.user_key)
 		AND personalize_internal._value_asked(personalize_internal._feature_value(d.signal, f.value_key));
 COMMENT ON VIEW personalize.profile_pane IS
 	'what each person did and when, one row per value of a signal and pane of time; old panes are wider than new ones, and none overlaps another of the same value. As far as the profile processor has got; only what the person''s consent covers and the purpose in force needs';
@@ -122,17 +137,32 @@ COMMENT ON COLUMN personalize.profile_pane.max IS 'the largest of them; NULL as 
 COMMENT ON COLUMN personalize.profile_pane.first IS 'the first of them; NULL as min';
 COMMENT ON COLUMN personalize.profile_pane.last IS 'the last of them; NULL as min';
 
+-- what was counted for personalization is seen for that; the planner has statistics of it as it is
+CREATE FUNCTION personalize_internal._if_personal(ts timestamptz) RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'personalize_if_personal' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+CREATE FUNCTION personalize_internal._if_personal(count bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_if_personal' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize_internal._if_personal(timestamptz) IS 'the argument, if the purpose in force includes personalization; else NULL';
+COMMENT ON FUNCTION personalize_internal._if_personal(bigint) IS 'the argument, if the purpose in force includes personalization; else NULL';
+REVOKE ALL ON FUNCTION personalize_internal._if_personal(timestamptz), personalize_internal._if_personal(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._if_personal(timestamptz), personalize_internal._if_personal(bigint)
+	TO personalize_owner, personalize_analyst, personalize_admin;
+CREATE STATISTICS personalize.profile_first_seen ON (personalize_internal._if_personal(first_seen)) FROM personalize.profile;
+CREATE STATISTICS personalize.profile_last_seen ON (personalize_internal._if_personal(last_seen)) FROM personalize.profile;
+CREATE STATISTICS personalize.profile_events ON (personalize_internal._if_personal(events)) FROM personalize.profile;
+CREATE STATISTICS personalize.subject_purposes ON (personalize_internal._allowed_purposes(granted, decided, restricted)) FROM personalize.subject;
 CREATE VIEW personalize.profile_person AS
 	SELECT s.user_id,
 		-- counted from events for personalization
-		CASE WHEN personalize_internal._readable(2) THEN p.first_seen END AS first_seen,
-		CASE WHEN personalize_internal._readable(2) THEN p.last_seen END AS last_seen,
-		CASE WHEN personalize_internal._readable(2) THEN p.events END AS events,
+		personalize_internal._if_personal(p.first_seen) AS first_seen,
+		personalize_internal._if_personal(p.last_seen) AS last_seen,
+		personalize_internal._if_personal(p.events) AS events,
 		personalize_internal._allowed_purposes(s.granted, s.decided, s.restricted) AS purposes,
 		p.user_key
 	FROM personalize.profile p
 		LEFT JOIN personalize.subject s ON s.user_key OPERATOR(pg_catalog.=) p.user_key
-	WHERE personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), p.mask);
+	WHERE personalize_internal._id_asked(s.user_id, p.user_key) AND personalize_internal._id_asked(s.user_id, s.user_key)
+		AND personalize_internal._covers(personalize_internal._unrestricted(p.mask, p.user_key), p.mask);
 COMMENT ON VIEW personalize.profile_person IS
 	'the people who have a profile that the purpose in force may see, one row each, as far as the profile processor has got';
 COMMENT ON COLUMN personalize.profile_person.first_seen IS 'time of the first event that may be used for personalization; NULL if that is not the purpose in force, as last_seen and events';
@@ -141,31 +171,17 @@ COMMENT ON COLUMN personalize.profile_person.events IS 'how many such events';
 COMMENT ON COLUMN personalize.profile_person.purposes IS 'names of the purposes the person allows now';
 COMMENT ON COLUMN personalize.profile_person.user_key IS 'user_key(user_id)';
 
--- What the catalogue said of an item when something happened, and how the planner knows how often it is one value.
+-- What the catalogue said of an item when something happened.
 CREATE FUNCTION personalize_internal._then(item_key bigint, past text, present text) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_then' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION personalize_internal._then(bigint, text, text) IS 'past, if the past has the item (item_key is not NULL), else present';
+-- volatile only so that conditions on it stay with the view, of which there are statistics
 CREATE FUNCTION personalize_internal._then_shown(item_key bigint, past text, present text) RETURNS text
-	AS 'MODULE_PATHNAME', 'personalize_then' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._asked_value_support;
-COMMENT ON FUNCTION personalize_internal._then_shown(bigint, text, text) IS
-	'_then(), for views that are barriers and ask _then_asked(): a condition that it is one value is answered by that alone';
-CREATE FUNCTION personalize_internal._then_is(item_key bigint, past text, present text, value text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_then_is' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._mostly_support;
-COMMENT ON FUNCTION personalize_internal._then_is(bigint, text, text, text) IS 'true if _then() is a value';
-CREATE FUNCTION personalize_internal._then_asked_support(internal) RETURNS internal
-	AS 'MODULE_PATHNAME', 'personalize_then_asked_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-REVOKE ALL ON FUNCTION personalize_internal._then_asked_support(internal) FROM PUBLIC;
-CREATE FUNCTION personalize_internal._then_asked(name text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_item_asked' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._then_asked_support;
-COMMENT ON FUNCTION personalize_internal._then_asked(text) IS
-	'true; a statement with a condition on what _then_shown() has of the same arguments is planned with (past = value OR present = value) AND _then_is()';
-REVOKE ALL ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text),
-	personalize_internal._then_is(bigint, text, text, text), personalize_internal._then_asked(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text),
-	personalize_internal._then_is(bigint, text, text, text), personalize_internal._then_asked(text) TO personalize_analyst, personalize_admin;
+	AS 'MODULE_PATHNAME', 'personalize_then' LANGUAGE C VOLATILE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION personalize_internal._then_shown(bigint, text, text) IS '_then(), for analytics_event';
+REVOKE ALL ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._then_shown(bigint, text, text) TO personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._then(bigint, text, text) TO personalize_owner;
 
 -- A barrier: a condition of the asker's own making never sees other events.
 CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
@@ -182,9 +198,9 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 			AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until
 	WHERE (personalize_internal._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&)
 		(SELECT personalize_internal._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
-		AND personalize_internal._event_asked(t.name, e.event)
-		AND personalize_internal._then_asked(personalize_internal._then(h.item_key, h.category, i.category))
-		AND personalize_internal._then_asked(personalize_internal._then(h.item_key, h.brand, i.brand));
+		AND personalize_internal._event_asked(t.name, e.event) AND personalize_internal._event_asked(t.name, t.event)
+		AND personalize_internal._id_asked(s.user_id, e.user_key) AND personalize_internal._id_asked(s.user_id, s.user_key)
+		AND personalize_internal._id_asked(i.item_id, e.item_key) AND personalize_internal._id_asked(i.item_id, i.item_key);
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "people/restriction.h"
+#include "profiles/analyst_column.h"
 #include "profiles/profile.h"
 #include "profiles/segment.h"
 #include "utils/builtins.h"
@@ -67,6 +68,7 @@ ProfileReadInit(void)
 {
 	static const char *const counterNames[] = {"profile.stale"};
 
+	AnalystColumnInit();
 	staleCounter = CounterRegister(counterNames, lengthof(counterNames));
 	DefineCustomIntVariable("personalize.max_tail_events",
 							"How many un-rolled events a reader looks at before it returns the stored profile, marked stale.",
