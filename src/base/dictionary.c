@@ -56,10 +56,12 @@ FoldStatement(const DictionaryFile *file)
 {
 	return psprintf("WITH folded AS (DELETE FROM personalize._dictionary_log"
 					"  WHERE kind = '%c' AND shard = ANY ($1) RETURNING key, id),"
-					" seen AS (SELECT DISTINCT ON (key) key, id FROM folded ORDER BY key, id),"
-					" colliding AS (SELECT DISTINCT l.key, l.id, COALESCE(f.id, s.id) AS other"
-					"  FROM folded l JOIN seen s ON s.key = l.key LEFT JOIN (%s) f ON f.key = l.key"
-					"  WHERE NOT personalize_internal._same_id(l.id, COALESCE(f.id, s.id))),"
+					" told AS (SELECT key, id, first_value(id) OVER (PARTITION BY key ORDER BY id) AS first"
+					"  FROM (SELECT DISTINCT key, id FROM folded) d),"
+					" seen AS (SELECT key, id FROM told WHERE id = first),"
+					" colliding AS (SELECT l.key, l.id, COALESCE(f.id, l.first) AS other"
+					"  FROM told l LEFT JOIN (%s) f ON f.key = l.key"
+					"  WHERE NOT personalize_internal._same_id(l.id, COALESCE(f.id, l.first))),"
 					" noted AS (%s), filed AS (%s)"
 					" SELECT id, other FROM colliding ORDER BY id, other LIMIT 1",
 					file->kind, file->filed, file->note, file->file);
@@ -76,6 +78,7 @@ DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other
 	MemoryContext caller = CurrentMemoryContext;
 	bool		collides;
 	bool		isNull;
+	SPIPlanPtr	plan = NULL;
 	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
@@ -84,13 +87,14 @@ DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other
 	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
 
 	SpiUtilBegin(&scope);
-	collides = SpiUtilRun(&file->plan, file->plan ? NULL : FoldStatement(file),
-						  lengthof(types), types, values, NULL, false) > 0;
+	/* planned for what is logged now: a plan for a few ids never ends with millions */
+	collides = SpiUtilRun(&plan, FoldStatement(file), lengthof(types), types, values, NULL, false) > 0;
 	if (collides)
 	{
 		*id = MemoryContextStrdup(caller, TextDatumGetCString(SpiUtilValue(0, 1, &isNull)));
 		*other = MemoryContextStrdup(caller, TextDatumGetCString(SpiUtilValue(0, 2, &isNull)));
 	}
+	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 	return !collides;
 }

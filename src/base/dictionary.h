@@ -34,7 +34,6 @@ typedef struct DictionaryFile
 	const char *filed;
 	const char *note;
 	const char *file;
-	struct _SPI_plan *plan;
 } DictionaryFile;
 
 /*
