@@ -26,6 +26,15 @@
 #include "varatt.h"
 #endif
 
+/* Down a B-tree to the first leaf page that may have a key, which is then pinned and locked; needs access/nbtree.h. */
+#if PG_VERSION_NUM >= 170000
+#define CompatBtreeSearch(index, key, leaf) _bt_search(index, NULL, key, leaf, BT_READ)
+#elif PG_VERSION_NUM >= 160000
+#define CompatBtreeSearch(index, key, leaf) _bt_search(index, NULL, key, leaf, BT_READ, NULL)
+#else
+#define CompatBtreeSearch(index, key, leaf) _bt_search(index, key, leaf, BT_READ, NULL)
+#endif
+
 /* The module magic carries name and version from 18 on. */
 #if PG_VERSION_NUM >= 180000
 #define PERSONALIZE_MODULE_MAGIC \

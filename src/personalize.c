@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/column_stat.h"
 #include "base/counter.h"
+#include "base/leaf_find.h"
 #include "base/pass.h"
 #include "base/page_place.h"
 #include "base/progress.h"
@@ -118,6 +119,7 @@ _PG_init(void)
 	CounterInit();
 	ProgressInit();
 	RowPlaceInit();
+	LeafFindInit();
 	PagePlaceInit();
 	ColumnHookInit();
 	PolicyInit();

@@ -20,6 +20,7 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/leaf_find.h"
 #include "base/relation.h"
 #include "base/table_rules.h"
 #include "catalog/pg_type.h"
@@ -43,6 +44,11 @@ struct KeyedTable
 	IndexScanDesc scan;
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
+	bool		isFew;			/* rows are taken from these instead of the scan: */
+	LeafRows	few;
+	int			fewTaken;
+	Snapshot	fewSnapshot;
+	IndexFetchTableData *fetch; /* NULL: never needed */
 	TupleTableSlot *readSlot;
 	TupleTableSlot *writeSlot;	/* NULL: nothing has been written */
 	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
@@ -90,6 +96,9 @@ EndScan(KeyedTable *table)
 	if (table->scan != NULL)
 		index_endscan(table->scan);
 	table->scan = NULL;
+	if (table->fetch != NULL)
+		table_index_fetch_end(table->fetch);
+	table->fetch = NULL;
 }
 
 /* Close the table; its locks are kept until the transaction ends. */
@@ -143,6 +152,14 @@ ComparisonFunction(Oid type, StrategyNumber strategy)
 	elog(ERROR, "key columns of type %u are not supported", type);
 }
 
+/* Open the index, unless it is open. */
+static void
+OpenIndex(KeyedTable *table)
+{
+	if (table->index == NULL)
+		table->index = RelationOpenIndex(table->heap, table->indexName, table->lockMode);
+}
+
 /* Start looking for rows by the first columns of the key. */
 void
 KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
@@ -152,8 +169,7 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	TupleDesc	indexDescriptor;
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
-	if (table->index == NULL)
-		table->index = RelationOpenIndex(table->heap, table->indexName, table->lockMode);
+	OpenIndex(table);
 	indexDescriptor = RelationGetDescr(table->index);
 	Assert(keyCount >= 0 && keyCount <= KEYED_MAX_KEYS);
 	for (int i = 0; i < keyCount; i++)
@@ -166,6 +182,7 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	}
 
 	ExecClearTuple(table->readSlot);
+	table->isFew = false;
 	if (table->scan == NULL || table->scanSnapshot != snapshot ||
 		table->scanKeyCount != keyCount)
 	{
@@ -178,12 +195,53 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	MemoryContextSwitchTo(caller);
 }
 
+/* The same, of a key that has few. */
+void
+KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key)
+{
+	Datum		datum = Int64GetDatum(key);
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	OpenIndex(table);
+	table->isFew = snapshot->snapshot_type == SNAPSHOT_MVCC && LeafFind(table->index, key, &table->few);
+	MemoryContextSwitchTo(caller);
+	if (!table->isFew)
+	{
+		KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
+		return;
+	}
+	ExecClearTuple(table->readSlot);
+	table->fewTaken = 0;
+	table->fewSnapshot = snapshot;
+}
+
+/* The next of few rows that the snapshot sees. */
+static bool
+NextOfFew(KeyedTable *table, ScanDirection direction)
+{
+	if (table->fetch == NULL)
+		table->fetch = table_index_fetch_begin(table->heap);
+	while (table->fewTaken < table->few.count)
+	{
+		int			place = table->fewTaken++;
+		ItemPointerData tid = table->few.tids[ScanDirectionIsForward(direction) ? place : table->few.count - 1 - place];
+		bool		again = false;
+		bool		allDead;
+
+		if (table_index_fetch_tuple(table->fetch, &tid, table->fewSnapshot, table->readSlot, &again, &allDead))
+			return true;
+	}
+	ExecClearTuple(table->readSlot);
+	return false;
+}
+
 /* The next row of the search. */
 TupleTableSlot *
 KeyedNext(KeyedTable *table, ScanDirection direction)
 {
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
-	bool		found = index_getnext_slot(table->scan, direction, table->readSlot);
+	bool		found = table->isFew ? NextOfFew(table, direction) :
+		index_getnext_slot(table->scan, direction, table->readSlot);
 
 	MemoryContextSwitchTo(caller);
 	return found ? table->readSlot : NULL;

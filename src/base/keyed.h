@@ -45,6 +45,12 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
 /*
+ * The same by the first column alone, a bigint, for keys of few rows that are asked for again
+ * and again: where an index has them is remembered (leaf_find.h).
+ */
+extern void KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key);
+
+/*
  * The row of a key that is one number, or NULL; as KeyedNext gives it.  Where it was
  * found is remembered (row_place.h): for rows that are asked for again and again.
  */

@@ -182,12 +182,11 @@ static int
 ReadFewSessions(const EngineContext *context, KeyedTable *table, int64 *sessions)
 {
 	const Visitor *visitor = &context->visitor;
-	Datum		key = Int64GetDatum(visitor->userKey);
 	TupleTableSlot *slot;
 	bool		gapRead = false;
 	int			count = 0;
 
-	KeyedSeek(table, context->snapshot, 1, &key, BTEqualStrategyNumber);
+	KeyedSeekFew(table, context->snapshot, visitor->userKey);
 	for (int i = 0; (slot = KeyedNext(table, BackwardScanDirection)) != NULL; i++)
 	{
 		int64		sessionKey;

@@ -47,7 +47,6 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "miscadmin.h"
 #include "neighbours/knn_internal.h"
 #include "neighbours/posting.h"
@@ -538,9 +537,8 @@ static void
 TableSeek(void *state, int64 itemKey)
 {
 	Knn		   *knn = state;
-	Datum		key = Int64GetDatum(itemKey);
 
-	KeyedSeek(knn->postings, knn->snapshot, 1, &key, BTEqualStrategyNumber);
+	KeyedSeekFew(knn->postings, knn->snapshot, itemKey);
 }
 
 /* Copy the next chunk, as the buffer is left with the row. */

@@ -11,7 +11,6 @@
 
 #include "profiles/preference.h"
 
-#include "access/stratnum.h"
 #include "access/xact.h"
 #include "base/argument.h"
 #include "base/key.h"
@@ -118,13 +117,12 @@ PreferenceRead(int64 userKey, Snapshot snapshot)
 {
 	KeyedTable *table;
 	PreferenceList *list = palloc0(sizeof(PreferenceList));
-	Datum		key = Int64GetDatum(userKey);
 	TupleTableSlot *slot;
 
 	if ((RestrictionOf(userKey) & PURPOSE_PERSONALIZATION) != 0)
 		return list;
 	table = KeyedOpen("preference", "preference_pkey", AccessShareLock);
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
+	KeyedSeekFew(table, snapshot, userKey);
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
 		Preference *preference;
