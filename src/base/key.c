@@ -27,6 +27,7 @@
 #include "base/key.h"
 
 #include "base/argument.h"
+#include "base/bytes.h"
 #include "base/id.h"
 #include "base/shard.h"
 #include "base/unicode.h"
@@ -77,17 +78,6 @@ SipRound(uint64 *v)
 	v[2] = Rotate(v[2], 32);
 }
 
-/* Read up to eight bytes as a little-endian number. */
-static inline uint64
-ReadLittleEndian(const unsigned char *data, size_t length)
-{
-	uint64		word = 0;
-
-	for (size_t i = 0; i < length; i++)
-		word |= (uint64) data[i] << (8 * i);
-	return word;
-}
-
 /* SipHash-2-4 of the bytes under a key. */
 uint64
 KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length)
@@ -104,13 +94,13 @@ KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length)
 
 	for (size_t i = 0; i < whole; i += 8)
 	{
-		word = ReadLittleEndian(bytes + i, 8);
+		word = BytesGet(bytes + i, 8);
 		v[3] ^= word;
 		SipRound(v);
 		SipRound(v);
 		v[0] ^= word;
 	}
-	word = ReadLittleEndian(bytes + whole, length - whole) | ((uint64) length << 56);
+	word = BytesGet(bytes + whole, (int) (length - whole)) | ((uint64) length << 56);
 	v[3] ^= word;
 	SipRound(v);
 	SipRound(v);

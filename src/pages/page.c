@@ -61,7 +61,7 @@ Parameter(const Homepage *page, const EngineParameter *parameter)
 	return VariantGet(page->context->variant, parameter);
 }
 
-/* Make the context that of an empty shelf of a module. */
+/* Make the context that of an empty shelf of a module; before it is filled it takes a copy of what is shown. */
 static void
 BeginShelf(Homepage *page, const PageModule *module)
 {
@@ -71,7 +71,7 @@ BeginShelf(Homepage *page, const PageModule *module)
 	context->lack = page->lack;
 	context->excluded = KeySetCopy(&page->excluded);
 	context->bought = page->bought;
-	context->shown = KeySetCopy(&page->shown);
+	context->shown = page->shown;
 	context->module = module->name;
 	context->moduleFilter = module->arguments.filter;
 	context->asked = module;
@@ -388,6 +388,7 @@ FillShelf(Homepage *page, const PageModule *module, PageShelf *shelf)
 	if (!MayBeAbout(page, context->category))
 		return "enough shelves about its category";
 	RuleEnter(context);
+	context->shown = KeySetCopy(&page->shown);
 	shelf->slate = SlateBegin(context);
 	EngineFill(context, shelf->slate, &module->source->recipe);
 	if (shelf->slate->takenCount < Min(module->minItems, context->n))
