@@ -176,6 +176,33 @@ SearchLeaf(Relation index, int64 key)
 	return leaf;
 }
 
+/* The rows of a key from a page that is locked; false: the page does not tell. */
+static bool
+ReadLeaf(Relation index, Buffer leaf, LeafPlace *made)
+{
+	Page		page = BufferGetPage(leaf);
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+
+	if (!P_ISLEAF(opaque) || P_IGNORE(opaque) || !LeafMarkTake(index, leaf, &made->mark))
+		return false;
+	ReadRows(index, page, made->key, &made->rows);
+	return true;
+}
+
+/* No rows, of an index without a root: when it gets one, its first page says so; false: it has one. */
+static bool
+ReadEmpty(Relation index, LeafPlace *made)
+{
+	Buffer		first = ReadBuffer(index, BTREE_METAPAGE);
+	bool		marked;
+
+	LockBuffer(first, BUFFER_LOCK_SHARE);
+	marked = BTPageGetMeta(BufferGetPage(first))->btm_root == P_NONE && LeafMarkTake(index, first, &made->mark);
+	UnlockReleaseBuffer(first);
+	made->rows.count = 0;
+	return marked;
+}
+
 /* Search the index, and remember what is found. */
 static bool
 LearnRows(Relation index, LeafPlace *place, LeafPlace *made)
@@ -183,13 +210,13 @@ LearnRows(Relation index, LeafPlace *place, LeafPlace *made)
 	Buffer		leaf = SearchLeaf(index, made->key);
 	bool		marked;
 
-	if (!BufferIsValid(leaf))
-		return false;
-	marked = P_ISLEAF(BTPageGetOpaque(BufferGetPage(leaf))) && !P_IGNORE(BTPageGetOpaque(BufferGetPage(leaf))) &&
-		LeafMarkTake(index, leaf, &made->mark);
-	if (marked)
-		ReadRows(index, BufferGetPage(leaf), made->key, &made->rows);
-	UnlockReleaseBuffer(leaf);
+	if (BufferIsValid(leaf))
+	{
+		marked = ReadLeaf(index, leaf, made);
+		UnlockReleaseBuffer(leaf);
+	}
+	else
+		marked = ReadEmpty(index, made);
 	if (marked)
 		WritePlace(place, made);
 	return marked;

@@ -26,12 +26,12 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* So many categories are known, and of each so many entries: 800 kB at most. */
-#define NEWEST_CATEGORIES 256
+/* So many categories are known, and of each so many entries: 1.6 MB at most. */
+#define NEWEST_CATEGORIES 512
 #define NEWEST_ENTRIES 128
 
-/* A category has so many places to choose from. */
-#define NEWEST_CHOICES 4
+/* A category has so many places to choose from: where they are too few, some drive each other out. */
+#define NEWEST_CHOICES 8
 
 /* A category that is longer is not known. */
 #define NEWEST_MAX_BYTES 120
