@@ -86,7 +86,7 @@ Examined(const Examination *examination, const AttractionCounts *counts)
 	double		examined = 0;
 
 	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		examined += examination->ofBucket[place] * Max(counts->shown[place], 0);
+		examined += examination->ofBucket[place] * Max((double) counts->shown[place], 0);
 	return Max(examined, counts->clicked);
 }
 
