@@ -56,8 +56,17 @@ SELECT personalize.create_variant('rank_search', 'learnt'), personalize.create_v
 	personalize.create_variant('rank_search', 'words', '{"newness_weight": 0, "attraction_weight": 0, "trend_weight": 0, "seen_weight": 0, "interest_category_weight": 0, "neighbours_weight": 0}');
 SELECT quality(true, 'words') AS "words, known", quality(false, 'words') AS "words, unknown", quality(true, 'shipped') AS "shipped, known", quality(false, 'shipped') AS "shipped, unknown";
 SELECT published, version, pages, held_out, ndcg_trained > ndcg_in_force AS better, weights ->> 'place' AS place
-	FROM personalize.train_ranker('learnt', day(21), day(10));
+	FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic');
 SELECT published, version, pages, held_out, ndcg_trained > ndcg_in_force AS better FROM personalize.train_ranker('pairs', day(21), day(10), 'pairwise');
+-- unless a method is named, the one that orders the held out pages better
+BEGIN;
+SELECT count(personalize.create_variant('rank_search', v)) FROM unnest('{by itself,against,either}'::text[]) AS v;
+SELECT b.published, b.learnt_by IN ('logistic', 'pairwise') AS named, b.learnt_by = CASE WHEN l.ndcg_trained >= p.ndcg_trained THEN l.learnt_by ELSE p.learnt_by END AS "the better one",
+	b.weights = CASE WHEN l.ndcg_trained >= p.ndcg_trained THEN l.weights ELSE p.weights END AS "its weights", b.ndcg_trained = greatest(l.ndcg_trained, p.ndcg_trained) AS "as good"
+	FROM personalize.train_ranker('by itself', day(21), day(10), 'logistic') AS l, personalize.train_ranker('against', day(21), day(10), 'pairwise') AS p,
+		LATERAL (SELECT * FROM personalize.train_ranker('either', day(21), day(10))) AS b;
+SELECT format IN ('logistic', 'pairwise') AS named, training ->> 'method' AS method FROM personalize.model WHERE name = 'rank_search.either';
+ROLLBACK;
 SELECT quality(true, 'learnt') AS "logistic, known", quality(false, 'learnt') AS "logistic, unknown", quality(true, 'pairs') AS "pairwise, known", quality(false, 'pairs') AS "pairwise, unknown";
 SELECT name, version, in_use, format, trees, features = ARRAY(SELECT f.name FROM personalize.training_features('rank_search') AS f ORDER BY ordinal) AS names,
 	until - since AS span, forgotten, training - '{weights,intercept,ndcg_in_force,ndcg_trained,standard_error,items}'::text[] AS training FROM personalize.model ORDER BY 1, 2;
@@ -84,7 +93,7 @@ FROM personalize.model AS m, personalize.training_features('rank_search') AS f J
 WHERE m.name = 'rank_search.learnt' AND f.name NOT IN (SELECT name FROM slope);
 -- the same pages, the same weights
 SELECT personalize.create_variant('rank_search', 'again') \g /dev/null
-SELECT published FROM personalize.train_ranker('again', day(21), day(10));
+SELECT published FROM personalize.train_ranker('again', day(21), day(10), 'logistic');
 SELECT count(DISTINCT content) FROM personalize.model WHERE name IN ('rank_search.learnt', 'rank_search.again');
 -- scores are the model's, of each feature its part
 SELECT count(*) = 40 AND max(abs(r.score - personalize.predict_model('rank_search.learnt', f.features, true))) < 1e-6 AS "the model's"
@@ -109,11 +118,11 @@ $$;
 SELECT count(*) FROM personalize.model WHERE name = 'rank_search.turned';
 
 -- A new version takes its place, and can be taken back, down to the variant's own weights.
-SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), penalty => 2, force => true);
-SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), penalty => 3, force => true);
+SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic', penalty => 2, force => true);
+SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic', penalty => 3, force => true);
 SELECT DISTINCT version FROM personalize.model WHERE name = 'rank_search.learnt' AND in_use;
 SELECT personalize.rollback_ranker('learnt');
-SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), penalty => 4, force => true);
+SELECT version FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic', penalty => 4, force => true);
 -- not to 3, which was taken back
 SELECT personalize.rollback_ranker('learnt'), personalize.rollback_ranker('learnt', NULL), personalize.rollback_ranker('learnt') IS NULL AS none;
 SELECT quality(false, 'learnt') = quality(false, 'shipped') AS "its own weights";
@@ -155,7 +164,7 @@ SELECT name, version, in_use, forgotten FROM personalize.model ORDER BY 1, 2;
 SELECT personalize.drop_model('rank_search.again'), personalize.drop_model('rank_search.pairs'), personalize.drop_model('search_items.learnt'),
 	personalize.drop_model('rank_search.learnt', 2), personalize.drop_model('rank_search.learnt', 3);
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'models';
-SELECT published FROM personalize.train_ranker('learnt', day(21), day(10), force => true);
+SELECT published FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic', force => true);
 SELECT count(personalize.drop_model('rank_search.learnt', v)) FROM unnest('{1,4}'::int[]) AS v;
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'models';
 -- an import says what it has learnt from, and is counted alike
@@ -226,7 +235,7 @@ SELECT count(*) > 0 AS rows FROM personalize.export_training_data('rank_search',
 SELECT * FROM personalize.train_ranker('learnt', day(21), day(10));
 RESET ROLE;
 SET ROLE personalize_admin;
-SELECT published FROM personalize.train_ranker('learnt', day(21), day(10), force => true);
+SELECT published FROM personalize.train_ranker('learnt', day(21), day(10), 'logistic', force => true);
 RESET ROLE;
 SET ROLE personalize_app;
 SELECT count(*) FROM personalize.export_training_data('rank_search', day(21), day(10));

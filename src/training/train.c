@@ -2,9 +2,10 @@
  * train.c
  *		train_ranker(): a ranker that is learnt from logged pages, if it is not worse.
  *
- * The newest fifth of the pages is held out: it judges what the others have taught.  What is
- * in force is looked up when the models are locked, so that of two trainings at once the
- * second is judged against what the first has published.
+ * The newest fifth of the pages is held out: it judges what the others have taught, and by which
+ * method they teach more, if none is named.  What is in force is looked up when the models are
+ * locked, so that of two trainings at once the second is judged against what the first has
+ * published.
  */
 #include "postgres.h"
 
@@ -35,8 +36,8 @@ PG_FUNCTION_INFO_V1(personalize_ranker_model);
 /* The part of them, the newest, that judges. */
 #define HELD_OUT 0.2
 
-/* The steps after the pages are filled, for those who look how far it is. */
-#define LAST_STEPS 2
+/* The steps for each method after the pages are filled, for those who look how far it is. */
+#define METHOD_STEPS 2
 
 /* Arguments. */
 enum
@@ -52,13 +53,22 @@ enum
 	ARGUMENT_FORCE
 };
 
-static const char *const methods[] = {"logistic", "pairwise"};
+/* How weights are found: each of them is tried, and the best one taken, or one alone. */
+enum
+{
+	METHOD_BEST,
+	METHOD_LOGISTIC,
+	METHOD_PAIRWISE
+};
+
+static const char *const methods[] = {"best", "logistic", "pairwise"};
 
 /* One training. */
 typedef struct Training
 {
 	const Variant *variant;
-	int			method;
+	int			asked;			/* the method: METHOD_BEST or another one */
+	int			method;			/* by which the model was learnt */
 	RankerOptions options;
 	bool		force;			/* it is published even if it loses */
 	PageLog    *log;
@@ -107,8 +117,8 @@ ReadArguments(FunctionCallInfo fcinfo, Training *training, PageLogQuery *query)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_METHOD, "method");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_ENGINE, "engine");
 	method = text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_METHOD));
-	training->method = ChoiceFind(method, methods, lengthof(methods));
-	if (training->method < 0)
+	training->asked = ChoiceFind(method, methods, lengthof(methods));
+	if (training->asked < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown method \"%s\"", method),
@@ -120,7 +130,6 @@ ReadArguments(FunctionCallInfo fcinfo, Training *training, PageLogQuery *query)
 	query->chosen = true;
 	training->force = !PG_ARGISNULL(ARGUMENT_FORCE) && PG_GETARG_BOOL(ARGUMENT_FORCE);
 	training->options = (RankerOptions) {
-		.pairwise = strcmp(method, "pairwise") == 0,
 		.penalty = TrainingFraction(fcinfo, ARGUMENT_PENALTY, "penalty", 1e-6, 1e9),
 		.minPropensity = TrainingFraction(fcinfo, ARGUMENT_MIN_PROPENSITY, "min_propensity", 0.001, 1)
 	};
@@ -204,6 +213,24 @@ Judge(Training *training)
 	training->error = count > 1 ? sqrt(squares * count / (count - 1)) / sum : 0;
 }
 
+/* Learn by a method, unless another was asked for; what was learnt before stays if it is as good. */
+static void
+Try(Training *training, int method, const double *kept)
+{
+	Training	tried = *training;
+
+	if (training->asked != METHOD_BEST && training->asked != method)
+		return;
+	tried.method = method;
+	tried.options.pairwise = method == METHOD_PAIRWISE;
+	tried.model = RankerFit(tried.log, tried.taught, &tried.options, kept);
+	ProgressAdd(1);
+	Judge(&tried);
+	ProgressAdd(1);
+	if (training->model == NULL || tried.trained > training->trained)
+		*training = tried;
+}
+
 /* Learn from the older pages, and judge by the others. */
 static void
 Learn(Training *training)
@@ -212,11 +239,10 @@ Learn(Training *training)
 
 	CheckPages(training->log);
 	training->taught = training->log->count - (int) ceil(training->log->count * HELD_OUT);
+	training->model = NULL;
 	SearchWeightsOf(training->variant, kept);
-	training->model = RankerFit(training->log, training->taught, &training->options, kept);
-	ProgressAdd(1);
-	Judge(training);
-	ProgressAdd(1);
+	Try(training, METHOD_LOGISTIC, kept);
+	Try(training, METHOD_PAIRWISE, kept);
 }
 
 /* Add a number as far as it is told. */
@@ -247,6 +273,7 @@ FormatTraining(const Training *training)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	JsonPushString(&state, "engine", RegistryGet(training->variant->engine)->name);
 	JsonPushString(&state, "variant", training->variant->name);
+	JsonPushString(&state, "method", methods[training->asked]);
 	PushNumber(&state, "penalty", training->options.penalty);
 	PushNumber(&state, "min_propensity", training->options.minPropensity);
 	JsonPushNumber(&state, "pages", training->log->count);
@@ -294,7 +321,8 @@ PutRow(ReturnSetInfo *output, const Training *training)
 		Float8GetDatum(training->inForce),
 		Float8GetDatum(training->trained),
 		Float8GetDatum(training->error),
-		JsonbPGetDatum(FormatWeights(training->model))
+		JsonbPGetDatum(FormatWeights(training->model)),
+		CStringGetTextDatum(methods[training->method])
 	};
 	bool		nulls[lengthof(values)] = {false};
 
@@ -317,7 +345,8 @@ personalize_train_ranker(PG_FUNCTION_ARGS)
 	ReadArguments(fcinfo, &training, &query);
 	training.log = PageLogRead(&query);
 	CheckPages(training.log);
-	ProgressBegin("train_ranker", "pages", training.log->count + LAST_STEPS);
+	ProgressBegin("train_ranker", "pages",
+				  training.log->count + METHOD_STEPS * (training.asked == METHOD_BEST ? lengthof(methods) - 1 : 1));
 	PageLogFill(training.log, training.variant, TrainingRetrieves(training.variant->engine));
 	Learn(&training);
 	ModelLock();

@@ -3,7 +3,7 @@ CREATE FUNCTION personalize.train_ranker(
 	variant text,
 	since timestamptz,
 	until timestamptz DEFAULT NULL,
-	method text DEFAULT 'logistic',
+	method text DEFAULT 'best',
 	engine text DEFAULT 'rank_search',
 	penalty double precision DEFAULT 1,
 	min_propensity double precision DEFAULT 0.1,
@@ -11,10 +11,10 @@ CREATE FUNCTION personalize.train_ranker(
 	force boolean DEFAULT false,
 	OUT published boolean, OUT version integer, OUT pages integer, OUT held_out integer,
 	OUT ndcg_in_force double precision, OUT ndcg_trained double precision, OUT standard_error double precision,
-	OUT weights jsonb) RETURNS SETOF record
+	OUT weights jsonb, OUT learnt_by text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_train_ranker' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000;
 COMMENT ON FUNCTION personalize.train_ranker(text, timestamptz, timestamptz, text, text, double precision, double precision, integer, boolean) IS
-	'learns how a variant of rank_search or search_items (engine) weighs its features, from pages shown after queries from since to before until (NULL: now) to people who allow analytics, of which something was chosen; of more than max_pages a part is drawn, always the same. method: logistic (each item by itself) or pairwise (items of a page against each other). What was chosen counts by how seldom its place is looked at, 1 / max(propensity, min_propensity); penalty is that of squared weights (L2), of features in standard deviations. The newest fifth of the pages (held_out) only judges: if the order by the new weights is not worse there than that of the variant as it answers now, they are the next version of its model (table model) and in use from the end of the transaction on; else nothing changes and a NOTICE says by how much they lose (force: they are published even so, as when the model in force has learnt from somebody who is forgotten). ndcg_*: mean NDCG@10 of these pages, each counting by how seldom the places of what was chosen are looked at, standard_error that of the difference. The same pages give the same weights. stat_progress shows how far it is; models are locked only at the end. Errors: 42704 unknown variant or engine, 22023 since is not before until, a number out of range, an engine that does not rank searches, 22004 a null, 55000 too few pages, the variant is retired, shipped or names a model';
+	'learns how a variant of rank_search or search_items (engine) weighs its features, from pages shown after queries from since to before until (NULL: now) to people who allow analytics, of which something was chosen; of more than max_pages a part is drawn, always the same. method: logistic (each item by itself), pairwise (items of a page against each other), or best: both, of which the one is taken that orders the held out pages better (learnt_by says which). What was chosen counts by how seldom its place is looked at, 1 / max(propensity, min_propensity); penalty is that of squared weights (L2), of features in standard deviations. The newest fifth of the pages (held_out) only judges: if the order by the new weights is not worse there than that of the variant as it answers now, they are the next version of its model (table model) and in use from the end of the transaction on; else nothing changes and a NOTICE says by how much they lose (force: they are published even so, as when the model in force has learnt from somebody who is forgotten). ndcg_*: mean NDCG@10 of these pages, each counting by how seldom the places of what was chosen are looked at, standard_error that of the difference. The same pages give the same weights. stat_progress shows how far it is; models are locked only at the end. Errors: 42704 unknown variant or engine, 22023 since is not before until, a number out of range, an engine that does not rank searches, 22004 a null, 55000 too few pages, the variant is retired, shipped or names a model';
 
 CREATE FUNCTION personalize_internal._ranker_model(variant text, engine text) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_ranker_model' LANGUAGE C STABLE PARALLEL UNSAFE;
