@@ -84,6 +84,7 @@ typedef struct EngineContext
 	bool		past;			/* as_of is in the past: what happened since does not count */
 	struct SearchPast *searchPast;	/* what was clicked and trending until then; NULL: not looked up */
 	const struct EventPlaces *places;	/* of raw events, for questions of the past; NULL: not looked up */
+	struct SessionHistory *sessions;	/* everybody's, of the past; NULL: not looked up */
 	ItemReader *items;
 	Knn		   *knn;			/* NULL: not opened yet */
 

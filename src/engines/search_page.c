@@ -68,6 +68,7 @@ SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 
 	context->searchPast = past;
 	context->places = past->places;
+	context->sessions = past->sessions;
 	VisitorLoadPerson(context, page->userKey);
 	(void) QuestionLoad(context, page->query, retrieves ? QUERY_IS_TYPED : QUERY_IS_COMPLETE);
 	slate.candidates = palloc_array(Candidate, page->count + MOST_FOUND);

@@ -37,6 +37,7 @@ typedef struct SearchPast
 	const struct AttractionPast *clicks;	/* of the days before */
 	const struct ConversionPast *conversion;	/* NULL: not looked up */
 	const struct EventPlaces *places;	/* of the people's raw events; NULL: not looked up */
+	struct SessionHistory *sessions;	/* everybody's; NULL: not looked up */
 	TimestampTz trendTime;		/* what was trending as of then; 0: nothing is kept */
 	ItemScores *trend;
 	MemoryContext trendContext; /* NULL: none yet */

@@ -92,7 +92,8 @@ SourcesAskNeighbours(EngineContext *context, int most, KnnItem **found)
 	int64	   *own;
 	KnnQuery	query = {.items = visitor->items,.itemCount = visitor->itemCount,
 		.longItems = visitor->longItems,.longItemCount = visitor->longCount,
-	.now = context->now,.past = context->past,.returns = visitor->returns,.maxResults = most};
+		.now = context->now,.past = context->past,.history = context->sessions,
+	.returns = visitor->returns,.maxResults = most};
 	KnnParams	params;
 
 	if (visitor->itemCount == 0)

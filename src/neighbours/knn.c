@@ -672,6 +672,6 @@ KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 	*results = palloc_array(KnnItem, query->maxResults);
 	/* when everything had happened by then, the table says the same */
 	if (query->past && query->now < knn->totals.newest)
-		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot), query, *results);
+		return KnnScoreFrom(SessionPastSource(query->now, knn->snapshot, query->history), query, *results);
 	return KnnScoreFrom(&source, query, *results);
 }

@@ -42,6 +42,7 @@ typedef struct KnnQuery
 	int			excludedCount;
 	TimestampTz now;			/* sessions after it are not seen */
 	bool		past;			/* nor what happened since in those before */
+	struct SessionHistory *history; /* of the past, for those who ask for many times; NULL: none */
 	KnnReturn	returns;
 	int			maxResults;		/* the best so many, 1..KNN_MAX_RESULTS */
 	const KnnParams *params;

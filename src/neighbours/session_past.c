@@ -7,8 +7,9 @@
  * they cannot tell.  The sessions can: cut at that time, each is what a database
  * would have that was told nothing since, for its items are those first come to
  * by then.  So all sessions are read, and the lists of the items asked for are made
- * of them; three times per question, for items that lead to others.  What retention has removed, or somebody's
- * erasure, is missing; what a person allows is as of now.
+ * of them; three times per question, for items that lead to others.  Who asks many questions
+ * has a history (session_history.c).  What retention has removed, or somebody's erasure, is
+ * missing; what a person allows is as of now.
  */
 #include "postgres.h"
 
@@ -29,6 +30,7 @@ typedef struct Past
 {
 	TimestampTz asOf;
 	Snapshot	snapshot;
+	SessionHistory *history;	/* NULL: all sessions are read */
 	HTAB	   *lists;			/* of PostingGather */
 	SessionSum *sum;			/* of all sessions; NULL: not read yet */
 	PostingGather *list;		/* the one that is read, NULL: none */
@@ -93,7 +95,9 @@ PastPrepare(void *state, const int64 *items, int itemCount)
 		if (hash_search(past->lists, &items[i], HASH_FIND, NULL) == NULL && KeySetAdd(&wanted, items[i]))
 			PostingGatherInit(hash_search(fresh, &items[i], HASH_ENTER, NULL), items[i], POSTING_KEPT);
 	}
-	if (past->sum == NULL || hash_get_num_entries(fresh) > 0)
+	if (past->history != NULL)
+		SessionHistoryGather(past->history, fresh, &wanted);
+	else if (past->sum == NULL || hash_get_num_entries(fresh) > 0)
 		ReadSessions(past, fresh, &wanted);
 	hash_seq_init(&scan, fresh);
 	while ((list = hash_seq_search(&scan)) != NULL)
@@ -156,13 +160,18 @@ PastNext(void *state, KnnChunk *chunk)
 
 /* A source of postings as if nothing had happened after asOf. */
 KnnSource *
-SessionPastSource(TimestampTz asOf, Snapshot snapshot)
+SessionPastSource(TimestampTz asOf, Snapshot snapshot, SessionHistory *history)
 {
 	KnnSource  *source = palloc0(sizeof(KnnSource));
 	Past	   *past = palloc0(sizeof(Past));
 
 	past->asOf = asOf;
 	past->snapshot = snapshot;
+	if (history != NULL && SessionHistoryAdvance(history, asOf))
+	{
+		past->history = history;
+		past->sum = SessionHistorySum(history);
+	}
 	source->state = past;
 	source->totals = PastTotals;
 	source->prepare = PastPrepare;

@@ -9,9 +9,10 @@
 
 #include "datatype/timestamp.h"
 #include "neighbours/knn_source.h"
+#include "neighbours/session_history.h"
 #include "utils/snapshot.h"
 
-/* A source of postings as if nothing had happened after asOf. */
-extern KnnSource *SessionPastSource(TimestampTz asOf, Snapshot snapshot);
+/* A source of postings as if nothing had happened after asOf; of a history (NULL: none) if it can go there. */
+extern KnnSource *SessionPastSource(TimestampTz asOf, Snapshot snapshot, SessionHistory *history);
 
 #endif

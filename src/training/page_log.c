@@ -19,6 +19,7 @@
 #include "events/event_places.h"
 #include "exposures/attraction_past.h"
 #include "miscadmin.h"
+#include "neighbours/session_history.h"
 #include "people/consent.h"
 #include "people/purpose.h"
 #include "people/restriction.h"
@@ -182,13 +183,21 @@ ReadConversion(const PageLog *log)
 		ConversionPastRead(itemKeys, count, log->pages[0].page.at, log->pages[log->count - 1].page.at);
 }
 
+/* Where everybody's sessions are; pages are in the order of their times; NULL: they are too many. */
+static SessionHistory *
+ReadSessions(const PageLog *log)
+{
+	return log->count == 0 ? NULL : SessionHistoryRead(GetActiveSnapshot(), log->pages[log->count - 1].page.at);
+}
+
 /* Give pages their features. */
 void
 PageLogFill(PageLog *log, const Variant *variant, bool retrieves)
 {
 	double	   *matrix = palloc_extended(sizeof(double) * SEARCH_FEATURE_COUNT * Max(log->rowCount, 1), MCXT_ALLOC_HUGE);
 	AttractionPast *clicks = ReadCounts(log);
-	SearchPast	past = {.clicks = clicks,.conversion = ReadConversion(log),.places = ReadPlaces(log)};
+	SearchPast	past = {.clicks = clicks,.conversion = ReadConversion(log),.places = ReadPlaces(log),
+	.sessions = ReadSessions(log)};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "personalize logged page", ALLOCSET_DEFAULT_SIZES);
 
