@@ -68,6 +68,24 @@ PutPersonBack(int64 userKey, int32 restricted)
 		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
 
+/* Events change hands: most sessions will be as they were. */
+static void
+LeaveSessions(const PersonMove *move)
+{
+	SessionIndexMoveBegin();
+	NeighbourRemove(move->from);
+	NeighbourRemove(move->to);
+}
+
+static void
+SettleSessions(const PersonMove *move)
+{
+	if (move->back)
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, move->from);
+	ProcessorRecount(PROCESSOR_NEIGHBOUR, move->to);
+	SessionIndexMoveEnd();
+}
+
 /* What a session names. */
 static void
 NameItems(const PersonNames *names, TupleTableSlot *slot)
@@ -111,6 +129,9 @@ static const PersonWithdrawal sessionWithdrawal = {
 };
 static const PersonParking sessionParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking sessionRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+static const PersonMoving sessionMoving = {
+	.missing = PERSON_NONE,.leave = LeaveSessions,.rekey = PERSON_NONE,.settle = SettleSessions
+};
 static const PersonNaming sessionNaming = {.kinds = PERSON_NAMES_ITEMS,.index = "session_pkey",.row = NameItems};
 static const PersonExpiryStep sessionExpiry[] = {{"session", 80, false, ExpireSessions}, {NULL}};
 
@@ -174,9 +195,10 @@ static const PersonStore stores[] = {
 		.withdraw = &sessionWithdrawal,
 		.restriction = &sessionParking,
 		.correction = &sessionRemaking,
+		.moving = &sessionMoving,
 		.names = &sessionNaming,
 		.expiry = sessionExpiry,
-		.none = PERSON_NO_MOVING | PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
+		.none = PERSON_NO_EVENT_NAMES | PERSON_NO_HOLDS | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "posting",

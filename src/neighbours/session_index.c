@@ -60,6 +60,28 @@ typedef struct SessionIndexChanges
 	SessionIndexLosses losses;
 } SessionIndexChanges;
 
+/* A session of people whose events change hands, by its key. */
+typedef struct MovedSession
+{
+	int64		userKey;		/* hash key, with the two below */
+	int64		given;
+	int64		sessionKey;
+	Session    *before;			/* NULL: there was none */
+	Session    *after;			/* NULL: there is none */
+} MovedSession;
+
+/*
+ * Sessions that were taken out and are made anew in this subtransaction, most of them as
+ * they were: postings and totals are changed at the end, by what is different then.
+ */
+static struct
+{
+	HTAB	   *sessions;		/* NULL: none */
+	MemoryContext context;
+	uint64		transaction;	/* of these; another one has failed in between */
+	SubTransactionId subTransaction;
+}			moved;
+
 /* Open for writing. */
 SessionIndex *
 SessionIndexBegin(void)
@@ -210,18 +232,11 @@ WriteRows(SessionIndex *index, const Session *old, int oldCount, const Session *
 	pfree(DatumGetPointer(values[SESSION_ITEMS - 1]));
 }
 
-/* Put a session into the place of stored ones. */
-void
-SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
-					const Session *newSession)
+/* Remember what becomes of the entries; same is of old, and has the key of the new one. */
+static void
+ChangeEntries(SessionIndexChanges *changes, const Session *old, int oldCount, const Session *newSession,
+			  const Session *same)
 {
-	SessionIndexChanges *changes = index->changes;
-	const Session *same = NULL; /* the old row with the new one's key */
-
-	for (int i = 0; i < oldCount; i++)
-		if (newSession && old[i].sessionKey == newSession->sessionKey)
-			same = &old[i];
-	WriteRows(index, old, oldCount, newSession, same);
 	if (newSession)
 		changes->newest = Max(changes->newest, newSession->ended);
 
@@ -240,6 +255,134 @@ SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 		SessionSumAdd(changes->sum, &old[i], -1);
 		changes->changed = true;
 	}
+}
+
+/* True if sessions that are made anew are not told of one by one. */
+static bool
+IsMoving(void)
+{
+	return moved.sessions != NULL && moved.subTransaction == GetCurrentSubTransactionId() &&
+		moved.transaction == U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
+}
+
+/* The moved session with the key of one. */
+static MovedSession *
+FindMoved(const Session *session)
+{
+	MovedSession key = {.userKey = session->userKey,.given = session->given,.sessionKey = session->sessionKey};
+	bool		found;
+	MovedSession *entry = hash_search(moved.sessions, &key, HASH_ENTER, &found);
+
+	if (!found)
+		entry->before = entry->after = NULL;
+	return entry;
+}
+
+/* A session that lasts as long as they are moving. */
+static Session *
+CopySession(const Session *session)
+{
+	Session    *copy = MemoryContextAlloc(moved.context, sizeof(Session));
+
+	*copy = *session;
+	return copy;
+}
+
+/* Note the sessions that go, and the one that comes. */
+static void
+NoteMoved(const Session *old, int oldCount, const Session *newSession)
+{
+	for (int i = 0; i < oldCount; i++)
+	{
+		MovedSession *entry = FindMoved(&old[i]);
+
+		/* one that has only just come leaves no trace */
+		if (entry->after == NULL)
+			entry->before = CopySession(&old[i]);
+		else
+			pfree(entry->after);
+		entry->after = NULL;
+	}
+	if (newSession != NULL)
+		FindMoved(newSession)->after = CopySession(newSession);
+}
+
+/* True if events of two sessions are the same. */
+static bool
+AreSameItems(const SessionItem *a, int aCount, const SessionItem *b, int bCount)
+{
+	if (aCount != bCount)
+		return false;
+	for (int i = 0; i < aCount; i++)
+		if (a[i].itemKey != b[i].itemKey || a[i].ts != b[i].ts || a[i].txid != b[i].txid || a[i].ordinal != b[i].ordinal)
+			return false;
+	return true;
+}
+
+/* True if two sessions of one key are the same. */
+static bool
+IsSameSession(const Session *a, const Session *b)
+{
+	return a->ended == b->ended && a->secondAt == b->secondAt && a->events == b->events && a->consent == b->consent &&
+		AreSameItems(a->items, a->itemCount, b->items, b->itemCount) &&
+		AreSameItems(a->repeats, a->repeatCount, b->repeats, b->repeatCount);
+}
+
+/* Put a session into the place of stored ones. */
+void
+SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
+					const Session *newSession)
+{
+	const Session *same = NULL; /* the old row with the new one's key */
+
+	for (int i = 0; i < oldCount; i++)
+		if (newSession && old[i].sessionKey == newSession->sessionKey)
+			same = &old[i];
+	WriteRows(index, old, oldCount, newSession, same);
+	if (IsMoving())
+		NoteMoved(old, oldCount, newSession);
+	else
+		ChangeEntries(index->changes, old, oldCount, newSession, same);
+}
+
+/* From here on sessions of people whose events change hands are taken out and made anew. */
+void
+SessionIndexMoveBegin(void)
+{
+	HASHCTL		control = {.keysize = offsetof(MovedSession, before),.entrysize = sizeof(MovedSession)};
+
+	moved.context = AllocSetContextCreate(CurrentMemoryContext, "personalize moved sessions", ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = moved.context;
+	moved.sessions = hash_create("personalize moved sessions", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	moved.transaction = U64FromFullTransactionId(GetTopFullTransactionId());
+	moved.subTransaction = GetCurrentSubTransactionId();
+}
+
+/* That is done: postings and totals are changed by what is different. */
+void
+SessionIndexMoveEnd(void)
+{
+	HTAB	   *sessions = IsMoving() ? moved.sessions : NULL;
+	SessionIndex *index;
+	HASH_SEQ_STATUS status;
+	MovedSession *session;
+
+	moved.sessions = NULL;
+	if (sessions == NULL)
+		return;
+	index = SessionIndexBegin();
+	hash_seq_init(&status, sessions);
+	while ((session = hash_seq_search(&status)) != NULL)
+	{
+		const Session *before = session->before;
+
+		if ((before == NULL && session->after == NULL) ||
+			(before != NULL && session->after != NULL && IsSameSession(before, session->after)))
+			continue;
+		ChangeEntries(index->changes, before, before != NULL, session->after, session->after ? before : NULL);
+	}
+	(void) SessionIndexEnd(index);
+	MemoryContextDelete(moved.context);
 }
 
 /* qsort comparator: by item. */

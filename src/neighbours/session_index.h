@@ -33,6 +33,13 @@ extern SessionIndex *SessionIndexBegin(void);
 extern void SessionIndexReplace(SessionIndex *index, const Session *old, int oldCount,
 								const Session *newSession);
 
+/*
+ * People's events change hands: between the two, sessions are taken out and made anew, and
+ * postings are changed by what is different afterwards.  In one subtransaction.
+ */
+extern void SessionIndexMoveBegin(void);
+extern void SessionIndexMoveEnd(void);
+
 /* What happened to lists that others are in, too. */
 typedef struct SessionIndexLosses
 {

@@ -146,6 +146,13 @@ FindsPerson(const PersonStore *store, int64 userKey)
 	return found;
 }
 
+/* True if rows may stay that were made of events which are gone, and nothing else tells of them. */
+static bool
+MayKeepRemains(const PersonMoving *moving)
+{
+	return moving == NULL || (moving->settle != NULL && moving->missing == NULL);
+}
+
 /* True if tables hold more of an id whose history has changed hands. */
 bool
 PersonHasRemains(int64 userKey)
@@ -154,7 +161,7 @@ PersonHasRemains(int64 userKey)
 	const PersonStore *stores = PersonStores(&count);
 
 	for (int i = 0; i < count; i++)
-		if (stores[i].people && stores[i].withdraw && stores[i].moving == NULL &&
+		if (stores[i].people && stores[i].withdraw && MayKeepRemains(stores[i].moving) &&
 			FindsPerson(&stores[i], userKey))
 			return true;
 	return PersonMissingEvents(userKey) > 0;

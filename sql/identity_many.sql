@@ -1,0 +1,94 @@
+-- Many ids become one person's in one transaction: the same as if they had been from the start.
+SET client_min_messages = error; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+SET timezone = 'UTC';
+CREATE TEMP TABLE clock AS SELECT date_trunc('hour', now(), 'UTC') AS noon;
+CREATE FUNCTION pg_temp.hashes(OUT table_name text, OUT hash bytea) RETURNS SETOF record LANGUAGE sql AS $$
+	SELECT t, personalize.state_hash(t, (SELECT noon FROM clock))
+	FROM unnest(ARRAY['event', 'profile', 'item_stat', '_basket', 'session', 'posting', '_pair_list', '_session_total', '_session_day', '_session_repeat',
+		'preference', 'exposure', 'exposure_outcome', '_searcher', 'search_stat', 'engine_stat', '_repeat_purchase']) t
+$$;
+-- 40 ids of ann, 10 of bob and 10 other people: days with and without an id of a session, which overlap
+CREATE FUNCTION pg_temp.begin_story() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+	PERFORM personalize.grant_consent(u, ARRAY['analytics', 'personalization', 'recommendations'])
+	FROM (SELECT 'id' || n AS u FROM generate_series(1, 60) n UNION ALL VALUES ('ann'), ('bob')) AS v;
+	PERFORM set_config('personalize.test_now', to_jsonb(c.noon) #>> '{}', false) FROM clock AS c;
+	PERFORM personalize.create_signal('seen', NULL, 'item', aggregates => '{distinct,min,max,first,last}');
+END $$;
+CREATE FUNCTION pg_temp.owner(n integer, known boolean) RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN known AND n <= 40 THEN 'ann' WHEN known AND n <= 50 THEN 'bob' ELSE 'id' || n END
+$$;
+CREATE FUNCTION pg_temp.story(known boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.track(pg_temp.owner(n, known), (ARRAY['view_item', 'view_item', 'purchase', 'add_to_cart'])[1 + (n + i) % 4], 1 + (n * 7 + i * 3) % 12,
+			CASE WHEN (n + i) % 4 = 2 THEN '{"price": 5, "currency": "EUR"}'::jsonb END,
+			ts => c.noon - interval '7 minutes' * (n + 20 * i), session_id => CASE n % 3 WHEN 0 THEN 's' || n WHEN 1 THEN 't' END, message_id => n || '-' || i)
+		FROM clock AS c, generate_series(1, 60) n, generate_series(1, 5) i;
+	PERFORM personalize.track(u, 'view_item', i, ts => c.noon - interval '1 hour' * i, message_id => u || i)
+		FROM clock AS c, unnest(ARRAY['ann', 'bob']) u, generate_series(1, 6) i;
+	PERFORM personalize.set_preference(pg_temp.owner(8, known), 'favourite_brand', 'acme');
+END $$;
+CREATE FUNCTION pg_temp.roll() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+	PERFORM personalize.rollup_now();
+	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
+END $$;
+CREATE FUNCTION pg_temp.anew() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	DROP EXTENSION personalize CASCADE;
+	CREATE EXTENSION personalize;
+END $$;
+
+SELECT pg_temp.begin_story();
+SELECT pg_temp.story(true);
+SELECT pg_temp.roll();
+CREATE TEMP TABLE known AS SELECT * FROM pg_temp.hashes();
+SELECT pg_temp.anew();
+SELECT pg_temp.begin_story();
+SELECT pg_temp.story(false);
+SELECT pg_temp.roll();
+CREATE TEMP TABLE apart AS SELECT * FROM pg_temp.hashes();
+SELECT count(*) > 5 AS they_differ FROM known k JOIN apart a USING (table_name) WHERE k.hash <> a.hash;
+
+-- one of them fails half way, and is done again in the same transaction; others are given up
+CREATE FUNCTION pg_temp.try(anonymous text, who text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (SELECT status FROM personalize.identify(anonymous, who));
+EXCEPTION WHEN raise_exception THEN
+	RETURN SQLERRM;
+END $$;
+CREATE FUNCTION pg_temp.stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;
+CREATE TRIGGER stop BEFORE INSERT ON personalize.identity FOR EACH ROW WHEN (NEW.alias_id = 'id7') EXECUTE FUNCTION pg_temp.stop();
+-- events have changed hands by then, and nothing is made anew yet
+CREATE TRIGGER stop BEFORE INSERT OR UPDATE OR DELETE ON personalize.preference FOR EACH ROW EXECUTE FUNCTION pg_temp.stop();
+BEGIN;
+SELECT pg_temp.try('id8', 'ann');
+DROP TRIGGER stop ON personalize.preference;
+SELECT pg_temp.try('id7', 'ann');
+SELECT count(*), min(status), max(status) FROM generate_series(1, 20) n, personalize.identify('id' || n, 'ann') i WHERE n <> 7;
+SAVEPOINT s;
+SELECT count(*), min(status), max(status) FROM generate_series(21, 30) n, personalize.identify('id' || n, 'bob') i;
+ROLLBACK TO s;
+SELECT count(*), min(status), max(status) FROM generate_series(21, 40) n, personalize.identify('id' || n, 'ann') i;
+SELECT count(*), min(status), max(status) FROM generate_series(41, 50) n, personalize.identify('id' || n, 'bob') i;
+COMMIT;
+DROP TRIGGER stop ON personalize.identity;
+SELECT status FROM personalize.identify('id7', 'ann');
+SELECT pg_temp.roll();
+SELECT k.table_name FROM known k JOIN pg_temp.hashes() h USING (table_name) WHERE k.hash <> h.hash ORDER BY 1;
+SELECT processor, what, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+SELECT part, wrong FROM personalize.verify_index() WHERE wrong > 0;
+-- and taken apart again, one by one in one transaction
+BEGIN;
+SELECT count(personalize.split('ann', 'id' || n)) FROM generate_series(1, 40) n;
+SELECT count(personalize.split('bob', 'id' || n)) FROM generate_series(41, 50) n;
+COMMIT;
+SELECT pg_temp.roll();
+SELECT a.table_name FROM apart a JOIN pg_temp.hashes() h USING (table_name) WHERE a.hash <> h.hash ORDER BY 1;
+SELECT processor, what, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+DROP EXTENSION personalize CASCADE;
