@@ -49,6 +49,27 @@ SELECT place, user_id, round((features ->> 'sure')::numeric, 3) FROM personalize
 SELECT feature, type, status, sources, events FROM personalize.explain_features('electronics', 'category') ORDER BY 1;
 -- as it was: nothing of later
 SELECT personalize.get_features('shop', 'shop', as_of => '2026-03-05 12:00+00') ->> 'views', (SELECT count(*) FROM personalize.event WHERE event = 4 AND consent & 1 <> 0 AND ts < '2026-03-05 13:00+00');
+-- the past for many rows at once: what had been over by then, as it was read in the last moment of that hour
+CREATE TEMP TABLE spine AS
+	SELECT a.entity, a.id AS user_id, timestamptz '2026-03-10 12:34' - interval '11 hours 17 minutes' * n AS event_timestamp, '{"x": 5}'::jsonb AS request
+	FROM asked AS a, generate_series(0, 40) AS n;
+CREATE FUNCTION pg_temp.past(what text) RETURNS TABLE (user_id text, event_timestamp timestamptz, grain text, features jsonb) LANGUAGE sql AS $$
+	SELECT h.user_id, h.event_timestamp, h.grain, h.features
+	FROM personalize.get_historical_features(format('SELECT * FROM pg_temp.spine WHERE entity = %L ORDER BY md5(user_id || event_timestamp)', what), what, late_events => true) AS h
+$$;
+SELECT e.entity, count(*), count(DISTINCT h.features) > 10 AS varied, min(h.grain), max(h.grain),
+	count(*) FILTER (WHERE h.features = personalize.get_features(h.user_id, e.entity, '{"x": 5}', as_of => date_trunc('hour', h.event_timestamp) - interval '1 microsecond')) AS as_read,
+	count(*) FILTER (WHERE e.entity = 'shop' AND (h.features ->> 'views')::integer = (
+		SELECT count(*) FROM personalize.event WHERE event = 4 AND item_key IS NOT NULL AND consent & 1 <> 0 AND ts < date_trunc('hour', h.event_timestamp))) AS as_happened
+FROM (SELECT DISTINCT s.entity FROM spine AS s) AS e, LATERAL pg_temp.past(e.entity) AS h GROUP BY 1 ORDER BY 1;
+-- an hour that is not over tells nothing
+SELECT place, features ->> 'views' FROM personalize.get_historical_features(
+	'SELECT ''shop'' AS user_id, t AS event_timestamp FROM unnest(''{2026-03-05 12:00+00,2026-03-05 12:59:59.999999+00,2026-03-05 13:00+00}''::timestamptz[]) AS t', 'shop', late_events => true) ORDER BY 1;
+SELECT personalize.track('u6', 'view_item', 'tv', ts => '2026-03-05 12:10+00', message_id => 'later');
+SELECT pg_temp.roll();
+SELECT place, features ->> 'views' FROM personalize.get_historical_features(
+	'SELECT ''shop'' AS user_id, t AS event_timestamp FROM unnest(''{2026-03-05 12:00+00,2026-03-05 12:59:59.999999+00,2026-03-05 13:00+00}''::timestamptz[]) AS t', 'shop', late_events => true) ORDER BY 1;
+SELECT count(*) FROM personalize.get_historical_features('SELECT * FROM pg_temp.spine WHERE false', 'shop', late_events => true);
 -- items have a typed view, categories and the shop have not
 SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'personalize'::regnamespace AND relname ~ '^fv';
 SELECT item_id, views, round(price::numeric, 2), price IS NOT NULL FROM personalize.fv_item ORDER BY 1;
@@ -94,6 +115,8 @@ SELECT f - 'hot', round((f ->> 'hot')::numeric, 3) FROM personalize.get_features
 SELECT sum(shown), sum(clicked) FROM personalize.search_stat WHERE query_key = personalize.query_key('BIG tv');
 SELECT personalize.get_features(q, 'query') = personalize.get_features('big tv', 'query') FROM unnest('{BIG tv!,tv,""," "}'::text[]) AS q;
 SELECT sources FROM personalize.explain_features('big tv', 'query') WHERE feature = 'rate';
+SELECT h.grain, count(*), count(DISTINCT h.features ->> 'shown'), count(*) FILTER (WHERE h.features = personalize.get_features('big tv', 'query', as_of => date_trunc('day', h.event_timestamp) - interval '1 microsecond')) AS as_read
+FROM personalize.get_historical_features('SELECT ''Big TV'' AS user_id, timestamptz ''2026-03-01 15:00+00'' + n * interval ''7 hours'' AS event_timestamp FROM generate_series(0, 30) AS n', 'query', late_events => true) AS h GROUP BY 1;
 -- one of them is forgotten: too few are left to tell
 SELECT personalize.forget('u8') IS NOT NULL;
 SELECT personalize.get_features('big tv', 'query');
@@ -114,5 +137,16 @@ SELECT pg_temp.try(e, x) FROM (VALUES ('category', 'view_itm'), ('category', 'vi
 SELECT personalize.get_features('other', 'shop');
 SELECT personalize.get_features('garden', 'category', item_id => 'tv');
 SELECT * FROM personalize.get_historical_features('SELECT ''garden'' AS user_id, now() AS event_timestamp', 'category');
+SELECT * FROM personalize.get_historical_features('SELECT ''market'' AS user_id, now() AS event_timestamp', 'shop', late_events => true);
+-- hours that have become days: a day counts when it is over
+SET client_min_messages = error;
+SET personalize.test_now = '2026-04-15 12:00+00';
+SELECT personalize.set_retention('item_stat_hour', '32 days');
+SELECT count(*) > 0 AS folded FROM personalize.apply_retention() AS r WHERE r.kind = 'item_stat_hour' AND r.removed > 0;
+RESET client_min_messages;
+SELECT grain, count(*), count(DISTINCT features ->> 'views') > 5 AS varied, count(*) FILTER (WHERE (features ->> 'views')::integer = (
+		SELECT count(*) FROM personalize.event WHERE event = 4 AND item_key IS NOT NULL AND personalize_internal._unrestricted(consent, user_key) & 1 <> 0
+			AND ts < date_trunc('day', event_timestamp))) AS as_happened
+FROM pg_temp.past('shop') GROUP BY 1;
 
 DROP EXTENSION personalize;

@@ -265,9 +265,9 @@ CheckShop(const text *id)
 				 errmsg("\"%s\" is no shop: a view of the whole shop is read for '%s'", text_to_cstring(id), SHOP_ID)));
 }
 
-/* Read what a view needs of an entity. */
-FeatureCounters *
-FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey, TimestampTz now, Snapshot snapshot)
+/* Read what a view needs of an entity, as far back as it needs that at the time, or all. */
+static FeatureCounters *
+Load(const FeatureView *view, const text *id, int64 itemKey, TimestampTz now, bool all, Snapshot snapshot)
 {
 	FeatureCounters *result = palloc0_object(FeatureCounters);
 	Collection	collection = {.entity = view->entity,.id = id,.itemKey = itemKey,.snapshot = snapshot,.since = now,.now = now};
@@ -279,10 +279,13 @@ FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey, Time
 		CheckShop(id);
 	for (int i = 0; i < view->count; i++)
 		FeatureEach(view->features[i].node, NoteSince, &collection);
-	if (collection.decays)
+	if (collection.decays || all)
 		result->daysBefore = view->entity == FEATURE_ENTITY_QUERY ? DT_NOEND : ItemStatFoldedBefore();
 	if (collection.since == now)
 		return result;
+	result->period = collection.since == DT_NOBEGIN ? 0 : now - collection.since;
+	if (all)
+		collection.since = DT_NOBEGIN;
 	/* panes later than the one that holds it, and never earlier than those there can be */
 	if (collection.since != DT_NOBEGIN)
 		collection.since -= (collection.since % USECS_PER_HOUR + USECS_PER_HOUR) % USECS_PER_HOUR;
@@ -296,6 +299,20 @@ FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey, Time
 	TakeCounters(collection.counters, result);
 	hash_destroy(collection.counters);
 	return result;
+}
+
+/* Read what a view needs of an entity. */
+FeatureCounters *
+FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey, TimestampTz now, Snapshot snapshot)
+{
+	return Load(view, id, itemKey, now, false, snapshot);
+}
+
+/* The same of all times. */
+FeatureCounters *
+FeatureCountersLoadAll(const FeatureView *view, const text *id, int64 itemKey, TimestampTz last, Snapshot snapshot)
+{
+	return Load(view, id, itemKey, last, true, snapshot);
 }
 
 /* What of a node is counted. */

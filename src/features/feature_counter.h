@@ -33,6 +33,7 @@ typedef struct FeatureCounters
 	int			count;
 	FeatureCounter *counters;	/* by time, type and currency */
 	TimestampTz daysBefore;		/* panes that start before are days, others hours */
+	int64		period;			/* the longest that is asked for; 0: all there is */
 } FeatureCounters;
 
 /*
@@ -41,6 +42,10 @@ typedef struct FeatureCounters
  */
 extern FeatureCounters *FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey,
 											TimestampTz now, Snapshot snapshot);
+
+/* The same of all times up to the last one; how wide panes are is known in any case. */
+extern FeatureCounters *FeatureCountersLoadAll(const FeatureView *view, const text *id, int64 itemKey,
+											   TimestampTz last, Snapshot snapshot);
 
 /* What of a node is counted in a pane; -1: nothing, it is unknown. */
 extern int	FeatureCounterOf(const FeatureNode *node, FeatureEntity entity);

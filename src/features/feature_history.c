@@ -210,17 +210,8 @@ MergeAll(Merge *merge, ReturnSetInfo *output)
 static const FeatureView *
 ViewArgument(FunctionCallInfo fcinfo)
 {
-	const FeatureView *view;
-
 	ArgumentCheckGiven(fcinfo, 1, "view");
-	view = FeatureViewFind(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	if (view->entity != FEATURE_ENTITY_USER)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("feature view \"%s\" has entity \"%s\", whose past is not kept one by one", view->name,
-						FeatureEntityName(view->entity)),
-				 errhint("Historical features are of views with entity 'user'.")));
-	return view;
+	return FeatureViewFind(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 }
 
 /* The features of a source's rows. */
@@ -233,7 +224,12 @@ ReadHistory(FunctionCallInfo fcinfo, const char *source)
 	ArgumentCheckGiven(fcinfo, 2, "late_events");
 	merge->features.purposes = PolicyPurpose(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	SpineRead(&merge->spine, source);
+	if (merge->view->entity != FEATURE_ENTITY_USER)
+	{
+		FeaturePastRead(merge->view, source, PG_GETARG_BOOL(2), merge->features.purposes, (ReturnSetInfo *) fcinfo->resultinfo);
+		return (Datum) 0;
+	}
+	SpineRead(&merge->spine, source, true);
 	HistoryRead(&merge->history, merge->view, &merge->spine, PG_GETARG_BOOL(2));
 	merge->features.signals = merge->history.signals;
 	merge->features.snapshot = merge->history.snapshot;

@@ -10,6 +10,7 @@
 #include "base/key_set.h"
 #include "base/key_sort.h"
 #include "features/feature_view.h"
+#include "nodes/execnodes.h"
 #include "profiles/profile_step.h"
 #include "signals/signal.h"
 #include "utils/jsonb.h"
@@ -31,13 +32,14 @@ typedef struct Spine
 {
 	KeySort		sort;
 	int64		count;
+	bool		ofPeople;		/* else ids are those of something else */
 	bool		allKnown;		/* people has all of them; else there are too many for memory */
 	KeySet		people;
 	TimestampTz last;			/* the newest time; DT_NOBEGIN: there is no row */
 } Spine;
 
-/* Read a spine, a query or the name of a table, with the caller's rights. */
-extern void SpineRead(Spine *spine, const char *source);
+/* Read a spine, a query or the name of a table, with the caller's rights; ids are people's, or of something else. */
+extern void SpineRead(Spine *spine, const char *source, bool ofPeople);
 extern bool SpineNext(Spine *spine, SpineRow *row);
 extern void SpineEnd(Spine *spine);
 
@@ -74,5 +76,8 @@ typedef struct History
 extern void HistoryRead(History *history, const FeatureView *view, const Spine *spine, bool late);
 extern bool HistoryNext(History *history, HistoryEntry *entry);
 extern void HistoryEnd(History *history);
+
+/* Return the past features of a view that is not of people, for the rows of a spine. */
+extern void FeaturePastRead(const FeatureView *view, const char *source, bool late, int32 purposes, ReturnSetInfo *output);
 
 #endif

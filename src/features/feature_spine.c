@@ -140,13 +140,15 @@ AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
 	Datum		time = SPI_getbinval(tuple, desc, 2, &noTime);
 	Datum		values[SPINE_COLUMNS];
 	bool		nulls[SPINE_COLUMNS] = {false};
+	int64		key;
 
 	spine->count++;
 	if (noId)
 		ReportRow(spine->count, "no user_id");
 	if (noTime || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)))
 		ReportRow(spine->count, noTime ? "no event_timestamp" : "an infinite event_timestamp");
-	values[SPINE_USER_KEY] = Int64GetDatum(IdentityKeyOf(KeyFromText(DatumGetTextPP(userId))));
+	key = KeyFromText(DatumGetTextPP(userId));
+	values[SPINE_USER_KEY] = Int64GetDatum(spine->ofPeople ? IdentityKeyOf(key) : key);
 	values[SPINE_AS_OF] = time;
 	values[SPINE_PLACE] = Int64GetDatum(spine->count);
 	values[SPINE_USER_ID] = userId;
@@ -215,7 +217,7 @@ FetchRows(Spine *spine, const char *query)
 
 /* Read a spine. */
 void
-SpineRead(Spine *spine, const char *source)
+SpineRead(Spine *spine, const char *source, bool ofPeople)
 {
 	static const Oid types[SPINE_COLUMNS] = {INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, JSONBOID};
 	ErrorContextCallback context = {.callback = AddContext,.previous = error_context_stack};
@@ -223,6 +225,7 @@ SpineRead(Spine *spine, const char *source)
 	bool		before;
 
 	memset(spine, 0, sizeof(Spine));
+	spine->ofPeople = ofPeople;
 	spine->allKnown = true;
 	spine->last = DT_NOBEGIN;
 	KeySetInit(&spine->people, 64);
