@@ -248,10 +248,10 @@ SELECT * FROM pg_temp.differ();
 SET personalize.allow_drop = on;
 DO $$
 DECLARE
-	day regclass;
+	day name;
 BEGIN
-	FOR day IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'personalize.event'::regclass AND inhrelid::regclass::text < 'personalize.event_p20260311' LOOP
-		EXECUTE format('DROP TABLE %s', day);
+	FOR day IN SELECT relname FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid WHERE inhparent = 'personalize.event'::regclass AND relname < 'event_p20260311' LOOP
+		EXECUTE format('DROP TABLE personalize.%I', day);
 	END LOOP;
 END
 $$;
@@ -260,6 +260,7 @@ SELECT h.grain, count(*), count(*) FILTER (WHERE abs((h.features ->> 'pages')::n
 FROM personalize.get_historical_features('SELECT * FROM pg_temp.answer', 'reader') AS h LEFT JOIN answer AS a USING (user_id, event_timestamp) GROUP BY 1 ORDER BY 1;
 -- these days' values can be undone no more, and that is told
 SELECT personalize.rectify('ada', '{"properties": {"page": "p2"}}', 'ada323@03110348');
+SET client_min_messages = error;
 SELECT count(*) FROM personalize.forget('ada');
 SELECT count(*) FROM personalize.profile WHERE user_key = personalize.user_key('ada');
 SET client_min_messages = warning;
