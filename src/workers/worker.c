@@ -5,7 +5,8 @@
  * A worker connects as personalize_owner, pins search_path and then takes
  * turns: one batch of each enabled processor, each in its own transaction,
  * until there is nothing left, then it sleeps for personalize.batch_interval.
- * Several workers of a database divide the shards among those that are alive;
+ * Several workers of a database divide the shards among those that are alive, and
+ * one that has nothing left to do tries all of them while another is behind;
  * the claim on a shard is the processor's business, so a wrong idea of who is
  * alive costs time, never correctness.
  *
@@ -293,9 +294,9 @@ TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorDat
 	PG_END_TRY();
 }
 
-/* Run one batch of one processor; true if more is waiting. */
+/* Run one batch of one processor, of all shards or of this worker's; true if more is waiting. */
 static bool
-RunProcessor(Worker *worker, const ProcessorMethods *methods)
+RunProcessor(Worker *worker, const ProcessorMethods *methods, bool all)
 {
 	Task	   *task = &worker->processors[methods->id - 1];
 	TimestampTz start = ClockSteady();
@@ -307,7 +308,10 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 	if (task->dueAt > start)
 		return false;
 	awaitedMode = NoLock;
-	WorkerSlotShare(&options.workerNumber, &options.workerCount);
+	if (all)
+		options.workerCount = 1;
+	else
+		WorkerSlotShare(&options.workerNumber, &options.workerCount);
 	doing = DOING_TASK;
 	PG_TRY();
 	{
@@ -344,9 +348,9 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods)
 	return result.more;
 }
 
-/* One batch of each processor; true if any has more to do. */
+/* One batch of each processor, of all shards or of this worker's; true if any has more to do. */
 static bool
-RunRound(Worker *worker)
+RunRound(Worker *worker, bool all)
 {
 	bool		more = false;
 
@@ -355,7 +359,7 @@ RunRound(Worker *worker)
 		const ProcessorMethods *methods = ProcessorGet(id);
 
 		if (methods != NULL && !ShutdownRequestPending)
-			more |= RunProcessor(worker, methods);
+			more |= RunProcessor(worker, methods, all);
 		MemoryContextReset(worker->context);
 	}
 	return more;
@@ -427,9 +431,12 @@ RunRounds(Worker *worker)
 		if (inUse)
 		{
 			RunMaintenance(worker);
-			more = RunRound(worker);
+			more = RunRound(worker, false);
 		}
-		WorkerSlotReportRound();
+		WorkerSlotReportRound(more);
+		/* who has nothing left to do takes what others hold no lock of */
+		if (inUse && !more && WorkerSlotOtherIsBehind())
+			more = RunRound(worker, true);
 		if (!more)
 			Sleep();
 	}

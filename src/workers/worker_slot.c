@@ -221,7 +221,7 @@ WorkerSlotReserve(Oid database, int number, uint32 *generation)
 		slot->database = database;
 		slot->number = number;
 		slot->pid = 0;
-		slot->present = slot->stop = false;
+		slot->present = slot->stop = slot->behind = false;
 		slot->since = ClockSteady();
 		slot->lastRound = 0;
 		memset(slot->blockers, 0, sizeof(slot->blockers));
@@ -351,15 +351,34 @@ WorkerSlotMustStop(void)
 	return stop;
 }
 
-/* Note the end of a round over all processors. */
+/* Note the end of a round over all processors, and whether more is waiting. */
 void
-WorkerSlotReportRound(void)
+WorkerSlotReportRound(bool behind)
 {
 	TimestampTz now = ClockSteady();
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	mySlot->lastRound = now;
+	mySlot->behind = behind;
 	LWLockRelease(shared->lock);
+}
+
+/* True if another worker of this database has more to do. */
+bool
+WorkerSlotOtherIsBehind(void)
+{
+	bool		behind = false;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < shared->slotCount && !behind; i++)
+	{
+		const WorkerSlot *slot = &shared->slots[i];
+
+		behind = slot != mySlot && slot->state == WORKER_SLOT_RUNNING && slot->database == mySlot->database &&
+			slot->behind;
+	}
+	LWLockRelease(shared->lock);
+	return behind;
 }
 
 /* Note which process has kept a processor from its work, 0: none. */

@@ -41,6 +41,7 @@ typedef struct WorkerSlot
 	bool		stop;			/* leave after the current batch */
 	TimestampTz since;			/* of the present state */
 	TimestampTz lastRound;		/* end of the last round over the processors */
+	bool		behind;			/* more was waiting then */
 	int			blockers[PROCESSOR_COUNT];	/* see WorkerSlotReportBlocker */
 } WorkerSlot;
 
@@ -75,7 +76,10 @@ extern bool WorkerSlotAttach(int slot, uint32 generation, Oid *database);
 extern void WorkerSlotSetOutcome(WorkerOutcome outcome);
 extern void WorkerSlotSetPresent(void);
 extern bool WorkerSlotMustStop(void);
-extern void WorkerSlotReportRound(void);
+extern void WorkerSlotReportRound(bool behind);
+
+/* Worker: true if another one of this database has more to do. */
+extern bool WorkerSlotOtherIsBehind(void);
 
 /* Worker: a process has a lock that this processor needs; 0: none, -1: a prepared transaction has. */
 extern void WorkerSlotReportBlocker(ProcessorId id, int pid);
