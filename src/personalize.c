@@ -110,6 +110,24 @@ RegisterStores(void)
 	OperationStoreInit();
 }
 
+/* What engines, pages and experiments need. */
+static void
+InitEngines(void)
+{
+	RequestIdInit();
+	SourcesInit();
+	PlacementInit();
+	RecommendInit();
+	RankSearchInit();
+	SearchItemsInit();
+	PageSourceInit();
+	PageModuleInit();
+	PageSegmentInit();
+	HomepageInit();
+	EngineInit();
+	ExperimentInit();
+}
+
 /* Called once when the library is loaded. */
 void
 _PG_init(void)
@@ -162,18 +180,7 @@ _PG_init(void)
 	FeatureStatInit();
 	CohortInit();
 	ErasureScrubInit();
-	RequestIdInit();
-	SourcesInit();
-	PlacementInit();
-	RecommendInit();
-	RankSearchInit();
-	SearchItemsInit();
-	PageSourceInit();
-	PageModuleInit();
-	PageSegmentInit();
-	HomepageInit();
-	EngineInit();
-	ExperimentInit();
+	InitEngines();
 	ResetInit();
 	UtilityInit();
 	WorkerInit();
