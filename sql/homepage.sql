@@ -83,6 +83,13 @@ WHERE s.engine = 8 AND m.page = 'trial' ORDER BY 1;
 -- the posterior: the prior fitted to both and what was counted
 SELECT module, shelf, impressions, clicks, round(posterior_mean::numeric, 2) AS mean, posterior_low < posterior_mean AND posterior_mean < posterior_high AS inside
 FROM personalize.homepage_layout('w7', 'trial', 1, as_of => :now) ORDER BY 1;
+-- it is fitted to what is part of the call: a module that is switched off might as well not be there
+BEGIN;
+UPDATE personalize.page_module SET enabled = false WHERE page = 'trial' AND module = 'quick';
+CREATE TEMP TABLE switched_off ON COMMIT DROP AS SELECT module, posterior_mean, draw FROM personalize.homepage_layout('w7', 'trial', 1, as_of => :now) WHERE module = 'slow';
+DELETE FROM personalize.page_module WHERE page = 'trial' AND module = 'quick';
+SELECT module FROM switched_off JOIN personalize.homepage_layout('w7', 'trial', 1, as_of => :now) AS l USING (module, posterior_mean, draw);
+ROLLBACK;
 -- of 200 people most see the better one, and the ids say how likely that was
 SELECT count(*) FILTER (WHERE module = 'quick') > 180 AS mostly_quick, round(avg(propensity) FILTER (WHERE module = 'quick')::numeric, 1) AS propensity
 FROM generate_series(1, 200) u, LATERAL (SELECT DISTINCT p.module, o.propensity FROM personalize.homepage('w' || 1 + u % 80, 'trial', 1, as_of => :now::timestamptz + u * interval '1 hour') p,

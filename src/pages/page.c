@@ -166,6 +166,7 @@ FindOptions(Homepage *page, const text *name)
 			option->state = WhyNothing(page, option->module, scratch);
 		if (option->state != NULL && !page->keepsTrials)
 			continue;
+		option->isPart = option->state == NULL;
 		ReadCounts(page, option);
 		page->optionCount++;
 	}
@@ -180,7 +181,7 @@ Believe(PageBelief prior, const PageOption *option, int bucket, PageCount *count
 	return PageOrderUpdate(prior, *count);
 }
 
-/* The prior of a bucket, fitted to the page's modules there; where nothing is known, on all shelves. */
+/* The prior of a bucket, fitted to the modules of this call there; where nothing is known, on all shelves. */
 static PageBelief
 FitPrior(const Homepage *page, int bucket)
 {
@@ -191,6 +192,8 @@ FitPrior(const Homepage *page, int bucket)
 
 	for (int i = 0; i < page->optionCount; i++)
 	{
+		if (!page->options[i].isPart)
+			continue;
 		counts[count] = page->options[i].counts[bucket];
 		known += counts[count++].counted > 0;
 	}
@@ -198,7 +201,7 @@ FitPrior(const Homepage *page, int bucket)
 	{
 		count = 0;
 		for (int i = 0; i < page->optionCount; i++)
-			for (int s = 0; s < page->segmentCount; s++, count += PAGE_BUCKETS)
+			for (int s = 0; s < page->segmentCount && page->options[i].isPart; s++, count += PAGE_BUCKETS)
 				PageStatGet(page->stat, page->options[i].module->number, s, &counts[count]);
 	}
 	prior = PageOrderFitPrior(counts, count);

@@ -18,6 +18,7 @@ extern const EngineParameters PageParameters;
 typedef struct PageOption
 {
 	const PageModule *module;
+	bool		isPart;			/* of this call, whether or not there is room for it */
 	const char *state;			/* why it is not on the page; NULL: it is, or nobody asked */
 	bool		used;
 	int64		impressions;	/* of the segment, on all shelves */
