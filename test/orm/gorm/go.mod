@@ -1,0 +1,3 @@
+module personalize/test/orm/gorm
+
+go 1.23
