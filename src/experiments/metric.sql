@@ -84,7 +84,7 @@ COMMENT ON FUNCTION personalize_internal._read_metric(jsonb) IS 'a metric with a
 
 CREATE FUNCTION personalize_internal._metric_argument(given text, standard text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE
-RETURN personalize_internal._read_metric(CASE WHEN given OPERATOR(pg_catalog.~) '^\s*[{"[]' THEN given::jsonb ELSE to_jsonb(coalesce(given, standard)) END);
+RETURN personalize_internal._read_metric(CASE WHEN given OPERATOR(pg_catalog.~) '^[[:space:]]*[{"[]' THEN given::jsonb ELSE to_jsonb(coalesce(given, standard)) END);
 COMMENT ON FUNCTION personalize_internal._metric_argument(text, text) IS 'reads an argument metric: the name of one, or an object in JSON; NULL: the standard one';
 
 CREATE FUNCTION personalize_internal._metric_name(metric jsonb) RETURNS text

@@ -468,7 +468,9 @@ BEGIN ATOMIC
 	SELECT 'statistics', format('statistics object %I.%I samples %s', n.nspname, e.stxname, s.oid::regclass),
 		format('DROP STATISTICS %I.%I;', n.nspname, e.stxname)
 	FROM source AS s JOIN pg_statistic_ext AS e ON e.stxrelid = s.oid JOIN pg_namespace AS n ON n.oid = e.stxnamespace
-	WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+	-- but our own, of times, numbers and purposes alone
+	WHERE n.nspname <> 'personalize' OR e.stxkeys::text <> ''
+		OR e.stxname <> ALL ('{profile_first_seen,profile_last_seen,profile_events,subject_purposes}'::name[])
 	UNION ALL
 	SELECT 'statistics', format('ANALYZE samples the expressions of index %s on %s', i.indexrelid::regclass, s.oid::regclass),
 		format('DROP INDEX %s;', i.indexrelid::regclass)
