@@ -42,6 +42,7 @@ typedef struct QueryCounts
 	const AttractionItems *ofItems;
 	KeySet		categories;
 	AttractionCounts ofCategories[ATTRACTION_MOST_ITEMS];
+	double		categoryExamined[ATTRACTION_MOST_ITEMS];
 } QueryCounts;
 
 /* Add counts to those of a category. */
@@ -61,13 +62,13 @@ AddTo(QueryCounts *query, int64 category, const AttractionCounts *more)
 	counts->clicked += more->clicked;
 }
 
-/* The counts of a key; NULL: there are none. */
-static const AttractionCounts *
-FindIn(const KeySet *keys, const AttractionCounts *counts, int64 key)
+/* The number of a key in a set; negative: it is not in it. */
+static int
+NumberIn(const KeySet *keys, int64 key)
 {
 	const KeySetEntry *entry = keys->count > 0 ? keyset_lookup(keys->table, key) : NULL;
 
-	return entry ? &counts[entry->number] : NULL;
+	return entry ? entry->number : -1;
 }
 
 /* The key of an item's category; 0: it has none. */
@@ -86,17 +87,15 @@ Examined(const Examination *examination, const AttractionCounts *counts)
 	double		examined = 0;
 
 	for (int place = 0; place < ATTRACTION_PLACES; place++)
-		examined += examination->ofBucket[place] * Max((double) counts->shown[place], 0);
+		examined += examination->ofBucket[place] * (counts->shown[place] > 0 ? counts->shown[place] : 0);
 	return Max(examined, counts->clicked);
 }
 
 /* A rate that is believed as far as there is reason to. */
 static double
-Believe(const Examination *examination, const AttractionCounts *counts, double prior)
+Believe(const AttractionCounts *counts, double examined, double prior)
 {
-	if (counts == NULL)
-		return prior;
-	return (counts->clicked + PRIOR_WEIGHT * prior) / (Examined(examination, counts) + PRIOR_WEIGHT);
+	return (counts->clicked + PRIOR_WEIGHT * prior) / (examined + PRIOR_WEIGHT);
 }
 
 /* The logarithm of the odds. */
@@ -140,6 +139,8 @@ ReadQuery(QueryCounts *query)
 		if (category != 0)
 			AddTo(query, category, &query->ofItems->counts[i]);
 	}
+	for (int i = 0; i < query->categories.count; i++)
+		query->categoryExamined[i] = Examined(query->examination, &query->ofCategories[i]);
 }
 
 /* What there is of an item after a query; own is room for it; NULL: nothing. */
@@ -151,24 +152,47 @@ CountsOf(const QueryCounts *query, int64 queryKey, int64 itemKey, AttractionCoun
 	return AttractionOf(query->reader, queryKey, itemKey, own) ? own : NULL;
 }
 
+/* The rate of an item after any query. */
+static double
+RateOfItem(const QueryCounts *query, int64 itemKey)
+{
+	AttractionCounts own;
+	const AttractionCounts *counts = CountsOf(query, ATTRACTION_ANY_QUERY, itemKey, &own);
+	double		usual = query->examination->rate;
+
+	return counts ? Believe(counts, Examined(query->examination, counts), usual) : usual;
+}
+
+/* The rate of what is of its category after the query, by that of the item. */
+static double
+RateOfKind(const QueryCounts *query, int64 itemKey, double ofItem)
+{
+	int64		category = CategoryOf(query->items, itemKey);
+	int			number = category != 0 ? NumberIn(&query->categories, category) : -1;
+
+	return number >= 0 ? Believe(&query->ofCategories[number], query->categoryExamined[number], ofItem) : ofItem;
+}
+
 /* The rate of an item after the query, and how little is known of it. */
 static double
 RateOf(QueryCounts *query, int64 itemKey, double *unknown)
 {
 	AttractionCounts own;
-	int64		category = CategoryOf(query->items, itemKey);
-	double		ofItem = Believe(query->examination, CountsOf(query, ATTRACTION_ANY_QUERY, itemKey, &own),
-								 query->examination->rate);
-	double		ofKind = ofItem;
-	const AttractionCounts *counts = FindIn(&query->ofItems->keys, query->ofItems->counts, itemKey);
+	double		ofItem = RateOfItem(query, itemKey);
+	double		prior = sqrt(ofItem * RateOfKind(query, itemKey, ofItem));
+	int			number = NumberIn(&query->ofItems->keys, itemKey);
+	const AttractionCounts *counts = number >= 0 ? &query->ofItems->counts[number] : NULL;
+	double		examined;
 
-	if (category != 0)
-		ofKind = Believe(query->examination, FindIn(&query->categories, query->ofCategories, category), ofItem);
 	if (counts == NULL && query->ofItems->cut)
 		counts = CountsOf(query, query->query, itemKey, &own);
+	*unknown = 1;
+	if (counts == NULL)
+		return prior;
+	examined = Examined(query->examination, counts);
 	/* the standard error of the rate, of that of the prior alone */
-	*unknown = counts ? sqrt(PRIOR_WEIGHT / (Examined(query->examination, counts) + PRIOR_WEIGHT)) : 1;
-	return Believe(query->examination, counts, sqrt(ofItem * ofKind));
+	*unknown = sqrt(PRIOR_WEIGHT / (examined + PRIOR_WEIGHT));
+	return Believe(counts, examined, prior);
 }
 
 /* How each item attracts after a query. */
@@ -178,6 +202,7 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 {
 	text	   *words = QueryRead(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
 	QueryCounts *counts = palloc(sizeof(QueryCounts));
+	double		usual;
 	bool		known;
 
 	counts->past = past;
@@ -189,8 +214,9 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 		AttractionExpect(counts->reader, itemKeys, count);
 	ReadQuery(counts);
 	known = counts->ofItems->keys.count > 0;
+	usual = LogOdds(counts->examination->rate);
 	for (int i = 0; i < count; i++)
-		scores[i] = LogOdds(Min(RateOf(counts, itemKeys[i], &unknown[i]), 0.99)) - LogOdds(counts->examination->rate);
+		scores[i] = LogOdds(Min(RateOf(counts, itemKeys[i], &unknown[i]), 0.99)) - usual;
 	if (past == NULL)
 		AttractionClose(counts->reader);
 	pfree(counts);

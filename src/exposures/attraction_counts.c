@@ -228,7 +228,8 @@ ReadRow(TupleTableSlot *slot, AttractionCounts *counts)
 
 	memset(counts, 0, sizeof(AttractionCounts));
 	numbers = NumbersOf(slot, ATTRACTION_SHOWN, &room, &count);
-	memcpy(counts->shown, numbers, sizeof(int64) * Min(count, ATTRACTION_PLACES));
+	for (int place = 0; place < Min(count, ATTRACTION_PLACES); place++)
+		counts->shown[place] = numbers[place];
 	numbers = NumbersOf(slot, ATTRACTION_CLICKED, &room, &count);
 	for (int place = 0; place < count; place++)
 		counts->clicked += numbers[place];

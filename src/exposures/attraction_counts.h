@@ -14,11 +14,11 @@
 #define ATTRACTION_ANY_QUERY 0
 #define ATTRACTION_PLACES 9
 
-/* A row, or a sum of some. */
+/* A row, or a sum of some: whole numbers, ready to be multiplied. */
 typedef struct AttractionCounts
 {
-	int64		shown[ATTRACTION_PLACES];
-	int64		clicked;
+	double		shown[ATTRACTION_PLACES];
+	double		clicked;
 } AttractionCounts;
 
 typedef struct AttractionReader AttractionReader;
