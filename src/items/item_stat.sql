@@ -104,8 +104,9 @@ REVOKE EXECUTE ON FUNCTION personalize_internal._asked_value_support(internal) F
 CREATE FUNCTION personalize_internal._groups_counted_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME', 'personalize_groups_counted_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 REVOKE EXECUTE ON FUNCTION personalize_internal._groups_counted_support(internal) FROM PUBLIC;
+-- volatile only so that it is asked of groups, and not of the rows that are grouped
 CREATE FUNCTION personalize_internal._groups_counted(item_key bigint, groups text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_groups_counted' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1
+	AS 'MODULE_PATHNAME', 'personalize_groups_counted' LANGUAGE C VOLATILE PARALLEL SAFE COST 1
 	SUPPORT personalize_internal._groups_counted_support;
 COMMENT ON FUNCTION personalize_internal._groups_counted(bigint, text) IS
 	'true; the planner is told by it how many groups of item_stat by item and these there are: day, or day and event';

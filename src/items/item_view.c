@@ -24,8 +24,11 @@
 #include "items/item_view.h"
 #include "nodes/makefuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
+#include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 
 /* A number for each group that a view makes by item, day and something else. */
@@ -122,6 +125,13 @@ FindGrouped(const PlannerInfo *subroot)
 	return NULL;
 }
 
+/* True if a query groups item_stat itself. */
+static bool
+IsGroupedHere(PlannerInfo *root, const RelOptInfo *rel)
+{
+	return root->parse->groupClause != NIL && planner_rt_fetch(rel->relid, root)->relid == RelationFind("item_stat", true);
+}
+
 /*
  * Planner support of _groups_counted().  A condition on the day leaves whole groups, while the
  * server believes that it leaves some rows of each.
@@ -135,20 +145,29 @@ personalize_groups_counted_support(PG_FUNCTION_ARGS)
 	const RelOptInfo *table;
 	HeapTuple	sample;
 	double		distinct;
+	double		expected;
 
 	if (!IsA(request, SupportRequestSelectivity) || !IsA(linitial(request->args), Var) || !IsA(lsecond(request->args), Const) ||
 		!ActiveSnapshotSet())
 		PG_RETURN_POINTER(NULL);
 	grouped = find_base_rel(request->root, ((Var *) linitial(request->args))->varno);
+	expected = grouped->tuples;
 	table = FindGrouped(grouped->subroot);
+	if (table == NULL && IsGroupedHere(request->root, grouped))
+	{
+		table = grouped;
+		expected = estimate_num_groups(request->root, get_sortgrouplist_exprs(request->root->parse->groupClause,
+																				request->root->parse->targetList),
+									   grouped->rows, NULL, NULL);
+	}
 	column = ColumnStatFind("_groups_counted", TextDatumGetCString(((Const *) lsecond(request->args))->constvalue));
 	sample = column == NULL || table == NULL || PassIsUp() ? NULL : ColumnStatOf(column, false);
-	if (sample == NULL || table->tuples <= 0 || grouped->tuples <= 0)
+	if (sample == NULL || table->tuples <= 0 || expected <= 0)
 		PG_RETURN_POINTER(NULL);
 	distinct = ((Form_pg_statistic) GETSTRUCT(sample))->stadistinct;
 	if (distinct < 0)
 		distinct *= -table->tuples;
-	request->selectivity = Min(distinct * table->rows / table->tuples / grouped->tuples, 1);
+	request->selectivity = Min(distinct * table->rows / table->tuples / expected, 1);
 	PG_RETURN_POINTER(request);
 }
 
