@@ -33,10 +33,11 @@ typedef enum RepeatColumn
 static void
 WriteCounts(void)
 {
-	static SPIPlanPtr plan = NULL;
+	SPIPlanPtr	plan = NULL;
 	const Oid	types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(NO_CATEGORY)};
 
+	/* planned for the tables as they are: a plan for a few items never ends with many */
 	SpiUtilRun(&plan,
 			   "WITH fresh AS ("
 			   " SELECT coalesce(personalize.item_key(i.category), $1) AS category_key, i.category,"
@@ -51,6 +52,7 @@ WriteCounts(void)
 			   " ON CONFLICT (category_key) DO UPDATE SET buyers = EXCLUDED.buyers, again = EXCLUDED.again"
 			   " WHERE (r.buyers, r.again) IS DISTINCT FROM (EXCLUDED.buyers, EXCLUDED.again)",
 			   lengthof(types), types, values, NULL, false);
+	SPI_freeplan(plan);
 }
 
 /* Read what is known of a category. */
