@@ -352,7 +352,9 @@ FindAtPlaces(EventScan *scan)
 	{
 		FetchPointerAhead(scan, FETCH_POINTERS_AHEAD);
 		FetchRowAhead(scan, FETCH_ROWS_AHEAD);
-		offsets[walk.offsetCount++] = ItemPointerGetOffsetNumber(&tids[scan->nextPlace++].tid);
+		offsets[walk.offsetCount++] = ItemPointerGetOffsetNumber(&tids[scan->nextPlace].tid);
+		/* not in the macro, which servers with assertions evaluate more than once */
+		scan->nextPlace++;
 	}
 	scan->buffer = PagePlaceRead(scan->relation, block, scan->buffer);
 	scan->foundNext = 0;
