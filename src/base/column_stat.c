@@ -14,8 +14,10 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
+#include "base/subtransaction.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
@@ -26,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -245,6 +248,35 @@ TakeSample(const ColumnStat *column, const char *query, Oid table, int32 readers
 	return tuple;
 }
 
+/*
+ * The same in a subtransaction that is undone, so that locks on what was looked at are not
+ * held to the end of the statement's transaction.
+ */
+static HeapTuple
+TakeUnlocked(const ColumnStat *column, const char *query, Oid table, int32 readers, MemoryContext context)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
+	HeapTuple	volatile tuple = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		tuple = TakeSample(column, query, table, readers, context);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ReThrowError(SubtransactionFailed(caller, owner, level));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return tuple;
+}
+
 /* What a sample says, a recent one if there is one. */
 HeapTuple
 ColumnStatOf(const ColumnStat *column, bool ofGroups)
@@ -256,7 +288,8 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 	MemoryContext context;
 	ListCell   *cell;
 
-	if (!OidIsValid(table))
+	/* a parallel query may not begin a subtransaction */
+	if (!OidIsValid(table) || IsInParallelMode())
 		return NULL;
 	foreach(cell, keptList)
 	{
@@ -272,19 +305,24 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 		keptList = list_delete_ptr(keptList, kept);
 		MemoryContextDelete(kept->context);
 	}
-	context = AllocSetContextCreate(CacheMemoryContext, "personalize column statistics", ALLOCSET_SMALL_SIZES);
+	context = AllocSetContextCreate(CurrentMemoryContext, "personalize column statistics", ALLOCSET_SMALL_SIZES);
 	kept = MemoryContextAllocZero(context, sizeof(Kept));
 	kept->context = context;
 	kept->column = column;
 	kept->query = query;
 	kept->table = table;
 	kept->readers = readers;
-	kept->statistics = TakeSample(column, query, table, readers, context);
+	kept->statistics = TakeUnlocked(column, query, table, readers, context);
 	kept->takenAt = GetCurrentTimestamp();
-	context = MemoryContextSwitchTo(CacheMemoryContext);
 	/* of nothing nothing is known, and soon there may be something */
-	if (kept->statistics != NULL)
-		keptList = lappend(keptList, kept);
+	if (kept->statistics == NULL)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	MemoryContextSetParent(context, CacheMemoryContext);
+	context = MemoryContextSwitchTo(CacheMemoryContext);
+	keptList = lappend(keptList, kept);
 	MemoryContextSwitchTo(context);
 	return kept->statistics;
 }
