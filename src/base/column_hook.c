@@ -38,6 +38,7 @@
 /* What conditions of a statement ask a column to be. */
 typedef struct Asked
 {
+	Oid			type;
 	int			count;
 	Datum	   *values;
 } Asked;
@@ -89,6 +90,7 @@ AskedBy(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column, Node *claus
 	if (!IsColumn(linitial(arguments), rel, column))
 		return false;
 	type = lookup_type_cache(exprType(linitial(arguments)), TYPECACHE_EQ_OPR);
+	asked->type = type->type_id;
 	value = operator == type->eq_opr ? Known(root, lsecond(arguments)) : NULL;
 	if (value == NULL)
 		return false;
@@ -129,14 +131,11 @@ Supply(VariableStatData *variable, HeapTuple statistics, bool readable)
 
 /* How often a column is a value, by statistics that there are. */
 static double
-ShareOf(VariableStatData *variable, HeapTuple statistics, Oid operator, Datum value)
+ShareOf(RelOptInfo *rel, Oid type, HeapTuple statistics, Datum value)
 {
-	VariableStatData sampled = *variable;
+	VariableStatData sampled = {.rel = rel,.statsTuple = statistics,.vartype = type,.atttype = type,.atttypmod = -1,.acl_ok = true};
 
-	sampled.statsTuple = statistics;
-	sampled.isunique = false;
-	sampled.acl_ok = true;
-	return var_eq_const(&sampled, operator, get_typcollation(variable->vartype), value, false, true, false);
+	return var_eq_const(&sampled, lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr, get_typcollation(type), value, false, true, false);
 }
 
 /* Statistics of a column that is one of some values, each in its share of rows, or (NULL) all together in all rows. */
@@ -193,9 +192,8 @@ IsImplied(const RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *c
 
 /* Statistics of a column that a statement asks to be one of some values; false if nothing is known of it. */
 static bool
-SupplyAsked(const RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *column, const Asked *asked, VariableStatData *variable)
+SupplyAsked(RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *column, const Asked *asked, VariableStatData *variable)
 {
-	Oid			operator = lookup_type_cache(variable->vartype, TYPECACHE_EQ_OPR)->eq_opr;
 	HeapTuple	sample = column->share == COLUMN_SAMPLED ? ColumnStatOf(column, false) : NULL;
 	bool		implied = column->share == COLUMN_IMPLIED && IsImplied(rel, entry, column);
 	float4	   *shares = palloc(sizeof(float4) * asked->count);
@@ -203,8 +201,8 @@ SupplyAsked(const RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat 
 	if (column->share == COLUMN_SAMPLED && sample == NULL)
 		return false;
 	for (int i = 0; i < asked->count; i++)
-		shares[i] = sample != NULL ? ShareOf(variable, sample, operator, asked->values[i]) : 1.0 / Max(rel->tuples, 1);
-	variable->statsTuple = FormAsked(variable->vartype, asked, implied ? NULL : shares);
+		shares[i] = sample != NULL ? ShareOf(rel, asked->type, sample, asked->values[i]) : 1.0 / Max(rel->tuples, 1);
+	variable->statsTuple = FormAsked(asked->type, asked, implied ? NULL : shares);
 	variable->freefunc = heap_freetuple;
 	variable->acl_ok = true;
 	variable->isunique = false;
@@ -213,7 +211,7 @@ SupplyAsked(const RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat 
 
 /* Statistics of a registered column; false if nothing is known of it. */
 static bool
-SupplyRegistered(PlannerInfo *root, const RelOptInfo *rel, const RangeTblEntry *entry, AttrNumber number,
+SupplyRegistered(PlannerInfo *root, RelOptInfo *rel, const RangeTblEntry *entry, AttrNumber number,
 				 const ColumnStat *column, VariableStatData *variable)
 {
 	Asked		asked = AskedOf(root, rel, number);
@@ -301,7 +299,7 @@ SupplyShown(PlannerInfo *root, const RelOptInfo *rel, const TargetEntry *column,
 
 /* A column of a subquery. */
 static bool
-SupplySubquery(PlannerInfo *root, const RelOptInfo *rel, const RangeTblEntry *entry, AttrNumber number, VariableStatData *variable)
+SupplySubquery(PlannerInfo *root, RelOptInfo *rel, const RangeTblEntry *entry, AttrNumber number, VariableStatData *variable)
 {
 	const Query *query = rel->subroot == NULL ? NULL : rel->subroot->parse;
 	const TargetEntry *target = query == NULL ? NULL : get_tle_by_resno(query->targetList, number);
