@@ -52,9 +52,8 @@ is($node->safe_psql('shop', $readers), $before{$readers}, 'and everybody reads w
 for my $round (1 .. 3)
 {
 	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' LIMIT 1});
-	kill 'KILL', $victim if $victim;
+	kill_process($node, $victim) if $victim;
 	eval { $held->quit };
-	wait_for($node, 'postgres', 'SELECT true');
 	is($node->safe_psql('shop', $people), $before{$people}, "killed in round $round: nobody is missing");
 	exact($node, 'shop', "and it ends as it should");
 	is($node->safe_psql('shop', 'SELECT count(*) FROM personalize.stat_progress'), 0, 'when it is over');
@@ -86,8 +85,7 @@ for my $processor (('item_stat', 'neighbour', 'exposure') x 12)
 	my $reads = $node->safe_psql('shop', "$items; $similar; $answers");
 	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' ORDER BY state LIMIT 1});
 	$met{$processor}++ if $victim && $node->safe_psql('shop', "SELECT count(*) FROM personalize.stat_progress WHERE subject = '$processor' AND percent < 100") > 0;
-	kill 'KILL', $victim if $victim;
-	wait_for($node, 'postgres', 'SELECT true');
+	kill_process($node, $victim) if $victim;
 	is($reads, "$before{$items}\n$before{$similar}\n$before{$answers}", "$processor: sums, similar items and what came of answers stay meanwhile");
 	exact($node, 'shop', 'and after the kill it ends as it should');
 }

@@ -40,10 +40,9 @@ for my $round (1 .. 3)
 	is($node->safe_psql('shop', "SELECT complete_since IS NOT NULL AND complete_since > (SELECT min(day) FROM personalize._event_day)::timestamp AT TIME ZONE 'UTC' FROM personalize.signal_status WHERE name = 'seen$round'"),
 		't', 'readers are told that it is not complete');
 	my ($victim) = $node->safe_psql('shop', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND datname = 'shop' LIMIT 1});
-	if ($round < 3) { kill 'KILL', $victim }
+	if ($round < 3) { kill_process($node, $victim) }
 	else { $node->stop('immediate'); $node->start }
 	eval { $held->quit };
-	wait_for($node, 'postgres', 'SELECT true');
 	# and events that come while it goes on
 	$node->safe_psql('shop', q{SELECT personalize.track('late' || i, 'view_item', i, consent => '{analytics,personalization,recommendations}') FROM generate_series(1, 20) AS i});
 	wait_for($node, 'shop', 'SELECT count(*) = 0 FROM personalize._rebuild', 'it goes on to its end');

@@ -97,9 +97,7 @@ sub kill_worker
 {
 	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'personalize worker' LIMIT 1");
 	return unless $pid;
-	kill 'KILL', $pid;
-	wait_for($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
-	wait_for($node, 'postgres', 'SELECT true');
+	kill_process($node, $pid);
 	lose_open();
 	return;
 }

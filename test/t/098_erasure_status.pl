@@ -89,8 +89,7 @@ for my $end ([ 'cancelled', 'consent_ledger', 'ROW EXCLUSIVE', '_ccnew', "SELECT
 	else
 	{
 		my $pid = $node->safe_psql('shop', "SELECT pid $scrub");
-		kill 'KILL', $pid;
-		wait_for($node, 'shop', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'the restart after the crash');
+		kill_process($node, $pid);
 	}
 	$holder->{run}->kill_kill;
 	like($left, qr/^$table\w*$suffix$/, "$what, it leaves one invalid index, and those left before are gone");

@@ -279,7 +279,7 @@ sub storm
 	{
 		usleep(1e6 * $duration / 2);
 		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' LIMIT 1});
-		kill 'KILL', $pid if $pid;
+		kill_process($node, $pid) if $pid;
 	}
 	for my $run (@runs)
 	{

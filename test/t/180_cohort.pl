@@ -52,7 +52,7 @@ $ENV{PGOPTIONS} = '-c personalize.test_now=2096-03-07\ 12:00+00';
 # What is done to a release that has paid, and has told nothing: the backend is killed, and
 # with it all others; the server is; the client gives up.
 for my $case (
-	[ 'kill -9', 1, sub { my ($pid) = @_; kill 'KILL', $pid; } ],
+	[ 'kill -9', 1, sub { my ($pid) = @_; kill_process($node, $pid); } ],
 	[ 'immediate stop', 1, sub { $node->stop('immediate'); $node->start; } ],
 	[ 'a cancelled statement', 0, sub { my ($pid) = @_; $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)"); } ])
 {

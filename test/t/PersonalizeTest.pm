@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node make_shop traffic wait_caught_up exact worker_count wait_for slurp_log preload_conf
+our @EXPORT = qw(new_node make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
   leave_a_tail enable_sql readers_sql);
 
 my $recompute = dirname(abs_path(__FILE__)) . '/../recompute.sql';
@@ -78,6 +78,16 @@ sub wait_for
 		usleep(100_000);
 	}
 	die 'timed out waiting for ' . ($what // $query) . ": $answer$error";
+}
+
+# Kill a process of the server, which then starts again; what the dead was doing is told until it has.
+sub kill_process
+{
+	my ($node, $pid) = @_;
+
+	kill 'KILL', $pid;
+	wait_for($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'the restart after a kill');
+	return;
 }
 
 # Until nothing waits for any processor.
