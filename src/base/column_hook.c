@@ -248,11 +248,10 @@ RelationName(Oid relation)
 {
 	Oid			schema = get_namespace_oid(PERSONALIZE_SCHEMA, true);
 
-	if (!OidIsValid(relation))
+	/* statements about others' tables come here, too */
+	if (!OidIsValid(relation) || !OidIsValid(schema) || get_rel_namespace(relation) != schema)
 		return NULL;
-	if (get_rel_relispartition(relation))
-		relation = get_partition_parent(relation, true);
-	return get_rel_namespace(relation) == schema ? get_rel_name(relation) : NULL;
+	return get_rel_name(get_rel_relispartition(relation) ? get_partition_parent(relation, true) : relation);
 }
 
 /* True if a query reads tables of ours. */

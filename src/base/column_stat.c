@@ -104,7 +104,6 @@ RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, 
 {
 	const Oid	types[] = {FLOAT4OID, INT4OID};
 	Datum		values[2];
-	SPIPlanPtr	plan = NULL;
 	SpiUtilScope scope;
 	float4		percent;
 	int16		length;
@@ -114,7 +113,7 @@ RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, 
 	percent = SharePercent(table);
 	values[0] = Float4GetDatum(percent);
 	values[1] = Int32GetDatum(readers);
-	sample->count = (int) SpiUtilRun(&plan, query, lengthof(types), types, values, NULL, true);
+	sample->count = (int) SpiUtilRunOnce(query, lengthof(types), types, values, NULL, true);
 	sample->total = sample->count * 100.0 / percent;
 	sample->type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 	get_typlenbyval(sample->type, &length, &byValue);
@@ -129,7 +128,6 @@ RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, 
 			length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) : datumCopy(value, byValue, length);
 		MemoryContextSwitchTo(caller);
 	}
-	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 }
 

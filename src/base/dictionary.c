@@ -67,6 +67,18 @@ FoldStatement(const DictionaryFile *file)
 					file->kind, file->filed, file->note, file->file);
 }
 
+/* True if anything of a kind is logged. */
+static bool
+IsLogged(DictionaryKind kind, Datum shards)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2ARRAYOID, CHAROID};
+	const Datum values[] = {shards, CharGetDatum(kind)};
+
+	return SpiUtilRun(&plan, "SELECT FROM personalize._dictionary_log WHERE kind = $2 AND shard = ANY ($1) LIMIT 1",
+					  lengthof(types), types, values, NULL, false) > 0;
+}
+
 /* File what is logged of these shards. */
 bool
 DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other)
@@ -78,7 +90,6 @@ DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other
 	MemoryContext caller = CurrentMemoryContext;
 	bool		collides;
 	bool		isNull;
-	SPIPlanPtr	plan = NULL;
 	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
@@ -87,14 +98,14 @@ DictionaryFold(DictionaryFile *file, const bool *shards, char **id, char **other
 	values[0] = PointerGetDatum(construct_array(chosen, count, INT2OID, 2, true, TYPALIGN_SHORT));
 
 	SpiUtilBegin(&scope);
-	/* planned for what is logged now: a plan for a few ids never ends with millions */
-	collides = SpiUtilRun(&plan, FoldStatement(file), lengthof(types), types, values, NULL, false) > 0;
+	/* most often there is nothing; what there is may be few ids or millions */
+	collides = IsLogged(file->kind, values[0]) &&
+		SpiUtilRunOnce(FoldStatement(file), lengthof(types), types, values, NULL, false) > 0;
 	if (collides)
 	{
 		*id = MemoryContextStrdup(caller, TextDatumGetCString(SpiUtilValue(0, 1, &isNull)));
 		*other = MemoryContextStrdup(caller, TextDatumGetCString(SpiUtilValue(0, 2, &isNull)));
 	}
-	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 	return !collides;
 }

@@ -22,10 +22,10 @@
 #include "base/key_set.h"
 #include "base/leaf_mark.h"
 #include "base/shared_memory.h"
+#include "base/version.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
@@ -39,7 +39,7 @@
 /* What is remembered of a key; all zeros: nothing. */
 typedef struct LeafPlace
 {
-	pg_atomic_uint32 version;	/* odd while it is written */
+	pg_atomic_uint32 version;
 	LeafMark	mark;
 	int64		key;
 	LeafRows	rows;
@@ -75,14 +75,12 @@ PlaceOf(Relation index, int64 key)
 static bool
 ReadPlace(LeafPlace *place, Relation index, int64 key, LeafPlace *copy)
 {
-	uint32		version = pg_atomic_read_u32(&place->version);
+	uint32		version = VersionRead(&place->version);
 
 	if (place->mark.index != RelationGetRelid(index) || place->key != key)
 		return false;
-	pg_read_barrier();
 	*copy = *place;
-	pg_read_barrier();
-	return version % 2 == 0 && version == pg_atomic_read_u32(&place->version) &&
+	return VersionHolds(&place->version, version) &&
 		LeafMarkIsOf(index, &copy->mark) && copy->key == key;
 }
 
@@ -90,15 +88,7 @@ ReadPlace(LeafPlace *place, Relation index, int64 key, LeafPlace *copy)
 static void
 WritePlace(LeafPlace *place, const LeafPlace *made)
 {
-	uint32		version = pg_atomic_read_u32(&place->version);
-
-	if (version % 2 != 0 || !pg_atomic_compare_exchange_u32(&place->version, &version, version + 1))
-		return;
-	pg_write_barrier();
-	memcpy((char *) place + offsetof(LeafPlace, mark), (const char *) made + offsetof(LeafPlace, mark),
-		   sizeof(LeafPlace) - offsetof(LeafPlace, mark));
-	pg_write_barrier();
-	pg_atomic_write_u32(&place->version, version + 2);
+	VersionWrite(&place->version, &place->mark, &made->mark, sizeof(LeafPlace) - offsetof(LeafPlace, mark));
 }
 
 /* The first column of an entry of a page. */

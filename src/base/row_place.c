@@ -38,10 +38,10 @@
 #include "access/xlog.h"
 #include "base/key_set.h"
 #include "base/shared_memory.h"
+#include "base/version.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
@@ -102,14 +102,12 @@ ReadPlace(Oid table, int64 key, RowPlace *copy)
 
 	for (int i = 0; i < CHOICES; i++, place++)
 	{
-		uint32		version = pg_atomic_read_u32(&place->version);
+		uint32		version = VersionRead(&place->version);
 
 		if (place->table != table || place->key != key)
 			continue;
-		pg_read_barrier();
 		*copy = *place;
-		pg_read_barrier();
-		return version % 2 == 0 && version == pg_atomic_read_u32(&place->version) &&
+		return VersionHolds(&place->version, version) &&
 			copy->table == table && copy->key == key;
 	}
 	return false;
@@ -121,7 +119,6 @@ WritePlace(const RowPlace *made)
 {
 	RowPlace   *first = FirstPlace(made->table, made->key);
 	RowPlace   *place = &first[KeySpread(made->key) % CHOICES];
-	uint32		version;
 
 	for (int i = 0; i < CHOICES; i++)
 		if (first[i].table == InvalidOid)
@@ -129,14 +126,7 @@ WritePlace(const RowPlace *made)
 	for (int i = 0; i < CHOICES; i++)
 		if (first[i].table == made->table && first[i].key == made->key)
 			place = &first[i];
-	version = pg_atomic_read_u32(&place->version);
-	if (version % 2 != 0 || !pg_atomic_compare_exchange_u32(&place->version, &version, version + 1))
-		return;
-	pg_write_barrier();
-	memcpy((char *) place + offsetof(RowPlace, table), (const char *) made + offsetof(RowPlace, table),
-		   sizeof(RowPlace) - offsetof(RowPlace, table));
-	pg_write_barrier();
-	pg_atomic_write_u32(&place->version, version + 2);
+	VersionWrite(&place->version, &place->table, &made->table, sizeof(RowPlace) - offsetof(RowPlace, table));
 }
 
 /* True if places in this table may be relied on, under this snapshot. */

@@ -51,6 +51,18 @@ SpiUtilEnd(SpiUtilScope *scope)
 	SetUserIdAndSecContext(scope->userId, scope->securityContext);
 }
 
+/* Prepare a statement, until SpiUtilEnd. */
+static SPIPlanPtr
+PrepareOnce(const char *sql, int nargs, const Oid *types, int options)
+{
+	SPIPlanPtr	prepared = SPI_prepare_cursor(sql, nargs, (Oid *) types, options);
+
+	if (prepared == NULL)
+		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	return prepared;
+}
+
 /* Prepare a statement once per backend. */
 static void
 Prepare(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, int options)
@@ -59,10 +71,7 @@ Prepare(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, int opti
 
 	if (*plan != NULL)
 		return;
-	prepared = SPI_prepare_cursor(sql, nargs, (Oid *) types, options);
-	if (prepared == NULL)
-		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
-			 SPI_result_code_string(SPI_result));
+	prepared = PrepareOnce(sql, nargs, types, options);
 	if (SPI_keepplan(prepared) != 0)
 		elog(ERROR, "SPI_keepplan failed");
 	*plan = prepared;
@@ -75,18 +84,31 @@ SpiUtilPrepareGeneric(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *t
 	Prepare(plan, sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
 }
 
+/* Run a plan. */
+static uint64
+Execute(SPIPlanPtr plan, const char *sql, const Datum *values, const char *nulls, bool readOnly)
+{
+	int			result = SPI_execute_plan(plan, (Datum *) values, nulls, readOnly, 0);
+
+	if (result < 0)
+		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 /* Run a statement through a plan that is prepared once per backend. */
 uint64
 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
 		   const Datum *values, const char *nulls, bool readOnly)
 {
-	int			result;
-
 	Prepare(plan, sql, nargs, types, 0);
-	result = SPI_execute_plan(*plan, (Datum *) values, nulls, readOnly, 0);
-	if (result < 0)
-		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(result));
-	return SPI_processed;
+	return Execute(*plan, sql, values, nulls, readOnly);
+}
+
+/* Run a statement that is planned for the tables as they are now. */
+uint64
+SpiUtilRunOnce(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls, bool readOnly)
+{
+	return Execute(PrepareOnce(sql, nargs, types, 0), sql, values, nulls, readOnly);
 }
 
 /* Run a command that must not fail silently. */

@@ -38,6 +38,13 @@ extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const char *nulls, bool readOnly);
 
 /*
+ * The same through a plan that is made for this call: for rare statements about tables that
+ * may have grown much since the last one.
+ */
+extern uint64 SpiUtilRunOnce(const char *sql, int nargs, const Oid *types, const Datum *values,
+							 const char *nulls, bool readOnly);
+
+/*
  * Before SpiUtilRun, for a statement that has one good plan whatever its values are: it is
  * not planned anew for each of them.
  */

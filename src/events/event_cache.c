@@ -25,9 +25,9 @@
 #include "access/xlog.h"
 #include "base/relation.h"
 #include "base/shared_memory.h"
+#include "base/version.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
 #include "storage/bufmgr.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
@@ -260,15 +260,13 @@ static bool
 CopyPage(Relation partition, BlockNumber block, Buffer buffer, CachedPage *copy)
 {
 	CachedPage *cached = PageSlot(RelationGetRelid(partition), block);
-	uint32		version = pg_atomic_read_u32(&cached->version);
+	uint32		version = VersionRead(&cached->version);
 
-	pg_read_barrier();
 	if (!IsPage(cached, RelationGetRelid(partition), block))
 		return false;
 	memcpy(copy, cached, offsetof(CachedPage, users));
 	memcpy(copy->users, cached->users, sizeof(copy->users[0]) * Min((uint32) cached->count, MAX_PAGE_USERS));
-	pg_read_barrier();
-	return version % 2 == 0 && version == pg_atomic_read_u32(&cached->version) &&
+	return VersionHolds(&cached->version, version) &&
 		IsPage(copy, RelationGetRelid(partition), block) && copy->lsn == PageLsn(buffer);
 }
 
@@ -277,15 +275,8 @@ static void
 KeepPage(const CachedPage *made)
 {
 	CachedPage *cached = PageSlot(made->partition, made->block);
-	uint32		version = pg_atomic_read_u32(&cached->version);
 
-	if (version % 2 != 0 || !pg_atomic_compare_exchange_u32(&cached->version, &version, version + 1))
-		return;
-	pg_write_barrier();
-	memcpy((char *) cached + offsetof(CachedPage, database), (const char *) made + offsetof(CachedPage, database),
-		   sizeof(CachedPage) - offsetof(CachedPage, database));
-	pg_write_barrier();
-	pg_atomic_write_u32(&cached->version, version + 2);
+	VersionWrite(&cached->version, &cached->database, &made->database, sizeof(CachedPage) - offsetof(CachedPage, database));
 }
 
 /* Read whose events are on a page; the whole page if they are not too many. */

@@ -340,7 +340,6 @@ PopularKeptScores(const PopularQuery *query, Snapshot snapshot, PopularScores *s
 static void
 WriteLists(TimestampTz now, int64 halfLife)
 {
-	SPIPlanPtr	plan = NULL;
 	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT4OID, INT8OID, INT8OID};
 	Datum		values[7];
 
@@ -349,9 +348,8 @@ WriteLists(TimestampTz now, int64 halfLife)
 	values[4] = Int32GetDatum(POPULAR_MAX_OF_CATEGORY);
 	values[5] = Int64GetDatum(ALL_CATEGORIES);
 	values[6] = Int64GetDatum(halfLife);
-	/* planned for the tables as they are: a plan for a few items never ends with many */
-	SpiUtilRun(&plan,
-			   "WITH trending AS MATERIALIZED (" TRENDING_SQL "),"
+	/* a worker was seen stuck in a plan made for a few items when there were 200,000 */
+	SpiUtilRunOnce("WITH trending AS MATERIALIZED (" TRENDING_SQL "),"
 			   " best AS ("
 			   " SELECT $6 AS category_key, NULL::text AS category, * FROM ("
 			   "  SELECT item_key, score FROM trending ORDER BY score DESC, item_key LIMIT $4) a"
@@ -374,7 +372,6 @@ WriteLists(TimestampTz now, int64 halfLife)
 			   "  WHERE (abs(s.before * power(2::float8,"
 			   "    -least(100, extract(epoch FROM EXCLUDED.as_of - p.as_of)::float8 / $3)) - s.now) > 1e-7 * s.now) IS NOT FALSE)",
 			   lengthof(types), types, values, NULL, false);
-	SPI_freeplan(plan);
 }
 
 /* Write the lists of all half-lives in use, and drop those of others. */

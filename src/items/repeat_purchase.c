@@ -33,13 +33,10 @@ typedef enum RepeatColumn
 static void
 WriteCounts(void)
 {
-	SPIPlanPtr	plan = NULL;
 	const Oid	types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(NO_CATEGORY)};
 
-	/* planned for the tables as they are: a plan for a few items never ends with many */
-	SpiUtilRun(&plan,
-			   "WITH fresh AS ("
+	SpiUtilRunOnce("WITH fresh AS ("
 			   " SELECT coalesce(personalize.item_key(i.category), $1) AS category_key, i.category,"
 			   "  count(*) AS buyers, count(*) FILTER (WHERE b.baskets > 1) AS again"
 			   " FROM (SELECT item_key, user_key, count(DISTINCT basket) AS baskets FROM personalize._basket"
@@ -52,7 +49,6 @@ WriteCounts(void)
 			   " ON CONFLICT (category_key) DO UPDATE SET buyers = EXCLUDED.buyers, again = EXCLUDED.again"
 			   " WHERE (r.buyers, r.again) IS DISTINCT FROM (EXCLUDED.buyers, EXCLUDED.again)",
 			   lengthof(types), types, values, NULL, false);
-	SPI_freeplan(plan);
 }
 
 /* Read what is known of a category. */

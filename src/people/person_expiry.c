@@ -45,7 +45,6 @@ PersonExpiryDelete(PersonExpiry *expiry, const char *table, const char *conditio
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(expiry->cutoff), Int64GetDatum(expiry->maxRows)};
 	char	   *sql;
-	SPIPlanPtr	plan = NULL;
 	SpiUtilScope scope;
 	bool		isNull;
 
@@ -58,9 +57,8 @@ PersonExpiryDelete(PersonExpiry *expiry, const char *table, const char *conditio
 					   table, table, condition, condition);
 	SpiUtilBegin(&scope);
 	/* never parallel: workers would be asked by the policies who they are */
-	(void) SpiUtilRun(&plan, sql, lengthof(types), types, values, NULL, false);
+	(void) SpiUtilRunOnce(sql, lengthof(types), types, values, NULL, false);
 	expiry->removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SPI_freeplan(plan);
 	SpiUtilEnd(&scope);
 	expiry->passed = expiry->dryRun || expiry->removed < expiry->maxRows;
 }
