@@ -9,11 +9,11 @@
 
 #include "engines/rule.h"
 
-#include "access/tableam.h"
 #include "base/choice.h"
 #include "base/json_filter.h"
 #include "base/key.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -21,9 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
-#include "utils/rangetypes.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 const char *const ruleKindNames[RULE_KINDS] = {"exclude", "require", "boost", "bury", "slots", "pin"};
 const char *const ruleQueryMatchNames[RULE_QUERY_MATCHES] = {"exact", "contains"};
@@ -32,7 +30,6 @@ const char *const ruleQueryMatchNames[RULE_QUERY_MATCHES] = {"exact", "contains"
 typedef struct RuleTable
 {
 	int			count;
-	int			capacity;
 	Rule	   *rules;
 } RuleTable;
 
@@ -79,16 +76,6 @@ FoldQuery(const text *query)
 	return cstring_to_text_with_len(lower, length);
 }
 
-/* A column that may be NULL, copied. */
-static void *
-CopyColumn(TupleTableSlot *slot, RuleColumn column)
-{
-	bool		isNull;
-	Datum		value = slot_getattr(slot, column, &isNull);
-
-	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
-}
-
 /* The items of a rule. */
 static void
 ReadItems(Rule *rule, ArrayType *array)
@@ -105,25 +92,6 @@ ReadItems(Rule *rule, ArrayType *array)
 		rule->itemKeys[i] = KeyFromText(rule->items[i]);
 		KeySetAdd(&rule->itemSet, rule->itemKeys[i]);
 	}
-}
-
-/* When a rule is valid; an end that belongs to the range is a microsecond before its own end. */
-static void
-ReadRange(Rule *rule, RangeType *range)
-{
-	RangeBound	lower;
-	RangeBound	upper;
-	bool		empty;
-
-	range_deserialize(lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO), range, &lower, &upper, &empty);
-	rule->since = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
-	rule->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
-	if (!lower.infinite && !lower.inclusive && !TIMESTAMP_NOT_FINITE(rule->since))
-		rule->since++;
-	if (!upper.infinite && upper.inclusive && !TIMESTAMP_NOT_FINITE(rule->until))
-		rule->until++;
-	if (empty)
-		rule->until = rule->since;
 }
 
 /* What of a row is a number or a word; false if the row must be passed over. */
@@ -158,27 +126,25 @@ ReadPlain(Rule *rule, TupleTableSlot *slot)
 
 /* A row out of a slot; false if it must be passed over. */
 static bool
-ReadRow(Rule *rule, TupleTableSlot *slot)
+ReadRow(void *row, TupleTableSlot *slot)
 {
+	Rule	   *rule = row;
 	ArrayType  *items;
-	text	   *segment;
 
-	memset(rule, 0, sizeof(Rule));
 	if (!ReadPlain(rule, slot))
 		return false;
-	rule->module = CopyColumn(slot, RULE_COLUMN_MODULE);
-	rule->query = CopyColumn(slot, RULE_COLUMN_QUERY);
+	rule->module = TableRowCopy(slot, RULE_COLUMN_MODULE);
+	rule->query = TableRowCopy(slot, RULE_COLUMN_QUERY);
 	if (rule->query)
 		rule->query = FoldQuery(rule->query);
-	rule->category = CopyColumn(slot, RULE_COLUMN_CATEGORY);
-	rule->filter = CopyColumn(slot, RULE_COLUMN_FILTER);
-	rule->audience.path = CopyColumn(slot, RULE_COLUMN_AUDIENCE);
-	segment = CopyColumn(slot, RULE_COLUMN_SEGMENT);
-	rule->audience.segment = segment ? text_to_cstring(segment) : NULL;
-	items = CopyColumn(slot, RULE_COLUMN_ITEMS);
+	rule->category = TableRowCopy(slot, RULE_COLUMN_CATEGORY);
+	rule->filter = TableRowCopy(slot, RULE_COLUMN_FILTER);
+	rule->audience.path = TableRowCopy(slot, RULE_COLUMN_AUDIENCE);
+	rule->audience.segment = TableRowText(slot, RULE_COLUMN_SEGMENT);
+	items = TableRowCopy(slot, RULE_COLUMN_ITEMS);
 	if (items)
 		ReadItems(rule, items);
-	ReadRange(rule, CopyColumn(slot, RULE_COLUMN_VALID_DURING));
+	TableRowRange(slot, RULE_COLUMN_VALID_DURING, &rule->since, &rule->until);
 	return true;
 }
 
@@ -198,24 +164,11 @@ CompareRules(const void *left, const void *right)
 static void *
 ReadTable(Relation relation, Snapshot snapshot)
 {
-	RuleTable  *table = palloc0(sizeof(RuleTable));
-	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	RuleTable  *table = palloc_object(RuleTable);
+	TableRows	rows = TableRowsRead(relation, snapshot, sizeof(Rule), ReadRow, CompareRules);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (table->count == table->capacity)
-		{
-			table->capacity = Max(16, 2 * table->capacity);
-			table->rules = table->rules == NULL ? palloc_array(Rule, table->capacity) :
-				repalloc_huge(table->rules, sizeof(Rule) * table->capacity);
-		}
-		table->count += ReadRow(&table->rules[table->count], slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (table->count > 1)
-		qsort(table->rules, table->count, sizeof(Rule), CompareRules);
+	table->count = rows.count;
+	table->rules = rows.rows;
 	return table;
 }
 

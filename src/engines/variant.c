@@ -12,10 +12,10 @@
 
 #include <math.h>
 
-#include "access/tableam.h"
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -50,8 +50,7 @@ typedef struct VariantTable
 	Variant	   *shipped;		/* one an engine */
 	const Variant *defaults[MAX_ENGINES];
 	int			count;
-	int			capacity;
-	Variant   **variants;
+	Variant    *variants;
 } VariantTable;
 
 static void *ReadTable(Relation table, Snapshot snapshot);
@@ -100,53 +99,42 @@ SetParameters(Variant *variant, Jsonb *parameters)
 	}
 }
 
-/* A row out of a slot. */
-static void
-ReadRow(VariantTable *table, TupleTableSlot *slot)
+/* A row out of a slot; false if it is of an engine that this library does not know. */
+static bool
+ReadRow(void *row, TupleTableSlot *slot)
 {
-	bool		isNull;
-	int			engine = RegistryFind(TextDatumGetCString(slot_getattr(slot, VARIANT_ENGINE, &isNull)), true);
-	Variant    *variant;
+	Variant    *variant = row;
+	int			engine = RegistryFind(TableRowText(slot, VARIANT_ENGINE), true);
 
 	if (engine < 0)
-		return;
-	variant = palloc(sizeof(Variant));
-	*variant = table->shipped[engine];
-	variant->name = TextDatumGetCString(slot_getattr(slot, VARIANT_NAME, &isNull));
-	variant->id = DatumGetInt16(slot_getattr(slot, VARIANT_ID, &isNull));
-	variant->isDefault = DatumGetBool(slot_getattr(slot, VARIANT_IS_DEFAULT, &isNull));
-	SetParameters(variant, DatumGetJsonbPCopy(slot_getattr(slot, VARIANT_PARAMETERS, &isNull)));
-	slot_getattr(slot, VARIANT_RETIRED_AT, &isNull);
-	variant->retired = !isNull;
-	if (variant->isDefault)
-		table->defaults[engine] = variant;
-	if (table->count == table->capacity)
-	{
-		table->capacity = Max(8, 2 * table->capacity);
-		table->variants = table->variants == NULL ? palloc_array(Variant *, table->capacity) :
-			repalloc_array(table->variants, Variant *, table->capacity);
-	}
-	table->variants[table->count++] = variant;
+		return false;
+	SetShipped(variant, engine);
+	variant->name = TableRowText(slot, VARIANT_NAME);
+	variant->id = DatumGetInt16(slot->tts_values[VARIANT_ID - 1]);
+	variant->isDefault = DatumGetBool(slot->tts_values[VARIANT_IS_DEFAULT - 1]);
+	SetParameters(variant, TableRowCopy(slot, VARIANT_PARAMETERS));
+	variant->retired = !slot->tts_isnull[VARIANT_RETIRED_AT - 1];
+	return true;
 }
 
 /* Read the table. */
 static void *
 ReadTable(Relation relation, Snapshot snapshot)
 {
-	VariantTable *table = palloc0(sizeof(VariantTable));
-	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	VariantTable *table = palloc0_object(VariantTable);
+	TableRows	rows = TableRowsRead(relation, snapshot, sizeof(Variant), ReadRow, NULL);
 
+	table->count = rows.count;
+	table->variants = rows.rows;
 	table->shipped = palloc0(sizeof(Variant) * RegistryCount());
 	for (int engine = 0; engine < RegistryCount(); engine++)
 	{
 		SetShipped(&table->shipped[engine], engine);
 		table->defaults[engine] = &table->shipped[engine];
 	}
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		ReadRow(table, slot);
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	for (int i = 0; i < table->count; i++)
+		if (table->variants[i].isDefault)
+			table->defaults[table->variants[i].engine] = &table->variants[i];
 	return table;
 }
 
@@ -160,8 +148,8 @@ RefuseVariant(const VariantTable *table, int engine, const char *name, bool reti
 
 	names[count++] = VARIANT_SHIPPED;
 	for (int i = 0; i < table->count; i++)
-		if (table->variants[i]->engine == engine && !table->variants[i]->retired)
-			names[count++] = table->variants[i]->name;
+		if (table->variants[i].engine == engine && !table->variants[i].retired)
+			names[count++] = table->variants[i].name;
 	ereport(ERROR,
 			(errcode(retired ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : ERRCODE_UNDEFINED_OBJECT),
 			 retired ? errmsg("variant \"%s\" of engine \"%s\" is retired", name, engineName) :
@@ -181,7 +169,7 @@ VariantFind(int engine, const char *name)
 		return &table->shipped[engine];
 	for (int i = 0; i < table->count; i++)
 	{
-		const Variant *variant = table->variants[i];
+		const Variant *variant = &table->variants[i];
 
 		if (variant->engine != engine || strcmp(variant->name, name) != 0)
 			continue;
@@ -210,8 +198,8 @@ VariantChoose(int engine, bool hasUser, int64 userKey, TimestampTz at, bool *ass
 	if (id == VARIANT_SHIPPED_ID)
 		return &table->shipped[engine];
 	for (int i = 0; id > 0 && i < table->count; i++)
-		if (table->variants[i]->engine == engine && table->variants[i]->id == id)
-			return table->variants[i];
+		if (table->variants[i].engine == engine && table->variants[i].id == id)
+			return &table->variants[i];
 	return table->defaults[engine];
 }
 
@@ -223,7 +211,7 @@ VariantExists(int engine, const char *name)
 	bool		found = strcmp(name, VARIANT_SHIPPED) == 0;
 
 	for (int i = 0; i < table->count && !found; i++)
-		found = table->variants[i]->engine == engine && strcmp(table->variants[i]->name, name) == 0;
+		found = table->variants[i].engine == engine && strcmp(table->variants[i].name, name) == 0;
 	return found;
 }
 

@@ -10,12 +10,12 @@
 
 #include "experiments/experiment.h"
 
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/key.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/variant.h"
@@ -68,18 +68,6 @@ typedef struct Holdout
 	double		share;
 } Holdout;
 
-/* What a backend keeps of a table. */
-typedef struct RowList
-{
-	int			count;
-	int			capacity;
-	size_t		size;			/* of a row */
-	char	   *rows;
-} RowList;
-
-/* What takes a row out of a slot; false: it is passed over. */
-typedef bool (*RowReader) (void *row, TupleTableSlot *slot);
-
 static const char *const reasonNames[] = {
 	[EXPERIMENT_ASSIGNED] = "assigned",
 	[EXPERIMENT_FORCED] = "forced",
@@ -91,42 +79,6 @@ static const char *const reasonNames[] = {
 };
 
 static char *personalize_visitor;
-
-/* Read a table. */
-static RowList *
-ReadRows(Relation relation, Snapshot snapshot, size_t size, RowReader read,
-		 int (*compare) (const void *left, const void *right))
-{
-	RowList    *list = palloc0(sizeof(RowList));
-	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (list->count == list->capacity)
-		{
-			list->capacity = Max(8, 2 * list->capacity);
-			list->rows = list->rows == NULL ? palloc(size * list->capacity) :
-				repalloc_huge(list->rows, size * list->capacity);
-		}
-		list->count += read(list->rows + size * list->count, slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (compare && list->count > 1)
-		qsort(list->rows, list->count, size, compare);
-	return list;
-}
-
-/* A text of a slot. */
-static char *
-GetText(TupleTableSlot *slot, int column)
-{
-	bool		isNull;
-	Datum		value = slot_getattr(slot, column, &isNull);
-
-	return isNull ? NULL : TextDatumGetCString(value);
-}
 
 /* When the experiment ran. */
 static void
@@ -180,11 +132,11 @@ ReadExperiment(void *row, TupleTableSlot *slot)
 	Experiment *experiment = row;
 	bool		isNull;
 
-	experiment->name = GetText(slot, EXPERIMENT_NAME);
-	experiment->engine = RegistryFind(GetText(slot, EXPERIMENT_ENGINE), true);
+	experiment->name = TableRowText(slot, EXPERIMENT_NAME);
+	experiment->engine = RegistryFind(TableRowText(slot, EXPERIMENT_ENGINE), true);
 	if (experiment->engine < 0)
 		return false;
-	experiment->layer = GetText(slot, EXPERIMENT_LAYER);
+	experiment->layer = TableRowText(slot, EXPERIMENT_LAYER);
 	experiment->salt = DatumGetInt64(slot_getattr(slot, EXPERIMENT_SALT, &isNull));
 	experiment->holdoutSalt = AssignmentSalt(experiment->layer);
 	experiment->layerSalt = DatumGetBool(slot_getattr(slot, EXPERIMENT_EXCLUSIVE, &isNull)) ?
@@ -194,7 +146,7 @@ ReadExperiment(void *row, TupleTableSlot *slot)
 	ReadRuns(experiment, DatumGetMultirangeTypeP(slot_getattr(slot, EXPERIMENT_RUNS, &isNull)));
 	slot_getattr(slot, EXPERIMENT_STOPPED_AT, &isNull);
 	experiment->stopped = !isNull;
-	experiment->segment = GetText(slot, EXPERIMENT_SEGMENT);
+	experiment->segment = TableRowText(slot, EXPERIMENT_SEGMENT);
 	return true;
 }
 
@@ -205,9 +157,9 @@ ReadVariant(void *row, TupleTableSlot *slot)
 	ExperimentVariant *variant = row;
 	bool		isNull;
 
-	variant->experiment = GetText(slot, 1);
+	variant->experiment = TableRowText(slot, 1);
 	variant->ordinal = DatumGetInt16(slot_getattr(slot, 2, &isNull));
-	variant->name = GetText(slot, 3);
+	variant->name = TableRowText(slot, 3);
 	variant->id = DatumGetInt16(slot_getattr(slot, 4, &isNull));
 	variant->share = DatumGetFloat8(slot_getattr(slot, 5, &isNull));
 	return true;
@@ -221,8 +173,8 @@ ReadForced(void *row, TupleTableSlot *slot)
 	bool		isNull;
 
 	forced->userKey = DatumGetInt64(slot_getattr(slot, 1, &isNull));
-	forced->experiment = GetText(slot, 2);
-	forced->variant = GetText(slot, 3);
+	forced->experiment = TableRowText(slot, 2);
+	forced->variant = TableRowText(slot, 3);
 	return true;
 }
 
@@ -233,7 +185,7 @@ ReadHoldout(void *row, TupleTableSlot *slot)
 	Holdout    *holdout = row;
 	bool		isNull;
 
-	holdout->layer = GetText(slot, 1);
+	holdout->layer = TableRowText(slot, 1);
 	holdout->share = DatumGetFloat8(slot_getattr(slot, 2, &isNull));
 	return true;
 }
@@ -266,28 +218,38 @@ CompareExperiments(const void *left, const void *right)
 	return strcmp(((const Experiment *) left)->name, ((const Experiment *) right)->name);
 }
 
+/* What a backend keeps of a table. */
+static TableRows *
+Keep(TableRows rows)
+{
+	TableRows  *kept = palloc_object(TableRows);
+
+	*kept = rows;
+	return kept;
+}
+
 static void *
 ReadExperiments(Relation relation, Snapshot snapshot)
 {
-	return ReadRows(relation, snapshot, sizeof(Experiment), ReadExperiment, CompareExperiments);
+	return Keep(TableRowsRead(relation, snapshot, sizeof(Experiment), ReadExperiment, CompareExperiments));
 }
 
 static void *
 ReadVariants(Relation relation, Snapshot snapshot)
 {
-	return ReadRows(relation, snapshot, sizeof(ExperimentVariant), ReadVariant, CompareVariants);
+	return Keep(TableRowsRead(relation, snapshot, sizeof(ExperimentVariant), ReadVariant, CompareVariants));
 }
 
 static void *
 ReadForcedUsers(Relation relation, Snapshot snapshot)
 {
-	return ReadRows(relation, snapshot, sizeof(ForcedUser), ReadForced, CompareForced);
+	return Keep(TableRowsRead(relation, snapshot, sizeof(ForcedUser), ReadForced, CompareForced));
 }
 
 static void *
 ReadHoldouts(Relation relation, Snapshot snapshot)
 {
-	return ReadRows(relation, snapshot, sizeof(Holdout), ReadHoldout, NULL);
+	return Keep(TableRowsRead(relation, snapshot, sizeof(Holdout), ReadHoldout, NULL));
 }
 
 static TableCache experimentCache = {.table = "experiment",.read = ReadExperiments};
@@ -299,8 +261,8 @@ static TableCache holdoutCache = {.table = "experiment_holdout",.read = ReadHold
 const Experiment *
 ExperimentFind(const char *name)
 {
-	const RowList *list = TableCacheGet(&experimentCache);
-	const Experiment *experiments = (const Experiment *) list->rows;
+	const TableRows *list = TableCacheGet(&experimentCache);
+	const Experiment *experiments = list->rows;
 	const char **names;
 
 	for (int i = 0; i < list->count; i++)
@@ -320,8 +282,8 @@ ExperimentFind(const char *name)
 static const ExperimentVariant *
 GetVariants(const Experiment *experiment, int *count)
 {
-	const RowList *list = TableCacheGet(&variantCache);
-	const ExperimentVariant *variants = (const ExperimentVariant *) list->rows;
+	const TableRows *list = TableCacheGet(&variantCache);
+	const ExperimentVariant *variants = list->rows;
 	int			low = 0;
 	int			high = list->count;
 
@@ -371,8 +333,8 @@ ExperimentIsRunning(const Experiment *experiment, TimestampTz at)
 static bool
 IsHeldOut(const Experiment *experiment, int64 unit)
 {
-	const RowList *list = TableCacheGet(&holdoutCache);
-	const Holdout *holdouts = (const Holdout *) list->rows;
+	const TableRows *list = TableCacheGet(&holdoutCache);
+	const Holdout *holdouts = list->rows;
 
 	for (int i = 0; i < list->count; i++)
 	{
@@ -431,8 +393,8 @@ Assign(const Experiment *experiment, int64 unit, TimestampTz at, ExperimentReaso
 const ExperimentVariant *
 ExperimentForced(const Experiment *experiment, int64 userKey)
 {
-	const RowList *list = TableCacheGet(&forcedCache);
-	const ForcedUser *forced = (const ForcedUser *) list->rows;
+	const TableRows *list = TableCacheGet(&forcedCache);
+	const ForcedUser *forced = list->rows;
 	const ExperimentVariant *variants;
 	int			low = 0;
 	int			high = list->count;
@@ -497,8 +459,8 @@ Choose(const Experiment *experiment, int64 userKey, TimestampTz at, ExperimentRe
 static int
 ChooseVariant(int engine, bool hasUser, int64 userKey, TimestampTz at, bool *assigned)
 {
-	const RowList *list = TableCacheGet(&experimentCache);
-	const Experiment *experiments = (const Experiment *) list->rows;
+	const TableRows *list = TableCacheGet(&experimentCache);
+	const Experiment *experiments = list->rows;
 
 	for (int i = 0; i < list->count; i++)
 	{
@@ -527,8 +489,8 @@ personalize_assignment_of(PG_FUNCTION_ARGS)
 	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	int64		userKey = IdentityKeyArgument(fcinfo, 0, "user_id");
 	TimestampTz at = PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1);
-	const RowList *list = TableCacheGet(&experimentCache);
-	const Experiment *experiments = (const Experiment *) list->rows;
+	const TableRows *list = TableCacheGet(&experimentCache);
+	const Experiment *experiments = list->rows;
 
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,

@@ -6,10 +6,10 @@
 
 #include "features/feature_view.h"
 
-#include "access/tableam.h"
 #include "base/choice.h"
 #include "base/interval.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "catalog/pg_type_d.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -95,9 +95,10 @@ NoteUse(const FeatureNode *node, void *arg)
 }
 
 /* Compile a row. */
-static void
-ReadView(TupleTableSlot *slot, FeatureView *view)
+static bool
+ReadView(void *row, TupleTableSlot *slot)
 {
+	FeatureView *view = row;
 	Datum	   *values = slot->tts_values - 1;	/* by ViewColumn */
 	bool	   *nulls = slot->tts_isnull - 1;
 	char	  **expressions;
@@ -111,8 +112,6 @@ ReadView(TupleTableSlot *slot, FeatureView *view)
 	expressions = ReadTexts(values[VIEW_EXPRESSIONS], &count);
 	view->count = Min(view->count, count);
 	view->features = palloc_array(FeatureDefinition, Max(view->count, 1));
-	view->usesPerson = false;
-	view->usesItem = false;
 	for (int i = 0; i < view->count; i++)
 	{
 		FeatureDefinition *feature = &view->features[i];
@@ -122,6 +121,7 @@ ReadView(TupleTableSlot *slot, FeatureView *view)
 		feature->node = FeatureParse(expressions[i], view->entity, true);
 		FeatureEach(feature->node, NoteUse, view);
 	}
+	return true;
 }
 
 /* Order views by name, and those of one name by version. */
@@ -139,25 +139,11 @@ CompareViews(const void *left, const void *right)
 static void *
 ReadTable(Relation table, Snapshot snapshot)
 {
-	FeatureViewSet *set = palloc0_object(FeatureViewSet);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	FeatureViewSet *set = palloc_object(FeatureViewSet);
+	TableRows	rows = TableRowsRead(table, snapshot, sizeof(FeatureView), ReadView, CompareViews);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		slot_getallattrs(slot);
-		if (set->count == set->capacity)
-		{
-			set->capacity += 16;
-			set->views = set->views ? repalloc_array(set->views, FeatureView, set->capacity) :
-				palloc_array(FeatureView, set->capacity);
-		}
-		ReadView(slot, &set->views[set->count++]);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (set->count > 1)
-		qsort(set->views, set->count, sizeof(FeatureView), CompareViews);
+	set->count = rows.count;
+	set->views = rows.rows;
 	for (int i = 0; i < set->count; i++)
 		set->views[i].newest = i + 1 == set->count || strcmp(set->views[i].name, set->views[i + 1].name) != 0;
 	return set;

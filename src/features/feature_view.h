@@ -95,7 +95,6 @@ typedef struct FeatureView
 typedef struct FeatureViewSet
 {
 	int			count;
-	int			capacity;
 	FeatureView *views;			/* by name and version */
 } FeatureViewSet;
 

@@ -8,23 +8,19 @@
 
 #include "pages/page_module.h"
 
-#include "access/tableam.h"
 #include "base/choice.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "executor/tuptable.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rangetypes.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 /* What a backend keeps of the table. */
 typedef struct ModuleTable
 {
 	int			count;
-	int			capacity;
 	PageModule *modules;
 } ModuleTable;
 
@@ -75,26 +71,6 @@ PageModuleInit(void)
 	TableCacheRegister(&cache);
 }
 
-/* A column that may be NULL, copied. */
-static void *
-CopyColumn(TupleTableSlot *slot, PageModuleColumn column)
-{
-	bool		isNull;
-	Datum		value = slot_getattr(slot, column, &isNull);
-
-	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
-}
-
-/* A column with a number; 0 if it is NULL. */
-static int
-ReadInteger(TupleTableSlot *slot, PageModuleColumn column)
-{
-	bool		isNull;
-	Datum		value = slot_getattr(slot, column, &isNull);
-
-	return isNull ? 0 : DatumGetInt32(value);
-}
-
 /* The variants that a module is part of. */
 static void
 ReadVariants(PageModule *module, ArrayType *array)
@@ -110,55 +86,34 @@ ReadVariants(PageModule *module, ArrayType *array)
 			module->variants[module->variantCount++] = TextDatumGetCString(names[i]);
 }
 
-/* When a module is valid; an end that belongs to the range is a microsecond before its own end. */
-static void
-ReadRange(PageModule *module, RangeType *range)
-{
-	RangeBound	lower;
-	RangeBound	upper;
-	bool		empty;
-
-	range_deserialize(lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO), range, &lower, &upper, &empty);
-	module->since = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
-	module->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
-	if (!lower.infinite && !lower.inclusive && !TIMESTAMP_NOT_FINITE(module->since))
-		module->since++;
-	if (!upper.infinite && upper.inclusive && !TIMESTAMP_NOT_FINITE(module->until))
-		module->until++;
-	if (empty)
-		module->until = module->since;
-}
-
 /* A row out of a slot; false if it must be passed over. */
 static bool
-ReadRow(PageModule *module, TupleTableSlot *slot)
+ReadRow(void *row, TupleTableSlot *slot)
 {
+	PageModule *module = row;
 	ArrayType  *variants;
-	text	   *segment;
 	bool		isNull;
 
-	memset(module, 0, sizeof(PageModule));
-	module->source = PageSourceFind(TextDatumGetCString(slot_getattr(slot, MODULE_COLUMN_SOURCE, &isNull)));
+	module->source = PageSourceFind(TableRowText(slot, MODULE_COLUMN_SOURCE));
 	/* a source that this library does not know */
 	if (module->source == NULL)
 		return false;
-	module->page = CopyColumn(slot, MODULE_COLUMN_PAGE);
-	module->name = CopyColumn(slot, MODULE_COLUMN_MODULE);
-	module->title = CopyColumn(slot, MODULE_COLUMN_TITLE);
-	PageArgumentsRead(&module->arguments, module->source, "", CopyColumn(slot, MODULE_COLUMN_ARGUMENTS), true);
-	module->minItems = ReadInteger(slot, MODULE_COLUMN_MIN_ITEMS);
-	module->firstShelf = ReadInteger(slot, MODULE_COLUMN_FIRST_SHELF);
-	module->lastShelf = ReadInteger(slot, MODULE_COLUMN_LAST_SHELF);
-	module->pinnedShelf = ReadInteger(slot, MODULE_COLUMN_PINNED_SHELF);
-	module->audience.path = CopyColumn(slot, MODULE_COLUMN_AUDIENCE);
-	segment = CopyColumn(slot, MODULE_COLUMN_SEGMENT);
-	module->audience.segment = segment ? text_to_cstring(segment) : NULL;
-	variants = CopyColumn(slot, MODULE_COLUMN_VARIANTS);
+	module->page = TableRowCopy(slot, MODULE_COLUMN_PAGE);
+	module->name = TableRowCopy(slot, MODULE_COLUMN_MODULE);
+	module->title = TableRowCopy(slot, MODULE_COLUMN_TITLE);
+	PageArgumentsRead(&module->arguments, module->source, "", TableRowCopy(slot, MODULE_COLUMN_ARGUMENTS), true);
+	module->minItems = TableRowInteger(slot, MODULE_COLUMN_MIN_ITEMS);
+	module->firstShelf = TableRowInteger(slot, MODULE_COLUMN_FIRST_SHELF);
+	module->lastShelf = TableRowInteger(slot, MODULE_COLUMN_LAST_SHELF);
+	module->pinnedShelf = TableRowInteger(slot, MODULE_COLUMN_PINNED_SHELF);
+	module->audience.path = TableRowCopy(slot, MODULE_COLUMN_AUDIENCE);
+	module->audience.segment = TableRowText(slot, MODULE_COLUMN_SEGMENT);
+	variants = TableRowCopy(slot, MODULE_COLUMN_VARIANTS);
 	if (variants != NULL)
 		ReadVariants(module, variants);
-	ReadRange(module, CopyColumn(slot, MODULE_COLUMN_VALID_DURING));
+	TableRowRange(slot, MODULE_COLUMN_VALID_DURING, &module->since, &module->until);
 	module->enabled = DatumGetBool(slot_getattr(slot, MODULE_COLUMN_ENABLED, &isNull));
-	module->number = DatumGetInt32(slot_getattr(slot, MODULE_COLUMN_NUMBER, &isNull));
+	module->number = TableRowInteger(slot, MODULE_COLUMN_NUMBER);
 	return true;
 }
 
@@ -188,24 +143,11 @@ CompareModules(const void *left, const void *right)
 static void *
 ReadTable(Relation relation, Snapshot snapshot)
 {
-	ModuleTable *table = palloc0(sizeof(ModuleTable));
-	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	ModuleTable *table = palloc_object(ModuleTable);
+	TableRows	rows = TableRowsRead(relation, snapshot, sizeof(PageModule), ReadRow, CompareModules);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (table->count == table->capacity)
-		{
-			table->capacity = Max(16, 2 * table->capacity);
-			table->modules = table->modules == NULL ? palloc_array(PageModule, table->capacity) :
-				repalloc_huge(table->modules, sizeof(PageModule) * table->capacity);
-		}
-		table->count += ReadRow(&table->modules[table->count], slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (table->count > 1)
-		qsort(table->modules, table->count, sizeof(PageModule), CompareModules);
+	table->count = rows.count;
+	table->modules = rows.rows;
 	return table;
 }
 

@@ -11,13 +11,12 @@
 #include "pages/page_segment.h"
 
 #include "access/htup_details.h"
-#include "access/tableam.h"
 #include "base/argument.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "engines/audience.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "items/item.h"
 #include "pages/page_module.h"
@@ -51,36 +50,25 @@ typedef struct PageSegment
 typedef struct SegmentTable
 {
 	int			count;
-	int			capacity;
 	PageSegment *segments;		/* by place */
 } SegmentTable;
 
 static void *ReadTable(Relation relation, Snapshot snapshot);
 static TableCache cache = {.table = "page_segment",.read = ReadTable};
 
-/* A column that may be NULL, copied. */
-static void *
-CopyColumn(TupleTableSlot *slot, PageSegmentColumn column)
-{
-	bool		isNull;
-	Datum		value = slot_getattr(slot, column, &isNull);
-
-	return isNull ? NULL : PG_DETOAST_DATUM_COPY(value);
-}
-
 /* A row out of a slot. */
-static void
-ReadRow(PageSegment *segment, TupleTableSlot *slot)
+static bool
+ReadRow(void *row, TupleTableSlot *slot)
 {
-	text	   *name = CopyColumn(slot, SEGMENT_COLUMN_SEGMENT);
-	bool		isNull;
+	PageSegment *segment = row;
 
-	segment->page = CopyColumn(slot, SEGMENT_COLUMN_PAGE);
-	segment->name = text_to_cstring(CopyColumn(slot, SEGMENT_COLUMN_NAME));
-	segment->place = DatumGetInt32(slot_getattr(slot, SEGMENT_COLUMN_PLACE, &isNull));
-	segment->audience.path = CopyColumn(slot, SEGMENT_COLUMN_AUDIENCE);
-	segment->audience.segment = name ? text_to_cstring(name) : NULL;
-	segment->number = DatumGetInt16(slot_getattr(slot, SEGMENT_COLUMN_NUMBER, &isNull));
+	segment->page = TableRowCopy(slot, SEGMENT_COLUMN_PAGE);
+	segment->name = TableRowText(slot, SEGMENT_COLUMN_NAME);
+	segment->place = TableRowInteger(slot, SEGMENT_COLUMN_PLACE);
+	segment->audience.path = TableRowCopy(slot, SEGMENT_COLUMN_AUDIENCE);
+	segment->audience.segment = TableRowText(slot, SEGMENT_COLUMN_SEGMENT);
+	segment->number = DatumGetInt16(slot->tts_values[SEGMENT_COLUMN_NUMBER - 1]);
+	return true;
 }
 
 /* Order segments by place, then by name. */
@@ -97,24 +85,11 @@ CompareSegments(const void *left, const void *right)
 static void *
 ReadTable(Relation relation, Snapshot snapshot)
 {
-	SegmentTable *table = palloc0(sizeof(SegmentTable));
-	TupleTableSlot *slot = table_slot_create(relation, NULL);
-	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	SegmentTable *table = palloc_object(SegmentTable);
+	TableRows	rows = TableRowsRead(relation, snapshot, sizeof(PageSegment), ReadRow, CompareSegments);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (table->count == table->capacity)
-		{
-			table->capacity = Max(8, 2 * table->capacity);
-			table->segments = table->segments == NULL ? palloc_array(PageSegment, table->capacity) :
-				repalloc_huge(table->segments, sizeof(PageSegment) * table->capacity);
-		}
-		ReadRow(&table->segments[table->count++], slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (table->count > 1)
-		qsort(table->segments, table->count, sizeof(PageSegment), CompareSegments);
+	table->count = rows.count;
+	table->segments = rows.rows;
 	return table;
 }
 

@@ -8,12 +8,12 @@
 
 #include <math.h>
 
-#include "access/tableam.h"
 #include "base/argument.h"
 #include "base/interval.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "base/table_cache.h"
+#include "base/table_row.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -113,10 +113,10 @@ AddSteps(SegmentNode *node, void *arg)
 }
 
 /* Compile a row. */
-static void
-ReadSegment(TupleTableSlot *slot, SegmentSet *set)
+static bool
+ReadSegment(void *row, TupleTableSlot *slot)
 {
-	Segment    *segment = &set->segments[set->count++];
+	Segment    *segment = row;
 	Datum	   *values = slot->tts_values - 1;	/* by SegmentColumn */
 	bool	   *nulls = slot->tts_isnull - 1;
 	Thresholds	thresholds = {
@@ -130,6 +130,13 @@ ReadSegment(TupleTableSlot *slot, SegmentSet *set)
 	segment->ttl = IntervalLength(DatumGetIntervalP(values[SEGMENT_TTL]));
 	segment->purposes = DatumGetInt32(values[SEGMENT_PURPOSES]);
 	SegmentEach(segment->condition, SetThresholds, &thresholds);
+	return true;
+}
+
+/* Note the steps of a segment. */
+static void
+AddSegment(SegmentSet *set, const Segment *segment)
+{
 	/* a sequence may begin as long before its last step as that may be before what must not follow */
 	set->horizon -= segment->ttl;
 	SegmentEach(segment->condition, AddSteps, set);
@@ -148,25 +155,12 @@ static void *
 ReadTable(Relation table, Snapshot snapshot)
 {
 	SegmentSet *set = palloc0_object(SegmentSet);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
-	int			capacity = 0;
+	TableRows	rows = TableRowsRead(table, snapshot, sizeof(Segment), ReadSegment, CompareSegments);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		slot_getallattrs(slot);
-		if (set->count == capacity)
-		{
-			capacity += 16;
-			set->segments = set->segments ? repalloc(set->segments, sizeof(Segment) * capacity) :
-				palloc(sizeof(Segment) * capacity);
-		}
-		ReadSegment(slot, set);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	if (set->count > 1)
-		qsort(set->segments, set->count, sizeof(Segment), CompareSegments);
+	set->count = rows.count;
+	set->segments = rows.rows;
+	for (int i = 0; i < set->count; i++)
+		AddSegment(set, &set->segments[i]);
 	return set;
 }
 
