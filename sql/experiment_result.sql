@@ -120,8 +120,8 @@ INSERT INTO personalize.exposure
 		(3::bigint << 52) | ((u % 7 > 2)::integer::bigint << 36), 0, 1 + k, 1
 	FROM generate_series(1, 45000) u, generate_series(0, 1) k;
 INSERT INTO personalize.exposure_outcome
-	SELECT u, '2026-01-02 00:30+00'::timestamptz + (u % 9 + d) * interval '1 day', u % 50, event, 0, 0,
-		CASE event WHEN 10 THEN 4543826 ELSE 0 END, CASE event WHEN 10 THEN 1000000 * (1 + u % 90) ELSE 0 END, 0, u * 8
+	SELECT u, '2026-01-02 00:30+00'::timestamptz + (u % 9 + d) * interval '1 day', u % 50, event, 0, event,
+		CASE event WHEN 10 THEN 4543826 END, CASE event WHEN 10 THEN 1000000 * (1 + u % 90) END, u * 8
 	FROM generate_series(1, 45000) u, (VALUES (4, 4, 0), (5, 6, 0), (10, 10, 1), (15, 10, -7)) AS o (every, event, d) WHERE u % every = 0;
 CREATE TEMP TABLE once AS SELECT * FROM personalize.experiment_results('many', '2026-02-01');
 SELECT metric, variant, users > 6000 AS users, exposures > users AS exposures, mean > 0 AS mean, warnings[1] FROM once;

@@ -63,7 +63,7 @@ SELECT personalize.track('ada', 'view_item', 'scarf', ts => at('10:22'), request
 SELECT roll();
 SELECT * FROM followed('ada');
 SELECT * FROM performance();
-SELECT count(*) AS unattributed FROM personalize.exposure_outcome WHERE attributed_to = 0;
+SELECT count(*) AS unattributed FROM personalize.exposure_outcome WHERE attributed_to IS NULL;
 
 -- what comes again, and what is shown again, changes nothing; what was shown earlier does
 SELECT personalize.track_impressions('ada', request('new'), '{scarf,hat,cap}'::text[], ts => at('11:00'));
@@ -139,6 +139,8 @@ SELECT roll();
 SELECT * FROM recompute.exposure() UNION ALL SELECT * FROM recompute.search_stat() UNION ALL SELECT * FROM recompute.engine_stat();
 SELECT processor, what, compared > 0 AS compared, wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
 SELECT hash() AS once \gset
+SELECT count(*) > 20 AS moments, bool_and(m.last = m.count - 1) AS numbered
+FROM (SELECT max(place) AS last, count(*) FROM personalize.exposure_outcome GROUP BY user_key, ts HAVING count(*) > 1) m;
 BEGIN;
 UPDATE personalize._attraction SET shown[2] = shown[2] + 1 WHERE query_key = 0;
 SELECT what, wrong, first_wrong FROM personalize.verify_counts() WHERE processor = 'exposure' AND what = 'counters';

@@ -217,7 +217,8 @@ LANGUAGE sql AS $$
 		FROM did AS d LEFT JOIN first AS f ON f.user_key = d.user_key AND f.item_key = d.item_key
 		GROUP BY d.user_key, d.ts, d.item_key, d.event, d.ordinal, d.request_key, d.amount
 	), stored_outcome AS (
-		SELECT o.user_key, o.ts, o.item_key, o.event, o.ordinal, o.request_key, o.amount, s.shown_at
+		SELECT o.user_key, o.ts, o.item_key, o.event, o.ordinal, CASE WHEN o.request_origin IS NULL THEN 0 ELSE o.attributed_to END,
+			coalesce(o.amount, 0), s.shown_at
 		FROM personalize.exposure_outcome AS o
 			LEFT JOIN personalize.exposure AS s
 				ON s.user_key = o.user_key AND s.request_key = o.attributed_to AND s.item_key = o.item_key
@@ -289,12 +290,12 @@ LANGUAGE sql AS $$
 		GROUP BY s.user_key, s.request_key, s.item_key
 	), alone AS (
 		SELECT o.request_origin, CASE WHEN o.event IN (6, 10) THEN o.event ELSE 3 END AS kind,
-			min(o.ts) AS at, sum(o.amount) AS amount
+			min(o.ts) AS at, coalesce(sum(o.amount), 0) AS amount
 		FROM personalize.exposure_outcome AS o
 		WHERE o.request_origin <> 0 AND NOT EXISTS (
 			SELECT FROM personalize.exposure AS s
-			WHERE s.user_key = o.user_key AND s.request_key = o.request_key AND s.item_key = o.item_key)
-		GROUP BY o.user_key, o.request_key, o.item_key, o.request_origin, 2
+			WHERE s.user_key = o.user_key AND s.request_key = o.attributed_to AND s.item_key = o.item_key)
+		GROUP BY o.user_key, o.attributed_to, o.item_key, o.request_origin, 2
 	), counted AS (
 		SELECT (f.request_origin >> 52)::smallint AS engine, (f.at AT TIME ZONE 'UTC')::date AS day, count(*) AS shown,
 			count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,

@@ -85,7 +85,7 @@ typedef enum DoneColumn
 	DONE_EVENT,
 	DONE_CURRENCY = 7,
 	DONE_AMOUNT,
-	DONE_ATTRIBUTED_TO = 10
+	DONE_ATTRIBUTED_TO
 } DoneColumn;
 
 /* A metric, as far as it chooses what counts. */
@@ -150,13 +150,14 @@ typedef struct Outcomes
 	int64		exposures[EXPERIMENT_MAX_VARIANTS + 1];
 } Outcomes;
 
-/* A column that is never NULL. */
+/* The value of a column; 0 where it is NULL. */
 static inline Datum
 Column(TupleTableSlot *slot, int column)
 {
 	bool		isNull;
+	Datum		value = slot_getattr(slot, column, &isNull);
 
-	return slot_getattr(slot, column, &isNull);
+	return isNull ? (Datum) 0 : value;
 }
 
 /* Return a row: something that somebody did, or how many people there are. */

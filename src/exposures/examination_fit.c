@@ -95,7 +95,7 @@ typedef struct Fit
 	" FROM (SELECT e.query_key, e.item_key, e.slot, e.clicked, CASE WHEN $2 THEN coalesce(max(e.slot) FILTER (WHERE e.clicked)" \
 	"   OVER (PARTITION BY e.user_key, e.request_key ORDER BY e.slot RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) ELSE 0 END AS after_click" \
 	"  FROM (SELECT s.*, EXISTS (SELECT FROM personalize.exposure_outcome AS o WHERE o.user_key = s.user_key" \
-	"    AND o.attributed_to = s.request_key AND o.attributed_to <> 0 AND o.item_key = s.item_key AND o.event NOT IN ($5, $6)) AS clicked" \
+	"    AND o.attributed_to = s.request_key AND o.item_key = s.item_key AND o.event NOT IN ($5, $6)) AS clicked" \
 	"   FROM personalize.exposure AS s WHERE s.query_key <> 0 AND s.slot BETWEEN 1 AND $3 AND s.shown_at >= $1 AND s.shown_at < now()" \
 	"    AND NOT EXISTS (SELECT FROM personalize.subject AS p WHERE p.user_key = s.user_key AND p.restricted & $4 <> 0)) AS e) AS c" \
 	" GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"

@@ -31,15 +31,15 @@ CREATE TABLE personalize.exposure_outcome (
 	item_key bigint NOT NULL,
 	event smallint NOT NULL,
 	ordinal smallint NOT NULL,
-	request_key bigint NOT NULL,
-	currency_code integer NOT NULL,
-	amount bigint NOT NULL,
-	request_origin bigint NOT NULL,
-	attributed_to bigint NOT NULL,
-	PRIMARY KEY (user_key, ts, item_key, event, ordinal, request_key, currency_code, amount)
+	place integer NOT NULL,
+	currency_code integer,
+	amount bigint,
+	attributed_to bigint,
+	request_origin bigint,
+	PRIMARY KEY (user_key, ts, place)
 );
 -- most are credited to nothing
-CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to) WHERE attributed_to OPERATOR(pg_catalog.<>) 0;
+CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to) WHERE attributed_to IS NOT NULL;
 -- after how long people buy an item again
 CREATE INDEX exposure_outcome_bought_idx ON personalize.exposure_outcome (item_key, user_key, ts) WHERE event OPERATOR(pg_catalog.=) 10;
 SELECT pg_catalog.pg_extension_config_dump('personalize.exposure_outcome', '');
@@ -50,12 +50,13 @@ COMMENT ON COLUMN personalize.exposure_outcome.ts IS 'when it happened';
 COMMENT ON COLUMN personalize.exposure_outcome.item_key IS 'item_key(item_id)';
 COMMENT ON COLUMN personalize.exposure_outcome.event IS 'event_type.event';
 COMMENT ON COLUMN personalize.exposure_outcome.ordinal IS 'place among the items of its message, from 0';
-COMMENT ON COLUMN personalize.exposure_outcome.request_key IS 'key of the request_id it names; 0: none';
-COMMENT ON COLUMN personalize.exposure_outcome.currency_code IS 'currency of amount as _currency(currency_code), 0: none';
-COMMENT ON COLUMN personalize.exposure_outcome.amount IS 'of a purchase: what was paid, in 10^-6 of the currency';
-COMMENT ON COLUMN personalize.exposure_outcome.request_origin IS 'event.request_origin; 0: this database has not made the request_id';
+COMMENT ON COLUMN personalize.exposure_outcome.place IS 'place among what the person did at that moment, from 0, in the order of the other columns';
+COMMENT ON COLUMN personalize.exposure_outcome.currency_code IS 'currency of amount as _currency(currency_code); NULL: none';
+COMMENT ON COLUMN personalize.exposure_outcome.amount IS 'of a purchase: what was paid, in 10^-6 of the currency; NULL: nothing';
 COMMENT ON COLUMN personalize.exposure_outcome.attributed_to IS
-	'exposure.request_key it is credited to: the request it names, else the newest in which its item was shown within personalize.attribution_window; 0: none';
+	'exposure.request_key it is credited to: the request it names, else the newest in which its item was shown within personalize.attribution_window; NULL: none';
+COMMENT ON COLUMN personalize.exposure_outcome.request_origin IS
+	'of the request it names: event.request_origin; 0: this database has not made the request_id; NULL: it names none';
 REVOKE ALL ON personalize.exposure, personalize.exposure_outcome FROM PUBLIC;
 GRANT SELECT ON personalize.exposure, personalize.exposure_outcome TO personalize_analyst, personalize_admin;
 

@@ -47,12 +47,17 @@ typedef struct Outcome
 	int16		ordinal;
 } Outcome;
 
-/* The same, and the request it is attributed to now and as it is stored; 0: none. */
+/*
+ * The same, with the request it is attributed to (0: none) and its place among what was
+ * done at that moment, both now and as they are stored.
+ */
 typedef struct OutcomeRow
 {
 	Outcome		what;
 	int64		target;
 	int64		before;
+	int32		place;
+	int32		placeBefore;
 	bool		stored;
 	ItemPointerData tid;
 } OutcomeRow;
@@ -80,6 +85,9 @@ typedef enum OutcomeKind
 #define OUTCOME_KINDS 3
 
 extern OutcomeKind ExposureOutcomeKind(int16 event);
+
+/* exposure_person.c: order rows of outcomes by time, and then by all that tells them apart. */
+extern int	ExposureCompareOutcomes(const void *left, const void *right);
 
 /* exposure.c: facts of events, in the batch they come with. */
 typedef struct ShownFact

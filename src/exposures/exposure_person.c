@@ -49,13 +49,13 @@ typedef enum OutcomeColumn
 	OUTCOME_ITEM_KEY,
 	OUTCOME_EVENT,
 	OUTCOME_ORDINAL,
-	OUTCOME_REQUEST_KEY,
+	OUTCOME_PLACE,
 	OUTCOME_CURRENCY_CODE,
 	OUTCOME_AMOUNT,
-	OUTCOME_REQUEST_ORIGIN,
-	OUTCOME_ATTRIBUTED_TO
+	OUTCOME_ATTRIBUTED_TO,
+	OUTCOME_REQUEST_ORIGIN
 } OutcomeColumn;
-#define OUTCOME_COLUMNS (OUTCOME_ATTRIBUTED_TO + 1)
+#define OUTCOME_COLUMNS (OUTCOME_REQUEST_ORIGIN + 1)
 
 /* The tables, each by the indexes that are searched. */
 struct ExposureTables
@@ -91,9 +91,8 @@ ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot)
 
 /* Add a row, which is written with others, at the end at the latest. */
 static void
-AddRow(ExposureTables *tables, LazyWriter *writer, const Datum *values)
+AddRow(ExposureTables *tables, LazyWriter *writer, const Datum *values, const bool *nulls)
 {
-	static const bool nulls[Max(EXPOSURE_COLUMNS, OUTCOME_COLUMNS)] = {false};
 	MemoryContext caller = MemoryContextSwitchTo(tables->context);
 
 	LazyWriterAdd(writer, values, nulls);
@@ -178,13 +177,50 @@ TakeShown(KeyedTable *table, PersonExposures *person)
 	}
 }
 
-/* True if two outcomes are one. */
-static bool
-OutcomeIsSame(const Outcome *a, const Outcome *b)
+/* Order outcomes by time, and then by all that tells them apart. */
+int
+ExposureCompareOutcomes(const void *left, const void *right)
 {
-	return a->at == b->at && a->item == b->item && a->request == b->request &&
-		a->amount == b->amount && a->currency == b->currency &&
-		a->event == b->event && a->ordinal == b->ordinal;
+	const Outcome *a = &((const OutcomeRow *) left)->what;
+	const Outcome *b = &((const OutcomeRow *) right)->what;
+	int64		pairs[][2] = {{a->at, b->at}, {a->ordinal, b->ordinal}, {a->item, b->item}, {a->event, b->event},
+	{a->request, b->request}, {a->amount, b->amount}, {a->currency, b->currency}};
+
+	for (int i = 0; i < lengthof(pairs); i++)
+	{
+		if (pairs[i][0] != pairs[i][1])
+			return pairs[i][0] < pairs[i][1] ? -1 : 1;
+	}
+	return 0;
+}
+
+/* The number in a column of a row; 0 where it is NULL. */
+static int64
+NumberOrZero(const TupleTableSlot *slot, OutcomeColumn column)
+{
+	return slot->tts_isnull[column] ? 0 : DatumGetInt64(slot->tts_values[column]);
+}
+
+/* A row of exposure_outcome in a slot.  Its origin tells whether it names the request it is credited to. */
+static OutcomeRow
+ReadOutcome(TupleTableSlot *slot)
+{
+	OutcomeRow	row = {.stored = true,.tid = slot->tts_tid};
+	const Datum *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	row.what.at = DatumGetTimestampTz(values[OUTCOME_TS]);
+	row.what.item = DatumGetInt64(values[OUTCOME_ITEM_KEY]);
+	row.what.event = DatumGetInt16(values[OUTCOME_EVENT]);
+	row.what.ordinal = DatumGetInt16(values[OUTCOME_ORDINAL]);
+	row.place = row.placeBefore = DatumGetInt32(values[OUTCOME_PLACE]);
+	if (!slot->tts_isnull[OUTCOME_CURRENCY_CODE])
+		row.what.currency = DatumGetInt32(values[OUTCOME_CURRENCY_CODE]);
+	row.what.amount = NumberOrZero(slot, OUTCOME_AMOUNT);
+	row.target = row.before = NumberOrZero(slot, OUTCOME_ATTRIBUTED_TO);
+	row.what.request = slot->tts_isnull[OUTCOME_REQUEST_ORIGIN] ? 0 : row.target;
+	row.what.origin = NumberOrZero(slot, OUTCOME_REQUEST_ORIGIN);
+	return row;
 }
 
 /* Take in the outcomes that a search gives, up to a time, that are not here yet. */
@@ -196,30 +232,16 @@ TakeOutcomes(KeyedTable *table, PersonExposures *person, TimestampTz until)
 
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
-		OutcomeRow	row = {.stored = true};
-		Datum	   *values;
+		OutcomeRow	row = ReadOutcome(slot);
 		bool		isHere = false;
 
 		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(slot);
-		values = slot->tts_values;
-		row.what.at = DatumGetTimestampTz(values[OUTCOME_TS]);
 		if (row.what.at > until)
 			break;
-		row.tid = slot->tts_tid;
 		for (int i = 0; i < known && !isHere; i++)
 			isHere = person->outcomes[i].stored && ItemPointerEquals(&person->outcomes[i].tid, &row.tid);
-		if (isHere)
-			continue;
-		row.what.item = DatumGetInt64(values[OUTCOME_ITEM_KEY]);
-		row.what.event = DatumGetInt16(values[OUTCOME_EVENT]);
-		row.what.ordinal = DatumGetInt16(values[OUTCOME_ORDINAL]);
-		row.what.request = DatumGetInt64(values[OUTCOME_REQUEST_KEY]);
-		row.what.currency = DatumGetInt32(values[OUTCOME_CURRENCY_CODE]);
-		row.what.amount = DatumGetInt64(values[OUTCOME_AMOUNT]);
-		row.what.origin = DatumGetInt64(values[OUTCOME_REQUEST_ORIGIN]);
-		row.target = row.before = DatumGetInt64(values[OUTCOME_ATTRIBUTED_TO]);
-		*AppendOutcome(person) = row;
+		if (!isHere)
+			*AppendOutcome(person) = row;
 	}
 }
 
@@ -334,20 +356,51 @@ AddShown(PersonExposures *person, const ShownFact *facts, int count)
 	SpreadQueries(person);
 }
 
+/* Order outcomes; of two that are one, the stored one comes first. */
+static int
+CompareOutcomes(const void *left, const void *right)
+{
+	int			order = ExposureCompareOutcomes(left, right);
+
+	return order != 0 ? order : ((const OutcomeRow *) right)->stored - ((const OutcomeRow *) left)->stored;
+}
+
+/* Number the outcomes of each moment that has a new one: all of it is here, in order. */
+static void
+NumberMoments(PersonExposures *person)
+{
+	int			end;
+
+	for (int start = 0; start < person->outcomeCount; start = end)
+	{
+		bool		hasNew = false;
+
+		for (end = start; end < person->outcomeCount &&
+			 person->outcomes[end].what.at == person->outcomes[start].what.at; end++)
+			hasNew |= !person->outcomes[end].stored;
+		for (int i = start; hasNew && i < end; i++)
+			person->outcomes[i].place = i - start;
+	}
+}
+
 /* Take in outcomes; the stored ones of their times are here. */
 static void
 AddOutcomes(PersonExposures *person, const OutcomeFact *facts, int count)
 {
-	for (int i = 0; i < count; i++)
-	{
-		const Outcome *outcome = &facts[i].outcome;
-		bool		isHere = false;
+	int			kept = 0;
 
-		for (int j = 0; j < person->outcomeCount && !isHere; j++)
-			isHere = OutcomeIsSame(&person->outcomes[j].what, outcome);
-		if (!isHere)
-			*AppendOutcome(person) = (OutcomeRow) {.what = *outcome,.target = outcome->request};
+	if (count == 0)
+		return;
+	for (int i = 0; i < count; i++)
+		*AppendOutcome(person) = (OutcomeRow) {.what = facts[i].outcome,.target = facts[i].outcome.request};
+	qsort(person->outcomes, person->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+	for (int i = 0; i < person->outcomeCount; i++)
+	{
+		if (kept == 0 || ExposureCompareOutcomes(&person->outcomes[kept - 1], &person->outcomes[i]) != 0)
+			person->outcomes[kept++] = person->outcomes[i];
 	}
+	person->outcomeCount = kept;
+	NumberMoments(person);
 }
 
 /* Read the outcomes of the times that matter to facts. */
@@ -507,6 +560,8 @@ Attribute(ExposureTables *tables, PersonExposures *person)
 static void
 WriteShown(ExposureTables *tables, const PersonExposures *person)
 {
+	static const bool nulls[EXPOSURE_COLUMNS] = {false};
+
 	for (int i = 0; i < person->shownCount; i++)
 	{
 		ShownRow   *row = &person->shown[i];
@@ -527,35 +582,57 @@ WriteShown(ExposureTables *tables, const PersonExposures *person)
 		if (row->stored)
 			KeyedUpdate(tables->shownByRequest, &row->tid, values, NULL);
 		else
-			AddRow(tables, &tables->newShown, values);
+			AddRow(tables, &tables->newShown, values, nulls);
 	}
 }
 
-/* Write what changes of what followed. */
+/* The columns of an outcome. */
+static void
+FillOutcome(const PersonExposures *person, const OutcomeRow *row, Datum *values, bool *nulls)
+{
+	memset(nulls, false, sizeof(bool) * OUTCOME_COLUMNS);
+	values[OUTCOME_USER_KEY] = Int64GetDatum(person->userKey);
+	values[OUTCOME_TS] = TimestampTzGetDatum(row->what.at);
+	values[OUTCOME_ITEM_KEY] = Int64GetDatum(row->what.item);
+	values[OUTCOME_EVENT] = Int16GetDatum(row->what.event);
+	values[OUTCOME_ORDINAL] = Int16GetDatum(row->what.ordinal);
+	values[OUTCOME_PLACE] = Int32GetDatum(row->place);
+	values[OUTCOME_CURRENCY_CODE] = Int32GetDatum(row->what.currency);
+	nulls[OUTCOME_CURRENCY_CODE] = row->what.currency == 0;
+	values[OUTCOME_AMOUNT] = Int64GetDatum(row->what.amount);
+	nulls[OUTCOME_AMOUNT] = row->what.amount == 0;
+	values[OUTCOME_ATTRIBUTED_TO] = Int64GetDatum(row->target);
+	nulls[OUTCOME_ATTRIBUTED_TO] = row->target == 0;
+	values[OUTCOME_REQUEST_ORIGIN] = Int64GetDatum(row->what.origin);
+	nulls[OUTCOME_REQUEST_ORIGIN] = row->what.request == 0;
+}
+
+/* Write what changes of what followed.  What gets another place makes room first for those that take its. */
 static void
 WriteOutcomes(ExposureTables *tables, const PersonExposures *person)
 {
+	Datum		values[OUTCOME_COLUMNS];
+	bool		nulls[OUTCOME_COLUMNS];
+
 	for (int i = 0; i < person->outcomeCount; i++)
 	{
 		OutcomeRow *row = &person->outcomes[i];
-		Datum		values[OUTCOME_COLUMNS];
 
-		if (row->stored && row->target == row->before)
+		if (row->stored && row->place != row->placeBefore)
+			KeyedDelete(tables->outcomesByTime, &row->tid);
+	}
+	for (int i = 0; i < person->outcomeCount; i++)
+	{
+		OutcomeRow *row = &person->outcomes[i];
+		bool		isThere = row->stored && row->place == row->placeBefore;
+
+		if (isThere && row->target == row->before)
 			continue;
-		values[OUTCOME_USER_KEY] = Int64GetDatum(person->userKey);
-		values[OUTCOME_TS] = TimestampTzGetDatum(row->what.at);
-		values[OUTCOME_ITEM_KEY] = Int64GetDatum(row->what.item);
-		values[OUTCOME_EVENT] = Int16GetDatum(row->what.event);
-		values[OUTCOME_ORDINAL] = Int16GetDatum(row->what.ordinal);
-		values[OUTCOME_REQUEST_KEY] = Int64GetDatum(row->what.request);
-		values[OUTCOME_CURRENCY_CODE] = Int32GetDatum(row->what.currency);
-		values[OUTCOME_AMOUNT] = Int64GetDatum(row->what.amount);
-		values[OUTCOME_REQUEST_ORIGIN] = Int64GetDatum(row->what.origin);
-		values[OUTCOME_ATTRIBUTED_TO] = Int64GetDatum(row->target);
-		if (row->stored)
-			KeyedUpdate(tables->outcomesByTime, &row->tid, values, NULL);
+		FillOutcome(person, row, values, nulls);
+		if (isThere)
+			KeyedUpdate(tables->outcomesByTime, &row->tid, values, nulls);
 		else
-			AddRow(tables, &tables->newOutcomes, values);
+			AddRow(tables, &tables->newOutcomes, values, nulls);
 	}
 }
 

@@ -136,7 +136,7 @@ PutPersonBack(int64 userKey, int32 restricted)
 	"  RETURNING e.user_key, e.request_key, e.item_key, e.query_key)," \
 	" followed AS (" \
 	"  DELETE FROM personalize.exposure_outcome AS o USING gone AS g" \
-	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.attributed_to <> 0 AND o.item_key = g.item_key)," \
+	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.item_key = g.item_key)," \
 	" lost AS (" \
 	"  SELECT g.user_key, g.query_key, count(*) AS requests FROM (" \
 	"   SELECT s.user_key, s.request_key, s.query_key, count(*) AS gone FROM gone AS s" \
@@ -316,7 +316,7 @@ static const PersonExport shownCopy = {
 	" 'followed_by', (SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, o.event::text), 'ts', o.ts)"
 	"  ORDER BY o.ts, o.event, o.ordinal), '[]')"
 	"  FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event"
-	"  WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.attributed_to <> 0 AND o.item_key = e.item_key))"
+	"  WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key))"
 	" ORDER BY e.shown_at, e.request_key, e.slot, e.item_key), '[]')"
 	" FROM personalize.exposure e WHERE e.user_key = $1",
 	.meaning = "what you were shown, and what you did about it"
@@ -326,8 +326,8 @@ static const PersonExport outcomeCopy = {
 	.as = "outcomes",
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(o.item_key),"
-	" 'event', coalesce(t.name, o.event::text), 'ts', o.ts, 'credited', nullif(o.attributed_to, 0),"
-	" 'amount', CASE WHEN o.amount <> 0 THEN trim_scale(o.amount / 1000000::numeric) END,"
+	" 'event', coalesce(t.name, o.event::text), 'ts', o.ts, 'credited', o.attributed_to,"
+	" 'amount', trim_scale(o.amount / 1000000::numeric),"
 	" 'currency', personalize_internal._currency(o.currency_code))"
 	" ORDER BY o.ts, o.item_key, o.event, o.ordinal), '[]')"
 	" FROM personalize.exposure_outcome o LEFT JOIN personalize.event_type t ON t.event = o.event WHERE o.user_key = $1",
@@ -389,7 +389,7 @@ static const PersonStore stores[] = {
 		.name = "exposure_outcome",
 		.form = PERSON_STORE_PLAIN("exposure_outcome"),
 		.mask = "1, user_key",
-		.unanalyzed = "user_key,request_key,attributed_to",
+		.unanalyzed = "user_key,attributed_to",
 		.people = OUTCOME_PEOPLE,
 		.keeps = OUTCOME_PEOPLE,
 		.copy = &outcomeCopy,

@@ -21,23 +21,6 @@
 #include "utils/timestamp.h"
 #include "workers/processor_verify.h"
 
-/* Order outcomes by all that tells them apart. */
-static int
-CompareOutcomes(const void *left, const void *right)
-{
-	const Outcome *a = &((const OutcomeRow *) left)->what;
-	const Outcome *b = &((const OutcomeRow *) right)->what;
-	int64		pairs[][2] = {{a->at, b->at}, {a->item, b->item}, {a->request, b->request}, {a->amount, b->amount},
-	{a->currency, b->currency}, {a->event, b->event}, {a->ordinal, b->ordinal}};
-
-	for (int i = 0; i < lengthof(pairs); i++)
-	{
-		if (pairs[i][0] != pairs[i][1])
-			return pairs[i][0] < pairs[i][1] ? -1 : 1;
-	}
-	return 0;
-}
-
 /* Order what was shown by request and item. */
 static int
 CompareShown(const void *left, const void *right)
@@ -90,7 +73,7 @@ CompareOutcomeRows(const PersonExposures *expected, const PersonExposures *found
 	{
 		const OutcomeRow *left = e < expected->outcomeCount ? &expected->outcomes[e] : NULL;
 		const OutcomeRow *right = f < found->outcomeCount ? &found->outcomes[f] : NULL;
-		int			order = left == NULL ? 1 : right == NULL ? -1 : CompareOutcomes(left, right);
+		int			order = left == NULL ? 1 : right == NULL ? -1 : ExposureCompareOutcomes(left, right);
 
 		e += order <= 0;
 		f += order >= 0;
@@ -115,9 +98,9 @@ VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 
 	int64		foundCount = 0;
 
 	if (expected->outcomeCount > 0)
-		qsort(expected->outcomes, expected->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+		qsort(expected->outcomes, expected->outcomeCount, sizeof(OutcomeRow), ExposureCompareOutcomes);
 	if (found->outcomeCount > 0)
-		qsort(found->outcomes, found->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+		qsort(found->outcomes, found->outcomeCount, sizeof(OutcomeRow), ExposureCompareOutcomes);
 	CompareShownRows(expected, found, since, &expectedCount, &foundCount);
 	CompareOutcomeRows(expected, found, since, &expectedCount, &foundCount);
 	ProcessorVerifyKey(verification, 0, expectedCount, foundCount, true, psprintf("user_key " INT64_FORMAT, userKey));
