@@ -271,6 +271,18 @@ SELECT item_id FROM personalize.homepage('eve', 'buy_again', as_of => '2026-01-2
 -- most of an item's buyers are forgotten, and with them what they said of it
 SELECT count(personalize.forget('b' || b)) FROM generate_series(1, 4) b;
 SELECT item_id FROM personalize.homepage('eve', 'buy_again', as_of => '2026-01-29 10:10+00');
+-- now: what is kept of everybody's baskets says when fay is due, until most of them are forgotten
+SELECT personalize.grant_consent('fay', '{analytics,personalization,recommendations}') \g /dev/null
+SELECT personalize.import_events(array_agg(u::personalize.entity_id), array_agg('purchase'::text), array_agg('milk'::personalize.entity_id), array_agg(now() - days * interval '1 day'),
+	consents => array_agg('analytics,personalization,recommendations'::text))
+FROM (SELECT 'm' || m, 9 + k * 10 FROM generate_series(1, 3) m, generate_series(0, 1) k UNION ALL VALUES ('fay', 9)) v(u, days);
+SELECT count(*) > 0 AS done FROM personalize.rollup_now();
+SELECT i.item_id, r.days FROM personalize._repeat_interval r JOIN personalize.item i USING (item_key) ORDER BY 1;
+SELECT item_id, reason FROM personalize.homepage('fay', 'buy_again');
+SELECT count(personalize.forget('m' || m)) FROM generate_series(1, 2) m;
+SELECT count(*) FROM personalize.rollup_now() \g /dev/null
+SELECT i.item_id, r.days FROM personalize._repeat_interval r JOIN personalize.item i USING (item_key) ORDER BY 1;
+SELECT item_id, reason FROM personalize.homepage('fay', 'buy_again');
 SELECT rank, item_id, reason FROM personalize.homepage('eve', 'favourites', n => 3, as_of => '2026-01-29 10:10+00') ORDER BY rank;
 SELECT count(*) FROM personalize.homepage('eve', 'favourites', n => 100, as_of => '2026-01-29 10:10+00') WHERE item_id = 'i34';
 SELECT count(*) > 0 AS some, bool_and(reason = 'bought_with:i10') AS reason FROM personalize.homepage('eve', 'bought_with_last_order', as_of => '2026-01-29 10:10+00');

@@ -40,8 +40,6 @@ CREATE TABLE personalize.exposure_outcome (
 );
 -- most are credited to nothing
 CREATE INDEX exposure_outcome_attributed_to_idx ON personalize.exposure_outcome (user_key, attributed_to) WHERE attributed_to IS NOT NULL;
--- after how long people buy an item again
-CREATE INDEX exposure_outcome_bought_idx ON personalize.exposure_outcome (item_key, user_key, ts) WHERE event OPERATOR(pg_catalog.=) 10;
 SELECT pg_catalog.pg_extension_config_dump('personalize.exposure_outcome', '');
 COMMENT ON TABLE personalize.exposure_outcome IS
 	'clicks, carts and purchases of people who allow analytics, and the request each is credited to; kept by the processor exposure';

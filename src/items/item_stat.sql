@@ -68,6 +68,13 @@ CREATE TABLE personalize._repeat_purchase (
 COMMENT ON TABLE personalize._repeat_purchase IS
 	'by category: pairs of a person and an item bought (buyers), and how many of these were bought in more than one basket (again); counted from _basket by the processor item_stat';
 REVOKE ALL ON personalize._repeat_purchase FROM PUBLIC;
+CREATE TABLE personalize._repeat_interval (
+	item_key bigint PRIMARY KEY,
+	days double precision NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE personalize._repeat_interval IS
+	'by item: the median of the days (UTC) between two on which one person bought it, where there are three; counted from _basket by the processor item_stat';
+REVOKE ALL ON personalize._repeat_interval FROM PUBLIC;
 CREATE TABLE personalize._popular_state (
 	list text PRIMARY KEY,
 	made_at timestamptz NOT NULL,
@@ -75,7 +82,7 @@ CREATE TABLE personalize._popular_state (
 	events bigint NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE personalize._popular_state IS
-	'when lists that are kept for engines were made, how long it took, and how many events item_stat had counted: trending in _popular, repeat_purchase in _repeat_purchase';
+	'when lists that are kept for engines were made, how long it took, and how many events item_stat had counted: trending in _popular, repeat_purchase in _repeat_purchase, repeat_interval in _repeat_interval';
 REVOKE ALL ON personalize._popular_state FROM PUBLIC;
 
 CREATE FUNCTION personalize_internal._currency(currency_code integer) RETURNS text

@@ -58,7 +58,7 @@ PurgeBaskets(void *state, PersonRemoval *removal)
 							"DELETE FROM personalize._basket WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-/* _popular and _repeat_purchase: made from counters and baskets that have gone. */
+/* _popular, _repeat_purchase and _repeat_interval: made from counters and baskets that have gone. */
 static void
 RefreshLists(void *state, PersonRemoval *removal)
 {
@@ -321,6 +321,11 @@ static const PersonStore stores[] = {
 		.name = "_repeat_purchase",
 		.content = "counters of items",
 		.form = "SELECT to_jsonb(r) FROM personalize._repeat_purchase r"
+	},
+	{
+		.name = "_repeat_interval",
+		.content = "counters of items",
+		.form = "SELECT to_jsonb(r) FROM personalize._repeat_interval r"
 	},
 	{
 		.name = "_popular_state",

@@ -1,12 +1,13 @@
 /*
  * repeat_purchase.h
- *		How many of those who bought an item buy it again, by category.
+ *		How many of those who bought an item buy it again, by category; after how long, by item.
  */
 #ifndef PERSONALIZE_REPEAT_PURCHASE_H
 #define PERSONALIZE_REPEAT_PURCHASE_H
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/snapshot.h"
 
 /* Pairs of a person and an item of the category that the person bought. */
@@ -25,6 +26,12 @@ RepeatPurchaseIsUsual(RepeatPurchase repeat)
 {
 	return repeat.again > 1 && repeat.again * 20 > repeat.buyers;
 }
+
+/*
+ * After how many days people buy items again, the median; 0: that is not known.  As it is
+ * counted now, or was by the days before a time; DT_NOEND: now.
+ */
+extern void RepeatIntervalRead(const int64 *itemKeys, int count, TimestampTz before, Snapshot snapshot, double *days);
 
 extern void RepeatPurchaseInit(void);
 

@@ -18,7 +18,7 @@ BEGIN ATOMIC
 		LEFT JOIN (VALUES ('message_seen', 'message'), ('rejected_event', 'rejected'), ('profile', 'profile'),
 			('session', 'session'), ('posting', 'session'), ('_pair_list', 'session'), ('_session_total', 'session'),
 			('_session_day', 'session'), ('_session_repeat', 'session'), ('preference', 'preference'), ('segment_member', 'profile'), ('segment_change', 'segment_change'), ('_basket', 'basket'),
-			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'), ('_repeat_purchase', 'item_stat'),
+			('item_stat', 'item_stat'), ('_item_stat_fold', 'item_stat'), ('_popular', 'item_stat'), ('_popular_state', 'item_stat'), ('_repeat_purchase', 'item_stat'), ('_repeat_interval', 'item_stat'),
 			('feature_value', 'dictionary'), ('_dictionary_log', 'dictionary'), ('item', 'catalogue'), ('_item_past', 'catalogue'),
 			('_search_posting', 'catalogue'), ('_search_word', 'catalogue'), ('_search_total', 'catalogue'),
 			('exposure', 'exposure'), ('exposure_outcome', 'exposure'), ('_searcher', 'exposure'), ('search_query', 'exposure'),

@@ -2,22 +2,18 @@
  * repurchase.c
  *		After how long people buy an item again.
  *
- * Of an item, the median interval between two purchases of one person, in a sample of those
- * who have bought it and allow analytics: the first by their keys, which are as good as
- * random.  A person's own intervals are averaged with it, which counts as much as some of
- * them; without it, they alone count.
+ * A person's own intervals are averaged with the item's typical one (items/repeat_purchase),
+ * which counts as much as some of them; without it, they alone count.
  */
 #include "postgres.h"
 
 #include "pages/repurchase.h"
 
-#include "base/spi_util.h"
-#include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event.h"
+#include "items/repeat_purchase.h"
 #include "miscadmin.h"
 #include "people/consent.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 /* Purchases of an item that are nearer to each other are of one order, or a correction. */
@@ -27,25 +23,11 @@
 #define DUE_FROM 0.8
 #define DUE_UNTIL 4.0
 
-/* Purchases of an item that are looked at, and intervals there must be at least. */
-#define SAMPLE 200
-#define LEAST_INTERVALS 3
-
 /* The item's interval counts as much as so many of the person's own. */
 #define ITEM_WORTH 2
 
 /* Items of a person that are asked about: those bought last. */
 #define MAX_ITEMS 32
-
-/* Median intervals of items $1 in microseconds, by up to $2 purchases until $3 of each. */
-#define INTERVAL_SQL \
-	"SELECT g.item_key, (percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gap))::float8" \
-	" FROM (SELECT i.item_key, extract(epoch FROM o.ts - lag(o.ts) OVER (PARTITION BY i.item_key, o.user_key ORDER BY o.ts))::float8 * 1000000 AS gap" \
-	"  FROM unnest($1) AS i (item_key), LATERAL (SELECT o.user_key, o.ts FROM personalize.exposure_outcome o" \
-	"   WHERE o.event = 10 AND o.item_key = i.item_key AND o.ts <= $3" \
-	"    AND NOT EXISTS (SELECT FROM personalize.subject s WHERE s.user_key = o.user_key AND s.restricted <> 0)" \
-	"   ORDER BY o.user_key, o.ts LIMIT $2) o) g" \
-	" WHERE g.gap >= $4 GROUP BY g.item_key HAVING count(*) >= $5 ORDER BY 1"
 
 /* A purchase. */
 typedef struct Purchase
@@ -191,33 +173,14 @@ GroupPurchases(Purchases *purchases, BoughtItem **items)
 static void
 ReadTypical(const EngineContext *context, BoughtItem *items, int count)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, FLOAT8OID, INT4OID};
-	Datum	   *keys = palloc_array(Datum, count);
-	Datum		values[lengthof(types)];
-	uint64		found;
-	SpiUtilScope scope;
+	int64	   *keys = palloc_array(int64, count);
+	double	   *days = palloc_array(double, count);
 
 	for (int i = 0; i < count; i++)
-		keys[i] = Int64GetDatum(items[i].itemKey);
-	values[0] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = Int32GetDatum(SAMPLE);
-	values[2] = TimestampTzGetDatum(context->now);
-	values[3] = Float8GetDatum((double) SAME_ORDER);
-	values[4] = Int32GetDatum(LEAST_INTERVALS);
-	SpiUtilBegin(&scope);
-	SpiUtilPrepareGeneric(&plan, INTERVAL_SQL, lengthof(types), types);
-	found = SpiUtilRun(&plan, INTERVAL_SQL, lengthof(types), types, values, NULL, true);
-	for (uint64 row = 0; row < found; row++)
-	{
-		bool		isNull;
-		int64		key = DatumGetInt64(SpiUtilValue(row, 1, &isNull));
-
-		for (int i = 0; i < count; i++)
-			if (items[i].itemKey == key)
-				items[i].typical = DatumGetFloat8(SpiUtilValue(row, 2, &isNull));
-	}
-	SpiUtilEnd(&scope);
+		keys[i] = items[i].itemKey;
+	RepeatIntervalRead(keys, count, context->hasAsOf ? context->now : DT_NOEND, context->snapshot, days);
+	for (int i = 0; i < count; i++)
+		items[i].typical = days[i] * USECS_PER_DAY;
 }
 
 /* After how long the visitor buys an item again, in microseconds; 0: nobody knows. */
