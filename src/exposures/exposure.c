@@ -191,14 +191,31 @@ AddEvent(void *state, const EventRow *row)
 	}
 }
 
-/* Order facts, of either kind, by person. */
-static int
-CompareFacts(const void *left, const void *right)
-{
-	int64		a = *(const int64 *) left;
-	int64		b = *(const int64 *) right;
+/* Order facts by person, with the comparison inlined. */
+#define COMPARE_FACTS(a, b) (((a)->userKey > (b)->userKey) - ((a)->userKey < (b)->userKey))
 
-	return (a > b) - (a < b);
+#define ST_SORT SortShownFacts
+#define ST_ELEMENT_TYPE ShownFact
+#define ST_COMPARE(a, b) COMPARE_FACTS(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+#define ST_SORT SortOutcomeFacts
+#define ST_ELEMENT_TYPE OutcomeFact
+#define ST_COMPARE(a, b) COMPARE_FACTS(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* Sort the facts of a batch. */
+static void
+SortFacts(ExposureBatch *batch)
+{
+	if (batch->shownCount > 0)
+		SortShownFacts(batch->shown, batch->shownCount);
+	if (batch->outcomeCount > 0)
+		SortOutcomeFacts(batch->outcomes, batch->outcomeCount);
 }
 
 /* Take in the facts, person by person, in the order of their keys. */
@@ -244,10 +261,7 @@ FinishBatch(void *state)
 	if (batch->shownCount == 0 && batch->outcomeCount == 0)
 		return;
 	counts = ExposureCountsBegin();
-	if (batch->shownCount > 0)
-		qsort(batch->shown, batch->shownCount, sizeof(ShownFact), CompareFacts);
-	if (batch->outcomeCount > 0)
-		qsort(batch->outcomes, batch->outcomeCount, sizeof(OutcomeFact), CompareFacts);
+	SortFacts(batch);
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	tables = ExposureTablesOpen(RowExclusiveLock, snapshot);
@@ -264,10 +278,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 {
 	ExposureBatch *batch = state;
 
-	if (batch->shownCount > 0)
-		qsort(batch->shown, batch->shownCount, sizeof(ShownFact), CompareFacts);
-	if (batch->outcomeCount > 0)
-		qsort(batch->outcomes, batch->outcomeCount, sizeof(OutcomeFact), CompareFacts);
+	SortFacts(batch);
 	ExposureVerify(verification, batch->shown, batch->shownCount, batch->outcomes, batch->outcomeCount);
 }
 

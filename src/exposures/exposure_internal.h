@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "base/key_set.h"
+#include "base/keyed.h"
+#include "base/table_writer.h"
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
 #include "utils/hsearch.h"
@@ -121,13 +123,32 @@ extern void ExposureCountsCompare(ExposureCounts *counts, struct ProcessorVerifi
 /* Make engine_stat, search_stat and _searcher these, which are used up; who calls holds their lock exclusively. */
 extern void ExposureCountsMend(ExposureCounts *counts, int64 since);
 
-/* exposure_person.c: the tables, opened. */
-typedef struct ExposureTables ExposureTables;
+/* exposure_row.c: the tables, opened, each by the indexes that are searched. */
+typedef struct ExposureTables
+{
+	Snapshot	snapshot;
+	KeyedTable *shownByRequest;
+	KeyedTable *shownByTime;
+	KeyedTable *outcomesByTime;
+	KeyedTable *outcomesByTarget;
+
+	/* new rows, of many people at a time */
+	MemoryContext context;
+	LazyWriter	newShown;
+	LazyWriter	newOutcomes;
+} ExposureTables;
 
 extern ExposureTables *ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot);
 extern void ExposureTablesClose(ExposureTables *tables);
 
-/* Take in facts of a person, count and write what changes. */
+/* Rows of them in a slot. */
+extern Shown ExposureReadShown(TupleTableSlot *slot);
+extern OutcomeRow ExposureReadOutcome(TupleTableSlot *slot);
+
+/* Write what changes of a person's rows. */
+extern void ExposureWriteRows(ExposureTables *tables, PersonExposures *person);
+
+/* exposure_person.c: take in facts of a person, count and write what changes. */
 extern void ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
 						  const ShownFact *shown, int shownCount,
 						  const OutcomeFact *outcomes, int outcomeCount);

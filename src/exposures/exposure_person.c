@@ -20,117 +20,9 @@
 #include "exposures/exposure_internal.h"
 
 #include "access/stratnum.h"
-#include "base/keyed.h"
-#include "base/table_writer.h"
 #include "compat.h"
-#include "exposures/request_id.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
-
-/* Columns of exposure in order. */
-typedef enum ExposureColumn
-{
-	EXPOSURE_USER_KEY,
-	EXPOSURE_REQUEST_KEY,
-	EXPOSURE_ITEM_KEY,
-	EXPOSURE_SHOWN_AT,
-	EXPOSURE_REQUEST_ORIGIN,
-	EXPOSURE_QUERY_KEY,
-	EXPOSURE_SLOT,
-	EXPOSURE_REASON
-} ExposureColumn;
-#define EXPOSURE_COLUMNS (EXPOSURE_REASON + 1)
-
-/* Columns of exposure_outcome in order. */
-typedef enum OutcomeColumn
-{
-	OUTCOME_USER_KEY,
-	OUTCOME_TS,
-	OUTCOME_ITEM_KEY,
-	OUTCOME_EVENT,
-	OUTCOME_ORDINAL,
-	OUTCOME_PLACE,
-	OUTCOME_CURRENCY_CODE,
-	OUTCOME_AMOUNT,
-	OUTCOME_ATTRIBUTED_TO,
-	OUTCOME_REQUEST_ORIGIN
-} OutcomeColumn;
-#define OUTCOME_COLUMNS (OUTCOME_REQUEST_ORIGIN + 1)
-
-/* The tables, each by the indexes that are searched. */
-struct ExposureTables
-{
-	Snapshot	snapshot;
-	KeyedTable *shownByRequest;
-	KeyedTable *shownByTime;
-	KeyedTable *outcomesByTime;
-	KeyedTable *outcomesByTarget;
-
-	/* new rows, of many people at a time */
-	MemoryContext context;
-	LazyWriter	newShown;
-	LazyWriter	newOutcomes;
-};
-
-/* Open the tables. */
-ExposureTables *
-ExposureTablesOpen(LOCKMODE lockMode, Snapshot snapshot)
-{
-	ExposureTables *tables = palloc0(sizeof(ExposureTables));
-
-	tables->context = CurrentMemoryContext;
-	tables->newShown.table = "exposure";
-	tables->newOutcomes.table = "exposure_outcome";
-	tables->snapshot = snapshot;
-	tables->shownByRequest = KeyedOpen("exposure", "exposure_pkey", lockMode);
-	tables->shownByTime = KeyedOpen("exposure", "exposure_shown_at_idx", lockMode);
-	tables->outcomesByTime = KeyedOpen("exposure_outcome", "exposure_outcome_pkey", lockMode);
-	tables->outcomesByTarget = KeyedOpen("exposure_outcome", "exposure_outcome_attributed_to_idx", lockMode);
-	return tables;
-}
-
-/* Add a row, which is written with others, at the end at the latest. */
-static void
-AddRow(ExposureTables *tables, LazyWriter *writer, const Datum *values, const bool *nulls)
-{
-	MemoryContext caller = MemoryContextSwitchTo(tables->context);
-
-	LazyWriterAdd(writer, values, nulls);
-	MemoryContextSwitchTo(caller);
-}
-
-/* Write what is left, and close them. */
-void
-ExposureTablesClose(ExposureTables *tables)
-{
-	LazyWriterEnd(&tables->newOutcomes);
-	LazyWriterEnd(&tables->newShown);
-	KeyedClose(tables->outcomesByTarget);
-	KeyedClose(tables->outcomesByTime);
-	KeyedClose(tables->shownByTime);
-	KeyedClose(tables->shownByRequest);
-}
-
-/* A row of exposure in a slot. */
-static Shown
-ReadShown(TupleTableSlot *slot)
-{
-	Datum	   *values;
-	Shown		shown;
-
-	slot_getallattrs(slot);
-	values = slot->tts_values;
-	shown.request = DatumGetInt64(values[EXPOSURE_REQUEST_KEY]);
-	shown.item = DatumGetInt64(values[EXPOSURE_ITEM_KEY]);
-	shown.at = DatumGetTimestampTz(values[EXPOSURE_SHOWN_AT]);
-	shown.origin = DatumGetInt64(values[EXPOSURE_REQUEST_ORIGIN]);
-	shown.query = DatumGetInt64(values[EXPOSURE_QUERY_KEY]);
-	shown.slot = DatumGetInt16(values[EXPOSURE_SLOT]);
-	shown.reason = DatumGetInt16(values[EXPOSURE_REASON]);
-	if (shown.reason < 0 || shown.reason > REQUEST_MAX_CODE)
-		shown.reason = 0;		/* the row is damaged */
-	return shown;
-}
 
 /* Room for one more of what was shown. */
 static ShownRow *
@@ -171,7 +63,7 @@ TakeShown(KeyedTable *table, PersonExposures *person)
 		ShownRow   *row = AppendShown(person);
 
 		CHECK_FOR_INTERRUPTS();
-		row->now = row->before = ReadShown(slot);
+		row->now = row->before = ExposureReadShown(slot);
 		row->stored = true;
 		row->tid = slot->tts_tid;
 	}
@@ -194,35 +86,6 @@ ExposureCompareOutcomes(const void *left, const void *right)
 	return 0;
 }
 
-/* The number in a column of a row; 0 where it is NULL. */
-static int64
-NumberOrZero(const TupleTableSlot *slot, OutcomeColumn column)
-{
-	return slot->tts_isnull[column] ? 0 : DatumGetInt64(slot->tts_values[column]);
-}
-
-/* A row of exposure_outcome in a slot.  Its origin tells whether it names the request it is credited to. */
-static OutcomeRow
-ReadOutcome(TupleTableSlot *slot)
-{
-	OutcomeRow	row = {.stored = true,.tid = slot->tts_tid};
-	const Datum *values = slot->tts_values;
-
-	slot_getallattrs(slot);
-	row.what.at = DatumGetTimestampTz(values[OUTCOME_TS]);
-	row.what.item = DatumGetInt64(values[OUTCOME_ITEM_KEY]);
-	row.what.event = DatumGetInt16(values[OUTCOME_EVENT]);
-	row.what.ordinal = DatumGetInt16(values[OUTCOME_ORDINAL]);
-	row.place = row.placeBefore = DatumGetInt32(values[OUTCOME_PLACE]);
-	if (!slot->tts_isnull[OUTCOME_CURRENCY_CODE])
-		row.what.currency = DatumGetInt32(values[OUTCOME_CURRENCY_CODE]);
-	row.what.amount = NumberOrZero(slot, OUTCOME_AMOUNT);
-	row.target = row.before = NumberOrZero(slot, OUTCOME_ATTRIBUTED_TO);
-	row.what.request = slot->tts_isnull[OUTCOME_REQUEST_ORIGIN] ? 0 : row.target;
-	row.what.origin = NumberOrZero(slot, OUTCOME_REQUEST_ORIGIN);
-	return row;
-}
-
 /* Take in the outcomes that a search gives, up to a time, that are not here yet. */
 static void
 TakeOutcomes(KeyedTable *table, PersonExposures *person, TimestampTz until)
@@ -232,7 +95,7 @@ TakeOutcomes(KeyedTable *table, PersonExposures *person, TimestampTz until)
 
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
-		OutcomeRow	row = ReadOutcome(slot);
+		OutcomeRow	row = ExposureReadOutcome(slot);
 		bool		isHere = false;
 
 		CHECK_FOR_INTERRUPTS();
@@ -484,7 +347,7 @@ CollectCandidates(ExposureTables *tables, const PersonExposures *person, Timesta
 		KeyedSeek(tables->shownByTime, tables->snapshot, 2, keys, BTGreaterEqualStrategyNumber);
 	while (tables != NULL && (slot = KeyedNext(tables->shownByTime, ForwardScanDirection)) != NULL)
 	{
-		Shown		shown = ReadShown(slot);
+		Shown		shown = ExposureReadShown(slot);
 
 		CHECK_FOR_INTERRUPTS();
 		if (shown.at > last)
@@ -556,86 +419,6 @@ Attribute(ExposureTables *tables, PersonExposures *person)
 	qsort(person->shown, person->shownCount, sizeof(ShownRow), CompareShown);
 }
 
-/* Write what changes of what was shown. */
-static void
-WriteShown(ExposureTables *tables, const PersonExposures *person)
-{
-	static const bool nulls[EXPOSURE_COLUMNS] = {false};
-
-	for (int i = 0; i < person->shownCount; i++)
-	{
-		ShownRow   *row = &person->shown[i];
-		Datum		values[EXPOSURE_COLUMNS];
-
-		if (row->stored && row->now.at == row->before.at && row->now.origin == row->before.origin &&
-			row->now.query == row->before.query && row->now.slot == row->before.slot &&
-			row->now.reason == row->before.reason)
-			continue;
-		values[EXPOSURE_USER_KEY] = Int64GetDatum(person->userKey);
-		values[EXPOSURE_REQUEST_KEY] = Int64GetDatum(row->now.request);
-		values[EXPOSURE_ITEM_KEY] = Int64GetDatum(row->now.item);
-		values[EXPOSURE_SHOWN_AT] = TimestampTzGetDatum(row->now.at);
-		values[EXPOSURE_REQUEST_ORIGIN] = Int64GetDatum(row->now.origin);
-		values[EXPOSURE_QUERY_KEY] = Int64GetDatum(row->now.query);
-		values[EXPOSURE_SLOT] = Int16GetDatum(row->now.slot);
-		values[EXPOSURE_REASON] = Int16GetDatum(row->now.reason);
-		if (row->stored)
-			KeyedUpdate(tables->shownByRequest, &row->tid, values, NULL);
-		else
-			AddRow(tables, &tables->newShown, values, nulls);
-	}
-}
-
-/* The columns of an outcome. */
-static void
-FillOutcome(const PersonExposures *person, const OutcomeRow *row, Datum *values, bool *nulls)
-{
-	memset(nulls, false, sizeof(bool) * OUTCOME_COLUMNS);
-	values[OUTCOME_USER_KEY] = Int64GetDatum(person->userKey);
-	values[OUTCOME_TS] = TimestampTzGetDatum(row->what.at);
-	values[OUTCOME_ITEM_KEY] = Int64GetDatum(row->what.item);
-	values[OUTCOME_EVENT] = Int16GetDatum(row->what.event);
-	values[OUTCOME_ORDINAL] = Int16GetDatum(row->what.ordinal);
-	values[OUTCOME_PLACE] = Int32GetDatum(row->place);
-	values[OUTCOME_CURRENCY_CODE] = Int32GetDatum(row->what.currency);
-	nulls[OUTCOME_CURRENCY_CODE] = row->what.currency == 0;
-	values[OUTCOME_AMOUNT] = Int64GetDatum(row->what.amount);
-	nulls[OUTCOME_AMOUNT] = row->what.amount == 0;
-	values[OUTCOME_ATTRIBUTED_TO] = Int64GetDatum(row->target);
-	nulls[OUTCOME_ATTRIBUTED_TO] = row->target == 0;
-	values[OUTCOME_REQUEST_ORIGIN] = Int64GetDatum(row->what.origin);
-	nulls[OUTCOME_REQUEST_ORIGIN] = row->what.request == 0;
-}
-
-/* Write what changes of what followed.  What gets another place makes room first for those that take its. */
-static void
-WriteOutcomes(ExposureTables *tables, const PersonExposures *person)
-{
-	Datum		values[OUTCOME_COLUMNS];
-	bool		nulls[OUTCOME_COLUMNS];
-
-	for (int i = 0; i < person->outcomeCount; i++)
-	{
-		OutcomeRow *row = &person->outcomes[i];
-
-		if (row->stored && row->place != row->placeBefore)
-			KeyedDelete(tables->outcomesByTime, &row->tid);
-	}
-	for (int i = 0; i < person->outcomeCount; i++)
-	{
-		OutcomeRow *row = &person->outcomes[i];
-		bool		isThere = row->stored && row->place == row->placeBefore;
-
-		if (isThere && row->target == row->before)
-			continue;
-		FillOutcome(person, row, values, nulls);
-		if (isThere)
-			KeyedUpdate(tables->outcomesByTime, &row->tid, values, nulls);
-		else
-			AddRow(tables, &tables->newOutcomes, values, nulls);
-	}
-}
-
 /* Begin with nothing known of a person. */
 static PersonExposures *
 BeginPerson(int64 userKey)
@@ -667,8 +450,7 @@ ExposureApply(ExposureTables *tables, ExposureCounts *counts, int64 userKey,
 	Attribute(tables, person);
 	ExposureCountsAdd(counts, person, true, -1);
 	ExposureCountsAdd(counts, person, false, 1);
-	WriteShown(tables, person);
-	WriteOutcomes(tables, person);
+	ExposureWriteRows(tables, person);
 }
 
 /* What facts alone come to. */
