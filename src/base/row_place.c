@@ -39,6 +39,7 @@
 #include "base/key_set.h"
 #include "base/shared_memory.h"
 #include "base/version.h"
+#include "catalog/pg_am_d.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -55,7 +56,7 @@
 /* More have no more places. */
 #define MOST_BUFFERS (1 << 26)
 
-/* A key has so many places to choose from. */
+/* A key has so many places to choose from, side by side, and is mostly in the first of them. */
 #define CHOICES 4
 
 /* A place; all zeros: unused. */
@@ -87,21 +88,29 @@ RowPlaceInit(void)
 						 (void **) &places, ClearPlaces);
 }
 
-/* The first place a key may have. */
-static inline RowPlace *
+/* The number of the first place a key may have. */
+static inline uint32
 FirstPlace(Oid table, int64 key)
 {
-	return &places[murmurhash32(KeySpread(key) + table) & (placeCount - 1) & ~(CHOICES - 1)];
+	return murmurhash32(KeySpread(key) + table) & (placeCount - 1);
+}
+
+/* That of another: the places of a key lie around the first. */
+static inline RowPlace *
+Choice(uint32 first, int number)
+{
+	return &places[first ^ number];
 }
 
 /* Copy the place of a key; false: it is not known, or just being written. */
 static bool
 ReadPlace(Oid table, int64 key, RowPlace *copy)
 {
-	RowPlace   *place = FirstPlace(table, key);
+	uint32		first = FirstPlace(table, key);
 
-	for (int i = 0; i < CHOICES; i++, place++)
+	for (int i = 0; i < CHOICES; i++)
 	{
+		RowPlace   *place = Choice(first, i);
 		uint32		version = VersionRead(&place->version);
 
 		if (place->table != table || place->key != key)
@@ -117,15 +126,15 @@ ReadPlace(Oid table, int64 key, RowPlace *copy)
 static void
 WritePlace(const RowPlace *made)
 {
-	RowPlace   *first = FirstPlace(made->table, made->key);
-	RowPlace   *place = &first[KeySpread(made->key) % CHOICES];
+	uint32		first = FirstPlace(made->table, made->key);
+	RowPlace   *place = Choice(first, 0);
 
+	for (int i = CHOICES - 1; i >= 0; i--)
+		if (Choice(first, i)->table == InvalidOid)
+			place = Choice(first, i);
 	for (int i = 0; i < CHOICES; i++)
-		if (first[i].table == InvalidOid)
-			place = &first[i];
-	for (int i = 0; i < CHOICES; i++)
-		if (first[i].table == made->table && first[i].key == made->key)
-			place = &first[i];
+		if (Choice(first, i)->table == made->table && Choice(first, i)->key == made->key)
+			place = Choice(first, i);
 	VersionWrite(&place->version, &place->table, &made->table, sizeof(RowPlace) - offsetof(RowPlace, table));
 }
 
@@ -134,7 +143,7 @@ bool
 RowMarkable(Relation table, Snapshot snapshot)
 {
 	return snapshot->snapshot_type == SNAPSHOT_MVCC && !IsolationIsSerializable() &&
-		RelationNeedsWAL(table) && table_slot_callbacks(table) == &TTSOpsBufferHeapTuple;
+		table->rd_rel->relam == HEAP_TABLE_AM_OID && RelationNeedsWAL(table);
 }
 
 /*
@@ -148,7 +157,7 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 	if (places == NULL)
 		return;
 	for (int i = 0; i < count; i++)
-		__builtin_prefetch(FirstPlace(RelationGetRelid(table), keys[i]));
+		__builtin_prefetch(Choice(FirstPlace(RelationGetRelid(table), keys[i]), 0));
 	for (int i = 0; i < count; i++)
 	{
 		RowPlace	place;
