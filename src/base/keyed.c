@@ -15,12 +15,14 @@
 
 #include "base/keyed.h"
 
+#include "access/heapam.h"
 #include "access/relation.h"
 #include "access/skey.h"
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/leaf_find.h"
+#include "base/page_place.h"
 #include "base/relation.h"
 #include "base/table_rules.h"
 #include "catalog/pg_type.h"
@@ -48,7 +50,7 @@ struct KeyedTable
 	LeafRows	few;
 	int			fewTaken;
 	Snapshot	fewSnapshot;
-	IndexFetchTableData *fetch; /* NULL: never needed */
+	Buffer		fewBuffer;		/* the page that was read last for them */
 	TupleTableSlot *readSlot;
 	TupleTableSlot *writeSlot;	/* NULL: nothing has been written */
 	TupleTableSlot *lockSlot;	/* NULL: no row has been locked */
@@ -96,9 +98,9 @@ EndScan(KeyedTable *table)
 	if (table->scan != NULL)
 		index_endscan(table->scan);
 	table->scan = NULL;
-	if (table->fetch != NULL)
-		table_index_fetch_end(table->fetch);
-	table->fetch = NULL;
+	if (BufferIsValid(table->fewBuffer))
+		ReleaseBuffer(table->fewBuffer);
+	table->fewBuffer = InvalidBuffer;
 }
 
 /* Close the table; its locks are kept until the transaction ends. */
@@ -195,6 +197,14 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	MemoryContextSwitchTo(caller);
 }
 
+/* The few rows of each of these keys are about to be looked for. */
+void
+KeyedExpectFew(KeyedTable *table, const int64 *keys, int count)
+{
+	OpenIndex(table);
+	LeafExpect(table->index, table->heap, keys, count);
+}
+
 /* The same, of a key that has few. */
 void
 KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key)
@@ -203,7 +213,7 @@ KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key)
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
 	OpenIndex(table);
-	table->isFew = snapshot->snapshot_type == SNAPSHOT_MVCC && LeafFind(table->index, key, &table->few);
+	table->isFew = RowMarkable(table->heap, snapshot) && LeafFind(table->index, key, &table->few);
 	MemoryContextSwitchTo(caller);
 	if (!table->isFew)
 	{
@@ -215,20 +225,32 @@ KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key)
 	table->fewSnapshot = snapshot;
 }
 
+/* Put the version of a row that the snapshot sees into the slot; false: there is none. */
+static bool
+FetchOfFew(KeyedTable *table, ItemPointerData tid)
+{
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) table->readSlot)->base.tupdata;
+	bool		found;
+
+	ExecClearTuple(table->readSlot);
+	table->fewBuffer = PagePlaceRead(table->heap, ItemPointerGetBlockNumber(&tid), table->fewBuffer);
+	LockBuffer(table->fewBuffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, table->heap, table->fewBuffer, table->fewSnapshot, tuple, NULL, true);
+	LockBuffer(table->fewBuffer, BUFFER_LOCK_UNLOCK);
+	if (found)
+		ExecStoreBufferHeapTuple(tuple, table->readSlot, table->fewBuffer);
+	return found;
+}
+
 /* The next of few rows that the snapshot sees. */
 static bool
 NextOfFew(KeyedTable *table, ScanDirection direction)
 {
-	if (table->fetch == NULL)
-		table->fetch = table_index_fetch_begin(table->heap);
 	while (table->fewTaken < table->few.count)
 	{
 		int			place = table->fewTaken++;
-		ItemPointerData tid = table->few.tids[ScanDirectionIsForward(direction) ? place : table->few.count - 1 - place];
-		bool		again = false;
-		bool		allDead;
 
-		if (table_index_fetch_tuple(table->fetch, &tid, table->fewSnapshot, table->readSlot, &again, &allDead))
+		if (FetchOfFew(table, table->few.tids[ScanDirectionIsForward(direction) ? place : table->few.count - 1 - place]))
 			return true;
 	}
 	ExecClearTuple(table->readSlot);

@@ -50,6 +50,9 @@ extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
  */
 extern void KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key);
 
+/* That is about to be done for each of these keys: it is quicker when said before. */
+extern void KeyedExpectFew(KeyedTable *table, const int64 *keys, int count);
+
 /*
  * The row of a key that is one number, or NULL; as KeyedNext gives it.  Where it was
  * found is remembered (row_place.h): for rows that are asked for again and again.

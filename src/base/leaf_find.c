@@ -21,6 +21,7 @@
 #include "access/nbtree.h"
 #include "base/key_set.h"
 #include "base/leaf_mark.h"
+#include "base/page_place.h"
 #include "base/shared_memory.h"
 #include "base/version.h"
 #include "common/hashfn.h"
@@ -35,6 +36,9 @@
 
 /* Rows that are not remembered. */
 #define TOO_MANY (-1)
+
+/* So many rows of a key, the last ones, are asked for ahead. */
+#define MOST_EXPECTED 2
 
 /* What is remembered of a key; all zeros: nothing. */
 typedef struct LeafPlace
@@ -230,4 +234,31 @@ LeafFind(Relation index, int64 key, LeafRows *rows)
 	}
 	*rows = copy.rows;
 	return rows->count != TOO_MANY;
+}
+
+/* Bring what the search for keys will touch into the processor's caches, and then their rows' pages. */
+void
+LeafExpect(Relation index, Relation table, const int64 *keys, int count)
+{
+#ifdef __GNUC__
+	if (places == NULL)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		const LeafPlace *place = PlaceOf(index, keys[i]);
+
+		__builtin_prefetch(place);
+		__builtin_prefetch(&place->rows);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		LeafPlace	copy;
+
+		if (!ReadPlace(PlaceOf(index, keys[i]), index, keys[i], &copy))
+			continue;
+		PageMarkPrefetch(&copy.mark.page);
+		for (int r = 0; r < Min(copy.rows.count, MOST_EXPECTED); r++)
+			PagePlaceFetchPointer(table, &copy.rows.tids[copy.rows.count - 1 - r]);
+	}
+#endif
 }

@@ -448,6 +448,8 @@ Score(Scoring *scoring, const KnnSource *source, KnnItem *results)
 	CollectQueryItems(scoring);
 	for (int i = 0; i < scoring->itemCount; i++)
 		items[i] = scoring->items[i].itemKey;
+	if (source->expect)
+		source->expect(source->state, items, scoring->itemCount);
 	if (source->prepare)
 		source->prepare(source->state, items, scoring->itemCount);
 	source->totals(source->state, &scoring->totals);
@@ -530,6 +532,13 @@ static void
 TablePrepare(void *state, const int64 *items, int itemCount)
 {
 	KeyedExpect(((Knn *) state)->lists, items, itemCount);
+}
+
+/* Chunks of these items are about to be sought. */
+static void
+TableExpect(void *state, const int64 *items, int itemCount)
+{
+	KeyedExpectFew(((Knn *) state)->postings, items, itemCount);
 }
 
 /* Go to an item's newest chunk. */
@@ -665,7 +674,7 @@ KnnItemSessions(Knn *knn, int64 itemKey, TimestampTz *newest)
 int
 KnnScore(Knn *knn, const KnnQuery *query, KnnItem **results)
 {
-	KnnSource	source = {.state = knn,.totals = TableTotals,.prepare = TablePrepare,.seek = TableSeek,
+	KnnSource	source = {.state = knn,.totals = TableTotals,.prepare = TablePrepare,.expect = TableExpect,.seek = TableSeek,
 	.next = TableNext,.pair = TablePair,.header = TableHeader,.repeats = TableRepeats};
 
 	CheckQuery(query);

@@ -28,6 +28,7 @@ typedef struct KnnSource
 	void	   *state;
 	void		(*totals) (void *state, SessionTotals *totals);
 	void		(*prepare) (void *state, const int64 *items, int itemCount);	/* before seek and pair; NULL: not needed */
+	void		(*expect) (void *state, const int64 *items, int itemCount);	/* chunks of these will be sought; NULL: not needed */
 	void		(*seek) (void *state, int64 itemKey);
 	bool		(*next) (void *state, KnnChunk *chunk); /* newest first */
 	bool		(*pair) (void *state, int64 itemKey, PairList *list);
