@@ -11,12 +11,15 @@
 #include "base/argument.h"
 
 #include "access/htup_details.h"
+#include "base/interval.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* The declared default of an argument of a function; NULL if it has none. */
 static Node *
@@ -65,4 +68,16 @@ ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name)
 {
 	if (PG_ARGISNULL(argument) && !ArgumentUseDefault(fcinfo, argument))
 		ArgumentReportNull(name);
+}
+
+/* Complain of an interval that is less than nothing. */
+void
+ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (!PG_ARGISNULL(argument) && IntervalLength(PG_GETARG_INTERVAL_P(argument)) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s \"%s\" must not be negative", name,
+						DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(argument)))),
+				 errhint("Write it like '30 days'.")));
 }

@@ -19,4 +19,7 @@ extern bool ArgumentUseDefault(FunctionCallInfo fcinfo, int argument);
 /* Complain unless an argument is given or has a default. */
 extern void ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name);
 
+/* Complain of an interval that is less than nothing. */
+extern void ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char *name);
+
 #endif

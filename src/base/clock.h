@@ -24,4 +24,7 @@ extern TimestampTz ClockAtSteady(TimestampTz steady);
 /* Called once when the library is loaded. */
 extern void ClockInit(void);
 
+/* 0001-01-01 UTC: nothing that is of interest happened before. */
+#define CLOCK_YEAR_ONE (-INT64CONST(730119) * USECS_PER_DAY)
+
 #endif

@@ -13,6 +13,7 @@
 
 #include "engines/recommend.h"
 
+#include "base/argument.h"
 #include "base/interval.h"
 #include "compat.h"
 #include "engines/bought.h"
@@ -54,6 +55,8 @@ PrepareRecommend(EngineContext *context)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
 
+	ArgumentCheckSpan(fcinfo, 5, "exclude_seen");
+	ArgumentCheckSpan(fcinfo, 10, "exclude_bought");
 	VisitorLoad(context, 0, 7);
 	if (context->visitor.personal && !PG_ARGISNULL(5))
 		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));

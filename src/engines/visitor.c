@@ -11,6 +11,8 @@
 
 #include "engines/visitor.h"
 
+#include "base/clock.h"
+#include "base/interval.h"
 #include "base/key.h"
 #include "base/keyed.h"
 #include "events/event.h"
@@ -260,6 +262,11 @@ VisitorOwnSessions(EngineContext *context, int64 **sessions)
 TimestampTz
 VisitorSince(const EngineContext *context, const Interval *interval)
 {
+	TimestampTz since;
+
+	/* before year 1 nothing has happened, and soon the server knows no time */
+	if (pg_sub_s64_overflow(context->now, IntervalLength(interval), &since) || since < CLOCK_YEAR_ONE)
+		return DT_NOBEGIN;
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
 												   TimestampTzGetDatum(context->now),
 												   PointerGetDatum(interval)));

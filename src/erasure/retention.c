@@ -43,7 +43,6 @@
 PG_FUNCTION_INFO_V1(personalize_apply_retention);
 
 /* Bounds of arguments. */
-#define YEAR_ONE (-INT64CONST(730119) * USECS_PER_DAY)
 #define LONGEST_PAUSE (INT64CONST(36525) * USECS_PER_DAY)
 
 /* A step and the kind of retention_policy that it obeys. */
@@ -357,11 +356,12 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 	for (int i = 0; i < 4; i++)
 		if (i != 1)
 			ArgumentCheckGiven(fcinfo, i, names[i]);
+	ArgumentCheckSpan(fcinfo, 3, "pause");
 	run->dryRun = PG_GETARG_BOOL(0);
 	run->asOf = PG_ARGISNULL(1) ? ClockNow() : PG_GETARG_TIMESTAMPTZ(1);
 	run->maxRows = PG_GETARG_INT64(2);
 	run->pause = Min(IntervalLength(PG_GETARG_INTERVAL_P(3)), LONGEST_PAUSE);
-	if (run->asOf < YEAR_ONE || run->asOf > ClockNow())
+	if (run->asOf < CLOCK_YEAR_ONE || run->asOf > ClockNow())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("as_of \"%s\" is not between year 1 and now", EventTimeFormat(run->asOf)),
@@ -370,10 +370,6 @@ GetArguments(FunctionCallInfo fcinfo, RetentionRun *run)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_rows must be at least 1, not " INT64_FORMAT, run->maxRows)));
-	if (run->pause < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("pause must not be negative")));
 }
 
 /* apply_retention(dry_run, as_of, max_rows, pause) → what was removed. */

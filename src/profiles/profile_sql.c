@@ -149,7 +149,8 @@ ProfileSpanArguments(FunctionCallInfo fcinfo, int period, TimestampTz *since, Ti
 	if (length <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("period must be longer than nothing"),
+				 errmsg("period \"%s\" must be longer than nothing",
+						DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(period)))),
 				 errhint("Leave it NULL for all that is kept.")));
 	if (!TIMESTAMP_NOT_FINITE(*until) && !pg_sub_s64_overflow(*until, length, since) &&
 		!IS_VALID_TIMESTAMP(*since))
