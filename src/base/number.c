@@ -306,6 +306,20 @@ NumberFromJson(const JsonbValue *value, Numeric *number, const char **problem)
 	}
 }
 
+/* Millionths as a number, without zeros at its end. */
+Datum
+NumberOfMillionths(int64 millionths)
+{
+	int			digits = 6;
+
+	while (digits > 0 && millionths % 10 == 0)
+	{
+		millionths /= 10;
+		digits--;
+	}
+	return NumericGetDatum(int64_div_fast_to_numeric(millionths, digits));
+}
+
 /* Compare a number with a whole one; the few that are asked for are made once. */
 int
 NumberCompare(Numeric number, int64 other)

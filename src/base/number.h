@@ -26,6 +26,9 @@ extern NumberStatus NumberRead(const char *string, int length, Numeric *number, 
 /* The same for a JSON value, which may be a number or a string. */
 extern NumberStatus NumberFromJson(const JsonbValue *value, Numeric *number, const char **problem);
 
+/* Millionths as a number, without zeros at its end. */
+extern Datum NumberOfMillionths(int64 millionths);
+
 /* Compare a number with a whole one: negative, 0 or positive. */
 extern int	NumberCompare(Numeric number, int64 other);
 

@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "base/argument.h"
 #include "base/key.h"
+#include "base/number.h"
 #include "base/relation.h"
 #include "base/stored_row.h"
 #include "compat.h"
@@ -80,13 +81,6 @@ typedef struct CohortValue
 	int64		millionths;		/* these; each cannot overflow by adding */
 } CohortValue;
 
-/* A sum in 10^-6 units as numeric. */
-Datum
-AnalystSumDatum(int64 sum)
-{
-	return NumericGetDatum(int64_div_fast_to_numeric(sum, 6));
-}
-
 /* _profile_features(features, signal, period, as_of, user_key). */
 Datum
 personalize_profile_features(PG_FUNCTION_ARGS)
@@ -119,7 +113,7 @@ personalize_profile_features(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = Int64GetDatum(FeatureKeyHash(feature.key));
 		values[1] = Int64GetDatum(count);
-		values[2] = AnalystSumDatum(sum);
+		values[2] = NumberOfMillionths(sum);
 		values[3] = TimestampTzGetDatum(feature.last);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
@@ -135,7 +129,7 @@ AnalystPaneDatums(const FeaturePane *pane, Datum *values, bool *nulls)
 	values[1] = TimestampTzGetDatum(pane->end);
 	values[2] = CStringGetTextDatum(grainName[pane->grain]);
 	values[3] = Int64GetDatum(pane->count);
-	values[4] = AnalystSumDatum(pane->sum);
+	values[4] = NumberOfMillionths(pane->sum);
 	FeatureExtremesDatums(&pane->extremes, &values[5], &nulls[5]);
 }
 
@@ -403,7 +397,7 @@ personalize_cohort_counts(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(order[i]->count);
 		values[3] = DirectFunctionCall2(numeric_add,
 										NumericGetDatum(int64_to_numeric(order[i]->units)),
-										AnalystSumDatum(order[i]->millionths));
+										NumberOfMillionths(order[i]->millionths));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

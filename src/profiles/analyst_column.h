@@ -12,9 +12,6 @@
 #define ANALYST_PANE_COLUMNS 9
 extern void AnalystPaneDatums(const FeaturePane *pane, Datum *values, bool *nulls);
 
-/* A sum in 10^-6 units as numeric. */
-extern Datum AnalystSumDatum(int64 sum);
-
 /* What some profiles have in a column of _profile_features(), _periods() or _profile_panes(). */
 extern void AnalystSampleFeatures(const ColumnStat *column, ColumnSample *sample);
 extern void AnalystSamplePanes(const ColumnStat *column, ColumnSample *sample);

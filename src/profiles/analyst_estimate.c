@@ -19,6 +19,7 @@
 #include "base/key.h"
 #include "base/key_set.h"
 #include "base/keyed.h"
+#include "base/number.h"
 #include "base/relation.h"
 #include "base/stored_row.h"
 #include "catalog/pg_type.h"
@@ -301,7 +302,7 @@ AnalystSampleFeatures(const ColumnStat *column, ColumnSample *sample)
 			sample->values[i] = IntervalPGetDatum(period);
 		}
 		else
-			sample->values[i] = isSum ? AnalystSumDatum(seen->sum) : isCount ? Int64GetDatum(seen->count) : TimestampTzGetDatum(seen->last);
+			sample->values[i] = isSum ? NumberOfMillionths(seen->sum) : isCount ? Int64GetDatum(seen->count) : TimestampTzGetDatum(seen->last);
 	}
 }
 

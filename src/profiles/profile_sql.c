@@ -10,6 +10,7 @@
 #include "base/interval.h"
 #include "base/json_build.h"
 #include "base/key.h"
+#include "base/number.h"
 #include "base/stored_row.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
@@ -165,13 +166,6 @@ SetColumn(Datum *values, bool *nulls, int column, bool isNull, Datum value)
 	values[column] = isNull ? (Datum) 0 : value;
 }
 
-/* A sum in units. */
-static Datum
-SumDatum(int64 sum)
-{
-	return NumericGetDatum(int64_div_fast_to_numeric(sum, 6));
-}
-
 /* features(user_id, period, as_of, purpose): what was counted over a span of time. */
 Datum
 personalize_features(PG_FUNCTION_ARGS)
@@ -207,7 +201,7 @@ personalize_features(PG_FUNCTION_ARGS)
 		SetColumn(values, nulls, 0, false, name);
 		SetColumn(values, nulls, 1, row->value == NULL, PointerGetDatum(row->value));
 		SetColumn(values, nulls, 2, false, Int64GetDatum(row->count));
-		SetColumn(values, nulls, 3, false, SumDatum(row->sum));
+		SetColumn(values, nulls, 3, false, NumberOfMillionths(row->sum));
 		SetColumn(values, nulls, 4, false, Float8GetDatum(row->decayed));
 		SetColumn(values, nulls, 5, false, TimestampTzGetDatum(row->last));
 		SetColumn(values, nulls, 6, complete == DT_NOBEGIN, TimestampTzGetDatum(complete));
@@ -287,7 +281,7 @@ FeaturesToJson(const FeatureRows *rows)
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		JsonPushText(&state, "value", row->value);
 		JsonPushNumber(&state, "count", row->count);
-		JsonPushNumeric(&state, "sum", DatumGetNumeric(SumDatum(row->sum)));
+		JsonPushNumeric(&state, "sum", DatumGetNumeric(NumberOfMillionths(row->sum)));
 		JsonPushNumeric(&state, "decayed",
 						DatumGetNumeric(DirectFunctionCall1(float8_numeric, Float8GetDatum(rounded))));
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);

@@ -17,10 +17,10 @@
 
 #include "signals/feature_state.h"
 
+#include "base/number.h"
 #include "base/varint.h"
 #include "compat.h"
 #include "signals/feature_state_internal.h"
-#include "utils/numeric.h"
 
 /* Join those of other events. */
 void
@@ -96,7 +96,7 @@ FeatureExtremesDatums(const FeatureExtremes *extremes, Datum *values, bool *null
 	for (int i = 0; i < lengthof(all); i++)
 	{
 		nulls[i] = (extremes->kept & (1 << i)) == 0;
-		values[i] = nulls[i] ? (Datum) 0 : NumericGetDatum(int64_div_fast_to_numeric(all[i], 6));
+		values[i] = nulls[i] ? (Datum) 0 : NumberOfMillionths(all[i]);
 	}
 }
 

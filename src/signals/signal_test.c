@@ -14,6 +14,7 @@
 #include "base/choice.h"
 #include "base/key.h"
 #include "base/key_set.h"
+#include "base/number.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
 #include "common/int.h"
@@ -32,7 +33,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -415,7 +415,7 @@ PutTally(ReturnSetInfo *output, const Test *test, const Tally *tally, Snapshot s
 	values[2] = Int64GetDatum(tally->people.count);
 	values[3] = Int64GetDatum(tally->events);
 	nulls[4] = !counts;
-	values[4] = NumericGetDatum(int64_div_fast_to_numeric(tally->sum, 6));
+	values[4] = NumberOfMillionths(tally->sum);
 	/* of what is not allowed, no more than how much there is */
 	nulls[5] = nulls[6] = tally->outcome == OUTCOME_NOT_ALLOWED;
 	values[5] = TimestampTzGetDatum(tally->first);
