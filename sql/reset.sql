@@ -1,7 +1,7 @@
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS personalize CASCADE; CREATE EXTENSION personalize; RESET client_min_messages;
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
-SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour']) p;
+SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 CREATE ROLE regress_personalize_tester;
 GRANT personalize_app TO regress_personalize_tester;
 -- what a test of a shop does
@@ -12,7 +12,16 @@ BEGIN
 	RETURN QUERY SELECT 'tracked', string_agg(personalize.track(u, 'view_item', i, session_id => 's', message_id => u || i)::text, ',')
 		FROM unnest('{ada,bob,7}'::text[]) u, unnest('{hat,cap,tie}'::text[]) i;
 	PERFORM personalize.set_preference('ada', 'favourite_brand', 'acme');
+	PERFORM personalize.track_impressions(u, s.request_id, array_agg(s.item_id)) FROM unnest('{ada,bob,7}'::text[]) u,
+		personalize.rank_search(u, 'headwear', '{hat,tie}'::text[]) s GROUP BY u, s.request_id;
 END $$;
+-- whatever is neither defined nor a position
+CREATE FUNCTION pg_temp.filled() RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT s.name FROM personalize_internal._person_stores() s
+	WHERE s.name <> '_secret' AND split_part(coalesce(s.content, ''), ' ', 1) NOT IN ('definitions', 'definitions,', 'positions', 'settings')
+		AND (xpath('/table/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM personalize.%I', s.name), false, false, '')))[1]::text <> '0'
+	ORDER BY 1
+$$;
 CREATE FUNCTION pg_temp.seen() RETURNS TABLE (step text, answer text) LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY SELECT 'features', string_agg(format('%s=%s:%s', f.signal, f.value, f.count), ' ' ORDER BY f.signal, f.value) FROM personalize.features('ada', purpose => 'personalization') f;
@@ -25,6 +34,7 @@ END $$;
 SELECT * FROM pg_temp.shop();
 SELECT count(*) FROM personalize.rollup_now();
 SELECT * FROM pg_temp.seen();
+SELECT f FROM pg_temp.filled() f WHERE f IN ('engine_stat', 'event', 'exposure', 'item', 'item_stat', 'profile', 'subject');
 -- not where nobody has allowed it, nor by one's own word
 SELECT personalize.reset_for_tests();
 SET ROLE regress_personalize_tester;
@@ -36,8 +46,10 @@ SET ROLE regress_personalize_tester;
 SELECT personalize.reset_for_tests();
 RESET ROLE;
 SELECT * FROM pg_temp.seen();
-SELECT s.name FROM personalize_internal._person_stores() s WHERE s.content IS NULL AND s.name <> '_secret'
-	AND (xpath('/table/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM personalize.%I', s.name), false, false, '')))[1]::text <> '0';
+-- nobody is told that somebody has emptied the days
+SELECT pg_stat_force_next_flush();
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'days of event';
+SELECT pg_temp.filled();
 SELECT count(*) > 0 AS signals FROM personalize.signal;
 -- the next test finds what the first found
 SELECT * FROM pg_temp.shop();

@@ -11,7 +11,7 @@
 static const PersonStore stores[] = {
 	{
 		.name = "_shipped",
-		.content = "what security_check() compares with",
+		.content = "definitions that security_check() compares with",
 		.exempt = "what security_check() compares the catalogue with"
 	},
 	{
