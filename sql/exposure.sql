@@ -127,7 +127,7 @@ CREATE TABLE stream AS
 		at((abs(hashint4(n + 2000)) % 90)::text || ' minutes') AS ts,
 		CASE abs(hashint4(n + 3000)) % 4 WHEN 0 THEN request('new') WHEN 1 THEN request('like') WHEN 2 THEN 'theirs' END AS request,
 		jsonb_build_object('query', (ARRAY['red', 'Blue!', NULL])[1 + abs(hashint4(n + 4000)) % 3], 'slot', 1 + abs(hashint4(n + 5000)) % 20,
-			'value', n, 'currency', (ARRAY['EUR', 'USD'])[1 + n % 2]) AS properties
+			'score', CASE WHEN n % 5 > 0 THEN round(abs(hashint4(n + 6000)) / 1e9, 3) END, 'value', n, 'currency', (ARRAY['EUR', 'USD'])[1 + n % 2]) AS properties
 	FROM generate_series(1, 600) AS n;
 SELECT count(personalize.grant_consent('u' || u, '{analytics}')) FROM generate_series(0, 6) u;
 CREATE FUNCTION send(whose text, first integer, last integer) RETURNS bigint LANGUAGE sql AS $$
@@ -161,7 +161,11 @@ DELETE FROM personalize.search_stat;
 SELECT what, wrong > 0 AS wrong, first_wrong IS NOT NULL AS first_wrong, fix FROM personalize.verify_counts() WHERE processor = 'exposure';
 ROLLBACK;
 SELECT personalize.state_hash('engine_stat') || personalize.state_hash('search_stat') AS counted \gset
-SELECT count(*) > 100 AS shown, count(*) FILTER (WHERE query_key <> 0) > 50 AS searched FROM personalize.exposure;
+SELECT count(*) > 100 AS shown, count(*) FILTER (WHERE query_key <> 0) > 50 AS searched, count(*) FILTER (WHERE score <> 'NaN') > 50 AS scored FROM personalize.exposure;
+BEGIN;
+UPDATE personalize.exposure SET score = score + 1 WHERE user_key = personalize.user_key('u1');
+SELECT what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE processor = 'exposure' AND what = 'exposures';
+ROLLBACK;
 SELECT personalize.rebuild_processor('exposure');
 SET personalize.batch_events = 17;
 SELECT roll();
@@ -219,6 +223,13 @@ SELECT personalize.track_impressions('cyd', request('new'), array_fill('cap'::te
 SELECT personalize.track_impressions('cyd', request('new'), '{cap}'::text[], 0);
 SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], 32767);
 SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], reasons => '{newest}');
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], scores => '{1}');
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], scores => '{1,NaN}');
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], scores => '{-Infinity,1}');
+SELECT personalize.track_impressions('cyd', request('new'), '{cap,hat}'::text[], scores => '{{1},{1e19}}');
+SELECT personalize.track('cyd', 'view_item_list', properties => '{"items": [{"item_id": "cap", "score": 1}, {"item_id": "hat", "score": "high"}]}');
+SELECT personalize.track('cyd', 'view_item_list', properties => '{"items": [{"item_id": "cap", "score": true}]}');
+SELECT personalize.track('cyd', 'view_item_list', 'cap', properties => '{"score": 1e400}');
 SELECT personalize.track_impressions('cyd', repeat('r', 513), '{cap}'::text[]);
 SELECT personalize.track_impressions('cyd', request('new'), ARRAY['']);
 -- what can
@@ -227,6 +238,18 @@ SELECT personalize.track_impressions('cyd', NULL, ARRAY[7, 7]::integer[], NULL, 
 SELECT personalize.track_impressions('cyd', request('new'), ARRAY['cap', 'cap'], 5, E'\t\x01 !?');
 SELECT roll();
 SELECT slot, query_key = 0 AS no_query FROM personalize.exposure WHERE user_key = personalize.user_key('cyd') ORDER BY 1;
+-- scores: of any scale, as numbers or as trackers write them, of each item or of some; of several the greatest.  Elsewhere the word means what it means to the shop.
+SELECT personalize.track_impressions('cyd', 'scored', '{cap,hat,shoe}'::text[], query => 'x', scores => '{-9e18,0.25,NULL}');
+SELECT personalize.track_impressions('cyd', 'scored', '{hat,shoe}'::text[], query => 'x', scores => '{0.125,NULL}');
+SELECT personalize.track('cyd', 'view_item_list', properties => '{"score": "great", "items": [{"item_id": "boot", "score": " 1,5 "}, {"item_id": "sock", "score": null}, {"item_id": "belt", "score": 1e-90}]}', request_id => 'scored');
+SELECT personalize.track('cyd', 'view_item_list', 'scarf', properties => '{"score": 3}', request_id => 'scored');
+SELECT personalize.track('cyd', 'view_promotion', properties => '{"items": [{"item_id": "glove", "score": "high"}]}', request_id => 'scored');
+SELECT personalize.track('cyd', 'select_item', 'cap', properties => '{"score": "high"}', request_id => 'scored');
+SELECT roll();
+SELECT i.item_id, e.score FROM personalize.exposure e JOIN personalize.item i USING (item_key) WHERE e.user_key = personalize.user_key('cyd')
+	AND e.request_key = (SELECT request_key FROM personalize.exposure x JOIN personalize.item s USING (item_key) WHERE s.item_id = 'sock') ORDER BY 1;
+SELECT * FROM recompute.exposure() AS r WHERE r LIKE '%(' || personalize.user_key('cyd') || ',%';
+SELECT jsonb_path_query_array(personalize.export_user('cyd') -> 'exposures', '$[*] ? (@.score != null).score') AS scores;
 SELECT length(query) FROM personalize.search_query;
 SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes') AS same, personalize.query_key('?!') AS none;
 

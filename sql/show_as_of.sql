@@ -59,6 +59,20 @@ SELECT bool_and(same) FROM shown s, personalize.show_as_of('u7', s.request_id) W
 INSERT INTO personalize.rule (name, kind, items, place) VALUES ('first', 'pin', '{i12}', 1);
 SELECT slot, same, reason FROM shown s, personalize.show_as_of('u7', s.request_id) WHERE s.engine = 'recommend' AND n = 7 AND NOT same;
 DELETE FROM personalize.rule;
+-- a search of the application's own: with the scores it went by the answer is the same, without them it is not
+CREATE TABLE searched AS SELECT q, p, r.request_id, array_agg(r.item_id::personalize.entity_id ORDER BY r.rank) AS items, array_agg(f.score ORDER BY r.rank) AS scores
+	FROM (VALUES ('told'), ('not told')) AS v (q), generate_series(31, 33) AS p,
+		LATERAL (SELECT array_agg('i' || i ORDER BY i)::personalize.entity_id[] AS items, array_agg((i * 5 % 12)::float8 ORDER BY i) AS scores FROM generate_series(1, 8) AS i) AS c,
+		LATERAL personalize.rank_search(('u' || p)::personalize.entity_id, 'query ' || q, c.items, c.scores, as_of => '2026-03-06 10:00+00'::timestamptz + p * interval '1 minute') AS r,
+		LATERAL (SELECT c.scores[array_position(c.items::text[], r.item_id)] AS score) AS f GROUP BY 1, 2, 3;
+SELECT count(personalize.track_impressions('u' || p, request_id::text, items, query => 'query ' || q, ts => '2026-03-06 10:00+00'::timestamptz + p * interval '1 minute',
+	scores => CASE q WHEN 'told' THEN scores END)) FROM searched;
+SELECT count(personalize.track('u' || p, 'select_item', items[1], request_id => request_id::text, ts => '2026-03-06 10:01+00'::timestamptz + p * interval '1 minute')) FROM searched;
+SELECT roll();
+SELECT q, count(*), bool_and(a.same) AS same FROM searched AS s, personalize.show_as_of('u' || s.p, s.request_id) AS a GROUP BY 1 ORDER BY 1;
+SELECT engine, round(value, 2) AS "first of", steps FROM (SELECT 'rank_search' AS engine, value::numeric, steps FROM personalize.replay('rank_search', since => '2026-03-06', until => '2026-03-07')
+	WHERE metric = 'mrr' AND policy = 'shipped') AS r;
+DROP TABLE searched;
 -- what cannot be asked again
 SELECT personalize.withdraw_consent('u7', '{recommendations}');
 SELECT DISTINCT item_id, same, reason FROM shown s, personalize.show_as_of('u7', s.request_id) WHERE s.engine = 'recommend' AND n = 7;

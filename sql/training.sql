@@ -184,6 +184,27 @@ SELECT name, forgotten FROM personalize.model ORDER BY 1;
 SELECT personalize.forget('nobody knows') IS NOT NULL AS forgotten;
 SELECT name, forgotten FROM personalize.model ORDER BY 1;
 
+-- Scores of the application's own search: what it told is the text of the page; who told none, or one, is told by the catalogue's texts.
+SELECT personalize.grant_consent('own', '{analytics}') \g /dev/null
+SELECT count(personalize.track_impressions('own', 'own ' || n, ARRAY[1, 2, 3, 4], query => 'own lamp', ts => day(2) + n * interval '1 minute',
+	scores => CASE n WHEN 1 THEN '{7,-1,3}'::float8[] || 3::float8 WHEN 2 THEN '{5e18,NULL,1e18,NULL}' WHEN 3 THEN '{5,NULL,NULL,NULL}' WHEN 4 THEN '{2,2,2,2}' END))
+	FROM generate_series(1, 5) AS n;
+SELECT processor FROM personalize.rollup_now() WHERE processor = 'exposure';
+CREATE TEMP TABLE own AS
+	SELECT e.engine, x.page - min(x.page) OVER (PARTITION BY e.engine) + 1 AS page, x.slot, x.features[f.ordinal] AS text, x.features[c.ordinal] AS coverage
+	FROM (VALUES ('rank_search'), ('search_items')) AS e (engine), LATERAL personalize.export_training_data(e.engine, day(2), day(1)) AS x,
+		personalize.training_features('rank_search') AS f, personalize.training_features('rank_search') AS c WHERE f.name = 'text' AND c.name = 'coverage';
+SELECT page, array_agg(round(text::numeric, 3) ORDER BY slot) AS text FROM own WHERE engine = 'rank_search' AND page <> 5 GROUP BY 1 HAVING page <> 3 ORDER BY 1;
+-- what rank_search() itself makes of these scores
+SELECT bool_and(abs((r.explanation ->> 'score_text')::float8 - o.text) < 1e-6) AS "as in the answer"
+	FROM personalize.rank_search('own'::text, 'own lamp', '{1,2,3,4}', '{7,-1,3,3}', explain => true) AS r JOIN own AS o ON o.slot = r.item_key AND o.page = 1 AND o.engine = 'rank_search';
+SELECT engine, count(DISTINCT texts) AS "ways to see it", bool_and(covered) AS covered FROM (
+	SELECT engine, page, array_agg(text ORDER BY slot)::text AS texts, bool_and(coverage > 0) AS covered FROM own WHERE engine = 'search_items' OR page IN (3, 5) GROUP BY 1, 2) AS p GROUP BY 1 ORDER BY 1;
+-- forgotten with the page
+SELECT personalize.forget('own') IS NOT NULL AS forgotten;
+SELECT count(*) FROM personalize.exposure WHERE score <> 'NaN';
+DROP TABLE own;
+
 -- What is wrong.
 SELECT * FROM personalize.train_ranker('learned', day(21));
 SELECT * FROM personalize.train_ranker('shared', day(21));

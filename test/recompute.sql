@@ -202,10 +202,14 @@ LANGUAGE sql AS $$
 		SELECT DISTINCT ON (user_key, page, item_key) user_key, page, item_key, ts AS shown_at, coalesce(slot, 0) AS slot,
 			request_key, coalesce(request_origin, 0) AS origin
 		FROM counted WHERE event IN (2, 12) ORDER BY user_key, page, item_key, ts, slot NULLS FIRST
+	), scored AS (
+		SELECT user_key, page, item_key, max(CASE WHEN abs((properties ->> 'score')::numeric) < 1e-44 THEN 0 ELSE (properties ->> 'score')::real END) AS score
+		FROM counted WHERE event = 2 AND jsonb_typeof(properties -> 'score') = 'number' GROUP BY 1, 2, 3
 	), shown AS (
-		SELECT f.user_key, f.item_key, f.shown_at, f.slot, f.origin, p.query_key FROM first AS f JOIN page AS p USING (user_key, page)
+		SELECT f.user_key, f.item_key, f.shown_at, f.slot, f.origin, p.query_key, coalesce(s.score, 'NaN')
+		FROM first AS f JOIN page AS p USING (user_key, page) LEFT JOIN scored AS s USING (user_key, page, item_key)
 	), stored_shown AS (
-		SELECT user_key, item_key, shown_at, slot, request_origin, query_key FROM personalize.exposure
+		SELECT user_key, item_key, shown_at, slot, request_origin, query_key, score FROM personalize.exposure
 	), did AS MATERIALIZED (
 		SELECT DISTINCT user_key, ts, item_key, event, ordinal, request_key,
 			CASE WHEN event = 10 THEN coalesce(round(value * 1000000), 0)::bigint ELSE 0 END AS amount

@@ -5,11 +5,14 @@
  * The question is asked again as of that time, and the matrix is filled by the functions
  * that fill it for answers.  Of the candidates only those that were shown are known.  The
  * catalogue's search has the best of what it finds besides them, as it has in an answer, for
- * scores of texts are told in standard deviations of the candidates.
+ * scores of texts are told in standard deviations of the candidates.  Others go by the scores that
+ * the application has told, if it has.
  */
 #include "postgres.h"
 
 #include "engines/search_page.h"
+
+#include <math.h>
 
 #include "base/topk.h"
 #include "engines/visitor.h"
@@ -22,6 +25,27 @@ static void
 Propose(Slate *slate, int64 itemKey, double score)
 {
 	slate->candidates[slate->count++] = (Candidate) {.itemKey = itemKey,.score = score,.boost = 1};
+}
+
+/* How many items have scores of their own; what they come to on average. */
+static int
+CountScores(const SearchPage *page, double *mean)
+{
+	int			known = 0;
+
+	*mean = 0;
+	for (int i = 0; i < page->count; i++)
+		if (!isnan(page->scores[i]))
+			*mean += (page->scores[i] - *mean) / ++known;
+	return known;
+}
+
+/* Propose what was shown by its own scores; what has none is as good as the others on average. */
+static void
+ProposeScored(const SearchPage *page, double mean, Slate *slate)
+{
+	for (int i = 0; i < page->count; i++)
+		Propose(slate, page->itemKeys[i], isnan(page->scores[i]) ? mean : page->scores[i]);
 }
 
 /* Propose what was shown, by its texts. */
@@ -65,6 +89,7 @@ SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 	const FeatureSource *sources[ENGINE_MAX_FEATURES];
 	FeatureMatrix matrix = {.sources = sources};
 	Slate		slate = {.context = context};
+	double		mean;
 
 	context->searchPast = past;
 	context->places = past->places;
@@ -72,7 +97,11 @@ SearchPageFeatures(const Variant *variant, bool retrieves, SearchPast *past,
 	VisitorLoadPerson(context, page->userKey);
 	(void) QuestionLoad(context, page->query, retrieves ? QUERY_IS_TYPED : QUERY_IS_COMPLETE);
 	slate.candidates = palloc_array(Candidate, page->count + MOST_FOUND);
-	ProposeShown(context, page, &slate);
+	/* a single score says nothing of the order */
+	if (!retrieves && CountScores(page, &mean) > 1)
+		ProposeScored(page, mean, &slate);
+	else
+		ProposeShown(context, page, &slate);
 	if (retrieves)
 		ProposeFound(context, page, &slate);
 	FeaturesChoose(context, SearchFeatures, &matrix);

@@ -17,6 +17,7 @@ typedef struct SearchPage
 	TimestampTz at;
 	int			count;
 	const int64 *itemKeys;
+	const float4 *scores;		/* of the search that has found them; not a number: none */
 } SearchPage;
 
 /*

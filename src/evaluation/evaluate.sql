@@ -11,7 +11,7 @@ BEGIN
 		FROM personalize_internal._logged_impressions(_list_rounds.engine, _list_rounds.since, _list_rounds.until, _list_rounds.requests, _list_rounds.metric) AS l WHERE l.slot > 0),
 	request AS MATERIALIZED (
 		SELECT l.user_key, l.request_key, min(l.at) - interval '1 microsecond' AS at, min(l.request_origin) AS origin, max(l.query) AS query,
-			least(max(l.slot), 1000)::integer AS places, array_agg(l.item_key ORDER BY l.slot, l.item_key) AS items
+			least(max(l.slot), 1000)::integer AS places, array_agg(l.item_key ORDER BY l.slot, l.item_key) AS items, array_agg(l.score ORDER BY l.slot, l.item_key) AS scores
 		FROM logged AS l GROUP BY 1, 2),
 	policy AS MATERIALIZED (
 		SELECT r.user_key, r.request_key, p.variant, p.chance FROM request AS r, LATERAL personalize_internal._logged_policies(_list_rounds.engine, r.user_key, r.at, r.origin) AS p),
@@ -20,7 +20,7 @@ BEGIN
 		UNION SELECT r.user_key, r.request_key, _list_rounds.variant FROM request AS r),
 	begun AS MATERIALIZED (SELECT personalize_internal._evaluation_progress(false, count(*)) FROM ask),
 	answer AS MATERIALIZED (
-		SELECT a.user_key, a.request_key, a.variant, personalize_internal._ask_again(_list_rounds.engine, a.variant, personalize_internal._person_id(a.user_key), r.at, r.places, NULL, r.query, r.items) AS items
+		SELECT a.user_key, a.request_key, a.variant, personalize_internal._ask_again(_list_rounds.engine, a.variant, personalize_internal._person_id(a.user_key), r.at, r.places, NULL, r.query, r.items, r.scores) AS items
 		FROM begun, ask AS a JOIN request AS r USING (user_key, request_key), LATERAL personalize_internal._evaluation_progress(false, CASE WHEN r.at IS NULL THEN 0 END) AS told)
 	SELECT l.no, l.user_key, l.item_key, l.slot::integer, l.reward, sum(p.chance) FILTER (WHERE a.items[l.slot] = l.item_key),
 		array_remove(ARRAY[e.items[l.slot]], NULL), CASE WHEN e.items[l.slot] IS NULL THEN '{}' ELSE ARRAY[1::float8] END,

@@ -75,8 +75,9 @@ personalize_person_id(PG_FUNCTION_ARGS)
 }
 
 #define SEARCHES_SQL \
-	"SELECT r.user_key, r.at, q.query, r.items, r.clicked FROM (" \
+	"SELECT r.user_key, r.at, q.query, r.items, r.scores, r.clicked FROM (" \
 	"  SELECT e.user_key, e.request_key, e.query_key, min(e.shown_at) AS at, array_agg(e.item_key ORDER BY e.slot, e.item_key) AS items," \
+	"   array_agg(e.score ORDER BY e.slot, e.item_key) AS scores," \
 	"   array_agg(e.item_key ORDER BY e.item_key) FILTER (WHERE EXISTS (SELECT FROM personalize.exposure_outcome AS o" \
 	"    WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key AND o.item_key = e.item_key)) AS clicked" \
 	"  FROM personalize.exposure AS e" \
@@ -111,7 +112,7 @@ personalize_logged_searches(PG_FUNCTION_ARGS)
 	"  FROM personalize.exposure AS e" \
 	"  WHERE e.request_origin >= $2 AND e.request_origin < $3 AND e.shown_at >= $4 AND e.shown_at < $5 AND NOT" IS_RESTRICTED \
 	"  GROUP BY 1, 2 ORDER BY hashint8extended(e.user_key, 0), e.user_key, hashint8extended(e.request_key, 0), e.request_key LIMIT $6)" \
-	" SELECT r.user_key, r.request_key, r.at, r.origin, q.query, e.item_key, e.slot, coalesce(d.reward, 0)::float8" \
+	" SELECT r.user_key, r.request_key, r.at, r.origin, q.query, e.item_key, e.slot, e.score, coalesce(d.reward, 0)::float8" \
 	" FROM request AS r JOIN personalize.exposure AS e USING (user_key, request_key)" \
 	"  LEFT JOIN personalize.search_query AS q ON q.query_key = r.query_key" \
 	"  LEFT JOIN LATERAL (" \
@@ -148,7 +149,7 @@ personalize_logged_impressions(PG_FUNCTION_ARGS)
 }
 
 #define REQUEST_SQL \
-	"SELECT e.item_key, e.slot, min(e.shown_at) OVER (), e.request_origin, q.query, e.shown_at < $3, $4," \
+	"SELECT e.item_key, e.slot, e.score, min(e.shown_at) OVER (), e.request_origin, q.query, e.shown_at < $3, $4," \
 	" EXISTS (SELECT FROM personalize.rule AS r WHERE r.created_at > e.shown_at)" \
 	" FROM personalize.exposure AS e LEFT JOIN personalize.search_query AS q ON q.query_key = e.query_key" \
 	" WHERE e.user_key = $1 AND e.request_key = $2"

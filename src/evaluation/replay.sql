@@ -5,14 +5,14 @@ CREATE FUNCTION personalize_internal._replay_steps(since timestamptz, until time
 COMMENT ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer) IS
 	'steps of so many sessions of that time, drawn by a hash, of people who allow recommendations: the item, the time just before it, and what the session had had, newest first';
 CREATE FUNCTION personalize_internal._replay_question(engine text, since timestamptz, until timestamptz, sessions integer)
-	RETURNS TABLE (session bigint, user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], targets bigint[])
+	RETURNS TABLE (session bigint, user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], scores real[], targets bigint[])
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF engine IN ('rank_search', 'search_items') THEN
-		RETURN QUERY SELECT s.user_key, personalize_internal._person_id(s.user_key), s.at - interval '1 microsecond', NULL::bigint[], s.query, s.items, s.clicked
+		RETURN QUERY SELECT s.user_key, personalize_internal._person_id(s.user_key), s.at - interval '1 microsecond', NULL::bigint[], s.query, s.items, s.scores, s.clicked
 			FROM personalize_internal._logged_searches(since, until, sessions) s;
 	ELSE
-		RETURN QUERY SELECT s.session, personalize_internal._person_id(s.user_key), s.at, s.seen, NULL::text, NULL::bigint[], ARRAY[s.item_key]
+		RETURN QUERY SELECT s.session, personalize_internal._person_id(s.user_key), s.at, s.seen, NULL::text, NULL::bigint[], NULL::real[], ARRAY[s.item_key]
 			FROM personalize_internal._replay_steps(since, until, sessions) s;
 	END IF;
 END
@@ -21,7 +21,7 @@ COMMENT ON FUNCTION personalize_internal._replay_question(text, timestamptz, tim
 	'what an engine is asked in a replay, and what it should have found';
 
 CREATE FUNCTION personalize_internal._replay_answer(policy text, no bigint, engine text, variant text, k integer,
-	user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], offered bigint[], newest bigint[], popular bigint[]) RETURNS bigint[]
+	user_id text, at timestamptz, seen bigint[], query text, candidates bigint[], scores real[], offered bigint[], newest bigint[], popular bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	searched boolean := candidates IS NOT NULL;
@@ -29,7 +29,7 @@ DECLARE
 BEGIN
 	PERFORM personalize_internal._evaluation_progress(true, NULL);
 	answer := CASE policy
-		WHEN 'variant' THEN personalize_internal._ask_again(engine, variant, user_id, at, k, seen, query, candidates)
+		WHEN 'variant' THEN personalize_internal._ask_again(engine, variant, user_id, at, k, seen, query, candidates, scores)
 		WHEN 'noop' THEN coalesce(candidates, newest)
 		WHEN 'popular' THEN ARRAY(SELECT p.key FROM unnest(popular) WITH ORDINALITY AS p (key, n) WHERE NOT searched OR p.key = ANY (candidates) ORDER BY p.n)
 		WHEN 'shuffle' THEN ARRAY(SELECT c.key FROM unnest(candidates) AS c (key) WHERE searched
@@ -45,7 +45,7 @@ BEGIN
 	RETURN (ARRAY(SELECT c.key FROM unnest(answer) WITH ORDINALITY AS c (key, n) WHERE policy = 'variant' OR seen IS NULL OR c.key <> ALL (seen) ORDER BY c.n))[:k];
 END
 $$;
-COMMENT ON FUNCTION personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]) IS
+COMMENT ON FUNCTION personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], real[], bigint[], bigint[], bigint[]) IS
 	'the k items that a policy answers a question of a replay with. variant: those of the engine; noop: the newest of the catalogue, of a search the order in which they were shown; popular: those of trending() when the hour began; shuffle: drawn by a hash of the question. All but the engine leave out what the session has had';
 
 CREATE FUNCTION personalize.replay(engine text, variant text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
@@ -76,7 +76,7 @@ BEGIN
 		FROM (SELECT DISTINCT date_trunc('hour', q.at, 'UTC') AS hour FROM question AS q) AS d),
 	answer AS MATERIALIZED (
 		SELECT q.no, q.session, q.targets, p.place, p.policy, personalize_internal._replay_answer(p.policy, q.no, replay.engine, evaluated, places,
-			q.user_id, q.at, q.seen, q.query, q.candidates, offered, newest, d.items) AS items
+			q.user_id, q.at, q.seen, q.query, q.candidates, q.scores, offered, newest, d.items) AS items
 		FROM begun, question AS q JOIN popular AS d ON d.hour = date_trunc('hour', q.at, 'UTC'), (VALUES (1, 'variant'), (2, 'noop'), (3, 'popular'), (4, 'shuffle')) AS p (place, policy)),
 	popularity AS MATERIALIZED (
 		SELECT s.item_key, sum(s.count)::float8 AS events FROM personalize.item_stat AS s JOIN personalize.event_type AS t USING (event)
@@ -118,9 +118,9 @@ COMMENT ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, int
 
 REVOKE ALL ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
-	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]),
+	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], real[], bigint[], bigint[], bigint[]),
 	personalize.replay(text, text, timestamptz, timestamptz, integer, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._replay_steps(timestamptz, timestamptz, integer),
 	personalize_internal._replay_question(text, timestamptz, timestamptz, integer),
-	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], bigint[], bigint[], bigint[]) TO personalize_admin;
+	personalize_internal._replay_answer(text, bigint, text, text, integer, text, timestamptz, bigint[], text, bigint[], real[], bigint[], bigint[], bigint[]) TO personalize_admin;
 GRANT EXECUTE ON FUNCTION personalize.replay(text, text, timestamptz, timestamptz, integer, integer) TO personalize_admin;

@@ -39,7 +39,7 @@ BEGIN
 		RAISE EXCEPTION 'request_id "%" is not of an answer of this database', show_as_of.request_id USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	SELECT min(l.at) - interval '1 microsecond' AS at, max(l.query) AS query, bool_or(l.events_gone) AS gone, bool_and(l.allowed) AS allowed, bool_or(l.rules_changed) AS rules_changed,
-			least(max(l.slot), 1000)::integer AS places, array_agg(l.item_key ORDER BY l.slot, l.item_key) AS items
+			least(max(l.slot), 1000)::integer AS places, array_agg(l.item_key ORDER BY l.slot, l.item_key) AS items, array_agg(l.score ORDER BY l.slot, l.item_key) AS scores
 		INTO first FROM personalize_internal._logged_request(show_as_of.user_id, show_as_of.request_id::text) l;
 	IF first.at IS NULL THEN
 		RAISE EXCEPTION 'nothing of request "%" is known to have been shown to user "%"', show_as_of.request_id, show_as_of.user_id USING ERRCODE = 'undefined_object',
@@ -55,7 +55,7 @@ BEGIN
 		answer := personalize_internal._page_again(show_as_of.user_id, made_by, first.at + interval '1 microsecond', said.module);
 		obstacle := CASE WHEN answer IS NULL THEN 'its module is not on the page again: its counters, modules or arguments are others' END;
 	ELSIF obstacle IS NULL THEN
-		answer := personalize_internal._ask_again(said.engine, made_by, show_as_of.user_id, first.at, first.places, NULL, first.query, first.items);
+		answer := personalize_internal._ask_again(said.engine, made_by, show_as_of.user_id, first.at, first.places, NULL, first.query, first.items, first.scores);
 	END IF;
 	RETURN QUERY
 	SELECT l.slot::integer, coalesce(s.item_id, l.item_key::text), coalesce(a.item_id, answer[l.slot]::text), CASE WHEN obstacle IS NULL THEN l.item_key IS NOT DISTINCT FROM answer[l.slot] END,

@@ -46,6 +46,7 @@ static EventDetailCheckRow checkRow = NULL;
 static const EventField valueNames[] = {FIELD_VALUE, FIELD_REVENUE, FIELD_TOTAL};
 static const EventField priceNames[] = {FIELD_PRICE};
 static const EventField quantityNames[] = {FIELD_QUANTITY};
+static const EventField scoreNames[] = {FIELD_SCORE};
 static const EventField slotNames[] = {FIELD_SLOT, FIELD_POSITION, FIELD_INDEX};
 
 /* True if what such an event is worth is the price of its item. */
@@ -188,6 +189,21 @@ ReadSlot(const EventFields *fields, int16 event, bool item, EventDetail *detail)
 	return NULL;
 }
 
+/*
+ * Read how well an item that was shown agrees with the query, as the application's own search
+ * has it; beside a list of items the word may mean anything.
+ */
+static char *
+ReadScore(const EventFields *fields, int16 event, bool item, EventDetail *detail)
+{
+	Numeric		number;
+	EventField	found;
+
+	if (event != EVENT_TYPE_VIEW_ITEM_LIST || (!item && (fields->present & FIELD_LISTS) != 0))
+		return NULL;
+	return ReadNumber(fields, scoreNames, lengthof(scoreNames), detail, &number, &found);
+}
+
 /* Note what is said under another name only. */
 static void
 ReadNames(const EventFields *fields, EventDetail *detail)
@@ -216,7 +232,8 @@ EventDetailRead(const EventFields *fields, int16 event, bool item, EventDetail *
 							 detail, &detail->value)) ||
 		(reason = ReadAmount(fields, priceNames, 1, event, detail, &detail->price)) ||
 		(reason = ReadAmount(fields, quantityNames, 1, event, detail, &detail->quantity)) ||
-		(reason = ReadSlot(fields, event, item, detail)))
+		(reason = ReadSlot(fields, event, item, detail)) ||
+		(reason = ReadScore(fields, event, item, detail)))
 		return reason;
 	ReadNames(fields, detail);
 	return NULL;

@@ -28,6 +28,7 @@ const char *const eventFieldNames[EVENT_FIELD_COUNT] = {
 	[FIELD_SLOT] = "slot",
 	[FIELD_POSITION] = "position",
 	[FIELD_INDEX] = "index",
+	[FIELD_SCORE] = "score",
 	[FIELD_CURRENCY] = "currency",
 	[FIELD_ORDER_ID] = "order_id",
 	[FIELD_TRANSACTION_ID] = "transaction_id",

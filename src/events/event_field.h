@@ -20,6 +20,7 @@ typedef enum EventField
 	FIELD_SLOT,
 	FIELD_POSITION,
 	FIELD_INDEX,
+	FIELD_SCORE,
 	FIELD_CURRENCY,
 	FIELD_ORDER_ID,
 	FIELD_TRANSACTION_ID,
@@ -42,6 +43,10 @@ typedef enum EventField
 } EventField;
 #define EVENT_FIELD_COUNT (FIELD_PRODUCT_DETAILS + 1)
 #define FIELD_BIT(field) ((uint32) 1 << (field))
+
+/* Those that are lists of items. */
+#define FIELD_LISTS \
+	(FIELD_BIT(FIELD_ITEMS) | FIELD_BIT(FIELD_PRODUCTS) | FIELD_BIT(FIELD_LINE_ITEMS) | FIELD_BIT(FIELD_PRODUCT_DETAILS))
 
 /* The fields of one object. */
 typedef struct EventFields

@@ -374,13 +374,10 @@ BuildProperties(const ItemListMessage *message, const EventDetail *shared, ListI
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
 	int			count = 0;
-	uint32		lists = 0;
 
-	for (int i = 0; i < lengthof(listNames); i++)
-		lists |= FIELD_BIT(listNames[i]);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (first)
-		count += EventFieldsPush(&state, message->properties, lists);
+		count += EventFieldsPush(&state, message->properties, FIELD_LISTS);
 	shared = first ? message->detail : shared;
 	EventDetailPush(&state, shared);
 	count += shared->changeCount;

@@ -12,6 +12,9 @@
 
 #include "exposures/exposure.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "access/xact.h"
 #include "base/key.h"
 #include "base/shard.h"
@@ -26,6 +29,8 @@
 #include "miscadmin.h"
 #include "people/consent.h"
 #include "people/restriction.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -133,6 +138,19 @@ ReasonOf(const EventRow *row)
 	return origin.reason;
 }
 
+/* The score that an impression bears, as a list does; not a number: none. */
+static float
+ScoreOf(const EventRow *row)
+{
+	JsonbValue	value;
+	double		score;
+
+	if (row->event != EVENT_TYPE_VIEW_ITEM_LIST || !EventProperty(row, "score", &value) || value.type != jbvNumeric)
+		return get_float4_nan();
+	score = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
+	return fabs(score) <= FLT_MAX ? score : get_float4_nan();
+}
+
 /* The key of the query of an impression; 0: none. */
 static int64
 QueryOf(ExposureBatch *batch, const EventRow *row)
@@ -172,7 +190,7 @@ AddEvent(void *state, const EventRow *row)
 	{
 		Shown		shown = {.request = RequestOf(row),.item = row->itemKey,.at = row->ts,
 			.origin = row->requestOrigin,.query = QueryOf(batch, row),
-			.slot = row->hasSlot ? row->slot : 0,.reason = ReasonOf(row)};
+			.slot = row->hasSlot ? row->slot : 0,.reason = ReasonOf(row),.score = ScoreOf(row)};
 
 		batch->shown = Grow(batch, batch->shown, batch->shownCount, &batch->shownCapacity, sizeof(ShownFact));
 		batch->shown[batch->shownCount++] = (ShownFact) {row->userKey, shown};

@@ -8,6 +8,7 @@ CREATE TABLE personalize.exposure (
 	query_key bigint NOT NULL,
 	slot smallint NOT NULL,
 	reason smallint NOT NULL,
+	score real NOT NULL,
 	PRIMARY KEY (user_key, request_key, item_key)
 );
 CREATE INDEX exposure_shown_at_idx ON personalize.exposure (user_key, shown_at);
@@ -24,6 +25,9 @@ COMMENT ON COLUMN personalize.exposure.query_key IS 'query_key(query) of the pag
 COMMENT ON COLUMN personalize.exposure.slot IS 'place on the page, from 1; 0: not told';
 COMMENT ON COLUMN personalize.exposure.reason IS
 	'why the engine returned it, _reason_name(reason): as the event says (reason), else that of all rows of the answer; 0: they had several, or it is no answer of ours';
+
+COMMENT ON COLUMN personalize.exposure.score IS
+	'how well it agrees with the query, as the application''s own search has it (items[].score of the event), on any scale; of several the greatest; NaN: not told';
 
 CREATE TABLE personalize.exposure_outcome (
 	user_key bigint NOT NULL,
@@ -124,13 +128,15 @@ CREATE FUNCTION personalize.track_impressions(
 	ts personalize.event_time DEFAULT NULL,
 	session_id personalize.entity_id DEFAULT NULL,
 	message_id personalize.entity_id DEFAULT NULL,
-	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
+	consent text[] DEFAULT NULL,
+	scores double precision[] DEFAULT NULL) RETURNS personalize.ingest_status
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	n integer := coalesce(cardinality(item_ids), 0);
 	first integer := coalesce(first_slot, 1);
+	wrong integer;
 	shown jsonb;
 BEGIN
 	IF item_ids IS NULL THEN
@@ -144,22 +150,28 @@ BEGIN
 		RAISE EXCEPTION 'first_slot "%" is not between 1 and %', first, 32768 - n USING ERRCODE = 'invalid_parameter_value';
 	ELSIF cardinality(reasons) <> n THEN
 		RAISE EXCEPTION 'reasons has % elements, item_ids %', cardinality(reasons), n USING ERRCODE = 'array_subscript_error';
+	ELSIF cardinality(scores) <> n THEN
+		RAISE EXCEPTION 'scores has % elements, item_ids %', cardinality(scores), n USING ERRCODE = 'array_subscript_error',
+			HINT = 'Give a score for each item, NULL for one that the search has not found.';
+	END IF;
+	SELECT min(s.place) INTO wrong FROM unnest(scores) WITH ORDINALITY AS s (score, place) WHERE s.score NOT BETWEEN -9e18 AND 9e18;
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION 'score % must be between -9e18 and 9e18, not "%"', wrong, (ARRAY(SELECT unnest(scores)))[wrong] USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	IF array_position(item_ids::text[], NULL) IS NOT NULL THEN
 		RAISE EXCEPTION 'item_ids must not have null in place %', array_position(item_ids::text[], NULL)
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	SELECT coalesce(jsonb_agg(CASE WHEN i.reason IS NULL THEN jsonb_build_object('item_id', i.id, 'slot', first + i.place - 1)
-			ELSE jsonb_build_object('item_id', i.id, 'slot', first + i.place - 1, 'reason', i.reason) END ORDER BY i.place), '[]')
-		INTO shown FROM ROWS FROM (unnest(item_ids::text[]), unnest(reasons)) WITH ORDINALITY AS i (id, reason, place);
+	SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', i.id, 'slot', first + i.place - 1, 'reason', i.reason, 'score', i.score) ORDER BY i.place), '[]')
+		INTO shown FROM ROWS FROM (unnest(item_ids::text[]), unnest(reasons), unnest(scores)) WITH ORDINALITY AS i (id, reason, score, place);
 	RETURN personalize.track(user_id, 'view_item_list', NULL, jsonb_strip_nulls(jsonb_build_object('items', shown, 'query', query)),
 		ts, session_id, request_id, message_id, consent);
 END
 $$;
-COMMENT ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[]) IS
-	'tracks what a page showed: an event view_item_list with the items at first_slot, first_slot + 1 and so on; request_id is that of the answer they came from, or NULL; query what was searched; reasons those of the answer''s rows, which are counted apart (without them, the one reason of the answer if it had but one). The rest as in track(). Errors: 22004 item_ids or one of them is null; 2202E reasons of another length; 22023 more than 1000 items, first_slot out of range, and those of track()';
-REVOKE EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[])
+COMMENT ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[], double precision[]) IS
+	'tracks what a page showed: an event view_item_list with the items at first_slot, first_slot + 1 and so on; request_id is that of the answer they came from, or NULL; query what was searched; reasons those of the answer''s rows, which are counted apart (without them, the one reason of the answer if it had but one); scores how well your own search has each agree with the query, on any scale, as they were given to rank_search() (NULL: it has not found the item), which train_ranker() and export_training_data() go by. The rest as in track(). Errors: 22004 item_ids or one of them is null; 2202E reasons or scores of another length; 22023 more than 1000 items, first_slot or a score out of range, and those of track()';
+REVOKE EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[], double precision[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize.track_impressions(personalize.entity_id, personalize.entity_id, personalize.entity_id[], integer, text, text[], personalize.event_time, personalize.entity_id, personalize.entity_id, text[], double precision[])
 	TO personalize_app, personalize_admin;
 
 CREATE FUNCTION personalize_internal._wilson(successes bigint, trials bigint, OUT low double precision, OUT high double precision)

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include <math.h>
+
 #include "base/key_set.h"
 #include "base/keyed.h"
 #include "base/table_writer.h"
@@ -15,7 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/snapshot.h"
 
-/* Something shown: a row of exposure.  Of queries and origins, 0 is none. */
+/* Something shown: a row of exposure.  Of queries and origins, 0 is none; of scores, not a number. */
 typedef struct Shown
 {
 	int64		request;
@@ -25,7 +27,15 @@ typedef struct Shown
 	int64		query;
 	int16		slot;
 	int16		reason;
+	float		score;
 } Shown;
+
+/* True if two scores are one, or there is none on either side. */
+static inline bool
+ScoreIsSame(float a, float b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
 
 /* The same as it is, and as it is stored. */
 typedef struct ShownRow

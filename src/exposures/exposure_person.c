@@ -6,7 +6,7 @@
  *
  * - Something is shown once in a request, and the first time counts; the request is
  *   that of the event, or else its message, or else its moment.  A request has one
- *   query; of several the one with the smallest key.
+ *   query; of several the one with the smallest key.  Of scores the greatest counts.
  * - An outcome that names a request belongs to that.  One that names none belongs to
  *   the newest impression of its item within personalize.attribution_window before
  *   it; of those of one moment to that with the greater key.
@@ -158,11 +158,13 @@ MergeShown(Shown *kept, const Shown *other)
 {
 	int64		query = ChooseQuery(kept->query, other->query);
 	int64		origin = Max(kept->origin, other->origin);
+	float		score = isnan(kept->score) || other->score > kept->score ? other->score : kept->score;
 
 	if (IsEarlier(other, kept))
 		*kept = *other;
 	kept->query = query;
 	kept->origin = origin;
+	kept->score = score;
 }
 
 /* Give all impressions of a request its query; they are in order. */

@@ -23,9 +23,10 @@ typedef enum ExposureColumn
 	EXPOSURE_REQUEST_ORIGIN,
 	EXPOSURE_QUERY_KEY,
 	EXPOSURE_SLOT,
-	EXPOSURE_REASON
+	EXPOSURE_REASON,
+	EXPOSURE_SCORE
 } ExposureColumn;
-#define EXPOSURE_COLUMNS (EXPOSURE_REASON + 1)
+#define EXPOSURE_COLUMNS (EXPOSURE_SCORE + 1)
 
 /* Columns of exposure_outcome in order. */
 typedef enum OutcomeColumn
@@ -98,6 +99,7 @@ ExposureReadShown(TupleTableSlot *slot)
 	shown.query = DatumGetInt64(values[EXPOSURE_QUERY_KEY]);
 	shown.slot = DatumGetInt16(values[EXPOSURE_SLOT]);
 	shown.reason = DatumGetInt16(values[EXPOSURE_REASON]);
+	shown.score = DatumGetFloat4(values[EXPOSURE_SCORE]);
 	if (shown.reason < 0 || shown.reason > REQUEST_MAX_CODE)
 		shown.reason = 0;		/* the row is damaged */
 	return shown;
@@ -145,7 +147,7 @@ WriteShown(ExposureTables *tables, const PersonExposures *person)
 
 		if (row->stored && row->now.at == row->before.at && row->now.origin == row->before.origin &&
 			row->now.query == row->before.query && row->now.slot == row->before.slot &&
-			row->now.reason == row->before.reason)
+			row->now.reason == row->before.reason && ScoreIsSame(row->now.score, row->before.score))
 			continue;
 		values[EXPOSURE_USER_KEY] = Int64GetDatum(person->userKey);
 		values[EXPOSURE_REQUEST_KEY] = Int64GetDatum(row->now.request);
@@ -155,6 +157,7 @@ WriteShown(ExposureTables *tables, const PersonExposures *person)
 		values[EXPOSURE_QUERY_KEY] = Int64GetDatum(row->now.query);
 		values[EXPOSURE_SLOT] = Int16GetDatum(row->now.slot);
 		values[EXPOSURE_REASON] = Int16GetDatum(row->now.reason);
+		values[EXPOSURE_SCORE] = Float4GetDatum(row->now.score);
 		if (row->stored)
 			KeyedUpdate(tables->shownByRequest, &row->tid, values, NULL);
 		else

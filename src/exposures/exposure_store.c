@@ -311,7 +311,7 @@ static const PersonExport shownCopy = {
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(e.item_key),"
 	" 'request_key', e.request_key, 'shown_at', e.shown_at, 'slot', nullif(e.slot, 0),"
-	" 'reason', personalize_internal._reason_name(e.reason),"
+	" 'reason', personalize_internal._reason_name(e.reason), 'score', nullif(e.score, 'NaN'),"
 	" 'query', (SELECT q.query FROM personalize.search_query q WHERE q.query_key = e.query_key),"
 	" 'followed_by', (SELECT coalesce(jsonb_agg(jsonb_build_object('event', coalesce(t.name, o.event::text), 'ts', o.ts)"
 	"  ORDER BY o.ts, o.event, o.ordinal), '[]')"

@@ -54,7 +54,7 @@ CompareShownRows(const PersonExposures *expected, const PersonExposures *found, 
 			*expectedCount += left->now.at >= since;
 		if (order == 0 && left->now.at == right->now.at && left->now.slot == right->now.slot &&
 			left->now.query == right->now.query && left->now.reason == right->now.reason &&
-			left->now.origin == right->now.origin)
+			left->now.origin == right->now.origin && ScoreIsSame(left->now.score, right->now.score))
 			same += left->now.at >= since;
 		else if (order > 0)
 			others += right->now.at >= since;

@@ -43,8 +43,9 @@
 	"    JOIN personalize.exposure AS e ON e.user_key = o.user_key AND e.request_key = o.attributed_to AND e.item_key = o.item_key" \
 	"    WHERE o.user_key = p.user_key AND o.attributed_to = p.request_key AND e.query_key = p.query_key)" \
 	"  ORDER BY hashint8extended(p.request_key, 0), p.user_key, p.request_key, p.query_key LIMIT $3)" \
-	" SELECT c.user_key, c.shown_at, c.query_key, c.query, i.items, i.slots, i.labels FROM chosen AS c, LATERAL (" \
+	" SELECT c.user_key, c.shown_at, c.query_key, c.query, i.items, i.slots, i.labels, i.scores FROM chosen AS c, LATERAL (" \
 	"  SELECT array_agg(e.item_key ORDER BY e.slot, e.item_key) AS items, array_agg(e.slot ORDER BY e.slot, e.item_key) AS slots," \
+	"   array_agg(e.score ORDER BY e.slot, e.item_key) AS scores," \
 	"   array_agg(coalesce((SELECT max(CASE o.event WHEN 10 THEN 3 WHEN 6 THEN 2 ELSE 1 END)" \
 	"    FROM personalize.exposure_outcome AS o WHERE o.user_key = e.user_key AND o.attributed_to = e.request_key" \
 	"     AND o.item_key = e.item_key), 0)::smallint ORDER BY e.slot, e.item_key) AS labels" \
@@ -86,6 +87,7 @@ ReadPage(uint64 row)
 	logged.page.itemKeys = CopyElements(SpiUtilValue(row, 5, &isNull), sizeof(int64), &logged.page.count);
 	logged.slots = CopyElements(SpiUtilValue(row, 6, &isNull), sizeof(int16), &logged.page.count);
 	logged.labels = CopyElements(SpiUtilValue(row, 7, &isNull), sizeof(int16), &logged.page.count);
+	logged.page.scores = CopyElements(SpiUtilValue(row, 8, &isNull), sizeof(float4), &logged.page.count);
 	return logged;
 }
 

@@ -520,7 +520,7 @@ sub properties_of
 {
 	my ($message) = @_;
 	return $message->{properties} unless $message->{items};
-	my $items = '"items": [' . join(', ', map { '{"item_id": ' . json($_->{item}) . ", \"slot\": $_->{slot}, \"price\": $_->{price}}" } @{ $message->{items} }) . ']';
+	my $items = '"items": [' . join(', ', map { '{"item_id": ' . json($_->{item}) . ", \"slot\": $_->{slot}, \"price\": $_->{price}" . ($_->{price} % 2 ? '' : ', "score": ' . $_->{price} / 4) . '}' } @{ $message->{items} }) . ']';
 	return "{$items}" unless defined $message->{properties};
 	return '{' . $items . ', ' . substr($message->{properties}, 1);
 }
