@@ -8,7 +8,7 @@ CREATE TABLE personalize.exposure (
 	query_key bigint NOT NULL,
 	slot smallint NOT NULL,
 	reason smallint NOT NULL,
-	score real NOT NULL,
+	score real NOT NULL DEFAULT 'NaN',
 	PRIMARY KEY (user_key, request_key, item_key)
 );
 CREATE INDEX exposure_shown_at_idx ON personalize.exposure (user_key, shown_at);
