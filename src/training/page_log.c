@@ -140,7 +140,13 @@ ReadCounts(const PageLog *log)
 	return AttractionPastRead(queries, count, log->query.until);
 }
 
-/* Where the people's raw events are; NULL: they are too many. */
+/* Without one of these nobody's past is looked up. */
+#define HISTORY_PURPOSES (PURPOSE_RECOMMENDATIONS | PURPOSE_PERSONALIZATION)
+
+/*
+ * Where the raw events are of those whose past may be looked up, until the last page; pages are in
+ * the order of their times.  NULL: they are too many.
+ */
 static EventPlaces *
 ReadPlaces(const PageLog *log)
 {
@@ -149,11 +155,13 @@ ReadPlaces(const PageLog *log)
 	EventPlaces *places;
 	EventScan  *scan;
 	EventRow	row;
+	TimestampTz last = log->count > 0 ? log->pages[log->count - 1].page.at : DT_NOBEGIN;
 	bool		fits = true;
 
 	KeySetInit(&people, log->count);
 	for (int i = 0; i < log->count; i++)
-		KeySetAdd(&people, log->pages[i].page.userKey);
+		if ((ConsentMaskOf(log->pages[i].page.userKey) & HISTORY_PURPOSES) != 0)
+			KeySetAdd(&people, log->pages[i].page.userKey);
 	places = EventPlacesMake(&people);
 	scan = EventScanBegin(&options);
 	while (fits && EventScanNext(scan, &row))
@@ -162,7 +170,8 @@ ReadPlaces(const PageLog *log)
 
 		CHECK_FOR_INTERRUPTS();
 		EventScanPlace(scan, &place.partition, &place.tid);
-		fits = EventPlacesAdd(places, row.userKey, &place);
+		if (row.ts <= last)
+			fits = EventPlacesAdd(places, row.userKey, &place);
 	}
 	EventScanEnd(scan);
 	return fits ? places : NULL;
