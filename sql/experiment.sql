@@ -134,6 +134,7 @@ SELECT personalize.create_experiment('x', 'recomend', '["shipped", "varied"]');
 SELECT personalize.create_experiment(NULL, 'recommend', '["shipped", "varied"]');
 SELECT personalize.create_experiment('', 'recommend', '["shipped", "varied"]');
 SELECT personalize.create_experiment(E'a\tb', 'recommend', '["shipped", "varied"]');
+SELECT personalize.create_experiment(repeat('x', 100000), 'recommend', '["shipped", "varied"]');
 SELECT personalize.create_experiment('x', 'recommend', NULL);
 SELECT personalize.create_experiment('x', 'recommend', '["shipped"]');
 SELECT personalize.create_experiment('x', 'recommend', '["shipped", "vared"]');

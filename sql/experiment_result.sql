@@ -152,6 +152,8 @@ SELECT personalize.stop_experiment('many');
 SELECT try('{}');
 SELECT try('[]');
 SELECT try('["margin"]');
+SELECT try('["clicks", {"metric": "clicks"}]');
+SELECT try('["clicks", {"metric": "clicks", "window": "1 day"}, "clicks"]');
 SELECT try('[3]');
 SELECT try('["revenue"]');
 SELECT try('[{"metric": "clicks", "currency": "EUR"}]');

@@ -1,17 +1,41 @@
 /*
  * choice.c
- *		What to say when a name is none of those there are.
+ *		What a name may be, and what to say when it is none of those there are.
  */
 #include "postgres.h"
 
 #include "base/choice.h"
 
+#include "compat.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
 /* Longer names are not compared. */
 #define MAX_COMPARED 63
+
+/* Longer ones are cut in messages. */
+#define MAX_SHOWN 80
+
+/* True if somebody may name something so. */
+bool
+ChoiceIsName(const char *name, int maxBytes)
+{
+	for (const char *c = name; *c != '\0'; c++)
+		if ((unsigned char) *c < ' ' || *c == 0x7f)
+			return false;
+	return strlen(name) <= maxBytes && name[strspn(name, " ")] != '\0';
+}
+
+/* A name as it may stand in a message. */
+char *
+ChoiceShow(const char *name)
+{
+	int			length = strlen(name);
+
+	return length <= MAX_SHOWN ? pstrdup(name) : psprintf("%.*s...", pg_mbcliplen(name, length, MAX_SHOWN), name);
+}
 
 /* The place of a name in a list. */
 int

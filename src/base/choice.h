@@ -1,6 +1,6 @@
 /*
  * choice.h
- *		What to say when a name is none of those there are.
+ *		What a name may be, and what to say when it is none of those there are.
  */
 #ifndef PERSONALIZE_CHOICE_H
 #define PERSONALIZE_CHOICE_H
@@ -15,5 +15,11 @@ extern char *ChoiceHint(const char *given, const char *kinds, const char *const 
 
 /* The place of a name in a list; -1: it is not there. */
 extern int	ChoiceFind(const char *given, const char *const *names, int count);
+
+/* True if somebody may name something so: not blank, not too long, no control characters. */
+extern bool ChoiceIsName(const char *name, int maxBytes);
+
+/* A name as it may stand in a message, palloc'd: cut if it is long. */
+extern char *ChoiceShow(const char *name);
 
 #endif

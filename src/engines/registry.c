@@ -78,7 +78,7 @@ RegistryFind(const char *name, bool missingOk)
 	if (engine < 0 && !missingOk)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("engine \"%s\" does not exist", name),
+				 errmsg("engine \"%s\" does not exist", ChoiceShow(name)),
 				 errhint("%s", ChoiceHint(name, "engines", names, engineCount))));
 	return engine;
 }

@@ -65,19 +65,15 @@ static void
 CheckText(const RuleRow *row, RuleColumn column, int maxBytes)
 {
 	char	   *string;
-	bool		bad;
 
 	if (!Has(row, column))
 		return;
 	string = TextDatumGetCString(Value(row, column));
-	bad = strlen(string) > maxBytes || string[strspn(string, " ")] == '\0';
-	for (const char *c = string; *c != '\0'; c++)
-		bad |= (unsigned char) *c < ' ' || *c == 0x7f;
-	if (bad)
+	if (!ChoiceIsName(string, maxBytes))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s \"%s\" of a rule is empty, longer than %d bytes or has control characters",
-						ColumnName(row, column), string, maxBytes)));
+						ColumnName(row, column), ChoiceShow(string), maxBytes)));
 }
 
 /* Complain of a word that is none of those a column may have; returns its place. */

@@ -153,7 +153,7 @@ RefuseVariant(const VariantTable *table, int engine, const char *name, bool reti
 	ereport(ERROR,
 			(errcode(retired ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : ERRCODE_UNDEFINED_OBJECT),
 			 retired ? errmsg("variant \"%s\" of engine \"%s\" is retired", name, engineName) :
-			 errmsg("variant \"%s\" of engine \"%s\" does not exist", name, engineName),
+			 errmsg("variant \"%s\" of engine \"%s\" does not exist", ChoiceShow(name), engineName),
 			 errhint("%s", ChoiceHint(name, psprintf("variants of %s", engineName), names, count))));
 }
 
@@ -329,15 +329,11 @@ CheckParameters(const RegisteredEngine *engine, Jsonb *parameters)
 static void
 CheckName(const char *name)
 {
-	bool		bad = name[0] == '\0' || strlen(name) > MAX_NAME_BYTES;
-
-	for (const char *c = name; *c != '\0'; c++)
-		bad |= (unsigned char) *c < ' ' || *c == 0x7f;
-	if (bad)
+	if (!ChoiceIsName(name, MAX_NAME_BYTES))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("variant name \"%s\" is empty, longer than %d bytes or has control characters",
-						name, MAX_NAME_BYTES)));
+						ChoiceShow(name), MAX_NAME_BYTES)));
 	if (strcmp(name, VARIANT_SHIPPED) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),

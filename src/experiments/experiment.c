@@ -273,7 +273,7 @@ ExperimentFind(const char *name)
 		names[i] = experiments[i].name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("experiment \"%s\" does not exist", name),
+			 errmsg("experiment \"%s\" does not exist", ChoiceShow(name)),
 			 list->count > 0 ? errhint("%s", ChoiceHint(name, "experiments", names, list->count)) :
 			 errhint("create_experiment() makes one.")));
 }

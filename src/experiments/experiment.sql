@@ -285,7 +285,7 @@ CREATE FUNCTION personalize_internal._check_layer_name(layer text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF octet_length(layer) NOT BETWEEN 1 AND 63 OR layer ~ '[[:cntrl:]]' THEN
-		RAISE EXCEPTION 'layer name "%" is empty, longer than 63 bytes or has control characters', layer USING ERRCODE = 'invalid_name';
+		RAISE EXCEPTION 'layer name "%" is empty, longer than 63 bytes or has control characters', left(layer, 80) USING ERRCODE = 'invalid_name';
 	END IF;
 END
 $$;
@@ -294,8 +294,10 @@ COMMENT ON FUNCTION personalize_internal._check_layer_name(text) IS 'error 42602
 CREATE FUNCTION personalize_internal._check_experiment(name text, engine text, unit text, layer text, start timestamptz, stop timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF name IS NULL OR octet_length(name) NOT BETWEEN 1 AND 63 OR name ~ '[[:cntrl:]]' THEN
-		RAISE EXCEPTION 'experiment name "%" is empty, longer than 63 bytes or has control characters', coalesce(name, 'null')
+	IF name IS NULL THEN
+		RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
+	ELSIF octet_length(name) NOT BETWEEN 1 AND 63 OR name ~ '[[:cntrl:]]' THEN
+		RAISE EXCEPTION 'experiment name "%" is empty, longer than 63 bytes or has control characters', left(name, 80)
 			USING ERRCODE = 'invalid_name';
 	ELSIF unit IS DISTINCT FROM 'user' THEN
 		RAISE EXCEPTION 'unknown unit "%"', coalesce(unit, 'null') USING ERRCODE = 'invalid_parameter_value', HINT = 'Units: user.';

@@ -105,12 +105,21 @@ COMMENT ON FUNCTION personalize_internal._metric_unit(jsonb) IS 'how many of the
 
 CREATE FUNCTION personalize_internal._read_metrics(given jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	metrics jsonb;
+	twice text;
 BEGIN
 	IF jsonb_typeof(given) <> 'array' OR jsonb_array_length(given) NOT BETWEEN 1 AND 16 THEN
 		RAISE EXCEPTION 'metrics is not an array of 1 to 16 metrics' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Write it like ["conversion", {"metric": "revenue", "currency": "EUR", "guard_rail": true}].';
 	END IF;
-	RETURN (SELECT jsonb_agg(personalize_internal._read_metric(m.value) ORDER BY m.ordinality) FROM jsonb_array_elements(given) WITH ORDINALITY AS m);
+	metrics := (SELECT jsonb_agg(personalize_internal._read_metric(m.value) ORDER BY m.ordinality) FROM jsonb_array_elements(given) WITH ORDINALITY AS m);
+	twice := (SELECT min(personalize_internal._metric_name(m.value)) FROM (SELECT e.value FROM jsonb_array_elements(metrics) AS e GROUP BY 1 HAVING count(*) > 1) AS m);
+	IF twice IS NOT NULL THEN
+		RAISE EXCEPTION 'metric "%" is there twice', twice USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Two of a kind differ in a key, like {"metric": "clicks", "window": "1 day"}.';
+	END IF;
+	RETURN metrics;
 END
 $$;
 COMMENT ON FUNCTION personalize_internal._read_metrics(jsonb) IS 'reads the argument metrics of create_experiment()';

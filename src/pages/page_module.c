@@ -164,7 +164,7 @@ RefusePage(const ModuleTable *table, const text *page)
 			names[count++] = text_to_cstring(table->modules[i].page);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("page \"%s\" does not exist", name),
+			 errmsg("page \"%s\" does not exist", ChoiceShow(name)),
 			 count > 0 ? errhint("%s", ChoiceHint(name, "pages", names, Min(count, 100))) :
 			 errhint("INSERT INTO personalize.page_module makes one.")));
 }

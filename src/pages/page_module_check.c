@@ -65,15 +65,12 @@ void
 PageCheckText(const char *column, const char *what, Datum value, int maxBytes)
 {
 	char	   *string = TextDatumGetCString(value);
-	bool		bad = strlen(string) > maxBytes || string[strspn(string, " ")] == '\0';
 
-	for (const char *c = string; *c != '\0'; c++)
-		bad |= (unsigned char) *c < ' ' || *c == 0x7f;
-	if (bad)
+	if (!ChoiceIsName(string, maxBytes))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s \"%s\" of a %s is empty, longer than %d bytes or has control characters",
-						column, string, what, maxBytes)));
+						column, ChoiceShow(string), what, maxBytes)));
 }
 
 /* Complain of a text of the row. */
