@@ -177,7 +177,13 @@ SELECT status FROM personalize.alias('bob', 'zoe');
 SET personalize.max_identities = 6;
 SELECT status FROM personalize.alias('bob', 'zoe');
 SELECT count(*), min(person_id) FROM personalize.identities_of('bob');
--- in one transaction, where they are counted once: the limit is the same, with what savepoints have added and taken back
+-- those that are gone count no longer
+SELECT alias_id, place FROM personalize.identity WHERE user_id = 'zoe' ORDER BY place;
+SELECT personalize.split('zoe', 'kiosk-1', history => 'leave');
+SELECT status FROM personalize.identify('kiosk-3', 'zoe');
+SELECT status FROM personalize.identify('kiosk-4', 'zoe');
+SELECT alias_id, place FROM personalize.identity WHERE user_id = 'zoe' ORDER BY place;
+-- in one transaction: the limit is the same, with what savepoints have added and taken back
 SELECT count(*) FROM generate_series(1, 6) n, LATERAL personalize.identify('tess-' || n, 'tess') i WHERE i.status = 'merged';
 SELECT count(*) FROM generate_series(1, 9) n, LATERAL personalize.identify('ulla-' || n, 'ulla') i;
 BEGIN;

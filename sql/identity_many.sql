@@ -91,4 +91,17 @@ COMMIT;
 SELECT pg_temp.roll();
 SELECT a.table_name FROM apart a JOIN pg_temp.hashes() h USING (table_name) WHERE a.hash <> h.hash ORDER BY 1;
 SELECT processor, what, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+-- one more id costs what it cost before, however many there are
+CREATE FUNCTION pg_temp.rows_read() RETURNS bigint LANGUAGE sql AS $$
+	SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = 'personalize.identity'::regclass
+$$;
+SELECT count(*) FROM generate_series(1, 10) n, personalize.identify('few' || n, 'few') i WHERE i.status = 'merged';
+SELECT count(*) FROM generate_series(1, 900) n, personalize.identify('many' || n, 'many') i WHERE i.status = 'merged';
+BEGIN;
+SELECT status FROM personalize.identify('few0', 'few');
+SELECT pg_temp.rows_read() AS few \gset
+SELECT :few > 0 AS some_are_read;
+SELECT status FROM personalize.identify('many0', 'many');
+SELECT pg_temp.rows_read() - :few <= :few AS no_more_rows_are_read;
+COMMIT;
 DROP EXTENSION personalize CASCADE;

@@ -17,14 +17,12 @@
 
 #include "people/identify.h"
 
-#include "access/xact.h"
 #include "base/alone.h"
 #include "base/argument.h"
 #include "base/choice.h"
 #include "base/clock.h"
 #include "base/key.h"
 #include "base/purge_lock.h"
-#include "base/setting.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -48,19 +46,8 @@ PG_FUNCTION_INFO_V1(personalize_split);
 
 #define NOT_DONE "no ids are joined"
 
-/* So many ids are in all stripes, or nearly. */
-#define MANY_IDENTITIES INT64CONST(500)
-
 static int	personalize_max_identities = 1000;
 static char *personalize_identity_purpose;
-
-/* The other ids of a person as this transaction has counted and joined them, or more. */
-static struct
-{
-	uint64		transaction;
-	int64		userKey;
-	int64		count;
-}			counted;
 
 /* Two ids that are said to be one person's. */
 typedef struct Joining
@@ -120,64 +107,32 @@ RunKeys(SPIPlanPtr *plan, const char *sql, int count, const int64 *keys)
 	return SpiUtilRun(plan, sql, count, types, values, NULL, false);
 }
 
-/* How many other ids a person has, at most one more than may be. */
-static int64
-CountIdentities(int64 userKey)
-{
-	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
-	bool		isNull;
-	int64		count;
-
-	/* counted in the executor: rows of many ids are not to be fetched for every login */
-	SpiUtilBegin(&scope);
-	RunKeys(&plan, "SELECT count(*) FROM (SELECT FROM personalize.identity WHERE user_key = $1 LIMIT $2) AS i",
-			2, (int64[]) {userKey, personalize_max_identities + INT64CONST(1)});
-	count = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	SpiUtilEnd(&scope);
-	return count;
-}
-
 /*
- * True if a person whose stripe is locked would have too many ids with so many more.  Who
- * joins many ids in a transaction counts once: nobody else can join any meanwhile.
+ * True if a person would have too many ids with so many more.  The newest place tells, unless
+ * ids that have gone left places behind: then they are counted.
  */
 static bool
 WouldHaveTooMany(int64 userKey, int64 more)
 {
-	uint64		transaction = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
-
-	if (transaction == 0 || IsSubTransaction())
-	{
-		counted.transaction = 0;
-		return CountIdentities(userKey) + more > personalize_max_identities;
-	}
-	if (transaction != counted.transaction || userKey != counted.userKey ||
-		counted.count + more > personalize_max_identities)
-	{
-		counted.count = CountIdentities(userKey);
-		counted.transaction = transaction;
-		counted.userKey = userKey;
-	}
-	counted.count += more;
-	return counted.count > personalize_max_identities;
+	return IdentityNewestPlace(userKey) + more > personalize_max_identities &&
+		IdentityCount(userKey, personalize_max_identities) + more > personalize_max_identities;
 }
 
 /* Raise if a person would have too many ids, or an id is not one to be given away. */
 static void
 CheckMayJoin(const Joining *joining)
 {
-	int64		owned = CountIdentities(joining->owner.userKey);
+	int64		owned = joining->known ? IdentityCount(joining->owner.userKey, personalize_max_identities) : 0;
 	char	   *alias = text_to_cstring(joining->aliasId);
 	char	   *user = text_to_cstring(joining->userId);
 
-	if (!joining->known && joining->owner.userKey == joining->aliasKey && owned > 0)
+	if (!joining->known && joining->owner.userKey == joining->aliasKey && IdentityNewestPlace(joining->aliasKey) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("anonymous_id \"%s\" is a person with other ids, not an anonymous id", alias),
 				 errhint("If \"%s\" and \"%s\" are one person, call SELECT * FROM personalize.alias(%s, %s).", alias, user,
 						 quote_literal_cstr(alias), quote_literal_cstr(user))));
-	if (WouldHaveTooMany(joining->person.userKey, 1 + (joining->known ? owned : 0)))
+	if (WouldHaveTooMany(joining->person.userKey, 1 + owned))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("user \"%s\" would have more than %d other ids", user, personalize_max_identities),
@@ -192,30 +147,6 @@ Resolve(Joining *joining)
 {
 	joining->person = IdentityPersonNow(joining->userId);
 	joining->owner = IdentityPersonNow(joining->aliasId);
-}
-
-/* Add the stripes of all ids of a person; of very many, all there are. */
-static void
-AddStripes(int64 userKey, bool *stripes)
-{
-	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
-
-	stripes[ShardOfKey(userKey)] = true;
-	SpiUtilBegin(&scope);
-	/* a bitmap of all of them would be made before the first is fetched */
-	SettingPin("enable_bitmapscan", "off");
-	RunKeys(&plan, "SELECT alias_key FROM personalize.identity WHERE user_key = $1 LIMIT $2",
-			2, (int64[]) {userKey, MANY_IDENTITIES});
-	if (SPI_processed == MANY_IDENTITIES)
-		memset(stripes, true, SHARD_COUNT * sizeof(bool));
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isNull;
-
-		stripes[ShardOfKey(DatumGetInt64(SpiUtilValue(i, 1, &isNull)))] = true;
-	}
-	SpiUtilEnd(&scope);
 }
 
 /* Lock all ids that something changes for; false: nothing does. */
@@ -235,7 +166,7 @@ LockIds(Joining *joining)
 		memcpy(stripes, locked, sizeof(stripes));
 		stripes[ShardOfKey(joining->aliasKey)] = true;
 		stripes[ShardOfKey(joining->person.userKey)] = true;
-		AddStripes(joining->owner.userKey, stripes);
+		IdentityAddStripes(joining->owner.userKey, stripes);
 		for (int i = 0; i < SHARD_COUNT; i++)
 			more |= stripes[i] && !locked[i];
 		if (!more)
@@ -380,7 +311,7 @@ NoteChanges(int64 userKey)
 {
 	bool		stripes[SHARD_COUNT] = {false};
 
-	AddStripes(userKey, stripes);
+	IdentityAddStripes(userKey, stripes);
 	ConsentCacheNoteStripes(stripes);
 }
 
@@ -404,8 +335,9 @@ Link(const Joining *joining)
 	static SPIPlanPtr plan = NULL;
 	static SPIPlanPtr subjectPlan = NULL;
 	Person		other = {joining->aliasKey, joining->aliasId};
-	Oid			types[] = {INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[6];
+	Oid			types[] = {INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID};
+	Datum		values[8];
+	int64		place = IdentityNewestPlace(joining->person.userKey);
 	SpiUtilScope scope;
 
 	if (joining->known)
@@ -416,13 +348,17 @@ Link(const Joining *joining)
 	values[3] = PointerGetDatum(joining->person.userId);
 	values[4] = joining->source;
 	values[5] = TimestampTzGetDatum(ClockNow());
+	values[6] = Int64GetDatum(place);
+	values[7] = Int64GetDatum(place + 1 + (joining->known ? IdentityNewestPlace(other.userKey) : 0));
 	SpiUtilBegin(&scope);
 	if (joining->known)
-		SpiUtilRun(&ownPlan, "UPDATE personalize.identity SET user_key = $2, user_id = $4 WHERE user_key = $1",
-				   4, types, values, NULL, false);
-	SpiUtilRun(&plan, "INSERT INTO personalize.identity AS i (alias_key, user_key, since, source, alias_id, user_id)"
-			   " VALUES ($1, $2, $6, $5, $3, $4) ON CONFLICT (alias_key) DO UPDATE SET"
-			   " user_key = EXCLUDED.user_key, user_id = EXCLUDED.user_id, since = EXCLUDED.since, source = EXCLUDED.source",
+		SpiUtilRun(&ownPlan, "UPDATE personalize.identity SET user_key = $2, user_id = $4, place = place + $7"
+				   " WHERE user_key = $1",
+				   lengthof(types), types, values, NULL, false);
+	SpiUtilRun(&plan, "INSERT INTO personalize.identity AS i (alias_key, user_key, since, place, source, alias_id, user_id)"
+			   " VALUES ($1, $2, $6, $8, $5, $3, $4) ON CONFLICT (alias_key) DO UPDATE SET"
+			   " user_key = EXCLUDED.user_key, user_id = EXCLUDED.user_id, since = EXCLUDED.since, place = EXCLUDED.place,"
+			   " source = EXCLUDED.source",
 			   lengthof(types), types, values, NULL, false);
 	/* who has events is known */
 	SpiUtilRun(&subjectPlan, "INSERT INTO personalize.subject (user_key, user_id, granted, decided)"

@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "base/purge_lock.h"
 #include "base/relation.h"
+#include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -30,6 +31,9 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(personalize_identities_of);
+
+/* So many ids are in all stripes, or nearly. */
+#define MANY_IDENTITIES 500
 
 /* Open the identities for looking ids up. */
 KeyedTable *
@@ -95,6 +99,81 @@ IdentityPersonNow(const text *id)
 	(void) Look(person.userKey, snapshot, &person);
 	UnregisterSnapshot(snapshot);
 	return person;
+}
+
+/* Begin with the other ids of a person, in the order of their places, as of now. */
+static KeyedTable *
+SeekIdentities(int64 userKey, Snapshot *snapshot)
+{
+	KeyedTable *identities = KeyedOpenFilled("identity", "identity_user_key_idx");
+	Datum		datum = Int64GetDatum(userKey);
+
+	if (identities == NULL)
+		return NULL;
+	*snapshot = RegisterSnapshot(GetLatestSnapshot());
+	KeyedSeek(identities, *snapshot, 1, &datum, BTEqualStrategyNumber);
+	return identities;
+}
+
+/* The place of the newest other id of a person, never less than there are; 0: there is none. */
+int64
+IdentityNewestPlace(int64 userKey)
+{
+	Snapshot	snapshot;
+	KeyedTable *identities = SeekIdentities(userKey, &snapshot);
+	TupleTableSlot *slot;
+	int64		place = 0;
+	bool		isNull;
+
+	if (identities == NULL)
+		return 0;
+	slot = KeyedNext(identities, BackwardScanDirection);
+	if (slot != NULL)
+		place = DatumGetInt64(slot_getattr(slot, IDENTITY_PLACE, &isNull));
+	KeyedClose(identities);
+	UnregisterSnapshot(snapshot);
+	return place;
+}
+
+/* How many other ids a person has; of more than the limit, one more. */
+int64
+IdentityCount(int64 userKey, int64 limit)
+{
+	Snapshot	snapshot;
+	KeyedTable *identities = SeekIdentities(userKey, &snapshot);
+	int64		count = 0;
+
+	if (identities == NULL)
+		return 0;
+	while (count <= limit && KeyedNext(identities, ForwardScanDirection) != NULL)
+		count++;
+	KeyedClose(identities);
+	UnregisterSnapshot(snapshot);
+	return count;
+}
+
+/* Add the stripes of all ids of a person; of very many, all there are. */
+void
+IdentityAddStripes(int64 userKey, bool stripes[SHARD_COUNT])
+{
+	Snapshot	snapshot;
+	KeyedTable *identities;
+	TupleTableSlot *slot;
+	bool		isNull;
+
+	stripes[ShardOfKey(userKey)] = true;
+	if (IdentityNewestPlace(userKey) >= MANY_IDENTITIES)
+	{
+		memset(stripes, true, SHARD_COUNT * sizeof(bool));
+		return;
+	}
+	identities = SeekIdentities(userKey, &snapshot);
+	if (identities == NULL)
+		return;
+	while ((slot = KeyedNext(identities, ForwardScanDirection)) != NULL)
+		stripes[ShardOfKey(DatumGetInt64(slot_getattr(slot, IDENTITY_ALIAS_KEY, &isNull)))] = true;
+	KeyedClose(identities);
+	UnregisterSnapshot(snapshot);
 }
 
 /* All ids of the people whose ids these are, but for these. */

@@ -17,6 +17,7 @@ typedef enum IdentityColumn
 	IDENTITY_ALIAS_KEY = 1,
 	IDENTITY_USER_KEY,
 	IDENTITY_SINCE,
+	IDENTITY_PLACE,
 	IDENTITY_SOURCE,
 	IDENTITY_ALIAS_ID,
 	IDENTITY_USER_ID
@@ -43,6 +44,15 @@ extern int64 IdentityKeyArgument(FunctionCallInfo fcinfo, int argument, const ch
 
 /* The person whose id this is, as of now: for who is about to change something. */
 extern Person IdentityPersonNow(const text *id);
+
+/*
+ * The other ids of a person, as of now.  Each has a place, and a new one the next: that of
+ * the newest is as many as there are, or more where some have gone.  Adding stripes adds
+ * those of all ids.
+ */
+extern int64 IdentityNewestPlace(int64 userKey);
+extern int64 IdentityCount(int64 userKey, int64 limit);	/* no further than to one more than the limit */
+extern void IdentityAddStripes(int64 userKey, bool stripes[SHARD_COUNT]);
 
 /* All ids of the people whose ids these are, as of now, but for these; their number is given. */
 extern Person *IdentityOthers(const int64 *keys, int count, int *others);

@@ -3,17 +3,19 @@ CREATE TABLE personalize.identity (
 	alias_key bigint PRIMARY KEY,
 	user_key bigint NOT NULL,
 	since timestamptz NOT NULL,
+	place bigint NOT NULL,
 	source text NOT NULL,
 	alias_id text NOT NULL,
 	user_id text NOT NULL,
 	CHECK (alias_key OPERATOR(pg_catalog.<>) user_key)
 );
-CREATE INDEX identity_user_key_idx ON personalize.identity (user_key);
+CREATE UNIQUE INDEX identity_user_key_idx ON personalize.identity (user_key, place);
 COMMENT ON TABLE personalize.identity IS
 	'ids that are another one of a person: what comes under them is the person''s. Written by identify(), alias() and split()';
 COMMENT ON COLUMN personalize.identity.alias_key IS 'user_key(alias_id)';
 COMMENT ON COLUMN personalize.identity.user_key IS 'user_key(user_id) of the person, which is nobody''s alias: there are no chains';
 COMMENT ON COLUMN personalize.identity.since IS 'when it was last said to be the person''s';
+COMMENT ON COLUMN personalize.identity.place IS 'among the person''s, in the order in which they were joined; ids that have gone leave gaps';
 COMMENT ON COLUMN personalize.identity.source IS 'who said so';
 COMMENT ON COLUMN personalize.identity.alias_id IS 'the other id, as that of an anonymous visitor';
 COMMENT ON COLUMN personalize.identity.user_id IS 'the id the person is known by';

@@ -139,7 +139,8 @@ static const PersonStore stores[] = {
 	},
 	{
 		.name = "identity",
-		.form = "SELECT to_jsonb(i) - 'since' FROM personalize.identity i",
+		/* places tell in which order ids were joined, which makes no difference */
+		.form = "SELECT to_jsonb(i) - '{since,place}'::text[] FROM personalize.identity i",
 		.unanalyzed = "alias_key,user_key,alias_id,user_id",
 		.people = IDENTITY_PEOPLE,
 		.copy = &identityCopy,
