@@ -70,6 +70,36 @@ SELECT pg_temp.roll();
 SELECT place, features ->> 'views' FROM personalize.get_historical_features(
 	'SELECT ''shop'' AS user_id, t AS event_timestamp FROM unnest(''{2026-03-05 12:00+00,2026-03-05 12:59:59.999999+00,2026-03-05 13:00+00}''::timestamptz[]) AS t', 'shop', late_events => true) ORDER BY 1;
 SELECT count(*) FROM personalize.get_historical_features('SELECT * FROM pg_temp.spine WHERE false', 'shop', late_events => true);
+-- of many categories, brands or tags the counters are read once, and sorted on disk where memory is short
+CREATE FUNCTION pg_temp.rows_read() RETURNS bigint LANGUAGE sql AS $$
+	SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = 'personalize.item_stat'::regclass
+$$;
+CREATE FUNCTION pg_temp.rows_of(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := pg_temp.rows_read();
+BEGIN
+	EXECUTE query;
+	RETURN pg_temp.rows_read() - before;
+END
+$$;
+CREATE FUNCTION pg_temp.past_rows(entity text, ids text[]) RETURNS bigint LANGUAGE sql AS $$
+	SELECT pg_temp.rows_of(format('SELECT count(*) FROM personalize.get_historical_features(%L, %L, late_events => true)',
+		format('SELECT id AS user_id, timestamptz %L AS event_timestamp FROM unnest(%L::text[]) AS id', '2026-03-10 12:34+00', ids), entity))
+$$;
+BEGIN;
+SELECT e, pg_temp.past_rows(e, '{Acme}') > 0 AS some, pg_temp.past_rows(e, '{electronics,garden,Acme,Zeta,new,big,none}') = pg_temp.past_rows(e, '{Acme}') AS in_one_pass,
+	pg_temp.rows_of(format($$SELECT count(*) FROM personalize.get_features_batch('{electronics,garden,Acme,Zeta,new,big,none}', %L, '{"x": 5}', as_of => '2026-03-10 12:34+00')$$, e))
+		= pg_temp.rows_of(format($$SELECT count(*) FROM personalize.get_features_batch('{Acme}', %L, '{"x": 5}', as_of => '2026-03-10 12:34+00')$$, e)) AS batch_in_one_pass
+FROM unnest('{category,brand,tag}'::text[]) AS e;
+COMMIT;
+CREATE TEMP TABLE in_memory AS SELECT e AS entity, h.* FROM unnest('{category,brand,tag}'::text[]) AS e, pg_temp.past(e) AS h;
+SET work_mem = '64kB';
+SELECT count(*), count(*) FILTER (WHERE m.features = h.features AND m.grain = h.grain) AS same
+FROM unnest('{category,brand,tag}'::text[]) AS e, pg_temp.past(e) AS h JOIN in_memory AS m USING (user_id, event_timestamp) WHERE m.entity = e;
+RESET work_mem;
+SELECT e, count(*), count(*) FILTER (WHERE b.features = personalize.get_features(b.user_id, e, '{"x": 5}', as_of => '2026-03-09 09:30+00')) AS same, string_agg(b.user_id, ' ' ORDER BY b.place)
+FROM unnest('{category,brand,tag}'::text[]) AS e, personalize.get_features_batch('{new,electronics,Acme,none,electronics,big,Zeta,garden}', e, '{"x": 5}', as_of => '2026-03-09 09:30+00') AS b GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM personalize.get_features_batch('{}', 'tag');
 -- items have a typed view, categories and the shop have not
 SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'personalize'::regnamespace AND relname ~ '^fv';
 SELECT item_id, views, round(price::numeric, 2), price IS NOT NULL FROM personalize.fv_item ORDER BY 1;

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/key_set.h"
 #include "features/feature_view.h"
 #include "utils/snapshot.h"
 
@@ -19,6 +20,7 @@ typedef struct FeatureCounter
 {
 	struct
 	{
+		int64		entity;		/* its key, where those of many are read; else 0 */
 		TimestampTz start;
 		int32		what;		/* a type of event, or a place of FeatureQueryCounters */
 		int32		currency;	/* of the amount; 0: none */
@@ -37,15 +39,26 @@ typedef struct FeatureCounters
 } FeatureCounters;
 
 /*
- * Read what a view that is not of people needs of an entity, up to a time; of an item
- * its key tells which, of others the id.  An id that is none is an error.
+ * Read what a view that is not of people needs of an entity, up to a time; key is that of
+ * the id, which may be NULL for an item.  An id that is none is an error.
  */
-extern FeatureCounters *FeatureCountersLoad(const FeatureView *view, const text *id, int64 itemKey,
+extern FeatureCounters *FeatureCountersLoad(const FeatureView *view, const text *id, int64 key,
 											TimestampTz now, Snapshot snapshot);
 
 /* The same of all times up to the last one; how wide panes are is known in any case. */
-extern FeatureCounters *FeatureCountersLoadAll(const FeatureView *view, const text *id, int64 itemKey,
+extern FeatureCounters *FeatureCountersLoadAll(const FeatureView *view, const text *id, int64 key,
 											   TimestampTz last, Snapshot snapshot);
+
+/*
+ * Read either for many categories, brands or tags, those whose keys are wanted, in one pass
+ * over the counters and within work_mem; then give those of each of them, by ascending keys.
+ */
+typedef struct FeatureGathering FeatureGathering;
+
+extern FeatureGathering *FeatureGatheringBegin(const FeatureView *view, const KeySet *wanted, TimestampTz last,
+											   bool all, Snapshot snapshot);
+extern FeatureCounters *FeatureGatheringRead(FeatureGathering *gathering, int64 key);
+extern void FeatureGatheringEnd(FeatureGathering *gathering);
 
 /* What of a node is counted in a pane; -1: nothing, it is unknown. */
 extern int	FeatureCounterOf(const FeatureNode *node, FeatureEntity entity);

@@ -9,7 +9,9 @@
  * and are of the catalogue of today.
  *
  * A spine is sorted by entity and time; the panes of an entity are read once, in the order
- * of their times, and each row goes on where the one before was.
+ * of their times, and each row goes on where the one before was.  Panes of an item, of a
+ * query and of the shop lie together; those of all categories, brands or tags of a spine are
+ * gathered in one pass and sorted like it.
  */
 #include "postgres.h"
 
@@ -30,6 +32,7 @@ typedef struct Past
 	Spine		spine;
 	FeatureContext context;
 	ItemReader *items;
+	FeatureGathering *gathering;	/* NULL: each entity is read by itself */
 	MemoryContext rowContext;
 
 	/* the entity at hand */
@@ -49,7 +52,8 @@ BeginEntity(Past *past, const SpineRow *row)
 	MemoryContextReset(past->entityContext);
 	caller = MemoryContextSwitchTo(past->entityContext);
 	past->key = row->userKey;
-	past->all = FeatureCountersLoadAll(past->view, row->userId, row->userKey, past->spine.last, past->context.snapshot);
+	past->all = past->gathering ? FeatureGatheringRead(past->gathering, row->userKey) :
+		FeatureCountersLoadAll(past->view, row->userId, row->userKey, past->spine.last, past->context.snapshot);
 	past->over = *past->all;
 	past->over.count = 0;
 	past->first = 0;
@@ -139,6 +143,9 @@ FeaturePastRead(const FeatureView *view, const char *source, bool late, int32 pu
 	past->entityContext = AllocSetContextCreate(CurrentMemoryContext, "personalize entity", ALLOCSET_DEFAULT_SIZES);
 	past->rowContext = AllocSetContextCreate(CurrentMemoryContext, "personalize features", ALLOCSET_DEFAULT_SIZES);
 	past->items = ItemReaderBegin(past->context.snapshot);
+	if (FeatureEntityIsShared(view->entity))
+		past->gathering = FeatureGatheringBegin(view, past->spine.allKnown ? &past->spine.people : NULL,
+												past->spine.last, true, past->context.snapshot);
 	while (SpineNext(&past->spine, &row))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -147,6 +154,8 @@ FeaturePastRead(const FeatureView *view, const char *source, bool late, int32 pu
 		AdvanceTo(past, row.asOf);
 		PutRow(past, &row, output);
 	}
+	if (past->gathering)
+		FeatureGatheringEnd(past->gathering);
 	ItemReaderEnd(past->items);
 	SpineEnd(&past->spine);
 }

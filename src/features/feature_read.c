@@ -13,6 +13,7 @@
 #include "base/argument.h"
 #include "base/clock.h"
 #include "base/key.h"
+#include "base/key_set.h"
 #include "base/stored_row.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -256,6 +257,70 @@ IsSame(text *left, text *right)
 		memcmp(VARDATA_ANY(left), VARDATA_ANY(right), VARSIZE_ANY_EXHDR(left)) == 0;
 }
 
+/* An id of a batch. */
+typedef struct BatchId
+{
+	int64		key;
+	int			place;
+} BatchId;
+
+/* Order ids by key. */
+static int
+CompareIds(const void *left, const void *right)
+{
+	const BatchId *a = left;
+	const BatchId *b = right;
+
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+/* Ids by key, and the set of their keys. */
+static BatchId *
+SortIds(Datum *ids, int count, KeySet *keys)
+{
+	BatchId    *sorted = palloc_array(BatchId, Max(count, 1));
+
+	KeySetInit(keys, count);
+	for (int i = 0; i < count; i++)
+	{
+		sorted[i] = (BatchId) {KeyFromText(DatumGetTextPP(ids[i])), i};
+		(void) KeySetAdd(keys, sorted[i].key);
+	}
+	qsort(sorted, count, sizeof(BatchId), CompareIds);
+	return sorted;
+}
+
+/* The features of many categories, brands or tags, whose counters are read in one pass. */
+static void
+PutShared(Reader *reader, Datum *ids, int count, ReturnSetInfo *output)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext entity = AllocSetContextCreate(caller, "personalize entity", ALLOCSET_DEFAULT_SIZES);
+	Datum	   *answers = palloc_array(Datum, Max(count, 1));
+	KeySet		keys;
+	BatchId    *sorted = SortIds(ids, count, &keys);
+	FeatureGathering *gathering = FeatureGatheringBegin(reader->view, &keys, reader->context.now, false,
+														reader->context.snapshot);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || sorted[i].key != sorted[i - 1].key)
+		{
+			MemoryContextReset(entity);
+			MemoryContextSwitchTo(entity);
+			reader->context.counters = FeatureGatheringRead(gathering, sorted[i].key);
+			MemoryContextSwitchTo(caller);
+		}
+		answers[sorted[i].place] = JsonbPGetDatum(FeatureEvaluateJson(reader->view, &reader->context));
+		CHECK_FOR_INTERRUPTS();
+	}
+	FeatureGatheringEnd(gathering);
+	for (int i = 0; i < count; i++)
+		tuplestore_putvalues(output->setResult, output->setDesc, (Datum[]) {Int32GetDatum(i + 1), ids[i], answers[i]},
+							 (bool[]) {false, false, false});
+	MemoryContextDelete(entity);
+}
+
 /* get_features_batch(user_ids, view, request, item_ids, as_of, purpose): in the order asked. */
 Datum
 personalize_get_features_batch(PG_FUNCTION_ARGS)
@@ -275,7 +340,9 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	ids = IdsArgument(fcinfo, ARGUMENT_USER, "user_ids", &count);
 	items = ItemsArgument(fcinfo, count);
-	for (int i = 0; i < count; i++)
+	if (FeatureEntityIsShared(reader.view->entity))
+		PutShared(&reader, ids, count, output);
+	for (int i = 0; i < count && !FeatureEntityIsShared(reader.view->entity); i++)
 	{
 		text	   *id = DatumGetTextPP(ids[i]);
 		Datum		values[3] = {Int32GetDatum(i + 1), ids[i]};

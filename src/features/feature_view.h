@@ -33,6 +33,13 @@ FeatureEntityHasTable(FeatureEntity entity)
 	return entity == FEATURE_ENTITY_USER || entity == FEATURE_ENTITY_ITEM;
 }
 
+/* True if an entity is what items have in common. */
+static inline bool
+FeatureEntityIsShared(FeatureEntity entity)
+{
+	return entity == FEATURE_ENTITY_CATEGORY || entity == FEATURE_ENTITY_BRAND || entity == FEATURE_ENTITY_TAG;
+}
+
 /* Types of values, and of the columns of the typed view. */
 typedef enum FeatureType
 {
