@@ -12,7 +12,7 @@ DATA = $(wildcard personalize--*--*.sql)
 
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
-SQL_PARTS = base/role base/setting base/clock base/key base/path_filter base/dictionary people/refused_id base/event_time events/event_json \
+SQL_PARTS = base/role base/setting base/choice base/clock base/key base/path_filter base/dictionary people/refused_id base/event_time events/event_json \
 	base/txid base/table_cache base/secret base/counter base/progress events/event people/consent people/identity people/policy people/ledger \
 	people/consent_decode events/ingest events/tail_cover events/inbox workers/processor signals/feature_state \
 	signals/signal profiles/profile profiles/segment profiles/preference items/item items/item_stat profiles/analyst cohorts/cohort features/feature_view features/feature_stat \

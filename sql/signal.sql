@@ -58,6 +58,24 @@ SELECT personalize.alter_signal('search_term', half_life => '1 day');
 SELECT personalize.drop_signal('search_term');
 SELECT personalize.drop_signal('nonsense');
 SELECT personalize.enable_signal('nonsense');
+-- a typo: the nearest; of a scope that signals do not have: the view that does
+SELECT personalize.drop_signal('interest_catgory');
+SELECT personalize.create_signal('x', '{view_item}', 'tags');
+SELECT personalize.create_signal('x', '{view_item}', 'colour');
+SELECT personalize.create_signal('x', '{view_item}', 'item', purposes => '{personalisation}');
+SELECT personalize.create_signal('x', '{view_item}', 'item', basis => 'infered');
+SELECT personalize.create_signal('x', '{search}', 'properties.query', scope => s) FROM unnest('{item,query,global}'::text[]) AS s;
+SELECT personalize.create_signal('x', '{search}', 'properties.query', scope => 'query');
+SELECT personalize.create_signal('x', '{search}', 'properties.query', scope => 'global');
+SELECT personalize.create_signal('x', '{search}', 'properties.query', scope => 'qurey');
+SELECT count(personalize.create_feature_view('by_query', '{"shown": "shown in 7 days"}', entity => 'query')), count(personalize.create_feature_view('by_shop', '{"views": "view_item in 7 days"}', entity => 'shop'));
+SELECT personalize.drop_feature_view('by_query'), personalize.drop_feature_view('by_shop');
+BEGIN;
+SELECT personalize.create_signal('x', '{view_itm}', 'item', scope => 'user') IS NOT NULL AS created;
+SELECT personalize.create_signal('y', '{zzzz}', 'item', scope => NULL) IS NOT NULL AS created;
+ROLLBACK;
+-- of very many names some are listed
+SELECT personalize_internal._choice_hint('sgnal 7', 'signals', ARRAY(SELECT 'signal ' || n FROM generate_series(1, 100) AS n)), personalize_internal._choice_hint('x', 'signals', '{}');
 
 -- every key path, weight, factor and filter
 SELECT personalize.disable_signal(name) FROM personalize.signal ORDER BY signal;

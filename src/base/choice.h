@@ -8,10 +8,13 @@
 #include "postgres.h"
 
 /*
- * A hint, palloc'd: the nearest name, if one is near, and all there are.  kinds: what they
- * are, as the hint calls them.
+ * A hint, palloc'd: the nearest name, if one is near, and those there are, of very many some.
+ * kinds: what they are, as the hint calls them.
  */
 extern char *ChoiceHint(const char *given, const char *kinds, const char *const *names, int count);
+
+/* The first sentence of it alone, and a space; empty: none is near. */
+extern char *ChoiceNearest(const char *given, const char *const *names, int count);
 
 /* The place of a name in a list; -1: it is not there. */
 extern int	ChoiceFind(const char *given, const char *const *names, int count);

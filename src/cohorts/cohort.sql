@@ -250,7 +250,8 @@ BEGIN
 	LOCK TABLE personalize.cohort_charge IN SHARE ROW EXCLUSIVE MODE;
 	SELECT d.* INTO definition FROM personalize.signal AS d WHERE d.name = create_cohort_report.signal FOR KEY SHARE;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION 'signal "%" does not exist', left(signal, 80) USING ERRCODE = 'undefined_object', HINT = 'View personalize.signal_status lists the signals.';
+		RAISE EXCEPTION 'signal "%" does not exist', left(signal, 80) USING ERRCODE = 'undefined_object', 
+			HINT = personalize_internal._choice_hint(left(signal, 80), 'signals', ARRAY(SELECT d.name FROM personalize.signal AS d WHERE d.basis = 'inferred' ORDER BY 1));
 	ELSIF definition.basis <> 'inferred' THEN
 		RAISE EXCEPTION 'signal "%" is %, not inferred', signal, definition.basis USING ERRCODE = 'wrong_object_type',
 			HINT = 'personalize.cohort_count() counts the people of other signals.';
@@ -284,7 +285,8 @@ BEGIN
 	LOCK TABLE personalize.cohort_charge IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM personalize.cohort_report AS r WHERE r.name = drop_cohort_report.name RETURNING r.report INTO number;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION 'cohort report "%" does not exist', left(name, 80) USING ERRCODE = 'undefined_object', HINT = 'Table personalize.cohort_report lists them.';
+		RAISE EXCEPTION 'cohort report "%" does not exist', left(name, 80) USING ERRCODE = 'undefined_object', 
+			HINT = personalize_internal._choice_hint(left(name, 80), 'cohort reports', ARRAY(SELECT r.name FROM personalize.cohort_report AS r ORDER BY 1));
 	END IF;
 	DELETE FROM personalize.cohort_release AS a WHERE a.report = number;
 END

@@ -124,8 +124,7 @@ BEGIN
 	SELECT * INTO found FROM personalize.experiment e WHERE e.name = _experiment_known.name;
 	IF found.name IS NULL THEN
 		RAISE EXCEPTION 'experiment "%" does not exist', name USING ERRCODE = 'undefined_object',
-			HINT = coalesce((SELECT 'Experiments: ' || string_agg(e.name, ', ' ORDER BY e.name) || '.' FROM personalize.experiment e),
-				'create_experiment() makes one.');
+			HINT = personalize_internal._choice_hint(_experiment_known.name, 'experiments', ARRAY(SELECT e.name FROM personalize.experiment e ORDER BY 1));
 	END IF;
 	RETURN found;
 END
@@ -322,7 +321,7 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS
 BEGIN
 	IF segment IS NOT NULL AND NOT EXISTS (SELECT FROM personalize.segment s WHERE s.name = _check_segment.segment) THEN
 		RAISE EXCEPTION 'segment "%" does not exist', segment USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Segments: ' || (SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM personalize.segment s) || '.', 'create_segment() makes one.');
+			HINT = personalize_internal._choice_hint(_check_segment.segment, 'segments', ARRAY(SELECT s.name FROM personalize.segment s ORDER BY 1));
 	END IF;
 END
 $$;

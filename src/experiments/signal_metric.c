@@ -88,22 +88,6 @@ SignalMetricEvaluate(const SignalMetric *metric, const EventRow *row, ItemReader
 	}
 }
 
-/* Complain of a signal that there is not. */
-pg_noreturn static void
-ReportUnknown(const SignalSet *set, const char *name)
-{
-	const char **names = palloc_array(const char *, set->count + 1);
-	int			count = 0;
-
-	for (int i = 0; i < set->count; i++)
-		if (set->signals[i].enabled)
-			names[count++] = set->signals[i].name;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("signal \"%s\" does not exist", name),
-			 errhint("%s", ChoiceHint(name, "signals", names, count))));
-}
-
 /* _check_signal_metric(signal, value): complain unless a metric may be of them. */
 Datum
 personalize_check_signal_metric(PG_FUNCTION_ARGS)
@@ -115,13 +99,8 @@ personalize_check_signal_metric(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, 0, "signal");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	signal = SignalFindByName(set, name);
-	if (signal == NULL)
-		ReportUnknown(set, name);
-	if (!signal->enabled)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("signal \"%s\" is disabled", name),
-				 errhint("SELECT personalize.enable_signal(%s) lets it count again.", quote_literal_cstr(name))));
+	if (signal == NULL || !signal->enabled)
+		SignalReportUnknown(set, name);
 	if (!PG_ARGISNULL(1))
 		SignalCheckValue(signal, "value of metric \"signal\"", text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();

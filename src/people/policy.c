@@ -228,7 +228,7 @@ DenyUnknown(const Authorities *authorities, Oid userId, const char *request)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("purpose \"%s\" does not exist", request),
 			 errdetail("%s", DescribeHeld(authorities, userId)),
-			 errhint("Table personalize.purpose lists the purposes.")));
+			 errhint("%s", PurposeHint(request, PurposeCatalogueNow()))));
 }
 
 /* The role does not hold the requested purpose. */

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/relation.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -212,6 +213,19 @@ PurposeFormatMask(int32 mask, const PurposeCatalogue *purposes)
 	return names.data;
 }
 
+/* A hint about a name that is not in the catalogue. */
+char *
+PurposeHint(const char *name, const PurposeCatalogue *purposes)
+{
+	const char *names[PURPOSE_MAX];
+	int			count = 0;
+
+	for (int i = 0; i < PURPOSE_MAX; i++)
+		if (purposes->names[i] != NULL)
+			names[count++] = purposes->names[i];
+	return ChoiceHint(name, "purposes", names, count);
+}
+
 /* The bits of named purposes; raises for a name that is not in the catalogue. */
 int32
 PurposeGetMask(ArrayType *array, const PurposeCatalogue *purposes)
@@ -235,14 +249,14 @@ PurposeGetMask(ArrayType *array, const PurposeCatalogue *purposes)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("purpose \"%s\" does not exist", text_to_cstring(name)),
-					 errhint("Purposes are: %s.", PurposeFormatMask(purposes->all, purposes))));
+					 errhint("%s", PurposeHint(text_to_cstring(name), purposes))));
 		mask |= bit;
 	}
 	if (mask == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no purpose is given"),
-				 errhint("Purposes are: %s.", PurposeFormatMask(purposes->all, purposes))));
+				 errhint("The purposes are: %s.", PurposeFormatMask(purposes->all, purposes))));
 	return mask;
 }
 

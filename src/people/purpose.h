@@ -45,6 +45,9 @@ extern int32 PurposeReadList(const PurposeCatalogue *purposes, const char *list,
 /* Names of the purposes in a mask, comma separated, palloc'd. */
 extern char *PurposeFormatMask(int32 mask, const PurposeCatalogue *purposes);
 
+/* A hint about a name that is not in the catalogue, palloc'd: the nearest one, and all. */
+extern char *PurposeHint(const char *name, const PurposeCatalogue *purposes);
+
 /* The bits of named purposes; raises for a name that is not in the catalogue. */
 extern int32 PurposeGetMask(ArrayType *array, const PurposeCatalogue *purposes);
 

@@ -181,10 +181,7 @@ SignalArgument(FunctionCallInfo fcinfo)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	signal = SignalFindByName(SignalSetGet(), name);
 	if (signal == NULL || !signal->enabled)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("signal \"%s\" does not exist or is disabled", name),
-				 errhint("View personalize.signal_status lists the signals.")));
+		SignalReportUnknown(SignalSetGet(), name);
 	return signal;
 }
 

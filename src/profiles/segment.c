@@ -425,9 +425,7 @@ FillArguments(FunctionCallInfo call, FunctionCallInfo fcinfo)
 
 	if (SpiUtilRun(&plan, "SELECT segment, name, condition, enter, leave, ttl, description, builtin FROM personalize.segment"
 				   " WHERE name = $1", lengthof(types), types, &fcinfo->args[ARGUMENT_NAME].value, NULL, false) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("segment \"%s\" does not exist", TextDatumGetCString(fcinfo->args[ARGUMENT_NAME].value))));
+		SegmentReportUnknown(TextDatumGetCString(fcinfo->args[ARGUMENT_NAME].value));
 	number = SpiUtilValue(0, 1, &isNull);
 	if (DatumGetBool(SpiUtilValue(0, 8, &isNull)))
 		ereport(ERROR,
@@ -501,9 +499,7 @@ personalize_drop_segment(PG_FUNCTION_ARGS)
 	SpiUtilBegin(&scope);
 	number = Int16GetDatum(FindSegment(name));
 	if (DatumGetInt16(number) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("segment \"%s\" does not exist", name)));
+		SegmentReportUnknown(name);
 	for (int i = 0; i < lengthof(statements); i++)
 		SpiUtilRun(&plans[i], statements[i], lengthof(types), types, &number, NULL, false);
 	SpiUtilEnd(&scope);

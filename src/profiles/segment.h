@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "profiles/grammar.h"
 #include "profiles/profile_step.h"
 #include "signals/signal.h"
@@ -122,6 +123,9 @@ extern bool SegmentHas(const struct ProfileView *view, const char *name, Timesta
 
 /* The names of all, palloc'd; returns how many. */
 extern int	SegmentNames(const char ***names);
+
+/* Complain of a name that no segment has. */
+pg_noreturn extern void SegmentReportUnknown(const char *name);
 
 /* The same set, and no session changes it until this transaction ends. */
 extern const SegmentSet *SegmentSetGetLocked(void);

@@ -58,6 +58,20 @@ SegmentNames(const char ***names)
 	return set->count;
 }
 
+/* Complain of a name that no segment has. */
+void
+SegmentReportUnknown(const char *name)
+{
+	const char **names;
+	int			count = SegmentNames(&names);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("segment \"%s\" does not exist", name),
+			 count > 0 ? errhint("%s", ChoiceHint(name, "segments", names, count)) :
+			 errhint("Make one with personalize.create_segment().")));
+}
+
 /* The segment that an argument names. */
 static const Segment *
 SegmentArgument(FunctionCallInfo fcinfo, int argument)
@@ -72,11 +86,7 @@ SegmentArgument(FunctionCallInfo fcinfo, int argument)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(argument));
 	place = ChoiceFind(name, names, count);
 	if (place < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("segment \"%s\" does not exist", name),
-				 count > 0 ? errhint("%s", ChoiceHint(name, "segments", names, count)) :
-				 errhint("Make one with personalize.create_segment().")));
+		SegmentReportUnknown(name);
 	return &set->segments[place];
 }
 

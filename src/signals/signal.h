@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "events/event.h"
 #include "items/item.h"
 #include "signals/aggregate.h"
@@ -91,6 +92,9 @@ extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
 
 /* The signal of a name, enabled or not; NULL: there is none.  An inferred one is an error. */
 extern const Signal *SignalFindByName(const SignalSet *set, const char *name);
+
+/* Complain of a name that no signal has, or that is that of one which is disabled. */
+pg_noreturn extern void SignalReportUnknown(const SignalSet *set, const char *name);
 
 /*
  * Complain of a name that is an inferred signal's: profiles, features, segments and

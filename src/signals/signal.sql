@@ -92,10 +92,11 @@ CREATE FUNCTION personalize.create_signal(
 	purposes text[] DEFAULT '{personalization}',
 	basis text DEFAULT 'observed',
 	description text DEFAULT NULL,
-	aggregates text[] DEFAULT '{count,sum}') RETURNS smallint
+	aggregates text[] DEFAULT '{count,sum}',
+	scope text DEFAULT 'user') RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]) IS
-	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case; with distinct, the different values of each pane of time are kept, up to 128 exactly and more as an estimate with a standard error of 2.3 %, else they are those that the profile has room for. An event counts only if the person allows all of purposes. basis: observed (what people do), declared (what they say) or inferred (what was concluded, or comes of linking devices), which only create_cohort_report() takes. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
+COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[], text) IS
+	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case; with distinct, the different values of each pane of time are kept, up to 128 exactly and more as an estimate with a standard error of 2.3 %, else they are those that the profile has room for. An event counts only if the person allows all of purposes. basis: observed (what people do), declared (what they say) or inferred (what was concluded, or comes of linking devices), which only create_cohort_report() takes. scope: signals count people, by user; of items, categories, brands, tags, queries and the shop (global) the same is asked of a feature view, and the error says how. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,
@@ -153,12 +154,12 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._definition_changed(),
 	personalize.test_signal(jsonb, personalize.entity_id, integer, text),
 	personalize.suggest_signals(integer, text),
-	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[], text),
 	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
+	personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[], text),
 	personalize.alter_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[]),
 	personalize.drop_signal(text), personalize.enable_signal(text), personalize.disable_signal(text), personalize.backfill_signal(text)
 	TO personalize_admin;

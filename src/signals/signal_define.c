@@ -56,13 +56,14 @@ typedef enum SignalArgument
 	ARGUMENT_PURPOSES,
 	ARGUMENT_BASIS,
 	ARGUMENT_DESCRIPTION,
-	ARGUMENT_AGGREGATES
+	ARGUMENT_AGGREGATES,
+	ARGUMENT_SCOPE				/* of create_signal alone */
 } SignalArgument;
-#define ARGUMENT_COUNT (ARGUMENT_AGGREGATES + 1)
+#define ARGUMENT_COUNT (ARGUMENT_AGGREGATES + 1)	/* of those that are kept */
 
 const char *const SignalArgumentNames[] = {
 	"name", "events", "key_path", "weights", "value_path", "filter", "periods", "half_life", "purposes", "basis", "description",
-	"aggregates"
+	"aggregates", "scope"
 };
 
 /*
@@ -103,62 +104,60 @@ NameArgument(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/* The mask of named purposes. */
-static Datum
-ResolvePurposes(Datum names)
+/* The names of all events; returns how many. */
+static int
+EventNames(const char ***names)
 {
-	PurposeCatalogue *purposes = PurposeCatalogueRead(GetActiveSnapshot());
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-	int32		mask = 0;
+	const SignalSet *set = SignalSetGet();
+	int			count = 0;
 
-	deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT,
-					  &values, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *name = nulls[i] ? "" : TextDatumGetCString(values[i]);
-		int32		bit = PurposeBit(purposes, name, strlen(name));
-
-		if (bit == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("purpose \"%s\" does not exist", name),
-					 errhint("Table personalize.purpose lists the purposes.")));
-		mask |= bit;
-	}
-	if (mask == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a signal needs at least one purpose")));
-	return Int32GetDatum(mask);
+	*names = palloc_array(const char *, Max(set->eventLimit, 1));
+	for (int i = 0; i < set->eventLimit; i++)
+		if (set->events[i].name != NULL)
+			(*names)[count++] = set->events[i].name;
+	return count;
 }
 
 /* Complain that nothing of this name has ever been tracked. */
 pg_noreturn static void
 ReportUntracked(const char *name)
 {
-	const SignalSet *set = SignalSetGet();
-	const char **names = palloc_array(const char *, Max(set->eventLimit, 1));
-	int			count = 0;
+	const char **names;
+	int			count = EventNames(&names);
 
-	for (int i = 0; i < set->eventLimit; i++)
-		if (set->events[i].name != NULL)
-			names[count++] = set->events[i].name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("event \"%s\" has never been tracked", name),
 			 errhint("%s", ChoiceHint(name, "events", names, count))));
 }
 
+/* Ask whether an event that nobody has tracked yet is one that is misspelt. */
+static void
+AskWhetherMeant(const char *name)
+{
+	const char **names;
+	int			count = EventNames(&names);
+	char	   *nearest = ChoiceNearest(name, names, count);
+
+	if (nearest[0] != '\0')
+		ereport(NOTICE,
+				(errmsg("event \"%s\" has never been tracked", name),
+				 errhint("%sIt is counted once it is tracked.", nearest)));
+}
+
 /* The number of an event type, registered if it is new, unless nothing is to be stored. */
 static int16
 ResolveEvent(const char *name, int length, bool dry)
 {
-	int			event = length > 64 ? -1 : dry ? EventTypeLookup(name, length) : EventTypeDefine(name, length);
+	int			event = length > 64 ? -1 : EventTypeLookup(name, length);
 
-	if (event < 0 && dry && length > 0 && length <= 64)
-		ReportUntracked(name);
+	if (event < 0 && length > 0 && length <= 64)
+	{
+		if (dry)
+			ReportUntracked(name);
+		AskWhetherMeant(name);
+		event = EventTypeDefine(name, length);
+	}
 	if (event < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -326,7 +325,16 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 	if (!PG_ARGISNULL(ARGUMENT_AGGREGATES))
 		SignalCheckAggregates(row->values[ARGUMENT_AGGREGATES]);
 	if (!PG_ARGISNULL(ARGUMENT_PURPOSES))
-		row->values[ARGUMENT_PURPOSES] = ResolvePurposes(row->values[ARGUMENT_PURPOSES]);
+		row->values[ARGUMENT_PURPOSES] = Int32GetDatum(PurposeGetMask(PG_GETARG_ARRAYTYPE_P(ARGUMENT_PURPOSES),
+															  PurposeCatalogueRead(GetActiveSnapshot())));
+}
+
+/* Complain of a scope that signals do not have. */
+static void
+CheckScope(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(ARGUMENT_SCOPE))
+		SignalCheckScope(TextDatumGetCString(PG_GETARG_DATUM(ARGUMENT_SCOPE)));
 }
 
 /* What a definition would be as a row. */
@@ -341,6 +349,7 @@ SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	SignalRow	row;
 
 	memset(row.nulls, 'n', sizeof(row.nulls));
+	CheckScope(fcinfo);
 	SetArguments(&row, fcinfo, true);
 	if (!PG_ARGISNULL(ARGUMENT_BASIS) &&
 		strcmp(TextDatumGetCString(row.values[ARGUMENT_BASIS]), SIGNAL_BASIS_INFERRED) == 0)
@@ -457,9 +466,7 @@ FindSignal(const char *name, bool *builtin)
 
 	if (Run("SELECT signal, builtin FROM personalize.signal WHERE name = $1",
 			1, types, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("signal \"%s\" does not exist", name)));
+		SignalReportUnknown(SignalSetGet(), name);
 	*builtin = DatumGetBool(SpiUtilValue(0, 2, &isNull));
 	return DatumGetInt16(SpiUtilValue(0, 1, &isNull));
 }
@@ -496,6 +503,7 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_PURPOSES, "purposes");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_AGGREGATES, "aggregates");
+	CheckScope(fcinfo);
 	LockDefinitions();
 	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
@@ -637,10 +645,7 @@ personalize_backfill_signal(PG_FUNCTION_ARGS)
 	if (IsInferred(DatumGetInt16(values[0])))
 		SignalRefuseInferred(SignalSetGet(), name);
 	if (Run("SELECT FROM personalize.signal_state WHERE signal = $1 AND NOT enabled", 1, types, values, NULL) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("signal \"%s\" is disabled", name),
-				 errhint("SELECT personalize.enable_signal(%s) lets it count again.", quote_literal_cstr(name))));
+		SignalReportUnknown(SignalSetGet(), name);
 	ProcessorAskBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));
 	SpiUtilEnd(&scope);
 	PG_RETURN_VOID();

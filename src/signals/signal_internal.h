@@ -34,7 +34,7 @@ extern SignalSet *SignalSetMake(const Datum *values, const bool *nulls);
  * These columns of what arguments of create_signal say, in their order, checked as
  * there; an event that has never been tracked is an error, for nothing is stored.
  */
-#define SIGNAL_ARGUMENTS 12
+#define SIGNAL_ARGUMENTS 13
 extern const char *const SignalArgumentNames[SIGNAL_ARGUMENTS];
 extern void SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
@@ -52,6 +52,7 @@ extern void SignalCheckSpan(const char *what, Datum span);
 extern void SignalCheckPeriods(Datum periods);
 extern void SignalCheckBasis(const char *basis);
 extern void SignalCheckAggregates(Datum aggregates);
+extern void SignalCheckScope(const char *scope);
 
 /* The basis of signals that only cohorts are counted of. */
 #define SIGNAL_BASIS_INFERRED "inferred"

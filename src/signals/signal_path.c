@@ -6,6 +6,8 @@
 
 #include "signals/signal_path.h"
 
+#include "base/choice.h"
+
 #define PROPERTIES_PREFIX "properties."
 #define MAX_PROPERTY_NAME 64
 
@@ -66,23 +68,43 @@ SignalPathParseValue(const char *string, SignalFactor *factor, char **property)
 	return *property != NULL;
 }
 
+/* What to say of a path that is none: a word by itself may be something of the item, or a property. */
+static char *
+PathHint(const char *string, const char *kinds, const char *const *paths, int count)
+{
+	char	   *hint = ChoiceHint(string, kinds, paths, count);
+	char	   *ofItem = psprintf("item.%s", string);
+
+	if (string[0] == '\0' || string[strcspn(string, ". <>")] != '\0' || strlen(string) > MAX_PROPERTY_NAME ||
+		ChoiceNearest(string, paths, count)[0] != '\0')
+		return hint;
+	for (int i = 0; i < count; i++)
+		if (strncmp(paths[i], ofItem, strlen(ofItem)) == 0)
+			return psprintf("Did you mean \"%s\"? %s", paths[i], hint);
+	return psprintf("Did you mean \"" PROPERTIES_PREFIX "%s\"? %s", string, hint);
+}
+
 /* Complain unless a key path is one. */
 void
 SignalPathCheckKey(const char *string)
 {
+	static const char *const paths[] = {
+		"item", "item.category", "item.brand", "item.tags", "item.price_band", "properties.<name>", "none"
+	};
 	SignalPath	path;
 
 	if (!SignalPathParseKey(string, &path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid key_path \"%s\"", string),
-				 errhint("Use item, item.category, item.brand, item.tags, item.price_band, properties.<name> or none.")));
+				 errhint("%s", PathHint(string, "key paths", paths, lengthof(paths)))));
 }
 
 /* Complain unless a value path is one. */
 void
 SignalPathCheckValue(const char *string)
 {
+	static const char *const paths[] = {"value", "properties.<name>"};
 	SignalFactor factor;
 	char	   *property;
 
@@ -90,5 +112,5 @@ SignalPathCheckValue(const char *string)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value_path \"%s\"", string),
-				 errhint("Use value or properties.<name>.")));
+				 errhint("%s", PathHint(string, "value paths", paths, lengthof(paths)))));
 }

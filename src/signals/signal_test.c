@@ -69,7 +69,7 @@ static const char *const outcomeNames[] = {
 /* The types that a definition's members are read as. */
 static const Oid memberTypes[SIGNAL_ARGUMENTS] = {
 	TEXTOID, TEXTARRAYOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, INTERVALARRAYOID, INTERVALOID,
-	TEXTARRAYOID, TEXTOID, TEXTOID, TEXTARRAYOID
+	TEXTARRAYOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID
 };
 
 /* What was counted of a value, or why nothing was. */

@@ -10,6 +10,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/choice.h"
 #include "base/relation.h"
 #include "base/row_place.h"
 #include "base/shard.h"
@@ -67,17 +68,16 @@ const ProcessorMethods *
 ProcessorByName(const char *name)
 {
 	const ProcessorMethods *methods = FindProcessor(name);
-	StringInfoData names;
+	const char *names[PROCESSOR_COUNT];
 
 	if (methods != NULL)
 		return methods;
-	initStringInfo(&names);
 	for (int id = 1; id <= PROCESSOR_COUNT; id++)
-		appendStringInfo(&names, "%s%s", id == 1 ? "" : id == PROCESSOR_COUNT ? " and " : ", ", ProcessorGet(id)->name);
+		names[id - 1] = ProcessorGet(id)->name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("processor \"%s\" does not exist", name),
-			 errhint("The processors are %s.", names.data)));
+			 errhint("%s", ChoiceHint(name, "processors", names, PROCESSOR_COUNT))));
 }
 
 /* _processor_number(name): NULL if there is none. */
