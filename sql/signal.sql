@@ -74,6 +74,12 @@ BEGIN;
 SELECT personalize.create_signal('x', '{view_itm}', 'item', scope => 'user') IS NOT NULL AS created;
 SELECT personalize.create_signal('y', '{zzzz}', 'item', scope => NULL) IS NOT NULL AS created;
 ROLLBACK;
+-- names that are none
+SELECT personalize.create_signal(E'a\nb', '{view_item}', 'item');
+SELECT personalize.create_signal(' ', '{view_item}', 'item');
+SELECT personalize.create_signal('x', '{view_item,NULL}', 'item');
+SELECT personalize.create_segment(' ', 'item_affinity >= 1');
+SELECT personalize.create_feature_view(E'a\tb', '{"a": "item_affinity"}');
 -- of very many names some are listed
 SELECT personalize_internal._choice_hint('sgnal 7', 'signals', ARRAY(SELECT 'signal ' || n FROM generate_series(1, 100) AS n)), personalize_internal._choice_hint('x', 'signals', '{}');
 

@@ -234,8 +234,8 @@ BEGIN
 	since := coalesce(since, present);
 	IF name IS NULL OR signal IS NULL OR cohorts IS NULL THEN
 		RAISE EXCEPTION '% must not be null', CASE WHEN name IS NULL THEN 'name' WHEN signal IS NULL THEN 'signal' ELSE 'cohorts' END USING ERRCODE = 'null_value_not_allowed';
-	ELSIF octet_length(name) NOT BETWEEN 1 AND 63 THEN
-		RAISE EXCEPTION 'report name "%" is empty or longer than 63 bytes', left(name, 80) USING ERRCODE = 'invalid_name';
+	ELSIF octet_length(name) NOT BETWEEN 1 AND 63 OR name ~ '[[:cntrl:]]' THEN
+		RAISE EXCEPTION 'report name "%" is empty, longer than 63 bytes or has control characters', left(name, 80) USING ERRCODE = 'invalid_name';
 	ELSIF days NOT BETWEEN 1 AND 31 THEN
 		RAISE EXCEPTION 'days must be between 1 and 31, but is %', days USING ERRCODE = 'invalid_parameter_value';
 	ELSIF max_cohorts NOT BETWEEN 1 AND 100 THEN

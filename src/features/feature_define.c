@@ -11,6 +11,7 @@
 #include "features/feature_view.h"
 
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/interval.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
@@ -74,12 +75,9 @@ Complain(const char *problem, const char *hint)
 static void
 CheckName(const char *what, const char *name, int longest)
 {
-	if (name[0] == '\0' || strlen(name) > longest)
-		Complain(psprintf("the name of a %s must have 1 to %d bytes, but \"%s\" has %zu", what, longest, name, strlen(name)),
+	if (!ChoiceIsName(name, longest))
+		Complain(psprintf("%s name \"%s\" is empty, longer than %d bytes or has control characters", what, name, longest),
 				 "Choose another name.");
-	for (const char *c = name; *c != '\0'; c++)
-		if ((unsigned char) *c < ' ' || *c == 0x7f)
-			Complain(psprintf("the name of a %s must not have control characters", what), "Choose another name.");
 }
 
 /* The view's name out of the first argument. */

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/interval.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
@@ -214,12 +215,9 @@ NameArgument(FunctionCallInfo fcinfo)
 	if (PG_ARGISNULL(0))
 		ArgumentReportNull("name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (name[0] == '\0' || strlen(name) >= NAMEDATALEN)
-		Complain(psprintf("a segment's name must have 1 to %d bytes, but has %zu", NAMEDATALEN - 1, strlen(name)),
+	if (!ChoiceIsName(name, NAMEDATALEN - 1))
+		Complain(psprintf("segment name \"%s\" is empty, longer than %d bytes or has control characters", name, NAMEDATALEN - 1),
 				 "Choose another name.");
-	for (const char *c = name; *c != '\0'; c++)
-		if ((unsigned char) *c < ' ' || *c == 0x7f)
-			Complain("a segment's name must not have control characters", "Choose another name.");
 	return name;
 }
 

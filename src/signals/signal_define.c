@@ -97,10 +97,10 @@ NameArgument(FunctionCallInfo fcinfo)
 
 	ArgumentCheckGiven(fcinfo, ARGUMENT_NAME, "name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_NAME));
-	if (name[0] == '\0' || strlen(name) >= NAMEDATALEN)
+	if (!ChoiceIsName(name, NAMEDATALEN - 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("signal name \"%s\" is empty or longer than %d bytes", name, NAMEDATALEN - 1)));
+				 errmsg("signal name \"%s\" is empty, longer than %d bytes or has control characters", name, NAMEDATALEN - 1)));
 	return name;
 }
 
@@ -208,8 +208,11 @@ AddEvents(EventList *list, Datum events)
 					  &values, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *name = nulls[i] ? "" : TextDatumGetCString(values[i]);
+		char	   *name;
 
+		if (nulls[i])
+			ArgumentReportNull("an element of events");
+		name = TextDatumGetCString(values[i]);
 		FindEvent(list, ResolveEvent(name, strlen(name), list->dry), true);
 	}
 	if (list->count == 0)
