@@ -34,7 +34,7 @@ typedef enum RepeatColumn
 #define LEAST_INTERVALS "3"
 
 /* Baskets of an item that are counted for a time in the past: the newest before it. */
-#define PAST_BASKETS 10000
+#define PAST_BASKETS 2000
 
 /* Median intervals of the items in baskets, a query that has their item, person and day. */
 #define INTERVALS(baskets) \
@@ -47,7 +47,7 @@ typedef enum RepeatColumn
 	INTERVALS("SELECT n.item_key, n.user_key, n.day FROM unnest($1) AS i (item_key), LATERAL (" \
 			  " SELECT p.item_key, p.user_key, p.day FROM personalize._basket AS p" \
 			  " WHERE p.item_key = i.item_key AND p.day < ($2 AT TIME ZONE 'UTC')::date AND p.count > 0" \
-			  " ORDER BY p.day DESC, p.basket LIMIT $3) AS n")
+			  " ORDER BY p.day DESC, p.basket DESC LIMIT $3) AS n")
 
 /* Columns of _repeat_interval. */
 typedef enum IntervalColumn
