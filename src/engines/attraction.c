@@ -216,7 +216,11 @@ AttractionScore(const text *query, const int64 *itemKeys, int count, ItemReader 
 	known = counts->ofItems->keys.count > 0;
 	usual = LogOdds(counts->examination->rate);
 	for (int i = 0; i < count; i++)
-		scores[i] = LogOdds(Min(RateOf(counts, itemKeys[i], &unknown[i]), 0.99)) - usual;
+	{
+		double		rate = RateOf(counts, itemKeys[i], &unknown[i]);
+
+		scores[i] = LogOdds(Min(rate, 0.99)) - usual;
+	}
 	if (past == NULL)
 		AttractionClose(counts->reader);
 	pfree(counts);

@@ -185,7 +185,12 @@ Likeness(const Slate *slate, const Trait *a, const Trait *b)
 	if (a->tagCount > 0 && b->tagCount > 0 && ++known)
 		sum += ShareOfTags(a, b);
 	if ((a->hasPairs || b->hasPairs) && ++known)
-		sum += Max(WeightInList(a, slate->taken[b->place].itemKey), WeightInList(b, slate->taken[a->place].itemKey));
+	{
+		double		there = WeightInList(a, slate->taken[b->place].itemKey);
+		double		back = WeightInList(b, slate->taken[a->place].itemKey);
+
+		sum += Max(there, back);
+	}
 	return known == 0 ? 0 : sum / known;
 }
 
@@ -203,7 +208,11 @@ Choose(const Slate *slate, Trait *traits, Trait *chosen, bool compare)
 		other->sameCategory += chosen->category != 0 && other->category == chosen->category;
 		other->sameBrand += chosen->brand != 0 && other->brand == chosen->brand;
 		if (compare)
-			other->likeness = Max(other->likeness, Likeness(slate, chosen, other));
+		{
+			double		likeness = Likeness(slate, chosen, other);
+
+			other->likeness = Max(other->likeness, likeness);
+		}
 	}
 }
 

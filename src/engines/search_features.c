@@ -130,9 +130,14 @@ HasTrend(const EngineContext *context)
 static void
 FillTrend(EngineContext *context, const Slate *slate, double *column, int stride)
 {
+	const ItemScores *trend = QuestionOf(context)->trend;
+
 	for (int i = 0; i < slate->count; i++)
-		column[(size_t) i * stride] =
-			sqrt(Max(ItemScoresGet(QuestionOf(context)->trend, slate->candidates[i].itemKey, NULL), 0));
+	{
+		double		part = ItemScoresGet(trend, slate->candidates[i].itemKey, NULL);
+
+		column[(size_t) i * stride] = sqrt(Max(part, 0));
+	}
 }
 
 /* How new the item is: 1 when it comes, half in a month. */
@@ -202,7 +207,8 @@ FindInterest(const EngineContext *context, int signal, int64 value)
 
 	if (definition == NULL || !ProfileFindFeature(view, signal, value, &feature))
 		return 0;
-	interest = Max(FeatureDecayed(&feature, definition->halfLife, context->now), 0);
+	interest = FeatureDecayed(&feature, definition->halfLife, context->now);
+	interest = Max(interest, 0);
 	return interest / (interest + HALF_INTEREST);
 }
 
@@ -278,8 +284,11 @@ FillTags(EngineContext *context, const Slate *slate, double *column, int stride)
 		double		most = 0;
 
 		for (int t = 0; t < count; t++)
-			if (!nulls[t])
-				most = Max(most, InterestIn(context, &known, KeyFromText(DatumGetTextPP(tags[t]))));
+		{
+			double		interest = nulls[t] ? 0 : InterestIn(context, &known, KeyFromText(DatumGetTextPP(tags[t])));
+
+			most = Max(most, interest);
+		}
 		column[(size_t) i * stride] = most;
 	}
 }
@@ -359,12 +368,20 @@ FillExact(EngineContext *context, const Slate *slate, double *column, int stride
 		double		best = 0;
 
 		if (item != NULL)
-			best = Max(Agreement(context->query, item->category), Agreement(context->query, item->brand));
+		{
+			double		ofBrand = Agreement(context->query, item->brand);
+
+			best = Agreement(context->query, item->category);
+			best = Max(best, ofBrand);
+		}
 		if (item != NULL && Agreement(context->query, item->itemId) == 1)
 			best = 1;
 		for (int t = 0; t < count && best < 1; t++)
-			if (!nulls[t])
-				best = Max(best, Agreement(context->query, DatumGetTextPP(tags[t])));
+		{
+			double		ofTag = nulls[t] ? 0 : Agreement(context->query, DatumGetTextPP(tags[t]));
+
+			best = Max(best, ofTag);
+		}
 		column[(size_t) i * stride] = best;
 	}
 }

@@ -323,7 +323,11 @@ ProcessorSeenBelow(ProcessorId id, Snapshot snapshot)
 	int64		below = PG_INT64_MAX;
 
 	for (int shard = 0; processors[id] && shard < processors[id]->shards; shard++)
-		below = Min(below, TxidSnapshotMin(ProcessorPosition(id, shard, snapshot)));
+	{
+		int64		seen = TxidSnapshotMin(ProcessorPosition(id, shard, snapshot));
+
+		below = Min(below, seen);
+	}
 	return below;
 }
 
@@ -334,6 +338,10 @@ ProcessorAllSeenBelow(Snapshot snapshot)
 	int64		below = PG_INT64_MAX;
 
 	for (int id = 1; id <= PROCESSOR_COUNT; id++)
-		below = Min(below, ProcessorSeenBelow(id, snapshot));
+	{
+		int64		seen = ProcessorSeenBelow(id, snapshot);
+
+		below = Min(below, seen);
+	}
 	return below;
 }
