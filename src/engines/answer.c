@@ -13,6 +13,7 @@
 #include "base/event_time.h"
 #include "base/interval.h"
 #include "base/json_build.h"
+#include "base/result_row.h"
 #include "compat.h"
 #include "engines/rule.h"
 #include "funcapi.h"
@@ -322,7 +323,9 @@ AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 	EngineContext *context = slate->context;
 	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
 	Datum		requestId = UUIDPGetDatum(AnswerRequestId(slate));
+	ResultRows	rows;
 
+	ResultRowsBegin(&rows, output);
 	for (int i = 0; i < slate->takenCount; i++)
 	{
 		const Candidate *candidate = &slate->taken[i];
@@ -342,7 +345,7 @@ AnswerReturn(const Slate *slate, int engine, AnswerColumns addColumns)
 			values[COLUMN_EXPLANATION] = AnswerExplanation(context, candidate);
 		if (addColumns != NULL)
 			addColumns(context, i, values + COLUMN_COUNT, nulls + COLUMN_COUNT);
-		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+		ResultRowsPut(&rows, values, nulls);
 	}
 	AnswerCount(context, engine, &slate, 1);
 }

@@ -7,6 +7,7 @@
 #include "pages/homepage.h"
 
 #include "base/argument.h"
+#include "base/result_row.h"
 #include "base/scratch.h"
 #include "compat.h"
 #include "engines/answer.h"
@@ -113,10 +114,9 @@ MakePage(FunctionCallInfo fcinfo, const EngineArguments *arguments, int session,
 
 /* Return the rows of a shelf. */
 static void
-ReturnShelf(Homepage *page, const PageShelf *shelf)
+ReturnShelf(Homepage *page, const PageShelf *shelf, ResultRows *rows)
 {
 	EngineContext *context = page->context;
-	ReturnSetInfo *output = (ReturnSetInfo *) context->fcinfo->resultinfo;
 	Datum		values[PAGE_COLUMNS];
 	bool		nulls[PAGE_COLUMNS] = {false};
 
@@ -140,7 +140,7 @@ ReturnShelf(Homepage *page, const PageShelf *shelf)
 		values[COLUMN_REASON] = PointerGetDatum(AnswerReason(context, candidate));
 		if (!nulls[COLUMN_EXPLANATION])
 			values[COLUMN_EXPLANATION] = AnswerExplanation(context, candidate);
-		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+		ResultRowsPut(rows, values, nulls);
 	}
 }
 
@@ -152,10 +152,12 @@ personalize_homepage(PG_FUNCTION_ARGS)
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	Homepage	   *page = MakePage(fcinfo, &homepage.arguments, 8, false);
 	const Slate **slates = palloc_array(const Slate *, page->shelves);
+	ResultRows	rows;
 
+	ResultRowsBegin(&rows, (ReturnSetInfo *) fcinfo->resultinfo);
 	for (int i = 0; i < page->shelfCount; i++)
 	{
-		ReturnShelf(page, &page->filled[i]);
+		ReturnShelf(page, &page->filled[i], &rows);
 		slates[i] = page->filled[i].slate;
 	}
 	AnswerCount(page->context, homepage.id, slates, page->shelfCount);
