@@ -25,9 +25,9 @@ static const struct
 	{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0xe0000, 0xe007f}
 };
 
-/* True if all bytes are. */
-static bool
-IsAscii(const char *data, int length)
+/* True if all bytes are ASCII. */
+bool
+UnicodeIsAscii(const char *data, int length)
 {
 	for (int i = 0; i < length; i++)
 		if (IS_HIGHBIT_SET(data[i]))
@@ -46,7 +46,7 @@ UnicodeFromServer(const char *data, int length, int *utf8Length)
 {
 	const char *utf8 = data;
 
-	if (GetDatabaseEncoding() != PG_SQL_ASCII && !IsAscii(data, length))
+	if (GetDatabaseEncoding() != PG_SQL_ASCII && !UnicodeIsAscii(data, length))
 		utf8 = pg_server_to_any(data, length, PG_UTF8);
 	*utf8Length = utf8 == data ? length : (int) strlen(utf8);
 	return utf8;

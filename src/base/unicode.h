@@ -12,6 +12,9 @@
 /* A string of the server's encoding as UTF-8: itself, or palloc'd. */
 extern const char *UnicodeFromServer(const char *data, int length, int *utf8Length);
 
+/* True if all bytes are ASCII. */
+extern bool UnicodeIsAscii(const char *data, int length);
+
 /* The code points of valid UTF-8, with a zero behind them, palloc'd. */
 extern pg_wchar *UnicodeDecode(const char *utf8, int length, int *count);
 

@@ -97,6 +97,20 @@ LowerCollation(void)
 	return OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID;
 }
 
+/*
+ * A text in lower case.  ICU's root has the same rules for ASCII as C has; to ask it
+ * takes many times as long as the rest of the work.
+ */
+static char *
+Lower(const char *text, int length, bool ascii)
+{
+	static bool hasRoot = false;
+
+	if (ascii && !hasRoot)
+		hasRoot = LowerCollation() != DEFAULT_COLLATION_OID;
+	return ascii && hasRoot ? asc_tolower(text, length) : str_tolower(text, length, LowerCollation());
+}
+
 /* Whom words are given. */
 typedef struct Receiver
 {
@@ -182,7 +196,8 @@ WordsEach(const char *text, int length, int maxBytes, WordCallback callback, voi
 	Receiver	receiver = {callback, argument};
 	bool		isCut = length > maxBytes * MAX_EXPANSION;
 	int			kept = isCut ? pg_mbcliplen(text, length, maxBytes * MAX_EXPANSION) : length;
-	char	   *lower = str_tolower(text, kept, LowerCollation());
+	bool		ascii = UnicodeIsAscii(text, kept);
+	char	   *lower = Lower(text, kept, ascii);
 	int			utf8Length;
 	const char *utf8 = UnicodeFromServer(lower, strlen(lower), &utf8Length);
 
@@ -190,8 +205,8 @@ WordsEach(const char *text, int length, int maxBytes, WordCallback callback, voi
 	{
 		int			count;
 		pg_wchar   *points = UnicodeDecode(utf8, utf8Length, &count);
-		/* elsewhere the composed form may have no characters */
-		pg_wchar   *composed = GetDatabaseEncoding() == PG_UTF8 ? UnicodeCompose(points, &count) : points;
+		/* ASCII is composed as it is; in other encodings the composed form may have no characters */
+		pg_wchar   *composed = !ascii && GetDatabaseEncoding() == PG_UTF8 ? UnicodeCompose(points, &count) : points;
 
 		SplitPoints(composed, count, isCut, maxBytes, &receiver);
 		if (composed != points)
