@@ -235,3 +235,9 @@ SELECT engine, bool_or(value > 0) FILTER (WHERE measure = 'calls') AS called, bo
 	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine WHERE engine IN ('bought_together', 'recommend', 'similar_items', 'trending') GROUP BY engine ORDER BY engine;
 SELECT string_agg(measure, ' ' ORDER BY measure) FROM personalize.stat_engine WHERE engine = 'recommend';
 DROP FUNCTION roll, adds_up;
+
+-- Rows are whole, however long the texts in them are, and with or without NULLs.
+SELECT count(*), count(*) FILTER (WHERE r.rank = 1 AND r.item_id = repeat('i', n) AND r.item_key = personalize.item_key(repeat('i', n)) AND
+	r.reason = 'candidate:new_user' AND r.score = 0.5 AND (r.explanation IS NOT NULL) = explained) AS whole
+FROM generate_series(1, 200) AS n, (VALUES (true), (false)) AS e (explained),
+	LATERAL personalize.recommend(NULL, candidates => ARRAY[repeat('i', n)::personalize.entity_id], explain => explained) AS r;
