@@ -60,7 +60,8 @@ SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM unnest('{item_perfo
 	unnest(ARRAY[$$item_id = 'i30'$$, $$item_id = 'i4'$$, $$item_id = 'nowhere'$$, $$item_id = '4711'$$, $$item_id IN ('i30', 'i31', 'i4')$$, $$item_id = 'i30' AND item_id = 'i31'$$,
 		$$item_id = 'i30' OR day = current_date - 2$$, $$item_id = NULL$$, $$item_id = 'i' || 30 AND day < current_date - 2$$]) c ORDER BY v, c;
 SELECT c AS condition, pg_temp.differs('analytics_event', c) FROM unnest(ARRAY[$$category = 'c3'$$, $$category = 'c1'$$, $$category = 'c9'$$, $$category = 'c1' AND brand = 'b1'$$, $$brand = 'b9'$$,
-	$$category = 'c9' AND category = 'c1'$$, $$category = 'c4' OR brand = 'b9'$$, $$category IN ('c1', 'c9')$$, $$category = ''$$, $$category IS NULL$$, $$NOT category = 'c9'$$]) c ORDER BY c;
+	$$category = 'c9' AND category = 'c1'$$, $$category = 'c4' OR brand = 'b9'$$, $$category IN ('c1', 'c9')$$, $$category = ''$$, $$category IS NULL$$, $$NOT category = 'c9'$$,
+	$$ts::date = current_date - 3$$, $$properties ->> 'currency' = 'EUR'$$, $$properties ->> 'nothing' IS NULL$$, $$CASE event WHEN 'purchase' THEN 1 ELSE 2 END = 1$$]) c ORDER BY c;
 SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM unnest('{profile_feature,profile_pane}'::text[]) v,
 	unnest(ARRAY[$$value = 'c3'$$, $$value = 'c3' AND signal = 'interest_category'$$, $$value = 'nothing'$$, $$value = ''$$, $$value IN ('c3', 'b1')$$, $$value = 'c3' AND value = 'b1'$$, $$value = 'i30' AND user_id = 'u30'$$]) c ORDER BY v, c;
 SELECT value, count(*) > 0 AS some FROM personalize.profile_feature GROUP BY GROUPING SETS ((value), ()) HAVING value = 'c3';
@@ -78,4 +79,26 @@ EXECUTE of_category('c9');
 SELECT count(*), count(e.category) FROM generate_series(1, 2) n LEFT JOIN personalize.analytics_event e ON e.category = 'c9' AND n = 1;
 SELECT count(*), count(p.item_id) FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i4' OR n = 3;
 SELECT n, p.item_id, sum(p.views) AS views FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i30' AND n = 1 GROUP BY 1, 2 ORDER BY 1;
+-- conditions are tried on samples when a statement is planned: what fails there does not fail the
+-- statement, only functions of the server are called, and the transaction goes on
+CREATE FUNCTION pg_temp.loud(ts timestamptz) RETURNS date LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE NOTICE 'called'; RETURN NULL; END $$;
+BEGIN;
+CREATE TEMP TABLE kept_on AS SELECT 1 AS n;
+DO $$
+DECLARE
+	condition text;
+BEGIN
+	FOREACH condition IN ARRAY ARRAY[$q$(properties ->> 'currency')::int > 4$q$, $q$pg_temp.loud(ts) = current_date$q$, $q$1 / (value - value) = 1$q$, $q$random() + value > 1$q$, $q$ts::date = (SELECT max(day) FROM personalize.item_event)$q$] LOOP
+		EXECUTE 'EXPLAIN SELECT * FROM personalize.analytics_event WHERE ' || condition;
+	END LOOP;
+END
+$$;
+SELECT count(*) FROM kept_on;
+COMMIT;
+SELECT count(*) FROM personalize.analytics_event WHERE 1 / (value - value) = 1;
+PREPARE of_currency (text) AS SELECT count(*) > 0 AS some FROM personalize.analytics_event WHERE properties ->> 'currency' = $1;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE of_currency('EUR');
+RESET plan_cache_mode;
+EXECUTE of_currency('USD');
 DROP EXTENSION personalize CASCADE;

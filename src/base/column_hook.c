@@ -243,8 +243,8 @@ CalledName(Node *node)
 }
 
 /* The name of a table or view of ours, of the table for a partition; NULL for others. */
-static const char *
-RelationName(Oid relation)
+const char *
+ColumnRelationName(Oid relation)
 {
 	Oid			schema = get_namespace_oid(PERSONALIZE_SCHEMA, true);
 
@@ -264,7 +264,7 @@ IsOurs(const Query *query)
 	{
 		const RangeTblEntry *entry = lfirst(cell);
 
-		if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW && RelationName(entry->relid) != NULL)
+		if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW && ColumnRelationName(entry->relid) != NULL)
 			return true;
 		/* of one that was pulled up nothing is left */
 		if (entry->rtekind == RTE_SUBQUERY && entry->subquery != NULL && IsOurs(entry->subquery))
@@ -302,7 +302,7 @@ SupplySubquery(PlannerInfo *root, RelOptInfo *rel, const RangeTblEntry *entry, A
 {
 	const Query *query = rel->subroot == NULL ? NULL : rel->subroot->parse;
 	const TargetEntry *target = query == NULL ? NULL : get_tle_by_resno(query->targetList, number);
-	const char *view = RelationName(CompatViewOf(entry));
+	const char *view = ColumnRelationName(CompatViewOf(entry));
 	const ColumnStat *column;
 
 	if (target == NULL || target->resjunk || query->setOperations != NULL || query->groupingSets != NIL || !IsOurs(query))
@@ -342,7 +342,7 @@ SupplyStatistics(PlannerInfo *root, RangeTblEntry *entry, AttrNumber number, Var
 	if (entry->rtekind == RTE_SUBQUERY)
 		return SupplySubquery(root, rel, entry, number, variable);
 	if (entry->rtekind == RTE_RELATION)
-		column = ColumnStatFind(RelationName(entry->relid), get_attname(entry->relid, number, true));
+		column = ColumnStatFind(ColumnRelationName(entry->relid), get_attname(entry->relid, number, true));
 	else if (entry->rtekind == RTE_FUNCTION && list_length(entry->functions) == 1 && number <= list_length(entry->eref->colnames))
 		column = ColumnStatFind(CalledName(linitial_node(RangeTblFunction, entry->functions)->funcexpr),
 								strVal(list_nth(entry->eref->colnames, number - 1)));

@@ -35,6 +35,9 @@
 /* About so many pages are looked at. */
 #define SAMPLE_PAGES 200
 
+/* So many values are kept. */
+#define KEPT_VALUES 1000
+
 /* A sample is used for so long. */
 #define KEPT_MS (60 * 1000)
 
@@ -54,6 +57,7 @@ typedef struct Kept
 	int32		readers;
 	TimestampTz takenAt;
 	HeapTuple	statistics;		/* NULL: nothing was found */
+	ColumnSample some;			/* of the values, for conditions to be tried on */
 	MemoryContext context;
 } Kept;
 
@@ -221,9 +225,32 @@ CountIds(const ColumnStat *column, VacAttrStats *statistics, double total)
 	ReleaseSysCache(class);
 }
 
-/* Take a sample; its statistics are kept in the context given. */
+/* Some of the values, spread over all. */
+static void
+CopySome(const ColumnSample *sample, ColumnSample *some)
+{
+	int16		length;
+	bool		byValue;
+
+	get_typlenbyval(sample->type, &length, &byValue);
+	some->type = sample->type;
+	some->count = Min(sample->count, KEPT_VALUES);
+	some->total = sample->total;
+	some->values = palloc0(sizeof(Datum) * some->count);
+	some->nulls = palloc(sizeof(bool) * some->count);
+	for (int i = 0; i < some->count; i++)
+	{
+		int			from = (int) ((int64) i * sample->count / some->count);
+
+		some->nulls[i] = sample->nulls[from];
+		if (!some->nulls[i])
+			some->values[i] = datumCopy(sample->values[from], byValue, length);
+	}
+}
+
+/* Take a sample; its statistics and some of its values are kept in the context given. */
 static HeapTuple
-TakeSample(const ColumnStat *column, const char *query, Oid table, int32 readers, MemoryContext context)
+TakeSample(Kept *kept)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize column sample", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
@@ -231,15 +258,16 @@ TakeSample(const ColumnStat *column, const char *query, Oid table, int32 readers
 	VacAttrStats statistics;
 	HeapTuple	tuple = NULL;
 
-	if (query == NULL)
-		column->take(column, &sample);
+	if (kept->query == NULL)
+		kept->column->take(kept->column, &sample);
 	else
-		RunQuery(column, query, table, readers, scratch, &sample);
+		RunQuery(kept->column, kept->query, kept->table, kept->readers, scratch, &sample);
 	if (sample.count > 0 && Compute(&sample, &statistics))
 	{
-		CountIds(column, &statistics, sample.total);
-		MemoryContextSwitchTo(context);
+		CountIds(kept->column, &statistics, sample.total);
+		MemoryContextSwitchTo(kept->context);
 		tuple = FormStatistics(&statistics);
+		CopySome(&sample, &kept->some);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
@@ -251,7 +279,7 @@ TakeSample(const ColumnStat *column, const char *query, Oid table, int32 readers
  * held to the end of the statement's transaction.
  */
 static HeapTuple
-TakeUnlocked(const ColumnStat *column, const char *query, Oid table, int32 readers, MemoryContext context)
+TakeUnlocked(Kept *kept)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -262,7 +290,7 @@ TakeUnlocked(const ColumnStat *column, const char *query, Oid table, int32 reade
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		tuple = TakeSample(column, query, table, readers, context);
+		tuple = TakeSample(kept);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -275,9 +303,9 @@ TakeUnlocked(const ColumnStat *column, const char *query, Oid table, int32 reade
 	return tuple;
 }
 
-/* What a sample says, a recent one if there is one. */
-HeapTuple
-ColumnStatOf(const ColumnStat *column, bool ofGroups)
+/* What a sample says, a recent one if there is one; NULL: nothing. */
+static const Kept *
+Keep(const ColumnStat *column, bool ofGroups)
 {
 	const char *query = ofGroups ? column->groups : column->query;
 	int32		readers = column->readers == NULL ? 0 : column->readers();
@@ -297,7 +325,7 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 		kept = NULL;
 	}
 	if (kept != NULL && !TimestampDifferenceExceeds(kept->takenAt, GetCurrentTimestamp(), KEPT_MS))
-		return kept->statistics;
+		return kept;
 	if (kept != NULL)
 	{
 		keptList = list_delete_ptr(keptList, kept);
@@ -310,7 +338,7 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 	kept->query = query;
 	kept->table = table;
 	kept->readers = readers;
-	kept->statistics = TakeUnlocked(column, query, table, readers, context);
+	kept->statistics = TakeUnlocked(kept);
 	kept->takenAt = GetCurrentTimestamp();
 	/* of nothing nothing is known, and soon there may be something */
 	if (kept->statistics == NULL)
@@ -322,5 +350,23 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 	context = MemoryContextSwitchTo(CacheMemoryContext);
 	keptList = lappend(keptList, kept);
 	MemoryContextSwitchTo(context);
-	return kept->statistics;
+	return kept;
+}
+
+/* What pg_statistic would say. */
+HeapTuple
+ColumnStatOf(const ColumnStat *column, bool ofGroups)
+{
+	const Kept *kept = Keep(column, ofGroups);
+
+	return kept == NULL ? NULL : kept->statistics;
+}
+
+/* Some values. */
+const ColumnSample *
+ColumnSampleOf(const ColumnStat *column)
+{
+	const Kept *kept = column->query == NULL && column->take == NULL ? NULL : Keep(column, false);
+
+	return kept == NULL ? NULL : &kept->some;
 }

@@ -55,6 +55,15 @@ extern const ColumnStat *ColumnStatFind(const char *relation, const char *column
  */
 extern HeapTuple ColumnStatOf(const ColumnStat *column, bool ofGroups);
 
+/* Some values of the sample of a column, valid until one asked again; NULL: there are none. */
+extern const ColumnSample *ColumnSampleOf(const ColumnStat *column);
+
+/* The name of a table or view of ours, of the table for a partition; NULL for others. */
+extern const char *ColumnRelationName(Oid relation);
+
+/* In the planning of a view: have conditions of the statement around it tried on samples. */
+extern void ColumnTryConditions(PlannerInfo *root, const char *view);
+
 /* What conditions ask a column (a Var) to be: so many values, 0: anything. */
 extern int	ColumnAsked(PlannerInfo *root, Node *column, Datum **values);
 
