@@ -207,16 +207,16 @@ ProfileClearParts(const bool *shards, const ProcessorParts *list)
  * so if no raw events have gone.
  */
 static void
-StoreSince(int16 part)
+StoreSince(const ProcessorParts *parts)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, INT2OID};
-	Datum		values[] = {Int16GetDatum(part), Int16GetDatum(PROCESSOR_PROFILE)};
+	const Oid	types[] = {INT2ARRAYOID, INT2OID};
+	Datum		values[] = {ProcessorPartArray(parts), Int16GetDatum(PROCESSOR_PROFILE)};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "INSERT INTO personalize.signal_state AS s (signal, complete_since)"
-			   " SELECT d.signal, CASE WHEN $1 <> 0 OR o.complete_since IS NOT NULL OR e.expired IS NOT NULL"
+			   " SELECT d.signal, CASE WHEN 0 <> ALL ($1) OR o.complete_since IS NOT NULL OR e.expired IS NOT NULL"
 			   "  OR EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'event')"
 			   "  OR EXISTS (SELECT FROM personalize.processor AS p WHERE p.processor = $2"
 			   "   AND coalesce(p.raw_gone_before, p.rebuilding_gone_before) IS NOT NULL)"
@@ -225,7 +225,7 @@ StoreSince(int16 part)
 			   "  SELECT min(y.day) AS oldest, max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
 			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) AS expired"
 			   "  FROM personalize._event_day y) e"
-			   " WHERE d.signal = $1 OR $1 = 0 AND d.basis <> 'inferred' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
+			   " WHERE d.signal = ANY ($1) OR 0 = ANY ($1) AND d.basis <> 'inferred' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
 			   "  WHERE r.processor = $2 AND r.part = d.signal)"
 			   " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
 			   lengthof(types), types, values, NULL, false);
@@ -236,13 +236,12 @@ StoreSince(int16 part)
 void
 ProfileRebuilt(void)
 {
-	StoreSince(0);
+	StoreSince(&(ProcessorParts) {1, (int16[]) {0}});
 }
 
-/* A part has. */
+/* Parts have; steps are no signal. */
 void
-ProfileFilled(int16 part)
+ProfileFilled(const ProcessorParts *parts)
 {
-	if (part != PROFILE_PART_STEPS)
-		StoreSince(part);
+	StoreSince(parts);
 }

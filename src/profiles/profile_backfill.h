@@ -18,6 +18,6 @@ extern void ProfileClear(const bool *shards);
 extern void ProfileRebuilt(void);
 extern void ProfileLockParts(void);
 extern void ProfileClearParts(const bool *shards, const ProcessorParts *parts);
-extern void ProfileFilled(int16 part);
+extern void ProfileFilled(const ProcessorParts *parts);
 
 #endif

@@ -80,12 +80,12 @@ typedef struct ProcessorMethods
 	/*
 	 * For parts that can be counted anew alone (NULL: there are none): keep them from
 	 * being defined, changed and dropped to the end of the transaction; forget for some
-	 * shards what was written of some; what is to be done when one is complete.  From
+	 * shards what was written of some; what is to be done when some are complete.  From
 	 * clearParts to the end of the batch add counts only ProcessorPartsOnly().
 	 */
 	void		(*lockParts) (void);
 	void		(*clearParts) (const bool *shards, const ProcessorParts *parts);
-	void		(*filled) (int16 part);
+	void		(*filled) (const ProcessorParts *parts);
 } ProcessorMethods;
 
 /* With which shard of a rebuild an event is counted anew. */
@@ -137,6 +137,9 @@ extern bool ProcessorIsRebuilding(void);
 
 /* The parts that the batch counts anew alone; NULL: it counts all. */
 extern const ProcessorParts *ProcessorPartsOnly(void);
+
+/* Parts as an array for SQL. */
+extern Datum ProcessorPartArray(const ProcessorParts *parts);
 
 /* Have a part counted anew, in the background or by rollup_now(); or not any more. */
 extern void ProcessorAskBackfill(ProcessorId id, int16 part);

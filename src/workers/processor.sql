@@ -41,7 +41,7 @@ CREATE TABLE personalize._rebuild (
 	shard smallint NOT NULL,
 	part smallint NOT NULL DEFAULT 0,
 	asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (processor, shard, part)
+	PRIMARY KEY (processor, part, shard)
 );
 COMMENT ON TABLE personalize._rebuild IS
 	'shards that are to be counted anew and no batch has yet, for rebuild_processor() or for a part alone: what is there is in use until then';

@@ -106,12 +106,20 @@ ShardsPerTransaction(const ProcessorMethods *methods)
 static void
 AddPart(ProcessorParts *parts, int16 part)
 {
-	for (int i = 0; i < parts->count; i++)
-		if (parts->parts[i] == part)
-			return;
 	parts->parts = parts->count == 0 ? palloc(sizeof(int16)) :
 		repalloc(parts->parts, sizeof(int16) * (parts->count + 1));
 	parts->parts[parts->count++] = part;
+}
+
+/* Parts as an array for SQL. */
+Datum
+ProcessorPartArray(const ProcessorParts *parts)
+{
+	Datum	   *datums = palloc_array(Datum, parts->count + 1);
+
+	for (int i = 0; i < parts->count; i++)
+		datums[i] = Int16GetDatum(parts->parts[i]);
+	return PointerGetDatum(construct_array(datums, parts->count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 }
 
 /* Leave of the claimed shards those that a back-fill is for, and note which parts. */
@@ -123,6 +131,7 @@ ProcessorTakeBackfill(Batch *batch)
 	Datum		values[] = {Int16GetDatum(batch->methods->id)};
 	int			limit = ShardsPerTransaction(batch->methods);
 	bool		taken[SHARD_COUNT] = {false};
+	bool	   *noted = palloc0_array(bool, PG_UINT16_MAX + 1);
 	MemoryContext context = CurrentMemoryContext;
 	SpiUtilScope scope;
 	uint64		count;
@@ -142,9 +151,13 @@ ProcessorTakeBackfill(Batch *batch)
 
 		if (batch->claimed[shard] && !batch->outdated[shard] && (taken[shard] || shards < limit))
 		{
+			int16		part = DatumGetInt16(SpiUtilValue(row, 2, &isNull));
+
 			shards += !taken[shard];
 			taken[shard] = true;
-			AddPart(&batch->parts, DatumGetInt16(SpiUtilValue(row, 2, &isNull)));
+			if (!noted[(uint16) part])
+				AddPart(&batch->parts, part);
+			noted[(uint16) part] = true;
 		}
 		MemoryContextSwitchTo(spi);
 	}
@@ -164,16 +177,30 @@ ProcessorBeginBackfill(Batch *batch)
 	batch->methods->clearParts(batch->claimed, &batch->parts);
 }
 
-/* True if a part has been counted in all shards. */
-static bool
-IsFilled(const ProcessorMethods *methods, int16 part)
+/* Those of some parts that have been counted in all shards. */
+static ProcessorParts
+FindFilled(const ProcessorMethods *methods, const ProcessorParts *parts)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, INT2OID};
-	Datum		values[] = {Int16GetDatum(methods->id), Int16GetDatum(part)};
+	const Oid	types[] = {INT2OID, INT2ARRAYOID};
+	Datum		values[] = {Int16GetDatum(methods->id), ProcessorPartArray(parts)};
+	ProcessorParts filled = {0};
+	MemoryContext caller = CurrentMemoryContext;
+	SpiUtilScope scope;
 
-	return SpiUtilRun(&plan, "SELECT FROM personalize._rebuild WHERE processor = $1 AND part = $2 LIMIT 1",
-					  lengthof(types), types, values, NULL, false) == 0;
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "SELECT p FROM unnest($2) AS p WHERE NOT EXISTS ("
+			   "SELECT FROM personalize._rebuild AS r WHERE r.processor = $1 AND r.part = p)",
+			   lengthof(types), types, values, NULL, false);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isNull;
+
+		AddPart(&filled, DatumGetInt16(SpiUtilValue(i, 1, &isNull)));
+	}
+	SpiUtilEnd(&scope);
+	return filled;
 }
 
 /*
@@ -184,22 +211,19 @@ void
 ProcessorEndBackfill(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID, INT2ARRAYOID, INT2OID};
+	const Oid	types[] = {INT2OID, INT2ARRAYOID, INT2ARRAYOID};
+	Datum		values[] = {
+		Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed), ProcessorPartArray(&batch->parts)
+	};
+	ProcessorParts filled;
+	SpiUtilScope scope;
 
-	for (int i = 0; i < batch->parts.count; i++)
-	{
-		Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed),
-		Int16GetDatum(batch->parts.parts[i])};
-		SpiUtilScope scope;
-		bool		filled;
-
-		SpiUtilBegin(&scope);
-		SpiUtilRun(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2) AND part = $3",
-				   lengthof(types), types, values, NULL, false);
-		filled = IsFilled(batch->methods, batch->parts.parts[i]);
-		SpiUtilEnd(&scope);
-		if (filled)
-			batch->methods->filled(batch->parts.parts[i]);
-	}
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2) AND part = ANY ($3)",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+	filled = FindFilled(batch->methods, &batch->parts);
+	if (filled.count > 0)
+		batch->methods->filled(&filled);
 	batch->result.backfilled = true;
 }
