@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "items/kept_list.h"
+#include "utils/array.h"
 
 /* The key of no category, which no text is likely to have. */
 #define NO_CATEGORY INT64CONST(-1)
