@@ -35,6 +35,7 @@ typedef struct FoundRelation
 	NameData	name;
 	Oid			id;				/* InvalidOid: empty */
 	const RelationShape *shape; /* NULL: not known by the place of its columns */
+	bool		checked;		/* it is what ours must be, and has not changed since */
 } FoundRelation;
 
 static FoundRelation foundRelations[FOUND_SLOTS];
@@ -56,6 +57,15 @@ RelationGeneration(void)
 	return generation;
 }
 
+/* Relation cache callback: a relation (InvalidOid: any) may have changed. */
+static void
+ForgetChecked(Datum argument, Oid relationId)
+{
+	for (int i = 0; i < FOUND_SLOTS; i++)
+		if (foundRelations[i].id == relationId || !OidIsValid(relationId))
+			foundRelations[i].checked = false;
+}
+
 /* The slot of a name: its own, or else one that it may have. */
 static FoundRelation *
 FoundSlot(const char *name)
@@ -70,49 +80,6 @@ FoundSlot(const char *name)
 		if (!OidIsValid(first[i].id) || strcmp(NameStr(first[i].name), name) == 0)
 			return &first[i];
 	return first;
-}
-
-/* Look a relation up in the catalogue, and remember it in a slot. */
-static Oid
-LookUp(FoundRelation *slot, const char *name, bool missingOk)
-{
-	Oid			schemaId;
-	Oid			relationId = InvalidOid;
-
-	if (!watching)
-	{
-		CacheRegisterSyscacheCallback(RELOID, ForgetFound, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetFound, (Datum) 0);
-		watching = true;
-	}
-	schemaId = get_namespace_oid(PERSONALIZE_SCHEMA, true);
-	if (OidIsValid(schemaId))
-		relationId = get_relname_relid(name, schemaId);
-	if (!OidIsValid(relationId) && !missingOk)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", PERSONALIZE_SCHEMA, name),
-				 RelationExtensionExists() ?
-				 errhint("It was dropped or renamed: make it again as the extension had it.") :
-				 errhint("Run CREATE EXTENSION personalize in this database.")));
-	if (OidIsValid(relationId))
-	{
-		namestrcpy(&slot->name, name);
-		slot->id = relationId;
-		slot->shape = RelationShapeOf(name);
-	}
-	return relationId;
-}
-
-/* OID of a table, index or view in the extension's schema. */
-Oid
-RelationFind(const char *name, bool missingOk)
-{
-	FoundRelation *slot = FoundSlot(name);
-
-	if (OidIsValid(slot->id) && strcmp(NameStr(slot->name), name) == 0)
-		return slot->id;
-	return LookUp(slot, name, missingOk);
 }
 
 /* Who is told when a relation's entry in the relation cache is forgotten. */
@@ -139,16 +106,77 @@ RelationWatch(RelcacheCallbackFunction watcher)
 	watchers[watcherCount++] = watcher;
 }
 
+/* Look a relation up in the catalogue, and remember it in a slot. */
+static Oid
+LookUp(FoundRelation *slot, const char *name, bool missingOk)
+{
+	Oid			schemaId;
+	Oid			relationId = InvalidOid;
+
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(RELOID, ForgetFound, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetFound, (Datum) 0);
+		RelationWatch(ForgetChecked);
+		watching = true;
+	}
+	schemaId = get_namespace_oid(PERSONALIZE_SCHEMA, true);
+	if (OidIsValid(schemaId))
+		relationId = get_relname_relid(name, schemaId);
+	if (!OidIsValid(relationId) && !missingOk)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", PERSONALIZE_SCHEMA, name),
+				 RelationExtensionExists() ?
+				 errhint("It was dropped or renamed: make it again as the extension had it.") :
+				 errhint("Run CREATE EXTENSION personalize in this database.")));
+	if (OidIsValid(relationId))
+	{
+		namestrcpy(&slot->name, name);
+		slot->id = relationId;
+		slot->shape = RelationShapeOf(name);
+		slot->checked = false;
+	}
+	return relationId;
+}
+
+/* What a slot has of a name, looked up if it has nothing. */
+static Oid
+FindInSlot(FoundRelation *slot, const char *name, bool missingOk)
+{
+	if (OidIsValid(slot->id) && strcmp(NameStr(slot->name), name) == 0)
+		return slot->id;
+	return LookUp(slot, name, missingOk);
+}
+
+/* OID of a table, index or view in the extension's schema. */
+Oid
+RelationFind(const char *name, bool missingOk)
+{
+	return FindInSlot(FoundSlot(name), name, missingOk);
+}
+
+/* True if the relation, which is open, is the one in the slot and was checked. */
+static inline bool
+IsChecked(const FoundRelation *slot, Relation relation)
+{
+	return slot->checked && slot->id == RelationGetRelid(relation);
+}
+
 /* Open a table of the extension. */
 Relation
 RelationOpenTable(const char *name, LOCKMODE lockMode)
 {
-	Oid			relationId = RelationFind(name, false);
-	const RelationShape *shape = FoundSlot(name)->shape;
+	FoundRelation *slot = FoundSlot(name);
+	Oid			relationId = FindInSlot(slot, name, false);
+	const RelationShape *shape = slot->shape;
 	Relation	relation = relation_open(relationId, lockMode);
 
+	if (IsChecked(slot, relation))
+		return relation;
 	if (shape != NULL)
 		RelationCheckShape(relation, shape);
+	slot->checked = slot->id == relationId;
 	return relation;
 }
 
@@ -193,14 +221,18 @@ IndexWorks(Relation index, Relation table, const char *name)
 Relation
 RelationOpenIndex(Relation table, const char *name, LOCKMODE lockMode)
 {
-	Relation	index = relation_open(RelationFind(name, false), lockMode);
+	FoundRelation *slot = FoundSlot(name);
+	Relation	index = relation_open(FindInSlot(slot, name, false), lockMode);
 
+	if (IsChecked(slot, index) && index->rd_index->indrelid == RelationGetRelid(table))
+		return index;
 	if (!IndexWorks(index, table, name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" does not find the rows of table \"%s\"",
 						name, RelationGetRelationName(table)),
 				 errhint("REINDEX it, or make it again as the extension had it.")));
+	slot->checked = slot->id == RelationGetRelid(index);
 	return index;
 }
 

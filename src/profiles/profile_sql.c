@@ -11,6 +11,7 @@
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/number.h"
+#include "base/result_row.h"
 #include "base/stored_row.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
@@ -170,13 +171,13 @@ SetColumn(Datum *values, bool *nulls, int column, bool isNull, Datum value)
 Datum
 personalize_features(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *output = (ReturnSetInfo *) fcinfo->resultinfo;
 	TimestampTz since;
 	TimestampTz until;
 	int64		userKey;
 	int32		purpose;
 	ProfileView *view;
 	FeatureRows rows;
+	ResultRows	result;
 	const Signal *signal = NULL;
 	Datum		name = 0;
 
@@ -188,6 +189,7 @@ personalize_features(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	view = ProfileLoad(userKey, purpose);
 	rows = CollectRows(view, since, until);
+	ResultRowsBegin(&result, (ReturnSetInfo *) fcinfo->resultinfo);
 	for (int i = 0; i < rows.count; i++)
 	{
 		FeatureRow *row = rows.rows[i];
@@ -207,7 +209,7 @@ personalize_features(PG_FUNCTION_ARGS)
 		SetColumn(values, nulls, 6, complete == DT_NOBEGIN, TimestampTzGetDatum(complete));
 		SetColumn(values, nulls, 7, false, BoolGetDatum(view->stale));
 		FeatureExtremesDatums(&row->extremes, &values[8], &nulls[8]);
-		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);
+		ResultRowsPut(&result, values, nulls);
 	}
 	return (Datum) 0;
 }
