@@ -79,6 +79,20 @@ EXECUTE of_category('c9');
 SELECT count(*), count(e.category) FROM generate_series(1, 2) n LEFT JOIN personalize.analytics_event e ON e.category = 'c9' AND n = 1;
 SELECT count(*), count(p.item_id) FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i4' OR n = 3;
 SELECT n, p.item_id, sum(p.views) AS views FROM generate_series(1, 2) n LEFT JOIN personalize.item_performance p ON p.item_id = 'i30' AND n = 1 GROUP BY 1, 2 ORDER BY 1;
+-- long lists: the planner asks for each value and each day
+DO $$
+DECLARE
+	condition text;
+BEGIN
+	FOR condition IN SELECT format('%s IN (%s)', c, (SELECT string_agg(format('%L', prefix || i), ',') FROM generate_series(1, n) i))
+		FROM (VALUES ('analytics_event WHERE user_id', 'u'), ('analytics_event WHERE user_key', ''), ('analytics_event WHERE item_id', 'i'),
+			('profile_feature WHERE user_id', 'u'), ('item_performance WHERE item_id', 'i')) v (c, prefix), unnest('{499,3000}'::int[]) n LOOP
+		EXECUTE 'EXPLAIN SELECT * FROM personalize.' || condition;
+	END LOOP;
+END
+$$;
+SELECT v AS view, pg_temp.estimate_of(format('%s WHERE user_id IN (%s)', v, (SELECT string_agg(format('%L', 'u' || i), ',') FROM generate_series(0, 79) i)))
+	FROM unnest('{analytics_event,profile_feature,profile_person}'::text[]) v;
 -- conditions are tried on samples when a statement is planned: what fails there does not fail the
 -- statement, only functions of the server are called, and the transaction goes on
 CREATE FUNCTION pg_temp.loud(ts timestamptz) RETURNS date LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE NOTICE 'called'; RETURN NULL; END $$;

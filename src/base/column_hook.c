@@ -29,18 +29,26 @@
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
+
+/*
+ * Of so many values each has its share.  The server asks anew for each value of a list and
+ * each partition, and goes through all of them then.
+ */
+#define MANY_ASKED 500
 
 /* What conditions of a statement ask a column to be. */
 typedef struct Asked
 {
 	Oid			type;
 	int			count;
-	Datum	   *values;
+	const Const *value;			/* one of the type, or an array of them */
 } Asked;
 
 static get_relation_stats_hook_type previousHook = NULL;
@@ -52,7 +60,7 @@ static bool belowUngrouped = false;
 static const Const *
 Known(PlannerInfo *root, Node *node)
 {
-	Node	   *value = estimate_expression_value(root, node);
+	Node	   *value = IsA(node, Const) ? node : estimate_expression_value(root, node);
 
 	return IsA(value, Const) && !((Const *) value)->constisnull ? (const Const *) value : NULL;
 }
@@ -73,11 +81,9 @@ AskedBy(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column, Node *claus
 {
 	List	   *arguments;
 	bool		any = IsA(clause, ScalarArrayOpExpr);
-	const Const *value;
 	Oid			operator;
 	TypeCacheEntry *type;
 	ArrayType  *array;
-	bool	   *nulls;
 
 	if (!any && !IsA(clause, OpExpr))
 		return false;
@@ -91,19 +97,35 @@ AskedBy(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column, Node *claus
 		return false;
 	type = lookup_type_cache(exprType(linitial(arguments)), TYPECACHE_EQ_OPR);
 	asked->type = type->type_id;
-	value = operator == type->eq_opr ? Known(root, lsecond(arguments)) : NULL;
-	if (value == NULL)
+	asked->value = operator == type->eq_opr ? Known(root, lsecond(arguments)) : NULL;
+	if (asked->value == NULL)
 		return false;
+	asked->count = 1;
 	if (!any)
-	{
-		asked->count = 1;
-		asked->values = palloc(sizeof(Datum));
-		asked->values[0] = value->constvalue;
 		return true;
-	}
-	array = DatumGetArrayTypeP(value->constvalue);
-	deconstruct_array(array, ARR_ELEMTYPE(array), type->typlen, type->typbyval, type->typalign, &asked->values, &nulls, &asked->count);
+	array = DatumGetArrayTypeP(asked->value->constvalue);
+	asked->count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return asked->count > 0 && !array_contains_nulls(array);
+}
+
+/* The values. */
+static Datum *
+AskedValues(const Asked *asked)
+{
+	const TypeCacheEntry *type = lookup_type_cache(asked->type, 0);
+	Oid			element = get_element_type(asked->value->consttype);
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	if (!OidIsValid(element) || asked->value->consttype == asked->type)
+	{
+		values = palloc(sizeof(Datum));
+		values[0] = asked->value->constvalue;
+		return values;
+	}
+	deconstruct_array(DatumGetArrayTypeP(asked->value->constvalue), element, type->typlen, type->typbyval, type->typalign, &values, &nulls, &count);
+	return values;
 }
 
 /* What a statement asks a column to be; none: anything. */
@@ -138,31 +160,31 @@ ShareOf(RelOptInfo *rel, Oid type, HeapTuple statistics, Datum value)
 	return var_eq_const(&sampled, lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr, get_typcollation(type), value, false, true, false);
 }
 
-/* Statistics of a column that is one of some values, each in its share of rows, or (NULL) all together in all rows. */
+/* Statistics of a column that has so many values; if shares are given, these values, each in its share of rows. */
 static HeapTuple
-FormAsked(Oid valueType, const Asked *asked, const float4 *shares)
+FormStatistics(Oid valueType, int count, Datum *asked, const float4 *shares)
 {
 	Relation	catalog = table_open(StatisticRelationId, AccessShareLock);
 	TypeCacheEntry *type = lookup_type_cache(valueType, TYPECACHE_EQ_OPR);
 	Datum		values[Natts_pg_statistic] = {0};
 	bool		nulls[Natts_pg_statistic] = {0};
-	Datum	   *numbers = palloc(sizeof(Datum) * asked->count);
+	Datum	   *numbers = palloc(sizeof(Datum) * count);
 	HeapTuple	tuple;
 
 	for (int i = 0; i < STATISTIC_NUM_SLOTS; i++)
 		nulls[Anum_pg_statistic_stanumbers1 - 1 + i] = nulls[Anum_pg_statistic_stavalues1 - 1 + i] = i > 0 || shares == NULL;
-	values[Anum_pg_statistic_stadistinct - 1] = Float4GetDatum(asked->count);
+	values[Anum_pg_statistic_stadistinct - 1] = Float4GetDatum(count);
 	if (shares != NULL)
 	{
-		for (int i = 0; i < asked->count; i++)
+		for (int i = 0; i < count; i++)
 			numbers[i] = Float4GetDatum(shares[i]);
 		values[Anum_pg_statistic_stakind1 - 1] = Int16GetDatum(STATISTIC_KIND_MCV);
 		values[Anum_pg_statistic_staop1 - 1] = ObjectIdGetDatum(type->eq_opr);
 		values[Anum_pg_statistic_stacoll1 - 1] = ObjectIdGetDatum(type->typcollation);
 		values[Anum_pg_statistic_stanumbers1 - 1] =
-			PointerGetDatum(construct_array(numbers, asked->count, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
+			PointerGetDatum(construct_array(numbers, count, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
 		values[Anum_pg_statistic_stavalues1 - 1] =
-			PointerGetDatum(construct_array(asked->values, asked->count, valueType, type->typlen, type->typbyval, type->typalign));
+			PointerGetDatum(construct_array(asked, count, valueType, type->typlen, type->typbyval, type->typalign));
 	}
 	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
 	table_close(catalog, AccessShareLock);
@@ -190,22 +212,66 @@ IsImplied(const RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *c
 	return false;
 }
 
+/* What was supplied last, for the server asks again for each value. */
+typedef struct Supplied
+{
+	const ColumnStat *column;
+	const HeapTupleData *sample;
+	double		tuples;
+	Oid			type;			/* of value */
+	Datum		value;
+	HeapTuple	statistics;
+	MemoryContext context;
+} Supplied;
+
+static Supplied supplied;
+
+/* Statistics of a column that is one of some values, each in its share of rows by a sample, or in one row. */
+static HeapTuple
+FormAsked(const RelOptInfo *rel, const ColumnStat *column, const Asked *asked, HeapTuple sample)
+{
+	double		tuples = Max(rel->tuples, 1);
+	Datum	   *values;
+	float4	   *shares;
+	MemoryContext caller;
+
+	if (supplied.column == column && supplied.sample == sample && supplied.tuples == tuples &&
+		supplied.type == asked->value->consttype &&
+		datum_image_eq(supplied.value, asked->value->constvalue, asked->value->constbyval, asked->value->constlen))
+		return supplied.statistics;
+	supplied.column = NULL;
+	if (supplied.context == NULL)
+		supplied.context = AllocSetContextCreate(CacheMemoryContext, "personalize statistics of a list", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(supplied.context);
+	values = AskedValues(asked);
+	shares = palloc(sizeof(float4) * asked->count);
+	for (int i = 0; i < asked->count; i++)
+		shares[i] = sample != NULL ? ShareOf(unconstify(RelOptInfo *, rel), asked->type, sample, values[i]) : 1.0 / tuples;
+	caller = MemoryContextSwitchTo(supplied.context);
+	supplied.statistics = FormStatistics(asked->type, asked->count, values, shares);
+	supplied.value = datumCopy(asked->value->constvalue, asked->value->constbyval, asked->value->constlen);
+	MemoryContextSwitchTo(caller);
+	supplied.sample = sample;
+	supplied.type = asked->value->consttype;
+	supplied.tuples = tuples;
+	supplied.column = column;
+	return supplied.statistics;
+}
+
 /* Statistics of a column that a statement asks to be one of some values; false if nothing is known of it. */
 static bool
 SupplyAsked(RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *column, const Asked *asked, VariableStatData *variable)
 {
 	HeapTuple	sample = column->share == COLUMN_SAMPLED ? ColumnStatOf(column, false) : NULL;
-	bool		implied = column->share == COLUMN_IMPLIED && IsImplied(rel, entry, column);
-	float4	   *shares = palloc(sizeof(float4) * asked->count);
 
 	if (column->share == COLUMN_SAMPLED && sample == NULL)
 		return false;
-	for (int i = 0; i < asked->count; i++)
-		shares[i] = sample != NULL ? ShareOf(rel, asked->type, sample, asked->values[i]) : 1.0 / Max(rel->tuples, 1);
-	variable->statsTuple = FormAsked(asked->type, asked, implied ? NULL : shares);
-	variable->freefunc = heap_freetuple;
-	variable->acl_ok = true;
-	variable->isunique = false;
+	if (column->share == COLUMN_IMPLIED && IsImplied(rel, entry, column))
+		Supply(variable, FormStatistics(asked->type, asked->count, NULL, NULL), true);
+	else if (asked->count <= MANY_ASKED)
+		Supply(variable, FormAsked(rel, column, asked, sample), true);
+	else
+		Supply(variable, sample != NULL ? sample : FormStatistics(asked->type, (int) Min(Max(rel->tuples, 1), PG_INT32_MAX), NULL, NULL), true);
 	return true;
 }
 
@@ -368,6 +434,7 @@ ColumnAsked(PlannerInfo *root, Node *column, Datum **values)
 		var->varno >= root->simple_rel_array_size || root->simple_rel_array[var->varno] == NULL)
 		return 0;
 	asked = AskedOf(root, root->simple_rel_array[var->varno], var->varattno);
-	*values = asked.values;
+	if (asked.count > 0)
+		*values = AskedValues(&asked);
 	return asked.count;
 }
