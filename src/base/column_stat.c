@@ -18,10 +18,12 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "base/subtransaction.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "compat.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -40,6 +42,9 @@
 
 /* A sample is used for so long. */
 #define KEPT_MS (60 * 1000)
+
+/* What took longer and found nothing is not tried again for as long. */
+#define FRUITLESS_MS 20
 
 /* Columns of one registration. */
 typedef struct Registered
@@ -100,6 +105,20 @@ SharePercent(Oid table)
 			   "FROM (SELECT $1 UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = $1) AS t (oid)",
 			   lengthof(types), types, values, NULL, true);
 	return DatumGetFloat4(SpiUtilValue(0, 1, &isNull));
+}
+
+/* Lock a table and its partitions, of which the statement may need one only; false if that is to be waited for. */
+static bool
+LockAll(Oid table)
+{
+	ListCell   *cell;
+
+	if (!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	foreach(cell, find_inheritance_children(table, NoLock))
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
+			return false;
+	return true;
 }
 
 /* Read a sample by a query, into the context given. */
@@ -260,7 +279,7 @@ TakeSample(Kept *kept)
 
 	if (kept->query == NULL)
 		kept->column->take(kept->column, &sample);
-	else
+	else if (LockAll(kept->table))
 		RunQuery(kept->column, kept->query, kept->table, kept->readers, scratch, &sample);
 	if (sample.count > 0 && Compute(&sample, &statistics))
 	{
@@ -276,7 +295,8 @@ TakeSample(Kept *kept)
 
 /*
  * The same in a subtransaction that is undone, so that locks on what was looked at are not
- * held to the end of the statement's transaction.
+ * held to the end of the statement's transaction.  What fails there, as a damaged page does,
+ * the statement may not need: nothing is known then.
  */
 static HeapTuple
 TakeUnlocked(Kept *kept)
@@ -295,7 +315,13 @@ TakeUnlocked(Kept *kept)
 	}
 	PG_CATCH();
 	{
-		ReThrowError(SubtransactionFailed(caller, owner, level));
+		ErrorData  *error = SubtransactionFailed(caller, owner, level);
+
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			ReThrowError(error);
+		elog(DEBUG1, "no sample of %s.%s: %s", kept->column->relation, kept->column->column, error->message);
+		FreeErrorData(error);
+		tuple = NULL;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
@@ -338,10 +364,10 @@ Keep(const ColumnStat *column, bool ofGroups)
 	kept->query = query;
 	kept->table = table;
 	kept->readers = readers;
-	kept->statistics = TakeUnlocked(kept);
 	kept->takenAt = GetCurrentTimestamp();
-	/* of nothing nothing is known, and soon there may be something */
-	if (kept->statistics == NULL)
+	kept->statistics = TakeUnlocked(kept);
+	/* where there is nothing there may soon be something; what took a while is not looked through again */
+	if (kept->statistics == NULL && !TimestampDifferenceExceeds(kept->takenAt, GetCurrentTimestamp(), FRUITLESS_MS))
 	{
 		MemoryContextDelete(context);
 		return NULL;
@@ -368,5 +394,5 @@ ColumnSampleOf(const ColumnStat *column)
 {
 	const Kept *kept = column->query == NULL && column->take == NULL ? NULL : Keep(column, false);
 
-	return kept == NULL ? NULL : &kept->some;
+	return kept == NULL || kept->statistics == NULL ? NULL : &kept->some;
 }
