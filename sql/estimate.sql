@@ -86,7 +86,7 @@ DECLARE
 BEGIN
 	FOR condition IN SELECT format('%s IN (%s)', c, (SELECT string_agg(format('%L', prefix || i), ',') FROM generate_series(1, n) i))
 		FROM (VALUES ('analytics_event WHERE user_id', 'u'), ('analytics_event WHERE user_key', ''), ('analytics_event WHERE item_id', 'i'),
-			('profile_feature WHERE user_id', 'u'), ('item_performance WHERE item_id', 'i')) v (c, prefix), unnest('{499,3000}'::int[]) n LOOP
+			('profile_feature WHERE user_id', 'u'), ('item_performance WHERE item_id', 'i')) v (c, prefix), unnest('{200,1500}'::int[]) n LOOP
 		EXECUTE 'EXPLAIN SELECT * FROM personalize.' || condition;
 	END LOOP;
 END

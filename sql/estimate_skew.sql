@@ -264,6 +264,10 @@ INSERT INTO asked VALUES
 	($$item_performance WHERE purchases > 0$$),
 	($$item_revenue WHERE currency IN ('USD', 'GBP')$$),
 	($$item_event WHERE event LIKE 'view%'$$);
+-- long lists
+INSERT INTO asked SELECT format('%s = ANY (%L)', c, (SELECT array_agg(prefix || i) FROM generate_series(0, n) i))
+	FROM (VALUES ('analytics_event WHERE item_id', 'sku-', 299), ('profile_feature WHERE user_id', 'u', 399), ('profile_person WHERE user_id', 'u', 399),
+		('item_performance WHERE item_id', 'sku-', 99), ('item_performance WHERE item_id', 'sku-', 299), ('item_event WHERE item_id', 'sku-', 299)) v (c, prefix, n);
 SELECT count(*) > 150 AS many FROM asked;
 SELECT f.* FROM (SELECT array_agg(query) AS queries FROM asked) a, pg_temp.far(a.queries) f ORDER BY 1;
 -- the same for readers, who see a part

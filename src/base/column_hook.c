@@ -221,6 +221,7 @@ typedef struct Supplied
 	Oid			type;			/* of value */
 	Datum		value;
 	HeapTuple	statistics;
+	double		share;			/* of rows with one of the values */
 	MemoryContext context;
 } Supplied;
 
@@ -240,13 +241,17 @@ FormAsked(const RelOptInfo *rel, const ColumnStat *column, const Asked *asked, H
 		datum_image_eq(supplied.value, asked->value->constvalue, asked->value->constbyval, asked->value->constlen))
 		return supplied.statistics;
 	supplied.column = NULL;
+	supplied.share = 0;
 	if (supplied.context == NULL)
 		supplied.context = AllocSetContextCreate(CacheMemoryContext, "personalize statistics of a list", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(supplied.context);
 	values = AskedValues(asked);
 	shares = palloc(sizeof(float4) * asked->count);
 	for (int i = 0; i < asked->count; i++)
+	{
 		shares[i] = sample != NULL ? ShareOf(unconstify(RelOptInfo *, rel), asked->type, sample, values[i]) : 1.0 / tuples;
+		supplied.share += shares[i];
+	}
 	caller = MemoryContextSwitchTo(supplied.context);
 	supplied.statistics = FormStatistics(asked->type, asked->count, values, shares);
 	supplied.value = datumCopy(asked->value->constvalue, asked->value->constbyval, asked->value->constlen);
@@ -258,9 +263,22 @@ FormAsked(const RelOptInfo *rel, const ColumnStat *column, const Asked *asked, H
 	return supplied.statistics;
 }
 
+/* Have a column have as many values as there are groups of views by it, or (share) of these; no fewer than it has. */
+static void
+RaiseToGroups(const RelOptInfo *rel, VariableStatData *variable, HeapTuple groups, double share)
+{
+	Form_pg_statistic statistics = (Form_pg_statistic) GETSTRUCT(variable->statsTuple);
+	double		count = ((Form_pg_statistic) GETSTRUCT(groups))->stadistinct;
+
+	count = Min(share, 1) * (count < 0 ? -count * rel->tuples : count);
+	if (statistics->stadistinct >= 0 && statistics->stadistinct < count)
+		statistics->stadistinct = count;
+}
+
 /* Statistics of a column that a statement asks to be one of some values; false if nothing is known of it. */
 static bool
-SupplyAsked(RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *column, const Asked *asked, VariableStatData *variable)
+SupplyAsked(RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *column, const Asked *asked, HeapTuple groups,
+			VariableStatData *variable)
 {
 	HeapTuple	sample = column->share == COLUMN_SAMPLED ? ColumnStatOf(column, false) : NULL;
 
@@ -269,7 +287,12 @@ SupplyAsked(RelOptInfo *rel, const RangeTblEntry *entry, const ColumnStat *colum
 	if (column->share == COLUMN_IMPLIED && IsImplied(rel, entry, column))
 		Supply(variable, FormStatistics(asked->type, asked->count, NULL, NULL), true);
 	else if (asked->count <= MANY_ASKED)
+	{
 		Supply(variable, FormAsked(rel, column, asked, sample), true);
+		/* of a few values the server knows as well: each in every other group */
+		if (groups != NULL && supplied.share > 0.5)
+			RaiseToGroups(rel, variable, groups, supplied.share);
+	}
 	else
 		Supply(variable, sample != NULL ? sample : FormStatistics(asked->type, (int) Min(Max(rel->tuples, 1), PG_INT32_MAX), NULL, NULL), true);
 	return true;
@@ -284,11 +307,11 @@ SupplyRegistered(PlannerInfo *root, RelOptInfo *rel, const RangeTblEntry *entry,
 	HeapTuple	groups;
 	HeapTuple	sample;
 
-	/* the cost of an index asks for the order of its first column only */
-	if (asked.count > 0 && OidIsValid(variable->vartype))
-		return SupplyAsked(rel, entry, column, &asked, variable);
 	/* groups by several columns are many more than the server believes there may be */
 	groups = column->groups != NULL && root->parse->groupClause != NIL && !belowUngrouped ? ColumnStatOf(column, true) : NULL;
+	/* the cost of an index asks for the order of its first column only */
+	if (asked.count > 0 && OidIsValid(variable->vartype))
+		return SupplyAsked(rel, entry, column, &asked, groups, variable);
 	sample = column->query == NULL && column->take == NULL ? NULL : ColumnStatOf(column, false);
 	if (sample == NULL)
 		return false;
