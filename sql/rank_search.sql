@@ -220,3 +220,19 @@ SELECT round(ln((0 + 1) / (100 + 50.0) / 0.02), 2) AS a, round(ln((20 + 1) / (10
 SELECT told('exploration') AS exploration, round(sqrt(20 / (20 + 60.0)), 2) AS a, told('exploration', at => now() - interval '4 days') AS past;
 SELECT item_id, reason FROM personalize.rank_search(NULL, 'tea cup', '{a,b}', variant => 'exploration') ORDER BY rank;
 DROP FUNCTION told;
+
+-- how much more of what somebody does is about a category than of what everybody does
+SELECT personalize.grant_consent('bea', '{analytics,personalization,recommendations}') \g /dev/null
+SELECT personalize.grant_consent('cleo', '{analytics,personalization,recommendations}') \g /dev/null
+SELECT count(personalize.track(v.who, 'view_item', v.i)) FROM (SELECT 'bea', unnest('{1,2,3,3,3,3}'::int[]) UNION ALL SELECT 'cleo', unnest('{1,2,2,4}'::int[])) AS v (who, i);
+SELECT processor FROM personalize.rollup_now() WHERE processor = 'item_stat';
+SELECT personalize.create_variant('rank_search', 'lift', '{"interest_lift_weight": 1}') \g /dev/null
+WITH trend AS (SELECT i.category, sum(t.score) AS weight FROM personalize.trending(1000) AS t JOIN personalize.item AS i USING (item_key) GROUP BY 1),
+	part AS (SELECT i.item_id, (coalesce(t.weight, 0) + 1) / (SELECT sum(weight) + count(*) + 1 FROM trend) AS of_all, i.category FROM personalize.item AS i LEFT JOIN trend AS t USING (category)),
+	interest AS (SELECT value, decayed FROM personalize.features('cleo', purpose => 'personalization') WHERE signal = 'interest_category')
+SELECT p.item_id, sign(l.lift::numeric) AS more, abs(l.lift - ln((coalesce(i.decayed, 0) / p.of_all + 10) / ((SELECT sum(decayed) FROM interest) + 10))) < 1e-4 AS "as defined"
+	FROM personalize.rank_search('cleo', 'running', '{1,2,3,4,unknown}', '{5,4,3,2,1}', explain => true, variant => 'lift') AS r
+		JOIN part AS p USING (item_id) LEFT JOIN interest AS i ON i.value = p.category, LATERAL (SELECT (r.explanation ->> 'score_interest_lift')::float8 AS lift) AS l ORDER BY 1;
+-- it is not looked up where it does not count, and of nobody without interests
+SELECT count(*) FROM personalize.rank_search('cleo', 'running', '{1,2}', explain => true) AS r WHERE r.explanation ? 'score_interest_lift';
+SELECT count(*) FROM personalize.rank_search(NULL, 'running', '{1,2}', explain => true, variant => 'lift') AS r WHERE r.explanation ? 'score_interest_lift';

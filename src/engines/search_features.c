@@ -16,6 +16,7 @@
 #include "base/key.h"
 #include "engines/attraction.h"
 #include "engines/search_quality.h"
+#include "engines/search_taste.h"
 #include "engines/sources.h"
 #include "utils/timestamp.h"
 
@@ -200,15 +201,8 @@ BeginInterests(int signal, int count)
 static double
 FindInterest(const EngineContext *context, int signal, int64 value)
 {
-	const ProfileView *view = QuestionOf(context)->interests;
-	const Signal *definition = SignalFind(view->signals, signal);
-	Feature		feature;
-	double		interest;
+	double		interest = QuestionInterest(context, signal, value);
 
-	if (definition == NULL || !ProfileFindFeature(view, signal, value, &feature))
-		return 0;
-	interest = FeatureDecayed(&feature, definition->halfLife, context->now);
-	interest = Max(interest, 0);
 	return interest / (interest + HALF_INTEREST);
 }
 
@@ -420,7 +414,8 @@ enum
 	POPULARITY,
 	STOCK,
 	MARGIN,
-	CONVERSION
+	CONVERSION,
+	INTEREST_LIFT = 21
 };
 
 #define WANTS(name, number) \
@@ -434,6 +429,13 @@ WANTS(WantsPopularity, POPULARITY)
 WANTS(WantsStock, STOCK)
 WANTS(WantsMargin, MARGIN)
 WANTS(WantsConversion, CONVERSION)
+
+/* True if a person's interests can be compared with what everybody does. */
+static bool
+HasTaste(const EngineContext *context)
+{
+	return HasInterests(context) && HasTrend(context) && Wants(context, INTEREST_LIFT);
+}
 
 /* True if what nobody knows is to be met; pages of the past say nothing of that. */
 static bool
@@ -465,6 +467,7 @@ const WeightedFeature SearchFeatureList[] = {
 	{{"interest_brand", HasInterests, FillBrand}, 0.6, MEANS_CATEGORY, "interest in the brand, 0 to 1"},
 	{{"interest_tag", HasInterests, FillTags}, 0.6, MEANS_CATEGORY, "interest in the tag liked best, 0 to 1"},
 	{{"price_band", HasInterests, FillPriceBand}, 0.3, MEANS_CATEGORY, "interest in the price band, 0 to 1"},
+	{{"interest_lift", HasTaste, FillTaste}, 0, MEANS_CATEGORY, "ln of the category's part of the person's interest, over that of what is trending"},
 	{{"favourites", HasFavourites, FillFavourites}, 0.75, MEANS_CATEGORY, "how many of item, brand and category are favourites"},
 	{{"seen", HasSeen, FillSeen}, 0.3, MEANS_TEXT, "1 if the person has had to do with the item"},
 	{{"bought", HasBought, FillBought}, 0.2, MEANS_TEXT, "1 if the person has bought the item"}
@@ -475,6 +478,6 @@ StaticAssertDecl(lengthof(SearchFeatureList) == SEARCH_FEATURE_COUNT, "their num
 const FeatureSource *const SearchFeatures[] = {
 	SOURCE(0), SOURCE(1), SOURCE(2), SOURCE(3), SOURCE(4), SOURCE(5), SOURCE(6), SOURCE(7), SOURCE(8), SOURCE(9),
 	SOURCE(10), SOURCE(11), SOURCE(12), SOURCE(13), SOURCE(14), SOURCE(15), SOURCE(16), SOURCE(17), SOURCE(18),
-	SOURCE(19), SOURCE(20), SOURCE(21), SOURCE(22), SOURCE(23), NULL
+	SOURCE(19), SOURCE(20), SOURCE(21), SOURCE(22), SOURCE(23), SOURCE(24), NULL
 };
 StaticAssertDecl(lengthof(SearchFeatures) == SEARCH_FEATURE_COUNT + 1, "a feature is left out");

@@ -28,7 +28,7 @@ typedef struct WeightedFeature
 	const char *description;
 } WeightedFeature;
 
-#define SEARCH_FEATURE_COUNT 24
+#define SEARCH_FEATURE_COUNT 25
 extern const WeightedFeature SearchFeatureList[];
 
 /* The number of the feature that a column of a matrix is of. */

@@ -83,6 +83,21 @@ ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because)
 	return scores->scores[entry->number] * scores->factor / scores->best;
 }
 
+/* How much the person likes a value of a signal. */
+double
+QuestionInterest(const EngineContext *context, int signal, int64 value)
+{
+	const ProfileView *view = QuestionOf(context)->interests;
+	const Signal *definition = SignalFind(view->signals, signal);
+	Feature		feature;
+	double		interest;
+
+	if (definition == NULL || !ProfileFindFeature(view, signal, value, &feature))
+		return 0;
+	interest = FeatureDecayed(&feature, definition->halfLife, context->now);
+	return Max(interest, 0);
+}
+
 /* What goes next to the session's items. */
 static ItemScores *
 LoadNeighbours(EngineContext *context)

@@ -106,6 +106,9 @@ extern void QuestionMatches(EngineContext *context, const int64 *itemKeys, int c
 /* Close what it opened. */
 extern void QuestionEnd(EngineContext *context);
 
+/* How much the person likes a value of a signal, in weights of events, decayed; of who has interests. */
+extern double QuestionInterest(const EngineContext *context, int signal, int64 value);
+
 /* The score of an item as a part of the best one's, 0 if it has none; because may be NULL. */
 extern double ItemScoresGet(const ItemScores *scores, int64 itemKey, int64 *because);
 
