@@ -164,3 +164,17 @@ INSERT INTO personalize.item_stat VALUES (date_trunc('day', now(), 'UTC'), -77, 
 SELECT item_id, views FROM personalize.item_performance WHERE item_key = -77;
 SELECT item_id, views FROM personalize.item_performance WHERE item_id = '-77';
 DELETE FROM personalize.item_stat WHERE item_key = -77;
+-- who asks for purchases of an item reads no impressions of it
+CREATE FUNCTION conditions(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	RETURN QUERY SELECT c #>> '{}' FROM jsonb_path_query(plan, '$.**."Index Cond"') AS c;
+END
+$$;
+SET enable_seqscan = off;
+SELECT count(*) > 0 AS some, bool_and(c ~ 'item_key' AND c ~ 'event') AS both
+FROM conditions('SELECT sum(count) FROM personalize.item_stat WHERE item_key = ANY (''{1,2,3}'') AND event IN (4, 10) AND (pane_start > now()) IS TRUE') AS c;
+RESET enable_seqscan;
+DROP FUNCTION conditions;

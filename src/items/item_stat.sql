@@ -130,8 +130,9 @@ GRANT EXECUTE ON FUNCTION personalize_internal._item_name(text, bigint), persona
 	personalize_internal._id_asked(text, bigint)
 	TO personalize_owner, personalize_analyst, personalize_admin;
 
--- by the item alone: equal keys share their place in the index
-CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key);
+-- by the item and what happened, not when: equal keys share their place in the index, and who asks
+-- for purchases reads no impressions
+CREATE INDEX item_stat_item_key_idx ON personalize.item_stat (item_key, event);
 -- what conditions on the views' columns are about
 CREATE STATISTICS personalize.item_stat_day ON ((pane_start AT TIME ZONE 'UTC')::date) FROM personalize.item_stat;
 CREATE STATISTICS personalize.item_stat_currency ON (personalize_internal._currency(currency_code)) FROM personalize.item_stat;
