@@ -133,13 +133,13 @@ SELECT roll();
 SELECT name, complete_since = (SELECT min(day) FROM personalize._event_day)::timestamp AS from_the_oldest FROM personalize.signal_status WHERE name IN ('early', 'late') ORDER BY 1;
 
 -- very many at once are filled in by one pass, in some transactions of some shards each
-SELECT count(personalize.create_signal('many' || n, NULL, 'none')) FROM generate_series(1, 300) AS n;
+SELECT count(personalize.create_signal('many' || n, NULL, 'none')) FROM generate_series(1, 100) AS n;
 SELECT count(*) FROM personalize.stat_progress;
 SELECT roll();
 SELECT count(*), count(*) FILTER (WHERE complete_since = (SELECT min(day) FROM personalize._event_day)::timestamp) AS from_the_oldest FROM personalize.signal_status WHERE name ~ '^many';
 SELECT count(*) FROM personalize._rebuild;
 SELECT * FROM equals_rebuild();
-SELECT count(personalize.drop_signal('many' || n)) FROM generate_series(1, 300) AS n;
+SELECT count(personalize.drop_signal('many' || n)) FROM generate_series(1, 100) AS n;
 
 -- mistakes
 SELECT personalize.backfill_signal(NULL);
