@@ -253,6 +253,21 @@ SELECT jsonb_path_query_array(personalize.export_user('cyd') -> 'exposures', '$[
 SELECT length(query) FROM personalize.search_query;
 SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes') AS same, personalize.query_key('?!') AS none;
 
+-- what followed goes with what it followed, however late it was, and nothing is wrong then
+SELECT count(personalize.grant_consent('eli', '{analytics}'));
+SELECT personalize.track_impressions('eli', request('like'), '{cap,hat}'::text[], ts => now() - interval '1 day');
+SELECT personalize.track('eli', 'select_item', 'cap', ts => now() - interval '23 hours 50 minutes');
+SELECT personalize.track('eli', 'purchase', 'hat', request_id => request('like'));
+SELECT roll();
+SELECT wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
+SELECT removed FROM personalize.apply_retention() WHERE kind = 'exposure';
+SELECT count(*) FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('eli');
+SELECT wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
+BEGIN;
+DELETE FROM personalize.exposure WHERE user_key = personalize.user_key('cyd');
+SELECT what, wrong > 0 AS wrong FROM personalize.verify_counts() WHERE processor = 'exposure' AND what = 'exposures';
+ROLLBACK;
+
 -- what goes from a moment leaves gaps, which are closed when more of the moment comes
 SELECT count(personalize.grant_consent('dot', '{analytics}'));
 SELECT date_trunc('hour', now()) AS moment \gset

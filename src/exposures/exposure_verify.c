@@ -62,10 +62,24 @@ CompareShownRows(const PersonExposures *expected, const PersonExposures *found, 
 	*foundCount += same + others;
 }
 
+/* True if an outcome may have gone with what it was credited to, which was shown before a time. */
+static bool
+MayBeGone(const PersonExposures *expected, const Outcome *outcome, TimestampTz gone)
+{
+	ShownRow	credited = {.now = {.request = outcome->request,.item = outcome->item}};
+
+	if (gone == DT_NOBEGIN)
+		return false;
+	if (outcome->request == 0)
+		return outcome->at < gone + ExposureWindow();
+	return expected->shownCount == 0 ||
+		bsearch(&credited, expected->shown, expected->shownCount, sizeof(ShownRow), CompareShown) == NULL;
+}
+
 /* The same of outcomes; what each is credited to counts where all that was shown before is there. */
 static void
 CompareOutcomeRows(const PersonExposures *expected, const PersonExposures *found, TimestampTz since,
-				   int64 *expectedCount, int64 *foundCount)
+				   TimestampTz gone, int64 *expectedCount, int64 *foundCount)
 {
 	int			f = 0;
 
@@ -77,6 +91,8 @@ CompareOutcomeRows(const PersonExposures *expected, const PersonExposures *found
 
 		e += order <= 0;
 		f += order >= 0;
+		if (order < 0 && MayBeGone(expected, &left->what, gone))
+			continue;
 		if (order <= 0)
 			*expectedCount += left->what.at >= since;
 		if (order == 0)
@@ -89,11 +105,12 @@ CompareOutcomeRows(const PersonExposures *expected, const PersonExposures *found
 
 /* Compare one person's rows. */
 static void
-VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 userKey, TimestampTz since,
+VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 userKey, TimestampTz gone,
 			 const ShownFact *shown, int shownCount, const OutcomeFact *outcomes, int outcomeCount)
 {
 	PersonExposures *expected = ExposureCompute(userKey, shown, shownCount, outcomes, outcomeCount);
 	PersonExposures *found = ExposureLoadAll(tables, userKey);
+	TimestampTz since = Max(verification->since, gone);
 	int64		expectedCount = 0;
 	int64		foundCount = 0;
 
@@ -102,7 +119,7 @@ VerifyPerson(ProcessorVerification *verification, ExposureTables *tables, int64 
 	if (found->outcomeCount > 0)
 		qsort(found->outcomes, found->outcomeCount, sizeof(OutcomeRow), ExposureCompareOutcomes);
 	CompareShownRows(expected, found, since, &expectedCount, &foundCount);
-	CompareOutcomeRows(expected, found, since, &expectedCount, &foundCount);
+	CompareOutcomeRows(expected, found, since, gone, &expectedCount, &foundCount);
 	ProcessorVerifyKey(verification, 0, expectedCount, foundCount, true, psprintf("user_key " INT64_FORMAT, userKey));
 }
 
@@ -137,7 +154,6 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 {
 	ExposureTables *tables = ExposureTablesOpen(AccessShareLock, verification->snapshot);
 	TimestampTz gone = GoneExposuresBefore();
-	TimestampTz since = Max(verification->since, gone);
 	KeySet		people = ExposurePeople();
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext personContext = AllocSetContextCreate(caller, "personalize exposures", ALLOCSET_DEFAULT_SIZES);
@@ -171,7 +187,7 @@ ExposureVerify(ProcessorVerification *verification, const ShownFact *shown, int 
 		s = FindFacts(shown, shownCount, sizeof(ShownFact), userKey, &shownEnd);
 		o = FindFacts(outcomes, outcomeCount, sizeof(OutcomeFact), userKey, &outcomeEnd);
 		MemoryContextSwitchTo(personContext);
-		VerifyPerson(verification, tables, userKey, since, shown + s, shownEnd - s, outcomes + o, outcomeEnd - o);
+		VerifyPerson(verification, tables, userKey, gone, shown + s, shownEnd - s, outcomes + o, outcomeEnd - o);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(personContext);
 	}
