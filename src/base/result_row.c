@@ -27,8 +27,17 @@ ResultRowsBegin(ResultRows *rows, const ReturnSetInfo *output)
 	rows->room = NULL;
 	rows->size = 0;
 	rows->fixed = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(output->setDesc->natts));
+	rows->columns = palloc_array(ResultColumn, output->setDesc->natts);
 	for (int i = 0; i < output->setDesc->natts; i++)
-		rows->fixed += MAXIMUM_ALIGNOF + Max(TupleDescAttr(output->setDesc, i)->attlen, 0);
+	{
+		Form_pg_attribute attribute = TupleDescAttr(output->setDesc, i);
+
+		rows->columns[i].length = attribute->attlen;
+		rows->columns[i].alignment = att_align_nominal(1, attribute->attalign);
+		rows->columns[i].byValue = attribute->attbyval;
+		rows->columns[i].mayBeShort = attribute->attstorage != TYPSTORAGE_PLAIN;
+		rows->fixed += MAXIMUM_ALIGNOF + Max(attribute->attlen, 0);
+	}
 }
 
 /* How much room a row takes at most; 0: it has a value that lies elsewhere, or a string of C. */
@@ -40,7 +49,7 @@ MostSize(const ResultRows *rows, const Datum *values, const bool *nulls, bool *h
 	*hasNull = false;
 	for (int i = 0; i < rows->descriptor->natts; i++)
 	{
-		int16		length = TupleDescAttr(rows->descriptor, i)->attlen;
+		int16		length = rows->columns[i].length;
 
 		*hasNull |= nulls[i];
 		if (nulls[i] || length > 0)
@@ -66,9 +75,9 @@ Reserve(ResultRows *rows, Size size)
 
 /* Fill up to where a value of this alignment may begin. */
 static inline char *
-Align(char *to, char alignment)
+Align(char *to, uint8 alignment)
 {
-	char	   *aligned = (char *) att_align_nominal((uintptr_t) to, alignment);
+	char	   *aligned = (char *) TYPEALIGN(alignment, to);
 
 	while (to < aligned)
 		*to++ = 0;
@@ -77,7 +86,7 @@ Align(char *to, char alignment)
 
 /* Write a value whose length varies, with a short header if it may have one. */
 static inline char *
-PutVarying(char *to, Form_pg_attribute attribute, const struct varlena *value)
+PutVarying(char *to, const ResultColumn *column, const struct varlena *value)
 {
 	Size		size;
 
@@ -86,7 +95,7 @@ PutVarying(char *to, Form_pg_attribute attribute, const struct varlena *value)
 		size = VARSIZE_SHORT(value);
 		memcpy(to, value, size);
 	}
-	else if (attribute->attstorage != TYPSTORAGE_PLAIN && VARATT_CAN_MAKE_SHORT(value))
+	else if (column->mayBeShort && VARATT_CAN_MAKE_SHORT(value))
 	{
 		size = VARATT_CONVERTED_SHORT_SIZE(value);
 		SET_VARSIZE_SHORT(to, size);
@@ -94,7 +103,7 @@ PutVarying(char *to, Form_pg_attribute attribute, const struct varlena *value)
 	}
 	else
 	{
-		to = Align(to, attribute->attalign);
+		to = Align(to, column->alignment);
 		size = VARSIZE(value);
 		memcpy(to, value, size);
 	}
@@ -103,16 +112,16 @@ PutVarying(char *to, Form_pg_attribute attribute, const struct varlena *value)
 
 /* Write a value. */
 static inline char *
-PutValue(char *to, Form_pg_attribute attribute, Datum value)
+PutValue(char *to, const ResultColumn *column, Datum value)
 {
-	if (attribute->attlen == -1)
-		return PutVarying(to, attribute, (const struct varlena *) DatumGetPointer(value));
-	to = Align(to, attribute->attalign);
-	if (attribute->attbyval)
-		store_att_byval(to, value, attribute->attlen);
+	if (column->length == -1)
+		return PutVarying(to, column, (const struct varlena *) DatumGetPointer(value));
+	to = Align(to, column->alignment);
+	if (column->byValue)
+		store_att_byval(to, value, column->length);
 	else
-		memcpy(to, DatumGetPointer(value), attribute->attlen);
-	return to + attribute->attlen;
+		memcpy(to, DatumGetPointer(value), column->length);
+	return to + column->length;
 }
 
 /* Make the head of a row. */
@@ -147,7 +156,7 @@ ResultRowsPut(ResultRows *rows, const Datum *values, const bool *nulls)
 	to = (char *) rows->room + rows->room->t_hoff;
 	for (int i = 0; i < rows->descriptor->natts; i++)
 		if (!nulls[i])
-			to = PutValue(to, TupleDescAttr(rows->descriptor, i), values[i]);
+			to = PutValue(to, &rows->columns[i], values[i]);
 	tuple.t_len = to - (char *) rows->room;
 	tuple.t_data = rows->room;
 	tuplestore_puttuple(rows->store, &tuple);

@@ -11,11 +11,21 @@
 #include "access/tupdesc.h"
 #include "nodes/execnodes.h"
 
+/* What has to be known of a column to write it. */
+typedef struct ResultColumn
+{
+	int16		length;			/* -1: it varies */
+	uint8		alignment;		/* bytes */
+	bool		byValue;
+	bool		mayBeShort;		/* its header, if its length varies */
+} ResultColumn;
+
 /* The rows of one call; they are made in the memory context of ResultRowsBegin. */
 typedef struct ResultRows
 {
 	Tuplestorestate *store;
 	TupleDesc	descriptor;
+	ResultColumn *columns;
 	MemoryContext context;
 	HeapTupleHeader room;		/* for the row being made */
 	Size		size;			/* of that */
