@@ -40,6 +40,7 @@
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
+PG_FUNCTION_INFO_V1(personalize_export_held);
 PG_FUNCTION_INFO_V1(personalize_export_user);
 PG_FUNCTION_INFO_V1(personalize_restrict);
 PG_FUNCTION_INFO_V1(personalize_lift_restriction);
@@ -397,6 +398,43 @@ personalize_rectify(PG_FUNCTION_ARGS)
 		RunStep(&preferencePlan, "SELECT personalize_internal._rectify_preference($1, $2) FROM (SELECT $3, $4, $5) u",
 				&correction);
 	PG_RETURN_VOID();
+}
+
+/* The query of all that is held of a person, by parts. */
+static char *
+HeldQuery(void)
+{
+	StringInfoData query;
+	int			count;
+	const PersonStore *stores = PersonStores(&count);
+
+	initStringInfo(&query);
+	for (int i = 0; i < count; i++)
+		if (stores[i].copy && stores[i].copy->query)
+			appendStringInfo(&query, "%sjsonb_build_object(%s, (%s))", query.len > 0 ? " || " : "SELECT ",
+							 quote_literal_cstr(stores[i].copy->as), stores[i].copy->query);
+	return query.data;
+}
+
+/* _export_held(user_key, user_id): the same of the person's other ids, one within the other. */
+Datum
+personalize_export_held(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	MemoryContext caller = CurrentMemoryContext;
+	SpiUtilScope scope;
+	Datum		result;
+	bool		isNull;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, plan == NULL ? HeldQuery() : "_export_held()", lengthof(types), types, values, NULL, true);
+	result = SpiUtilValue(0, 1, &isNull);
+	MemoryContextSwitchTo(caller);
+	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
+	SpiUtilEnd(&scope);
+	PG_RETURN_DATUM(result);
 }
 
 /* export_user(user_id): everything that is held about a person. */

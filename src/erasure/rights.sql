@@ -256,17 +256,16 @@ CREATE FUNCTION personalize_internal._item_name(item_key bigint) RETURNS text
 $$;
 COMMENT ON FUNCTION personalize_internal._item_name(bigint) IS 'the id of an item; if nobody knows it, its key';
 
--- Each part is what a table says it holds of a person (_person_stores), all read in
--- one statement.
+CREATE FUNCTION personalize_internal._export_held(user_key bigint, user_id text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'personalize_export_held' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._export_held(bigint, text) IS
+	'what each table says it holds of a person (_person_stores), all read in one statement, planned once a session';
 CREATE FUNCTION personalize_internal._export_user(user_key bigint, user_id text) RETURNS jsonb
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 	SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' AS $$
 DECLARE
-	document jsonb;
+	document jsonb := personalize_internal._export_held(user_key, user_id);
 BEGIN
-	EXECUTE (SELECT format('SELECT %s', string_agg(format('jsonb_build_object(%L, (%s))', s.export_as, s.export_query), ' || '))
-			FROM personalize_internal._person_stores() s WHERE s.export_query IS NOT NULL)
-		INTO document USING user_key, user_id;
 	document := document || jsonb_build_object('format', 'personalize export 1', 'exported_at', to_jsonb(clock_timestamp()),
 		'user_id', user_id, 'user_key', user_key);
 
@@ -301,7 +300,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize_internal._rectify_preference(bigint, jsonb),
 	personalize_internal._message_probe(uuid), personalize_internal._message_probe(bigint), personalize_internal._purpose_names(integer), personalize_internal._item_name(bigint),
-	personalize_internal._export_user(bigint, text), personalize.export_user(personalize.entity_id),
+	personalize_internal._export_held(bigint, text), personalize_internal._export_user(bigint, text), personalize.export_user(personalize.entity_id),
 	personalize.rectify(personalize.entity_id, jsonb, personalize.entity_id, timestamptz, integer)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
@@ -310,7 +309,7 @@ GRANT EXECUTE ON FUNCTION
 	personalize_internal._rectify_event(bigint, jsonb, bigint, timestamptz, integer),
 	personalize_internal._rectify_preference(bigint, jsonb),
 	personalize_internal._message_probe(uuid), personalize_internal._message_probe(bigint), personalize_internal._purpose_names(integer), personalize_internal._item_name(bigint),
-	personalize_internal._export_user(bigint, text)
+	personalize_internal._export_held(bigint, text), personalize_internal._export_user(bigint, text)
 	TO personalize_owner;
 GRANT EXECUTE ON FUNCTION
 	personalize.restrict(personalize.entity_id, text[], text, text),

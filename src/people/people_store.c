@@ -97,7 +97,7 @@ static const PersonExport identityCopy = {
 	.as = "identities",
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object('user_id', i.alias_id, 'since', i.since, 'source', i.source,"
-	" 'held', personalize_internal._export_user(i.alias_key, i.alias_id) - '{format,exported_at,meanings,user_id,user_key,identities}'::text[])"
+	" 'held', personalize_internal._export_held(i.alias_key, i.alias_id) - 'identities'::text)"
 	" ORDER BY i.since, i.alias_id), '[]')"
 	" FROM personalize.identity i WHERE i.user_key = $1",
 	.meaning = "your other ids, since when each is yours; held: what is known under it alone, as its own decisions"
