@@ -45,13 +45,14 @@ SELECT q AS query, pg_temp.estimate_of(q) FROM unnest(ARRAY[
 	$$item_event WHERE item_id = 'i30'$$, $$item_event WHERE event = 'purchase'$$,
 	'coverage', $$coverage WHERE day = current_date - 3$$, $$coverage WHERE purpose = 'analytics'$$]) q;
 
--- a condition says the same of a view as of rows that have been read without it
+-- a condition says the same of a view as of rows that have been read without it; how many
+-- a period has depends on the time of the day
 CREATE FUNCTION pg_temp.differs(view text, condition text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	answer text;
 BEGIN
 	EXECUTE format('WITH plain AS MATERIALIZED (SELECT * FROM personalize.%1$s), of_plain AS (SELECT v::text FROM plain v WHERE %2$s), asked AS (SELECT v::text FROM personalize.%1$s v WHERE %2$s)
-		SELECT format(''%%s rows, %%s differ'', (SELECT count(*) FROM asked), (SELECT count(*) FROM ((TABLE asked EXCEPT ALL TABLE of_plain) UNION ALL (TABLE of_plain EXCEPT ALL TABLE asked)) d))', view, condition)
+		SELECT format(''%%s rows, %%s differ'', (SELECT CASE WHEN %1$L ~ ''^profile'' AND count(*) > 0 THEN ''some'' ELSE count(*)::text END FROM asked), (SELECT count(*) FROM ((TABLE asked EXCEPT ALL TABLE of_plain) UNION ALL (TABLE of_plain EXCEPT ALL TABLE asked)) d))', view, condition)
 		INTO answer;
 	RETURN answer;
 END

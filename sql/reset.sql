@@ -16,12 +16,19 @@ BEGIN
 		personalize.rank_search(u, 'headwear', '{hat,tie}'::text[]) s GROUP BY u, s.request_id;
 END $$;
 -- whatever is neither defined nor a position
-CREATE FUNCTION pg_temp.filled() RETURNS SETOF text LANGUAGE sql AS $$
-	SELECT s.name FROM personalize_internal._person_stores() s
-	WHERE s.name <> '_secret' AND split_part(coalesce(s.content, ''), ' ', 1) NOT IN ('definitions', 'definitions,', 'positions', 'settings')
-		AND (xpath('/table/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM personalize.%I', s.name), false, false, '')))[1]::text <> '0'
-	ORDER BY 1
-$$;
+CREATE FUNCTION pg_temp.filled() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	store text;
+	is_filled boolean;
+BEGIN
+	FOR store IN SELECT s.name FROM personalize_internal._person_stores() s WHERE s.name <> '_secret'
+		AND split_part(coalesce(s.content, ''), ' ', 1) NOT IN ('definitions', 'definitions,', 'positions', 'settings') ORDER BY 1 LOOP
+		EXECUTE format('SELECT EXISTS (SELECT FROM personalize.%I)', store) INTO is_filled;
+		IF is_filled THEN
+			RETURN NEXT store;
+		END IF;
+	END LOOP;
+END $$;
 CREATE FUNCTION pg_temp.seen() RETURNS TABLE (step text, answer text) LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY SELECT 'features', string_agg(format('%s=%s:%s', f.signal, f.value, f.count), ' ' ORDER BY f.signal, f.value) FROM personalize.features('ada', purpose => 'personalization') f;
