@@ -21,7 +21,7 @@ PG_FUNCTION_INFO_V1(personalize_choice_hint);
 #define MAX_COMPARED 63
 
 /* No more are listed. */
-#define MAX_LISTED 50
+#define MAX_LISTED 80
 
 /* Longer ones are cut in messages. */
 #define MAX_SHOWN 80
