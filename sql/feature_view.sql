@@ -225,6 +225,13 @@ SELECT * FROM personalize_internal._feature_row('ranking', 1, 1, 0, NULL, NULL) 
 SELECT personalize_internal._feature_row('ranking', 1, 1, 0, NULL, NULL);
 SELECT personalize_internal._feature_row(NULL, 1, 1, 0, NULL, NULL);
 
+-- the object may come as any type that JSON comes as
+SELECT personalize.create_feature_view('typed', '{"a": "1", "b": "2"}'::jsonb) AS jsonb, personalize.create_feature_view('typed', '{"a": "1", "b": "2"}'::json) AS json,
+	personalize.create_feature_view('typed', '{"a": "1", "b": "2"}'::text) AS text, personalize.create_feature_view('typed', '{"a": "1", "b": "2"}'::varchar) AS varchar;
+SELECT personalize.create_feature_view('typed', '{"a": "1"');
+SELECT personalize.create_feature_view('typed', '["a"]'::jsonb);
+SELECT personalize.drop_feature_view('typed');
+
 DROP ROLE feature_reader;
 -- typed views go with the extension
 DROP EXTENSION personalize;

@@ -125,17 +125,24 @@ EventJsonGet(Datum value, IngestString *text, char **reason)
 	return IsMarked(text) ? Unmark(text) : EventJsonRead(*text, reason);
 }
 
+/* The text of an event_json datum, palloc'd. */
+char *
+EventJsonString(Datum datum)
+{
+	IngestString value = Bytes(datum);
+	Jsonb	   *json;
+
+	if (!IsMarked(&value))
+		return pnstrdup(value.data, value.length);
+	json = Unmark(&value);
+	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
 /* event_json output: the text as it was given. */
 Datum
 personalize_event_json_out(PG_FUNCTION_ARGS)
 {
-	IngestString value = Bytes(PG_GETARG_DATUM(0));
-	Jsonb	   *json;
-
-	if (!IsMarked(&value))
-		PG_RETURN_CSTRING(pnstrdup(value.data, value.length));
-	json = Unmark(&value);
-	PG_RETURN_CSTRING(JsonbToCString(NULL, &json->root, VARSIZE(json)));
+	PG_RETURN_CSTRING(EventJsonString(PG_GETARG_DATUM(0)));
 }
 
 /* event_json binary input: that of text, or of jsonb, which puts a version before it. */
@@ -153,7 +160,7 @@ personalize_event_json_recv(PG_FUNCTION_ARGS)
 Datum
 personalize_event_json_send(PG_FUNCTION_ARGS)
 {
-	char	   *string = DatumGetCString(personalize_event_json_out(fcinfo));
+	char	   *string = EventJsonString(PG_GETARG_DATUM(0));
 	StringInfoData buffer;
 
 	pq_begintypsend(&buffer);

@@ -16,6 +16,7 @@
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type_d.h"
+#include "events/event_json.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -150,19 +151,19 @@ ReadFeatures(FunctionCallInfo fcinfo, Datum *values)
 	static SPIPlanPtr look = NULL;
 	static SPIPlanPtr walk = NULL;
 	FeatureEntity entity = FeatureEntityFind(TextDatumGetCString(values[ROW_ENTITY]));
-	Datum		features = PG_GETARG_DATUM(ARGUMENT_FEATURES);
-	const Oid	types[] = {JSONOID};
+	Datum		features = CStringGetTextDatum(EventJsonString(PG_GETARG_DATUM(ARGUMENT_FEATURES)));
+	const Oid	types[] = {TEXTOID};
 	Datum		names[FEATURE_VIEW_MAX_FEATURES];
 	Datum		expressions[FEATURE_VIEW_MAX_FEATURES];
 	int			count;
 	bool		isNull;
 
-	SpiUtilRun(&look, "SELECT json_typeof($1)", 1, types, &features, NULL, true);
+	SpiUtilRun(&look, "SELECT json_typeof($1::json)", 1, types, &features, NULL, true);
 	if (strcmp(TextDatumGetCString(SpiUtilValue(0, 1, &isNull)), "object") != 0)
 		Complain("features must be a JSON object of names and expressions",
 				 "Write {\"electronics\": \"interest_category['electronics'] decayed default 0\"}.");
 	count = SpiUtilRun(&walk, "SELECT e.key, e.value #>> '{}', json_typeof(e.value)"
-					   " FROM json_each($1) WITH ORDINALITY AS e (key, value, place) ORDER BY e.place",
+					   " FROM json_each($1::json) WITH ORDINALITY AS e (key, value, place) ORDER BY e.place",
 					   1, types, &features, NULL, true);
 	if (count == 0 || count > FEATURE_VIEW_MAX_FEATURES)
 		Complain(psprintf("a feature view has 1 to %d features, but %d are given", FEATURE_VIEW_MAX_FEATURES, count),

@@ -25,13 +25,13 @@ CREATE TRIGGER feature_view_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 
 CREATE FUNCTION personalize.create_feature_view(
 	name text,
-	features json,
+	features personalize.event_json,
 	entity text DEFAULT 'user',
 	ttl interval DEFAULT NULL,
 	owner text DEFAULT NULL,
 	description text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'personalize_create_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize.create_feature_view(text, json, text, interval, text, text) IS
+COMMENT ON FUNCTION personalize.create_feature_view(text, personalize.event_json, text, interval, text, text) IS
 	'makes a feature view, or the next version of one, and its typed view fv_<name>; returns the version. The same once more changes nothing and returns the version that there is. features: a JSON object of names and expressions, in the order of the columns: signal[''value''] count|sum|decayed|mean|min|max|first|last|distinct|time_since_last|most_frequent|most_recent|values [in 7 days], rate(feature, feature [, prior 0.02 weight 50]), in_segment(''name''), request.name [number|text|boolean], item.name of the catalogue, numbers and + - * / of these, with "default 0" at the end for where there is nothing; of views that are not of users: event [count|sum|mean] [in 7 days] and event decayed 2 days, as item_stat has counted; of queries shown, clicked, carted and bought, as search_stat has. entity: user; item; category, brand or tag: all items of it together, as the catalogue says now; query; shop: everything. Views of the last five have no typed view. count and distinct are bigint, most_frequent and most_recent text, values text[] of at most 100, in_segment is boolean, other numbers are double precision; time_since_last is in seconds; a value may be item.name or request.name, for features of a person and an item together. ttl: a value whose last event is longer ago is not given. owner NULL: that of the version before, else the role. Errors: 22023 an expression is none, and the hint says what there is; 42710 a name is there twice; 54000 a limit; 2BP01 something depends on a column of the typed view that the new version does not have';
 CREATE FUNCTION personalize.drop_feature_view(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'personalize_drop_feature_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -80,7 +80,7 @@ COMMENT ON FUNCTION personalize_internal._feature_row(text, integer, bigint, int
 	'a row of the typed view of a feature view, out of the row of profile, or of an item; for the purpose in force and those of mask';
 
 REVOKE ALL ON FUNCTION
-	personalize.create_feature_view(text, json, text, interval, text, text),
+	personalize.create_feature_view(text, personalize.event_json, text, interval, text, text),
 	personalize.drop_feature_view(text),
 	personalize.get_features(personalize.entity_id, text, jsonb, personalize.entity_id, timestamptz, text),
 	personalize.get_features_batch(personalize.entity_id[], text, jsonb, personalize.entity_id[], timestamptz, text),
@@ -90,7 +90,7 @@ REVOKE ALL ON FUNCTION
 	personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	personalize.create_feature_view(text, json, text, interval, text, text),
+	personalize.create_feature_view(text, personalize.event_json, text, interval, text, text),
 	personalize.drop_feature_view(text)
 	TO personalize_admin;
 GRANT EXECUTE ON FUNCTION
