@@ -270,11 +270,11 @@ ROLLBACK;
 
 -- what goes from a moment leaves gaps, which are closed when more of the moment comes
 SELECT count(personalize.grant_consent('dot', '{analytics}'));
-SELECT date_trunc('hour', now()) AS moment \gset
-SELECT count(personalize.track('dot', 'add_to_cart', i, ts => :'moment'::timestamptz)) FROM unnest('{cap,hat,scarf,shoe,boot,sock}'::text[]) i;
+SELECT extract(epoch FROM date_trunc('hour', now()))::bigint AS moment \gset
+SELECT count(personalize.track('dot', 'add_to_cart', i, ts => to_timestamp(:moment))) FROM unnest('{cap,hat,scarf,shoe,boot,sock}'::text[]) i;
 SELECT roll();
 DELETE FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('dot') AND place IN (0, 1, 3);
-SELECT count(personalize.track('dot', 'add_to_cart', i, ts => :'moment'::timestamptz)) FROM unnest('{belt,glove}'::text[]) i;
+SELECT count(personalize.track('dot', 'add_to_cart', i, ts => to_timestamp(:moment))) FROM unnest('{belt,glove}'::text[]) i;
 SELECT roll();
 SELECT array_agg(place ORDER BY place) AS places, count(DISTINCT item_key) AS items FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('dot');
 

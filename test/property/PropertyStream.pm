@@ -301,6 +301,10 @@ sub make_opening
 	my $wave = make_message($shop, 0);
 	$wave->{event} = 'wave';
 	push @operations, { what => 'call', way => 'track_many', messages => [ $wave, map { make_message($shop, 0) } 1 .. 6 ] };
+	# who buys something again tells after how long it is bought again
+	push @operations, { what => 'call', way => 'ingest', messages => [ map { {
+			user => 0, id => $shop->{users}[0]{id}, event => 'purchase', session => 's0', item => $shop->{catalogue}[0],
+			ts => when($shop->{base} - $_ * 86400 - rand(3600)), consent => [@purposes] } } 4, 8, 11, 16 ] };
 	$shop->{waved} = 1;
 	for my $number (1 .. $shop->{regulars} - 1)
 	{
