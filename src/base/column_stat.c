@@ -30,7 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -268,14 +267,14 @@ CopySome(const ColumnSample *sample, ColumnSample *some)
 }
 
 /* Take a sample; its statistics and some of its values are kept in the context given. */
-static HeapTuple
-TakeSample(Kept *kept)
+static void
+TakeSample(void *argument)
 {
+	Kept	   *kept = argument;
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize column sample", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	ColumnSample sample = {0};
 	VacAttrStats statistics;
-	HeapTuple	tuple = NULL;
 
 	if (kept->query == NULL)
 		kept->column->take(kept->column, &sample);
@@ -285,48 +284,11 @@ TakeSample(Kept *kept)
 	{
 		CountIds(kept->column, &statistics, sample.total);
 		MemoryContextSwitchTo(kept->context);
-		tuple = FormStatistics(&statistics);
 		CopySome(&sample, &kept->some);
+		kept->statistics = FormStatistics(&statistics);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
-	return tuple;
-}
-
-/*
- * The same in a subtransaction that is undone, so that locks on what was looked at are not
- * held to the end of the statement's transaction.  What fails there, as a damaged page does,
- * the statement may not need: nothing is known then.
- */
-static HeapTuple
-TakeUnlocked(Kept *kept)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	HeapTuple	volatile tuple = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		tuple = TakeSample(kept);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(caller, owner, level);
-
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(error);
-		elog(DEBUG1, "no sample of %s.%s: %s", kept->column->relation, kept->column->column, error->message);
-		FreeErrorData(error);
-		tuple = NULL;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return tuple;
 }
 
 /* What a sample says, a recent one if there is one; NULL: nothing. */
@@ -338,6 +300,7 @@ Keep(const ColumnStat *column, bool ofGroups)
 	Oid			table = RelationFind(column->table, true);
 	Kept	   *kept = NULL;
 	MemoryContext context;
+	ErrorData  *error;
 	ListCell   *cell;
 
 	/* a parallel query may not begin a subtransaction */
@@ -365,7 +328,10 @@ Keep(const ColumnStat *column, bool ofGroups)
 	kept->table = table;
 	kept->readers = readers;
 	kept->takenAt = GetCurrentTimestamp();
-	kept->statistics = TakeUnlocked(kept);
+	/* no lock on what was looked at is held on; what fails there, as a damaged page does, the statement may not need */
+	error = SubtransactionTry(TakeSample, kept);
+	if (error != NULL)
+		elog(DEBUG1, "no sample of %s.%s: %s", column->relation, column->column, error->message);
 	/* where there is nothing there may soon be something; what took a while is not looked through again */
 	if (kept->statistics == NULL && !TimestampDifferenceExceeds(kept->takenAt, GetCurrentTimestamp(), FRUITLESS_MS))
 	{

@@ -15,7 +15,6 @@
 #include "base/column_stat.h"
 
 #include "access/transam.h"
-#include "access/xact.h"
 #include "base/pass.h"
 #include "base/relation.h"
 #include "base/subtransaction.h"
@@ -29,7 +28,6 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* True for a function that is not the server's, or volatile. */
@@ -109,15 +107,24 @@ ColumnToParameter(Node *node, void *arg)
 	return (Node *) parameter;
 }
 
-/* Of how many values of a sample a condition on its column holds. */
-static int
-CountMet(Node *clause, const ColumnSample *sample)
+/* A condition on the column of a sample. */
+typedef struct Trial
 {
-	Expr	   *condition = expression_planner((Expr *) ColumnToParameter(clause, NULL));
+	Node	   *clause;
+	const ColumnSample *sample;
+	int			met;			/* of so many values it holds */
+} Trial;
+
+/* Ask the condition of each value. */
+static void
+CountMet(void *argument)
+{
+	Trial	   *trial = argument;
+	const ColumnSample *sample = trial->sample;
+	Expr	   *condition = expression_planner((Expr *) ColumnToParameter(trial->clause, NULL));
 	ParamListInfo parameters = makeParamList(1);
 	ExprState  *state = ExecInitExprWithParams(condition, parameters);
 	ExprContext *context = CreateStandaloneExprContext();
-	int			met = 0;
 
 	context->ecxt_param_list_info = parameters;
 	parameters->params[0].ptype = sample->type;
@@ -130,43 +137,10 @@ CountMet(Node *clause, const ColumnSample *sample)
 		parameters->params[0].value = sample->values[i];
 		parameters->params[0].isnull = sample->nulls[i];
 		holds = ExecEvalExprSwitchContext(state, context, &isNull);
-		met += !isNull && DatumGetBool(holds);
+		trial->met += !isNull && DatumGetBool(holds);
 		ResetExprContext(context);
 	}
 	FreeExprContext(context, true);
-	return met;
-}
-
-/* The same; negative if it fails. */
-static int
-TryCount(Node *clause, const ColumnSample *sample)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	volatile int met = -1;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		met = CountMet(clause, sample);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(caller, owner, level);
-
-		/* that the statement is to end is no fault of the condition */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(error);
-		FreeErrorData(error);
-		met = -1;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return met;
 }
 
 /* Tell the planner the share of rows that a condition leaves of a view, if it can be tried. */
@@ -177,17 +151,16 @@ TryCondition(PlannerInfo *root, const RelOptInfo *rel, const char *view, Restric
 	Node	   *clause = (Node *) condition->clause;
 	const Var  *column = condition->pseudoconstant || IsOnColumn(clause) ? NULL : OnlyColumn(clause, rel);
 	const ColumnStat *known = column == NULL ? NULL : ColumnStatFind(view, get_rte_attribute_name(unconstify(RangeTblEntry *, entry), column->varattno));
-	const ColumnSample *sample;
-	int			met;
+	Trial		trial = {0};
 
 	if (known == NULL || IsUntriable(clause = estimate_expression_value(root, clause), NULL))
 		return;
-	sample = ColumnSampleOf(known);
-	if (sample == NULL || sample->type != column->vartype)
+	trial.clause = clause;
+	trial.sample = ColumnSampleOf(known);
+	if (trial.sample == NULL || trial.sample->type != column->vartype)
 		return;
-	met = TryCount(clause, sample);
-	if (met >= 0)
-		condition->norm_selec = Max(met, 0.5) / sample->count;
+	if (SubtransactionTry(CountMet, &trial) == NULL)
+		condition->norm_selec = Max(trial.met, 0.5) / trial.sample->count;
 }
 
 /* Try the conditions that the statement around a view has on it. */

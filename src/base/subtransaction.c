@@ -1,6 +1,6 @@
 /*
  * subtransaction.c
- *		Ending subtransactions after an error.
+ *		Subtransactions: what is only tried, and ending them after an error.
  */
 #include "postgres.h"
 
@@ -20,6 +20,34 @@ SubtransactionFailed(MemoryContext context, ResourceOwner owner, int level)
 	FlushErrorState();
 	while (GetCurrentTransactionNestLevel() > level)
 		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* Do something that is undone; an error is given, not raised. */
+ErrorData *
+SubtransactionTry(void (*work) (void *argument), void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		work(argument);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		error = SubtransactionFailed(context, owner, level);
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			ReThrowError(error);
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return error;

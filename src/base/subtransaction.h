@@ -1,6 +1,6 @@
 /*
  * subtransaction.h
- *		Ending subtransactions after an error.
+ *		Subtransactions: what is only tried, and ending them after an error.
  */
 #ifndef PERSONALIZE_SUBTRANSACTION_H
 #define PERSONALIZE_SUBTRANSACTION_H
@@ -16,5 +16,11 @@
  * the session is left in an aborted subtransaction that no ROLLBACK ends.
  */
 extern ErrorData *SubtransactionFailed(MemoryContext context, ResourceOwner owner, int level);
+
+/*
+ * Do something in a subtransaction that is undone, so that its locks are given back.  NULL, or
+ * the error; that the statement is to end is raised.
+ */
+extern ErrorData *SubtransactionTry(void (*work) (void *argument), void *argument);
 
 #endif

@@ -154,20 +154,6 @@ ReadSignal(Grammar *grammar)
 	return node;
 }
 
-/* The types of events by name; how many. */
-static int
-EventNames(const char ***names)
-{
-	const SignalSet *set = SignalSetGet();
-	int			count = 0;
-
-	*names = palloc_array(const char *, Max(set->eventLimit, 1));
-	for (int i = 0; i < set->eventLimit; i++)
-		if (set->events[i].name != NULL)
-			(*names)[count++] = set->events[i].name;
-	return count;
-}
-
 /* Complain unless the word at hand is what is counted of an entity. */
 static void
 CheckCounter(const Grammar *grammar, FeatureEntity entity)
@@ -181,7 +167,7 @@ CheckCounter(const Grammar *grammar, FeatureEntity entity)
 			GrammarComplainOfName(grammar, "what is counted of a query", "counters", FeatureQueryCounters, FEATURE_QUERY_COUNTERS);
 		return;
 	}
-	count = EventNames(&names);
+	count = SignalEventNames(&names);
 	if (ChoiceFind(grammar->word, names, count) < 0)
 		GrammarComplainOfName(grammar, "an event", "events", names, count);
 }

@@ -506,6 +506,20 @@ SignalSetGet(void)
 	return currentSet;
 }
 
+/* The names of all events. */
+int
+SignalEventNames(const char ***names)
+{
+	const SignalSet *set = SignalSetGet();
+	int			count = 0;
+
+	*names = palloc_array(const char *, Max(set->eventLimit, 1));
+	for (int i = 0; i < set->eventLimit; i++)
+		if (set->events[i].name != NULL)
+			(*names)[count++] = set->events[i].name;
+	return count;
+}
+
 /* The current definitions, kept from changing until the transaction ends. */
 const SignalSet *
 SignalSetGetLocked(void)

@@ -87,6 +87,9 @@ extern const SignalSet *SignalSetGet(void);
 /* The same, and no session changes them until this transaction ends. */
 extern const SignalSet *SignalSetGetLocked(void);
 
+/* The names of all events, in a palloc'd array; returns how many. */
+extern int	SignalEventNames(const char ***names);
+
 /* The set's entry of an event type; NULL if there is no such type (compiles a new set for one that is newer). */
 extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
 

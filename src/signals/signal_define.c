@@ -104,26 +104,12 @@ NameArgument(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/* The names of all events; returns how many. */
-static int
-EventNames(const char ***names)
-{
-	const SignalSet *set = SignalSetGet();
-	int			count = 0;
-
-	*names = palloc_array(const char *, Max(set->eventLimit, 1));
-	for (int i = 0; i < set->eventLimit; i++)
-		if (set->events[i].name != NULL)
-			(*names)[count++] = set->events[i].name;
-	return count;
-}
-
 /* Complain that nothing of this name has ever been tracked. */
 pg_noreturn static void
 ReportUntracked(const char *name)
 {
 	const char **names;
-	int			count = EventNames(&names);
+	int			count = SignalEventNames(&names);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -136,7 +122,7 @@ static void
 AskWhetherMeant(const char *name)
 {
 	const char **names;
-	int			count = EventNames(&names);
+	int			count = SignalEventNames(&names);
 	char	   *nearest = ChoiceNearest(name, names, count);
 
 	if (nearest[0] != '\0')
