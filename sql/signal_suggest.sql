@@ -12,10 +12,11 @@ SET timezone = 'UTC';
 SELECT * FROM personalize.suggest_signals();
 SELECT count(personalize.grant_consent('u' || u, '{analytics,personalization}', 'test')) FROM generate_series(1, 8) AS u;
 SELECT count(personalize.grant_consent('only' || u, '{analytics}', 'test')) FROM generate_series(1, 8) AS u;
+-- in the catalogue before a worker meets them
+SELECT inserted FROM personalize.upsert_items('[{"item_id": "i1", "category": "shoes"}, {"item_id": "i2", "category": "hats"}]');
 -- by value: few that come again, of a text, a boolean, an array, a small number; not one for all, nor one for each
 SELECT count(personalize.track('u' || 1 + n % 8, 'view_item', 'i' || n % 9, jsonb_build_object('colour', 'c' || n % 4, 'on_sale', n % 2 = 0, 'sizes', jsonb_build_array(n % 3, n % 5),
 	'stars', 1 + n % 5, 'shop', 'one', 'visit', 'v' || n, 'order_id', n % 3, 'seen', NULL, 'nested', '{"a": 1}'::jsonb, 'a.b', n % 3, '', n % 3))) FROM generate_series(1, 40) AS n;
-SELECT inserted FROM personalize.upsert_items('[{"item_id": "i1", "category": "shoes"}, {"item_id": "i2", "category": "hats"}]');
 -- amounts, by category where items have one; a type of event of one's own, a name that needs quoting
 SELECT count(personalize.track('u' || 1 + n % 8, 'purchase', 'i' || n % 9, jsonb_build_object('price', 5 + n * 1.5, 'currency', 'EUR', 'it''s "so"', 'x' || n % 2))) FROM generate_series(1, 40) AS n;
 SELECT count(personalize.track('u' || 1 + n % 8, 'add_to_cart', 'i' || 1 + n % 2, jsonb_build_object('weight', n * 0.1))) FROM generate_series(1, 40) AS n;
