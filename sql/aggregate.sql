@@ -31,8 +31,8 @@ INSERT INTO happened VALUES
 	(7, 'view_item', 'socks', NULL, '2026-03-02 10:00+00'), (8, 'view_item', 'shoes', NULL, '2026-03-09 09:00+00');
 CREATE FUNCTION pg_temp.send(who text, numbers integer[]) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(personalize.track(who, h.event, 'i', jsonb_strip_nulls(jsonb_build_object('category', h.category, 'price', h.price, 'currency', 'EUR')),
-		ts => h.ts, message_id => who || h.n)::text, ' ' ORDER BY place)
-	FROM unnest(numbers) WITH ORDINALITY AS n (n, place) JOIN happened AS h USING (n)
+		ts => h.ts, message_id => who || h.n)::text, ' ')
+	FROM (SELECT * FROM unnest(numbers) WITH ORDINALITY AS n (n, place) JOIN happened USING (n) ORDER BY place) AS h
 $$;
 SELECT pg_temp.send('ada', '{1,2,3,4,5,6,7,8,3}');
 

@@ -7,6 +7,7 @@
 #include "base/choice.h"
 #include "base/interval.h"
 #include "base/json_filter.h"
+#include "base/subtransaction.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -130,27 +131,43 @@ PageFunctionFind(const char *signature)
 	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(found);
 }
 
+/* A signature, and the function it names. */
+typedef struct Search
+{
+	const char *signature;
+	Oid			found;
+} Search;
+
+/* Look for it; raises for what is no signature at all, up to PostgreSQL 15. */
+static void
+FindFunction(void *argument)
+{
+	Search	   *search = argument;
+
+	search->found = PageFunctionFind(search->signature);
+}
+
 /* A function, as a signature with its schema. */
 static char *
 ReadFunction(const GivenArgument *given)
 {
 	static const char *const hint = "It must be f(user_id text, n integer) RETURNS SETOF text. Write it like {\"function\": \"shop.bestsellers(text,integer)\"}.";
 	char	   *signature = ReadString(given, hint);
-	Oid			oid;
+	Search		search = {0};
 	HeapTuple	tuple;
 	Form_pg_proc function;
 
 	if (strchr(signature, '(') == NULL)
 		signature = psprintf("%s(text,integer)", signature);
-	oid = PageFunctionFind(signature);
-	if (!OidIsValid(oid))
+	search.signature = signature;
+	if (SubtransactionTry(FindFunction, &search) != NULL || !OidIsValid(search.found))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function %s of module \"%s\" does not exist", signature, given->module),
 				 errhint("%s", hint)));
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(search.found));
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", oid);
+		elog(ERROR, "cache lookup failed for function %u", search.found);
 	function = (Form_pg_proc) GETSTRUCT(tuple);
 	if (function->prokind != PROKIND_FUNCTION || !function->proretset || function->prorettype != TEXTOID ||
 		function->pronargs != 2 || function->proargtypes.values[0] != TEXTOID || function->proargtypes.values[1] != INT4OID)
@@ -159,7 +176,7 @@ ReadFunction(const GivenArgument *given)
 				 errmsg("function %s of module \"%s\" is of another kind", signature, given->module),
 				 errhint("%s", hint)));
 	ReleaseSysCache(tuple);
-	return format_procedure_qualified(oid);
+	return format_procedure_qualified(search.found);
 }
 
 /* Read one. */
