@@ -77,7 +77,7 @@ SELECT word FROM personalize._search_posting WHERE item_key = 1 ORDER BY 1;
 UPDATE personalize.search_attribute SET weight = NULL WHERE attribute = 'brand';
 -- as a dump is restored: one's own row replaces the installed one
 INSERT INTO personalize.search_setting VALUES ('language', 'german');
-SELECT word FROM personalize._search_posting WHERE item_key = 1 ORDER BY 1;
+SELECT word FROM personalize._search_posting WHERE item_key = 1 AND word LIKE 'h%' ORDER BY 1;
 SELECT item_id FROM personalize.search_items(NULL, 'haus ');
 SELECT * FROM personalize.verify_search_index();
 SELECT attribute, weight, builtin FROM personalize.search_attribute ORDER BY attribute COLLATE "C";
