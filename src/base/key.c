@@ -78,37 +78,49 @@ SipRound(uint64 *v)
 	v[2] = Rotate(v[2], 32);
 }
 
+/* Begin to hash under a key. */
+static inline void
+SipBegin(uint64 *v, uint64 key0, uint64 key1)
+{
+	v[0] = key0 ^ UINT64CONST(0x736f6d6570736575);
+	v[1] = key1 ^ UINT64CONST(0x646f72616e646f6d);
+	v[2] = key0 ^ UINT64CONST(0x6c7967656e657261);
+	v[3] = key1 ^ UINT64CONST(0x7465646279746573);
+}
+
+/* Hash a word. */
+static inline void
+SipWord(uint64 *v, uint64 word)
+{
+	v[3] ^= word;
+	SipRound(v);
+	SipRound(v);
+	v[0] ^= word;
+}
+
+/* The hash, after the last word, which has the length of all. */
+static inline uint64
+SipEnd(uint64 *v)
+{
+	v[2] ^= 0xff;
+	for (int i = 0; i < 4; i++)
+		SipRound(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 /* SipHash-2-4 of the bytes under a key. */
 uint64
 KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length)
 {
 	const unsigned char *bytes = data;
 	size_t		whole = length & ~(size_t) 7;
-	uint64		v[4] = {
-		key0 ^ UINT64CONST(0x736f6d6570736575),
-		key1 ^ UINT64CONST(0x646f72616e646f6d),
-		key0 ^ UINT64CONST(0x6c7967656e657261),
-		key1 ^ UINT64CONST(0x7465646279746573)
-	};
-	uint64		word;
+	uint64		v[4];
 
+	SipBegin(v, key0, key1);
 	for (size_t i = 0; i < whole; i += 8)
-	{
-		word = BytesGet(bytes + i, 8);
-		v[3] ^= word;
-		SipRound(v);
-		SipRound(v);
-		v[0] ^= word;
-	}
-	word = BytesGet(bytes + whole, (int) (length - whole)) | ((uint64) length << 56);
-	v[3] ^= word;
-	SipRound(v);
-	SipRound(v);
-	v[0] ^= word;
-	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		SipRound(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+		SipWord(v, BytesGet(bytes + i, 8));
+	SipWord(v, BytesGet(bytes + whole, (int) (length - whole)) | ((uint64) length << 56));
+	return SipEnd(v);
 }
 
 /* The same under the project's fixed key. */
@@ -116,6 +128,27 @@ uint64
 KeyHash(const void *data, size_t length)
 {
 	return KeyHashUnder(sipKey0, sipKey1, data, length);
+}
+
+/* Begin to hash words under the same key. */
+void
+KeyHashBegin(KeyHashing *hashing, const uint64 *words, int count)
+{
+	SipBegin(hashing->state, sipKey0, sipKey1);
+	for (int i = 0; i < count; i++)
+		SipWord(hashing->state, words[i]);
+	hashing->words = count;
+}
+
+/* The hash with one more. */
+uint64
+KeyHashWith(const KeyHashing *hashing, uint64 last)
+{
+	KeyHashing	copy = *hashing;
+
+	SipWord(copy.state, last);
+	SipWord(copy.state, (uint64) (hashing->words + 1) * sizeof(uint64) << 56);
+	return SipEnd(copy.state);
 }
 
 /* If the bytes are a canonical non-negative decimal bigint, give its value. */

@@ -32,6 +32,16 @@ KeyIsNumber(int64 key)
 /* SipHash-2-4 of UTF-8 bytes, under the project's fixed key. */
 extern uint64 KeyHash(const void *data, size_t length);
 
+/* The same of words, of which many have all but the last in common. */
+typedef struct KeyHashing
+{
+	uint64		state[4];
+	int			words;
+} KeyHashing;
+
+extern void KeyHashBegin(KeyHashing *hashing, const uint64 *words, int count);
+extern uint64 KeyHashWith(const KeyHashing *hashing, uint64 last);
+
 /* The same under a key of the caller's. */
 extern uint64 KeyHashUnder(uint64 key0, uint64 key1, const void *data, size_t length);
 

@@ -28,6 +28,8 @@ ResultRowsBegin(ResultRows *rows, const ReturnSetInfo *output)
 	rows->size = 0;
 	rows->fixed = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(output->setDesc->natts));
 	rows->columns = palloc_array(ResultColumn, output->setDesc->natts);
+	rows->varying = palloc_array(int, output->setDesc->natts);
+	rows->varyingCount = 0;
 	for (int i = 0; i < output->setDesc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(output->setDesc, i);
@@ -37,28 +39,39 @@ ResultRowsBegin(ResultRows *rows, const ReturnSetInfo *output)
 		rows->columns[i].byValue = attribute->attbyval;
 		rows->columns[i].mayBeShort = attribute->attstorage != TYPSTORAGE_PLAIN;
 		rows->fixed += MAXIMUM_ALIGNOF + Max(attribute->attlen, 0);
+		if (attribute->attlen < 0)
+			rows->varying[rows->varyingCount++] = i;
 	}
 }
 
 /* How much room a row takes at most; 0: it has a value that lies elsewhere, or a string of C. */
 static Size
-MostSize(const ResultRows *rows, const Datum *values, const bool *nulls, bool *hasNull)
+MostSize(const ResultRows *rows, const Datum *values, const bool *nulls)
 {
 	Size		size = rows->fixed;
 
-	*hasNull = false;
-	for (int i = 0; i < rows->descriptor->natts; i++)
+	for (int i = 0; i < rows->varyingCount; i++)
 	{
-		int16		length = rows->columns[i].length;
+		int			column = rows->varying[i];
 
-		*hasNull |= nulls[i];
-		if (nulls[i] || length > 0)
+		if (nulls[column])
 			continue;
-		if (length != -1 || VARATT_IS_EXTERNAL(DatumGetPointer(values[i])))
+		if (rows->columns[column].length != -1 || VARATT_IS_EXTERNAL(DatumGetPointer(values[column])))
 			return 0;
-		size = add_size(size, VARSIZE_ANY(DatumGetPointer(values[i])));
+		size = add_size(size, VARSIZE_ANY(DatumGetPointer(values[column])));
 	}
 	return size;
+}
+
+/* True if one of these is null. */
+static inline bool
+HasNull(const bool *nulls, int count)
+{
+	bool		has = false;
+
+	for (int i = 0; i < count; i++)
+		has |= nulls[i];
+	return has;
 }
 
 /* Make room for a row. */
@@ -125,24 +138,27 @@ PutValue(char *to, const ResultColumn *column, Datum value)
 }
 
 /* Make the head of a row. */
-static void
-MakeHeader(HeapTupleHeader row, int columns, const bool *nulls, bool hasNull, bool varies)
+static inline void
+MakeHeader(HeapTupleHeader row, int columns, const bool *nulls, bool varies)
 {
+	bool		hasNull = HasNull(nulls, columns);
+	int			head = MAXALIGN(SizeofHeapTupleHeader + (hasNull ? BITMAPLEN(columns) : 0));
+
 	HeapTupleHeaderSetNatts(row, columns);
 	row->t_infomask = (hasNull ? HEAP_HASNULL : 0) | (varies ? HEAP_HASVARWIDTH : 0);
-	row->t_hoff = MAXALIGN(SizeofHeapTupleHeader + (hasNull ? BITMAPLEN(columns) : 0));
-	memset((char *) row + SizeofHeapTupleHeader, 0, row->t_hoff - SizeofHeapTupleHeader);
+	row->t_hoff = head;
+	for (char *to = (char *) row + SizeofHeapTupleHeader; to < (char *) row + head; to++)
+		*to = 0;
 	for (int i = 0; hasNull && i < columns; i++)
-		if (!nulls[i])
-			row->t_bits[i >> 3] |= 1 << (i & 7);
+		row->t_bits[i >> 3] |= !nulls[i] << (i & 7);
 }
 
 /* Return a row. */
 void
 ResultRowsPut(ResultRows *rows, const Datum *values, const bool *nulls)
 {
-	bool		hasNull;
-	Size		size = MostSize(rows, values, nulls, &hasNull);
+	Size		size = MostSize(rows, values, nulls);
+	int			columns = rows->descriptor->natts;
 	HeapTupleData tuple = {0};
 	char	   *to;
 
@@ -152,9 +168,9 @@ ResultRowsPut(ResultRows *rows, const Datum *values, const bool *nulls)
 		return;
 	}
 	Reserve(rows, size);
-	MakeHeader(rows->room, rows->descriptor->natts, nulls, hasNull, size > rows->fixed);
+	MakeHeader(rows->room, columns, nulls, size > rows->fixed);
 	to = (char *) rows->room + rows->room->t_hoff;
-	for (int i = 0; i < rows->descriptor->natts; i++)
+	for (int i = 0; i < columns; i++)
 		if (!nulls[i])
 			to = PutValue(to, &rows->columns[i], values[i]);
 	tuple.t_len = to - (char *) rows->room;

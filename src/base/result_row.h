@@ -26,6 +26,8 @@ typedef struct ResultRows
 	Tuplestorestate *store;
 	TupleDesc	descriptor;
 	ResultColumn *columns;
+	int		   *varying;		/* those whose length varies */
+	int			varyingCount;
 	MemoryContext context;
 	HeapTupleHeader room;		/* for the row being made */
 	Size		size;			/* of that */

@@ -160,12 +160,14 @@ RowPlacePrefetch(Relation table, const int64 *keys, int count)
 		__builtin_prefetch(Choice(FirstPlace(RelationGetRelid(table), keys[i]), 0));
 	for (int i = 0; i < count; i++)
 	{
-		RowPlace	place;
+		const RowPlace *place = Choice(FirstPlace(RelationGetRelid(table), keys[i]), 0);
 
-		if (!ReadPlace(RelationGetRelid(table), keys[i], &place))
-			continue;
-		PageMarkPrefetch(&place.mark.page);
-		__builtin_prefetch(BufferGetPage(place.mark.page.buffer) + place.mark.start);
+		/* what somebody writes meanwhile is asked for in vain, or not at all */
+		if (place->key == keys[i] && BufferIsValid(place->mark.page.buffer))
+		{
+			PageMarkPrefetch(&place->mark.page);
+			__builtin_prefetch(BufferGetPage(place->mark.page.buffer) + place->mark.start);
+		}
 	}
 #endif
 }

@@ -33,16 +33,30 @@ typedef struct BoughtItem
 	TimestampTz refundedAt;
 } BoughtItem;
 
+/* Make an empty table of them. */
+static HTAB *
+MakeItems(void)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(int64),.entrysize = sizeof(BoughtItem),.hcxt = CurrentMemoryContext
+	};
+
+	return hash_create("personalize bought", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 /* Called for each item the person has had to do with. */
 static void
 AddBought(void *arg, int64 itemKey, int16 event, TimestampTz ts)
 {
+	HTAB	  **items = arg;
 	BoughtItem *item;
 	bool		found;
 
 	if (event != EVENT_TYPE_PURCHASE && event != EVENT_TYPE_REFUND)
 		return;
-	item = hash_search(arg, &itemKey, HASH_ENTER, &found);
+	if (*items == NULL)
+		*items = MakeItems();
+	item = hash_search(*items, &itemKey, HASH_ENTER, &found);
 	if (!found)
 		item->boughtAt = item->refundedAt = DT_NOBEGIN;
 	if (event == EVENT_TYPE_PURCHASE)
@@ -51,16 +65,13 @@ AddBought(void *arg, int64 itemKey, int16 event, TimestampTz ts)
 		item->refundedAt = Max(item->refundedAt, ts);
 }
 
-/* What the person bought and gave back since then. */
+/* What the person bought and gave back since then; NULL: nothing. */
 static HTAB *
 ReadBought(EngineContext *context, TimestampTz since, bool remembered)
 {
-	HASHCTL		control = {
-		.keysize = sizeof(int64),.entrysize = sizeof(BoughtItem),.hcxt = CurrentMemoryContext
-	};
-	HTAB	   *items = hash_create("personalize bought", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	HTAB	   *items = NULL;
 
-	VisitorVisitItems(context, since, remembered, AddBought, items);
+	VisitorVisitItems(context, since, remembered, AddBought, &items);
 	return items;
 }
 
@@ -86,7 +97,7 @@ BoughtExclude(EngineContext *context, const Interval *interval)
 		(learned && (context->hasCandidates || VariantGet(context->variant, &learnedExclusion) == 0)))
 		return;
 	items = ReadBought(context, learned ? context->now - LATELY : VisitorSince(context, interval), learned);
-	if (hash_get_num_entries(items) == 0)
+	if (items == NULL)
 		return;
 	KeySetInit(&context->bought, hash_get_num_entries(items));
 	hash_seq_init(&status, items);
@@ -99,11 +110,13 @@ BoughtExclude(EngineContext *context, const Interval *interval)
 bool
 BoughtAt(EngineContext *context, int64 itemKey, TimestampTz *ts)
 {
+	HTAB	   *items;
 	BoughtItem *item;
 
 	if (!context->visitor.personal)
 		return false;
-	item = hash_search(ReadBought(context, context->now - LATELY, false), &itemKey, HASH_FIND, NULL);
+	items = ReadBought(context, context->now - LATELY, false);
+	item = items ? hash_search(items, &itemKey, HASH_FIND, NULL) : NULL;
 	if (item == NULL || item->boughtAt <= item->refundedAt)
 		return false;
 	*ts = item->boughtAt;

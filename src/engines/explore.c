@@ -26,6 +26,9 @@
 /* So many of the newest items of a category are drawn from. */
 #define POOL_OF_CATEGORY 64
 
+/* A draw has as many bits as a double. */
+#define DRAW_SCALE 9007199254740992.0
+
 static EngineParameter parameters[] = {
 	{.name = "exploration",.unit = "share of places",.minimum = 0,.maximum = 1,.standard = 0.05,
 	.description = "how much of an answer is for new items of the visitor's categories; 0: nothing"},
@@ -54,33 +57,32 @@ ExploreInit(void)
 	ReasonRegister(&ReasonNewIn);
 }
 
-/* What the visitor and the hour draw for an item; 0: for the call. */
-static uint64
-Draw(const EngineContext *context, int64 itemKey)
+/* Begin to draw for the visitor and the hour. */
+static void
+BeginDraws(const EngineContext *context, KeyHashing *draws)
 {
 	const Visitor *visitor = &context->visitor;
-	uint64		parts[4] = {0};
+	uint64		parts[3];
 
 	/* who is not known is the item that was looked at */
 	parts[0] = visitor->hasKey;
 	parts[1] = (uint64) (visitor->hasKey ? visitor->userKey : visitor->itemCount > 0 ? visitor->items[0] : 0);
 	parts[2] = (uint64) IntervalPeriods(context->now, USECS_PER_HOUR);
-	parts[3] = (uint64) itemKey;
-	return KeyHash(parts, sizeof(parts));
+	KeyHashBegin(draws, parts, lengthof(parts));
 }
 
-/* A draw as a number from 0 to less than 1. */
+/* What they draw for an item (0: for the call), from 0 to less than 1. */
 static double
-AsFraction(uint64 draw)
+Draw(const KeyHashing *draws, int64 itemKey)
 {
-	return ldexp((double) (draw >> 11), -53);
+	return (double) (KeyHashWith(draws, (uint64) itemKey) >> 11) / DRAW_SCALE;
 }
 
 /* How many places new items have. */
 static int
-CountPlaces(const EngineContext *context)
+CountPlaces(const EngineContext *context, const KeyHashing *draws)
 {
-	return (int) floor(context->n * VariantGet(context->variant, EXPLORATION) + AsFraction(Draw(context, 0)));
+	return (int) floor(context->n * VariantGet(context->variant, EXPLORATION) + Draw(draws, 0));
 }
 
 /* Collect new items of the visitor's categories, but what the visitor has met. */
@@ -117,7 +119,7 @@ FillPool(EngineContext *context, Pool *pool)
 
 /* Draw items that conditions admit; returns how many. */
 static int
-DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn)
+DrawItems(EngineContext *context, const KeyHashing *draws, const Pool *pool, int places, Candidate *drawn)
 {
 	TopkEntry  *order = palloc_array(TopkEntry, Max(pool->count, 1));
 	int			sorted;
@@ -125,7 +127,7 @@ DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn
 
 	for (int i = 0; i < pool->count; i++)
 	{
-		order[i].score = AsFraction(Draw(context, pool->keys[i]));
+		order[i].score = Draw(draws, pool->keys[i]);
 		order[i].tie = pool->keys[i];
 		order[i].index = i;
 	}
@@ -150,9 +152,13 @@ DrawItems(EngineContext *context, const Pool *pool, int places, Candidate *drawn
 int
 Explore(EngineContext *context, Slate *slate, int chosen)
 {
-	int			places = CountPlaces(context);
+	KeyHashing	draws;
+	int			places;
 	Pool	   *pool;
 	Candidate  *drawn;
+
+	BeginDraws(context, &draws);
+	places = CountPlaces(context, &draws);
 
 	/* what is offered comes back */
 	if (places == 0 || context->hasCandidates || VariantGet(context->variant, EXPLORATION) == 0)
@@ -171,5 +177,5 @@ Explore(EngineContext *context, Slate *slate, int chosen)
 	if (places <= 0)
 		return chosen;
 	drawn = palloc_array(Candidate, places);
-	return SlateEndWith(slate, chosen, drawn, DrawItems(context, pool, places, drawn), &pool->all);
+	return SlateEndWith(slate, chosen, drawn, DrawItems(context, &draws, pool, places, drawn), &pool->all);
 }

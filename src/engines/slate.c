@@ -147,7 +147,7 @@ ExpectCandidates(const Slate *slate)
 	keys = palloc_array(int64, count);
 	for (int i = 0; i < count; i++)
 		keys[i] = slate->candidates[slate->next + i].itemKey;
-	ItemReaderExpect(slate->context->items, keys, count);
+	ItemReaderExpectOffered(slate->context->items, keys, count);
 	pfree(keys);
 }
 

@@ -209,6 +209,13 @@ ItemReaderExpect(ItemReader *reader, const int64 *keys, int count)
 	RowPlacePrefetch(reader->table, others, otherCount);
 }
 
+/* Whether these are offered is about to be asked for. */
+void
+ItemReaderExpectOffered(ItemReader *reader, const int64 *keys, int count)
+{
+	RowPlacePrefetch(reader->table, keys, Min(count, EXPECT_ROWS));
+}
+
 /* Fill a row from the slot. */
 static void
 FillRow(ItemReader *reader, int64 key, ItemRow *row)
@@ -372,15 +379,18 @@ typedef enum OfferedDigest
 	DIGEST_NOT_OFFERED
 } OfferedDigest;
 
-/* False if the catalogue says that engines must not return the item, of which no row is kept. */
+/* False if the catalogue says so: what all backends know of the row is found sooner than the row that this one may have kept. */
 static bool
 AskOffered(ItemReader *reader, int64 key)
 {
 	RowDigest	digest = {{0}};
+	const ItemRow *kept;
 	bool		offered;
 
 	if (RowPlaceDigest(reader->table, reader->snapshot, key, &digest))
 		return digest.words[0] == DIGEST_OFFERED;
+	if ((kept = FindKept(reader, key)) != NULL)
+		return kept->info.available && !kept->info.hidden;
 	if (!ItemReaderFetch(reader, key))
 		return true;
 	offered = ItemReaderHoldsOffered(reader);
@@ -393,12 +403,8 @@ AskOffered(ItemReader *reader, int64 key)
 bool
 ItemReaderIsOffered(ItemReader *reader, int64 key)
 {
-	const ItemRow *kept;
-
 	if (reader->asked && reader->askedKey == key)
 		return reader->offered;
-	if ((kept = FindKept(reader, key)) != NULL)
-		return kept->info.available && !kept->info.hidden;
 	reader->offered = AskOffered(reader, key);
 	reader->asked = true;
 	reader->askedKey = key;

@@ -39,8 +39,9 @@ typedef struct ItemReader ItemReader;
  */
 extern ItemReader *ItemReaderBegin(Snapshot snapshot);
 
-/* These are about to be asked for: that makes many quicker. */
+/* These are about to be asked for: that makes many quicker.  Or of these, only whether they are offered. */
 extern void ItemReaderExpect(ItemReader *reader, const int64 *keys, int count);
+extern void ItemReaderExpectOffered(ItemReader *reader, const int64 *keys, int count);
 
 /* A row, NULL if the catalogue has none; valid until the next call. */
 extern const ItemInfo *ItemReaderGet(ItemReader *reader, int64 key);

@@ -75,8 +75,9 @@ StaticAssertDecl(lengthof(placeWeights) == 2 * POSTING_WINDOW + 1, "weights of p
 #define NEWEST_SHARE 0.05
 #define EARLIER_SHARE 0.2
 
-/* Room for candidates that is mostly enough. */
-#define FEW_CANDIDATES 1024
+/* Room for candidates that is mostly enough: besides those of lists of pairs, for each session that votes. */
+#define LISTED_CANDIDATES 128
+#define VOTED_CANDIDATES 4
 
 /* A table of indexes with at least twice as many places as entries, all empty. */
 static int32 *
@@ -354,7 +355,7 @@ ScoreSessions(Scoring *scoring, const KnnSource *source)
 	for (int i = 0; i < scoring->itemCount; i++)
 		ReadPostings(scoring, source, i);
 	chosenCount = ChooseNeighbours(scoring, &chosen);
-	ReserveCandidates(scoring, FEW_CANDIDATES);
+	ReserveCandidates(scoring, pg_nextpower2_32(LISTED_CANDIDATES + VOTED_CANDIDATES * chosenCount));
 	sum = CollectVotes(scoring, chosen, chosenCount);
 	for (int i = 0; sum > 0 && i < scoring->candidateCount; i++)
 		scoring->candidates[i].parts[KNN_PART_SESSIONS] /= sum;
