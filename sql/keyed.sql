@@ -26,6 +26,12 @@ SELECT count(personalize.track(u::text, 'view_item', i)) FROM generate_series(1,
 CALL roll();
 SELECT count(personalize.track(u::text, 'view_item', i)) FROM generate_series(1, 2) u, generate_series(3, 4) i;
 CALL roll();
+-- what is told to indexes in their own order, too, where that does not fit into memory
+SET maintenance_work_mem = '1MB';
+SELECT accepted FROM personalize.ingest(array_fill(1::bigint, ARRAY[20000]), array_fill('view_item'::text, ARRAY[20000]),
+	ARRAY(SELECT 10 + i * 7919 % 20011 FROM generate_series(1, 20000) i)::bigint[]);
+CALL roll();
+RESET maintenance_work_mem;
 -- by the indexes that were there first, by the others, by none
 SET enable_seqscan = off; SET enable_bitmapscan = off;
 BEGIN;

@@ -18,6 +18,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "base/index_sort.h"
 #include "base/relation.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -43,6 +44,7 @@ struct TableRules
 	ExprState **defaults;		/* of the others; NULL: none */
 	Relation	repeated;		/* index of TableRulesTakeRepeated; NULL: none */
 	IndexInfo  *repeatedInfo;
+	List	   *sorted;			/* IndexSort: indexes of TableRulesSort */
 };
 
 /* Complain of something that would have to be fired. */
@@ -143,6 +145,7 @@ TableRulesOpen(Relation relation)
 void
 TableRulesClose(TableRules *rules)
 {
+	Assert(rules->sorted == NIL);
 	ExecCloseIndices(rules->result);
 	if (rules->repeated != NULL)
 	{
@@ -216,7 +219,10 @@ TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeEqual,
 				const CompatUpdateIndexes *update)
 {
 	List	   *unsure;
+	ListCell   *cell;
 
+	foreach(cell, rules->sorted)
+		IndexSortAdd(lfirst(cell), slot);
 	if (rules->result->ri_NumIndices == 0)
 		return true;
 	unsure = CompatInsertIndexTuples(rules->result, slot, rules->estate, mayBeEqual, update);
@@ -225,7 +231,49 @@ TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeEqual,
 	return unsure == NIL;
 }
 
-/* Take an index out of those that are told of every row. */
+/* Take the index at a place out of those that are told of every row; that place has another then. */
+static void
+TakeIndex(TableRules *rules, int place)
+{
+	ResultRelInfo *result = rules->result;
+	int			last = result->ri_NumIndices - 1;
+
+	result->ri_IndexRelationDescs[place] = result->ri_IndexRelationDescs[last];
+	result->ri_IndexRelationInfo[place] = result->ri_IndexRelationInfo[last];
+	result->ri_NumIndices = last;
+}
+
+/* Gather what the indexes that can wait are told. */
+void
+TableRulesSort(TableRules *rules)
+{
+	ResultRelInfo *result = rules->result;
+
+	for (int i = result->ri_NumIndices - 1; i >= 0; i--)
+	{
+		Relation	index = result->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result->ri_IndexRelationInfo[i];
+
+		if (!IndexSortable(index, info))
+			continue;
+		rules->sorted = lappend(rules->sorted, IndexSortBegin(rules->relation, index, info));
+		TakeIndex(rules, i);
+	}
+}
+
+/* Tell them. */
+void
+TableRulesEnterSorted(TableRules *rules)
+{
+	ListCell   *cell;
+
+	foreach(cell, rules->sorted)
+		IndexSortEnd(lfirst(cell));
+	list_free(rules->sorted);
+	rules->sorted = NIL;
+}
+
+/* Take the index of a repeated value out. */
 void
 TableRulesTakeRepeated(TableRules *rules, AttrNumber column)
 {
@@ -235,7 +283,6 @@ TableRulesTakeRepeated(TableRules *rules, AttrNumber column)
 	{
 		Relation	index = result->ri_IndexRelationDescs[i];
 		IndexInfo  *info = result->ri_IndexRelationInfo[i];
-		int			last = result->ri_NumIndices - 1;
 
 		if (index->rd_rel->relam != BRIN_AM_OID || info->ii_NumIndexAttrs != 1 ||
 			info->ii_IndexAttrNumbers[0] != column || info->ii_Predicate != NIL ||
@@ -243,9 +290,7 @@ TableRulesTakeRepeated(TableRules *rules, AttrNumber column)
 			continue;
 		rules->repeated = index;
 		rules->repeatedInfo = info;
-		result->ri_IndexRelationDescs[i] = result->ri_IndexRelationDescs[last];
-		result->ri_IndexRelationInfo[i] = result->ri_IndexRelationInfo[last];
-		result->ri_NumIndices = last;
+		TakeIndex(rules, i);
 		return;
 	}
 }

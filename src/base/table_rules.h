@@ -54,4 +54,11 @@ extern bool TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeE
 extern void TableRulesTakeRepeated(TableRules *rules, AttrNumber column);
 extern void TableRulesEnterRepeated(TableRules *rules, TupleTableSlot *slot);
 
+/*
+ * Have the indexes that forbid nothing told of rows in the order of their keys: by
+ * TableRulesEnterSorted, which must be called before the end.
+ */
+extern void TableRulesSort(TableRules *rules);
+extern void TableRulesEnterSorted(TableRules *rules);
+
 #endif

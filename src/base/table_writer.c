@@ -83,6 +83,13 @@ TableWriterBeginUnsure(Relation relation)
 	return writer;
 }
 
+/* Have indexes told of the rows in the order of their keys, at the end. */
+void
+TableWriterSort(TableWriter *writer)
+{
+	TableRulesSort(writer->rules);
+}
+
 /* Remember a row that may conflict. */
 static void
 AddConflict(TableWriter *writer, int64 row, ItemPointer tid)
@@ -185,6 +192,7 @@ void
 TableWriterEnd(TableWriter *writer)
 {
 	FlushRows(writer);
+	TableRulesEnterSorted(writer->rules);
 	for (int i = 0; i < writer->slotCount; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	TableRulesClose(writer->rules);
@@ -201,6 +209,8 @@ LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls)
 	{
 		lazy->relation = RelationOpenTable(lazy->table, RowExclusiveLock);
 		lazy->writer = TableWriterBegin(lazy->relation);
+		if (lazy->sorted)
+			TableWriterSort(lazy->writer);
 	}
 	TableWriterAdd(lazy->writer, values, nulls);
 }

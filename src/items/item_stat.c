@@ -270,7 +270,7 @@ WriteCounter(CounterSearch *search, const Counter *counter)
 static void
 WriteCounters(HTAB *counters)
 {
-	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat"}};
+	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat",.sorted = true}};
 	long		count = hash_get_num_entries(counters);
 	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
 	HASH_SEQ_STATUS status;
