@@ -253,7 +253,7 @@ SELECT jsonb_path_query_array(personalize.export_user('cyd') -> 'exposures', '$[
 SELECT length(query) FROM personalize.search_query;
 SELECT personalize.query_key('Red  SHOES!') = personalize.query_key('red shoes') AS same, personalize.query_key('?!') AS none;
 
--- what followed goes with what it followed, however late it was, and nothing is wrong then
+-- what followed goes with what it followed; of what is newer it is known that it has been counted, and nothing is wrong then
 SELECT count(personalize.grant_consent('eli', '{analytics}'));
 SELECT personalize.track_impressions('eli', request('like'), '{cap,hat}'::text[], ts => now() - interval '1 day');
 SELECT personalize.track('eli', 'select_item', 'cap', ts => now() - interval '23 hours 50 minutes');
@@ -261,7 +261,7 @@ SELECT personalize.track('eli', 'purchase', 'hat', request_id => request('like')
 SELECT roll();
 SELECT wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
 SELECT removed FROM personalize.apply_retention() WHERE kind = 'exposure';
-SELECT count(*) FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('eli');
+SELECT event, request_origin FROM personalize.exposure_outcome WHERE user_key = personalize.user_key('eli');
 SELECT wrong FROM personalize.verify_counts() WHERE processor = 'exposure';
 BEGIN;
 DELETE FROM personalize.exposure WHERE user_key = personalize.user_key('cyd');

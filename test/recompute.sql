@@ -293,13 +293,12 @@ LANGUAGE sql AS $$
 				ON o.user_key = s.user_key AND o.attributed_to = s.request_key AND o.item_key = s.item_key
 		GROUP BY s.user_key, s.request_key, s.item_key
 	), alone AS (
-		SELECT o.request_origin, CASE WHEN o.event IN (6, 10) THEN o.event ELSE 3 END AS kind,
-			min(o.ts) AS at, coalesce(sum(o.amount), 0) AS amount
+		SELECT o.request_origin, CASE WHEN o.event IN (6, 10) THEN o.event ELSE 3 END AS kind, o.ts AS at, coalesce(o.amount, 0) AS amount,
+			row_number() OVER (PARTITION BY o.user_key, o.attributed_to, o.item_key, CASE WHEN o.event IN (6, 10) THEN o.event ELSE 3 END ORDER BY o.ts) AS no
 		FROM personalize.exposure_outcome AS o
-		WHERE o.request_origin <> 0 AND NOT EXISTS (
+		WHERE o.request_origin > 0 AND NOT EXISTS (
 			SELECT FROM personalize.exposure AS s
 			WHERE s.user_key = o.user_key AND s.request_key = o.attributed_to AND s.item_key = o.item_key)
-		GROUP BY o.user_key, o.attributed_to, o.item_key, o.request_origin, 2
 	), counted AS (
 		SELECT (f.request_origin >> 52)::smallint AS engine, (f.at AT TIME ZONE 'UTC')::date AS day, count(*) AS shown,
 			count(*) FILTER (WHERE clicked) AS clicked, count(*) FILTER (WHERE carted) AS carted,
@@ -307,7 +306,7 @@ LANGUAGE sql AS $$
 		FROM fate AS f WHERE f.request_origin <> 0 GROUP BY 1, 2
 		UNION ALL
 		SELECT (a.request_origin >> 52)::smallint, (a.at AT TIME ZONE 'UTC')::date, 0,
-			count(*) FILTER (WHERE kind = 3), count(*) FILTER (WHERE kind = 6), count(*) FILTER (WHERE kind = 10), sum(amount)
+			count(*) FILTER (WHERE kind = 3 AND no = 1), count(*) FILTER (WHERE kind = 6 AND no = 1), count(*) FILTER (WHERE kind = 10 AND no = 1), sum(amount)
 		FROM alone AS a GROUP BY 1, 2
 	), expected AS (
 		SELECT engine, day, sum(shown), sum(clicked), sum(carted), sum(bought), sum(amount) FROM counted GROUP BY 1, 2

@@ -180,12 +180,8 @@ Grow(ExposureBatch *batch, void *array, int count, int *capacity, Size size)
 
 /* Take an event into the batch. */
 static void
-AddEvent(void *state, const EventRow *row)
+TakeEvent(ExposureBatch *batch, const EventRow *row)
 {
-	ExposureBatch *batch = state;
-
-	if (row->ts < batch->since)
-		return;
 	if (IsImpression(row))
 	{
 		Shown		shown = {.request = RequestOf(row),.item = row->itemKey,.at = row->ts,
@@ -207,6 +203,26 @@ AddEvent(void *state, const EventRow *row)
 							   sizeof(OutcomeFact));
 		batch->outcomes[batch->outcomeCount++] = (OutcomeFact) {row->userKey, outcome};
 	}
+}
+
+/* Take an event into the batch, unless it happened before what is kept. */
+static void
+AddEvent(void *state, const EventRow *row)
+{
+	ExposureBatch *batch = state;
+
+	if (row->ts >= batch->since)
+		TakeEvent(batch, row);
+}
+
+/* The same, and all impressions: what was shown again is that which may be gone. */
+static void
+AddEventToCompare(void *state, const EventRow *row)
+{
+	ExposureBatch *batch = state;
+
+	if (row->ts >= batch->since || IsImpression(row))
+		TakeEvent(batch, row);
 }
 
 /* Order facts by person, with the comparison inlined. */
@@ -325,7 +341,7 @@ ExposureInit(void)
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
-		.addToCompare = AddEvent,
+		.addToCompare = AddEventToCompare,
 		.compare = CompareBatch,
 		.clear = ExposureClear
 	};

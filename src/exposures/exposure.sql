@@ -58,7 +58,7 @@ COMMENT ON COLUMN personalize.exposure_outcome.amount IS 'of a purchase: what wa
 COMMENT ON COLUMN personalize.exposure_outcome.attributed_to IS
 	'exposure.request_key it is credited to: the request it names, else the newest in which its item was shown within personalize.attribution_window; NULL: none';
 COMMENT ON COLUMN personalize.exposure_outcome.request_origin IS
-	'of the request it names: event.request_origin; 0: this database has not made the request_id; NULL: it names none';
+	'of the request it names: event.request_origin; 0: this database has not made the request_id; -1: it was counted with what was shown, which is past its time; NULL: it names none';
 REVOKE ALL ON personalize.exposure, personalize.exposure_outcome FROM PUBLIC;
 GRANT SELECT ON personalize.exposure, personalize.exposure_outcome TO personalize_analyst, personalize_admin;
 

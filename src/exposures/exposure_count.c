@@ -70,14 +70,6 @@ typedef struct Fate
 	bool		had[OUTCOME_KINDS];
 } Fate;
 
-/* What came of something shown. */
-OutcomeKind
-ExposureOutcomeKind(int16 event)
-{
-	return event == EVENT_TYPE_PURCHASE ? OUTCOME_PURCHASE :
-		event == EVENT_TYPE_ADD_TO_CART ? OUTCOME_CART : OUTCOME_CLICK;
-}
-
 /* A table of counters. */
 static HTAB *
 MakeCounters(const char *name)
@@ -225,17 +217,11 @@ CountRequest(ExposureCounts *counts, int64 userKey, const Shown **shown, int cou
 static int
 CompareOutcomes(const void *left, const void *right)
 {
-	const Outcome *a = &((const OutcomeRow *) left)->what;
-	const Outcome *b = &((const OutcomeRow *) right)->what;
-	int			kinds = ExposureOutcomeKind(a->event) - ExposureOutcomeKind(b->event);
+	int			order = ExposureCompareKinds(left, right);
+	TimestampTz a = ((const OutcomeRow *) left)->what.at;
+	TimestampTz b = ((const OutcomeRow *) right)->what.at;
 
-	if (a->request != b->request)
-		return a->request < b->request ? -1 : 1;
-	if (a->item != b->item)
-		return a->item < b->item ? -1 : 1;
-	if (kinds != 0)
-		return kinds;
-	return (a->at > b->at) - (a->at < b->at);
+	return order != 0 ? order : (a > b) - (a < b);
 }
 
 /* The place among what was shown of an item in a request; -1: there is none. */
@@ -260,6 +246,26 @@ FindShown(const PersonExposures *person, int64 request, int64 item, bool stored)
 	return -1;
 }
 
+/* The counts of engine_stat for an outcome of which nothing is known to have been shown. */
+static int64 *
+AloneCounts(ExposureCounts *counts, const Outcome *what, int32 currency)
+{
+	RequestOrigin named;
+
+	RequestOriginUnpack(what->origin, &named);
+	return EngineCounts(counts, what->origin, named.reason, EXPOSURE_PLACE_UNKNOWN, what->at, currency);
+}
+
+/* Count such an outcome, unless it is one with the last. */
+static void
+CountAlone(ExposureCounts *counts, const Outcome *what, const Outcome *last, int times)
+{
+	OutcomeKind kind = ExposureOutcomeKind(what->event);
+
+	if (last == NULL || last->request != what->request || last->item != what->item || ExposureOutcomeKind(last->event) != kind)
+		AloneCounts(counts, what, 0)[MEASURE_CLICKED + kind] += times;
+}
+
 /* Count the outcomes, and note what became of impressions in fates. */
 static void
 CountOutcomes(ExposureCounts *counts, PersonExposures *person, bool stored, int times, Fate *fates)
@@ -277,7 +283,8 @@ CountOutcomes(ExposureCounts *counts, PersonExposures *person, bool stored, int 
 		int64		origin = what->origin;
 		int			place;
 
-		if ((stored && !row->stored) || target == 0 || !KeySetHas(&person->requests, target))
+		if ((stored && !row->stored) || target == 0 || !KeySetHas(&person->requests, target) ||
+			origin == EXPOSURE_ORIGIN_GONE)
 			continue;
 		place = FindShown(person, target, what->item, stored);
 		if (place >= 0)
@@ -288,16 +295,9 @@ CountOutcomes(ExposureCounts *counts, PersonExposures *person, bool stored, int 
 		}
 		else if (origin != 0)
 		{
-			RequestOrigin named;
-
-			RequestOriginUnpack(origin, &named);
-			if (alone == NULL || alone->request != what->request || alone->item != what->item ||
-				ExposureOutcomeKind(alone->event) != kind)
-				EngineCounts(counts, origin, named.reason, EXPOSURE_PLACE_UNKNOWN, what->at,
-							 0)[MEASURE_CLICKED + kind] += times;
+			CountAlone(counts, what, alone, times);
 			if (kind == OUTCOME_PURCHASE && what->amount != 0)
-				AddAmount(EngineCounts(counts, origin, named.reason, EXPOSURE_PLACE_UNKNOWN, what->at,
-									   what->currency), what, times);
+				AddAmount(AloneCounts(counts, what, what->currency), what, times);
 			alone = what;
 			continue;
 		}
@@ -306,33 +306,56 @@ CountOutcomes(ExposureCounts *counts, PersonExposures *person, bool stored, int 
 	}
 }
 
+/* Count each of a person's requests. */
+static void
+CountRequests(ExposureCounts *counts, const PersonExposures *person, bool stored, int times)
+{
+	const Shown **shown = palloc_extended(sizeof(Shown *) * Max(person->shownCount, 1), MCXT_ALLOC_HUGE);
+	int			count = 0;
+
+	for (int i = 0; i < person->shownCount; i++)
+	{
+		const ShownRow *row = &person->shown[i];
+
+		if (stored && !row->stored)
+			continue;
+		if (count > 0 && shown[0]->request != row->now.request)
+		{
+			CountRequest(counts, person->userKey, shown, count, times);
+			count = 0;
+		}
+		shown[count++] = stored ? &row->before : &row->now;
+	}
+	CountRequest(counts, person->userKey, shown, count, times);
+	pfree(shown);
+}
+
 /* Add what a person's requests come to. */
 void
 ExposureCountsAdd(ExposureCounts *counts, PersonExposures *person, bool stored, int times)
 {
 	Fate	   *fates = palloc_extended(sizeof(Fate) * Max(person->shownCount, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	const Shown **shown = palloc_extended(sizeof(Shown *) * Max(person->shownCount, 1), MCXT_ALLOC_HUGE);
-	int			count = 0;
 
 	CountOutcomes(counts, person, stored, times, fates);
 	for (int i = 0; i < person->shownCount; i++)
 	{
 		const ShownRow *row = &person->shown[i];
-		const Shown *what = stored ? &row->before : &row->now;
 
-		if (stored && !row->stored)
-			continue;
-		if (count > 0 && shown[0]->request != what->request)
-		{
-			CountRequest(counts, person->userKey, shown, count, times);
-			count = 0;
-		}
-		shown[count++] = what;
-		CountShown(counts, what, &fates[i], times);
+		if (row->stored || !stored)
+			CountShown(counts, stored ? &row->before : &row->now, &fates[i], times);
 	}
-	CountRequest(counts, person->userKey, shown, count, times);
-	pfree(shown);
+	CountRequests(counts, person, stored, times);
 	pfree(fates);
+}
+
+/* Add what is counted once for several rows; of outcomes only those are here of which nothing was shown. */
+void
+ExposureCountsAddOnce(ExposureCounts *counts, PersonExposures *person, int times)
+{
+	qsort(person->outcomes, person->outcomeCount, sizeof(OutcomeRow), CompareOutcomes);
+	for (int i = 0; i < person->outcomeCount; i++)
+		CountAlone(counts, &person->outcomes[i].what, i > 0 ? &person->outcomes[i - 1].what : NULL, times);
+	CountRequests(counts, person, true, times);
 }
 
 /* How a table of counters is written. */

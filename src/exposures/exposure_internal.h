@@ -46,6 +46,14 @@ typedef struct ShownRow
 	ItemPointerData tid;
 } ShownRow;
 
+/*
+ * Outcome.origin where an outcome names a request of ours in which its item was shown, and
+ * has been counted with that, which is past its time: its row stays, so that whoever counts
+ * anew does not take it for one of which nothing was shown.
+ */
+#define EXPOSURE_ORIGIN_GONE (-1)
+#define EXPOSURE_ORIGIN_GONE_SQL "-1"
+
 /* What somebody did about an item: a row of exposure_outcome.  request 0: it names none. */
 typedef struct Outcome
 {
@@ -96,10 +104,14 @@ typedef enum OutcomeKind
 } OutcomeKind;
 #define OUTCOME_KINDS 3
 
+/*
+ * exposure_person.c: order rows of outcomes by time, and then by all that tells them apart;
+ * by what they name, item and kind; and rows of what was shown by request and item.
+ */
 extern OutcomeKind ExposureOutcomeKind(int16 event);
-
-/* exposure_person.c: order rows of outcomes by time, and then by all that tells them apart. */
 extern int	ExposureCompareOutcomes(const void *left, const void *right);
+extern int	ExposureCompareKinds(const void *left, const void *right);
+extern int	ExposureCompareShown(const void *left, const void *right);
 
 /* exposure.c: facts of events, in the batch they come with. */
 typedef struct ShownFact
@@ -122,6 +134,9 @@ extern ExposureCounts *ExposureCountsBegin(void);
 /* Add what a person's requests come to, as they are or as they are stored. */
 extern void ExposureCountsAdd(ExposureCounts *counts, PersonExposures *person, bool stored, int times);
 extern void ExposureCountsWrite(ExposureCounts *counts);
+
+/* Add what is counted once for several stored rows; of outcomes only those are here of which nothing was shown. */
+extern void ExposureCountsAddOnce(ExposureCounts *counts, PersonExposures *person, int times);
 
 /*
  * Compare the counters of the tables with these; of days, since 2000-01-01, before since
@@ -178,6 +193,9 @@ extern void ExposureCountsAddPeople(ExposureCounts *counts, ExposureTables *tabl
 
 /* Forget what was counted of the people of some shards. */
 extern void ExposureClear(const bool *shards);
+
+/* exposure_expire.c: delete what was shown before a time, at most so much, and what followed; how much it was. */
+extern int64 ExposureExpire(TimestampTz before, int64 maxRows);
 
 /*
  * exposure_verify.c: compare the rows of people with those that the facts of a pass,

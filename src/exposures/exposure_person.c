@@ -21,6 +21,7 @@
 
 #include "access/stratnum.h"
 #include "compat.h"
+#include "events/event.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -86,6 +87,40 @@ ExposureCompareOutcomes(const void *left, const void *right)
 	return 0;
 }
 
+/* What came of something shown. */
+OutcomeKind
+ExposureOutcomeKind(int16 event)
+{
+	return event == EVENT_TYPE_PURCHASE ? OUTCOME_PURCHASE :
+		event == EVENT_TYPE_ADD_TO_CART ? OUTCOME_CART : OUTCOME_CLICK;
+}
+
+/* Order outcomes by what they name, item and kind. */
+int
+ExposureCompareKinds(const void *left, const void *right)
+{
+	const Outcome *a = &((const OutcomeRow *) left)->what;
+	const Outcome *b = &((const OutcomeRow *) right)->what;
+
+	if (a->request != b->request)
+		return a->request < b->request ? -1 : 1;
+	if (a->item != b->item)
+		return a->item < b->item ? -1 : 1;
+	return ExposureOutcomeKind(a->event) - ExposureOutcomeKind(b->event);
+}
+
+/* Order what was shown by request and item. */
+int
+ExposureCompareShown(const void *left, const void *right)
+{
+	const Shown *a = &((const ShownRow *) left)->now;
+	const Shown *b = &((const ShownRow *) right)->now;
+
+	if (a->request != b->request)
+		return a->request < b->request ? -1 : 1;
+	return (a->item > b->item) - (a->item < b->item);
+}
+
 /* Take in the outcomes that a search gives, up to a time, that are not here yet. */
 static void
 TakeOutcomes(KeyedTable *table, PersonExposures *person, TimestampTz until)
@@ -120,18 +155,6 @@ LoadRequest(ExposureTables *tables, PersonExposures *person, int64 request)
 	TakeShown(tables->shownByRequest, person);
 	KeyedSeek(tables->outcomesByTarget, tables->snapshot, 2, keys, BTEqualStrategyNumber);
 	TakeOutcomes(tables->outcomesByTarget, person, DT_NOEND);
-}
-
-/* Order what was shown by request and item. */
-static int
-CompareShown(const void *left, const void *right)
-{
-	const Shown *a = &((const ShownRow *) left)->now;
-	const Shown *b = &((const ShownRow *) right)->now;
-
-	if (a->request != b->request)
-		return a->request < b->request ? -1 : 1;
-	return (a->item > b->item) - (a->item < b->item);
 }
 
 /* True if something was shown before something else; any order will do for one moment. */
@@ -198,13 +221,13 @@ AddShown(PersonExposures *person, const ShownFact *facts, int count)
 		memset(row, 0, sizeof(ShownRow));
 		row->now = facts[i].shown;
 	}
-	qsort(person->shown, person->shownCount, sizeof(ShownRow), CompareShown);
+	qsort(person->shown, person->shownCount, sizeof(ShownRow), ExposureCompareShown);
 	for (int i = 0; i < person->shownCount; i++)
 	{
 		ShownRow   *row = &person->shown[i];
 		ShownRow   *last = kept > 0 ? &person->shown[kept - 1] : NULL;
 
-		if (last == NULL || CompareShown(last, row) != 0)
+		if (last == NULL || ExposureCompareShown(last, row) != 0)
 		{
 			person->shown[kept++] = *row;
 			continue;
@@ -418,7 +441,7 @@ Attribute(ExposureTables *tables, PersonExposures *person)
 		if (target != before && before != 0)
 			LoadRequest(tables, person, before);
 	}
-	qsort(person->shown, person->shownCount, sizeof(ShownRow), CompareShown);
+	qsort(person->shown, person->shownCount, sizeof(ShownRow), ExposureCompareShown);
 }
 
 /* Begin with nothing known of a person. */

@@ -10,7 +10,8 @@
  * counters alike.
  *
  * What was shown before the time from which it is kept is not counted any more: it and
- * what is credited to it stay, as do the counters of such days.
+ * what is credited to it stay, as do the counters of such days, and what tells that an
+ * outcome was counted with something that is gone.
  */
 #include "postgres.h"
 
@@ -143,7 +144,8 @@ DeleteRows(const KeySet *people, TimestampTz since)
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&outcomePlan,
-			   "DELETE FROM personalize.exposure_outcome AS o WHERE o.user_key = ANY ($1) AND o.ts >= $2 AND NOT EXISTS ("
+			   "DELETE FROM personalize.exposure_outcome AS o WHERE o.user_key = ANY ($1) AND o.ts >= $2"
+			   " AND o.request_origin IS DISTINCT FROM " EXPOSURE_ORIGIN_GONE_SQL " AND NOT EXISTS ("
 			   "SELECT FROM personalize.exposure AS e WHERE e.user_key = o.user_key"
 			   " AND e.request_key = o.attributed_to AND e.item_key = o.item_key AND e.shown_at < $2)",
 			   lengthof(types), types, values, NULL, false);

@@ -14,7 +14,7 @@
 #include "compat.h"
 #include "events/gone.h"
 #include "exposures/exposure.h"
-#include "exposures/query.h"
+#include "exposures/exposure_internal.h"
 #include "people/person_expiry.h"
 #include "people/person_fit.h"
 #include "people/person_removal.h"
@@ -56,7 +56,7 @@ PurgeShown(void *state, PersonRemoval *removal)
 							"DELETE FROM personalize.exposure WHERE user_key = ANY ($1) RETURNING user_key");
 }
 
-/* exposure_outcome */
+/* exposure_outcome: forget people */
 static void
 PurgeOutcomes(void *state, PersonRemoval *removal)
 {
@@ -65,6 +65,44 @@ PurgeOutcomes(void *state, PersonRemoval *removal)
 	if (Concerns(removal))
 		PersonRemovalDelete(removal, &plan,
 							"DELETE FROM personalize.exposure_outcome WHERE user_key = ANY ($1) RETURNING user_key");
+}
+
+/* exposure_outcome: what may come back is counted anew, which needs to know what has been counted. */
+static void
+PurgeCountable(void *state, PersonRemoval *removal)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (Concerns(removal))
+		PersonRemovalDelete(removal, &plan,
+							"DELETE FROM personalize.exposure_outcome WHERE user_key = ANY ($1)"
+							" AND request_origin IS DISTINCT FROM " EXPOSURE_ORIGIN_GONE_SQL " RETURNING user_key");
+}
+
+/* Delete what was counted with something that is gone, and of which there is no event any more. */
+static void
+DropCounted(int64 userKey)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(userKey)};
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "DELETE FROM personalize.exposure_outcome AS o WHERE o.user_key = $1"
+			   " AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
+			   " AND NOT EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $1 AND e.ts = o.ts"
+			   "  AND e.event = o.event AND e.item_key = o.item_key AND e.consent & 1 <> 0)",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/* exposure_outcome, after a withdrawal has gone through the events */
+static void
+PurgeCounted(int64 userKey, int32 purposes)
+{
+	if ((purposes & PURPOSE_ANALYTICS) != 0)
+		DropCounted(userKey);
 }
 
 /* Count what is left of a person after a withdrawal that came late. */
@@ -93,7 +131,7 @@ UnparkPerson(int64 userKey, int32 purposes)
 	ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
 }
 
-/* Delete a person's rows. */
+/* Delete a person's rows, but for what will be known by them to have been counted. */
 static void
 DeletePerson(int64 userKey)
 {
@@ -105,7 +143,8 @@ DeletePerson(int64 userKey)
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&shownPlan, "DELETE FROM personalize.exposure WHERE user_key = $1", 1, types, values, NULL, false);
-	SpiUtilRun(&outcomePlan, "DELETE FROM personalize.exposure_outcome WHERE user_key = $1", 1, types, values, NULL, false);
+	SpiUtilRun(&outcomePlan, "DELETE FROM personalize.exposure_outcome WHERE user_key = $1"
+			   " AND request_origin IS DISTINCT FROM " EXPOSURE_ORIGIN_GONE_SQL, 1, types, values, NULL, false);
 	SpiUtilEnd(&scope);
 }
 
@@ -121,66 +160,9 @@ TakePersonOut(int64 userKey, int32 restricted)
 static void
 PutPersonBack(int64 userKey, int32 restricted)
 {
+	DropCounted(userKey);
 	if ((restricted & PURPOSE_ANALYTICS) == 0)
 		ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
-}
-
-/*
- * What was shown before $1, at most $2 of it, with what is credited to it; and who is
- * left with fewer requests of a query.  Gives how much it was, and the queries.
- */
-#define EXPIRE_SHOWN_SQL \
-	"WITH gone AS (" \
-	"  DELETE FROM personalize.exposure AS e WHERE e.ctid = ANY (ARRAY(" \
-	"   SELECT o.ctid FROM personalize.exposure AS o WHERE o.shown_at < $1 LIMIT $2))" \
-	"  RETURNING e.user_key, e.request_key, e.item_key, e.query_key)," \
-	" followed AS (" \
-	"  DELETE FROM personalize.exposure_outcome AS o USING gone AS g" \
-	"  WHERE o.user_key = g.user_key AND o.attributed_to = g.request_key AND o.item_key = g.item_key)," \
-	" lost AS (" \
-	"  SELECT g.user_key, g.query_key, count(*) AS requests FROM (" \
-	"   SELECT s.user_key, s.request_key, s.query_key, count(*) AS gone FROM gone AS s" \
-	"   WHERE s.query_key <> 0 GROUP BY 1, 2, 3) AS g" \
-	"  WHERE g.gone = (SELECT count(*) FROM personalize.exposure AS e" \
-	"   WHERE e.user_key = g.user_key AND e.request_key = g.request_key) GROUP BY 1, 2)," \
-	" fewer AS (" \
-	"  UPDATE personalize._searcher AS s SET requests = s.requests - l.requests FROM lost AS l" \
-	"  WHERE s.user_key = l.user_key AND s.query_key = l.query_key)" \
-	" SELECT (SELECT count(*) FROM gone), ARRAY(SELECT DISTINCT l.query_key FROM lost AS l)"
-
-/* Delete what was shown, and what followed. */
-static int64
-DeleteShown(const PersonExpiry *expiry)
-{
-	static SPIPlanPtr shownPlan = NULL;
-	static SPIPlanPtr outcomePlan = NULL;
-	static SPIPlanPtr searcherPlan = NULL;
-	const Oid	types[] = {TIMESTAMPTZOID, INT8OID};
-	const Oid	queryTypes[] = {INT8ARRAYOID};
-	Datum		values[] = {TimestampTzGetDatum(expiry->cutoff), Int64GetDatum(expiry->maxRows)};
-	SpiUtilScope scope;
-	Datum		queries;
-	bool		isNull;
-	int64		removed;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&shownPlan, EXPIRE_SHOWN_SQL, 2, types, values, NULL, false);
-	removed = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
-	queries = SpiUtilValue(0, 2, &isNull);
-	SpiUtilRun(&outcomePlan,
-			   "DELETE FROM personalize.exposure_outcome AS o WHERE o.ts < $1 AND NOT EXISTS ("
-			   "SELECT FROM personalize.exposure AS e WHERE e.user_key = o.user_key"
-			   " AND e.request_key = o.attributed_to AND e.item_key = o.item_key)",
-			   1, types, values, NULL, false);
-	SpiUtilRun(&searcherPlan,
-			   "WITH gone AS (DELETE FROM personalize._searcher AS s"
-			   "  WHERE s.query_key = ANY ($1) AND s.requests <= 0 RETURNING s.query_key)"
-			   " UPDATE personalize.search_query AS q SET people = q.people - g.people"
-			   " FROM (SELECT s.query_key, count(*) AS people FROM gone AS s GROUP BY 1) AS g WHERE q.query_key = g.query_key",
-			   1, queryTypes, &queries, NULL, false);
-	QueryForget(queries);
-	SpiUtilEnd(&scope);
-	return removed;
 }
 
 /* What was shown, and what followed; the counters keep it. */
@@ -194,7 +176,7 @@ ExpireShown(PersonExpiry *expiry)
 	else
 	{
 		PersonExpiryPushSnapshot();
-		expiry->removed = DeleteShown(expiry);
+		expiry->removed = ExposureExpire(expiry->cutoff, expiry->maxRows);
 		expiry->passed = expiry->removed < expiry->maxRows;
 		GoneNoteExposures(expiry->cutoff);
 		PopActiveSnapshot();
@@ -267,6 +249,7 @@ ExpireSearchDays(PersonExpiry *expiry)
 
 static const PersonTaker shownTaker = {.begin = UncountPeople,.event = PERSON_NONE,.finish = PurgeShown};
 static const PersonTaker outcomeTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeOutcomes};
+static const PersonTaker countableTaker = {.begin = PERSON_NONE,.event = PERSON_NONE,.finish = PurgeCountable};
 static const PersonWithdrawal shownWithdrawal = {
 	.uncount = &shownTaker,
 	.clear = PERSON_NONE,
@@ -274,9 +257,9 @@ static const PersonWithdrawal shownWithdrawal = {
 	.recount = RecountPerson
 };
 static const PersonWithdrawal outcomeWithdrawal = {
-	.uncount = &outcomeTaker,
+	.uncount = &countableTaker,
 	.clear = PERSON_NONE,
-	.purge = PERSON_NONE,
+	.purge = PurgeCounted,
 	.recount = PERSON_NONE
 };
 static const PersonParking shownParking = {.park = ParkPerson,.unpark = UnparkPerson};

@@ -21,18 +21,6 @@
 #include "utils/timestamp.h"
 #include "workers/processor_verify.h"
 
-/* Order what was shown by request and item. */
-static int
-CompareShown(const void *left, const void *right)
-{
-	const Shown *a = &((const ShownRow *) left)->now;
-	const Shown *b = &((const ShownRow *) right)->now;
-
-	if (a->request != b->request)
-		return a->request < b->request ? -1 : 1;
-	return (a->item > b->item) - (a->item < b->item);
-}
-
 /* How much of what is expected of a person, from a time on, is found, and how much is found in all. */
 static void
 CompareShownRows(const PersonExposures *expected, const PersonExposures *found, TimestampTz since,
@@ -46,7 +34,7 @@ CompareShownRows(const PersonExposures *expected, const PersonExposures *found, 
 	{
 		const ShownRow *left = e < expected->shownCount ? &expected->shown[e] : NULL;
 		const ShownRow *right = f < found->shownCount ? &found->shown[f] : NULL;
-		int			order = left == NULL ? 1 : right == NULL ? -1 : CompareShown(left, right);
+		int			order = left == NULL ? 1 : right == NULL ? -1 : ExposureCompareShown(left, right);
 
 		e += order <= 0;
 		f += order >= 0;
@@ -67,13 +55,15 @@ static bool
 MayBeGone(const PersonExposures *expected, const Outcome *outcome, TimestampTz gone)
 {
 	ShownRow	credited = {.now = {.request = outcome->request,.item = outcome->item}};
+	const ShownRow *shown;
 
 	if (gone == DT_NOBEGIN)
 		return false;
 	if (outcome->request == 0)
 		return outcome->at < gone + ExposureWindow();
-	return expected->shownCount == 0 ||
-		bsearch(&credited, expected->shown, expected->shownCount, sizeof(ShownRow), CompareShown) == NULL;
+	shown = expected->shownCount == 0 ? NULL :
+		bsearch(&credited, expected->shown, expected->shownCount, sizeof(ShownRow), ExposureCompareShown);
+	return shown == NULL || shown->now.at < gone;
 }
 
 /* The same of outcomes; what each is credited to counts where all that was shown before is there. */
