@@ -119,6 +119,9 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
 END
 $$;
+-- numbers, of which regclass makes tables that are none
+SELECT pg_temp.try(s) FROM unnest(ARRAY['17', '-', '4294967295', '4294967296']) AS s;
+SELECT personalize.get_historical_features(17::regclass, 'model');
 SELECT pg_temp.try(s) FROM unnest(ARRAY['nothing', '', ' ', 'a.b.c.d', 'SELECT 1', 'SELECT 1 AS user_id', 'SELECT now() AS user_id, 1 AS event_timestamp', 'SELECT NULL::text AS user_id, now() AS event_timestamp',
 	'SELECT 1 AS user_id, NULL::timestamptz AS event_timestamp', 'SELECT 1 AS user_id, ''infinity''::timestamptz AS event_timestamp', 'SELECT * FROM answer; DELETE FROM answer', 'SELECT * FROM answer) AS x; DELETE FROM answer; --',
 	'WITH d AS (DELETE FROM answer RETURNING *) SELECT * FROM d', 'SELECT * INTO copied FROM answer', 'SELECT * FROM answer FOR UPDATE', 'SELECT writes() AS user_id, now() AS event_timestamp',

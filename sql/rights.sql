@@ -227,6 +227,8 @@ SELECT pg_temp.roll();
 SELECT personalize.track('silent3', 'view_item', 2, ts => noon - interval '10 minutes', message_id => 'waits') FROM clock;
 SELECT personalize.purge_undecided(ARRAY['analytics']);
 UPDATE personalize.purpose_default SET answer = 'denied';
+SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization'], max_people) FROM unnest('{0}'::int[]) AS max_people;
+SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization'], -1);
 SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization'], 2);
 SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization']);
 SELECT personalize.purge_undecided(ARRAY['analytics', 'personalization']);

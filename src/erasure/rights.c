@@ -274,6 +274,11 @@ personalize_purge_undecided(PG_FUNCTION_ARGS)
 	CheckMayWrite("purge_undecided()");
 	ArgumentCheckGiven(fcinfo, 0, "purposes");
 	ArgumentCheckGiven(fcinfo, 1, "max_people");
+	if (PG_GETARG_INT32(1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_people must be at least 1, not %d", PG_GETARG_INT32(1)),
+				 errhint("0 is what it returns when nobody is left.")));
 	bits = PurposeGetMask(PG_GETARG_ARRAYTYPE_P(0), purposes);
 	if (bits & purposes->allowed)
 		ereport(ERROR,

@@ -27,7 +27,7 @@ COMMENT ON FUNCTION personalize.object_to(personalize.entity_id, text[], text, t
 CREATE FUNCTION personalize.purge_undecided(purposes text[], max_people integer DEFAULT 1000) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_purge_undecided' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.purge_undecided(text[], integer) IS
-	'after purpose_default has been set back to denied: takes out what was stored for purposes by people who have not spoken about them, as a withdrawal does, of up to max_people; returns of how many, 0: it is done. Error 55000 while the default still allows a purpose; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
+	'after purpose_default has been set back to denied: takes out what was stored for purposes by people who have not spoken about them, as a withdrawal does, of up to max_people; returns of how many, 0: it is done. Errors: 22023 max_people below 1; 55000 while the default still allows a purpose; 0A000 above READ COMMITTED; 55P03 events of the person are in flight for too long';
 REVOKE ALL ON FUNCTION personalize.purge_undecided(text[], integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.purge_undecided(text[], integer) TO personalize_admin;
 

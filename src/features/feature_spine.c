@@ -82,21 +82,33 @@ ReportSource(void)
 			 errhint("Give the name of a table, or a query like SELECT user_id, event_timestamp FROM label.")));
 }
 
+/* The query of all of a table, of which regclass may know a number alone. */
+static char *
+QueryOfTable(const char *source)
+{
+	Oid			relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(source)));
+	char	   *name = OidIsValid(relation) ? get_rel_name(relation) : NULL;
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the spine \"%s\" is no table", source),
+				 errhint("Give the name of a table, or a query like SELECT user_id, event_timestamp FROM label.")));
+	return psprintf("SELECT * FROM %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name));
+}
+
 /* The query of a source, without a semicolon at its end. */
 static char *
 QueryOf(const char *source)
 {
 	List	   *statements;
 	RawStmt    *statement;
-	Oid			relation;
 
 	if (!IsQuery(source))
 	{
 		if (source[strspn(source, " \t\r\n")] == '\0' || (strpbrk(source, " \t\r\n;") != NULL && strchr(source, '"') == NULL))
 			ReportSource();
-		relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(source)));
-		return psprintf("SELECT * FROM %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-																	   get_rel_name(relation)));
+		return QueryOfTable(source);
 	}
 	statements = raw_parser(source, RAW_PARSE_DEFAULT);
 	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
