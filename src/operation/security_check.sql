@@ -192,6 +192,10 @@ BEGIN ATOMIC
 	FROM personalize_internal._security_grants() AS g
 	WHERE NOT EXISTS (SELECT FROM personalize._shipped AS s WHERE s.kind = 'grants' AND s.name = g.name AND s.make = g.make)
 		AND NOT EXISTS (SELECT FROM personalize_internal._event_days() AS d WHERE g.object = format('TABLE %s', d.day::regclass))
+		-- typed rows of feature views are for analysts, too
+		AND NOT EXISTS (SELECT FROM personalize.feature_view AS v
+			WHERE g.object = format('TABLE %s', to_regclass(format('personalize.%I', 'fv_' || v.name))) AND g.grantee <> 'PUBLIC'
+				AND g.privilege ~ '^SELECT' AND g.make NOT LIKE '% WITH GRANT OPTION;')
 		AND (g.grantee = 'PUBLIC' OR g.make LIKE '% WITH GRANT OPTION;' OR g.object ~ '[.]"?_'
 			OR g.privilege NOT IN ('USAGE', 'EXECUTE') AND g.privilege !~ '^SELECT'
 			OR g.object LIKE 'TABLE %' AND NOT EXISTS (

@@ -203,11 +203,13 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('statistics', 'properties of', 'a column of a partition is sampled', 'ALTER TABLE {day} ALTER properties SET STATISTICS -1'),
 ('statistics', 'object', 'extended statistics', 'CREATE STATISTICS public.sample ON user_key, granted FROM personalize.subject'),
 ('statistics', 'expressions', 'an index on an expression', 'CREATE INDEX sample ON personalize.subject (lower(user_id))'),
+('grants', 'PUBLIC has SELECT', 'everybody reads typed rows', $$SELECT personalize.create_feature_view('sec', '{"brand": "interest_brand"}'); GRANT SELECT ON personalize.fv_sec TO PUBLIC$$),
+('grants', 'INSERT', 'somebody writes typed rows', $$SELECT personalize.create_feature_view('sec', '{"brand": "interest_brand"}'); GRANT INSERT ON personalize.fv_sec TO sec_mallory$$),
 -- several at once
 ('grants', 'INSERT', 'many weaknesses at once', 'ALTER TABLE personalize.subject DISABLE ROW LEVEL SECURITY; CREATE POLICY extra ON personalize.subject USING (true); GRANT ALL ON ALL TABLES IN SCHEMA personalize TO sec_mallory; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA personalize TO PUBLIC; ALTER TABLE personalize.event DETACH PARTITION {day}; GRANT ALL ON {day} TO PUBLIC');
 RESET client_min_messages;
 
-SELECT plan(8 + count(*)::int) FROM weakness;
+SELECT plan(9 + count(*)::int) FROM weakness;
 SELECT is_empty('SELECT * FROM personalize.security_check() WHERE NOT ok', 'a new installation has no weakness');
 SET client_min_messages = error;
 SELECT is(plant(weakness, in_check, in_detail), '', 'found and put right: ' || name) FROM weakness ORDER BY place;
@@ -232,6 +234,8 @@ SELECT is(unplant($$DO $do$ DECLARE made text; BEGIN
 SELECT is(unplant($$GRANT personalize_app TO sec_mallory; GRANT personalize_marketing TO sec_mallory; GRANT USAGE ON SCHEMA personalize TO sec_marketing;
 	GRANT EXECUTE ON FUNCTION personalize.bought_together TO sec_marketing; GRANT SELECT ON personalize.analytics_event TO sec_marketing$$), '',
 	'members of the roles and callers of your own are no weakness');
+SELECT is(unplant($$SELECT personalize.create_feature_view('Se"c', '{"brand": "interest_brand"}'); SELECT personalize.create_feature_view('plain', '{"price": "item.price"}', entity => 'item');
+	GRANT SELECT ON personalize."fv_plain" TO sec_marketing$$), '', 'nor are typed rows of feature views');
 SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track_many(jsonb) FROM personalize_app; CREATE POLICY more ON personalize.event AS RESTRICTIVE USING (false);
 	ALTER ROLE personalize_analyst CONNECTION LIMIT 3$$), '', 'what is stronger than shipped is none either');
 SELECT is(unplant($$CREATE VIEW public.mine AS SELECT * FROM personalize.subject; CREATE TABLE public.other (user_key bigint, ts timestamptz)$$), '',
