@@ -25,6 +25,7 @@ INSERT INTO personalize.event_type (event, name) VALUES (2000, 'purchase ');
 INSERT INTO personalize.event_alias (alias, event) VALUES ('Order COMPLETED', 10);
 
 -- a new name counts nothing until somebody gives it a weight
+SET personalize.allow_drop = on;
 TRUNCATE personalize.event;
 SELECT count(personalize.enable_processor(p)) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 SELECT personalize.track('ann', 'view_itm', 'hat', '{"price": 7, "colour": "red"}'), personalize.track('ann', 'Tasted ', 'wine'), personalize.track('ann', 'tasted', 'wine'), personalize.track('ann', 'waved');

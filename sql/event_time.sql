@@ -34,7 +34,7 @@ SELECT count(*) AS neither, bool_or(is_time(string)) AS any_read FROM given WHER
 
 -- the same in every path, under settings that read and show times otherwise
 CREATE TABLE path (name text, number integer, ts timestamptz);
-CREATE FUNCTION take(name text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION take(name text) RETURNS void LANGUAGE plpgsql SET personalize.allow_drop = on AS $$
 BEGIN
 	INSERT INTO path SELECT name, substr(properties ->> 'n', 1)::integer, e.ts FROM personalize.event e;
 	INSERT INTO path SELECT name, (payload #>> '{properties,n}')::integer, NULL FROM personalize.rejected_event

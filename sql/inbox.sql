@@ -13,6 +13,7 @@ INSERT INTO personalize.inbox (user_id, event, item_id, properties) SELECT 1, 'v
 INSERT INTO personalize.inbox VALUES (1::numeric, 'view', 'b5a0a2fe-5f3a-4c3b-8f0e-2b7e2a0b9a11'::uuid, '{"a": 1}', NULL, 2::bigint, 'r', NULL, NULL);
 SELECT * FROM personalize.inbox;
 SELECT * FROM stored ORDER BY event, item_key;
+SET personalize.allow_drop = on;
 TRUNCATE personalize.event;
 
 -- defaults and RETURNING of every column

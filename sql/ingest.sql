@@ -23,6 +23,7 @@ PREPARE track AS SELECT personalize.track($1, $2, $3, $4, $5, $6, $7, $8, $9);
 EXECUTE track('1', 'add_to_cart', '11', '{"price": 2.50, "quantity": 3, "slot": 4}', NULL, 's', 'r', 'm1', NULL);
 EXECUTE track('1', 'add_to_cart', '11', '{"price": 2.50, "quantity": 3, "slot": 4}', NULL, 's', 'r', 'm1', NULL);
 SELECT * FROM stored ORDER BY event, item_key, properties;
+SET personalize.allow_drop = on;
 TRUNCATE personalize.event;
 
 -- aliases and names of one's own

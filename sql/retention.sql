@@ -256,10 +256,12 @@ SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 -- days detached, moved and renamed by hand, and a partition that is no day of ours
 SELECT happened('p4', ARRAY['view_item'], ts) FROM unnest('{2021-09-01 12:00+00,2021-09-02 12:00+00,2021-09-03 12:00+00}'::timestamptz[]) AS ts;
 SELECT roll();
+SET personalize.allow_drop = on;
 ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210901;
 ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210902;
 ALTER TABLE personalize.event_p20210902 SET SCHEMA public;
 ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20210903;
+RESET personalize.allow_drop;
 ALTER TABLE personalize.event_p20210903 RENAME TO kept_by_hand;
 ALTER TABLE personalize.event ATTACH PARTITION personalize.kept_by_hand FOR VALUES FROM ('2021-09-03 00:00+00') TO ('2021-09-04 00:00+00');
 SELECT * FROM apply('2022-09-20', true);

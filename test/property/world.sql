@@ -5,7 +5,7 @@ CREATE SCHEMA property;
 -- As good as new: everything of a run goes, days keep their partitions.  Of these
 -- the rows are only deleted, for their number makes TRUNCATE slow, unless asked to
 -- be thorough, as is needed now and then.
-CREATE FUNCTION property.reset(thorough boolean) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION property.reset(thorough boolean) RETURNS void LANGUAGE plpgsql SET personalize.allow_drop = on AS $$
 DECLARE
 	kept text[] := '{_shipped,purpose,event_type,event_alias,consent_mapping,refused_id,signal,_event_day,_incarnation,_secret,retention_policy,purpose_role}';
 BEGIN

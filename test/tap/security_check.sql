@@ -81,8 +81,8 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 		EXECUTE format('ALTER POLICY %I ON %s USING (true)', p.polname, p.t);
 	END LOOP; END $do$ $$),
 -- partitions
-('partitions', 'no partition', 'a detached day', 'ALTER TABLE personalize.event DETACH PARTITION {day}'),
-('partitions', 'no partition', 'a detached day in another schema', 'ALTER TABLE personalize.event DETACH PARTITION {day}; ALTER TABLE {day} SET SCHEMA public'),
+('partitions', 'no partition', 'a detached day', 'SET LOCAL personalize.allow_drop = on; ALTER TABLE personalize.event DETACH PARTITION {day}'),
+('partitions', 'no partition', 'a detached day in another schema', 'SET LOCAL personalize.allow_drop = on; ALTER TABLE personalize.event DETACH PARTITION {day}; ALTER TABLE {day} SET SCHEMA public'),
 ('partitions', 'no partition', 'a copy of the shape of event', 'CREATE TABLE public.copy_of_event AS TABLE personalize.event WITH NO DATA'),
 ('partitions', 'granted', 'a partition with a grant', 'GRANT SELECT ON {day} TO sec_mallory'),
 ('partitions', 'granted', 'a partition granted to PUBLIC', 'GRANT ALL ON {day} TO PUBLIC'),
@@ -206,7 +206,7 @@ INSERT INTO weakness (in_check, in_detail, name, weakness) VALUES
 ('grants', 'PUBLIC has SELECT', 'everybody reads typed rows', $$SELECT personalize.create_feature_view('sec', '{"brand": "interest_brand"}'); GRANT SELECT ON personalize.fv_sec TO PUBLIC$$),
 ('grants', 'INSERT', 'somebody writes typed rows', $$SELECT personalize.create_feature_view('sec', '{"brand": "interest_brand"}'); GRANT INSERT ON personalize.fv_sec TO sec_mallory$$),
 -- several at once
-('grants', 'INSERT', 'many weaknesses at once', 'ALTER TABLE personalize.subject DISABLE ROW LEVEL SECURITY; CREATE POLICY extra ON personalize.subject USING (true); GRANT ALL ON ALL TABLES IN SCHEMA personalize TO sec_mallory; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA personalize TO PUBLIC; ALTER TABLE personalize.event DETACH PARTITION {day}; GRANT ALL ON {day} TO PUBLIC');
+('grants', 'INSERT', 'many weaknesses at once', 'ALTER TABLE personalize.subject DISABLE ROW LEVEL SECURITY; CREATE POLICY extra ON personalize.subject USING (true); GRANT ALL ON ALL TABLES IN SCHEMA personalize TO sec_mallory; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA personalize TO PUBLIC; SET LOCAL personalize.allow_drop = on; ALTER TABLE personalize.event DETACH PARTITION {day}; GRANT ALL ON {day} TO PUBLIC');
 RESET client_min_messages;
 
 SELECT plan(9 + count(*)::int) FROM weakness;
