@@ -70,6 +70,7 @@ DECLARE
 	t record;
 BEGIN
 	FOR t IN SELECT name FROM below UNION SELECT 'personalize.' || u FROM unnest('{_session_total,_basket,feature_value,_tombstone,erasure,_erasure_candidate,item,_popular,_popular_state}'::text[]) u LOOP
+		SET LOCAL personalize.allow_drop = on;
 		EXECUTE format('TRUNCATE %s CASCADE', t.name);
 	END LOOP;
 	COMMIT;

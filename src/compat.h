@@ -150,6 +150,13 @@ typedef bool CompatUpdateIndexes;
 	linitial_node(RangeTblEntry, (entry)->subquery->rtable)->relid : InvalidOid)
 #endif
 
+/* True if the current user may call a function; needs catalog/pg_proc.h, miscadmin.h and utils/acl.h. */
+#if PG_VERSION_NUM >= 160000
+#define CompatMayExecute(function) (object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define CompatMayExecute(function) (pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* Walking the pages of a bitmap. */
 typedef struct CompatBitmapIterator
 {

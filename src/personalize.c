@@ -12,6 +12,7 @@
 #include "base/page_place.h"
 #include "base/progress.h"
 #include "base/row_place.h"
+#include "base/view_try.h"
 #include "cohorts/cohort.h"
 #include "compat.h"
 #include "engines/engine.h"
@@ -140,6 +141,7 @@ _PG_init(void)
 	LeafFindInit();
 	PagePlaceInit();
 	ColumnHookInit();
+	ViewTryInit();
 	PolicyInit();
 	PolicyExplainInit();
 	EventTypeInit();

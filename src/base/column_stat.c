@@ -36,9 +36,6 @@
 /* About so many pages are looked at. */
 #define SAMPLE_PAGES 200
 
-/* So many values are kept. */
-#define KEPT_VALUES 1000
-
 /* A sample is used for so long. */
 #define KEPT_MS (60 * 1000)
 
@@ -61,7 +58,6 @@ typedef struct Kept
 	int32		readers;
 	TimestampTz takenAt;
 	HeapTuple	statistics;		/* NULL: nothing was found */
-	ColumnSample some;			/* of the values, for conditions to be tried on */
 	MemoryContext context;
 } Kept;
 
@@ -92,8 +88,8 @@ ColumnStatFind(const char *relation, const char *column)
 }
 
 /* How many per cent of a table's pages, of a partitioned table of all partitions', are looked at. */
-static float4
-SharePercent(Oid table)
+float4
+ColumnSharePercent(Oid table)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {OIDOID, INT8OID};
@@ -107,8 +103,8 @@ SharePercent(Oid table)
 }
 
 /* Lock a table and its partitions, of which the statement may need one only; false if that is to be waited for. */
-static bool
-LockAll(Oid table)
+bool
+ColumnLockAll(Oid table)
 {
 	ListCell   *cell;
 
@@ -132,7 +128,7 @@ RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, 
 	bool		byValue;
 
 	SpiUtilBegin(&scope);
-	percent = SharePercent(table);
+	percent = ColumnSharePercent(table);
 	values[0] = Float4GetDatum(percent);
 	values[1] = Int32GetDatum(readers);
 	sample->count = (int) SpiUtilRunOnce(query, lengthof(types), types, values, NULL, true);
@@ -243,30 +239,7 @@ CountIds(const ColumnStat *column, VacAttrStats *statistics, double total)
 	ReleaseSysCache(class);
 }
 
-/* Some of the values, spread over all. */
-static void
-CopySome(const ColumnSample *sample, ColumnSample *some)
-{
-	int16		length;
-	bool		byValue;
-
-	get_typlenbyval(sample->type, &length, &byValue);
-	some->type = sample->type;
-	some->count = Min(sample->count, KEPT_VALUES);
-	some->total = sample->total;
-	some->values = palloc0(sizeof(Datum) * some->count);
-	some->nulls = palloc(sizeof(bool) * some->count);
-	for (int i = 0; i < some->count; i++)
-	{
-		int			from = (int) ((int64) i * sample->count / some->count);
-
-		some->nulls[i] = sample->nulls[from];
-		if (!some->nulls[i])
-			some->values[i] = datumCopy(sample->values[from], byValue, length);
-	}
-}
-
-/* Take a sample; its statistics and some of its values are kept in the context given. */
+/* Take a sample; its statistics are kept in the context given. */
 static void
 TakeSample(void *argument)
 {
@@ -278,13 +251,12 @@ TakeSample(void *argument)
 
 	if (kept->query == NULL)
 		kept->column->take(kept->column, &sample);
-	else if (LockAll(kept->table))
+	else if (ColumnLockAll(kept->table))
 		RunQuery(kept->column, kept->query, kept->table, kept->readers, scratch, &sample);
 	if (sample.count > 0 && Compute(&sample, &statistics))
 	{
 		CountIds(kept->column, &statistics, sample.total);
 		MemoryContextSwitchTo(kept->context);
-		CopySome(&sample, &kept->some);
 		kept->statistics = FormStatistics(&statistics);
 	}
 	MemoryContextSwitchTo(caller);
@@ -352,13 +324,4 @@ ColumnStatOf(const ColumnStat *column, bool ofGroups)
 	const Kept *kept = Keep(column, ofGroups);
 
 	return kept == NULL ? NULL : kept->statistics;
-}
-
-/* Some values. */
-const ColumnSample *
-ColumnSampleOf(const ColumnStat *column)
-{
-	const Kept *kept = column->query == NULL && column->take == NULL ? NULL : Keep(column, false);
-
-	return kept == NULL || kept->statistics == NULL ? NULL : &kept->some;
 }

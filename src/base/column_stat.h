@@ -55,14 +55,14 @@ extern const ColumnStat *ColumnStatFind(const char *relation, const char *column
  */
 extern HeapTuple ColumnStatOf(const ColumnStat *column, bool ofGroups);
 
-/* Some values of the sample of a column, valid until one asked again; NULL: there are none. */
-extern const ColumnSample *ColumnSampleOf(const ColumnStat *column);
-
 /* The name of a table or view of ours, of the table for a partition; NULL for others. */
 extern const char *ColumnRelationName(Oid relation);
 
-/* In the planning of a view: have conditions of the statement around it tried on samples. */
-extern void ColumnTryConditions(PlannerInfo *root, const char *view);
+/* How many per cent of a table's pages, of a partitioned table of all partitions', samples look at; the caller has connected. */
+extern float4 ColumnSharePercent(Oid table);
+
+/* Lock a table and its partitions, until the (sub)transaction ends; false if that is to be waited for. */
+extern bool ColumnLockAll(Oid table);
 
 /* What conditions ask a column (a Var) to be: so many values, 0: anything. */
 extern int	ColumnAsked(PlannerInfo *root, Node *column, Datum **values);

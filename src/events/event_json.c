@@ -125,6 +125,17 @@ EventJsonGet(Datum value, IngestString *text, char **reason)
 	return IsMarked(text) ? Unmark(text) : EventJsonRead(*text, reason);
 }
 
+/* The jsonb of an event_json datum; raises if it is none. */
+Jsonb *
+EventJsonToJsonb(Datum value)
+{
+	IngestString text = Bytes(value);
+
+	if (IsMarked(&text))
+		return Unmark(&text);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(text.data, text.length))));
+}
+
 /* The text of an event_json datum, palloc'd. */
 char *
 EventJsonString(Datum datum)

@@ -16,6 +16,9 @@ extern Jsonb *EventJsonRead(IngestString text, char **reason);
 /* The jsonb of an event_json datum; NULL, the text and why, if it is none. */
 extern Jsonb *EventJsonGet(Datum value, IngestString *text, char **reason);
 
+/* The jsonb of an event_json datum; raises if it is none. */
+extern Jsonb *EventJsonToJsonb(Datum value);
+
 /* The text of an event_json datum, palloc'd; it may be no JSON. */
 extern char *EventJsonString(Datum value);
 

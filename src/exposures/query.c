@@ -13,6 +13,7 @@
 #include "base/column_stat.h"
 #include "base/key.h"
 #include "base/spi_util.h"
+#include "base/view_try.h"
 #include "base/unicode.h"
 #include "base/words.h"
 #include "catalog/pg_type.h"
@@ -220,6 +221,18 @@ QueryMinPeople(void)
 	return personalize_min_query_people;
 }
 
+/* Rows of search_stat, all or none of a query, item and day; each as often as any other. */
+#define SEARCH_STAT_PART \
+	"WITH chosen AS (" \
+	"SELECT s.query_key, s.item_key, s.day FROM personalize.search_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) GROUP BY 1, 2, 3" \
+	" ORDER BY hashint8extended(s.item_key # s.query_key, s.day - date '2000-01-01') LIMIT 2000)," \
+	" met AS (" \
+	"SELECT s.*, count(*) OVER (PARTITION BY s.query_key, s.item_key, s.day) AS n" \
+	" FROM chosen AS c JOIN personalize.search_stat AS s USING (query_key, item_key, day))" \
+	" SELECT m.* FROM met AS m" \
+	" WHERE (hashint8extended(m.item_key # m.query_key, m.day - date '1000-01-01') & 1048575) / 1048576.0::float8" \
+	" < $1 / 100 / (1 - power(1 - $1 / 100, m.n::float8))"
+
 /* Define the setting. */
 void
 QueryInit(void)
@@ -231,7 +244,13 @@ QueryInit(void)
 			.query = "SELECT t.query_key FROM personalize.search_stat AS t TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"}
 	};
 
+	static const ViewTry views[] = {
+		{.view = "search_performance",.table = "search_stat",.part = SEARCH_STAT_PART,
+			.tried = ",query,impressions,clicks,ctr,ctr_low,ctr_high,carts,purchases,"}
+	};
+
 	ColumnStatRegister(columns, lengthof(columns));
+	ViewTryRegister(views, lengthof(views));
 	DefineCustomIntVariable("personalize.min_query_people",
 							"How many people must have searched a text before analysts see it.",
 							"A text that few have typed may name one of them.",

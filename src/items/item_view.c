@@ -18,6 +18,7 @@
 #include "base/key.h"
 #include "base/pass.h"
 #include "base/relation.h"
+#include "base/view_try.h"
 #include "catalog/pg_statistic.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -35,6 +36,23 @@
 #define ITEM_STAT_GROUPS(other) \
 	"SELECT hashint8extended(s.item_key, " other " * 100000::bigint + ((s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01'))" \
 	" FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1)"
+
+/*
+ * Rows of item_stat, all or none of an item and day.  Pages show groups of many rows more often
+ * than those of few: of these as many are left out as make that even.
+ */
+#define ITEM_STAT_PART \
+	"WITH chosen AS (" \
+	"SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day" \
+	" FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) GROUP BY 1, 2" \
+	" ORDER BY hashint8extended(s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01') LIMIT 1000)," \
+	" met AS (" \
+	"SELECT s.*, c.day, count(*) OVER (PARTITION BY s.item_key, c.day) AS n" \
+	" FROM chosen AS c CROSS JOIN generate_series(0, 23) AS h (hour) JOIN personalize.item_stat AS s" \
+	" ON s.pane_start = (c.day::timestamp AT TIME ZONE 'UTC') + h.hour * interval '1 hour' AND s.item_key = c.item_key)" \
+	" SELECT m.pane_start, m.item_key, m.currency_code, m.event, m.slot_bucket, m.count, m.amount FROM met AS m" \
+	" WHERE (hashint8extended(m.item_key, m.day - date '1000-01-01') & 1048575) / 1048576.0::float8" \
+	" < $1 / 100 / (1 - power(1 - $1 / 100, m.n::float8))"
 
 PG_FUNCTION_INFO_V1(personalize_item_name);
 PG_FUNCTION_INFO_V1(personalize_item_asked);
@@ -189,5 +207,13 @@ ItemViewInit(void)
 			.query = "SELECT personalize_internal._item_name(i.item_id, s.item_key) FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) LEFT JOIN personalize.item AS i ON i.item_key OPERATOR(pg_catalog.=) s.item_key"}
 	};
 
+	static const ViewTry views[] = {
+		{.view = "item_performance",.table = "item_stat",.part = ITEM_STAT_PART,
+			.tried = ",impressions,selects,views,wishlists,carts,purchases,refunds,revenue,"},
+		{.view = "item_revenue",.table = "item_stat",.part = ITEM_STAT_PART,.tried = ",purchases,refunds,revenue,"},
+		{.view = "item_event",.table = "item_stat",.part = ITEM_STAT_PART,.tried = ",count,"}
+	};
+
 	ColumnStatRegister(columns, lengthof(columns));
+	ViewTryRegister(views, lengthof(views));
 }

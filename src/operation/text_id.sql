@@ -3,10 +3,25 @@
 -- What has no type, a literal or a parameter, chooses text before every other type,
 -- and every driver can bind a text; entity_id is for numbers, uuids and columns.  A
 -- filter is a text there, too.
+CREATE FUNCTION personalize_internal._copy_grants(acl aclitem[], made regprocedure) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
+DECLARE
+	grantee text;
+BEGIN
+	IF acl IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
+	FOR grantee IN
+		SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END FROM pg_catalog.aclexplode(acl) a
+	LOOP
+		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', made, grantee);
+	END LOOP;
+END
+$$;
 DO $$
 DECLARE
 	f record;
-	g record;
 	made pg_catalog.regprocedure;
 BEGIN
 	FOR f IN
@@ -39,14 +54,7 @@ BEGIN
 			AND p.oid OPERATOR(pg_catalog.<>) q.oid;
 		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', made,
 			pg_catalog.format('%s() for ids that are text, as literals and parameters without a type are taken to be', f.name));
-		CONTINUE WHEN f.acl IS NULL;
-		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
-		FOR g IN
-			SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END AS grantee
-			FROM pg_catalog.aclexplode(f.acl) a
-		LOOP
-			EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', made, g.grantee);
-		END LOOP;
+		PERFORM personalize_internal._copy_grants(f.acl, made);
 	END LOOP;
 END
 $$;

@@ -181,19 +181,7 @@ CREATE FUNCTION personalize_internal._then_shown(item_key bigint, past text, pre
 COMMENT ON FUNCTION personalize_internal._then_shown(bigint, text, text) IS '_then(), for analytics_event';
 REVOKE ALL ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._then_shown(bigint, text, text) TO personalize_analyst, personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize_internal._then(bigint, text, text) TO personalize_owner;
-
-CREATE FUNCTION personalize_internal._conditions_tried_support(internal) RETURNS internal
-	AS 'MODULE_PATHNAME', 'personalize_conditions_tried_support' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-REVOKE ALL ON FUNCTION personalize_internal._conditions_tried_support(internal) FROM PUBLIC;
--- not immutable, for of a constant such a one is called and not its support
-CREATE FUNCTION personalize_internal._conditions_tried(view text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'personalize_conditions_tried' LANGUAGE C STABLE PARALLEL SAFE COST 1
-	SUPPORT personalize_internal._conditions_tried_support;
-COMMENT ON FUNCTION personalize_internal._conditions_tried(text) IS
-	'true; conditions on the view that the planner knows nothing of are tried on a sample of its columns, when a statement is planned';
-REVOKE ALL ON FUNCTION personalize_internal._conditions_tried(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._conditions_tried(text) TO personalize_analyst, personalize_admin;
+GRANT EXECUTE ON FUNCTION personalize_internal._then(bigint, text, text), personalize_internal._then_shown(bigint, text, text) TO personalize_owner;
 
 -- A barrier: a condition of the asker's own making never sees other events.
 CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
@@ -212,8 +200,7 @@ CREATE VIEW personalize.analytics_event WITH (security_barrier) AS
 		(SELECT personalize_internal._purpose_bits(1))) OPERATOR(pg_catalog.<>) 0
 		AND personalize_internal._event_asked(t.name, e.event) AND personalize_internal._event_asked(t.name, t.event)
 		AND personalize_internal._id_asked(s.user_id, e.user_key) AND personalize_internal._id_asked(s.user_id, s.user_key)
-		AND personalize_internal._id_asked(i.item_id, e.item_key) AND personalize_internal._id_asked(i.item_id, i.item_key)
-		AND personalize_internal._conditions_tried('analytics_event');
+		AND personalize_internal._id_asked(i.item_id, e.item_key) AND personalize_internal._id_asked(i.item_id, i.item_key);
 COMMENT ON VIEW personalize.analytics_event IS
 	'the raw events that may be used for the purpose in force, with names; a superuser who requests none sees those for analytics; up to the last commit. A condition on received_at leaves out whole days';
 COMMENT ON COLUMN personalize.analytics_event.user_id IS 'NULL for a few seconds after a person was first seen; user_key never is';

@@ -9,6 +9,7 @@
 
 #include "profiles/analyst_column.h"
 
+#include "base/view_try.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
@@ -25,30 +26,15 @@
 	" AND e.ts OPERATOR(pg_catalog.>=) h.since AND e.ts OPERATOR(pg_catalog.<) h.until"
 #define READABLE " WHERE (personalize_internal._unrestricted(e.consent, e.user_key) OPERATOR(pg_catalog.&) $2) OPERATOR(pg_catalog.<>) 0"
 
-PG_FUNCTION_INFO_V1(personalize_conditions_tried);
-PG_FUNCTION_INFO_V1(personalize_conditions_tried_support);
+/* Some of them. */
+#define EVENTS_MET "SELECT e.*" EVENTS READABLE \
+	" ORDER BY hashint8extended(e.user_key, (extract(epoch FROM e.ts) * 1000000)::bigint) LIMIT 2000"
 
-/* _conditions_tried(view): yes. */
-Datum
-personalize_conditions_tried(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(true);
-}
+/* People whose profiles are looked into. */
+#define PEOPLE_MET(count) \
+	"SELECT p.user_key FROM personalize.profile AS p TABLESAMPLE SYSTEM ($1) REPEATABLE (1)" \
+	" ORDER BY hashint8extended(p.user_key, 1) LIMIT " #count
 
-/* Planner support of _conditions_tried(). */
-Datum
-personalize_conditions_tried_support(PG_FUNCTION_ARGS)
-{
-	SupportRequestSimplify *request = (SupportRequestSimplify *) PG_GETARG_POINTER(0);
-	const Const *view;
-
-	if (!IsA(request, SupportRequestSimplify) || !IsA(linitial(request->fcall->args), Const))
-		PG_RETURN_POINTER(NULL);
-	view = linitial(request->fcall->args);
-	if (!view->constisnull)
-		ColumnTryConditions(request->root, TextDatumGetCString(view->constvalue));
-	PG_RETURN_POINTER(makeBoolConst(true, false));
-}
 
 /* The purposes of the reader. */
 static int32
@@ -74,8 +60,6 @@ AnalystColumnInit(void)
 			.query = "SELECT e.ts" EVENTS READABLE},
 		{.relation = "analytics_event",.column = "received_at",.table = "event",.readers = Readers,
 			.query = "SELECT e.received_at" EVENTS READABLE},
-		{.relation = "analytics_event",.column = "properties",.table = "event",.readers = Readers,
-			.query = "SELECT e.properties" EVENTS READABLE},
 		{.relation = "analytics_event",.column = "user_id",.share = COLUMN_IMPLIED,.table = "event",.ids = "subject",.readers = Readers,
 			.query = "SELECT s.user_id" EVENTS PEOPLE READABLE},
 		{.relation = "analytics_event",.column = "item_id",.table = "event",.readers = Readers,
@@ -105,5 +89,13 @@ AnalystColumnInit(void)
 		{.relation = "_profile_panes",.column = "last",.table = "profile",.readers = Readers,.take = AnalystSamplePanes}
 	};
 
+	static const ViewTry views[] = {
+		{.view = "analytics_event",.table = "event",.part = EVENTS_MET,.readers = Readers},
+		{.view = "profile_feature",.table = "profile",.keys = PEOPLE_MET(100),.key = "user_key",.lists = ",value,",.readers = Readers},
+		{.view = "profile_pane",.table = "profile",.keys = PEOPLE_MET(100),.key = "user_key",.lists = ",value,",.readers = Readers},
+		{.view = "profile_person",.table = "profile",.keys = PEOPLE_MET(1000),.key = "user_key",.tried = ",purposes,",.readers = Readers}
+	};
+
 	ColumnStatRegister(columns, lengthof(columns));
+	ViewTryRegister(views, lengthof(views));
 }

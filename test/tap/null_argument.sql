@@ -61,7 +61,7 @@ INSERT INTO sample (function, name, type, value) VALUES
 	(NULL, 'name', NULL, '''favourite_brand'''), (NULL, 'events', NULL, 'ARRAY[''view_item'']'), (NULL, 'event', NULL, '''view_item'''),
 	(NULL, 'item_id', NULL, '''hat'''), (NULL, NULL, 'text', '''ada'''), (NULL, NULL, 'personalize.entity_id', '''ada'''),
 	(NULL, NULL, 'text[]', 'ARRAY[''analytics'']'), (NULL, NULL, 'personalize.entity_id[]', 'ARRAY[''hat'']'),
-	(NULL, NULL, 'regclass', '''null_argument_product'''), (NULL, NULL, 'interval', '''40 days'''), (NULL, NULL, 'jsonb', '''{"gpc": false}'''),
+	(NULL, NULL, 'regclass', '''null_argument_product'''), (NULL, NULL, 'interval', '''40 days'''), (NULL, NULL, 'jsonb', '''{"gpc": false}'''), (NULL, NULL, 'personalize.event_json', '''{"gpc": false}'''),
 	(NULL, NULL, 'personalize.event_time[]', 'ARRAY[now() - interval ''3 days'']::timestamptz[]');
 
 CREATE TEMP TABLE argument AS
