@@ -58,7 +58,7 @@ SELECT personalize.alter_signal('search_term', half_life => '1 day');
 SELECT personalize.drop_signal('search_term');
 SELECT personalize.drop_signal('nonsense');
 SELECT personalize.enable_signal('nonsense');
--- a typo: the nearest; of a scope that signals do not have: the view that does
+-- a typo: the nearest; what a scope cannot have: why
 SELECT personalize.drop_signal('interest_catgory');
 SELECT personalize.create_signal('x', '{view_item}', 'tags');
 SELECT personalize.create_signal('x', '{view_item}', 'colour');

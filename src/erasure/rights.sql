@@ -363,12 +363,12 @@ BEGIN
 			WHERE s.purposes >> p.bit & 1 = 1 ORDER BY s.signal),
 		ARRAY(SELECT c.words FROM category c
 			WHERE c.purpose IS NULL OR c.purpose = p.name
-				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.scope = 'user' AND s.purposes >> p.bit & 1 = 1))
 			ORDER BY c.place),
 		(SELECT jsonb_object_agg(e.key, e.value)
 			FROM category c JOIN kept k ON k.kind = c.kind, jsonb_each(k.periods) e
 			WHERE c.purpose IS NULL OR c.purpose = p.name
-				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.purposes >> p.bit & 1 = 1))),
+				OR (c.kind = 'profile' AND EXISTS (SELECT FROM personalize.signal s WHERE s.scope = 'user' AND s.purposes >> p.bit & 1 = 1))),
 		a.role,
 		ARRAY(
 			WITH RECURSIVE holder AS (

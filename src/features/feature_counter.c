@@ -33,8 +33,6 @@
 /* The one shop there is. */
 #define SHOP_ID "shop"
 
-const char *const FeatureQueryCounters[FEATURE_QUERY_COUNTERS] = {"shown", "clicked", "carted", "bought"};
-
 /* Columns of item_stat, in order; src/items/item_stat.sql. */
 typedef enum StatColumn
 {
@@ -54,7 +52,7 @@ typedef enum SearchColumn
 	SEARCH_ITEM_KEY,
 	SEARCH_DAY,
 	SEARCH_PLACE_BUCKET,
-	SEARCH_SHOWN				/* and the others of FeatureQueryCounters */
+	SEARCH_SHOWN				/* and the others of SignalQueryCounters */
 } SearchColumn;
 
 /* Of which wanted entities an item is. */
@@ -323,7 +321,7 @@ ReadSearches(Collection *collection)
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		start = (TimestampTz) DatumGetDateADT(slot->tts_values[SEARCH_DAY]) * USECS_PER_DAY;
-		for (int i = 0; i < FEATURE_QUERY_COUNTERS && start > collection->since && start <= collection->now; i++)
+		for (int i = 0; i < SIGNAL_QUERY_COUNTERS && start > collection->since && start <= collection->now; i++)
 			Count(collection, 0, start, i, 0, DatumGetInt64(slot->tts_values[SEARCH_SHOWN + i]), 0);
 	}
 	KeyedClose(table);
@@ -516,10 +514,63 @@ FeatureGatheringEnd(FeatureGathering *gathering)
 	KeySortEnd(&gathering->sort);
 }
 
-/* What of a node is counted. */
-int
-FeatureCounterOf(const FeatureNode *node, FeatureEntity entity)
+/* The signal that a node of a view names. */
+const ScopedSignal *
+FeatureScopedSignal(const char *name, FeatureEntity entity, const SignalSet *signals)
 {
-	return entity == FEATURE_ENTITY_QUERY ? ChoiceFind(node->name, FeatureQueryCounters, FEATURE_QUERY_COUNTERS) :
+	const ScopedSignal *signal = SignalFindScoped(signals, name);
+
+	return signal != NULL && (int) signal->scope == (int) entity ? signal : NULL;
+}
+
+/* The place of what an event is for queries; -1: they do not count it. */
+static int
+QueryCounterOf(int event)
+{
+	for (int i = 0; i < SIGNAL_QUERY_COUNTERS; i++)
+		if (SignalQueryEvents[i] == event)
+			return i;
+	return -1;
+}
+
+/* What a signal counts. */
+static FeatureCounting
+CountingOfSignal(const ScopedSignal *signal)
+{
+	FeatureCounting counting = {.ofValue = signal->ofValue,.halfLife = signal->halfLife};
+
+	if (!signal->enabled)
+		return counting;
+	counting.uses = palloc_array(ScopedUse, signal->useCount + 1);
+	for (int i = 0; i < signal->useCount; i++)
+	{
+		ScopedUse	use = signal->uses[i];
+
+		if (signal->scope == SIGNAL_SCOPE_QUERY)
+			use.event = QueryCounterOf(use.event);
+		if (use.event >= 0)
+			counting.uses[counting.count++] = use;
+	}
+	return counting;
+}
+
+/* What a node counts. */
+FeatureCounting
+FeatureCountingOf(const FeatureNode *node, FeatureEntity entity, const SignalSet *signals)
+{
+	const ScopedSignal *signal = FeatureScopedSignal(node->name, entity, signals);
+	FeatureCounting counting = {.isPlain = true,.ofValue = true};
+	int			what;
+
+	if (signal != NULL)
+		return CountingOfSignal(signal);
+	what = entity == FEATURE_ENTITY_QUERY ? ChoiceFind(node->name, SignalQueryCounters, SIGNAL_QUERY_COUNTERS) :
 		EventTypeLookup(node->name, strlen(node->name));
+	if (what >= 0)
+	{
+		counting.count = 1;
+		counting.uses = palloc_object(ScopedUse);
+		*counting.uses = (ScopedUse) {what, FEATURE_SUM_UNIT};
+	}
+	return counting;
 }

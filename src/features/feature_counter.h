@@ -9,11 +9,8 @@
 
 #include "base/key_set.h"
 #include "features/feature_view.h"
+#include "signals/signal.h"
 #include "utils/snapshot.h"
-
-/* What of a query is counted, by the names that expressions have for it. */
-#define FEATURE_QUERY_COUNTERS 4
-extern const char *const FeatureQueryCounters[FEATURE_QUERY_COUNTERS];
 
 /* What is counted in a pane of time. */
 typedef struct FeatureCounter
@@ -22,7 +19,7 @@ typedef struct FeatureCounter
 	{
 		int64		entity;		/* its key, where those of many are read; else 0 */
 		TimestampTz start;
-		int32		what;		/* a type of event, or a place of FeatureQueryCounters */
+		int32		what;		/* a type of event, or a place of SignalQueryCounters */
 		int32		currency;	/* of the amount; 0: none */
 	}			key;			/* hash key, first; no padding */
 	int64		count;
@@ -60,7 +57,19 @@ extern FeatureGathering *FeatureGatheringBegin(const FeatureView *view, const Ke
 extern FeatureCounters *FeatureGatheringRead(FeatureGathering *gathering, int64 key);
 extern void FeatureGatheringEnd(FeatureGathering *gathering);
 
-/* What of a node is counted in a pane; -1: nothing, it is unknown. */
-extern int	FeatureCounterOf(const FeatureNode *node, FeatureEntity entity);
+/* What a node counts, and with which weights; one without any is unknown. */
+typedef struct FeatureCounting
+{
+	int			count;
+	ScopedUse  *uses;			/* events, of queries places of SignalQueryCounters */
+	bool		isPlain;		/* one of them by its own name, not a signal */
+	bool		ofValue;		/* sums are of the events' value */
+	int64		halfLife;		/* of the signal; 0: the node says it */
+} FeatureCounting;
+
+extern FeatureCounting FeatureCountingOf(const FeatureNode *node, FeatureEntity entity, const SignalSet *signals);
+
+/* The signal that a node of a view names; NULL: none, it is an event. */
+extern const ScopedSignal *FeatureScopedSignal(const char *name, FeatureEntity entity, const SignalSet *signals);
 
 #endif

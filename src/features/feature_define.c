@@ -19,6 +19,7 @@
 #include "events/event_json.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "signals/signal.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -231,6 +232,11 @@ personalize_create_feature_view(PG_FUNCTION_ARGS)
 	if (strchr(name, ':'))
 		Complain(psprintf("the name of a feature view must not have a colon, but \"%s\" has", name),
 				 "name:version is how a version is asked for; versions are counted by themselves.");
+	if (SignalFindScoped(SignalSetGet(), name) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("\"%s\" is a signal, which is read like a feature view", name),
+				 errhint("Give the view another name.")));
 	ArgumentCheckGiven(fcinfo, ARGUMENT_FEATURES, "features");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_ENTITY, "entity");
 	CheckTtl(fcinfo);
@@ -268,6 +274,11 @@ personalize_drop_feature_view(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARGUMENT_NAME));
 	LockRelationOid(RelationFind("feature_view", false), ShareRowExclusiveLock);
 	view = FeatureViewFind(name);
+	if (view->ofSignal)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a signal, which is read like a feature view", name),
+				 errhint("SELECT personalize.drop_signal(%s) removes it.", quote_literal_cstr(name))));
 	if (strcmp(view->name, name) == 0)
 		nulls[1] = 'n';
 	else if (view->newest)

@@ -410,29 +410,30 @@ EvaluateSegment(const FeatureNode *node, const FeatureContext *context)
 typedef struct EventTotal
 {
 	int64		count;
-	int64		amount;
+	int128		sum;			/* of weights in 10^-6, times the amount in 10^-6 of it */
 	double		decayed;
 	int32		currency;		/* of the amount; 0: none */
 	bool		mixed;			/* of more than one */
 	TimestampTz last;			/* the newest pane */
 } EventTotal;
 
-/* Add a counter, which decays from the middle of its pane on. */
+/* Add a counter with a weight; it decays from the middle of its pane on. */
 static void
-AddCounter(EventTotal *total, const FeatureCounter *counter, const FeatureNode *node, const FeatureContext *context)
+AddCounter(EventTotal *total, const FeatureCounter *counter, int64 weight, bool ofValue, int64 halfLife,
+		   const FeatureContext *context)
 {
 	int64		width = counter->key.start < context->counters->daysBefore ? USECS_PER_DAY : USECS_PER_HOUR;
 	double		age = (double) (context->now - counter->key.start - width / 2);
 
 	total->count += counter->count;
-	total->amount += counter->amount;
-	if (counter->key.currency != 0)
+	total->sum += (int128) weight * (ofValue ? counter->amount : counter->count * FEATURE_SUM_UNIT);
+	if (counter->key.currency != 0 && ofValue)
 	{
 		total->mixed |= total->currency != 0 && total->currency != counter->key.currency;
 		total->currency = counter->key.currency;
 	}
-	if (node->term.measure == AGGREGATE_DECAYED)
-		total->decayed += (double) counter->count * exp2(-Max(age, 0) / (double) node->term.period);
+	if (halfLife > 0)
+		total->decayed += (double) counter->count * weight / FEATURE_SUM_UNIT * exp2(-Max(age, 0) / (double) halfLife);
 	total->last = counter->key.start;
 }
 
@@ -440,14 +441,15 @@ AddCounter(EventTotal *total, const FeatureCounter *counter, const FeatureNode *
 static FeatureValue
 EvaluateEvents(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
 {
-	int			what = FeatureCounterOf(node, view->entity);
+	FeatureCounting counting = FeatureCountingOf(node, view->entity, context->signals);
 	Aggregate	measure = node->term.measure;
 	TimestampTz since = node->term.period > 0 && measure != AGGREGATE_DECAYED ? context->now - node->term.period : DT_NOBEGIN;
 	EventTotal	total = {.last = DT_NOBEGIN};
-	FeatureValue value = Missing(what < 0 ? FEATURE_UNKNOWN : FEATURE_NOTHING);
+	FeatureValue value = Missing(counting.count == 0 ? FEATURE_UNKNOWN : FEATURE_NOTHING);
+	int64		halfLife = measure != AGGREGATE_DECAYED ? 0 : node->term.period > 0 ? node->term.period : counting.halfLife;
 	double		sum;
 
-	if (what < 0 || context->counters == NULL)
+	if (counting.count == 0 || context->counters == NULL)
 		return value;
 	/* panes later than the one that holds since */
 	if (since != DT_NOBEGIN)
@@ -456,16 +458,20 @@ EvaluateEvents(const FeatureView *view, const FeatureNode *node, const FeatureCo
 	{
 		const FeatureCounter *counter = &context->counters->counters[i];
 
-		if (counter->key.what != what || counter->key.start <= since)
-			continue;
-		AddCounter(&total, counter, node, context);
-		value.panes++;
+		for (int use = 0; use < counting.count && counter->key.start > since; use++)
+		{
+			if (counter->key.what != counting.uses[use].event)
+				continue;
+			AddCounter(&total, counter, counting.uses[use].weight, counting.ofValue, halfLife, context);
+			value.panes++;
+		}
 	}
 	value.events = total.count;
 	value.last = total.last;
 	if (total.count == 0 || (total.mixed && measure != AGGREGATE_COUNT && measure != AGGREGATE_DECAYED))
 		return value;
-	sum = (double) total.amount / FEATURE_SUM_UNIT;
+	sum = total.sum % FEATURE_SUM_UNIT == 0 ? (double) (total.sum / FEATURE_SUM_UNIT) / FEATURE_SUM_UNIT :
+		(double) total.sum / FEATURE_SUM_UNIT / FEATURE_SUM_UNIT;
 	value.isNull = false;
 	value.status = FEATURE_PRESENT;
 	value.value = measure == AGGREGATE_COUNT ? Int64GetDatum(total.count) :

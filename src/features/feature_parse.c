@@ -9,7 +9,8 @@
  *				rate(feature, feature [, prior N weight N]),
  *				signal ['value' | item.name | request.name] [measure] [[in] N unit],
  *				of views that are not of users: event [count | sum | mean] [[in] N unit],
- *				event decayed N unit
+ *				event decayed N unit; an event may be a signal of the view's scope, which has
+ *				a half-life of its own
  */
 #include "postgres.h"
 
@@ -154,31 +155,32 @@ ReadSignal(Grammar *grammar)
 	return node;
 }
 
-/* Complain unless the word at hand is what is counted of an entity. */
+/* Complain unless the word at hand is what is counted of an entity, or a signal of it. */
 static void
 CheckCounter(const Grammar *grammar, FeatureEntity entity)
 {
-	const char **names;
-	int			count;
+	bool		isQuery = entity == FEATURE_ENTITY_QUERY;
+	const SignalSet *set = SignalSetGet();
+	const char **events;
+	int			eventCount = SignalEventNames(&events);
+	int			count = isQuery ? SIGNAL_QUERY_COUNTERS : eventCount;
+	const char **names = palloc_array(const char *, count + set->scopedCount + 1);
 
-	if (entity == FEATURE_ENTITY_QUERY)
-	{
-		if (ChoiceFind(grammar->word, FeatureQueryCounters, FEATURE_QUERY_COUNTERS) < 0)
-			GrammarComplainOfName(grammar, "what is counted of a query", "counters", FeatureQueryCounters, FEATURE_QUERY_COUNTERS);
-		return;
-	}
-	count = SignalEventNames(&names);
+	memcpy(names, isQuery ? SignalQueryCounters : events, sizeof(char *) * count);
+	for (int i = 0; i < set->scopedCount; i++)
+		if (FeatureScopedSignal(set->scoped[i].name, entity, set) != NULL)
+			names[count++] = set->scoped[i].name;
 	if (ChoiceFind(grammar->word, names, count) < 0)
-		GrammarComplainOfName(grammar, "an event", "events", names, count);
+		GrammarComplainOfName(grammar, isQuery ? "what is counted of a query" : "an event", isQuery ? "counters" : "events", names, count);
 }
 
 /* Read a measure of what is counted; the first there is if none is at hand. */
 static Aggregate
-ReadCounterMeasure(Grammar *grammar, FeatureEntity entity)
+ReadCounterMeasure(Grammar *grammar, bool hasSum)
 {
-	/* answers to queries have no value to be summed */
+	/* answers to queries have no value to be summed, but signals have weights */
 	static const Aggregate ofEvents[] = {AGGREGATE_COUNT, AGGREGATE_DECAYED, AGGREGATE_SUM, AGGREGATE_MEAN};
-	int			choices = entity == FEATURE_ENTITY_QUERY ? 2 : lengthof(ofEvents);
+	int			choices = hasSum ? lengthof(ofEvents) : 2;
 	const char *names[lengthof(ofEvents)];
 	int			measure;
 
@@ -198,18 +200,19 @@ static FeatureNode *
 ReadEvents(Grammar *grammar, FeatureEntity entity)
 {
 	FeatureNode *node = MakeNode(grammar, FEATURE_ITEM_EVENTS, FEATURE_BIGINT);
+	bool		isSignal = grammar->lenient || FeatureScopedSignal(grammar->word, entity, SignalSetGet()) != NULL;
 	bool		hasLength;
 
 	if (!grammar->lenient)
 		CheckCounter(grammar, entity);
 	node->name = pstrdup(grammar->word);
 	GrammarAdvance(grammar);
-	node->term.measure = ReadCounterMeasure(grammar, entity);
+	node->term.measure = ReadCounterMeasure(grammar, isSignal || entity != FEATURE_ENTITY_QUERY);
 	node->type = measureTypes[node->term.measure];
 	hasLength = GrammarAccept(grammar, "in") || (grammar->token == GRAMMAR_NUMBER && grammar->word[0] != '-');
 	if (hasLength)
 		node->term.period = GrammarReadLength(grammar);
-	else if (node->term.measure == AGGREGATE_DECAYED)
+	else if (node->term.measure == AGGREGATE_DECAYED && !isSignal)
 		GrammarComplain(grammar, "a half-life", "Events of others than a person decay by a half-life that is said: view_item decayed 2 days.");
 	return node;
 }

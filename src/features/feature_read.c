@@ -407,6 +407,10 @@ AddSource(const FeatureNode *node, void *arg)
 			psprintf("segment %s, which is dropped", node->name);
 		lineage->purposes |= segment ? segment->purposes : 0;
 	}
+	else if (node->kind == FEATURE_ITEM_EVENTS && FeatureScopedSignal(node->name, lineage->entity, lineage->context->signals) != NULL)
+		source = psprintf("signal %s, definition %d, out of %s", node->name,
+						  FeatureScopedSignal(node->name, lineage->entity, lineage->context->signals)->id,
+						  lineage->entity == FEATURE_ENTITY_QUERY ? "search_stat" : "item_stat");
 	else if (node->kind != FEATURE_NUMBER)
 		source = node->kind == FEATURE_REQUEST ? "request" : node->kind == FEATURE_ITEM ? "catalogue" :
 			lineage->entity == FEATURE_ENTITY_QUERY ? "search_stat" : "item_stat";

@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "features/feature_view.h"
 #include "fmgr.h"
+#include "signals/signal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -29,6 +30,8 @@ SearchNode(const FeatureNode *node, void *arg)
 
 	if (search->signal != NULL && node->kind == FEATURE_SIGNAL)
 		search->found |= strcmp(node->term.signal, search->signal) == 0;
+	if (search->signal != NULL && node->kind == FEATURE_ITEM_EVENTS)
+		search->found |= strcmp(node->name, search->signal) == 0 && SignalFindScoped(SignalSetGet(), search->signal) != NULL;
 	if (search->segment != NULL && node->kind == FEATURE_SEGMENT)
 		search->found |= strcmp(node->name, search->segment) == 0;
 }

@@ -11,6 +11,7 @@
 #include "base/table_cache.h"
 #include "base/table_row.h"
 #include "catalog/pg_type_d.h"
+#include "signals/signal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -173,12 +174,15 @@ pg_noreturn static void
 ReportUnknown(const char *name)
 {
 	const FeatureViewSet *set = FeatureViewSetGet();
-	const char **names = palloc_array(const char *, Max(set->count, 1));
+	const SignalSet *signals = SignalSetGet();
+	const char **names = palloc_array(const char *, set->count + signals->scopedCount + 1);
 	int			count = 0;
 
 	for (int i = 0; i < set->count; i++)
 		if (set->views[i].newest)
 			names[count++] = set->views[i].name;
+	for (int i = 0; i < signals->scopedCount; i++)
+		names[count++] = signals->scoped[i].name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("feature view \"%s\" does not exist", name),
@@ -209,6 +213,67 @@ FindNewest(const char *name, int length)
 	return NULL;
 }
 
+/* A name as expressions quote it. */
+static char *
+QuotedWord(const char *word)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '\'');
+	for (; *word != '\0'; word++)
+		appendStringInfo(&quoted, *word == '\'' ? "''" : "%c", *word);
+	appendStringInfoChar(&quoted, '\'');
+	return quoted.data;
+}
+
+/* A length of time in the words of expressions. */
+static char *
+LengthWords(int64 length)
+{
+	bool		isDays = length % USECS_PER_DAY == 0;
+	int			number = (int) (length / (isDays ? USECS_PER_DAY : USECS_PER_HOUR));
+
+	return psprintf("%d %s%s", number, isDays ? "day" : "hour", number == 1 ? "" : "s");
+}
+
+/* Add a feature of a signal to its view: a measure, and in which period. */
+static void
+AddMeasure(FeatureView *view, const ScopedSignal *signal, const char *measure, const char *fallback)
+{
+	FeatureDefinition *feature = &view->features[view->count++];
+
+	feature->name = pstrdup(measure);
+	feature->expression = psprintf("%s %s%s", QuotedWord(signal->name), measure, fallback);
+	feature->node = FeatureParse(feature->expression, view->entity, true);
+}
+
+/* What a signal that is not kept by user is read with: all it is, and in each of its periods. */
+static const FeatureView *
+MakeOfSignal(const ScopedSignal *signal)
+{
+	FeatureView *view = palloc0_object(FeatureView);
+	/* sums of several currencies are none */
+	const char *fallback = signal->ofValue ? "" : " default 0";
+
+	view->name = pstrdup(signal->name);
+	view->version = signal->id;
+	view->entity = (FeatureEntity) signal->scope;
+	view->newest = view->ofSignal = true;
+	view->features = palloc_array(FeatureDefinition, 3 + 2 * signal->periodCount);
+	AddMeasure(view, signal, "count", " default 0");
+	AddMeasure(view, signal, "sum", fallback);
+	AddMeasure(view, signal, "decayed", " default 0");
+	for (int i = 0; i < signal->periodCount; i++)
+	{
+		char	   *period = LengthWords(signal->periods[i]);
+
+		AddMeasure(view, signal, psprintf("count in %s", period), " default 0");
+		AddMeasure(view, signal, psprintf("sum in %s", period), fallback);
+	}
+	return view;
+}
+
 /* The view of a name, or of name:version. */
 const FeatureView *
 FeatureViewFind(const char *name)
@@ -218,7 +283,15 @@ FeatureViewFind(const char *name)
 	const FeatureView *view = newest;
 
 	if (newest == NULL)
-		ReportUnknown(name);
+	{
+		const ScopedSignal *signal = SignalFindScoped(SignalSetGet(), name);
+
+		if (signal == NULL)
+			ReportUnknown(name);
+		if (!signal->enabled)
+			SignalReportUnknown(SignalSetGet(), name);
+		return MakeOfSignal(signal);
+	}
 	if (name[length] == ':')
 	{
 		const char *version = name + length + 1;

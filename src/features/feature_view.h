@@ -14,7 +14,7 @@
 /* Values in a list, those of most events. */
 #define FEATURE_MAX_LIST 100
 
-/* Whom a view is about. */
+/* Whom a view is about; as signals/scoped_signal.h. */
 typedef enum FeatureEntity
 {
 	FEATURE_ENTITY_USER,
@@ -57,7 +57,7 @@ typedef enum FeatureNodeKind
 	FEATURE_SEGMENT,			/* in_segment('name') */
 	FEATURE_REQUEST,			/* request.name [type] */
 	FEATURE_ITEM,				/* item.name [type] */
-	FEATURE_ITEM_EVENTS,		/* of views that are not of users: event [measure] [[in] N unit] */
+	FEATURE_ITEM_EVENTS,		/* of views that are not of users: event or signal [measure] [[in] N unit] */
 	FEATURE_NUMBER,
 	FEATURE_ARITHMETIC,
 	FEATURE_RATE				/* rate(feature, feature [, prior N weight N]) */
@@ -92,6 +92,7 @@ typedef struct FeatureView
 	FeatureEntity entity;
 	int64		ttl;			/* microseconds; 0: none */
 	bool		newest;			/* no version is newer */
+	bool		ofSignal;		/* made of a signal, and of no row of feature_view */
 	bool		usesPerson;		/* what is known of a person */
 	bool		usesItem;		/* the catalogue */
 	int			count;
@@ -107,7 +108,10 @@ typedef struct FeatureViewSet
 
 extern const FeatureViewSet *FeatureViewSetGet(void);
 
-/* The newest version of a name, or that of name:version; an error if there is none. */
+/*
+ * The newest version of a name, or that of name:version, or what a signal that is not kept
+ * by user is read with; an error if there is none.
+ */
 extern const FeatureView *FeatureViewFind(const char *name);
 
 /* That version; NULL if there is none. */

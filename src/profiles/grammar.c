@@ -394,7 +394,7 @@ GrammarReadTerm(Grammar *grammar, const GrammarTermKind *kind)
 
 	if (!grammar->lenient && ChoiceFind(grammar->word, names, count) < 0)
 	{
-		SignalRefuseInferred(SignalSetGet(), grammar->word);
+		SignalRefuseElsewhere(SignalSetGet(), grammar->word);
 		GrammarComplainOfName(grammar, "a signal", "signals", names, count);
 	}
 	term.signal = pstrdup(grammar->word);

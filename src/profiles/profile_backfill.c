@@ -225,7 +225,7 @@ StoreSince(const ProcessorParts *parts)
 			   "  SELECT min(y.day) AS oldest, max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
 			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) AS expired"
 			   "  FROM personalize._event_day y) e"
-			   " WHERE d.signal = ANY ($1) OR 0 = ANY ($1) AND d.basis <> 'inferred' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
+			   " WHERE d.signal = ANY ($1) OR 0 = ANY ($1) AND d.basis <> 'inferred' AND d.scope = 'user' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
 			   "  WHERE r.processor = $2 AND r.part = d.signal)"
 			   " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
 			   lengthof(types), types, values, NULL, false);

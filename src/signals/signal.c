@@ -52,7 +52,8 @@ typedef enum SignalColumn
 	SIGNAL_PURPOSES,
 	SIGNAL_AGGREGATES,
 	SIGNAL_BASIS,
-	SIGNAL_COLUMN_COUNT = SIGNAL_BASIS
+	SIGNAL_SCOPE,
+	SIGNAL_COLUMN_COUNT = SIGNAL_SCOPE
 } SignalColumn;
 
 /* A definition with the weights of its events, while the set is put together. */
@@ -65,6 +66,14 @@ typedef struct Definition
 	int64	   *weights;		/* PG_INT64_MIN: the event type's own */
 	FeaturePolicy policy;
 } Definition;
+
+/* Definitions of one kind. */
+typedef struct Definitions
+{
+	int			count;
+	int			capacity;
+	Definition *all;
+} Definitions;
 
 /* The compiled set of this backend, and whether it is still current. */
 static SignalSet *currentSet = NULL;
@@ -246,33 +255,48 @@ GetColumns(Relation relation, HeapTuple tuple, Datum *values, bool *nulls)
 		values[column] = heap_getattr(tuple, column, RelationGetDescr(relation), &nulls[column]);
 }
 
-/* Read all of signal; of those that are inferred, the names. */
+/* Make room for one more. */
 static Definition *
-ReadDefinitions(SignalSet *set, Relation relation, Snapshot snapshot)
+AddDefinition(Definitions *definitions)
+{
+	if (definitions->count == definitions->capacity)
+	{
+		Size		size = sizeof(Definition) * (definitions->capacity = Max(16, definitions->capacity * 2));
+
+		definitions->all = definitions->all ? repalloc(definitions->all, size) : palloc(size);
+	}
+	return &definitions->all[definitions->count++];
+}
+
+/* Read all of signal; of those that are inferred, the names, and those of other scopes by themselves. */
+static Definitions
+ReadDefinitions(SignalSet *set, Definitions *scoped, Relation relation, Snapshot snapshot)
 {
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
-	int			capacity = 16;
-	Definition *definitions = palloc(sizeof(Definition) * capacity);
+	Definitions definitions = {0};
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Datum		values[SIGNAL_COLUMN_COUNT + 1];
 		bool		nulls[SIGNAL_COLUMN_COUNT + 1];
+		SignalScope scope;
 
 		GetColumns(relation, tuple, values, nulls);
+		scope = SignalScopeFind(TextDatumGetCString(values[SIGNAL_SCOPE]));
 		if (IsInferred(relation, tuple))
-		{
 			NoteInferred(set, TextDatumGetCString(values[SIGNAL_NAME]));
-			continue;
-		}
-		if (set->count == capacity)
+		else if (scope == SIGNAL_SCOPE_USER)
+			ReadDefinition(AddDefinition(&definitions), values, nulls);
+		else
 		{
-			capacity *= 2;
-			definitions = repalloc(definitions, sizeof(Definition) * capacity);
+			Definition *definition = AddDefinition(scoped);
+
+			ReadDefinition(definition, values, nulls);
+			SignalScopeAdd(set, &definition->signal, scope, values[SIGNAL_PERIODS]);
 		}
-		ReadDefinition(&definitions[set->count++], values, nulls);
 	}
+	set->count = definitions.count;
 	systable_endscan(scan);
 	return definitions;
 }
@@ -301,6 +325,8 @@ ReadStates(SignalSet *set, Snapshot snapshot)
 		Datum		since = heap_getattr(tuple, 3, RelationGetDescr(relation), &isNull);
 
 		set->anyDropped |= dropped;
+		if (!enabled)
+			SignalScopeDisable(set, id);
 		if (id >= set->idLimit || set->byId[id] == NULL)
 			continue;
 		set->byId[id]->enabled &= enabled;
@@ -323,38 +349,49 @@ AddUse(SignalEvent *event, const Signal *signal, int64 weight)
 	event->uses[event->useCount++].weight = weight;
 }
 
+/* Whether a definition counts a type of events, and with which weight; own: that of the type, NULL if it has none. */
+static bool
+CountsEvent(const Definition *definition, int number, const int64 *own, int64 *weight)
+{
+	for (int i = 0; i < definition->eventCount; i++)
+	{
+		if (definition->events[i] != number)
+			continue;
+		*weight = definition->weights[i] != PG_INT64_MIN ? definition->weights[i] : own ? *own : FEATURE_SUM_UNIT;
+		return true;
+	}
+	*weight = own ? *own : 0;
+	return definition->allEvents && *weight != 0;
+}
+
 /*
  * Find out which signals an event type feeds.  One without a weight feeds those
  * that name it, as a view would.
  */
 static void
-ConnectEvent(SignalSet *set, const Definition *definitions, int number, Datum weight, bool hasWeight)
+ConnectEvent(SignalSet *set, const Definition *definitions, const Definition *scoped, int number, const int64 *own)
 {
 	SignalEvent *event = &set->events[number];
-	int64		typeWeight = hasWeight ? ReadWeight(weight) : 0;
-	int64		namedWeight = hasWeight ? typeWeight : FEATURE_SUM_UNIT;
+	int64		weight;
 
-	event->exposure = typeWeight == 0;
+	event->exposure = own == NULL || *own == 0;
 	for (int i = 0; i < set->count; i++)
+		if (set->signals[i].enabled && CountsEvent(&definitions[i], number, own, &weight))
+			AddUse(event, &set->signals[i], weight);
+	for (int i = 0; i < set->scopedCount; i++)
 	{
-		const Definition *definition = &definitions[i];
+		ScopedSignal *signal = &set->scoped[i];
 
-		if (!set->signals[i].enabled)
+		if (!CountsEvent(&scoped[i], number, own, &weight))
 			continue;
-		if (definition->allEvents && typeWeight != 0)
-			AddUse(event, &set->signals[i], typeWeight);
-		for (int j = 0; j < definition->eventCount; j++)
-		{
-			if (definition->events[j] == number)
-				AddUse(event, &set->signals[i],
-					   definition->weights[j] == PG_INT64_MIN ? namedWeight : definition->weights[j]);
-		}
+		signal->uses = signal->uses ? repalloc(signal->uses, sizeof(ScopedUse) * (signal->useCount + 1)) : palloc(sizeof(ScopedUse));
+		signal->uses[signal->useCount++] = (ScopedUse) {number, weight};
 	}
 }
 
 /* Read event_type and connect each to the signals. */
 static void
-ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
+ReadEventTypes(SignalSet *set, const Definition *definitions, const Definition *scoped, Snapshot snapshot)
 {
 	Relation	relation = RelationOpenTable("event_type", AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
@@ -367,6 +404,7 @@ ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
 		int			number = DatumGetInt16(heap_getattr(tuple, 1, RelationGetDescr(relation), &isNull));
 		bool		hasNoWeight;
 		Datum		weight = heap_getattr(tuple, 3, RelationGetDescr(relation), &hasNoWeight);
+		int64		own;
 
 		if (number < 0)
 			continue;
@@ -380,7 +418,8 @@ ReadEventTypes(SignalSet *set, const Definition *definitions, Snapshot snapshot)
 		set->events[number].name = TextDatumGetCString(heap_getattr(tuple, 2,
 																	RelationGetDescr(relation),
 																	&isNull));
-		ConnectEvent(set, definitions, number, weight, !hasNoWeight);
+		own = hasNoWeight ? 0 : ReadWeight(weight);
+		ConnectEvent(set, definitions, scoped, number, hasNoWeight ? NULL : &own);
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
@@ -419,12 +458,14 @@ Compile(Relation relation)
 {
 	SignalSet  *set = palloc0(sizeof(SignalSet));
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(relation)));
-	Definition *definitions = ReadDefinitions(set, relation, snapshot);
+	Definitions scoped = {0};
+	Definitions definitions = ReadDefinitions(set, &scoped, relation, snapshot);
 
-	qsort(definitions, set->count, sizeof(Definition), CompareDefinitions);
-	FillSignals(set, definitions);
+	qsort(definitions.all, set->count, sizeof(Definition), CompareDefinitions);
+	FillSignals(set, definitions.all);
 	ReadStates(set, snapshot);
-	ReadEventTypes(set, definitions, snapshot);
+	ReadEventTypes(set, definitions.all, scoped.all, snapshot);
+	SignalScopeSort(set);
 	UnregisterSnapshot(snapshot);
 	return set;
 }
@@ -440,7 +481,7 @@ SignalSetMake(const Datum *values, const bool *nulls)
 	set->count = 1;
 	ReadDefinition(&definition, values - 1, nulls - 1);
 	FillSignals(set, &definition);
-	ReadEventTypes(set, &definition, snapshot);
+	ReadEventTypes(set, &definition, NULL, snapshot);
 	UnregisterSnapshot(snapshot);
 	return set;
 }
@@ -567,9 +608,9 @@ SignalSetEvent(const SignalSet **set, int16 event)
 	return FindEvent(*set, event);
 }
 
-/* Complain of a name that is an inferred signal's. */
+/* Complain of a name that is an inferred signal's, or one's of another scope. */
 void
-SignalRefuseInferred(const SignalSet *set, const char *name)
+SignalRefuseElsewhere(const SignalSet *set, const char *name)
 {
 	for (int i = 0; i < set->inferredCount; i++)
 		if (strcmp(set->inferred[i], name) == 0)
@@ -578,6 +619,7 @@ SignalRefuseInferred(const SignalSet *set, const char *name)
 					 errmsg("signal \"%s\" is inferred and counted for cohorts only", name),
 					 errdetail("Profiles, features, segments, experiments and engines hold what people said or did, not what was inferred about them."),
 					 errhint("SELECT personalize.create_cohort_report(...) counts people by its values, anonymously.")));
+	SignalRefuseScoped(set, name);
 }
 
 /* The signal of a name, enabled or not. */
@@ -587,7 +629,7 @@ SignalFindByName(const SignalSet *set, const char *name)
 	for (int i = 0; i < set->count; i++)
 		if (strcmp(set->signals[i].name, name) == 0)
 			return &set->signals[i];
-	SignalRefuseInferred(set, name);
+	SignalRefuseElsewhere(set, name);
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "items/item.h"
 #include "signals/aggregate.h"
 #include "signals/feature_state.h"
+#include "signals/scoped_signal.h"
 #include "signals/signal_path.h"
 #include "utils/jsonpath.h"
 
@@ -66,7 +67,7 @@ typedef struct SignalEvent
 	SignalUse  *uses;
 } SignalEvent;
 
-/* All signals; a set stays valid to the end of the transaction. */
+/* All signals; a set stays valid to the end of the transaction.  Those of people are its own, the last two are none of these. */
 typedef struct SignalSet
 {
 	int			count;
@@ -77,8 +78,10 @@ typedef struct SignalSet
 	SignalEvent *events;		/* by event number, 0..eventLimit-1 */
 	FeaturePolicySet policies;
 	bool		anyDropped;
-	int			inferredCount;	/* signals of basis inferred, which are none of the above */
+	int			inferredCount;	/* signals of basis inferred */
 	char	  **inferred;		/* their names */
+	int			scopedCount;
+	ScopedSignal *scoped;		/* of other scopes than a person, by name */
 } SignalSet;
 
 /* The current definitions. */
@@ -93,17 +96,20 @@ extern int	SignalEventNames(const char ***names);
 /* The set's entry of an event type; NULL if there is no such type (compiles a new set for one that is newer). */
 extern const SignalEvent *SignalSetEvent(const SignalSet **set, int16 event);
 
-/* The signal of a name, enabled or not; NULL: there is none.  An inferred one is an error. */
+/* The signal of a name, enabled or not; NULL: there is none.  One that profiles do not have is an error. */
 extern const Signal *SignalFindByName(const SignalSet *set, const char *name);
 
 /* Complain of a name that no signal has, or that is that of one which is disabled. */
 pg_noreturn extern void SignalReportUnknown(const SignalSet *set, const char *name);
 
 /*
- * Complain of a name that is an inferred signal's: profiles, features, segments and
- * engines know nothing of those, only cohorts count them.
+ * Complain of a name that is an inferred signal's, or one's of another scope than a person:
+ * profiles, features of people, segments and engines know nothing of those.
  */
-extern void SignalRefuseInferred(const SignalSet *set, const char *name);
+extern void SignalRefuseElsewhere(const SignalSet *set, const char *name);
+
+/* The signal of a name that is not kept by user, enabled or not; NULL: there is none. */
+extern const ScopedSignal *SignalFindScoped(const SignalSet *set, const char *name);
 
 /* A set of one inferred signal, by its number; NULL: there is no such signal. */
 extern const SignalSet *SignalSetOfInferred(int number);

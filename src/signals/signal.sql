@@ -12,6 +12,7 @@ CREATE TABLE personalize.signal (
 	purposes integer NOT NULL,
 	aggregates text[] NOT NULL DEFAULT '{count,sum}',
 	basis text NOT NULL DEFAULT 'observed' CHECK (basis IN ('declared', 'observed', 'inferred')),
+	scope text NOT NULL DEFAULT 'user' CHECK (scope IN ('user', 'item', 'category', 'brand', 'tag', 'query', 'global')),
 	description text,
 	builtin boolean NOT NULL DEFAULT false
 );
@@ -29,6 +30,7 @@ COMMENT ON COLUMN personalize.signal.half_life IS 'after this time an event coun
 COMMENT ON COLUMN personalize.signal.purposes IS 'bits of purpose.bit: an event feeds the signal if the person allowed all of them for it';
 COMMENT ON COLUMN personalize.signal.aggregates IS 'what will be asked of it; of min, max, first and last only those named here are kept, and distinct is exact to a bound and then an estimate if it is named';
 COMMENT ON COLUMN personalize.signal.basis IS 'declared: what the person told us; observed: what the person did; inferred: what was concluded about the person, or by linking devices: no profile, feature, segment, experiment or engine has it, only cohort reports count it';
+COMMENT ON COLUMN personalize.signal.scope IS 'what it is kept by: user in profiles; the others are read from what is counted of everybody, item_stat and search_stat, when a feature view asks for them';
 
 INSERT INTO personalize.signal (signal, name, key_path, periods, half_life, purposes, description, builtin) VALUES
 	(1, 'interest_category', 'item.category', '{1 hour,1 day,7 days,30 days,90 days}', '14 days', 2, 'interest in categories', true),
@@ -75,7 +77,7 @@ CREATE VIEW personalize.signal_status AS
 		d.basis, d.aggregates, coalesce(s.enabled, true) AS enabled, s.complete_since, d.builtin, d.signal, d.description,
 		ARRAY(SELECT extract(epoch FROM w.period)::bigint FROM pg_catalog.unnest(d.periods) WITH ORDINALITY AS w (period, place)
 			ORDER BY w.place) AS periods_seconds,
-		extract(epoch FROM d.half_life)::bigint AS half_life_seconds
+		extract(epoch FROM d.half_life)::bigint AS half_life_seconds, d.scope
 	FROM personalize.signal d LEFT JOIN personalize.signal_state s USING (signal);
 COMMENT ON VIEW personalize.signal_status IS
 	'the signals in words: what they count, for which purposes, whether they are switched on and since when they are complete (NULL: from the first event on)';
@@ -89,14 +91,14 @@ CREATE FUNCTION personalize.create_signal(
 	filter personalize.path_filter DEFAULT NULL,
 	periods interval[] DEFAULT '{1 day,7 days,30 days}',
 	half_life interval DEFAULT '14 days',
-	purposes text[] DEFAULT '{personalization}',
+	purposes text[] DEFAULT NULL,
 	basis text DEFAULT 'observed',
 	description text DEFAULT NULL,
 	aggregates text[] DEFAULT '{count,sum}',
 	scope text DEFAULT 'user') RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_create_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.create_signal(text, text[], text, jsonb, text, personalize.path_filter, interval[], interval, text[], text, text, text[], text) IS
-	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case; with distinct, the different values of each pane of time are kept, up to 128 exactly and more as an estimate with a standard error of 2.3 %, else they are those that the profile has room for. An event counts only if the person allows all of purposes. basis: observed (what people do), declared (what they say) or inferred (what was concluded, or comes of linking devices), which only create_cohort_report() takes. scope: signals count people, by user; of items, categories, brands, tags, queries and the shop (global) the same is asked of a feature view, and the error says how. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
+	'counts something new about users: events (NULL: every type whose weight is not 0) by the value at key_path (item, item.category, item.brand, item.tags, item.price_band, properties.<name>, none). weights {"event": number} replace event_type.weight; value_path (value, properties.<name>) multiplies them; filter is a jsonpath predicate on the event''s properties; periods are the spans features() will be asked for; half_life is that of the decayed value. aggregates are what will be asked of it: min, max, first and last (of the numbers that events add to its sum) only where they are named here, all others in any case; with distinct, the different values of each pane of time are kept, up to 128 exactly and more as an estimate with a standard error of 2.3 %, else they are those that the profile has room for. An event counts only if the person allows all of purposes. basis: observed (what people do), declared (what they say) or inferred (what was concluded, or comes of linking devices), which only create_cohort_report() takes. purposes NULL: personalization; of other scopes than user analytics. scope: user: kept in profiles; item, category, brand, tag, query or global: over all people, read from what is counted of everybody anyway, so that it knows the past at once, each person is taken out of it exactly, and nothing more is stored: by events and their value, by hour; of queries by view_item_list, select_item, add_to_cart and purchase as exposures credit them, by day. Such a signal has no filter, no key_path but that of its scope (item, item.category, item.brand, item.tags, properties.query) or none, value_path value or none, aggregates count, sum, mean and decayed; get_features(id, name) reads it, as do feature views of that entity (of global: shop), by its name. Returns its number. It counts what comes from now on at once; the raw events that exist are filled in, for it alone, in the background or by rollup_now(): until then complete_since is the time of the call, then that of the oldest raw events, and stat_progress shows how far it is. Errors: 42710 it exists; 42704 unknown purpose; 54000 a limit';
 CREATE FUNCTION personalize.alter_signal(
 	name text,
 	events text[] DEFAULT NULL,

@@ -125,40 +125,19 @@ SignalCheckBasis(const char *basis)
 						 ChoiceNearest(basis, bases, lengthof(bases)))));
 }
 
-/* Complain of a scope that signals do not have: what is counted of it is a feature view's. */
-void
-SignalCheckScope(const char *scope)
-{
-	static const char *const scopes[] = {"user", "item", "category", "brand", "tag", "query", "global"};
-	static const char *const entities[] = {"user", "item", "category", "brand", "tag", "query", "shop"};
-	int			place = ChoiceFind(scope, scopes, lengthof(scopes));
-
-	if (place == 0)
-		return;
-	if (place < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("scope \"%s\" does not exist", scope),
-				 errhint("%s", ChoiceHint(scope, "scopes", scopes, lengthof(scopes)))));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("a signal is kept by user, not by scope \"%s\"", scope),
-			 errdetail("Over all people events are counted anyway, by item and hour, and what was shown by query and day."),
-			 errhint("A feature view reads them: SELECT personalize.create_feature_view('by_%s', '{\"%s\": \"%s in 7 days\"}', entity => '%s').",
-					 entities[place], place == 5 ? "shown" : "views", place == 5 ? "shown" : "view_item", entities[place])));
-}
-
 /* Complain of a name that no signal has, or that is that of one which is disabled. */
 void
 SignalReportUnknown(const SignalSet *set, const char *name)
 {
-	const char **names = palloc_array(const char *, set->count + set->inferredCount + 1);
+	const char **names = palloc_array(const char *, set->count + set->inferredCount + set->scopedCount + 1);
 	int			count = 0;
 
 	for (int i = 0; i < set->count; i++)
 		names[count++] = set->signals[i].name;
 	for (int i = 0; i < set->inferredCount; i++)
 		names[count++] = set->inferred[i];
+	for (int i = 0; i < set->scopedCount; i++)
+		names[count++] = set->scoped[i].name;
 	if (ChoiceFind(name, names, count) >= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

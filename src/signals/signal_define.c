@@ -41,24 +41,8 @@ PG_FUNCTION_INFO_V1(personalize_backfill_signal);
 
 #define MAX_SIGNAL_EVENTS 64
 #define MAX_WEIGHT "1000000"
+#define DEFAULT_PURPOSE "personalization"
 
-/* Arguments of create_signal and alter_signal, in order; src/signals/signal.sql. */
-typedef enum SignalArgument
-{
-	ARGUMENT_NAME,
-	ARGUMENT_EVENTS,
-	ARGUMENT_KEY_PATH,
-	ARGUMENT_WEIGHTS,
-	ARGUMENT_VALUE_PATH,
-	ARGUMENT_FILTER,
-	ARGUMENT_PERIODS,
-	ARGUMENT_HALF_LIFE,
-	ARGUMENT_PURPOSES,
-	ARGUMENT_BASIS,
-	ARGUMENT_DESCRIPTION,
-	ARGUMENT_AGGREGATES,
-	ARGUMENT_SCOPE				/* of create_signal alone */
-} SignalArgument;
 #define ARGUMENT_COUNT (ARGUMENT_AGGREGATES + 1)	/* of those that are kept */
 
 const char *const SignalArgumentNames[] = {
@@ -68,18 +52,19 @@ const char *const SignalArgumentNames[] = {
 
 /*
  * A row of signal: the same columns, events as numbers, weights in an array
- * beside them and purposes as a mask; at the end the number.
+ * beside them and purposes as a mask; at the end the number and the scope.
  */
 typedef struct SignalRow
 {
-	Datum		values[ARGUMENT_COUNT + 1];
-	char		nulls[ARGUMENT_COUNT + 1];
+	Datum		values[ARGUMENT_COUNT + 2];
+	char		nulls[ARGUMENT_COUNT + 2];
 } SignalRow;
 #define ROW_NUMBER ARGUMENT_COUNT
+#define ROW_SCOPE (ARGUMENT_COUNT + 1)
 
-static const Oid rowTypes[ARGUMENT_COUNT + 1] = {
+static const Oid rowTypes[ARGUMENT_COUNT + 2] = {
 	TEXTOID, INT2ARRAYOID, TEXTOID, NUMERICARRAYOID, TEXTOID, JSONPATHOID,
-	INTERVALARRAYOID, INTERVALOID, INT4OID, TEXTOID, TEXTOID, TEXTARRAYOID, INT2OID
+	INTERVALARRAYOID, INTERVALOID, INT4OID, TEXTOID, TEXTOID, TEXTARRAYOID, INT2OID, TEXTOID
 };
 
 /* Keep batches of the profile processor out until the transaction ends. */
@@ -318,16 +303,28 @@ SetArguments(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 															  PurposeCatalogueRead(GetActiveSnapshot())));
 }
 
-/* Complain of a scope that signals do not have. */
-static void
-CheckScope(FunctionCallInfo fcinfo)
+/* Put all arguments of create_signal into the row, checked; returns the scope. */
+static SignalScope
+SetNew(SignalRow *row, FunctionCallInfo fcinfo, bool dry)
 {
-	if (!PG_ARGISNULL(ARGUMENT_SCOPE))
-		SignalCheckScope(TextDatumGetCString(PG_GETARG_DATUM(ARGUMENT_SCOPE)));
+	SignalScope scope = PG_ARGISNULL(ARGUMENT_SCOPE) ? SIGNAL_SCOPE_USER :
+		SignalScopeFind(TextDatumGetCString(PG_GETARG_DATUM(ARGUMENT_SCOPE)));
+	PurposeCatalogue *purposes = PurposeCatalogueNow();
+
+	memset(row->nulls, 'n', sizeof(row->nulls));
+	SetArguments(row, fcinfo, dry);
+	if (PG_ARGISNULL(ARGUMENT_PURPOSES))
+		row->values[ARGUMENT_PURPOSES] = Int32GetDatum(scope != SIGNAL_SCOPE_USER ? SignalScopePurposes() :
+													   PurposeBit(purposes, DEFAULT_PURPOSE, strlen(DEFAULT_PURPOSE)));
+	row->nulls[ARGUMENT_PURPOSES] = ' ';
+	SignalScopeCheck(scope, row->values, row->nulls);
+	row->values[ROW_SCOPE] = CStringGetTextDatum(SignalScopeName(scope));
+	row->nulls[ROW_SCOPE] = ' ';
+	return scope;
 }
 
-/* What a definition would be as a row. */
-void
+/* What a definition would be as a row; returns its scope. */
+SignalScope
 SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
 	/* columns of signal after its number and name */
@@ -336,10 +333,10 @@ SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 		ARGUMENT_FILTER, ARGUMENT_PERIODS, ARGUMENT_HALF_LIFE, ARGUMENT_PURPOSES, ARGUMENT_AGGREGATES
 	};
 	SignalRow	row;
+	SignalScope scope = SetNew(&row, fcinfo, true);
 
-	memset(row.nulls, 'n', sizeof(row.nulls));
-	CheckScope(fcinfo);
-	SetArguments(&row, fcinfo, true);
+	if (scope != SIGNAL_SCOPE_USER)
+		row.values[ARGUMENT_KEY_PATH] = CStringGetTextDatum(SignalScopeKeyPath(scope));
 	if (!PG_ARGISNULL(ARGUMENT_BASIS) &&
 		strcmp(TextDatumGetCString(row.values[ARGUMENT_BASIS]), SIGNAL_BASIS_INFERRED) == 0)
 		ereport(ERROR,
@@ -354,6 +351,7 @@ SignalDefineTry(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 		values[i + 2] = row.values[columns[i]];
 		nulls[i + 2] = row.nulls[columns[i]] == 'n';
 	}
+	return scope;
 }
 
 /* Run a statement of this file; definitions change rarely, so plans are not kept. */
@@ -414,6 +412,25 @@ IsInferred(int16 number)
 			   lengthof(types), types, values, NULL) > 0;
 }
 
+/* What a signal is kept by. */
+static SignalScope
+ScopeOf(int16 number)
+{
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(number)};
+	bool		isNull;
+
+	Run("SELECT scope FROM personalize.signal WHERE signal = $1", lengthof(types), types, values, NULL);
+	return SignalScopeFind(TextDatumGetCString(SpiUtilValue(0, 1, &isNull)));
+}
+
+/* True if a signal is counted in profiles. */
+static bool
+IsOfProfiles(int16 number)
+{
+	return !IsInferred(number) && ScopeOf(number) == SIGNAL_SCOPE_USER;
+}
+
 /* Complain of a basis that would take a signal out of profiles, or into them. */
 static void
 CheckSameLane(const char *name, int16 number, const char *basis)
@@ -428,13 +445,12 @@ CheckSameLane(const char *name, int16 number, const char *basis)
 
 /* A signal counts from now on, and what raw events say of the time before is filled in. */
 static void
-CountAnew(int16 number, bool inferred)
+CountAnew(int16 number, bool ofProfiles)
 {
-	SetState(number, true, !inferred, false);
-	/* cohorts are counted of raw events when their time is over */
-	if (inferred)
-		return;
-	ProcessorAskBackfill(PROCESSOR_PROFILE, number);
+	SetState(number, true, ofProfiles, false);
+	/* cohorts are counted of raw events when their time is over, and other scopes when they are read */
+	if (ofProfiles)
+		ProcessorAskBackfill(PROCESSOR_PROFILE, number);
 }
 
 /* A number is not used any more. */
@@ -485,16 +501,13 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	SpiUtilScope scope;
 	int16		number;
 
-	memset(row.nulls, 'n', sizeof(row.nulls));
 	ArgumentCheckGiven(fcinfo, ARGUMENT_KEY_PATH, "key_path");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_PERIODS, "periods");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_HALF_LIFE, "half_life");
-	ArgumentCheckGiven(fcinfo, ARGUMENT_PURPOSES, "purposes");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_AGGREGATES, "aggregates");
-	CheckScope(fcinfo);
 	LockDefinitions();
-	SetArguments(&row, fcinfo, false);
+	SignalScopeCheckName(SetNew(&row, fcinfo, false), name);
 	SpiUtilBegin(&scope);
 	if (Run("SELECT FROM personalize.signal WHERE name = $1", 1, nameTypes, row.values, NULL) > 0)
 		ereport(ERROR,
@@ -504,10 +517,10 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	row.values[ROW_NUMBER] = Int16GetDatum(number);
 	row.nulls[ROW_NUMBER] = ' ';
 	Run("INSERT INTO personalize.signal (name, events, key_path, weights, value_path, filter,"
-		" periods, half_life, purposes, basis, description, aggregates, signal)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-		ARGUMENT_COUNT + 1, rowTypes, row.values, row.nulls);
-	CountAnew(number, IsInferred(number));
+		" periods, half_life, purposes, basis, description, aggregates, signal, scope)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+		lengthof(rowTypes), rowTypes, row.values, row.nulls);
+	CountAnew(number, IsOfProfiles(number));
 	SpiUtilEnd(&scope);
 	PG_RETURN_INT16(number);
 }
@@ -533,15 +546,16 @@ personalize_alter_signal(PG_FUNCTION_ARGS)
 	SetArguments(&row, fcinfo, false);
 	SpiUtilBegin(&scope);
 	number = FindOwnSignal(name);
+	SignalScopeCheck(ScopeOf(number), row.values, row.nulls);
 	if (!PG_ARGISNULL(ARGUMENT_BASIS))
 		CheckSameLane(name, number, TextDatumGetCString(row.values[ARGUMENT_BASIS]));
 	if (countsAnew)
 	{
-		bool		inferred = IsInferred(number);
+		bool		ofProfiles = IsOfProfiles(number);
 
 		Retire(number, true);
 		number = NextNumber();
-		CountAnew(number, inferred);
+		CountAnew(number, ofProfiles);
 	}
 	row.values[ROW_NUMBER] = Int16GetDatum(number);
 	row.nulls[ROW_NUMBER] = ' ';
@@ -596,7 +610,7 @@ Switch(FunctionCallInfo fcinfo, bool enabled)
 			  1, types, values, NULL) == 0 ||
 		DatumGetBool(SpiUtilValue(0, 1, &isNull));
 	if (was != enabled)
-		SetState(DatumGetInt16(values[0]), enabled, enabled && !IsInferred(DatumGetInt16(values[0])), false);
+		SetState(DatumGetInt16(values[0]), enabled, enabled && IsOfProfiles(DatumGetInt16(values[0])), false);
 	/* what it has counted is kept: it may be more than raw events still tell */
 	if (!enabled)
 		ProcessorForgetBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));
@@ -631,8 +645,7 @@ personalize_backfill_signal(PG_FUNCTION_ARGS)
 	LockDefinitions();
 	SpiUtilBegin(&scope);
 	values[0] = Int16GetDatum(FindSignal(name, &builtin));
-	if (IsInferred(DatumGetInt16(values[0])))
-		SignalRefuseInferred(SignalSetGet(), name);
+	SignalRefuseElsewhere(SignalSetGet(), name);
 	if (Run("SELECT FROM personalize.signal_state WHERE signal = $1 AND NOT enabled", 1, types, values, NULL) > 0)
 		SignalReportUnknown(SignalSetGet(), name);
 	ProcessorAskBackfill(PROCESSOR_PROFILE, DatumGetInt16(values[0]));

@@ -25,6 +25,7 @@ typedef struct SignalPath
 	SignalKeyKind kind;
 	char	   *property;		/* of SIGNAL_KEY_PROPERTY */
 	bool		words;			/* search words: lower-cased, one by one */
+	bool		phrase;			/* all of them together */
 } SignalPath;
 
 /* Where the number comes from that the weight is multiplied with. */

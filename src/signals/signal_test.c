@@ -90,6 +90,7 @@ typedef struct Test
 {
 	const SignalSet *set;
 	const Signal *signal;
+	SignalScope scope;
 	HTAB	   *tallies;
 	MemoryContext context;		/* of what they hold */
 	const EventRow *row;
@@ -192,7 +193,7 @@ ReadMembers(Jsonb *definition, FunctionCallInfo call)
 static void
 SetDefaults(FunctionCallInfo call)
 {
-	static const char *const defaults = "{\"periods\": [\"1 day\", \"7 days\", \"30 days\"], \"half_life\": \"14 days\", \"purposes\": [\"personalization\"], \"aggregates\": [\"count\", \"sum\"]}";
+	static const char *const defaults = "{\"periods\": [\"1 day\", \"7 days\", \"30 days\"], \"half_life\": \"14 days\", \"aggregates\": [\"count\", \"sum\"]}";
 
 	for (int i = 0; i < SIGNAL_ARGUMENTS; i++)
 		call->args[i].isnull = true;
@@ -201,12 +202,13 @@ SetDefaults(FunctionCallInfo call)
 
 /* Compile the definition. */
 static const SignalSet *
-CompileDefinition(FunctionCallInfo fcinfo)
+CompileDefinition(FunctionCallInfo fcinfo, SignalScope *scope)
 {
 	LOCAL_FCINFO(call, SIGNAL_ARGUMENTS);
 	Jsonb	   *definition;
 	Datum		values[SIGNAL_ROW_COLUMNS];
 	bool		nulls[SIGNAL_ROW_COLUMNS];
+	SignalSet  *set;
 
 	ArgumentCheckGiven(fcinfo, ARGUMENT_DEFINITION, "definition");
 	definition = PG_GETARG_JSONB_P(ARGUMENT_DEFINITION);
@@ -218,10 +220,12 @@ CompileDefinition(FunctionCallInfo fcinfo)
 	InitFunctionCallInfoData(*call, NULL, SIGNAL_ARGUMENTS, InvalidOid, NULL, NULL);
 	SetDefaults(call);
 	ReadMembers(definition, call);
-	if (call->args[2].isnull)
+	if (call->args[ARGUMENT_KEY_PATH].isnull)
 		ReportMember("key_path", "given");
-	SignalDefineTry(call, values, nulls);
-	return SignalSetMake(values, nulls);
+	*scope = SignalDefineTry(call, values, nulls);
+	set = SignalSetMake(values, nulls);
+	set->signals[0].path.phrase = *scope == SIGNAL_SCOPE_QUERY;
+	return set;
 }
 
 /* The purpose in force, which must see what the signal would count; 0 if denial is silent. */
@@ -307,6 +311,8 @@ TryEvent(void *arg, const EventRow *row, ItemReader *items)
 		outcome = OUTCOME_NOT_ALLOWED;
 	else if (event == NULL || event->useCount == 0)
 		outcome = OUTCOME_OTHER_EVENT;
+	else if (test->scope != SIGNAL_SCOPE_USER && test->scope != SIGNAL_SCOPE_QUERY && !row->hasItem)
+		outcome = OUTCOME_NO_VALUE;
 	else if (!SignalPassesFilter(test->signal, row))
 		outcome = OUTCOME_FILTERED;
 	else if (!SignalEvaluate(event, row, items, CountValue, test))
@@ -474,7 +480,7 @@ personalize_test_signal(PG_FUNCTION_ARGS)
 	int64		sample = SignalSampleArgument(fcinfo, ARGUMENT_SAMPLE);
 	Test		test = {.context = CurrentMemoryContext};
 
-	test.set = CompileDefinition(fcinfo);
+	test.set = CompileDefinition(fcinfo, &test.scope);
 	test.signal = &test.set->signals[0];
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	test.purpose = CheckPurpose(fcinfo, test.signal);

@@ -152,6 +152,28 @@ CountWord(void *evaluation, const char *word, int length)
 	CountText(evaluation, word, length);
 }
 
+/* Append a word to a phrase. */
+static void
+AppendWord(void *arg, const char *word, int length)
+{
+	StringInfo	phrase = arg;
+
+	if (phrase->len > 0)
+		appendStringInfoChar(phrase, ' ');
+	appendBinaryStringInfo(phrase, word, length);
+}
+
+/* Count the words of a text as one value. */
+static void
+CountPhrase(Evaluation *evaluation, const char *text, int length)
+{
+	StringInfoData phrase;
+
+	initStringInfo(&phrase);
+	WordsEach(text, length, SIGNAL_MAX_VALUE_BYTES, AppendWord, &phrase);
+	CountText(evaluation, phrase.data, phrase.len);
+}
+
 /* Count a JSON scalar. */
 static void
 CountScalar(Evaluation *evaluation, const JsonbValue *value)
@@ -159,7 +181,9 @@ CountScalar(Evaluation *evaluation, const JsonbValue *value)
 	switch (value->type)
 	{
 		case jbvString:
-			if (evaluation->signal->path.words)
+			if (evaluation->signal->path.phrase)
+				CountPhrase(evaluation, value->val.string.val, value->val.string.len);
+			else if (evaluation->signal->path.words)
 				WordsEach(value->val.string.val, value->val.string.len, SIGNAL_MAX_VALUE_BYTES,
 						  CountWord, evaluation);
 			else

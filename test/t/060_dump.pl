@@ -52,6 +52,7 @@ $node->safe_psql('shop', q{
 	SELECT personalize.create_variant('homepage', 'other');
 	SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count"}');
 	SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count", "fan": "in_segment(''user_interested_in_electronics'')"}');
+	SELECT personalize.create_signal('heat', '{view_item,purchase}', 'item', '{"purchase": 5}', scope => 'item'), personalize.create_feature_view('hot', '{"heat": "heat sum default 0"}', 'item');
 	CREATE VIEW "its own".model AS SELECT user_id, items FROM personalize.fv_model; GRANT SELECT ON personalize.fv_model TO personalize_app;
 	UPDATE personalize.page_module SET title = 'What is new' WHERE module = 'new';
 	INSERT INTO personalize.page_module (page, module, title, source, arguments, min_items, variants)
@@ -79,6 +80,9 @@ my $features = q{SELECT v.*, personalize.get_features(v.user_id, 'model'), perso
 my $had_features = $node->safe_psql('shop', $features);
 like($had_features, qr/\|t\|personalize_owner$/, 'there are features');
 is($node->safe_psql('second', $features), $had_features, 'feature views come along, with their typed views and what stands on them');
+my $hot = q{SELECT item_id, heat, personalize.get_features(item_id, 'heat') ->> 'sum' FROM personalize.fv_hot ORDER BY 1};
+like($node->safe_psql('shop', $hot), qr/\|[1-9]/, 'there is a signal of items');
+is($node->safe_psql('second', $hot), $node->safe_psql('shop', $hot), 'which comes along, with what reads it');
 is($node->safe_psql('second', q{BEGIN; SELECT personalize.create_feature_view('model', '{"odd \"name": "interest_category distinct default 0", "items": "item_affinity count", "fan": "in_segment(''user_interested_in_electronics'')", "more": "1"}');
 	SELECT DISTINCT more FROM personalize.fv_model; ROLLBACK}), "3\n1", 'and have versions from there on');
 is($node->safe_psql('second', q{SELECT item_id FROM personalize.homepage('ada', 'mine', variant => 'other')}), 'on top', 'with a function of the shop');
