@@ -3,11 +3,29 @@
  *		Whether a page is still what it was.
  *
  * Who keeps what a page said asks for each use whether it says the same.  To pin the page
- * for that takes many times as long as to look at its LSN.  A page that is much used is
- * looked at without any lock, so that processors do not take the buffer's header from each
- * other: if the buffer had the page, much used, both before and after, it had it in between,
- * for no page is thrown out, let in again and used that often within a look.  Of others the
- * header is locked: as long as it is, the buffer cannot be given another page.
+ * for that takes many times as long as to look at its LSN.
+ *
+ * Why the LSN tells: a change is made to the page, then logged, then the LSN set, all under
+ * the page's lock, and only after that can its transaction commit, here as in recovery.  Who
+ * has a snapshot that sees the commit took it after that, under a lock that orders memory, so
+ * a look sees the new LSN; a change that is under way, or has come since, is one the snapshot
+ * does not see.  Halves of two LSNs that were read together are the old one only where the old
+ * halves are.  Pruning, freezing, splitting and vacuuming are logged in the same way.  What is
+ * not logged changes no more than hints (flags of dead entries, what is known of
+ * transactions, and of the whole page), which nobody keeps; where hints are logged, they
+ * change the LSN, and the page is read again.  No LSN comes twice for a page: two records have
+ * two, in recovery pages are read only once they are all consistent, and a restart
+ * forgets all marks.
+ *
+ * Why the page is the one that was marked: a page that is much used is looked at without any
+ * lock, so that processors do not take the buffer's header from each other.  If the buffer had
+ * the page, valid and much used, both before and after, it had it in between: else it was
+ * passed over five times by those who look for a victim, thrown out, another page read into
+ * the buffer and thrown out, the first one read into this very buffer again and used five
+ * times, all between two loads.  Even a backend that is stopped there for so long would see
+ * the other page's LSN, which is another one, unless one and the same record had changed both
+ * when the mark was taken.  Of other pages the header is locked: as long as it is, the buffer
+ * cannot be given another page.
  */
 #include "postgres.h"
 

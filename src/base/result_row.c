@@ -149,8 +149,14 @@ MakeHeader(HeapTupleHeader row, int columns, const bool *nulls, bool varies)
 	row->t_hoff = head;
 	for (char *to = (char *) row + SizeofHeapTupleHeader; to < (char *) row + head; to++)
 		*to = 0;
-	for (int i = 0; hasNull && i < columns; i++)
-		row->t_bits[i >> 3] |= !nulls[i] << (i & 7);
+	for (int first = 0; hasNull && first < columns; first += 8)
+	{
+		uint8		bits = 0;
+
+		for (int i = first; i < Min(first + 8, columns); i++)
+			bits |= !nulls[i] << (i - first);
+		row->t_bits[first / 8] = bits;
+	}
 }
 
 /* Return a row. */

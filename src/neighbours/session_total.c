@@ -15,6 +15,7 @@
 
 #include "access/stratnum.h"
 #include "base/keyed.h"
+#include "base/row_place.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -400,16 +401,56 @@ SessionTotalsClear(void)
 	SpiUtilEnd(&scope);
 }
 
+/* What a backend keeps of _session_repeat, which is as good as read for as long as all rows are the same. */
+typedef struct KeptRepeats
+{
+	Oid			table;			/* InvalidOid: nothing is kept */
+	RowMark		marks[REPEAT_PLACES];
+	RepeatCounts counts;
+} KeptRepeats;
+
+static KeptRepeats kept;
+
+/* True if what is kept is what the snapshot sees. */
+static bool
+IsKept(Relation table, Snapshot snapshot)
+{
+	if (kept.table != RelationGetRelid(table))
+		return false;
+	for (int place = 0; place < REPEAT_PLACES; place++)
+		if (!RowMarkHolds(table, snapshot, &kept.marks[place]))
+			return false;
+	return true;
+}
+
+/* Read the rows, and keep what they say if they are all there. */
+static void
+ReadRepeats(KeyedTable *table, Snapshot snapshot)
+{
+	bool		all = true;
+
+	kept.table = InvalidOid;
+	memset(&kept.counts, 0, sizeof(RepeatCounts));
+	for (int place = 0; place < REPEAT_PLACES; place++)
+	{
+		TupleTableSlot *slot = KeyedFind(table, snapshot, place);
+
+		if (slot != NULL)
+			AddRepeats(slot, &kept.counts);
+		all = all && slot != NULL && RowMarkTake(KeyedRelation(table), snapshot, slot, &kept.marks[place]);
+	}
+	if (all)
+		kept.table = RelationGetRelid(KeyedRelation(table));
+}
+
 /* What _session_repeat says. */
 void
 SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot)
 {
 	KeyedTable *table = KeyedOpen("_session_repeat", "_session_repeat_pkey", AccessShareLock);
-	TupleTableSlot *slot;
 
-	memset(counts, 0, sizeof(RepeatCounts));
-	for (int place = 0; place < REPEAT_PLACES; place++)
-		if ((slot = KeyedFind(table, snapshot, place)) != NULL)
-			AddRepeats(slot, counts);
+	if (!IsKept(KeyedRelation(table), snapshot))
+		ReadRepeats(table, snapshot);
+	*counts = kept.counts;
 	KeyedClose(table);
 }
