@@ -76,6 +76,23 @@ SELECT count(personalize.forget(u)) FROM unnest('{eli,fay,gus}'::text[]) u;
 SELECT * FROM counters();
 SELECT expire(47);
 
+-- nor where ids are joined and parted
+DELETE FROM personalize.engine_stat;
+DELETE FROM personalize._gone WHERE what = 'exposure';
+SELECT count(personalize.grant_consent(u, '{analytics,cross_device}')) FROM unnest('{ida,ida-phone}'::text[]) u;
+SELECT personalize.track_impressions('ida-phone', request(1), '{cap,hat}'::text[], ts => at(10));
+SELECT personalize.track('ida-phone', 'purchase', 'hat', '{"price": 10, "currency": "EUR"}', request_id => request(1), ts => at(30));
+SELECT roll(), expire(20), wrong();
+SELECT personalize.state_hash('engine_stat') AS counted \gset
+SELECT personalize.identify('ida-phone', 'ida');
+SELECT roll(), wrong(), personalize.state_hash('engine_stat') = :'counted' AS same;
+SELECT user_key = personalize.user_key('ida') AS of_ida, request_origin = -1 AS counted FROM personalize.exposure_outcome;
+SELECT personalize.split('ida', 'ida-phone');
+SELECT roll(), wrong(), personalize.state_hash('engine_stat') = :'counted' AS same;
+SELECT user_key = personalize.user_key('ida') AS of_ida, request_origin = -1 AS counted FROM personalize.exposure_outcome;
+SELECT count(personalize.forget(u)) FROM unnest('{ida,ida-phone}'::text[]) u;
+SELECT * FROM counters();
+
 -- the same of many pages, in the middle of them, and a few rows at a time
 DELETE FROM personalize.engine_stat;
 DELETE FROM personalize._gone WHERE what = 'exposure';
@@ -95,6 +112,10 @@ SELECT expire(30, 20), wrong();
 SELECT expire(30), wrong(), sums() = :'before' AS stays;
 SELECT count(*) > 5 AS counted FROM personalize.exposure_outcome WHERE request_origin = -1;
 SELECT expire(40), wrong(), sums() = :'before' AS stays;
+SELECT personalize.identify('u0', 'u1');
+SELECT roll(), wrong();
+SELECT personalize.split('u1', 'u0');
+SELECT roll(), wrong();
 SELECT count(personalize.forget('u' || u)) FROM generate_series(0, 6) u;
 SELECT count(*) > 0 AS counters, count(*) FILTER (WHERE least(shown, clicked, carted, bought, requests, amount) < 0) AS below_zero,
 	count(*) FILTER (WHERE day > (at(40) AT TIME ZONE 'UTC')::date) AS of_later_days FROM personalize.engine_stat;

@@ -165,6 +165,54 @@ PutPersonBack(int64 userKey, int32 restricted)
 		ProcessorRecount(PROCESSOR_EXPOSURE, userKey);
 }
 
+/* What was counted with something that is gone goes to another: all, or that of which the other has the event. */
+static void
+MoveCounted(int64 from, int64 to, bool withEvent)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT8OID, BOOLOID};
+	Datum		values[] = {Int64GetDatum(from), Int64GetDatum(to), BoolGetDatum(withEvent)};
+	SpiUtilScope scope;
+
+	if (from == to)
+		return;
+	SpiUtilBegin(&scope);
+	SpiUtilRun(&plan, "UPDATE personalize.exposure_outcome AS o SET user_key = $2, place = o.place + 1"
+			   " + coalesce((SELECT max(t.place) FROM personalize.exposure_outcome AS t WHERE t.user_key = $2 AND t.ts = o.ts), -1)"
+			   " WHERE o.user_key = $1 AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
+			   " AND (NOT $3 OR EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $2 AND e.ts = o.ts"
+			   "  AND e.event = o.event AND e.item_key = o.item_key))",
+			   lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
+/*
+ * Events change hands.  Rows are sets, attributed by what is in them alone, so those of
+ * whom they go to stay, and what comes is added to them.
+ */
+static void
+LeaveExposures(const PersonMove *move)
+{
+	TakePersonOut(move->from, 0);
+	if (move->back)
+		TakePersonOut(move->to, 0);
+	else
+	{
+		MoveCounted(move->from, move->to, false);
+		ProcessorRecountAs(PROCESSOR_EXPOSURE, move->from, move->to);
+	}
+}
+
+static void
+SettleExposures(const PersonMove *move)
+{
+	if (!move->back)
+		return;
+	MoveCounted(move->from, move->to, true);
+	ProcessorRecount(PROCESSOR_EXPOSURE, move->from);
+	ProcessorRecount(PROCESSOR_EXPOSURE, move->to);
+}
+
 /* What was shown, and what followed; the counters keep it. */
 static void
 ExpireShown(PersonExpiry *expiry)
@@ -264,6 +312,9 @@ static const PersonWithdrawal outcomeWithdrawal = {
 };
 static const PersonParking shownParking = {.park = ParkPerson,.unpark = UnparkPerson};
 static const PersonRemaking shownRemaking = {.takeOut = TakePersonOut,.remake = PutPersonBack};
+static const PersonMoving shownMoving = {
+	.missing = PERSON_NONE,.leave = LeaveExposures,.rekey = PERSON_NONE,.settle = SettleExposures
+};
 static const PersonExpiryStep shownExpiry[] = {{"exposure", 55, false, ExpireShown}, {NULL}};
 static const PersonExpiryStep engineExpiry[] = {{"engine_stat", 72, false, ExpireEngineDays}, {NULL}};
 static const PersonExpiryStep searchExpiry[] = {{"search_stat", 74, false, ExpireSearchDays}, {NULL}};
@@ -364,9 +415,10 @@ static const PersonStore stores[] = {
 		.withdraw = &shownWithdrawal,
 		.restriction = &shownParking,
 		.correction = &shownRemaking,
+		.moving = &shownMoving,
 		.holds = &shownHolding,
 		.expiry = shownExpiry,
-		.none = PERSON_NO_MOVING | PERSON_NO_RECEIPT_LEFT | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
+		.none = PERSON_NO_RECEIPT_LEFT | PERSON_NO_NAMES | PERSON_NO_EVENT_NAMES | PERSON_NO_DICTIONARY
 	},
 	{
 		.name = "exposure_outcome",

@@ -409,6 +409,7 @@ struct ItemStatUncount
 	MemoryContext eventContext;
 	Snapshot	snapshot;
 	int64		times;			/* -1: taken out */
+	int64		movesTo;		/* who is given what is taken out; 0: nobody */
 	TxidSnapshot *positions[SHARD_COUNT];
 	StatBatch  *batch;
 	EventRow   *rejected;		/* set aside by the processor, never counted */
@@ -454,6 +455,13 @@ ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row)
 	{
 		MemoryContextSwitchTo(uncount->eventContext);
 		CountEvent(uncount->batch, row, uncount->times);
+		if (uncount->movesTo != 0)
+		{
+			EventRow	moved = *row;
+
+			moved.userKey = uncount->movesTo;
+			CountEvent(uncount->batch, &moved, -uncount->times);
+		}
 		MemoryContextReset(uncount->eventContext);
 	}
 	MemoryContextSwitchTo(caller);
@@ -499,9 +507,10 @@ CountPerson(int64 userKey, int64 times)
  * The same with the baskets alone, and those that raw events tell of no more taken out
  * of use or back into it; true if there are any.  The counters do not say whose events
  * they count, and whether one is counted depends on its item's shard, not on whose it is.
+ * What is taken out may be given to somebody at once (movesTo; 0: nobody).
  */
 bool
-ItemStatCountBaskets(int64 userKey, int64 times)
+ItemStatCountBaskets(int64 userKey, int64 times, int64 movesTo)
 {
 	ItemStatUncount *uncount;
 	KeySet		people;
@@ -513,6 +522,7 @@ ItemStatCountBaskets(int64 userKey, int64 times)
 		any = BasketFlip(userKey);
 	uncount = ItemStatUncountBegin(&people);
 	uncount->times = times;
+	uncount->movesTo = movesTo;
 	EventVisitPeople(&people, UncountEvent, uncount, false);
 	any |= hash_get_num_entries(uncount->batch->baskets) > 0;
 	BasketWrite(uncount->batch->baskets);

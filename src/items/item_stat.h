@@ -21,7 +21,7 @@ extern void ItemStatUnpark(int64 userKey);
  * stay as they are: the events become another's.  True if there are any; lists that are
  * made of baskets are spoilt then.  As the two above.
  */
-extern bool ItemStatCountBaskets(int64 userKey, int64 times);
+extern bool ItemStatCountBaskets(int64 userKey, int64 times, int64 movesTo);
 
 typedef struct ItemStatUncount ItemStatUncount;
 

@@ -98,24 +98,28 @@ PutPersonBack(int64 userKey, int32 restricted)
 
 /* Add or take out the baskets of one of two people whose events change hands, seeing what was done before. */
 static bool
-CountBaskets(int64 userKey, int64 times)
+CountBaskets(int64 userKey, int64 times, int64 movesTo)
 {
 	bool		any;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	any = ItemStatCountBaskets(userKey, times);
+	any = ItemStatCountBaskets(userKey, times, movesTo);
 	PopActiveSnapshot();
 	return any;
 }
 
-/* Events change hands: the counters stay as they are, baskets are somebody's. */
+/*
+ * Events change hands: the counters stay as they are, baskets are somebody's.  Those that a
+ * person is given are added to what the person has.
+ */
 static void
 LeaveBaskets(const PersonMove *move)
 {
-	bool		any = CountBaskets(move->from, -1);
+	bool		any = CountBaskets(move->from, -1, move->back ? 0 : move->to);
 
-	any |= CountBaskets(move->to, -1);
+	if (move->back)
+		any |= CountBaskets(move->to, -1, 0);
 	if (any)
 		KeptListSpoil();
 }
@@ -123,9 +127,12 @@ LeaveBaskets(const PersonMove *move)
 static void
 SettleBaskets(const PersonMove *move)
 {
-	bool		any = move->back && CountBaskets(move->from, 1);
+	bool		any;
 
-	any |= CountBaskets(move->to, 1);
+	if (!move->back)
+		return;
+	any = CountBaskets(move->from, 1, 0);
+	any |= CountBaskets(move->to, 1, 0);
 	if (any)
 		KeptListSpoil();
 }
