@@ -68,21 +68,29 @@ PutPersonBack(int64 userKey, int32 restricted)
 		ProcessorRecount(PROCESSOR_NEIGHBOUR, userKey);
 }
 
-/* Events change hands: most sessions will be as they were. */
+/*
+ * Events change hands: most sessions will be as they were.  In whichever order events come,
+ * sessions are the same, so what somebody is given is merged into the sessions that it reaches.
+ */
 static void
 LeaveSessions(const PersonMove *move)
 {
 	SessionIndexMoveBegin();
 	NeighbourRemove(move->from);
-	NeighbourRemove(move->to);
+	if (move->back)
+		NeighbourRemove(move->to);
+	else
+		ProcessorRecountAs(PROCESSOR_NEIGHBOUR, move->from, move->to);
 }
 
 static void
 SettleSessions(const PersonMove *move)
 {
 	if (move->back)
+	{
 		ProcessorRecount(PROCESSOR_NEIGHBOUR, move->from);
-	ProcessorRecount(PROCESSOR_NEIGHBOUR, move->to);
+		ProcessorRecount(PROCESSOR_NEIGHBOUR, move->to);
+	}
 	SessionIndexMoveEnd();
 }
 
