@@ -79,10 +79,11 @@ SELECT expire(47);
 -- nor where ids are joined and parted
 DELETE FROM personalize.engine_stat;
 DELETE FROM personalize._gone WHERE what = 'exposure';
-SELECT count(personalize.grant_consent(u, '{analytics,cross_device}')) FROM unnest('{ida,ida-phone}'::text[]) u;
+SELECT count(personalize.grant_consent(u, '{analytics}')) FROM unnest('{ida,ida-phone}'::text[]) u;
 SELECT personalize.track_impressions('ida-phone', request(1), '{cap,hat}'::text[], ts => at(10));
 SELECT personalize.track('ida-phone', 'purchase', 'hat', '{"price": 10, "currency": "EUR"}', request_id => request(1), ts => at(30));
-SELECT roll(), expire(20), wrong();
+SELECT roll();
+SELECT expire(20), wrong();
 SELECT personalize.state_hash('engine_stat') AS counted \gset
 SELECT personalize.identify('ida-phone', 'ida');
 SELECT roll(), wrong(), personalize.state_hash('engine_stat') = :'counted' AS same;
