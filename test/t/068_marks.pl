@@ -17,7 +17,7 @@ use Test::More;
 
 my $rounds = $ENV{PERSONALIZE_RUNS} || 30;
 my $seed = $ENV{PERSONALIZE_SEED} || 68;
-my ($people, $items) = (300, 600);
+my ($people, $items) = (150, 200);
 srand $seed;
 
 my $node = new_node('main', conf => q{
@@ -42,7 +42,7 @@ $node->safe_psql('shop', qq{
 		FROM generate_series(1, $people) AS u, generate_series(1, 12) AS n;
 	SELECT count(*) FROM personalize.rollup_now()});
 # the time all answers are for: not in the past, for which nothing is kept
-my $at = $node->safe_psql('shop', "SELECT quote_literal(now() + interval '6 hours')");
+my $at = $node->safe_psql('shop', "SELECT quote_literal(now() + interval '25 minutes')");
 
 # Some ids up to a number, as elements of an array.
 sub some
@@ -71,21 +71,22 @@ sub questions
 my @changes = (
 	sub { sprintf 'UPDATE personalize.item SET available = NOT available WHERE item_key %% 7 = %d', rand 7 },
 	sub { sprintf 'UPDATE personalize.item SET hidden = NOT hidden, price = price + 1 WHERE item_key = %d', item() },
-	sub { sprintf q{UPDATE personalize.item SET category = 'category %d', created_at = %s::timestamptz - interval '9 hours' WHERE item_key %% 11 = %d}, rand 12, $at, rand 11 },
+	sub { sprintf q{UPDATE personalize.item SET category = 'category %d', created_at = %s::timestamptz - interval '3 hours' WHERE item_key %% 11 = %d}, rand 12, $at, rand 11 },
 	sub { sprintf 'DELETE FROM personalize.item WHERE item_key %% 50 = %d', rand 50 },
 	sub { sprintf 'UPDATE personalize._session_repeat SET hits = possible WHERE place = %d', rand 8 },
 	sub { sprintf 'DELETE FROM personalize._session_repeat WHERE place = %d', rand 8 },
 	sub { sprintf 'DELETE FROM personalize._pair_list WHERE item_key %% 30 = %d', rand 30 },
 	sub { sprintf 'DELETE FROM personalize.posting WHERE item_key %% 30 = %d', rand 30 },
 	sub { 'UPDATE personalize._session_total SET sessions = sessions + 10' },
-	sub { sprintf q{SELECT personalize.set_preference(%d, 'hidden_item', '%d')}, person(), item() },
+	sub { sprintf q{SELECT count(personalize.set_preference(u, 'hidden_item', '%d')) FROM generate_series(1, %d, 2) AS u}, item(), $people },
+	sub { sprintf q{SELECT count(personalize.set_preference(u, 'favourite_category', 'category %d')) FROM generate_series(%d, %d, 5) AS u}, rand 12, 1 + rand 5, $people },
 	sub { sprintf q{INSERT INTO personalize.rule (name, kind, items) VALUES ('r' || random(), 'exclude', %s)}, some(5, $items) },
 	sub { 'DELETE FROM personalize.rule' });
 my $roll = 'SELECT count(*) FROM personalize.rollup_now()';
+my $visits = sub { sprintf q{SELECT accepted FROM personalize.import_events(%s, array_fill('view_item'::text, '{9}'), %s, array_fill(now(), '{9}'),
+	consents => array_fill('recommendations'::text, '{9}')); %s}, some(9, $people), some(9, $items), $roll };
 my @lasting = (
-	sub { sprintf q{SELECT accepted FROM personalize.import_events(%s, array_fill('view_item'::text, '{4}'), %s, array_fill(now(), '{4}'),
-		consents => array_fill('recommendations'::text, '{4}'))}, some(4, $people), some(4, $items) },
-	sub { $roll }, sub { $roll },
+	($visits) x 6,
 	sub { sprintf 'SELECT personalize.forget(%d)', person() },
 	sub { sprintf q{SELECT personalize.withdraw_consent(%d, '{recommendations}')}, person() },
 	sub { sprintf q{SELECT personalize.grant_consent(%d, '{recommendations}')}, person() },
