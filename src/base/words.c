@@ -111,6 +111,12 @@ Lower(const char *text, int length, bool ascii)
 	return ascii && hasRoot ? asc_tolower(text, length) : str_tolower(text, length, LowerCollation());
 }
 
+char *
+WordsLower(const char *text, int length)
+{
+	return Lower(text, length, UnicodeIsAscii(text, length));
+}
+
 /* Whom words are given. */
 typedef struct Receiver
 {

@@ -14,12 +14,11 @@
 #include "base/key.h"
 #include "base/table_cache.h"
 #include "base/table_row.h"
-#include "catalog/pg_collation_d.h"
+#include "base/words.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "engines/registry.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -59,7 +58,7 @@ RulePretend(const char *name, bool isThere)
 static text *
 FoldQuery(const text *query)
 {
-	char	   *lower = str_tolower(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), DEFAULT_COLLATION_OID);
+	char	   *lower = WordsLower(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query));
 	int			length = 0;
 
 	for (const char *c = lower; *c != '\0'; c++)

@@ -6,8 +6,8 @@ CREATE TABLE personalize.event_type (
 	description text,
 	builtin boolean NOT NULL DEFAULT false
 );
--- Names differ in more than case and the blanks around them.
-CREATE UNIQUE INDEX event_type_lower_name_idx ON personalize.event_type (pg_catalog.lower(name));
+-- Names differ in more than case and the blanks around them; what case is of ASCII does not depend on the database's locale.
+CREATE UNIQUE INDEX event_type_lower_name_idx ON personalize.event_type (pg_catalog.lower(pg_catalog.lower(name COLLATE pg_catalog."C") COLLATE pg_catalog."default"));
 ALTER TABLE personalize.event_type ADD CONSTRAINT event_type_name_trimmed CHECK (name OPERATOR(pg_catalog.=) pg_catalog.btrim(name));
 COMMENT ON TABLE personalize.event_type IS
 	'kinds of event; names follow Google Analytics 4, others are added when they are first tracked. Case and blanks around a name are no matter';
@@ -35,7 +35,7 @@ CREATE TABLE personalize.event_alias (
 	event smallint NOT NULL,
 	builtin boolean NOT NULL DEFAULT false
 );
-CREATE UNIQUE INDEX event_alias_lower_alias_idx ON personalize.event_alias (pg_catalog.lower(alias));
+CREATE UNIQUE INDEX event_alias_lower_alias_idx ON personalize.event_alias (pg_catalog.lower(pg_catalog.lower(alias COLLATE pg_catalog."C") COLLATE pg_catalog."default"));
 ALTER TABLE personalize.event_alias ADD CONSTRAINT event_alias_alias_trimmed CHECK (alias OPERATOR(pg_catalog.=) pg_catalog.btrim(alias));
 COMMENT ON TABLE personalize.event_alias IS
 	'other names of event types: Segment v2, Snowplow, Google Retail, and yours. An alias counts before a name that is the same, so it also corrects names that have been tracked';

@@ -94,6 +94,9 @@ TypeCache(void)
 	return typeCache;
 }
 
+/* A name in lower case, as the indexes have it: ASCII in any locale, Turkish ones too, the rest by the database's. */
+#define FOLDED(name) "lower(lower(" name " COLLATE \"C\") COLLATE \"default\")"
+
 /* Read the number of a name or alias, as last committed; -1 if there is none. */
 static int
 ReadType(const char *name)
@@ -109,8 +112,8 @@ ReadType(const char *name)
 	PushActiveSnapshot(GetLatestSnapshot());
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&plan,
-				   "SELECT event FROM personalize.event_alias WHERE lower(alias) = lower($1)"
-				   " UNION ALL SELECT event FROM personalize.event_type WHERE lower(name) = lower($1)"
+				   "SELECT event FROM personalize.event_alias WHERE " FOLDED("alias") " = " FOLDED("$1")
+				   " UNION ALL SELECT event FROM personalize.event_type WHERE " FOLDED("name") " = " FOLDED("$1")
 				   " LIMIT 1",
 				   1, types, values, NULL, true) > 0)
 		event = DatumGetInt16(SpiUtilValue(0, 1, &isNull));
