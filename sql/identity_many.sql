@@ -104,4 +104,27 @@ SELECT :few > 0 AS some_are_read;
 SELECT status FROM personalize.identify('many0', 'many');
 SELECT pg_temp.rows_read() - :few <= :few AS no_more_rows_are_read;
 COMMIT;
+-- an id with events writes what it has itself, however much the person has done: 10 things, or 500
+SELECT count(personalize.grant_consent(p || n, '{analytics,personalization,recommendations}')) FROM unnest('{less,more}'::text[]) p, generate_series(0, 2) n;
+CREATE FUNCTION pg_temp.acts(who text, first integer, last integer) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(personalize.track(who, (ARRAY['view_item_list', 'select_item', 'add_to_cart', 'purchase', 'view_item'])[1 + n % 5], 1 + n % 12,
+		CASE n % 5 WHEN 0 THEN '{"query": "red hat"}'::jsonb END, ts => noon - interval '50 minutes' * n, message_id => who || n))
+	FROM clock, generate_series(first, last) n
+$$;
+SELECT pg_temp.acts('less0', 1, 10), pg_temp.acts('more0', 1, 500), pg_temp.acts('less1', 11, 20), pg_temp.acts('more1', 11, 20), pg_temp.acts('less2', 3, 8), pg_temp.acts('more2', 3, 8);
+SELECT pg_temp.roll();
+SELECT status, events FROM personalize.identify('less1', 'less0') UNION ALL SELECT status, events FROM personalize.identify('more1', 'more0');
+CREATE FUNCTION pg_temp.rows_written() RETURNS bigint LANGUAGE sql AS $$
+	SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_xact_all_tables
+	WHERE relid IN (SELECT format('personalize.%s', t)::regclass FROM unnest('{exposure,exposure_outcome,_basket,session}'::text[]) AS t)
+$$;
+BEGIN;
+SELECT status, events FROM personalize.identify('less2', 'less0');
+SELECT pg_temp.rows_written() AS less \gset
+SELECT :less > 10 AS some_are_written;
+SELECT status, events FROM personalize.identify('more2', 'more0');
+SELECT pg_temp.rows_written() - :less < 2 * :less AS few_more_are_written;
+COMMIT;
+SELECT processor, what, first_wrong FROM personalize.verify_counts() WHERE wrong > 0;
+SELECT part, wrong FROM personalize.verify_index() WHERE wrong > 0;
 DROP EXTENSION personalize CASCADE;

@@ -2,12 +2,17 @@
  * person_move.c
  *		What is known under one id becomes another's, in every table that has registered.
  *
- * First every store takes out what was made of the events of either id; then the rows
- * that say whose they are change hands, raw events with their transaction ids; then
- * what was taken out is made anew, as far as each processor's position for the shard
- * that the events are in now has passed them.  So an event that only the shard left
- * had counted waits for the other one, and one that both or only the other had passed
- * counts at once: once in any case.
+ * First every store takes out what was made of the events that go; then the rows that
+ * say whose they are change hands, raw events with their transaction ids.  What was
+ * taken out is made anew, as far as each processor's position for the shard that the
+ * events are in now has passed them.  So an event that only the shard left had counted
+ * waits for the other one, and one that both or only the other had passed counts at
+ * once: once in any case.
+ *
+ * What an id brings to a person is counted as the person's before it changes hands, and
+ * what there is of the person stays: everything stored is a function of the set of
+ * events, so the order in which they come makes no difference.  What goes back is
+ * taken out with all else, and both are made anew at the end.
  *
  * Each of these steps looks for the events of an id, on days without an index on every
  * page, unless they are known to stay where they are (base/alone.h).  So nothing is taken out if no event changes hands, as of a new device, and an
