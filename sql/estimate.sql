@@ -116,4 +116,15 @@ SET plan_cache_mode = force_generic_plan;
 EXECUTE of_currency('EUR');
 RESET plan_cache_mode;
 EXECUTE of_currency('USD');
+SELECT v AS view, c AS condition, pg_temp.differs(v, c) FROM (VALUES ('item_performance', $$purchases = 0$$), ('item_performance', $$views > 1 AND carts > 0$$), ('item_performance', $$revenue ? 'EUR' OR day = current_date - 2$$),
+	('item_revenue', $$revenue > 50$$), ('item_event', $$count > 2 AND event LIKE 'view%'$$), ('item_event', $$date_trunc('week', day) < now()$$), ('analytics_event', $$item_id IS NULL$$), ('analytics_event', $$user_id LIKE 'u1%'$$),
+	('analytics_event', $$NOT (category LIKE 'c1%')$$), ('analytics_event', $$(category LIKE 'c1%') IS NULL$$), ('profile_feature', $$value IN ('c3', 'b1') AND signal LIKE 'interest%'$$), ('profile_person', $$purposes = '{analytics}'$$)) v (v, c) ORDER BY v, c;
+SELECT count(*), count(p.item_id) FROM personalize.item i LEFT JOIN personalize.item_performance p ON p.item_key = i.item_key AND p.views > 1000;
+SELECT count(*) FROM personalize.item i WHERE EXISTS (SELECT FROM personalize.item_performance p WHERE p.item_key = i.item_key AND p.purchases = 0);
+WITH many AS (SELECT * FROM personalize.item_performance WHERE views > 2) SELECT count(*) = (SELECT count(*) FROM personalize.item_performance WHERE views > 2) AS same FROM many WHERE views > 0;
+PREPARE of_views (bigint) AS SELECT count(*) > 0 AS some FROM personalize.item_performance WHERE views > $1;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE of_views(1);
+RESET plan_cache_mode;
+EXECUTE of_views(1000000);
 DROP EXTENSION personalize CASCADE;

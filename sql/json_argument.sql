@@ -8,7 +8,7 @@ SELECT personalize.create_signal('own', '{view_item}', 'item') AS created;
 SELECT personalize.create_feature_view('model', '{"views": "item_affinity default 0", "price": "request.price"}') AS made;
 SELECT count(personalize.set_preference('ada', 'favourite_brand', 'acme')) AS set;
 CREATE TABLE json_product (id text, price numeric);
-INSERT INTO json_product VALUES ('hat', 1);
+INSERT INTO json_product VALUES ('tie', 1);
 RESET client_min_messages;
 SET personalize.purpose = 'personalization';
 -- what a call says, undone
@@ -43,7 +43,7 @@ INSERT INTO call VALUES
 	('track', $$(SELECT count(*) FROM personalize.track('ada', 'view_item', 'hat', %s) t)$$, '{"value": 3}'),
 	('track_many', $$personalize.track_many(%s)$$, '[{"user_id": "ada", "event": "view_item", "item_id": "hat"}]'),
 	('try_track', $$(SELECT count(*) FROM personalize.try_track('ada', 'view_item', 'hat', %s) t)$$, '{"value": 3}'),
-	('upsert_items', $$personalize.upsert_items(%s)$$, '[{"item_id": "hat", "price": 3}]'),
+	('upsert_items', $$personalize.upsert_items(%s)$$, '[{"item_id": "tie", "price": 3}]'),
 	('verify_ledger', $$(SELECT count(*) FROM personalize.verify_ledger('ada', %s))$$, NULL);
 UPDATE call SET value = personalize.ledger_anchor()::text WHERE function = 'verify_ledger';
 UPDATE call SET value = personalize.export_tombstones()::text WHERE function = 'reapply_erasures';

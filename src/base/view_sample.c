@@ -30,10 +30,13 @@
 #include "utils/timestamp.h"
 
 /* So many rows are kept. */
-#define KEPT_ROWS 2000
+#define KEPT_ROWS 1000
 
 /* A sample, also one that could not be taken, is used for so long. */
 #define KEPT_MS (60 * 1000)
+
+/* What took longer and found nothing is not tried again for as long. */
+#define FRUITLESS_MS 20
 
 /* A sample that was taken. */
 typedef struct Kept
@@ -181,11 +184,13 @@ ViewSampleOf(const ViewTry *view)
 	int32		readers = view->readers == NULL ? 0 : view->readers();
 	Oid			relation = RelationFind(view->view, true);
 	Kept	   *kept = FindKept(view, relation, readers);
+	TimestampTz begun;
 	MemoryContext context;
 	ErrorData  *error;
 
 	if (kept == NULL)
 	{
+		begun = GetCurrentTimestamp();
 		context = AllocSetContextCreate(CurrentMemoryContext, "personalize rows of a view", ALLOCSET_DEFAULT_SIZES);
 		kept = MemoryContextAllocZero(context, sizeof(Kept));
 		kept->context = context;
@@ -200,6 +205,12 @@ ViewSampleOf(const ViewTry *view)
 			kept->sample.count = 0;
 		}
 		kept->takenAt = GetCurrentTimestamp();
+		/* where there is nothing there may soon be something */
+		if (kept->sample.count == 0 && !TimestampDifferenceExceeds(begun, kept->takenAt, FRUITLESS_MS))
+		{
+			MemoryContextDelete(context);
+			return NULL;
+		}
 		MemoryContextSetParent(context, CacheMemoryContext);
 		context = MemoryContextSwitchTo(CacheMemoryContext);
 		keptList = lappend(keptList, kept);

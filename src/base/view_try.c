@@ -24,7 +24,6 @@
 #include "base/pass.h"
 #include "base/relation.h"
 #include "base/subtransaction.h"
-#include "base/view_sample.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"

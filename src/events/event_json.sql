@@ -18,7 +18,7 @@ CREATE TYPE personalize.event_json (
 	CATEGORY = 'U'
 );
 COMMENT ON TYPE personalize.event_json IS
-	'JSON as an application sends it; jsonb, json and text cast to it implicitly. A text that is no JSON is kept, for the message to be rejected by';
+	'JSON as an application sends it; jsonb, json, text and varchar cast to it implicitly. Of an event, a text that is no JSON is kept, for the message to be rejected by; elsewhere it is an error';
 
 CREATE FUNCTION personalize_internal._event_json(jsonb) RETURNS personalize.event_json
 	AS 'MODULE_PATHNAME', 'personalize_event_json_from_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

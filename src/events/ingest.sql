@@ -38,7 +38,7 @@ CREATE FUNCTION personalize.track(
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track_jsonb' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track(text, text, text, jsonb, personalize.event_time, text, text, text, text[]) IS
-	'track() for ids that are text, as literals and parameters without a type are taken to be';
+	'track() for ids that are text';
 
 CREATE FUNCTION personalize.try_track(
 	user_id personalize.entity_id,

@@ -225,7 +225,7 @@ QueryMinPeople(void)
 #define SEARCH_STAT_PART \
 	"WITH chosen AS (" \
 	"SELECT s.query_key, s.item_key, s.day FROM personalize.search_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) GROUP BY 1, 2, 3" \
-	" ORDER BY hashint8extended(s.item_key # s.query_key, s.day - date '2000-01-01') LIMIT 2000)," \
+	" ORDER BY hashint8extended(s.item_key # s.query_key, s.day - date '2000-01-01') LIMIT 1000)," \
 	" met AS (" \
 	"SELECT s.*, count(*) OVER (PARTITION BY s.query_key, s.item_key, s.day) AS n" \
 	" FROM chosen AS c JOIN personalize.search_stat AS s USING (query_key, item_key, day))" \

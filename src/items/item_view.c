@@ -45,7 +45,7 @@
 	"WITH chosen AS (" \
 	"SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day" \
 	" FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) GROUP BY 1, 2" \
-	" ORDER BY hashint8extended(s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01') LIMIT 1000)," \
+	" ORDER BY hashint8extended(s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01') LIMIT 500)," \
 	" met AS (" \
 	"SELECT s.*, c.day, count(*) OVER (PARTITION BY s.item_key, c.day) AS n" \
 	" FROM chosen AS c CROSS JOIN generate_series(0, 23) AS h (hour) JOIN personalize.item_stat AS s" \

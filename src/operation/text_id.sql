@@ -53,7 +53,7 @@ BEGIN
 			AND p.proname OPERATOR(pg_catalog.=) q.proname AND p.prosrc OPERATOR(pg_catalog.=) q.prosrc
 			AND p.oid OPERATOR(pg_catalog.<>) q.oid;
 		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', made,
-			pg_catalog.format('%s() for ids that are text, as literals and parameters without a type are taken to be', f.name));
+			pg_catalog.format('%s() for ids that are text', f.name));
 		PERFORM personalize_internal._copy_grants(f.acl, made);
 	END LOOP;
 END

@@ -28,7 +28,7 @@
 
 /* Some of them. */
 #define EVENTS_MET "SELECT e.*" EVENTS READABLE \
-	" ORDER BY hashint8extended(e.user_key, (extract(epoch FROM e.ts) * 1000000)::bigint) LIMIT 2000"
+	" ORDER BY hashint8extended(e.user_key, (extract(epoch FROM e.ts) * 1000000)::bigint) LIMIT 1000"
 
 /* People whose profiles are looked into. */
 #define PEOPLE_MET(count) \
