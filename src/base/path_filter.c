@@ -22,12 +22,15 @@ PG_FUNCTION_INFO_V1(personalize_path_filter_from_jsonpath);
 /* So many bytes of a filter are shown in an error. */
 #define MAX_SHOWN 100
 
-/* Error context: which filter. */
+/* Error context: which filter, and what one looks like to whom only knows SQL. */
 static void
 TellFilter(void *arg)
 {
 	const char *filter = arg;
+	int			code = geterrcode();
 
+	if (code == ERRCODE_SYNTAX_ERROR || code == ERRCODE_INVALID_TEXT_REPRESENTATION)
+		errhint("A filter is a jsonpath predicate, like $.brand == \"Acme\" && $.price < 50.");
 	errcontext("filter \"%.*s\"", pg_mbcliplen(filter, strlen(filter), MAX_SHOWN), filter);
 }
 

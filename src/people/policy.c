@@ -193,16 +193,25 @@ HoldsPurpose(const Authorities *authorities, int bit, Oid userId)
 	return OidIsValid(role) && is_member_of_role_nosuper(userId, role);
 }
 
-/* One sentence: what a role holds. */
-static char *
-DescribeHeld(const Authorities *authorities, Oid userId)
+/* The purposes that a role holds. */
+static int32
+HeldPurposes(const Authorities *authorities, Oid userId)
 {
 	int32		held = 0;
-	char	   *name = GetUserNameFromId(userId, true);
 
 	for (int bit = 0; bit < PURPOSE_MAX; bit++)
 		if (HoldsPurpose(authorities, bit, userId))
 			held |= 1 << bit;
+	return held;
+}
+
+/* One sentence: what a role holds. */
+static char *
+DescribeHeld(const Authorities *authorities, Oid userId)
+{
+	int32		held = HeldPurposes(authorities, userId);
+	char	   *name = GetUserNameFromId(userId, true);
+
 	if (held == 0)
 		return psprintf("Role \"%s\" holds no purpose.", name);
 	return psprintf("Role \"%s\" holds: %s.", name, PurposeFormatMask(held, authorities->purposes));
@@ -216,7 +225,10 @@ DenyWithoutRequest(const Authorities *authorities, Oid userId)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("no purpose is in force"),
 			 errdetail("%s", DescribeHeld(authorities, userId)),
-			 errhint("Name one: SET LOCAL personalize.purpose = '...' in the transaction, "
+			 HeldPurposes(authorities, userId) == 0
+			 ? errhint("Let it hold one, like GRANT personalize_personalization TO %s, and name that: SET personalize.purpose = 'personalization', "
+					   "or the argument purpose of a reader.", quote_identifier(GetUserNameFromId(userId, false)))
+			 : errhint("Name one: SET LOCAL personalize.purpose = '...' in the transaction, "
 					 "ALTER ROLE ... SET personalize.purpose = '...' for good, or the argument purpose of a reader.")));
 }
 
@@ -237,7 +249,7 @@ DenyNotHeld(const Authorities *authorities, Oid userId, int bit)
 {
 	const char *purpose = authorities->purposes->names[bit];
 	const char *role = authorities->roles[bit];
-	const char *user = GetUserNameFromId(userId, true);
+	const char *user = GetUserNameFromId(userId, false);
 
 	if (!OidIsValid(get_role_oid(role, true)))
 		ereport(ERROR,
