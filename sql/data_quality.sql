@@ -8,7 +8,7 @@ SELECT problem, count FROM personalize.data_quality;
 SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'names of events';
 
 -- case and outer blanks are no matter, on every path and in every call that takes a name
-SELECT personalize.track('ann', n, 1) FROM unnest(ARRAY['purchase', 'Purchase', 'PURCHASE', ' purchase ', E'purchase\n', U&'\00A0Purchase\3000', 'order completed', 'ORDER COMPLETED ', 'Transaction']) n;
+SELECT personalize.track('ann', n, 1) FROM unnest(ARRAY['purchase', 'Purchase', 'PURCHASE', ' purchase ', E'purchase\n', U&'\00A0Purchase\3000', 'order completed', 'ORDER COMPLETED ', 'Transaction', U&'\200Bpurchase', E'purchase\x01', U&'\200Epurchase\200E']) n;
 SELECT accepted FROM personalize.ingest(ARRAY['ann', 'ann'], ARRAY['View_Item ', 'view_ITEM'], ARRAY[1, 1]);
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES ('ann', 'PRODUCT VIEWED', 1), ('ann', ' View ', 1);
 SELECT accepted FROM personalize.track_many('[{"user_id": "ann", "event": "ADD-TO-CART", "item_id": 1}]');
@@ -20,6 +20,8 @@ SELECT personalize.set_retention('raw', '10 days', 'ORDER completed');
 SELECT event, keep FROM personalize.retention_policy WHERE event IS NOT NULL;
 SELECT personalize.track('ann', '  ', 1);
 SELECT personalize.track('ann', U&'\00A0', 1);
+SELECT personalize.track('ann', U&'\200B', 1);
+SELECT personalize.track('ann', E'\x01', 1);
 INSERT INTO personalize.event_type (event, name) VALUES (2000, 'PURCHASE');
 INSERT INTO personalize.event_type (event, name) VALUES (2000, 'purchase ');
 INSERT INTO personalize.event_alias (alias, event) VALUES ('Order COMPLETED', 10);

@@ -101,7 +101,7 @@ CALL roll();
 SELECT count(*) AS items, count(DISTINCT basket) AS baskets FROM personalize._basket;
 DELETE FROM personalize.event; DELETE FROM personalize._basket;
 SELECT count(personalize.track('ann', 'purchase', n, jsonb_build_object(f, o), session_id => 's' || n))
-FROM unnest(ARRAY['4711', '4711.0', '4711.00', '"4711"', '" 4711 "', '47110e-1', '4711']::jsonb[], '{order_id,order_id,order_id,order_id,order_id,order_id,transaction_id}'::text[]) WITH ORDINALITY AS x (o, f, n);
+FROM unnest(ARRAY['4711', '4711.0', '4711.00', '"4711"', '" 4711 "', '47110e-1', '4711', '"\u200b4711\u200e"', '"4711\u0001"']::jsonb[], '{order_id,order_id,order_id,order_id,order_id,order_id,transaction_id,order_id,order_id}'::text[]) WITH ORDINALITY AS x (o, f, n);
 CALL roll();
 SELECT count(*) AS items, count(DISTINCT basket) AS baskets FROM personalize._basket;
 SELECT item_id FROM personalize.bought_together('{1}', 10) ORDER BY 1;

@@ -15,8 +15,8 @@
 
 #include "events/event.h"
 
+#include "base/id.h"
 #include "base/lock.h"
-#include "base/number.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -167,16 +167,19 @@ RegisterType(const char *name, bool defined)
 	return event;
 }
 
-/* The name without the blanks around it, NUL-padded; false if nothing or too much is left. */
+/* The name, tidy as ids are, NUL-padded; false if nothing or too much is left. */
 static bool
 GetKey(const char *name, int length, char *key)
 {
-	NumberTrim(&name, &length);
-	if (length == 0 || length > MAX_NAME_BYTES)
-		return false;
+	IdBytes		tidy = IdTidy((IdBytes) {name, length});
+	bool		fits = tidy.length > 0 && tidy.length <= MAX_NAME_BYTES;
+
 	memset(key, 0, MAX_NAME_BYTES + 1);
-	memcpy(key, name, length);
-	return true;
+	if (fits)
+		memcpy(key, tidy.data, tidy.length);
+	if (tidy.made)
+		pfree(tidy.made);
+	return fits;
 }
 
 /* Number of an event type by name or alias. */

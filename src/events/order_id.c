@@ -4,13 +4,13 @@
  *
  * Programs write words where they have no id.  An order by such a name would join
  * purchases that have nothing to do with each other, so it is none, and the
- * session or the day tells what belongs together.
+ * session or the day tells what belongs together.  It is tidied as other ids are.
  */
 #include "postgres.h"
 
 #include "events/order_id.h"
 
-#include "base/number.h"
+#include "base/id.h"
 #include "events/event_field.h"
 
 /* What stands for no id at all, in lower case. */
@@ -35,10 +35,13 @@ bool
 OrderIdRead(const EventRow *row, IngestString *orderId)
 {
 	JsonbValue	value;
+	IdBytes		tidy;
 
 	if (!EventProperty(row, eventFieldNames[FIELD_ORDER_ID], &value) ||
 		!EventFieldScalar(&value, orderId))
 		return false;
-	NumberTrim(&orderId->data, &orderId->length);
+	tidy = IdTidy((IdBytes) {orderId->data, orderId->length});
+	orderId->data = tidy.data;
+	orderId->length = tidy.length;
 	return !IsPlaceholder(*orderId);
 }
