@@ -105,6 +105,19 @@ SELECT count(send(1, 'crowd' || i)) AS events FROM generate_series(1, 200) AS i;
 SELECT * FROM roll();
 SELECT batches - :before BETWEEN 15 AND 64 AS several FROM personalize.processor WHERE name = 'profile';
 SELECT * FROM difference;
+-- of many transactions four batches at a time: a profile is written as often, and events are read less often
+SELECT batches AS before FROM personalize.processor WHERE name = 'profile' \gset
+DO $$
+BEGIN
+	FOR i IN 1..200 LOOP
+		PERFORM send(1, 'crowd' || i);
+		COMMIT;
+	END LOOP;
+END
+$$;
+SELECT * FROM roll();
+SELECT batches - :before BETWEEN 7 AND 14 AS few FROM personalize.processor WHERE name = 'profile';
+SELECT * FROM difference;
 RESET personalize.batch_events;
 
 -- an enabled processor goes on where it was; a rebuilt one counts everything again

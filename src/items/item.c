@@ -46,6 +46,9 @@
 /* A reader's own rows are thrown away when they are so many. */
 #define ITEM_CACHE_ROWS 8192
 
+/* So are the items that it has found there are no rows of, which take less. */
+#define ABSENT_ITEMS 262144
+
 static const char *const fieldNames[FIELD_COUNT] = {
 	"item_key", "available", "hidden", "item_id", "category", "brand", "price", "currency", "tags",
 	"attributes", "created_at"
@@ -54,11 +57,10 @@ static const char *const fieldNames[FIELD_COUNT] = {
 /* So many rows are expected at a time: more would drive each other out of the processor's caches. */
 #define EXPECT_ROWS 256
 
-/* A row that cannot be kept for other readers, or that there is none. */
+/* A row that cannot be kept for other readers. */
 typedef struct ItemEntry
 {
 	int64		key;			/* hash key, first */
-	bool		exists;
 	ItemRow		row;
 } ItemEntry;
 
@@ -270,27 +272,44 @@ KeepRow(ItemReader *reader, int64 key)
 	return row;
 }
 
+/* Remember that there is no row. */
+static void
+KeepAbsent(ItemReader *reader, int64 key)
+{
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	if (reader->absent.table == NULL)
+		KeySetInit(&reader->absent, 256);
+	else if (reader->absent.count >= ABSENT_ITEMS)
+		KeySetClear(&reader->absent);
+	KeySetAdd(&reader->absent, key);
+	MemoryContextSwitchTo(caller);
+}
+
 /* A row that is read for this reader alone; NULL: there is none. */
 static ItemRow *
 FindOwn(ItemReader *reader, int64 key)
 {
-	ItemEntry  *entry = reader->cache ? hash_search(reader->cache, &key, HASH_FIND, NULL) : NULL;
+	ItemEntry  *entry;
 	ItemRow    *kept;
-	bool		exists;
 
+	if (KeySetHas(&reader->absent, key))
+		return NULL;
+	entry = reader->cache ? hash_search(reader->cache, &key, HASH_FIND, NULL) : NULL;
 	if (entry != NULL)
-		return entry->exists ? &entry->row : NULL;
-	exists = ItemReaderFetch(reader, key);
-	if (exists && (kept = KeepRow(reader, key)) != NULL)
+		return &entry->row;
+	if (!ItemReaderFetch(reader, key))
+	{
+		KeepAbsent(reader, key);
+		return NULL;
+	}
+	if ((kept = KeepRow(reader, key)) != NULL)
 		return kept;
 	if (reader->cache == NULL || hash_get_num_entries(reader->cache) >= ITEM_CACHE_ROWS)
 		ResetCache(reader);
 	entry = hash_search(reader->cache, &key, HASH_ENTER, NULL);
 	memset(&entry->row, 0, sizeof(ItemRow));
 	entry->row.context = reader->rows;
-	entry->exists = exists;
-	if (!exists)
-		return NULL;
 	FillRow(reader, key, &entry->row);
 	return &entry->row;
 }
@@ -525,5 +544,7 @@ ItemReaderEnd(ItemReader *reader)
 	table_close(reader->table, AccessShareLock);
 	if (reader->rows != NULL)
 		MemoryContextDelete(reader->rows);
+	if (reader->absent.table != NULL)
+		keyset_destroy(reader->absent.table);
 	pfree(reader);
 }

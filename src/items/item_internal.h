@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "base/key_set.h"
 #include "executor/tuptable.h"
 #include "items/item.h"
 #include "storage/buf.h"
@@ -54,6 +55,7 @@ struct ItemReader
 	MemoryContext context;		/* the reader's own */
 	MemoryContext rows;			/* rows for this reader alone */
 	HTAB	   *cache;			/* in rows; made when first needed */
+	KeySet		absent;			/* items that there are no rows of; made when first needed */
 	bool		asked;			/* whether this item is offered */
 	int64		askedKey;
 	bool		offered;

@@ -533,12 +533,16 @@ Fold(const bool *shards)
 	SegmentAge(shards);
 }
 
+/* Of a backlog all events are read once for each part of the people: so few parts are taken. */
+#define BATCHES_AT_ONCE 4
+
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",
 	.shards = SHARD_COUNT,
 	.shardedByUser = true,
 	.gathers = true,
+	.batches = BATCHES_AT_ONCE,
 	.shardOf = ShardOf,
 	.begin = BeginBatch,
 	.add = AddEvent,

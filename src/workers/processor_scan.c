@@ -13,8 +13,10 @@
  *
  * Where rows gather all of their key, what is waiting in many batches is taken by shards,
  * too, SPAN_BATCHES of them at a time: each row is then written once for all of these
- * instead of once a batch, which costs more than reading the events so often.  Which
- * they are is looked up once, and is kept until the last of these batches.
+ * instead of once a batch, which costs more than reading the events so often.  That is
+ * as often as methods->batches go into a span; where one transaction is larger than a
+ * batch, as often as a batch does, for whoever waits for the stripes.  Which shards they
+ * are is looked up once, and is kept until the last of these batches.
  */
 #include "postgres.h"
 
@@ -65,6 +67,7 @@ CompareTxids(const void *left, const void *right)
 typedef struct Span
 {
 	TxidSnapshot *upto;			/* NULL: nothing */
+	int64		most;			/* events a batch */
 	int64		events[SHARD_COUNT];	/* about, that waited when they were looked at */
 } Span;
 
@@ -101,19 +104,19 @@ CompareShardEvents(const void *left, const void *right)
 }
 
 /*
- * Leave shards to later batches that would make this one larger than
- * personalize.batch_events.  Those with the most events are taken: one that an
+ * Leave shards to later batches that would make this one larger than so many
+ * events.  Those with the most events are taken: one that an
  * earlier batch has taken gathers some more first.
  */
 static void
-LeaveShards(Batch *batch, ShardEvents shards[SHARD_COUNT])
+LeaveShards(Batch *batch, ShardEvents shards[SHARD_COUNT], int64 most)
 {
 	int64		taken = 0;
 
 	qsort(shards, SHARD_COUNT, sizeof(ShardEvents), CompareShardEvents);
 	for (int i = 0; i < SHARD_COUNT && shards[i].events > 0; i++)
 	{
-		if (taken == 0 || taken + shards[i].events <= personalize_batch_events)
+		if (taken == 0 || taken + shards[i].events <= most)
 			taken += shards[i].events;
 		else
 		{
@@ -164,24 +167,8 @@ TakeOfSpan(Batch *batch)
 		batch->claimed[shard] &= !TxidSnapshotContains(batch->from[shard], span->upto);
 	batch->left = batch->waiting = batch->result.more = true;
 	batch->upto = TxidSnapshotCopy(span->upto);
-	LeaveShards(batch, shards);
+	LeaveShards(batch, shards, span->most);
 	return true;
-}
-
-/* Take the batch's events, of which those noted tell, by shards; the others are left for the next ones. */
-static void
-TakeByNotes(Batch *batch, const Waiting *waiting)
-{
-	Span	   *span = &spans[batch->methods->id];
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-	EndSpan(span);
-	span->upto = TxidSnapshotCopy(batch->upto);
-	MemoryContextSwitchTo(caller);
-	for (int64 i = 0; i < waiting->notedCount; i++)
-		if (TxidIsSeen(waiting->noted[i].txid, batch->upto))
-			span->events[waiting->noted[i].shard] += waiting->step;
-	(void) TakeOfSpan(batch);
 }
 
 /* Take some shards of a transaction that alone is too large. */
@@ -198,7 +185,7 @@ TakeByCount(Batch *batch)
 		if (ProcessorBelongsToBatch(batch, &row))
 			shards[batch->methods->shardOf(&row)].events++;
 	EventScanEnd(scan);
-	LeaveShards(batch, shards);
+	LeaveShards(batch, shards, personalize_batch_events);
 }
 
 /* Look at up to so many of the events that wait. */
@@ -226,20 +213,64 @@ LookAtWaiting(Batch *batch, int64 most, int step, Waiting *waiting)
 	EventScanEnd(scan);
 }
 
-/* The txid of the limit-th event, as far as those noted tell; *first: that of the first. */
-static int64
-TxidAt(const Waiting *waiting, int64 limit, int64 *first)
+/* The txids that were noted, in order. */
+static int64 *
+SortedTxids(const Waiting *waiting)
 {
-	int64	   *txids = palloc_extended(sizeof(int64) * waiting->notedCount, MCXT_ALLOC_HUGE);
-	int64		at;
+	int64	   *txids = palloc_extended(sizeof(int64) * Max(waiting->notedCount, 1), MCXT_ALLOC_HUGE);
 
 	for (int64 i = 0; i < waiting->notedCount; i++)
 		txids[i] = waiting->noted[i].txid;
 	qsort(txids, waiting->notedCount, sizeof(int64), CompareTxids);
+	return txids;
+}
+
+/* The txid of the limit-th event, as far as those noted tell; *first: that of the first. */
+static int64
+TxidAt(const Waiting *waiting, int64 limit, int64 *first)
+{
+	int64	   *txids = SortedTxids(waiting);
+	int64		at;
+
 	*first = txids[0];
 	at = txids[Min(limit / waiting->step, waiting->notedCount - 1)];
 	pfree(txids);
 	return at;
+}
+
+/* About how many events the largest transaction has of those noted. */
+static int64
+LargestTransaction(const Waiting *waiting)
+{
+	int64	   *txids = SortedTxids(waiting);
+	int64		largest = 0;
+
+	for (int64 from = 0, i = 0; i < waiting->notedCount; i++)
+	{
+		if (txids[i] != txids[from])
+			from = i;
+		largest = Max(largest, i - from + 1);
+	}
+	pfree(txids);
+	return largest * waiting->step;
+}
+
+/* Take the batch's events, of which those noted tell, by shards; the others are left for the next ones. */
+static void
+TakeByNotes(Batch *batch, const Waiting *waiting)
+{
+	Span	   *span = &spans[batch->methods->id];
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	EndSpan(span);
+	span->upto = TxidSnapshotCopy(batch->upto);
+	span->most = LargestTransaction(waiting) > personalize_batch_events ?
+		personalize_batch_events : ProcessorRoundEvents(batch->methods);
+	MemoryContextSwitchTo(caller);
+	for (int64 i = 0; i < waiting->notedCount; i++)
+		if (TxidIsSeen(waiting->noted[i].txid, batch->upto))
+			span->events[waiting->noted[i].shard] += waiting->step;
+	(void) TakeOfSpan(batch);
 }
 
 /*
@@ -273,7 +304,7 @@ ProcessorCutToSize(Batch *batch)
 		else if (spans)
 			TakeByNotes(batch, &waiting);
 	}
-	else if (spans && waiting.count > personalize_batch_events)
+	else if (spans && waiting.count > ProcessorRoundEvents(batch->methods))
 		TakeByNotes(batch, &waiting);
 	pfree(waiting.noted);
 }
