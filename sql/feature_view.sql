@@ -159,6 +159,12 @@ SELECT count(personalize.track('ada', 'purchase', 'tv', '{"category": "electroni
 SELECT DISTINCT tail_events, stale FROM personalize.explain_features('ada', 'shop:1');
 
 -- for a purpose that a signal is not counted for; after a withdrawal; when a signal is gone
+-- a period ends at a pane: how much shorter than it says it may be
+SELECT personalize.create_feature_view('spans', '{"all": "interest_category", "5min": "interest_category in 5 minutes", "hour": "interest_category in 1 hour", "2h": "interest_category in 2 hours", "week": "interest_category in 7 days", "rate": "rate(interest_category in 1 hour, item_affinity in 1 day)"}'),
+	personalize.create_feature_view('spans_of_items', '{"all": "view_item", "day": "view_item in 1 day"}', 'item'), personalize.create_feature_view('spans_of_queries', '{"week": "shown in 7 days"}', 'query');
+SELECT feature, extract(epoch FROM short_by)::integer FROM personalize.explain_features('ada', 'spans') UNION ALL SELECT 'item ' || feature, extract(epoch FROM short_by)::integer FROM personalize.explain_features('tv', 'spans_of_items')
+	UNION ALL SELECT 'query ' || feature, extract(epoch FROM short_by)::integer FROM personalize.explain_features('tv', 'spans_of_queries') ORDER BY 1;
+SELECT personalize.drop_feature_view('spans'), personalize.drop_feature_view('spans_of_items'), personalize.drop_feature_view('spans_of_queries');
 SELECT feature, value, status, allowed FROM personalize.explain_features('ada', 'shop:1', purpose => 'analytics') WHERE feature IN ('electronics', 'fan', 'plus', 'share');
 SELECT personalize.get_features('ada', 'shop:2', purpose => 'nonsense');
 SELECT personalize.withdraw_consent('bob', '{personalization}');

@@ -21,6 +21,7 @@
 #include "base/key.h"
 #include "catalog/pg_type_d.h"
 #include "common/shortest_dec.h"
+#include "items/item_stat_fold.h"
 #include "profiles/segment.h"
 #include "signals/feature_value.h"
 #include "utils/array.h"
@@ -361,6 +362,17 @@ CheckPurposes(int32 purposes, const FeatureContext *context)
 	return (purposes & context->restricted) == 0 ? FEATURE_PRESENT : FEATURE_NOTHING;
 }
 
+/* The width of the panes that a signal's events of a time ago are in: a period ends at one. */
+static int64
+WidthOfPanes(const Signal *signal, const SignalSet *signals, int64 ago)
+{
+	const FeaturePolicy *policy = &signals->policies.bySignal[signal->id];
+
+	if (policy->fine == FEATURE_GRAIN_5MIN && ago <= policy->hourAfter)
+		return 5 * USECS_PER_MINUTE;
+	return policy->fine <= FEATURE_GRAIN_HOUR && ago <= policy->dayAfter ? USECS_PER_HOUR : USECS_PER_DAY;
+}
+
 /* What a signal's part is worth. */
 static FeatureValue
 EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
@@ -375,9 +387,8 @@ EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureCo
 	if (status != FEATURE_PRESENT)
 		return Missing(status);
 	counted = CountValues(node, signal, context, &count);
-	if (count == 0)
-		return Missing(FEATURE_NOTHING);
-	value = Measure(node, signal, counted, count, context);
+	value = count == 0 ? Missing(FEATURE_NOTHING) : Measure(node, signal, counted, count, context);
+	value.shortBy = node->term.period > 0 ? WidthOfPanes(signal, context->signals, node->term.period) : 0;
 	if (value.isNull)
 		return value;
 	if (view->ttl > 0 && value.last <= context->now - view->ttl)
@@ -468,6 +479,8 @@ EvaluateEvents(const FeatureView *view, const FeatureNode *node, const FeatureCo
 	}
 	value.events = total.count;
 	value.last = total.last;
+	if (since != DT_NOBEGIN && context->explains)
+		value.shortBy = view->entity == FEATURE_ENTITY_QUERY || since < ItemStatFoldedBefore() ? USECS_PER_DAY : USECS_PER_HOUR;
 	if (total.count == 0 || (total.mixed && measure != AGGREGATE_COUNT && measure != AGGREGATE_DECAYED))
 		return value;
 	sum = total.sum % FEATURE_SUM_UNIT == 0 ? (double) (total.sum / FEATURE_SUM_UNIT) / FEATURE_SUM_UNIT :
@@ -511,6 +524,7 @@ EvaluateParts(const FeatureView *view, const FeatureNode *node, const FeatureCon
 	value.events = left.events + right.events;
 	value.last = Max(left.last, right.last);
 	value.error = Max(left.error, right.error);
+	value.shortBy = Max(left.shortBy, right.shortBy);
 	value.isNull = true;
 	if (!hasLeft || !hasRight)
 		return value;

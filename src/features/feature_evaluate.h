@@ -53,6 +53,7 @@ typedef struct FeatureValue
 	int64		events;			/* that were counted */
 	TimestampTz last;			/* the newest of them; DT_NOBEGIN: none */
 	double		error;			/* the standard error of an estimate, as a part of it; 0: exact */
+	int64		shortBy;		/* its period is at most so much shorter than it says; 0: it has none */
 } FeatureValue;
 
 /* Let a context have a state, unpacked in the current memory context; what it had is freed. */

@@ -435,9 +435,21 @@ typedef enum ExplainColumn
 	EXPLAIN_ALLOWED,
 	EXPLAIN_TAIL_EVENTS,
 	EXPLAIN_STALE,
-	EXPLAIN_ERROR
+	EXPLAIN_ERROR,
+	EXPLAIN_SHORT_BY
 } ExplainColumn;
-#define EXPLAIN_COLUMNS 16
+#define EXPLAIN_COLUMNS 17
+
+/* A length of time. */
+static Interval *
+MakeInterval(int64 length)
+{
+	Interval   *interval = palloc0_object(Interval);
+
+	interval->day = (int32) (length / USECS_PER_DAY);
+	interval->time = length % USECS_PER_DAY;
+	return interval;
+}
 
 /* Explain one feature. */
 static void
@@ -470,6 +482,8 @@ ExplainFeature(const Reader *reader, const FeatureDefinition *feature, Datum *va
 	values[EXPLAIN_STALE] = BoolGetDatum(reader->profile && reader->profile->stale);
 	nulls[EXPLAIN_ERROR] = value.isNull || value.error == 0;
 	values[EXPLAIN_ERROR] = Float8GetDatum(value.error);
+	nulls[EXPLAIN_SHORT_BY] = value.shortBy == 0;
+	values[EXPLAIN_SHORT_BY] = IntervalPGetDatum(MakeInterval(value.shortBy));
 }
 
 /* explain_features(user_id, view, request, item_id, as_of, purpose): where each value comes from. */
