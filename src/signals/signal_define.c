@@ -498,7 +498,9 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	char	   *name = NameArgument(fcinfo);
 	const Oid	nameTypes[] = {TEXTOID};
 	SignalRow	row;
-	SpiUtilScope scope;
+	SpiUtilScope spi;
+	SignalScope scope;
+	bool		inferred;
 	int16		number;
 
 	ArgumentCheckGiven(fcinfo, ARGUMENT_KEY_PATH, "key_path");
@@ -507,8 +509,10 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_BASIS, "basis");
 	ArgumentCheckGiven(fcinfo, ARGUMENT_AGGREGATES, "aggregates");
 	LockDefinitions();
-	SignalScopeCheckName(SetNew(&row, fcinfo, false), name);
-	SpiUtilBegin(&scope);
+	scope = SetNew(&row, fcinfo, false);
+	SignalScopeCheckName(scope, name);
+	inferred = strcmp(TextDatumGetCString(row.values[ARGUMENT_BASIS]), SIGNAL_BASIS_INFERRED) == 0;
+	SpiUtilBegin(&spi);
 	if (Run("SELECT FROM personalize.signal WHERE name = $1", 1, nameTypes, row.values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -520,8 +524,8 @@ personalize_create_signal(PG_FUNCTION_ARGS)
 		" periods, half_life, purposes, basis, description, aggregates, signal, scope)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
 		lengthof(rowTypes), rowTypes, row.values, row.nulls);
-	CountAnew(number, IsOfProfiles(number));
-	SpiUtilEnd(&scope);
+	CountAnew(number, scope == SIGNAL_SCOPE_USER && !inferred);
+	SpiUtilEnd(&spi);
 	PG_RETURN_INT16(number);
 }
 

@@ -194,12 +194,11 @@ SignalScopeCheck(SignalScope scope, const Datum *values, const char *nulls)
 void
 SignalScopeCheckName(SignalScope scope, const char *name)
 {
-	const char **events;
-	int			count = SignalEventNames(&events);
+	/* asked of the table: compiling all signals for each new one would cost the square of them */
 	bool		taken = scope == SIGNAL_SCOPE_QUERY ? ChoiceFind(name, SignalQueryCounters, SIGNAL_QUERY_COUNTERS) >= 0 :
-		ChoiceFind(name, events, count) >= 0;
+		scope != SIGNAL_SCOPE_USER && EventTypeLookup(name, strlen(name)) >= 0;
 
-	if (taken && scope != SIGNAL_SCOPE_USER)
+	if (taken)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("\"%s\" is what is counted of scope \"%s\" already", name, scopeNames[scope]),
