@@ -11,7 +11,7 @@ DECLARE
 	made pg_catalog.regprocedure;
 BEGIN
 	FOR f IN
-		SELECT p.oid, p.proname AS name, p.proacl AS acl,
+		SELECT p.oid, p.proname AS name, p.proacl AS acl, p.prosecdef AS definer,
 			pg_catalog.obj_description(p.oid, 'pg_proc') AS says,
 			pg_catalog.pg_get_function_arguments(p.oid) AS arguments,
 			(SELECT pg_catalog.string_agg(CASE t.type WHEN 'jsonb'::pg_catalog.regtype THEN 'personalize.event_json' ELSE pg_catalog.format_type(t.type, NULL) END, ', ' ORDER BY t.n)
@@ -51,7 +51,9 @@ BEGIN
 		made := pg_catalog.format('personalize.%I(%s)', f.name, f.signature);
 		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', made, f.says);
 		PERFORM personalize_internal._copy_grants(f.acl, made);
-		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO personalize_owner', made);
+		IF f.definer THEN
+			EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO personalize_owner', made);
+		END IF;
 		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.oid::pg_catalog.regprocedure);
 	END LOOP;
 END

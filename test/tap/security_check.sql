@@ -236,7 +236,7 @@ SELECT is(unplant($$GRANT personalize_app TO sec_mallory; GRANT personalize_mark
 	'members of the roles and callers of your own are no weakness');
 SELECT is(unplant($$SELECT personalize.create_feature_view('Se"c', '{"brand": "interest_brand"}'); SELECT personalize.create_feature_view('plain', '{"price": "item.price"}', entity => 'item');
 	GRANT SELECT ON personalize."fv_plain" TO sec_marketing$$), '', 'nor are typed rows of feature views');
-SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track_many(jsonb) FROM personalize_app; CREATE POLICY more ON personalize.event AS RESTRICTIVE USING (false);
+SELECT is(unplant($$REVOKE EXECUTE ON FUNCTION personalize.track_many(personalize.event_json) FROM personalize_app; CREATE POLICY more ON personalize.event AS RESTRICTIVE USING (false);
 	ALTER ROLE personalize_analyst CONNECTION LIMIT 3$$), '', 'what is stronger than shipped is none either');
 SELECT is(unplant($$CREATE VIEW public.mine AS SELECT * FROM personalize.subject; CREATE TABLE public.other (user_key bigint, ts timestamptz)$$), '',
 	'nor are a view nobody else may read and a table of one''s own');
