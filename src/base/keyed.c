@@ -40,6 +40,7 @@ struct KeyedTable
 	Relation	heap;
 	const char *indexName;
 	Relation	index;			/* NULL: nothing has been searched */
+	KnownIndex	known;			/* the same, not locked */
 	LOCKMODE	lockMode;
 	TableRules *rules;			/* NULL: nothing has been written */
 	int			checked;		/* commands TableRulesCheck has allowed, by bit */
@@ -119,6 +120,7 @@ KeyedClose(KeyedTable *table)
 		TableRulesClose(table->rules);
 	if (table->index != NULL)
 		relation_close(table->index, NoLock);
+	RelationForgetIndex(&table->known);
 	relation_close(table->heap, NoLock);
 	pfree(table);
 }
@@ -197,12 +199,33 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	MemoryContextSwitchTo(caller);
 }
 
+/* The index as it is now, if that can be known without a lock, which costs as much as a few look-ups. */
+static inline Relation
+KnowIndex(KeyedTable *table)
+{
+	return RelationKnowIndex(&table->known, table->heap, table->indexName);
+}
+
 /* The few rows of each of these keys are about to be looked for. */
 void
 KeyedExpectFew(KeyedTable *table, const int64 *keys, int count)
 {
+	Relation	index = table->index ? table->index : KnowIndex(table);
+
+	if (index != NULL)
+		LeafExpect(index, table->heap, keys, count);
+}
+
+/* Find the few rows of a key; false: search the index. */
+static bool
+FindFew(KeyedTable *table, int64 key)
+{
+	Relation	known = table->index ? NULL : KnowIndex(table);
+
+	if (known != NULL && LeafKnown(known, key, &table->few))
+		return table->few.count >= 0;
 	OpenIndex(table);
-	LeafExpect(table->index, table->heap, keys, count);
+	return LeafFind(table->index, key, &table->few);
 }
 
 /* The same, of a key that has few. */
@@ -212,8 +235,7 @@ KeyedSeekFew(KeyedTable *table, Snapshot snapshot, int64 key)
 	Datum		datum = Int64GetDatum(key);
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
-	OpenIndex(table);
-	table->isFew = RowMarkable(table->heap, snapshot) && LeafFind(table->index, key, &table->few);
+	table->isFew = RowMarkable(table->heap, snapshot) && FindFew(table, key);
 	MemoryContextSwitchTo(caller);
 	if (!table->isFew)
 	{

@@ -216,23 +216,32 @@ LearnRows(Relation index, LeafPlace *place, LeafPlace *made)
 	return marked;
 }
 
+/* The rows of a key, if they are remembered. */
+bool
+LeafKnown(Relation index, int64 key, LeafRows *rows)
+{
+	LeafPlace	copy;
+
+	if (places == NULL || !ReadPlace(PlaceOf(index, key), index, key, &copy) || !LeafMarkHolds(index, &copy.mark))
+		return false;
+	*rows = copy.rows;
+	return true;
+}
+
 /* The rows of a key. */
 bool
 LeafFind(Relation index, int64 key, LeafRows *rows)
 {
-	LeafPlace  *place;
-	LeafPlace	copy;
+	LeafPlace	made = {.key = key};
 
 	if (places == NULL || !LeafMarkable(index))
 		return false;
-	place = PlaceOf(index, key);
-	if (!ReadPlace(place, index, key, &copy) || !LeafMarkHolds(index, &copy.mark))
+	if (!LeafKnown(index, key, rows))
 	{
-		copy.key = key;
-		if (!LearnRows(index, place, &copy))
+		if (!LearnRows(index, PlaceOf(index, key), &made))
 			return false;
+		*rows = made.rows;
 	}
-	*rows = copy.rows;
 	return rows->count != TOO_MANY;
 }
 

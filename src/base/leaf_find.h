@@ -26,6 +26,9 @@ typedef struct LeafRows
  */
 extern bool LeafFind(Relation index, int64 key, LeafRows *rows);
 
+/* The same if it is remembered, of an index that need not be locked; count is negative if there are more than that. */
+extern bool LeafKnown(Relation index, int64 key, LeafRows *rows);
+
 /* That is about to be asked of each of these keys, and the rows in the table then read, from the last. */
 extern void LeafExpect(Relation index, Relation table, const int64 *keys, int count);
 

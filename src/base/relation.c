@@ -236,6 +236,41 @@ RelationOpenIndex(Relation table, const char *name, LOCKMODE lockMode)
 	return index;
 }
 
+/*
+ * Such an index without a lock.  Whoever makes it anew keeps writers of the table away until
+ * everybody has been told: who has a snapshot that sees what was written after that hears of it
+ * here.  To drop it a lock on the table is needed, or all that are held on it are waited for.
+ */
+Relation
+RelationKnowIndex(KnownIndex *known, Relation table, const char *name)
+{
+	const FoundRelation *slot;
+
+	AcceptInvalidationMessages();
+	if (known->index != NULL && known->generation == generation && known->index->rd_isvalid)
+		return known->index;
+	RelationForgetIndex(known);
+	slot = FoundSlot(name);
+	if (!slot->checked || strcmp(NameStr(slot->name), name) != 0)
+		return NULL;
+	known->generation = generation;
+	known->index = RelationIdGetRelation(slot->id);
+	if (known->index == NULL ||
+		(IsChecked(slot, known->index) && known->index->rd_index->indrelid == RelationGetRelid(table)))
+		return known->index;
+	RelationForgetIndex(known);
+	return NULL;
+}
+
+/* Close it. */
+void
+RelationForgetIndex(KnownIndex *known)
+{
+	if (known->index != NULL)
+		RelationClose(known->index);
+	known->index = NULL;
+}
+
 /* The OID of such an index. */
 Oid
 RelationIndex(Relation table, const char *name)

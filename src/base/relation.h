@@ -29,6 +29,23 @@ extern Relation RelationOpenTable(const char *name, LOCKMODE lockMode);
  */
 extern Relation RelationOpenIndex(Relation table, const char *name, LOCKMODE lockMode);
 
+/* Such an index, not locked; all zeros at first. */
+typedef struct KnownIndex
+{
+	Relation	index;			/* NULL: none */
+	uint64		generation;		/* that it is of */
+} KnownIndex;
+
+/*
+ * Such an index as it is now, without a lock, where one of the table is held; NULL: it must be
+ * opened.  For asking what is known of its pages: it may be made anew meanwhile, so nothing can
+ * be read from it.
+ */
+extern Relation RelationKnowIndex(KnownIndex *known, Relation table, const char *name);
+
+/* Close it. */
+extern void RelationForgetIndex(KnownIndex *known);
+
 /* The OID of such an index, not locked. */
 extern Oid	RelationIndex(Relation table, const char *name);
 

@@ -138,15 +138,31 @@ static const Condition conditions[] = {
 	{"caps of the page", ADMISSION_OF_ANSWER, ADMISSION_COSTLY, HasRoom}
 };
 
+/* The conditions of a cost, with NULL behind the last: they are asked of each candidate. */
+static const Condition *const *
+ConditionsOf(AdmissionCost cost)
+{
+	static const Condition *lists[ADMISSION_COSTLY + 1][lengthof(conditions) + 1];
+
+	if (lists[cost][0] == NULL)
+	{
+		const Condition **next = lists[cost];
+
+		for (int i = 0; i < lengthof(conditions); i++)
+			if (conditions[i].cost == cost)
+				*next++ = &conditions[i];
+	}
+	return lists[cost];
+}
+
 /* True if the conditions of this cost admit the item. */
 bool
 Admits(EngineContext *context, int64 itemKey, AdmissionCost cost)
 {
 	bool		exempt = context->hasExempt && context->exemptKey == itemKey;
 
-	for (int i = 0; i < lengthof(conditions); i++)
-		if (conditions[i].cost == cost && !(exempt && conditions[i].subject != ADMISSION_OF_ANSWER) &&
-			!conditions[i].admits(context, itemKey))
+	for (const Condition *const *next = ConditionsOf(cost); *next != NULL; next++)
+		if (!(exempt && (*next)->subject != ADMISSION_OF_ANSWER) && !(*next)->admits(context, itemKey))
 			return false;
 	return true;
 }

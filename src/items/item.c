@@ -529,6 +529,7 @@ CloseIndex(ItemIndex *index)
 		index_endscan(index->scan);
 	if (index->relation != NULL)
 		index_close(index->relation, AccessShareLock);
+	RelationForgetIndex(&index->known);
 }
 
 /* Close everything again. */

@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "base/key_set.h"
+#include "base/relation.h"
 #include "executor/tuptable.h"
 #include "items/item.h"
 #include "storage/buf.h"
@@ -35,8 +36,9 @@ typedef enum ItemField
 typedef struct ItemIndex
 {
 	const char *name;
-	Relation	relation;
+	Relation	relation;		/* NULL: not opened */
 	IndexScanDesc scan;
+	KnownIndex	known;			/* the same, not locked */
 } ItemIndex;
 
 struct ItemReader

@@ -14,6 +14,7 @@
 #include "items/item_internal.h"
 #include "items/item_newest.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -126,13 +127,20 @@ SearchNewest(ItemReader *reader, const text *category, TimestampTz since, Timest
 int
 ItemReaderNewestOf(ItemReader *reader, const text *category, TimestampTz since, TimestampTz until, int64 *keys, int most)
 {
-	const NewestEntries *known;
+	Relation	index = RelationKnowIndex(&reader->ofCategory.known, reader->table, reader->ofCategory.name);
+	const NewestEntries *known = NULL;
 	int			count = -1;
 
-	ItemReaderOpenIndex(reader, &reader->ofCategory);
-	known = ItemNewestFind(reader->ofCategory.relation, category);
-	if (known != NULL)
-		count = TakeKnown(reader, known, category, since, until, keys, most);
+	if (index != NULL)
+	{
+		known = ItemNewestFind(index, category);
+		if (known != NULL)
+			count = TakeKnown(reader, known, category, since, until, keys, most);
+		/* a row that has gone meanwhile took its entry with it before the map could tell of its page */
+		pg_read_barrier();
+		if (count >= 0 && ItemNewestFind(index, category) != known)
+			count = -1;
+	}
 	return count >= 0 ? count : SearchNewest(reader, category, since, until, keys, most, known == NULL);
 }
 
@@ -189,12 +197,19 @@ SearchNewestOfAll(ItemReader *reader, int64 *keys, const text **categories, int 
 int
 ItemReaderNewest(ItemReader *reader, int64 *keys, const text **categories, int most)
 {
-	const NewestItems *known;
+	Relation	index = RelationKnowIndex(&reader->byAge.known, reader->table, reader->byAge.name);
+	const NewestItems *known = NULL;
 	int			count = -1;
 
-	ItemReaderOpenIndex(reader, &reader->byAge);
-	known = ItemNewestFindAll(reader->byAge.relation);
-	if (known != NULL)
-		count = TakeKnownOfAll(reader, known, keys, categories, most);
+	if (index != NULL)
+	{
+		known = ItemNewestFindAll(index);
+		if (known != NULL)
+			count = TakeKnownOfAll(reader, known, keys, categories, most);
+		/* a row that has gone meanwhile took its entry with it before the map could tell of its page */
+		pg_read_barrier();
+		if (count >= 0 && ItemNewestFindAll(index) != known)
+			count = -1;
+	}
 	return count >= 0 ? count : SearchNewestOfAll(reader, keys, categories, most, known == NULL);
 }
