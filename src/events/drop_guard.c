@@ -20,6 +20,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "compat.h"
@@ -29,6 +30,8 @@
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -170,6 +173,20 @@ personalize_guard_drops(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* True if nothing is in a table, or its partitions: pg_restore -j empties what it fills, by whatever name it goes. */
+static bool
+IsEmpty(Oid table)
+{
+	ListCell   *cell;
+
+	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
+		return DatumGetInt64(DirectFunctionCall2(pg_relation_size, ObjectIdGetDatum(table), CStringGetTextDatum("main"))) == 0;
+	foreach(cell, find_inheritance_children(table, NoLock))
+		if (!IsEmpty(lfirst_oid(cell)))
+			return false;
+	return true;
+}
+
 /* object_access_hook: event and its days are not truncated, by those who may. */
 static void
 CheckTruncate(ObjectAccessType access, Oid class, Oid object, int subId, void *argument)
@@ -178,7 +195,7 @@ CheckTruncate(ObjectAccessType access, Oid class, Oid object, int subId, void *a
 		previousHook(access, class, object, subId, argument);
 	if (access == OAT_TRUNCATE && class == RelationRelationId && IsGuarded() &&
 		(IsDay(object, false) || object == RelationFind("event", true)) &&
-		pg_class_aclcheck(object, GetUserId(), ACL_TRUNCATE) == ACLCHECK_OK)
+		pg_class_aclcheck(object, GetUserId(), ACL_TRUNCATE) == ACLCHECK_OK && !IsEmpty(object))
 		RaiseDay(object, "truncated", "TRUNCATE");
 }
 
