@@ -177,4 +177,8 @@ SELECT personalize.get_features('tv', 'it''s "odd"; -- \') ->> 'count' > '0';
 SET personalize.purpose = 'personalization';
 SELECT count(*) FROM personalize.features('u1') WHERE signal ~ 'heat|activity|odd';
 SELECT signals, data_categories FROM personalize.processing_record() WHERE purpose = 'analytics';
+-- a session that knows no event yet, in a plan with workers or without
+SELECT personalize.create_feature_view('sold', '{"sold": "purchase"}', 'item');
+\c -
+SELECT feature, status FROM personalize.explain_features('tv', 'sold') WHERE feature = 'sold' ORDER BY 1;
 DROP EXTENSION personalize;

@@ -15,6 +15,7 @@
 
 #include "events/event.h"
 
+#include "access/xact.h"
 #include "base/id.h"
 #include "base/lock.h"
 #include "base/relation.h"
@@ -108,8 +109,8 @@ ReadType(const char *name)
 	int			event = -1;
 	bool		isNull;
 
-	/* others register names while this transaction keeps an older snapshot */
-	PushActiveSnapshot(GetLatestSnapshot());
+	/* others register names while this transaction keeps an older snapshot; a plan with workers takes no other */
+	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&plan,
 				   "SELECT event FROM personalize.event_alias WHERE " FOLDED("alias") " = " FOLDED("$1")
