@@ -39,7 +39,6 @@ BEGIN
 	-- counted, by insertion and by update, and read
 	FOR i IN 1 .. 2 LOOP
 		PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
-		COMMIT;
 		CALL attempt('SELECT max(events) FROM personalize.rollup_now()', outcome);
 		PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 		COMMIT;
