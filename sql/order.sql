@@ -93,6 +93,12 @@ SELECT personalize.track('ann', 'purchase', 'hat', '{"price": 50, "quantity": 3,
 CALL roll();
 SELECT item_id, purchases, refunds, revenue FROM personalize.item_performance ORDER BY 1;
 
+-- a currency is one however it is written
+DELETE FROM personalize.event; TRUNCATE personalize.item_stat, personalize._item_stat_fold;
+SELECT count(personalize.track('ann', 'purchase', 'hat', jsonb_build_object('price', 5, 'currency', c))) FROM unnest(ARRAY['EUR', 'eur', ' Eur ', U&'\200BEUR', 'USD', '', 'euros']) AS c;
+CALL roll();
+SELECT currency, revenue FROM personalize.item_revenue ORDER BY 1;
+
 -- baskets: words that stand for no order join nothing; an id is one however it is written
 DELETE FROM personalize.event; DELETE FROM personalize._basket;
 SELECT count(personalize.track('ann', 'purchase', n, jsonb_build_object('order_id', o), session_id => 's' || n))

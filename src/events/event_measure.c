@@ -6,6 +6,7 @@
 
 #include "events/event_measure.h"
 
+#include "base/id.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
@@ -27,23 +28,26 @@ EventAmount(const EventRow *row)
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, units));
 }
 
-/* A currency of up to four ASCII characters as a number; 0 if it is none. */
+/* A currency of up to four ASCII characters, tidy and in capitals, as a number; 0 if it is none. */
 int32
 EventCurrency(const EventRow *row)
 {
 	JsonbValue	value;
+	IdBytes		tidy;
 	uint32		code = 0;
 
-	if (!EventProperty(row, "currency", &value) || value.type != jbvString ||
-		value.val.string.len < 1 || value.val.string.len > 4)
+	if (!EventProperty(row, "currency", &value) || value.type != jbvString)
 		return 0;
-	for (int i = 0; i < value.val.string.len; i++)
+	tidy = IdTidy((IdBytes) {value.val.string.val, value.val.string.len});
+	if (tidy.length > 4)
+		return 0;
+	for (int i = 0; i < tidy.length; i++)
 	{
-		unsigned char letter = value.val.string.val[i];
+		unsigned char letter = tidy.data[i];
 
 		if (letter < ' ' || letter > '~')
 			return 0;
-		code = code << 8 | letter;
+		code = code << 8 | pg_ascii_toupper(letter);
 	}
 	return (int32) code;
 }
