@@ -362,17 +362,6 @@ CheckPurposes(int32 purposes, const FeatureContext *context)
 	return (purposes & context->restricted) == 0 ? FEATURE_PRESENT : FEATURE_NOTHING;
 }
 
-/* The width of the panes that a signal's events of a time ago are in: a period ends at one. */
-static int64
-WidthOfPanes(const Signal *signal, const SignalSet *signals, int64 ago)
-{
-	const FeaturePolicy *policy = &signals->policies.bySignal[signal->id];
-
-	if (policy->fine == FEATURE_GRAIN_5MIN && ago <= policy->hourAfter)
-		return 5 * USECS_PER_MINUTE;
-	return policy->fine <= FEATURE_GRAIN_HOUR && ago <= policy->dayAfter ? USECS_PER_HOUR : USECS_PER_DAY;
-}
-
 /* What a signal's part is worth. */
 static FeatureValue
 EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureContext *context)
@@ -388,7 +377,7 @@ EvaluateSignal(const FeatureView *view, const FeatureNode *node, const FeatureCo
 		return Missing(status);
 	counted = CountValues(node, signal, context, &count);
 	value = count == 0 ? Missing(FEATURE_NOTHING) : Measure(node, signal, counted, count, context);
-	value.shortBy = node->term.period > 0 ? WidthOfPanes(signal, context->signals, node->term.period) : 0;
+	value.shortBy = node->term.period > 0 ? SignalPaneWidth(context->signals, signal, node->term.period) : 0;
 	if (value.isNull)
 		return value;
 	if (view->ttl > 0 && value.last <= context->now - view->ttl)
@@ -430,8 +419,7 @@ typedef struct EventTotal
 
 /* Add a counter with a weight; it decays from the middle of its pane on. */
 static void
-AddCounter(EventTotal *total, const FeatureCounter *counter, int64 weight, bool ofValue, int64 halfLife,
-		   const FeatureContext *context)
+AddCounter(EventTotal *total, const FeatureCounter *counter, int64 weight, bool ofValue, int64 halfLife, const FeatureContext *context)
 {
 	int64		width = counter->key.start < context->counters->daysBefore ? USECS_PER_DAY : USECS_PER_HOUR;
 	double		age = (double) (context->now - counter->key.start - width / 2);

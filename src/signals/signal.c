@@ -647,6 +647,17 @@ SignalEventsSince(const SignalSet *set, const Signal *signal)
 	return GoneEventsOfKinds(kinds, count);
 }
 
+/* The width of the panes that a signal's events of a time ago are in: a period ends at one. */
+int64
+SignalPaneWidth(const SignalSet *set, const Signal *signal, int64 ago)
+{
+	const FeaturePolicy *policy = &set->policies.bySignal[signal->id];
+
+	if (policy->fine == FEATURE_GRAIN_5MIN && ago <= policy->hourAfter)
+		return 5 * USECS_PER_MINUTE;
+	return policy->fine <= FEATURE_GRAIN_HOUR && ago <= policy->dayAfter ? USECS_PER_HOUR : USECS_PER_DAY;
+}
+
 /* Watch for changed definitions. */
 void
 SignalInit(void)

@@ -117,6 +117,9 @@ extern const SignalSet *SignalSetOfInferred(int number);
 /* Since when the raw events that feed a signal are all there; DT_NOBEGIN: ever since. */
 extern TimestampTz SignalEventsSince(const SignalSet *set, const Signal *signal);
 
+/* The width of the panes that a signal's events of a time ago are in: a period ends at one. */
+extern int64 SignalPaneWidth(const SignalSet *set, const Signal *signal, int64 ago);
+
 /* Complain unless what is called so is a value that the signal may count. */
 extern void SignalCheckValue(const Signal *signal, const char *what, const char *value);
 
