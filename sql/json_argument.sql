@@ -25,7 +25,7 @@ END
 $$;
 CREATE TEMP TABLE call (function text, call text, value text);
 INSERT INTO call VALUES
-	('alter_signal', $$personalize.alter_signal('own', weights => %s)$$, '{"view_item": 2}'),
+	('alter_signal', $$personalize.alter_signal('own', events => '{view_item}', weights => %s)$$, '{"view_item": 2}'),
 	('consent_from', $$personalize.consent_from(%s, '2026-03-10 12:00+00')$$, '{"gpc": true}'),
 	('create_experiment', $$personalize.create_experiment('new', 'recommend', %s)$$, '["shipped", {"name": "varied", "parameters": {"diversity": 0.5}}]'),
 	('create_experiment', $$personalize.create_experiment('new', 'recommend', '["shipped", {"name": "varied", "parameters": {}}]', metrics => %s)$$, '["clicks"]'),
