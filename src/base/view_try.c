@@ -58,7 +58,8 @@ typedef struct Registered
 typedef struct Trying
 {
 	const ViewTry *view;
-	const ViewSample *sample;
+	const ViewSample *sample;	/* NULL: it is only asked whether there is anything to try */
+	bool		found;			/* there is */
 	const RangeTblEntry *entry;
 	int			varno;
 	ParamListInfo parameters;
@@ -237,7 +238,7 @@ Narrow(const Trying *of, const bool *met)
 static Node *
 TakeUp(Node *node, void *argument)
 {
-	const Trying *of = argument;
+	Trying	   *of = argument;
 	bool	   *met;
 	double		share;
 
@@ -251,8 +252,13 @@ TakeUp(Node *node, void *argument)
 			lfirst(cell) = TakeUp(lfirst(cell), argument);
 		return node;
 	}
-	if (HasOther(node, unconstify(int *, &of->varno)) || !HasColumn(node, NULL) || IsPlain(of, node) != of->plain)
+	if (HasOther(node, &of->varno) || !HasColumn(node, NULL) || IsPlain(of, node) != of->plain)
 		return node;
+	if (of->sample == NULL)
+	{
+		of->found = true;
+		return node;
+	}
 	met = Try(of, node);
 	if (met == NULL)
 		return node;
@@ -313,7 +319,8 @@ TryView(Query *query, int varno, const ViewTry *view, ParamListInfo parameters)
 	Trying		of = {.view = view,.entry = rt_fetch(varno, query->rtable),.varno = varno,.parameters = parameters};
 
 	of.function = FindFunction();
-	of.sample = OidIsValid(of.function) ? ViewSampleOf(view) : NULL;
+	TakeUpTree((Node *) query->jointree, &of);
+	of.sample = OidIsValid(of.function) && of.found ? ViewSampleOf(view) : NULL;
 	if (of.sample == NULL || of.sample->desc->natts != list_length(of.entry->eref->colnames))
 		return;
 	of.left = palloc(sizeof(bool) * of.sample->count);
