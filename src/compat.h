@@ -230,6 +230,11 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #define CompatLocalBackend(index) pgstat_fetch_stat_local_beentry(index)
 #endif
 
+/* What an operator compares is told by another name from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define get_op_btree_interpretation(operator) get_op_index_interpretation(operator)
+#endif
+
 /* What never returns is said in front of the declaration from 18 on. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
