@@ -15,7 +15,7 @@ my @symbols = map { /^\S* *[A-Z] (\S+)$/ ? $1 : () } `nm -D --defined-only '$dir
 plan skip_all => 'there is no nm' if system('command -v nm >/dev/null 2>&1') != 0;
 
 open my $file, '<', $script or die "$script: $!\n";
-my %function = map { $_ => 1 } do { local $/; <$file> } =~ /AS 'MODULE_PATHNAME', '(\w+)'/g;
+my %function = map { $_ => 1 } do { local $/; <$file> } =~ /AS '+MODULE_PATHNAME'+, '+(\w+)'/g;
 close $file;
 my %called = (
 	%function,
