@@ -8,22 +8,23 @@
 #include "postgres.h"
 
 #include "profiles/grammar.h"
+#include "signals/scoped_signal.h"
 
 #define FEATURE_VIEW_MAX_FEATURES 200
 
 /* Values in a list, those of most events. */
 #define FEATURE_MAX_LIST 100
 
-/* Whom a view is about; as signals/scoped_signal.h. */
+/* Whom a view is about: what signals are kept by. */
 typedef enum FeatureEntity
 {
-	FEATURE_ENTITY_USER,
-	FEATURE_ENTITY_ITEM,
-	FEATURE_ENTITY_CATEGORY,	/* items of it together; so are those of the next two */
-	FEATURE_ENTITY_BRAND,
-	FEATURE_ENTITY_TAG,
-	FEATURE_ENTITY_QUERY,
-	FEATURE_ENTITY_SHOP			/* all items together */
+	FEATURE_ENTITY_USER = SIGNAL_SCOPE_USER,
+	FEATURE_ENTITY_ITEM = SIGNAL_SCOPE_ITEM,
+	FEATURE_ENTITY_CATEGORY = SIGNAL_SCOPE_CATEGORY, /* items of it together; so are those of the next two */
+	FEATURE_ENTITY_BRAND = SIGNAL_SCOPE_BRAND,
+	FEATURE_ENTITY_TAG = SIGNAL_SCOPE_TAG,
+	FEATURE_ENTITY_QUERY = SIGNAL_SCOPE_QUERY,
+	FEATURE_ENTITY_SHOP = SIGNAL_SCOPE_GLOBAL /* all items together */
 } FeatureEntity;
 
 /* True if views of an entity have a typed view: one row of SQL for each. */

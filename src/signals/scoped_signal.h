@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* What a signal is kept by; features/feature_view.h has the same in this order. */
+/* What a signal is kept by. */
 typedef enum SignalScope
 {
 	SIGNAL_SCOPE_USER,
