@@ -385,4 +385,38 @@ FROM personalize.schedule_maintenance() WHERE job NOT IN ('scrub', 'rollup') ORD
 SELECT ok, detail FROM personalize.health() WHERE "check" = 'maintenance jobs';
 SELECT job, replace(statement, current_database(), 'shop') AS statement FROM personalize.unschedule_maintenance() WHERE job = 'retention';
 RESET client_min_messages;
+
+-- all of it, a part of two rows at a time, each in its own transaction
+SELECT count(personalize.reset_retention(k)) FROM unnest(ARRAY['raw', 'session', 'profile']) AS k;
+SELECT sum(happened('old-' || n, ARRAY['view_item', 'view_item'], '2022-01-01 12:00+00', 'boot-' || n)) FROM generate_series(1, 9) AS n;
+SELECT roll();
+SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01';
+SELECT removed, result FROM personalize.apply_retention(max_rows => 2, pause => '1 day') WHERE kind = 'session';
+-- a part at least, however little time there is
+CALL personalize.run_retention(2, time_limit => '0');
+SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01';
+SELECT last_result FROM personalize.stat_retention WHERE task = 'session';
+CALL personalize.run_retention(max_rows => 2);
+SELECT (SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01') AS sessions, (SELECT count(*) FROM personalize.profile WHERE last_seen < '2023-01-01') AS profiles,
+	(SELECT count(*) FROM personalize.event WHERE received_at < '2023-01-01') AS events;
+SELECT task, last_result FROM personalize.stat_retention WHERE last_result <> 'done';
+SELECT sum(wrong) FROM personalize.verify_index();
+CALL personalize.run_retention(NULL, NULL, NULL);
+CALL personalize.run_retention(0);
+CALL personalize.run_retention(pause => '-1 s');
+CALL personalize.run_retention(time_limit => '-1 day');
+CALL personalize.run_retention(time_limit => 'infinitely');
+BEGIN;
+CALL personalize.run_retention();
+ROLLBACK;
+DO $$ BEGIN EXECUTE 'CALL personalize.run_retention()'; END $$;
+BEGIN READ ONLY;
+CALL personalize.run_retention();
+ROLLBACK;
+SET default_transaction_isolation = 'serializable';
+CALL personalize.run_retention();
+RESET default_transaction_isolation;
+SET default_transaction_read_only = on;
+CALL personalize.run_retention();
+RESET default_transaction_read_only;
 DROP FUNCTION roll, happened, apply;

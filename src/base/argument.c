@@ -14,6 +14,7 @@
 #include "base/interval.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
@@ -80,4 +81,16 @@ ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char *name)
 				 errmsg("%s \"%s\" must not be negative", name,
 						DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(argument)))),
 				 errhint("Write it like '30 days'.")));
+}
+
+/* Complain of a procedure that commits where it cannot: in a transaction block or a function. */
+void
+ArgumentCheckNonatomic(FunctionCallInfo fcinfo, const char *call, const char *hint)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("CALL personalize.%s cannot run inside a transaction block or a function", call),
+				 errhint("%s", hint)));
 }

@@ -22,4 +22,7 @@ extern void ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char
 /* Complain of an interval that is less than nothing. */
 extern void ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char *name);
 
+/* Complain of a procedure that commits where it cannot: in a transaction block or a function. */
+extern void ArgumentCheckNonatomic(FunctionCallInfo fcinfo, const char *call, const char *hint);
+
 #endif

@@ -14,11 +14,11 @@
 #include "cohorts/cohort.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/spi_util.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "workers/worker_task.h"
@@ -49,12 +49,7 @@ Step(void)
 static void
 CheckMayRelease(FunctionCallInfo fcinfo)
 {
-	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("CALL personalize.release_cohorts() cannot run inside a transaction block or a function"),
-				 errhint("It commits what it pays before it draws the noise: call it by itself.")));
+	ArgumentCheckNonatomic(fcinfo, "release_cohorts()", "It commits what it pays before it draws the noise: call it by itself.");
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

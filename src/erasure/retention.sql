@@ -198,3 +198,10 @@ COMMENT ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, in
 	'removes what is past its retention_policy, and says what and how much: result is done, more (max_rows of a kind were reached: call again), waits (days that a processor has not passed), busy (somebody holds it: call again), failed (detail says why) or, for a dry run, which only counts, would. bytes: of a dry run, about how much of the disk these rows take with their indexes; NULL where rows stay and only get shorter. VACUUM makes it free for other rows, a dropped day''s goes back at once. as_of, not in the future, stands for now. Kinds over which a whole pass ended less than pause ago are left out. Several at once are safe: one works, the others say busy. Errors: 22023 as_of in the future; 0A000 above READ COMMITTED; 25006 on a standby';
 REVOKE ALL ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigint, interval) TO personalize_admin;
+
+CREATE PROCEDURE personalize.run_retention(max_rows bigint DEFAULT 50000, pause interval DEFAULT '0', time_limit interval DEFAULT '10 minutes')
+	AS 'MODULE_PATHNAME', 'personalize_run_retention' LANGUAGE C;
+COMMENT ON PROCEDURE personalize.run_retention(bigint, interval, interval) IS
+	'apply_retention(max_rows, pause), again and again, each time in a transaction of its own, until no kind says more, or time_limit is over (the part at work is ended): what schedule_maintenance() has pg_cron call. A kind that was looked at whole is not looked at again in the same call. stat_retention tells what it did. Errors: 25001 in a transaction block or a function; 22023 out of range; 0A000 above READ COMMITTED; 25006 on a standby';
+REVOKE ALL ON PROCEDURE personalize.run_retention(bigint, interval, interval) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE personalize.run_retention(bigint, interval, interval) TO personalize_admin;

@@ -25,7 +25,7 @@ BEGIN ATOMIC
 			LATERAL (SELECT format('personalize %s of %s', v.job, current_database()) AS name) AS f)
 	SELECT j.job, j.schedule, j.command, j.every, j.origin, j.wanted, j.elsewhere, n.name
 	FROM n JOIN (VALUES
-			('retention', '*/15 * * * *', 'SELECT * FROM personalize.apply_retention(pause => ''6 hours'')',
+			('retention', '*/15 * * * *', 'CALL personalize.run_retention(pause => ''6 hours'')',
 				interval '15 minutes', timestamptz '2000-01-01 00:00+00', true, false),
 			('partitions', '7 * * * *', 'SELECT personalize_internal._make_partitions_ahead()',
 				interval '1 hour', timestamptz '2000-01-01 00:07+00', true, false),
