@@ -75,7 +75,8 @@ CREATE TEMP TABLE argument AS
 		LATERAL (SELECT u.name, u.type, row_number() OVER (ORDER BY u.at) AS n
 			FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargnames, p.proargmodes) WITH ORDINALITY AS u(type, name, mode, at)
 			WHERE coalesce(u.mode, 'i') IN ('i', 'b', 'v')) a
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.pronargdefaults > 0;
+	-- a procedure commits: nothing of it could be undone here (sql/retention.sql passes it NULLs)
+	WHERE p.pronamespace = 'personalize'::regnamespace AND p.pronargdefaults > 0 AND p.prokind = 'f';
 
 -- A call as SQL; with one of its arguments NULL.
 CREATE TEMP TABLE call AS
