@@ -314,7 +314,7 @@ LockProcessors(bool wait)
 	{
 		const ProcessorMethods *methods = ProcessorGet(id);
 
-		for (int shard = 0; methods != NULL && shard < methods->shards; shard++)
+		for (int shard = 0; methods != NULL && shard < ProcessorLocks(methods); shard++)
 		{
 			if (wait)
 				ShardLock(id, shard);

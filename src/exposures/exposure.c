@@ -335,7 +335,6 @@ ExposureInit(void)
 	static const ProcessorMethods methods = {
 		.id = PROCESSOR_EXPOSURE,
 		.name = "exposure",
-		.shards = SHARD_COUNT,
 		.shardedByUser = true,
 		.shardOf = ShardOfEvent,
 		.begin = BeginBatch,

@@ -582,7 +582,6 @@ ItemStatInit(void)
 	static const ProcessorMethods methods = {
 		.id = PROCESSOR_ITEM_STAT,
 		.name = "item_stat",
-		.shards = SHARD_COUNT,
 		.shardOf = ShardOfEvent,
 		.begin = BeginBatch,
 		.add = AddEvent,

@@ -86,12 +86,12 @@ NeighbourEventTypes(void)
 	return counts;
 }
 
-/* There is one shard; events that cannot count are not for it. */
+/* The shard of the person's key; -1: the event cannot count. */
 int
 NeighbourShard(const EventRow *row)
 {
 	return row->hasItem && (row->consent & PURPOSE_RECOMMENDATIONS) &&
-		!(RestrictionOf(row->userKey) & PURPOSE_RECOMMENDATIONS) ? 0 : -1;
+		!(RestrictionOf(row->userKey) & PURPOSE_RECOMMENDATIONS) ? ShardOfKey(row->userKey) : -1;
 }
 
 /* Begin a batch. */
@@ -560,14 +560,14 @@ NeighbourInit(void)
 	static const ProcessorMethods methods = {
 		.id = PROCESSOR_NEIGHBOUR,
 		.name = "neighbour",
-		.shards = 1,
+		.shardedByUser = true,
+		.oneWriter = true,
 		.batches = BATCHES_AT_ONCE,
 		.keysOnly = true,
 		.shardOf = NeighbourShard,
 		.begin = BeginBatch,
 		.add = AddEvent,
 		.finish = FinishBatch,
-		.rebuiltByUser = true,
 		.clear = NeighbourClear,
 		.held = NeighbourHeld
 	};

@@ -93,21 +93,24 @@ SortEvents(Verification *verification)
 {
 	static const Oid types[SORTED_EVENT_COLUMNS] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
 	INT8OID, INT8OID, INT8OID, INT8OID};
-	TxidSnapshot *position = ProcessorPosition(PROCESSOR_NEIGHBOUR, 0, verification->snapshot);
+	TxidSnapshot *positions[SHARD_COUNT];
 	bool	   *counts = NeighbourEventTypes();
 	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
 	int64		number = 0;
 
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
+		positions[shard] = ProcessorPosition(PROCESSOR_NEIGHBOUR, shard, verification->snapshot);
 	KeySortBegin(&verification->events, types, SORTED_EVENT_COLUMNS, EVENT_SORT_KEYS, maintenance_work_mem / 2);
 	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
 	{
 		Datum		values[SORTED_EVENT_COLUMNS];
+		int			shard = NeighbourShard(&row);
 
-		if (NeighbourShard(&row) < 0 || row.event < 0 || !counts[row.event] ||
-			!TxidIsSeen(row.txid, position))
+		if (shard < 0 || row.event < 0 || !counts[row.event] ||
+			!TxidIsSeen(row.txid, positions[shard]))
 			continue;
 		values[SORTED_USER] = Int64GetDatum(row.userKey);
 		values[SORTED_GIVEN] = Int64GetDatum(row.hasSession);

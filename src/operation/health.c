@@ -62,7 +62,7 @@ BeginLag(Lag *lag, const ProcessorMethods *methods, Snapshot snapshot)
 	lag->oldest = DT_NOEND;
 	lag->minTxid = PG_INT64_MAX;
 	lag->anyOutdated = ProcessorOutdated(methods->id, lag->outdated) > 0;
-	for (int shard = 0; shard < methods->shards; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
 		lag->seen[shard] = ProcessorPosition(methods->id, shard, snapshot);
 		lag->minTxid = Min(lag->minTxid, TxidSnapshotMin(lag->seen[shard]));
@@ -91,7 +91,7 @@ AddToLag(Lag *lag, const EventRow *row, TimestampTz now)
 	if (shard < 0)
 		return;
 	seen = TxidIsSeen(row->txid, lag->seen[shard]);
-	if (seen && !lag->outdated[ProcessorRebuildShard(lag->methods, row)])
+	if (seen && !lag->outdated[shard])
 		return;
 	lag->waiting++;
 	if (seen)

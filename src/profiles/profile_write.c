@@ -539,7 +539,6 @@ Fold(const bool *shards)
 static const ProcessorMethods profileMethods = {
 	.id = PROCESSOR_PROFILE,
 	.name = "profile",
-	.shards = SHARD_COUNT,
 	.shardedByUser = true,
 	.gathers = true,
 	.batches = BATCHES_AT_ONCE,

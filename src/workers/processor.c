@@ -38,7 +38,6 @@ void
 ProcessorRegister(const ProcessorMethods *methods)
 {
 	Assert(methods->id >= 1 && methods->id <= PROCESSOR_COUNT);
-	Assert(methods->shards == 1 || methods->shards == SHARD_COUNT);
 	processors[methods->id] = methods;
 }
 
@@ -284,7 +283,7 @@ ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const posi
 	int			count = 0;
 	SpiUtilScope scope;
 
-	for (int shard = 0; shard < methods->shards; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
 		if (positions[shard] == NULL)
 			continue;
@@ -309,7 +308,7 @@ ProcessorStorePosition(const ProcessorMethods *methods, TxidSnapshot *const posi
 		stored[DatumGetInt16(SpiUtilValue(row, 1, &isNull))] = true;
 	}
 	SpiUtilEnd(&scope);
-	for (int shard = 0; shard < methods->shards; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
 		if (positions[shard] != NULL && !stored[shard])
 			ReportBackwards(methods, shard, positions[shard]);
@@ -322,7 +321,7 @@ ProcessorSeenBelow(ProcessorId id, Snapshot snapshot)
 {
 	int64		below = PG_INT64_MAX;
 
-	for (int shard = 0; processors[id] && shard < processors[id]->shards; shard++)
+	for (int shard = 0; processors[id] && shard < SHARD_COUNT; shard++)
 	{
 		int64		seen = TxidSnapshotMin(ProcessorPosition(id, shard, snapshot));
 

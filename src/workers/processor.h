@@ -46,12 +46,11 @@ typedef struct ProcessorMethods
 {
 	ProcessorId id;
 	const char *name;
-	int			shards;			/* SHARD_COUNT or 1 */
 	bool		shardedByUser;	/* shardOf is ShardOfKey(userKey) */
+	bool		oneWriter;		/* its shards have rows in common: a batch has all of them, under one lock */
 	bool		keysOnly;		/* it needs neither value nor properties */
 	bool		gathers;		/* a row holds all that is known of its key */
 	int			batches;		/* what waits in so many batches is taken at once; 0: 1 */
-	bool		rebuiltByUser;	/* it has one shard, but people are counted anew by those of their keys */
 	int			(*shardOf) (const EventRow *row);	/* by the keys; -1: not for this processor */
 	void	   *(*begin) (void);
 	void		(*add) (void *state, const EventRow *row);
@@ -70,8 +69,8 @@ typedef struct ProcessorMethods
 	/*
 	 * For a rebuild: delete what was written for some shards, which are then counted
 	 * anew in the same transaction, and what is to be done after the last of them
-	 * (may be NULL).  One that is rebuiltByUser takes as many shards at a time as hold about
-	 * a batch, of the events that held tells its rows are made of.
+	 * (may be NULL).  If held tells of how many events its rows are made (else NULL), as many
+	 * shards are taken at a time as hold about a batch, and what waits goes on waiting.
 	 */
 	void		(*clear) (const bool *shards);
 	int64		(*held) (void);
@@ -88,11 +87,11 @@ typedef struct ProcessorMethods
 	void		(*filled) (const ProcessorParts *parts);
 } ProcessorMethods;
 
-/* With which shard of a rebuild an event is counted anew. */
+/* How many locks its shards are under, the first shards' each. */
 static inline int
-ProcessorRebuildShard(const ProcessorMethods *methods, const EventRow *row)
+ProcessorLocks(const ProcessorMethods *methods)
 {
-	return methods->rebuiltByUser ? ShardOfKey(row->userKey) : methods->shardOf(row);
+	return methods->oneWriter ? 1 : SHARD_COUNT;
 }
 
 /* Called from each processor's Init. */

@@ -35,7 +35,7 @@ ProcessorAskBackfill(ProcessorId id, int16 part)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2OID, INT4OID};
-	Datum		values[] = {Int16GetDatum(id), Int16GetDatum(part), Int32GetDatum(ProcessorGet(id)->shards)};
+	Datum		values[] = {Int16GetDatum(id), Int16GetDatum(part), Int32GetDatum(SHARD_COUNT)};
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
@@ -89,9 +89,9 @@ ShardsPerTransaction(const ProcessorMethods *methods)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT8OID};
-	Datum		values[] = {Int16GetDatum(methods->id), Int64GetDatum((int64) personalize_batch_events * methods->shards)};
+	Datum		values[] = {Int16GetDatum(methods->id), Int64GetDatum((int64) personalize_batch_events * SHARD_COUNT)};
 	SpiUtilScope scope;
-	int64		shards = methods->shards;
+	int64		shards = SHARD_COUNT;
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
@@ -99,7 +99,7 @@ ShardsPerTransaction(const ProcessorMethods *methods)
 				   lengthof(types), types, values, NULL, true) > 0)
 		shards = DatumGetInt64(SpiUtilValue(0, 1, &isNull));
 	SpiUtilEnd(&scope);
-	return (int) Max(LEAST_SHARDS, Min(shards, methods->shards));
+	return (int) Max(LEAST_SHARDS, Min(shards, SHARD_COUNT));
 }
 
 /* Note a part. */

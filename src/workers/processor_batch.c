@@ -108,7 +108,7 @@ ClaimShards(Batch *batch, const ProcessorBatchOptions *options)
 {
 	int			count = 0;
 
-	for (int shard = 0; shard < batch->methods->shards; shard++)
+	for (int shard = 0; shard < ProcessorLocks(batch->methods); shard++)
 	{
 		if (shard % options->workerCount != options->workerNumber)
 			continue;
@@ -122,10 +122,12 @@ ClaimShards(Batch *batch, const ProcessorBatchOptions *options)
 		batch->claimed[shard] = true;
 		count++;
 	}
+	if (batch->methods->oneWriter)
+		memset(batch->claimed, batch->claimed[0], sizeof(batch->claimed));
 	return count;
 }
 
-/* Step 2: lock the users' stripes; a shard whose stripe is not to be had is left. */
+/* Step 2: lock the users' stripes; a shard whose stripe is not to be had is left, if they are not all taken together. */
 static int
 LockStripes(Batch *batch, bool wait)
 {
@@ -140,7 +142,7 @@ LockStripes(Batch *batch, bool wait)
 		else if (!StripeTryLock(stripe, false))
 		{
 			batch->result.busy = true;
-			if (!batch->methods->shardedByUser)
+			if (!batch->methods->shardedByUser || batch->methods->oneWriter)
 				return 0;
 			batch->claimed[stripe] = false;
 			continue;
@@ -184,7 +186,7 @@ ReadPositions(Batch *batch)
 	SpiUtilEnd(&scope);
 
 	batch->minTxid = PG_INT64_MAX;
-	for (int shard = 0; shard < batch->methods->shards; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
 		if (batch->claimed[shard])
 			batch->minTxid = Min(batch->minTxid, TxidSnapshotMin(batch->from[shard]));
@@ -211,7 +213,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 		if (!ProcessorBelongsToBatch(batch, &row))
 			continue;
 		/* what is to be counted anew will be told of then */
-		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[ProcessorRebuildShard(methods, &row)]);
+		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[methods->shardOf(&row)]);
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);
@@ -262,7 +264,7 @@ WritePositions(const Batch *batch)
 {
 	TxidSnapshot *positions[SHARD_COUNT] = {NULL};
 
-	for (int shard = 0; shard < batch->methods->shards; shard++)
+	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
 		if (!batch->claimed[shard] || TxidSnapshotContains(batch->from[shard], batch->upto))
 			continue;
@@ -344,7 +346,7 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	ReadPositions(batch);
 	(void) ProcessorOutdated(batch->methods->id, batch->outdated);
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		batch->result.more |= batch->outdated[shard] && batch->claimed[batch->methods->rebuiltByUser ? 0 : shard];
+		batch->result.more |= batch->outdated[shard] && batch->claimed[shard];
 	batch->upto = TxidSnapshotTake();
 	/* whoever disables it, and then stores events, finds them waiting */
 	if (!ProcessorIsEnabled(batch->methods->id))
@@ -353,7 +355,7 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 		PopActiveSnapshot();
 		return;
 	}
-	batch->stays = batch->backfills || (batch->rebuilds && batch->methods->rebuiltByUser);
+	batch->stays = batch->backfills || (batch->rebuilds && batch->methods->held != NULL);
 	running = batch->rebuilds || batch->backfills ? batch : NULL;
 	PG_TRY();
 	{

@@ -19,7 +19,7 @@ TakeProcessor(void *arg)
 {
 	const ProcessorMethods *methods = arg;
 
-	for (int shard = 0; shard < methods->shards; shard++)
+	for (int shard = 0; shard < ProcessorLocks(methods); shard++)
 		ShardLock(methods->id, shard);
 	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
 		StripeLock(stripe, false);

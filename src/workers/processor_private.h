@@ -22,8 +22,7 @@ typedef struct Batch
 	bool		waiting;		/* some of these are still to be counted */
 	bool		left;			/* shards that have some are left to later batches */
 	bool		outdated[SHARD_COUNT];	/* shards that are to be counted anew */
-	bool		rebuilds;		/* and this batch does so for some: */
-	bool		part[SHARD_COUNT];
+	bool		rebuilds;		/* and this batch does so for those that it has claimed */
 	bool		stays;			/* the position stays: what it contains is counted, not what it does not */
 	bool		backfills;		/* it counts parts alone, of what the position contains */
 	ProcessorParts parts;

@@ -10,9 +10,8 @@
  * the rows that were there, afterwards the new ones; a crash undoes a part and
  * nothing else.  A withdrawal waits for a part at most.
  *
- * The processor of neighbours has one shard and is rebuilt by the shards of people's
- * keys: the position stays where it is, and what it contains is counted anew for these
- * people, in one transaction with what is made of their rows.
+ * Where a processor tells how much its rows hold, a part is about a batch of that: the
+ * position stays where it is, and what it contains is counted anew.
  */
 #include "postgres.h"
 
@@ -71,21 +70,19 @@ ProcessorOutdated(ProcessorId id, bool shards[SHARD_COUNT])
 	return count;
 }
 
-/* Take a part of the shards that are outdated, and claimed; those of people's keys are under one claim. */
+/* Take a part of the shards that are outdated, and claimed. */
 int
 ProcessorTakePart(Batch *batch)
 {
-	bool		byUser = batch->methods->rebuiltByUser;
-	int64		limit = byUser ? (int64) personalize_batch_events * SHARD_COUNT / Max(batch->methods->held(), 1) : SHARDS_PER_PART;
+	int64		limit = batch->methods->held ?
+		(int64) personalize_batch_events * SHARD_COUNT / Max(batch->methods->held(), 1) : SHARDS_PER_PART;
 	int			taken = 0;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 	{
-		batch->part[shard] = batch->claimed[byUser ? 0 : shard] && batch->outdated[shard] && taken < Max(limit, 1);
-		taken += batch->part[shard];
+		batch->claimed[shard] &= batch->outdated[shard] && taken < Max(limit, 1);
+		taken += batch->claimed[shard];
 	}
-	if (!byUser)
-		memcpy(batch->claimed, batch->part, sizeof(batch->part));
 	return taken;
 }
 
@@ -95,11 +92,11 @@ ForgetPositions(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->part)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
 	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
-		if (batch->part[shard])
+		if (batch->claimed[shard])
 			batch->from[shard] = TxidSnapshotNothing();
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
@@ -116,7 +113,7 @@ ProcessorBeginPart(Batch *batch)
 	ProcessorReportPhase(batch->methods, "rebuild");
 	if (!batch->stays)
 		ForgetPositions(batch);
-	batch->methods->clear(batch->part);
+	batch->methods->clear(batch->claimed);
 }
 
 /*
@@ -130,7 +127,7 @@ ProcessorEndPart(Batch *batch)
 	static SPIPlanPtr donePlan = NULL;
 	static SPIPlanPtr leftPlan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
-	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->part)};
+	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
 	SpiUtilScope scope;
 	bool		isNull;
 	bool		last;
@@ -209,12 +206,11 @@ StoreRebuild(const ProcessorMethods *methods, int64 total)
 			   lengthof(types), types, values, NULL, false);
 }
 
-/* Shard by shard: mark those that have counted anything; of people's keys, all. */
+/* Shard by shard: mark those that have counted anything. */
 static void
 MarkShards(const ProcessorMethods *methods)
 {
 	SpiUtilScope scope;
-	int			copies = methods->rebuiltByUser ? SHARD_COUNT : 1;
 	int64		count;
 
 	SpiUtilBegin(&scope);
@@ -222,8 +218,7 @@ MarkShards(const ProcessorMethods *methods)
 	SPI_execute(psprintf("SELECT FROM personalize.processor WHERE processor = %d FOR NO KEY UPDATE", methods->id), false, 0);
 	SPI_execute(psprintf("DELETE FROM personalize._rebuild WHERE processor = %d AND part = 0", methods->id), false, 0);
 	SPI_execute(psprintf("INSERT INTO personalize._rebuild (processor, shard)"
-						 " SELECT processor, shard + s FROM personalize.processor_position, generate_series(0, %d) AS s WHERE processor = %d",
-						 copies - 1, methods->id), false, 0);
+						 " SELECT processor, shard FROM personalize.processor_position WHERE processor = %d", methods->id), false, 0);
 	count = SPI_processed;
 	StoreRebuild(methods, count);
 	SpiUtilEnd(&scope);

@@ -299,7 +299,7 @@ ProcessorCutToSize(Batch *batch)
 		/* all of the first transaction, even if it alone is too large */
 		batch->upto = TxidSnapshotCut(batch->upto, Max(cut, first + 1));
 		batch->result.more = true;
-		if (cut == first && batch->methods->shards > 1)
+		if (cut == first)
 			TakeByCount(batch);
 		else if (spans)
 			TakeByNotes(batch, &waiting);

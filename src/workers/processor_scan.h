@@ -20,9 +20,7 @@ ProcessorBelongsToBatch(const Batch *batch, const EventRow *row)
 
 	if (shard < 0 || !batch->claimed[shard])
 		return false;
-	if (batch->rebuilds && batch->stays)
-		return batch->part[ProcessorRebuildShard(batch->methods, row)] && TxidIsSeen(row->txid, batch->from[shard]);
-	if (batch->backfills)
+	if (batch->stays)
 		return TxidIsSeen(row->txid, batch->from[shard]) &&
 			!ProcessorTakeRejected(row, batch->setAsideLeft, batch->setAsideCount);
 	return !TxidIsSeen(row->txid, batch->from[shard]) && TxidIsSeen(row->txid, batch->upto);

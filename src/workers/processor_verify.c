@@ -95,7 +95,7 @@ CountPasses(const ProcessorMethods *methods)
 	uint64		bytes = (uint64) RelationGetNumberOfBlocks(table) * BLCKSZ;
 
 	table_close(table, AccessShareLock);
-	return (int) Min(1 + bytes / PASS_BYTES, (uint64) methods->shards);
+	return (int) Min(1 + bytes / PASS_BYTES, (uint64) SHARD_COUNT);
 }
 
 /* Give the events of the pass to the processor, and let it compare. */
@@ -177,13 +177,13 @@ personalize_verify_counts(PG_FUNCTION_ARGS)
 		if (methods == NULL || methods->compare == NULL)
 			continue;
 		ReadBounds(&verification, methods);
-		for (int shard = 0; shard < methods->shards; shard++)
+		for (int shard = 0; shard < SHARD_COUNT; shard++)
 			positions[shard] = ProcessorPosition(id, shard, verification.snapshot);
 		rejectedCount = ProcessorReadRejected(methods->name, NULL, &rejected);
 		passes = CountPasses(methods);
 		for (int pass = 0; pass < passes; pass++)
 		{
-			for (int shard = 0; shard < methods->shards; shard++)
+			for (int shard = 0; shard < SHARD_COUNT; shard++)
 				verification.shards[shard] = shard % passes == pass;
 			RunPass(&verification, methods, positions, rejected, rejectedCount);
 		}
