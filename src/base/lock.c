@@ -25,6 +25,16 @@ Acquire(LockClass class, uint32 object, LOCKMODE mode, bool wait)
 	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* True if this transaction has a lock that somebody waits for. */
+static bool
+IsAwaited(LockClass class, uint32 object, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, class, object, LOCK_KIND);
+	return LockHeldByMe(&tag, mode, false) && LockHasWaiters(&tag, mode, false);
+}
+
 /* Lock a stripe of users. */
 void
 StripeLock(int stripe, bool exclusive)
@@ -37,6 +47,13 @@ bool
 StripeTryLock(int stripe, bool exclusive)
 {
 	return Acquire(LOCK_STRIPE, stripe, exclusive ? ExclusiveLock : ShareLock, false);
+}
+
+/* True if this transaction holds a stripe shared, and somebody waits for it. */
+bool
+StripeIsAwaited(int stripe)
+{
+	return IsAwaited(LOCK_STRIPE, stripe, ShareLock);
 }
 
 /* Take turns at taking something away from people. */
@@ -75,6 +92,13 @@ bool
 ShardTryLock(int processor, int shard)
 {
 	return Acquire(LOCK_SHARD, (uint32) processor << 16 | shard, ExclusiveLock, false);
+}
+
+/* True if this transaction holds a shard, and somebody waits for it. */
+bool
+ShardIsAwaited(int processor, int shard)
+{
+	return IsAwaited(LOCK_SHARD, (uint32) processor << 16 | shard, ExclusiveLock);
 }
 
 /* Take turns at registering names. */

@@ -34,6 +34,7 @@ typedef enum LockClass
  */
 extern void StripeLock(int stripe, bool exclusive);
 extern bool StripeTryLock(int stripe, bool exclusive);
+extern bool StripeIsAwaited(int stripe);	/* this transaction holds it shared, and somebody waits */
 
 /*
  * Taking something away from people: one at a time, before their stripes.  Both
@@ -46,6 +47,7 @@ extern bool PurgeLockIsHeld(void);	/* by this transaction */
 /* A processor's shard, exclusively: who holds it may write its rows and position. */
 extern void ShardLock(int processor, int shard);
 extern bool ShardTryLock(int processor, int shard);
+extern bool ShardIsAwaited(int processor, int shard);	/* this transaction holds it, and somebody waits */
 
 /*
  * The sessions and postings, to write them.  Taken after stripes and shards,

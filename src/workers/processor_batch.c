@@ -14,7 +14,9 @@
  *	3. take the snapshot;
  *	4. read, aggregate, write, move the position.
  *
- * A batch that would be too large is cut: processor_scan.c.
+ * A batch that would be too large is cut: processor_scan.c.  Whoever takes something
+ * away from people, or lets old rows go, waits for the locks of 1 and 2.  Where that is
+ * seen batches are small for a while, for more such calls may come.
  */
 #include "postgres.h"
 
@@ -22,6 +24,8 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/clock.h"
+#include "base/lock.h"
 #include "base/relation.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -44,7 +48,13 @@
 #define MOVE_AFTER_SCANNED 1000
 #define MOVE_AFTER_MS (10 * SECS_PER_MINUTE * 1000)
 
+/* So long batches are small after somebody has waited for one. */
+#define SMALL_AFTER_WAIT (60 * USECS_PER_SEC)
+
 int			personalize_batch_events = 100000;
+
+/* Until when they are. */
+static TimestampTz smallUntil = 0;
 
 /* The batch that counts anew, while it does. */
 static const Batch *running = NULL;
@@ -55,7 +65,7 @@ ProcessorInit(void)
 {
 	DefineCustomIntVariable("personalize.batch_events",
 							"How many events a processor takes in one batch at most.",
-							"Larger batches cost less per event and more memory; neighbour takes four of them at once, if so many wait.",
+							"Larger batches cost less per event and more memory; profile and neighbour take four of them at once, if so many wait in small transactions, and nobody waits for the processors.",
 							&personalize_batch_events,
 							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
 }
@@ -72,6 +82,20 @@ const ProcessorParts *
 ProcessorPartsOnly(void)
 {
 	return running != NULL && running->backfills ? &running->parts : NULL;
+}
+
+/* Note that somebody waits, or works, where batches do. */
+static void
+NoteWait(void)
+{
+	smallUntil = ClockSteady() + SMALL_AFTER_WAIT;
+}
+
+/* How many events a processor takes at once now of those that wait in small transactions. */
+int64
+ProcessorAtOnce(const ProcessorMethods *methods)
+{
+	return ClockSteady() < smallUntil ? personalize_batch_events : ProcessorRoundEvents(methods);
 }
 
 /* Refuse what would break exactly-once. */
@@ -142,6 +166,7 @@ LockStripes(Batch *batch, bool wait)
 		else if (!StripeTryLock(stripe, false))
 		{
 			batch->result.busy = true;
+			NoteWait();
 			if (!batch->methods->shardedByUser || batch->methods->oneWriter)
 				return 0;
 			batch->claimed[stripe] = false;
@@ -380,6 +405,18 @@ RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 	PopActiveSnapshot();
 }
 
+/* See whether somebody waits for the end of this transaction. */
+static void
+LookForWaiting(const Batch *batch)
+{
+	bool		awaited = false;
+
+	for (int shard = 0; shard < SHARD_COUNT && !awaited; shard++)
+		awaited = StripeIsAwaited(shard) || ShardIsAwaited(batch->methods->id, shard);
+	if (awaited)
+		NoteWait();
+}
+
 /* If it is the turn of what is to be counted anew, see what there is; a rebuild goes first. */
 static void
 ChooseKind(Batch *batch, bool turn, const ProcessorBatchOptions *options)
@@ -425,6 +462,8 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 			PopActiveSnapshot();
 		}
 		RunClaimed(batch, options);
+		if (batch->waiting)
+			LookForWaiting(batch);
 	}
 	/* who fails tries the same again */
 	turn[methods->id] = !turn[methods->id];

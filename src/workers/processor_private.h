@@ -43,6 +43,9 @@ ProcessorRoundEvents(const ProcessorMethods *methods)
 	return (int64) personalize_batch_events * Max(methods->batches, 1);
 }
 
+/* How many of those that wait in small transactions it takes at once now. */
+extern int64 ProcessorAtOnce(const ProcessorMethods *methods);
+
 /* Refuse what would break exactly-once. */
 extern void ProcessorCheckMayRun(void);
 

@@ -8,15 +8,16 @@
  * never loses what it contains, although shards get on at different speed and
  * transactions commit in another order than they began.  Of one transaction that
  * alone is larger only some shards are taken, so that whoever waits for the stripes
- * (an erasure) waits for a batch and not for all of it; a single shard is taken in
- * several rounds.
+ * (an erasure) waits for a batch and not for all of it; a single shard with more is
+ * taken in several rounds.
+ *
+ * methods->batches are taken at once of what is waiting in small transactions, but not
+ * where one is larger than a batch, nor where somebody has just been waiting.
  *
  * Where rows gather all of their key, what is waiting in many batches is taken by shards,
  * too, SPAN_BATCHES of them at a time: each row is then written once for all of these
- * instead of once a batch, which costs more than reading the events so often.  That is
- * as often as methods->batches go into a span; where one transaction is larger than a
- * batch, as often as a batch does, for whoever waits for the stripes.  Which shards they
- * are is looked up once, and is kept until the last of these batches.
+ * instead of once a batch, which costs more than reading the events so often.  Which
+ * shards they are is looked up once, and is kept until the last of these batches.
  */
 #include "postgres.h"
 
@@ -167,7 +168,7 @@ TakeOfSpan(Batch *batch)
 		batch->claimed[shard] &= !TxidSnapshotContains(batch->from[shard], span->upto);
 	batch->left = batch->waiting = batch->result.more = true;
 	batch->upto = TxidSnapshotCopy(span->upto);
-	LeaveShards(batch, shards, span->most);
+	LeaveShards(batch, shards, Min(span->most, ProcessorAtOnce(batch->methods)));
 	return true;
 }
 
@@ -255,17 +256,31 @@ LargestTransaction(const Waiting *waiting)
 	return largest * waiting->step;
 }
 
-/* Take the batch's events, of which those noted tell, by shards; the others are left for the next ones. */
+/* How many events are taken at once of these: of a transaction that is larger than a batch, a batch. */
+static int64
+TakenAtOnce(const ProcessorMethods *methods, const Waiting *waiting)
+{
+	int64		most = ProcessorAtOnce(methods);
+
+	if (most > personalize_batch_events && waiting->count > personalize_batch_events &&
+		LargestTransaction(waiting) > personalize_batch_events)
+		most = personalize_batch_events;
+	return most;
+}
+
+/*
+ * Take the batch's events, of which those noted tell, by shards, so many at once; the
+ * others are left for the next ones.
+ */
 static void
-TakeByNotes(Batch *batch, const Waiting *waiting)
+TakeByNotes(Batch *batch, const Waiting *waiting, int64 most)
 {
 	Span	   *span = &spans[batch->methods->id];
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
 	EndSpan(span);
 	span->upto = TxidSnapshotCopy(batch->upto);
-	span->most = LargestTransaction(waiting) > personalize_batch_events ?
-		personalize_batch_events : ProcessorRoundEvents(batch->methods);
+	span->most = most;
 	MemoryContextSwitchTo(caller);
 	for (int64 i = 0; i < waiting->notedCount; i++)
 		if (TxidIsSeen(waiting->noted[i].txid, batch->upto))
@@ -283,8 +298,9 @@ void
 ProcessorCutToSize(Batch *batch)
 {
 	bool		spans = batch->methods->gathers;
-	int64		limit = spans ? (int64) personalize_batch_events * SPAN_BATCHES : ProcessorRoundEvents(batch->methods);
+	int64		limit = spans ? (int64) personalize_batch_events * SPAN_BATCHES : ProcessorAtOnce(batch->methods);
 	int64		most = limit + personalize_batch_events;
+	int64		atOnce;
 	int64		first;
 	Waiting		waiting;
 
@@ -292,6 +308,9 @@ ProcessorCutToSize(Batch *batch)
 		return;
 	LookAtWaiting(batch, most, spans ? 1 + most / SPAN_SAMPLES : 1, &waiting);
 	batch->waiting = waiting.count > 0;
+	atOnce = TakenAtOnce(batch->methods, &waiting);
+	if (!spans)
+		limit = atOnce;
 	if (waiting.count > limit)
 	{
 		int64		cut = TxidAt(&waiting, limit, &first);
@@ -302,10 +321,10 @@ ProcessorCutToSize(Batch *batch)
 		if (cut == first)
 			TakeByCount(batch);
 		else if (spans)
-			TakeByNotes(batch, &waiting);
+			TakeByNotes(batch, &waiting, atOnce);
 	}
-	else if (spans && waiting.count > ProcessorRoundEvents(batch->methods))
-		TakeByNotes(batch, &waiting);
+	else if (spans && waiting.count > atOnce)
+		TakeByNotes(batch, &waiting, atOnce);
 	pfree(waiting.noted);
 }
 
