@@ -462,7 +462,7 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 			PopActiveSnapshot();
 		}
 		RunClaimed(batch, options);
-		if (batch->waiting)
+		if (batch->result.more)
 			LookForWaiting(batch);
 	}
 	/* who fails tries the same again */
