@@ -30,7 +30,7 @@ CREATE FUNCTION situation(clicks bigint[], OUT j int, OUT item_key bigint, OUT t
 	OUT kind int, OUT length int, OUT last int, OUT before int, OUT two boolean) RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
 	SELECT row_number() OVER (ORDER BY max(n) DESC) - 1, key, count(*), cardinality(clicks) - max(n),
 		CASE WHEN cardinality(clicks) = 1 THEN 0 ELSE (ARRAY[3, 1, 2, 2])[code(clicks, cardinality(clicks)) + 1] END,
-		CASE WHEN cardinality(clicks) <= 2 THEN 0 WHEN cardinality(clicks) <= 4 THEN 1 WHEN cardinality(clicks) <= 8 THEN 2 ELSE 3 END,
+		CASE WHEN count(*) OVER () <= 2 THEN 0 WHEN count(*) OVER () <= 4 THEN 1 WHEN count(*) OVER () <= 8 THEN 2 ELSE 3 END,
 		code(clicks, cardinality(clicks)), code(clicks, cardinality(clicks) - 1), cardinality(clicks) > 1
 	FROM unnest(clicks) WITH ORDINALITY AS c(key, n) GROUP BY key
 $$;
@@ -71,19 +71,19 @@ RETURNS TABLE (item_key bigint, score float8) LANGUAGE sql AS $$
 			* exp(-extract(epoch FROM at - max(ts))::float8 / 86400 / 90) * exp(-min(age) / 6.0) AS sim
 		FROM newest WHERE n <= m GROUP BY session ORDER BY sim DESC LIMIT k),
 	vote AS (
-		SELECT v.item_key, sum(sim * CASE WHEN v.place >= s.place THEN 0.5 ^ (v.place - s.place) ELSE 0.8 * 0.5 ^ (s.place - v.place) END) AS part
+		SELECT v.item_key, sum(sim * CASE WHEN v.place >= s.place THEN 0.6 ^ (v.place - s.place) ELSE 0.8 * 0.6 ^ (s.place - v.place) END) AS part
 		FROM similar_session s JOIN visit v USING (session) WHERE abs(v.place - s.place) <= 6 GROUP BY 1),
 	hop AS (
 		SELECT p.y, sum(exp(-q.j / 1.5) * p.weight / (l.total + 800)) AS b
-		FROM query q JOIN list l ON l.x = q.item_key JOIN pair p USING (x) WHERE q.j < 3 AND p.y <> ALL (items)
+		FROM query q JOIN list l ON l.x = q.item_key JOIN pair p USING (x) WHERE q.j < 3
 		GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 8),
 	hops AS (
 		SELECT p.y AS item_key, sum(b * p.weight / (l.total + 800)) AS part
 		FROM hop JOIN list l ON l.x = hop.y JOIN pair p ON p.x = hop.y GROUP BY 1),
 	repeated AS (
-		SELECT q.item_key, 1.25 * sqrt(times) *
+		SELECT q.item_key, sqrt(times) AS times,
 			(hits_h + 30 * (hits_l + 0.5) / (n_l + 50)) / (n_h + 30) *
-			(hits_c + 50 * (hits_k + 0.5) / (n_k + 50)) / (n_c + 50) / ((hits_k + 0.5) / (n_k + 50)) AS part
+			(hits_c + 50 * (hits_k + 0.5) / (n_k + 50)) / (n_c + 50) / ((hits_k + 0.5) / (n_k + 50)) AS chance
 		FROM query q, LATERAL (
 			SELECT count(*) FILTER (WHERE c.kind = q.kind) AS n_k, count(*) FILTER (WHERE c.kind = q.kind AND hit) AS hits_k,
 				count(*) FILTER (WHERE (c.kind, c.length) = (q.kind, q.length)) AS n_c,
@@ -99,9 +99,9 @@ RETURNS TABLE (item_key bigint, score float8) LANGUAGE sql AS $$
 	recent AS (
 		SELECT sum(exp(-((until - 86400) / 86400 - floor(extract(epoch FROM ts) / 86400) + 0.5)::float8 / 3)) AS r FROM visit, total),
 	part AS (
-		SELECT item_key, CASE item_key WHEN items[cardinality(items)] THEN 0.05 WHEN (SELECT q.item_key FROM query q WHERE q.item_key = coalesce(v.item_key, h.item_key, r.item_key)) THEN 0.2 ELSE 1 END::float8
+		SELECT item_key, CASE item_key WHEN items[cardinality(items)] THEN 0.05 * r.chance / (r.chance + 0.02) WHEN (SELECT q.item_key FROM query q WHERE q.item_key = coalesce(v.item_key, h.item_key, r.item_key)) THEN 0.2 ELSE 1 END::float8
 			* (coalesce(v.part / (SELECT sum(part) FROM vote), 0) + coalesce(0.6 * h.part / (SELECT sum(part) FROM hops), 0)
-			+ coalesce(p.next::float8 ^ 2 / (p.next + 8) / (l.next + 2), 0)) + coalesce(r.part, 0) AS f
+			+ coalesce(p.next::float8 ^ 2 / (p.next + 12) / (l.next + 2), 0)) + coalesce(1.25 * r.chance * r.times, 0) AS f
 		FROM vote v FULL JOIN hops h USING (item_key) FULL JOIN repeated r USING (item_key)
 		LEFT JOIN list l ON l.x = items[cardinality(items)] LEFT JOIN pair p ON p.x = l.x AND p.y = item_key),
 	ranked AS (

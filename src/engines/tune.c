@@ -54,7 +54,7 @@ typedef struct TuneLadder
 static const TuneLadder ladders[] = {
 	{"repeat_weight", 7, {0, 0.3, 0.6, 0.9, 1.25, 1.8, 2.5}},
 	{"next_weight", 7, {0, 0.3, 0.6, 1, 1.5, 2.2, 3}},
-	{"next_prior", 5, {2, 4, 8, 16, 32}},
+	{"next_prior", 5, {3, 6, 12, 24, 48}},
 	{"recent_decay", 6, {2, 3, 4, 6, 9, 14}},
 	{"overlap_power", 6, {1, 1.5, 2, 2.5, 3, 4}},
 	{"trend_power", 6, {0, 0.1, 0.2, 0.3, 0.4, 0.6}}

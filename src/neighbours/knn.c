@@ -15,7 +15,7 @@
  *	A_s   = sum of w_j over the query items in s
  *	sim_s = A_s^overlapPower len_s^-0.3 e^(-age/90 days) e^(-a/recentDecay)
  *	K(i)  = sum over the k most similar s of sim_s g(d)
- *	g(0) = 1,  g(d > 0) = 2^-d,  g(d < 0) = 0.8 2^d
+ *	g(0) = 1,  g(d > 0) = 0.6^d,  g(d < 0) = 0.8 0.6^-d
  *
  * where a is how many clicks ago the newest query item in s was, age the time since
  * s came to one of them, d the place of i in s minus the place of that item, up to
@@ -29,7 +29,9 @@
  * lists of pairs (knn_pair.c).  An item of the session is scored by the chance that
  * people come back to it (repeat.c) instead:
  *
- *	f(q_j) = (j = 0: 0.05, j > 0: 0.2) f(q_j) + repeatWeight R_j sqrt(times seen)
+ *	f(q_j) = (j = 0: 0.05 R_0 / (R_0 + 0.02), j > 0: 0.2) f(q_j) + repeatWeight R_j sqrt(times seen)
+ *
+ * so that where nobody clicks an item twice in a row, the newest one takes no place.
  *
  * What is asked for a time in the past is answered as if nothing had happened
  * since, from the sessions themselves (session_past.c).
@@ -63,16 +65,20 @@
 #define LENGTH_POWER -0.3
 #define BACKWARD_WEIGHT 0.8
 
-/* g(d) from d = -POSTING_WINDOW on. */
+/* g(d) from d = -POSTING_WINDOW on: powers of 0.6. */
 static const double placeWeights[] = {
-	BACKWARD_WEIGHT / 64, BACKWARD_WEIGHT / 32, BACKWARD_WEIGHT / 16, BACKWARD_WEIGHT / 8, BACKWARD_WEIGHT / 4, BACKWARD_WEIGHT / 2, 1,
-	1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 16, 1.0 / 32, 1.0 / 64
+	BACKWARD_WEIGHT * 0.046656, BACKWARD_WEIGHT * 0.07776, BACKWARD_WEIGHT * 0.1296, BACKWARD_WEIGHT * 0.216,
+	BACKWARD_WEIGHT * 0.36, BACKWARD_WEIGHT * 0.6, 1, 0.6, 0.36, 0.216, 0.1296, 0.07776, 0.046656
 };
 
 StaticAssertDecl(lengthof(placeWeights) == 2 * POSTING_WINDOW + 1, "weights of places");
 
-/* What is left of the score of the newest item, and of others of the session. */
+/*
+ * What is left of the score of the newest item, half of that where the chance that it
+ * comes again is NEWEST_CHANCE; and of others of the session.
+ */
 #define NEWEST_SHARE 0.05
+#define NEWEST_CHANCE 0.02
 #define EARLIER_SHARE 0.2
 
 /* Room for candidates that is mostly enough: besides those of lists of pairs, for each session that votes. */
@@ -371,10 +377,12 @@ ScoreRepeats(Scoring *scoring, const KnnSource *source)
 	for (int j = 0; j < Min(situation->count, scoring->sessionItems); j++)
 	{
 		Candidate  *candidate = ScoringCandidate(scoring, situation->items[j], j);
+		double		chance = RepeatProbability(counts, situation, j);
 
 		candidate->because = j;
-		candidate->parts[KNN_PART_REPEAT] = scoring->params.repeatWeight *
-			RepeatProbability(counts, situation, j) * sqrt(situation->times[j]);
+		candidate->parts[KNN_PART_REPEAT] = scoring->params.repeatWeight * chance * sqrt(situation->times[j]);
+		if (j == 0)
+			scoring->newestShare = NEWEST_SHARE * chance / (chance + NEWEST_CHANCE);
 	}
 }
 
@@ -397,7 +405,7 @@ SumParts(Scoring *scoring, TopkEntry *entries)
 			if (query->returns == KNN_RETURN_NONE || (newest && query->returns != KNN_RETURN_ALL))
 				continue;
 			for (int p = 0; p < KNN_PART_REPEAT; p++)
-				candidate->parts[p] *= newest ? NEWEST_SHARE : EARLIER_SHARE;
+				candidate->parts[p] *= newest ? scoring->newestShare : EARLIER_SHARE;
 		}
 		candidate->score = 0;
 		for (int p = 0; p < KNN_PART_TREND; p++)

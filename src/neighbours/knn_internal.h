@@ -64,6 +64,7 @@ typedef struct Scoring
 	int			sessionItems;	/* the first so many are of the session */
 	KeySet		ofSession;		/* all items of the session */
 	RepeatSituation situation;
+	double		newestShare;	/* what is left of the score of the newest item */
 	const double *lengthWeights;
 	Neighbour  *neighbours;
 	int			neighbourCount;

@@ -6,7 +6,7 @@
  *
  *	B(y) = sum over j of e^(-j/1.5) P(y|q_j)
  *
- * and of the 8 best y that are not in the session H(i) = sum over y of B(y) P(i|y);
+ * and of the 8 best y, of the session or not, H(i) = sum over y of B(y) P(i|y);
  * P(y|x) = C(x,y) / (T(x) + 5) (pair_list.c).  It counts as H(i) / (sum of H).
  *
  * S, the next item: with c1(i) = how often i came right after q_0,
@@ -142,8 +142,7 @@ FirstHop(Scoring *scoring, const KnnSource *source, Hop *best)
 		{
 			Pair		pair = PairListGet(&list, i);
 
-			if (!KeySetHas(&scoring->ofSession, pair.itemKey))
-				AddHop(hops, &count, pair.itemKey, weight * Probability(&list, &pair), j);
+			AddHop(hops, &count, pair.itemKey, weight * Probability(&list, &pair), j);
 		}
 	}
 	for (int i = 0; i < count; i++)

@@ -23,7 +23,7 @@ const KnnParamInfo knnParamInfo[KNN_PARAM_COUNT] = {
 	"a session that shares only an older item, so many clicks back, weighs 1/e"},
 	{"next_weight", "factor", false, 0, 100, 1, offsetof(KnnParams, nextWeight),
 	"weight of what came right after the newest item, beside 1 of the sessions"},
-	{"next_prior", "times", false, 0.1, 1e6, 8, offsetof(KnnParams, nextPrior),
+	{"next_prior", "times", false, 0.1, 1e6, 12, offsetof(KnnParams, nextPrior),
 	"how often an item must have come right after the newest one to be believed by half"},
 	{"repeat_weight", "factor", false, 0, 100, 1.25, offsetof(KnnParams, repeatWeight),
 	"weight of the chance that people come back to an item of their session"},

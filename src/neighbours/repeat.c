@@ -4,8 +4,8 @@
  *
  * Counted over all clicks of all sessions: for each of the newest distinct items
  * (place j), how often the next click was on it (H) of how often it could have
- * been (N), by the kind c of the last click and the length l of the session so far,
- * and by what the last two clicks were (h).  With
+ * been (N), by the kind c of the last click and how many different items the session
+ * has had (l), and by what the last two clicks were (h).  With
  *
  *	r(j,c)   = (H + 0.5) / (N + 50)
  *	r(j,c,l) = (H + 50 r(j,c)) / (N + 50)
@@ -53,10 +53,12 @@ Code(const int64 *clicks, int count, int place)
 	return CODE_NEW;
 }
 
-/* Collect the newest distinct items. */
-static void
+/* Collect the newest distinct items; returns true if there are more. */
+static bool
 CollectItems(RepeatSituation *situation, const int64 *clicks, int count)
 {
+	bool		more = false;
+
 	situation->count = 0;
 	for (int i = 0; i < count; i++)
 	{
@@ -65,7 +67,10 @@ CollectItems(RepeatSituation *situation, const int64 *clicks, int count)
 		while (j < situation->count && situation->items[j] != clicks[i])
 			j++;
 		if (j == REPEAT_PLACES)
+		{
+			more = true;
 			continue;
+		}
 		if (j == situation->count)
 		{
 			situation->items[j] = clicks[i];
@@ -75,19 +80,21 @@ CollectItems(RepeatSituation *situation, const int64 *clicks, int count)
 		}
 		situation->times[j]++;
 	}
+	return more;
 }
 
 /* Look at clicks. */
 void
 RepeatLook(RepeatSituation *situation, const int64 *clicks, int count)
 {
-	CollectItems(situation, clicks, count);
+	bool		more = CollectItems(situation, clicks, count);
+
 	situation->last = Code(clicks, count, 0);
 	situation->before = Code(clicks, count, 1);
 	situation->two = count >= 2;
 	situation->kind = !situation->two ? KIND_FIRST : situation->last == CODE_PREVIOUS ? KIND_SAME :
 		situation->last == CODE_NEW ? KIND_NEW : KIND_EARLIER;
-	situation->length = count <= 2 ? 0 : count <= 4 ? 1 : count <= 8 ? 2 : 3;
+	situation->length = more ? 3 : situation->count <= 2 ? 0 : situation->count <= 4 ? 1 : 2;
 }
 
 /* Count one chance. */

@@ -12,7 +12,7 @@
 /* The newest so many distinct items of a session may be come back to. */
 #define REPEAT_PLACES 8
 
-/* Kinds of last clicks, of lengths of a session so far, and of what a click was. */
+/* Kinds of last clicks, of how many items a session has had, and of what a click was. */
 #define REPEAT_KINDS 4
 #define REPEAT_LENGTHS 4
 #define REPEAT_CODES 4
@@ -47,7 +47,7 @@ typedef struct RepeatSituation
 	int			times[REPEAT_PLACES];	/* seen so far */
 	int			ages[REPEAT_PLACES];	/* clicks ago */
 	int			kind;
-	int			length;
+	int			length;			/* class of how many distinct items */
 	int			last;			/* code of the last click, and of the one before */
 	int			before;
 	bool		two;			/* clicks at least */
