@@ -31,7 +31,7 @@
  *
  *	f(q_j) = (j = 0: 0.05 R_0 / (R_0 + 0.02), j > 0: 0.2) f(q_j) + repeatWeight R_j sqrt(times seen)
  *
- * so that where nobody clicks an item twice in a row, the newest one takes no place.
+ * so that where nobody clicks an item twice in a row, the newest one comes last.
  *
  * What is asked for a time in the past is answered as if nothing had happened
  * since, from the sessions themselves (session_past.c).
