@@ -279,3 +279,22 @@ SELECT rejected FROM personalize.track_many(jsonb_build_array(jsonb_build_object
 	'user_id', 'ä', 'event', 'view_item', 'ts', repeat('a', 63) || 'ää')));
 SELECT octet_length(reason), reason LIKE 'ts "aaa%aaa..." is neither%' AS cut
 FROM personalize.rejected_event WHERE reason LIKE 'ts "aaa%';
+-- rows take the same bytes as those that the server forms: they lie in the same places
+SELECT count(personalize.grant_consent('u' || u, ARRAY['analytics'])) FROM generate_series(0, 2) u;
+SELECT accepted FROM personalize.import_events(
+	ARRAY(SELECT 'u' || i % 3 FROM generate_series(1, 2000) i),
+	ARRAY(SELECT CASE i % 3 WHEN 0 THEN 'purchase' WHEN 1 THEN 'view_item' ELSE 'search' END FROM generate_series(1, 2000) i),
+	ARRAY(SELECT CASE WHEN i % 4 <> 0 THEN i END FROM generate_series(1, 2000) i),
+	ARRAY(SELECT timestamptz '2020-02-02 00:00:00+00' + i * interval '1 second' FROM generate_series(1, 2000) i),
+	properties => ARRAY(SELECT CASE i % 6 WHEN 0 THEN jsonb_build_object('a', repeat('x', i / 6))
+		WHEN 1 THEN jsonb_build_object('value', i / 7.0, 'currency', 'EUR', 'slot', i % 10)
+		WHEN 2 THEN jsonb_build_object('long', repeat('long', 10 * (i % 97)))
+		WHEN 3 THEN jsonb_build_object('random', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, i / 10) n))
+		END FROM generate_series(1, 2000) i),
+	session_ids => ARRAY(SELECT CASE WHEN i % 2 = 0 THEN 's' || i / 9 END FROM generate_series(1, 2000) i),
+	message_ids => ARRAY(SELECT CASE WHEN i % 5 = 0 THEN 'formed' || i END FROM generate_series(1, 2000) i));
+CREATE TABLE formed (LIKE personalize.event_p20200202 INCLUDING STORAGE);
+INSERT INTO formed SELECT * FROM personalize.event_p20200202;
+SELECT count(*), count(*) FILTER (WHERE e *= f) AS equal, bool_or(pg_column_size(e.properties) > 2000) AS long, sum(length(e.properties::text)) > 1000000 AS all_read
+FROM personalize.event_p20200202 e FULL JOIN formed f ON e.ctid = f.ctid;
+DROP TABLE formed;

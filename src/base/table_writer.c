@@ -21,6 +21,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "base/relation.h"
+#include "base/row_form.h"
 #include "base/table_rules.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
@@ -32,6 +33,7 @@ struct TableWriter
 {
 	Relation	relation;
 	TupleDesc	descriptor;
+	RowForm    *form;
 	TableRules *rules;
 	int64		written;		/* rows */
 	WriterTell	tell;			/* where rows were written; NULL: nobody asks */
@@ -51,6 +53,7 @@ TableWriterBeginConstant(Relation relation, AttrNumber constantColumn)
 
 	writer->relation = relation;
 	writer->descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
+	writer->form = RowFormMake(writer->descriptor);
 	TableRulesCheck(relation, CMD_INSERT);
 	writer->rules = TableRulesOpen(relation);
 	if (constantColumn != InvalidAttrNumber)
@@ -175,7 +178,7 @@ TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls)
 	if (TableRulesNeedCompletion(writer->rules))
 		CompleteRow(writer, slot, values, nulls);
 	else
-		ExecStoreHeapTuple(heap_form_tuple(writer->descriptor, (Datum *) values, (bool *) nulls), slot, true);
+		ExecStoreHeapTuple(RowFormTuple(writer->form, values, nulls), slot, true);
 	slot->tts_tableOid = RelationGetRelid(writer->relation);
 }
 
@@ -197,6 +200,7 @@ TableWriterEnd(TableWriter *writer)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	TableRulesClose(writer->rules);
 	list_free_deep(writer->conflicts);
+	pfree(writer->form);
 	pfree(writer->descriptor);
 	pfree(writer);
 }
