@@ -19,7 +19,7 @@
 #include "access/xact.h"
 #include "base/relation.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "events/inbox.h"
@@ -76,6 +76,7 @@ typedef struct InboxLevel
 	MemoryContext rowContext;	/* what the rows point to */
 	IngestBatch *batch;
 	bool		isCopy;
+	bool		unseen;			/* nobody looks at what becomes of a row */
 	bool		bulk;			/* rowContext keeps what many rows need */
 	int64		rowCount;
 	int			gathered;		/* rows not yet written */
@@ -153,6 +154,21 @@ IsCopy(Relation view)
 		MyBEEntry->st_progress_command_target == RelationGetRelid(view);
 }
 
+/*
+ * True if nobody looks at what becomes of a row: COPY does not, nor does it count, and
+ * no trigger that was added to the three of INSERT comes after ours, or runs statements.
+ */
+static bool
+IsUnseen(const InboxLevel *level, const TriggerDesc *triggers)
+{
+	int			count = 0;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+		if (TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype))
+			count++;
+	return level->isCopy && level->outer == NULL && count == 3;
+}
+
 /* Before the statement: push a level. */
 Datum
 personalize_inbox_begin(PG_FUNCTION_ARGS)
@@ -176,6 +192,7 @@ personalize_inbox_begin(PG_FUNCTION_ARGS)
 	level->batch = IngestBegin("inbox", personalize_history);
 	level->isCopy = IsCopy(trigger->tg_relation);
 	level->outer = innermost;
+	level->unseen = IsUnseen(level, trigger->tg_relation->trigdesc);
 	innermost = level;
 	MemoryContextSwitchTo(caller);
 	return PointerGetDatum(NULL);
@@ -202,60 +219,83 @@ FlushLevel(InboxLevel *level)
 
 /* The bytes of a text column. */
 static IngestString
-ColumnString(const Datum *values, const bool *nulls, int column)
+ColumnString(const TupleTableSlot *slot, int column)
 {
 	text	   *string;
 
-	if (nulls[column])
+	if (slot->tts_isnull[column])
 		return (IngestString)
 	{
 		NULL, 0
 	};
-	string = DatumGetTextPP(values[column]);
+	string = DatumGetTextPP(slot->tts_values[column]);
 	return (IngestString)
 	{
 		VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)
 	};
 }
 
-/* Add a row to the statement's batch; it lives until it is written. */
+/* Keep the strings of a message, which the slot has until the next row comes. */
 static void
-AddRow(InboxLevel *level, HeapTuple tuple, TupleDesc descriptor)
+KeepStrings(IngestMessage *message)
+{
+	IngestString *strings[] = {
+		&message->userId, &message->event, &message->itemId, &message->sessionId, &message->requestId,
+		&message->messageId, &message->unreadTs, &message->unreadProperties
+	};
+	Size		length = 0;
+	char	   *kept;
+
+	for (int i = 0; i < lengthof(strings); i++)
+		length += strings[i]->length;
+	kept = palloc(length + 1);
+	for (int i = 0; i < lengthof(strings); i++)
+	{
+		if (strings[i]->data == NULL)
+			continue;
+		strings[i]->data = memcpy(kept, strings[i]->data, strings[i]->length);
+		kept += strings[i]->length;
+	}
+}
+
+/* Add a row to the statement's batch; what is kept of it lives until it is written. */
+static void
+AddRow(InboxLevel *level, TupleTableSlot *slot)
 {
 	IngestMessage message = {0};
 	IngestString consent;
-	Datum		values[INBOX_COLUMN_COUNT];
-	bool		nulls[INBOX_COLUMN_COUNT];
 
-	if (descriptor->natts != INBOX_COLUMN_COUNT)
+	if (slot->tts_tupleDescriptor->natts != INBOX_COLUMN_COUNT)
 		elog(ERROR, "personalize.inbox has %d columns instead of %d",
-			 descriptor->natts, INBOX_COLUMN_COUNT);
-	heap_deform_tuple(tuple, descriptor, values, nulls);
+			 slot->tts_tupleDescriptor->natts, INBOX_COLUMN_COUNT);
+	slot_getallattrs(slot);
 	message.rowNumber = ++level->rowCount;
-	message.userId = ColumnString(values, nulls, INBOX_USER_ID);
-	message.event = ColumnString(values, nulls, INBOX_EVENT);
-	message.itemId = ColumnString(values, nulls, INBOX_ITEM_ID);
-	message.sessionId = ColumnString(values, nulls, INBOX_SESSION_ID);
-	message.requestId = ColumnString(values, nulls, INBOX_REQUEST_ID);
-	message.messageId = ColumnString(values, nulls, INBOX_MESSAGE_ID);
-	consent = ColumnString(values, nulls, INBOX_CONSENT);
+	message.userId = ColumnString(slot, INBOX_USER_ID);
+	message.event = ColumnString(slot, INBOX_EVENT);
+	message.itemId = ColumnString(slot, INBOX_ITEM_ID);
+	message.sessionId = ColumnString(slot, INBOX_SESSION_ID);
+	message.requestId = ColumnString(slot, INBOX_REQUEST_ID);
+	message.messageId = ColumnString(slot, INBOX_MESSAGE_ID);
+	consent = ColumnString(slot, INBOX_CONSENT);
 	message.surelyNew = level->isCopy && message.messageId.data &&
 		MessageIdIsLast(message.messageId.data, message.messageId.length);
-	if (!nulls[INBOX_PROPERTIES])
-		IngestSetProperties(&message, values[INBOX_PROPERTIES]);
-	if (!nulls[INBOX_TS])
-		IngestSetTs(&message, values[INBOX_TS]);
+	if (!slot->tts_isnull[INBOX_PROPERTIES])
+		IngestSetProperties(&message, slot->tts_values[INBOX_PROPERTIES]);
+	if (!slot->tts_isnull[INBOX_TS])
+		IngestSetTs(&message, slot->tts_values[INBOX_TS]);
 	message.speaks = consent.data != NULL;
 	if (message.speaks)
 		message.spoken = IngestPurposeList(level->batch, consent.data, consent.length);
+	KeepStrings(&message);
 	IngestAdd(level->batch, &message);
 	level->gathered++;
 }
 
 /*
- * Instead of the row: gather it.  Our copy is what becomes of the row: the server
- * frees the original then, which it would keep to the end of the statement else.  The
- * copy is looked at until the next row comes, so rows are written before one is added.
+ * Instead of the row: gather it.  A copy of ours is what becomes of the row, unless
+ * nobody looks at it: the server frees the original then, which it would keep to the
+ * end of the statement else.  The copy is looked at until the next row comes, so rows
+ * are written before one is added.
  */
 Datum
 personalize_inbox_row(PG_FUNCTION_ARGS)
@@ -271,8 +311,8 @@ personalize_inbox_row(PG_FUNCTION_ARGS)
 		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
 		FlushLevel(level);
 	caller = MemoryContextSwitchTo(level->rowContext);
-	row = heap_copytuple(trigger->tg_trigtuple);
-	AddRow(level, row, RelationGetDescr(trigger->tg_relation));
+	row = level->unseen ? NULL : heap_copytuple(trigger->tg_trigtuple);
+	AddRow(level, trigger->tg_trigslot);
 	MemoryContextSwitchTo(caller);
 	return PointerGetDatum(row);
 }

@@ -43,7 +43,7 @@ PG_FUNCTION_INFO_V1(personalize_new_message_id);
 static uint64 preparedAt;
 static unsigned char randomBytes[PREPARED_IDS][UUID_LEN];
 static int	nextPrepared = PREPARED_IDS;
-static char lastId[UUID_TEXT_LENGTH];
+static char lastId[UUID_TEXT_LENGTH + 1] = "00000000-0000-0000-0000-000000000000";
 
 /* Prepare ids. */
 static void
@@ -188,22 +188,16 @@ Datum
 personalize_new_message_id(PG_FUNCTION_ARGS)
 {
 	static const char digits[] = "0123456789abcdef";
-	static const int groupBytes[] = {4, 2, 2, 2, 6};
+	/* where the digits of each byte stand, the hyphens being there */
+	static const uint8 places[UUID_LEN] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 	text	   *id = palloc(VARHDRSZ + UUID_TEXT_LENGTH);
 	unsigned char uuid[UUID_LEN];
-	const unsigned char *byte = uuid;
-	char	   *c = lastId;
 
 	MakeUuid(uuid);
-	for (int group = 0; group < lengthof(groupBytes); group++)
+	for (int i = 0; i < UUID_LEN; i++)
 	{
-		if (group > 0)
-			*c++ = '-';
-		for (int i = 0; i < groupBytes[group]; i++, byte++)
-		{
-			*c++ = digits[*byte >> 4];
-			*c++ = digits[*byte & 0x0f];
-		}
+		lastId[places[i]] = digits[uuid[i] >> 4];
+		lastId[places[i] + 1] = digits[uuid[i] & 0x0f];
 	}
 	SET_VARSIZE(id, VARHDRSZ + UUID_TEXT_LENGTH);
 	memcpy(VARDATA(id), lastId, UUID_TEXT_LENGTH);
