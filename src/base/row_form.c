@@ -30,6 +30,7 @@ struct RowForm
 	TupleDesc	descriptor;
 	bool		byServer;		/* there is a column that only the server forms */
 	Size		fixed;			/* no row needs more bytes without what varies */
+	int			firstVarying;	/* column */
 	RowColumn	columns[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -40,6 +41,7 @@ RowFormMake(TupleDesc descriptor)
 	RowForm    *form = palloc0(offsetof(RowForm, columns) + descriptor->natts * sizeof(RowColumn));
 
 	form->descriptor = descriptor;
+	form->firstVarying = descriptor->natts;
 	form->fixed = SizeofHeapTupleHeader + BITMAPLEN(descriptor->natts) + MAXIMUM_ALIGNOF;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
@@ -50,6 +52,8 @@ RowFormMake(TupleDesc descriptor)
 		own->align = att_align_nominal(1, column->attalign);
 		own->mayShorten = column->attstorage != TYPSTORAGE_PLAIN;
 		form->fixed += own->length + MAXIMUM_ALIGNOF;
+		if (own->length == 0)
+			form->firstVarying = Min(form->firstVarying, i);
 		/* composite values are among those that are aligned like doubles */
 		if (!column->attbyval && (column->attlen != -1 || column->attalign == TYPALIGN_DOUBLE))
 			form->byServer = true;
@@ -63,7 +67,7 @@ RoomFor(const RowForm *form, const Datum *values, const bool *nulls)
 {
 	Size		size = form->fixed;
 
-	for (int i = 0; i < form->descriptor->natts; i++)
+	for (int i = form->firstVarying; i < form->descriptor->natts; i++)
 	{
 		if (form->columns[i].length != 0 || nulls[i])
 			continue;
@@ -98,13 +102,16 @@ PutVarying(const RowColumn *column, char *to, struct varlena *value)
 static char *
 PutColumns(const RowForm *form, const Datum *values, const bool *nulls, HeapTupleHeader header, char *to)
 {
-	for (int i = 0; i < form->descriptor->natts; i++)
+	int			count = form->descriptor->natts;
+	bool		marks = (header->t_infomask & HEAP_HASNULL) != 0;
+
+	for (int i = 0; i < count; i++)
 	{
 		const RowColumn *column = &form->columns[i];
 
 		if (nulls[i])
 			continue;
-		if (header->t_infomask & HEAP_HASNULL)
+		if (marks)
 			header->t_bits[i / 8] |= 1 << (i % 8);
 		if (column->length != 0)
 		{
