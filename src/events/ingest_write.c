@@ -78,7 +78,6 @@ static void
 MakeHistoryDays(const IngestBatch *batch, const int *order, int count)
 {
 	int32	   *days = palloc(count * sizeof(int32));
-	int			dayCount = 0;
 	int			missing = 0;
 
 	for (int i = 0; i < count; i++)
@@ -86,13 +85,11 @@ MakeHistoryDays(const IngestBatch *batch, const int *order, int count)
 		int32		day = PartitionDay(batch->rows[order[i]].event.receivedAt);
 		char		name[PARTITION_NAME_LENGTH];
 
-		if (dayCount > 0 && days[dayCount - 1] == day)
+		if (i > 0 && day == PartitionDay(batch->rows[order[i - 1]].event.receivedAt))
 			continue;
 		PartitionName(day, name);
-		if (OidIsValid(RelationFind(name, true)))
-			continue;
-		days[dayCount++] = day;
-		missing++;
+		if (!OidIsValid(RelationFind(name, true)))
+			days[missing++] = day;
 	}
 	if (missing > MAX_NEW_DAYS)
 		ereport(ERROR,
@@ -100,7 +97,7 @@ MakeHistoryDays(const IngestBatch *batch, const int *order, int count)
 				 errmsg("one statement may add %d days of history, not %d", MAX_NEW_DAYS, missing),
 				 errhint("Import the events in the order of their time, in several statements.")));
 	if (missing > 0)
-		PartitionMakeDays(days, dayCount);
+		PartitionMakeDays(days, missing);
 }
 
 /* Rows of a day that are being written. */
@@ -266,6 +263,26 @@ WriteGrants(const Flush *flush)
 		KeyedClose(ledger);
 }
 
+/* Keep a rejected message. */
+static void
+KeepRejected(LazyWriter *writer, const Flush *flush, const PendingMessage *message)
+{
+	const IngestBatch *batch = flush->batch;
+	bool		keep = !message->hasUser || message->mask != 0;
+	Datum		values[8] = {
+		TimestampTzGetDatum(batch->now), Int64GetDatum(flush->txid),
+		Int64GetDatum(message->userKey), Int32GetDatum(message->mask),
+		Int64GetDatum(message->rowNumber), CStringGetTextDatum(batch->source),
+		CStringGetTextDatum(message->reason), JsonbPGetDatum(message->payload)
+	};
+	bool		nulls[8] = {
+		false, false, !message->hasUser, false, false, false, false,
+		!keep || message->payload == NULL
+	};
+
+	LazyWriterAdd(writer, values, nulls);
+}
+
 /* Keep the rejected messages. */
 static void
 WriteRejected(const Flush *flush)
@@ -274,26 +291,8 @@ WriteRejected(const Flush *flush)
 	LazyWriter	writer = {.table = "rejected_event"};
 
 	for (int i = 0; i < batch->messageCount; i++)
-	{
-		const PendingMessage *message = &batch->messages[i];
-		bool		keep = !message->hasUser || message->mask != 0;
-		Datum		values[8] = {
-			TimestampTzGetDatum(batch->now), Int64GetDatum(flush->txid),
-			Int64GetDatum(message->userKey), Int32GetDatum(message->mask),
-			Int64GetDatum(message->rowNumber)
-		};
-		bool		nulls[8] = {
-			false, false, !message->hasUser, false, false, false, false,
-			!keep || message->payload == NULL
-		};
-
-		if (message->status != INGEST_REJECTED)
-			continue;
-		values[5] = CStringGetTextDatum(batch->source);
-		values[6] = CStringGetTextDatum(message->reason);
-		values[7] = JsonbPGetDatum(message->payload);
-		LazyWriterAdd(&writer, values, nulls);
-	}
+		if (batch->messages[i].status == INGEST_REJECTED)
+			KeepRejected(&writer, flush, &batch->messages[i]);
 	LazyWriterEnd(&writer);
 }
 
