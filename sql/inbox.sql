@@ -189,6 +189,36 @@ WITH added AS MATERIALIZED (
 	SELECT 1, 'view', g, repeat('s', 200), 'many ' || g FROM generate_series(1, 20000) g RETURNING item_id)
 SELECT count(*), (SELECT sum(used_bytes) < 4000000 FROM pg_backend_memory_contexts WHERE name = 'ExecutorState') AS bounded FROM added;
 
+-- COPY is given no row back, but who else looks at one is: a statement inside of it, and a trigger after ours
+CREATE FUNCTION inner_row(item text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+	count bigint;
+BEGIN
+	INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', item || '00') RETURNING item_id INTO found;
+	GET DIAGNOSTICS count = ROW_COUNT;
+	RAISE NOTICE 'inside: %, % row', found, count;
+	RETURN true;
+END $$;
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%: % and %', TG_NAME, NEW.item_id, NEW.session_id; RETURN NEW; END $$;
+\unset QUIET
+COPY personalize.inbox (user_id, event, item_id) FROM stdin WHERE inner_row(item_id);
+1	view	30051
+1	view	30052
+\.
+CREATE TRIGGER later INSTEAD OF INSERT ON personalize.inbox FOR EACH ROW EXECUTE FUNCTION tell();
+COPY personalize.inbox (user_id, event, item_id, session_id) FROM stdin;
+1	view	30053	s
+1	view	30054	\N
+\.
+DROP TRIGGER later ON personalize.inbox;
+COPY personalize.inbox (user_id, event, item_id, session_id) FROM stdin;
+1	view	30055	s
+\.
+\set QUIET on
+SELECT array_agg(item_key ORDER BY item_key) FROM stored WHERE item_key > 30000;
+DROP FUNCTION inner_row, tell;
+
 -- privileges
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;
