@@ -122,6 +122,9 @@ typedef struct ProcessorBatchResult
 extern ProcessorBatchResult ProcessorRunBatch(const ProcessorMethods *methods,
 											  const ProcessorBatchOptions *options);
 
+/* True if this backend has seen lately that somebody waits for the locks of batches. */
+extern bool ProcessorIsAwaited(void);
+
 /* True if processor.enabled. */
 extern bool ProcessorIsEnabled(ProcessorId id);
 

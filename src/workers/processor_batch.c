@@ -91,11 +91,18 @@ NoteWait(void)
 	smallUntil = ClockSteady() + SMALL_AFTER_WAIT;
 }
 
+/* True if this backend has seen lately that somebody waits for the locks of batches. */
+bool
+ProcessorIsAwaited(void)
+{
+	return ClockSteady() < smallUntil;
+}
+
 /* How many events a processor takes at once now of those that wait in small transactions. */
 int64
 ProcessorAtOnce(const ProcessorMethods *methods)
 {
-	return ClockSteady() < smallUntil ? personalize_batch_events : ProcessorRoundEvents(methods);
+	return ProcessorIsAwaited() ? personalize_batch_events : ProcessorRoundEvents(methods);
 }
 
 /* Refuse what would break exactly-once. */

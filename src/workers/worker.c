@@ -65,6 +65,9 @@
 #define LOCK_TIMEOUT "5s"
 #define LOCK_TIMEOUT_AGAIN "500ms"
 
+/* How long a backlog waits between two batches for those who do not stay in the queue: longer than they pause (purge_lock.c). */
+#define LET_PASS_MS 60
+
 int			personalize_batch_interval = 1000;
 char	   *personalize_databases = NULL;
 int			personalize_workers = 1;
@@ -77,6 +80,7 @@ typedef struct Task
 	int			sqlState;		/* of the last failure */
 	TimestampTz dueAt;			/* not before */
 	TimestampTz rested;			/* no back-fill before */
+	bool		more;			/* another batch is waiting */
 } Task;
 
 typedef struct Worker
@@ -342,7 +346,19 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int part
 	memset(task, 0, sizeof(Task));
 	/* a back-fill has time: it takes half of it at most */
 	task->rested = result.backfilled ? 2 * ClockSteady() - start : rested;
+	task->more = result.more;
 	return result.more;
+}
+
+/* Let those take their turn who wait for the locks of batches. */
+static void
+LetPass(void)
+{
+	doing = DOING_NOTHING;
+	if (!ShutdownRequestPending)
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LET_PASS_MS, PG_WAIT_EXTENSION);
+	doing = DOING_OTHER;
+	ResetLatch(MyLatch);
 }
 
 /*
@@ -362,8 +378,11 @@ RunRound(Worker *worker, bool all)
 	first = rank % PROCESSOR_COUNT * PROCESSOR_COUNT / Min(count, PROCESSOR_COUNT);
 	for (int i = 0; i < PROCESSOR_COUNT; i++)
 	{
-		const ProcessorMethods *methods = ProcessorGet(PROCESSOR_PROFILE + (first + i) % PROCESSOR_COUNT);
+		ProcessorId id = PROCESSOR_PROFILE + (first + i) % PROCESSOR_COUNT;
+		const ProcessorMethods *methods = ProcessorGet(id);
 
+		if (worker->processors[id - 1].more && ProcessorIsAwaited())
+			LetPass();
 		if (methods != NULL && !ShutdownRequestPending)
 			more |= RunProcessor(worker, methods, all ? 0 : rank / PROCESSOR_COUNT,
 								 all ? 1 : (count - 1) / PROCESSOR_COUNT + 1);
