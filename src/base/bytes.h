@@ -34,6 +34,20 @@ BytesGet(const uint8 *data, int width)
 	return value;
 }
 
+/* The same of 1 to 8 bytes that end there; the 8 bytes before that can be read. */
+static inline uint64
+BytesGetBefore(const uint8 *end, int width)
+{
+#ifndef WORDS_BIGENDIAN
+	uint64		value;
+
+	memcpy(&value, end - 8, 8);
+	return value >> (64 - 8 * width);
+#else
+	return BytesGet(end - width, width);
+#endif
+}
+
 /* How many bytes a number needs, at least one. */
 static inline int
 BytesWidth(uint64 value)

@@ -274,30 +274,21 @@ ReserveCandidates(Scoring *scoring, int capacity)
 	}
 }
 
-/* The candidate of an item, made if there is none; it may move when another is made. */
+/* Make a candidate of an item that is none. */
 Candidate *
-ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
+ScoringAddCandidate(Scoring *scoring, int64 itemKey, int because)
 {
-	uint32		slot = KeySpread(itemKey) & scoring->itemMask;
 	Candidate  *candidate;
+	uint32		slot;
 
-	while (scoring->itemTable[slot] >= 0)
-	{
-		candidate = &scoring->candidates[scoring->itemTable[slot]];
-		if (candidate->itemKey == itemKey)
-			return candidate;
-		slot = (slot + 1) & scoring->itemMask;
-	}
 	if (scoring->candidateCount == scoring->candidateCapacity)
-	{
 		ReserveCandidates(scoring, 2 * scoring->candidateCapacity);
-		return ScoringCandidate(scoring, itemKey, because);
-	}
+	slot = KeySpread(itemKey) & scoring->itemMask;
+	while (scoring->itemTable[slot] >= 0)
+		slot = (slot + 1) & scoring->itemMask;
 	scoring->itemTable[slot] = scoring->candidateCount;
 	candidate = &scoring->candidates[scoring->candidateCount++];
-	memset(candidate, 0, sizeof(Candidate));
-	candidate->itemKey = itemKey;
-	candidate->because = because;
+	*candidate = (Candidate) {.itemKey = itemKey,.because = because};
 	return candidate;
 }
 
@@ -605,17 +596,17 @@ KnnPairList(Knn *knn, int64 itemKey, PairList *list)
 
 	if (!FindPairs(knn, itemKey, list))
 		return false;
-	copy = palloc(PairListLength(list));
-	memcpy(copy, list->pairs, PairListLength(list));
-	list->pairs = copy;
+	copy = palloc(PAIR_LIST_HEADER + PairListLength(list));
+	memcpy(copy, list->pairs - PAIR_LIST_HEADER, PAIR_LIST_HEADER + PairListLength(list));
+	list->pairs = copy + PAIR_LIST_HEADER;
 	return true;
 }
 
-/* The same as a source. */
+/* The same as a source, not copied. */
 static bool
 TablePair(void *state, int64 itemKey, PairList *list)
 {
-	return KnnPairList(state, itemKey, list);
+	return FindPairs(state, itemKey, list);
 }
 
 /* Of an item's list of pairs, what its trend is told by: it is kept where the list was found. */

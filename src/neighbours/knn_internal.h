@@ -77,8 +77,24 @@ typedef struct Scoring
 	uint32		itemMask;
 } Scoring;
 
-/* The candidate of an item; a new one came through a query item.  Lives until the next call. */
-extern Candidate *ScoringCandidate(Scoring *scoring, int64 itemKey, int because);
+/* Make a candidate of an item that is none, which came through a query item. */
+extern Candidate *ScoringAddCandidate(Scoring *scoring, int64 itemKey, int because);
+
+/* The candidate of an item, made if there is none; it may move when another is made. */
+static inline Candidate *
+ScoringCandidate(Scoring *scoring, int64 itemKey, int because)
+{
+	uint32		slot = KeySpread(itemKey) & scoring->itemMask;
+
+	for (; scoring->itemTable[slot] >= 0; slot = (slot + 1) & scoring->itemMask)
+	{
+		Candidate  *candidate = &scoring->candidates[scoring->itemTable[slot]];
+
+		if (candidate->itemKey == itemKey)
+			return candidate;
+	}
+	return ScoringAddCandidate(scoring, itemKey, because);
+}
 
 /* Add what the lists of pairs say. */
 extern void ScoringPairs(Scoring *scoring, const KnnSource *source);

@@ -20,7 +20,8 @@ typedef struct KnnChunk
 
 /*
  * Where postings come from: the table, the sessions of then, or a trial's memory.
- * pair gives an item's list, false: there is none; NULL: it is made of the postings.
+ * pair gives an item's list, which lives until the next is asked for, false: there is none;
+ * NULL: it is made of the postings.
  * header gives sessions, newest and recent of it; NULL: pair does.
  */
 typedef struct KnnSource

@@ -60,7 +60,7 @@ typedef struct PairList
 	int64		sessions;
 	TimestampTz newest;
 	double		recent;
-	const uint8 *pairs;
+	const uint8 *pairs;			/* behind the header */
 } PairList;
 
 /* A pair. */
@@ -77,7 +77,7 @@ PairListGet(const PairList *list, int index)
 {
 	const uint8 *data = list->pairs + index * (4 + list->width);
 	Pair		pair = {
-		.itemKey = (int64) BytesGet(data + 4, list->width),
+		.itemKey = (int64) BytesGetBefore(data + 4 + list->width, list->width),
 		.weight = (int) BytesGet(data, 2),
 		.next = (int) BytesGet(data + 2, 2)
 	};

@@ -124,7 +124,8 @@ PostingNextEntry(const uint8 **next, const uint8 *end, PostingEntry *entry)
 static inline int64
 PostingWindowItem(const PostingEntry *entry, int index)
 {
-	return (int64) BytesGet(entry->window + index * entry->width, entry->width);
+	/* the entry's header stands before */
+	return (int64) BytesGetBefore(entry->window + (index + 1) * entry->width, entry->width);
 }
 
 /* How many places the index-th item of an entry's window is after the entry's own. */
