@@ -63,17 +63,6 @@ MostSize(const ResultRows *rows, const Datum *values, const bool *nulls)
 	return size;
 }
 
-/* True if one of these is null. */
-static inline bool
-HasNull(const bool *nulls, int count)
-{
-	bool		has = false;
-
-	for (int i = 0; i < count; i++)
-		has |= nulls[i];
-	return has;
-}
-
 /* Make room for a row. */
 static void
 Reserve(ResultRows *rows, Size size)
@@ -86,15 +75,12 @@ Reserve(ResultRows *rows, Size size)
 	rows->room = MemoryContextAllocZero(rows->context, rows->size);
 }
 
-/* Fill up to where a value of this alignment may begin. */
+/* Fill up to where a value of this alignment may begin: for each column there is room for that. */
 static inline char *
 Align(char *to, uint8 alignment)
 {
-	char	   *aligned = (char *) TYPEALIGN(alignment, to);
-
-	while (to < aligned)
-		*to++ = 0;
-	return to;
+	memset(to, 0, MAXIMUM_ALIGNOF);
+	return (char *) TYPEALIGN(alignment, to);
 }
 
 /* Write a value whose length varies, with a short header if it may have one. */
@@ -141,14 +127,14 @@ PutValue(char *to, const ResultColumn *column, Datum value)
 static inline void
 MakeHeader(HeapTupleHeader row, int columns, const bool *nulls, bool varies)
 {
-	bool		hasNull = HasNull(nulls, columns);
+	bool		hasNull = memchr(nulls, true, columns) != NULL;
 	int			head = MAXALIGN(SizeofHeapTupleHeader + (hasNull ? BITMAPLEN(columns) : 0));
 
+	/* bytes that nothing is written to, and some that is */
+	memset((char *) row + head - MAXIMUM_ALIGNOF, 0, MAXIMUM_ALIGNOF);
 	HeapTupleHeaderSetNatts(row, columns);
 	row->t_infomask = (hasNull ? HEAP_HASNULL : 0) | (varies ? HEAP_HASVARWIDTH : 0);
 	row->t_hoff = head;
-	for (char *to = (char *) row + SizeofHeapTupleHeader; to < (char *) row + head; to++)
-		*to = 0;
 	for (int first = 0; hasNull && first < columns; first += 8)
 	{
 		uint8		bits = 0;
