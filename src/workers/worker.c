@@ -5,10 +5,10 @@
  * A worker connects as personalize_owner, pins search_path and then takes
  * turns: one batch of each enabled processor, each in its own transaction,
  * until there is nothing left, then it sleeps for personalize.batch_interval.
- * Several workers of a database divide the shards among those that are alive, and
- * one that has nothing left to do tries all of them while another is behind;
- * the claim on a shard is the processor's business, so a wrong idea of who is
- * alive costs time, never correctness.
+ * Several workers of a database each begin with another processor, and one that has
+ * nothing left to do tries all shards of all while another is behind; the claim on a
+ * shard is the processor's business, so a wrong idea of who is alive costs time, never
+ * correctness.
  *
  * A commit need not be flushed: what a crash loses is done again, because the
  * position is lost with it.
@@ -298,13 +298,14 @@ TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorDat
 	PG_END_TRY();
 }
 
-/* Run one batch of one processor, of all shards or of this worker's; true if more is waiting. */
+/* Run one batch of one processor, of a part of its shards; true if more is waiting. */
 static bool
-RunProcessor(Worker *worker, const ProcessorMethods *methods, bool all)
+RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int parts)
 {
 	Task	   *task = &worker->processors[methods->id - 1];
 	TimestampTz start = ClockSteady();
-	ProcessorBatchOptions options = {.isolate = task->isolate,.resting = task->rested > start};
+	ProcessorBatchOptions options = {.isolate = task->isolate,.resting = task->rested > start,
+	.workerNumber = part,.workerCount = parts};
 	ProcessorBatchResult result = {0};
 	TimestampTz rested = task->rested;
 	ErrorData  *error = NULL;
@@ -312,10 +313,6 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, bool all)
 	if (task->dueAt > start)
 		return false;
 	awaitedMode = NoLock;
-	if (all)
-		options.workerCount = 1;
-	else
-		WorkerSlotShare(&options.workerNumber, &options.workerCount);
 	doing = DOING_TASK;
 	PG_TRY();
 	{
@@ -364,20 +361,31 @@ LetPass(void)
 	ResetLatch(MyLatch);
 }
 
-/* One batch of each processor, of all shards or of this worker's; true if any has more to do. */
+/*
+ * One batch of each processor; true if any has more to do.  Each worker begins with another
+ * processor and takes what nobody has claimed, so that an event is read once for a
+ * processor; only workers beyond the number of processors divide the shards.
+ */
 static bool
 RunRound(Worker *worker, bool all)
 {
 	bool		more = false;
+	int			rank;
+	int			count;
+	int			first;
 
-	for (ProcessorId id = PROCESSOR_PROFILE; id <= PROCESSOR_COUNT; id++)
+	WorkerSlotShare(&rank, &count);
+	first = rank % PROCESSOR_COUNT * PROCESSOR_COUNT / Min(count, PROCESSOR_COUNT);
+	for (int i = 0; i < PROCESSOR_COUNT; i++)
 	{
+		ProcessorId id = PROCESSOR_PROFILE + (first + i) % PROCESSOR_COUNT;
 		const ProcessorMethods *methods = ProcessorGet(id);
 
 		if (worker->processors[id - 1].more && ProcessorIsAwaited())
 			LetPass();
 		if (methods != NULL && !ShutdownRequestPending)
-			more |= RunProcessor(worker, methods, all);
+			more |= RunProcessor(worker, methods, all ? 0 : rank / PROCESSOR_COUNT,
+								 all ? 1 : (count - 1) / PROCESSOR_COUNT + 1);
 		MemoryContextReset(worker->context);
 	}
 	return more;
