@@ -202,6 +202,6 @@ GRANT EXECUTE ON FUNCTION personalize.apply_retention(boolean, timestamptz, bigi
 CREATE PROCEDURE personalize.run_retention(max_rows bigint DEFAULT 50000, pause interval DEFAULT '0', time_limit interval DEFAULT '10 minutes')
 	AS 'MODULE_PATHNAME', 'personalize_run_retention' LANGUAGE C;
 COMMENT ON PROCEDURE personalize.run_retention(bigint, interval, interval) IS
-	'apply_retention(max_rows, pause), again and again, each time in a transaction of its own, until no kind says more, or time_limit is over (the part at work is ended): what schedule_maintenance() has pg_cron call. A kind that was looked at whole is not looked at again in the same call. stat_retention tells what it did. Errors: 25001 in a transaction block or a function; 22023 out of range; 0A000 above READ COMMITTED; 25006 on a standby';
+	'apply_retention(max_rows, pause), again and again, each time in a transaction of its own, until no kind says more, or time_limit is over (the part at work is ended): what schedule_maintenance() has pg_cron call. A kind that was looked at whole is not looked at again in the same call, except the days of raw events. stat_retention tells what it did. Errors: 25001 in a transaction block or a function; 22023 out of range; 0A000 above READ COMMITTED; 25006 on a standby';
 REVOKE ALL ON PROCEDURE personalize.run_retention(bigint, interval, interval) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE personalize.run_retention(bigint, interval, interval) TO personalize_admin;
