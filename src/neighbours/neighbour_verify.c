@@ -128,35 +128,13 @@ SortEvents(Verification *verification)
 	KeySortPerform(&verification->events);
 }
 
-/* True if neither of two clicks is the earlier one. */
-static bool
-SameMoment(const SessionItem *a, const SessionItem *b)
-{
-	return !SessionIsEarlier(a, b) && !SessionIsEarlier(b, a);
-}
-
-/* How many of some clicks are on the item of one, at its moment. */
-static int
-CountLike(const SessionItem *clicks, int count, const SessionItem *click)
-{
-	int			found = 0;
-
-	for (int i = 0; i < count; i++)
-		found += clicks[i].itemKey == click->itemKey && SameMoment(&clicks[i], click);
-	return found;
-}
-
-/*
- * True if two lists of clicks are the same.  What one call brought at one time is in the
- * order of its rows, which events do not tell any more once a withdrawal has written some
- * of them anew: these may come in any order.
- */
+/* True if two lists of clicks are the same. */
 static bool
 SameClicks(const SessionItem *left, const SessionItem *right, int count)
 {
 	for (int i = 0; i < count; i++)
-		if (!SameMoment(&left[i], &right[i]) ||
-			CountLike(left, count, &left[i]) != CountLike(right, count, &left[i]))
+		if (left[i].itemKey != right[i].itemKey || left[i].ts != right[i].ts ||
+			left[i].txid != right[i].txid || left[i].ordinal != right[i].ordinal)
 			return false;
 	return true;
 }
