@@ -144,10 +144,58 @@ FROM (VALUES ('hashed', '1999-12-31 23:59:59.999999+00'), ('0', '1999-12-31 23:5
 	('hashed', '2000-01-02 00:00+00'), ('7', '2025-06-01 12:00+00'), ('7', '2025-06-01 12:00:00.000001+00')) AS v (item, ts);
 CALL roll();
 SELECT extract(epoch FROM s.second_at) AS second_at, i.item_key, extract(epoch FROM i.ts) AS ts, i.again
-FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY i (item_key, ts, txid, ordinal, again, place)
-WHERE s.user_key = personalize.user_key('far') ORDER BY i.place;
+FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
+WHERE s.user_key = personalize.user_key('far') ORDER BY i.number;
 SELECT * FROM personalize.verify_index();
 SELECT personalize.forget('far') IS NOT NULL AS forgotten;
+
+-- What is told of one moment keeps its order: within a call, whoever else is in it, from call to call of a transaction,
+-- and when the rows lie in another order since.
+CREATE FUNCTION order_of(who text) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(i.item_key || CASE WHEN i.again THEN '*' ELSE '' END, ' ' ORDER BY i.number)
+	FROM personalize.session s, personalize_internal._session_items(s.items) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
+	WHERE s.user_key = personalize.user_key(who)
+$$;
+CREATE PROCEDURE tell(users text[], items text[], at timestamptz[] DEFAULT NULL) LANGUAGE sql AS $$
+	SELECT personalize.import_events(users::personalize.entity_id[], array_fill('view_item'::text, ARRAY[cardinality(items)]), items::personalize.entity_id[],
+		coalesce(at, array_fill('2026-01-05 12:00+00'::timestamptz, ARRAY[cardinality(items)])),
+		consents => array_fill('recommendations'::text, ARRAY[cardinality(items)]))
+$$;
+BEGIN;
+CALL tell('{o1, o2, o1, o2, o1, o1}', '{59, 57, 52, 51, 55, 59}');
+CALL tell('{o1, o2, o1}', '{51, 50, 53}');
+CALL tell('{o2, o1}', '{56, 50}');
+COMMIT;
+-- times that go up and down
+CALL tell('{o3, o3, o3, o3, o3, o3}', '{59, 58, 57, 56, 55, 54}', ARRAY['2026-01-05 12:00:01+00', '2026-01-05 12:00+00', '2026-01-05 12:00:01+00',
+	'2026-01-05 12:00+00', '2026-01-05 12:00:02+00', '2026-01-05 12:00+00']::timestamptz[]);
+-- a message of several items, and the next one
+BEGIN;
+SELECT personalize.track('o4', 'add_to_cart', properties => '{"items": [{"item_id": 9}, {"item_id": 3}]}', ts => '2026-01-05 12:00+00', consent => '{recommendations}');
+SELECT personalize.track('o4', 'add_to_cart', properties => '{"items": [{"item_id": 8}, {"item_id": 2}]}', ts => '2026-01-05 12:00+00', consent => '{recommendations}');
+COMMIT;
+CALL roll();
+SELECT u, order_of(u) FROM unnest(ARRAY['o1', 'o2', 'o3', 'o4']) u;
+-- only what may be tied takes room
+SELECT item_key, ordinal, sequence FROM personalize.event WHERE user_key = personalize.user_key('o3') ORDER BY ts, txid, sequence NULLS FIRST;
+SELECT item_key, ordinal, sequence FROM personalize.event WHERE user_key = personalize.user_key('o4') ORDER BY ts, txid, sequence NULLS FIRST, ordinal;
+SELECT personalize.state_hash('session') AS before \gset
+SET session_replication_role = replica;
+SET personalize.allow_drop = on;
+CREATE TABLE rows AS SELECT * FROM personalize.event;
+DELETE FROM personalize.event;
+INSERT INTO personalize.event SELECT * FROM rows ORDER BY item_key;
+DROP TABLE rows;
+RESET personalize.allow_drop;
+RESET session_replication_role;
+SELECT * FROM personalize.verify_index();
+SELECT personalize.rebuild_processor('neighbour');
+CALL roll();
+SELECT u, order_of(u) FROM unnest(ARRAY['o1', 'o2', 'o3', 'o4']) u;
+SELECT personalize.state_hash('session') = :'before' AS same;
+SELECT count(personalize.forget(u)) FROM unnest(ARRAY['o1', 'o2', 'o3', 'o4']) u;
+DROP FUNCTION order_of;
+DROP PROCEDURE tell;
 
 -- Rebuilding gives the same again, and verify_index() finds what is not as it should be.
 SELECT personalize.rebuild_processor('neighbour');

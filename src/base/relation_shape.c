@@ -27,7 +27,7 @@ struct RelationShape
 
 /* src/<part>.sql has them with their names; event is that of its partitions, too. */
 static const RelationShape shapes[] = {
-	{"event", {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT2OID, INT2OID, INT8OID,
+	{"event", {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT2OID, INT2OID, INT2OID, INT8OID,
 	INT8OID, INT8OID, INT8OID, INT8OID, INT2OID, NUMERICOID, JSONBOID, INT8OID}},
 	{"rejected_event", {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT8OID, TEXTOID, TEXTOID, JSONBOID}},
 	{"message_seen", {UUIDOID, TIMESTAMPTZOID}},

@@ -74,7 +74,7 @@ Halve(EventSample *sample)
 
 /* Add an event. */
 static void
-AddEvent(EventSample *sample, const EventRow *row, int64 number)
+AddEvent(EventSample *sample, const EventRow *row)
 {
 	if (HashPerson(row->userKey) >= sample->below)
 		return;
@@ -85,7 +85,7 @@ AddEvent(EventSample *sample, const EventRow *row, int64 number)
 		sample->capacity *= 2;
 		sample->events = repalloc_huge(sample->events, sizeof(SessionEvent) * sample->capacity);
 	}
-	SessionEventFill(&sample->events[sample->count++], row, number);
+	SessionEventFill(&sample->events[sample->count++], row);
 }
 
 /* Read the events of that time that count for sessions, and sort them. */
@@ -96,7 +96,6 @@ LoadEvents(EventSample *sample, TimestampTz since, TimestampTz until)
 	bool	   *counts = NeighbourEventTypes();
 	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;
-	int64		number = 0;
 
 	sample->capacity = 1024;
 	sample->events = palloc_array(SessionEvent, sample->capacity);
@@ -105,7 +104,7 @@ LoadEvents(EventSample *sample, TimestampTz since, TimestampTz until)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (row.ts >= since && row.ts < until && row.event >= 0 && counts[row.event] && NeighbourShard(&row) >= 0)
-			AddEvent(sample, &row, number++);
+			AddEvent(sample, &row);
 	}
 	EventScanEnd(scan);
 	qsort(sample->events, sample->count, sizeof(SessionEvent), SessionEventCompare);

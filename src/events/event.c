@@ -479,6 +479,7 @@ EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 	row->consent = DatumGetInt32(values[EVENT_CONSENT - 1]);
 	row->event = DatumGetInt16(values[EVENT_EVENT - 1]);
 	row->ordinal = DatumGetInt16(values[EVENT_ORDINAL - 1]);
+	row->sequence = slot->tts_isnull[EVENT_SEQUENCE - 1] ? 0 : DatumGetInt16(values[EVENT_SEQUENCE - 1]);
 	row->itemKey = ReadKey(slot, EVENT_ITEM_KEY, &row->hasItem);
 	row->sessionKey = ReadKey(slot, EVENT_SESSION_KEY, &row->hasSession);
 	row->requestKey = ReadKey(slot, EVENT_REQUEST_KEY, &row->hasRequest);

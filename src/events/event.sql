@@ -83,6 +83,7 @@ CREATE TABLE personalize.event (
 	consent integer NOT NULL,
 	event smallint NOT NULL,
 	ordinal smallint NOT NULL DEFAULT 0,
+	sequence smallint,
 	item_key bigint,
 	session_key bigint,
 	request_key bigint,
@@ -105,6 +106,8 @@ COMMENT ON COLUMN personalize.event.alias_key IS
 COMMENT ON COLUMN personalize.event.consent IS 'purposes the person allowed it to be used for: the bits of purpose.bit';
 COMMENT ON COLUMN personalize.event.event IS 'event_type.event';
 COMMENT ON COLUMN personalize.event.ordinal IS 'place among the items of its message, from 0';
+COMMENT ON COLUMN personalize.event.sequence IS
+	'orders what one transaction brought of the person at the same ts: above that of messages that came before; NULL: none did';
 COMMENT ON COLUMN personalize.event.item_key IS 'item_key(item_id)';
 COMMENT ON COLUMN personalize.event.session_key IS 'key of session_id';
 COMMENT ON COLUMN personalize.event.request_key IS 'key of request_id: the answer of an engine this event reacts to';

@@ -22,6 +22,7 @@ typedef enum EventColumn
 	EVENT_CONSENT,
 	EVENT_EVENT,
 	EVENT_ORDINAL,
+	EVENT_SEQUENCE,
 	EVENT_ITEM_KEY,
 	EVENT_SESSION_KEY,
 	EVENT_REQUEST_KEY,
@@ -32,7 +33,7 @@ typedef enum EventColumn
 	EVENT_PROPERTIES,
 	EVENT_ALIAS_KEY
 } EventColumn;
-#define EVENT_COLUMN_COUNT 16
+#define EVENT_COLUMN_COUNT 17
 
 /* Where txid and user_key stand in a tuple's data: after two and three 8-byte columns. */
 #define EVENT_TXID_OFFSET 16
@@ -65,6 +66,7 @@ typedef struct EventRow
 	int32		consent;		/* purposes it may be used for, bit mask */
 	int16		event;			/* event_type.event */
 	int16		ordinal;		/* place in its message, from 0 */
+	int16		sequence;		/* place of the message among those of its transaction, person and ts, from 0 */
 	bool		hasItem;
 	bool		hasSession;
 	bool		hasRequest;
@@ -79,6 +81,16 @@ typedef struct EventRow
 	Numeric		value;			/* NULL if none */
 	Jsonb	   *properties;		/* NULL if none */
 } EventRow;
+
+/* Bits of the ordinals of a message. */
+#define EVENT_ORDINAL_BITS 10
+
+/* What orders the events of one transaction, person and ts. */
+static inline uint32
+EventPlaceInTransaction(const EventRow *row)
+{
+	return (uint32) row->sequence << EVENT_ORDINAL_BITS | (row->ordinal & ((1 << EVENT_ORDINAL_BITS) - 1));
+}
 
 /* A property of an event; false if it has none of this name. */
 static inline bool

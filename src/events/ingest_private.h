@@ -59,6 +59,8 @@ typedef struct PendingUser
 	IngestString id;
 	int32		grant;			/* purposes its events bring to the ledger */
 	bool		accepted;		/* has a message that is stored */
+	TimestampTz newest;			/* of those in sequence so far, if nextSequence > 0 */
+	int			nextSequence;
 } PendingUser;
 
 struct IngestBatch

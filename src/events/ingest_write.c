@@ -28,6 +28,66 @@
 /* The most days one statement may add to history. */
 #define MAX_NEW_DAYS 400
 
+/* What earlier flushes of a transaction wrote: the newest time, and the sequence above all. */
+static struct
+{
+	int64		txid;
+	TimestampTz newest;
+	int			nextSequence;
+}			written;
+
+/*
+ * Tell a message from those of the person that may have been brought for the same time
+ * before, so that ts, txid, sequence and ordinal say in which order they came, wherever
+ * rows lie later on.  Beyond PG_INT16_MAX of them the order is lost.
+ */
+static void
+PutInSequence(const Flush *flush, PendingUser *user, const PendingMessage *message)
+{
+	PendingRow *rows = &flush->batch->rows[message->firstRow];
+	TimestampTz ts = rows[0].event.ts;
+	int			sequence = 0;
+
+	if (written.nextSequence > 0 && ts <= written.newest)
+		sequence = written.nextSequence;
+	if (user->nextSequence > 0 && ts <= user->newest)
+		sequence = Max(sequence, user->nextSequence);
+	if (user->nextSequence == 0 || ts > user->newest)
+		user->newest = ts;
+	user->nextSequence = Max(user->nextSequence, sequence + 1);
+	for (int i = 0; i < message->rowCount; i++)
+		rows[i].event.sequence = Min(sequence, PG_INT16_MAX);
+}
+
+/* Put what is written in sequence. */
+static void
+PutAllInSequence(const Flush *flush)
+{
+	const IngestBatch *batch = flush->batch;
+	TimestampTz newest = DT_NOBEGIN;
+	int			next = 0;
+
+	if (written.txid != flush->txid)
+		written.nextSequence = 0;
+	for (int i = 0; i < batch->messageCount; i++)
+	{
+		const PendingMessage *message = &batch->messages[i];
+		PendingUser *user;
+
+		if (message->status != INGEST_ACCEPTED || message->rowCount == 0)
+			continue;
+		user = &flush->users[flush->userOf[i]];
+		PutInSequence(flush, user, message);
+		next = Max(next, user->nextSequence);
+		newest = Max(newest, user->newest);
+	}
+	if (next == 0)
+		return;
+	written.newest = written.nextSequence > 0 ? Max(written.newest, newest) : newest;
+	written.nextSequence = Max(written.nextSequence, next);
+	written.txid = flush->txid;
+}
+
 /* Form the columns of an event. */
 static void
 FormEvent(const EventRow *row, const PendingMessage *message, int64 txid, Datum *values, bool *nulls)
@@ -40,6 +100,8 @@ FormEvent(const EventRow *row, const PendingMessage *message, int64 txid, Datum 
 	values[EVENT_CONSENT - 1] = Int32GetDatum(message->mask);
 	values[EVENT_EVENT - 1] = Int16GetDatum(row->event);
 	values[EVENT_ORDINAL - 1] = Int16GetDatum(row->ordinal);
+	values[EVENT_SEQUENCE - 1] = Int16GetDatum(row->sequence);
+	nulls[EVENT_SEQUENCE - 1] = row->sequence == 0;
 	values[EVENT_ITEM_KEY - 1] = Int64GetDatum(row->itemKey);
 	nulls[EVENT_ITEM_KEY - 1] = !row->hasItem;
 	values[EVENT_SESSION_KEY - 1] = Int64GetDatum(row->sessionKey);
@@ -300,6 +362,7 @@ WriteRejected(const Flush *flush)
 void
 IngestWrite(const Flush *flush)
 {
+	PutAllInSequence(flush);
 	WriteEvents(flush);
 	LogIds(flush);
 	WriteGrants(flush);

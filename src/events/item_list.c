@@ -28,6 +28,7 @@
 
 /* The most items of one message. */
 #define MAX_ITEMS 1000
+StaticAssertDecl(MAX_ITEMS <= 1 << EVENT_ORDINAL_BITS, "ordinals of a message need more bits");
 
 /* Shares are rounded to as many decimals as sums of amounts are kept with. */
 #define SHARE_DECIMALS 6

@@ -119,8 +119,7 @@ AddEvent(void *state, const EventRow *row)
 		batch->capacity *= 2;
 		batch->events = repalloc_huge(batch->events, sizeof(SessionEvent) * batch->capacity);
 	}
-	SessionEventFill(&batch->events[batch->count], row, batch->count);
-	batch->count++;
+	SessionEventFill(&batch->events[batch->count++], row);
 }
 
 /* Merge a stored session into the one that is gathered. */
@@ -503,7 +502,7 @@ personalize_session_items(PG_FUNCTION_ARGS)
 			Int64GetDatum(item->itemKey),
 			TimestampTzGetDatum(item->ts),
 			Int64GetDatum(item->txid),
-			Int16GetDatum(item->ordinal),
+			Int64GetDatum(item->place),
 			BoolGetDatum(again)
 		};
 		bool		nulls[5] = {false};

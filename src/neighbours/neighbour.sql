@@ -23,7 +23,7 @@ COMMENT ON COLUMN personalize.session.second_at IS 'time of its second event, NU
 COMMENT ON COLUMN personalize.session.events IS 'number of events that count; from two on it has postings';
 COMMENT ON COLUMN personalize.session.consent IS 'purposes that all its events allow, the bits of purpose.bit';
 COMMENT ON COLUMN personalize.session.items IS
-	'packed: format version, the number of items, then time, txid and ordinal per later click on one of these, and per item of its first, newest first, counted from the earliest, which comes last; at most 64 items, and of the clicks those among the first 64';
+	'packed: format version, the number of items, then time, txid and place (sequence and ordinal) per later click on one of these, and per item of its first, newest first, counted from the earliest, which comes last; at most 64 items, and of the clicks those among the first 64';
 
 CREATE TABLE personalize.posting (
 	item_key bigint NOT NULL,
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer
 	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it; item_key and chunk are for the error if it is damaged';
 CREATE FUNCTION personalize_internal._session_items(items bytea,
 	user_key bigint DEFAULT NULL, given boolean DEFAULT NULL, session_key bigint DEFAULT NULL,
-	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT ordinal smallint, OUT again boolean)
+	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT place bigint, OUT again boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint) IS

@@ -166,7 +166,7 @@ static const PersonExport sessionCopy = {
 	" 'purposes', personalize_internal._purpose_names(s.consent),"
 	" 'items', ("
 	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(x.item_key), 'ts', x.ts)"
-	" ORDER BY x.ts, x.txid, x.ordinal), '[]')"
+	" ORDER BY x.ts, x.txid, x.place), '[]')"
 	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) x),"
 	" 'neighbour_lists', ("
 	" SELECT coalesce(jsonb_agg(DISTINCT personalize_internal._item_name(l.item_key)), '[]')"
@@ -188,8 +188,8 @@ static const PersonStore stores[] = {
 		.form =
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
 		" 'ended', s.ended, 'second_at', coalesce(s.second_at, 'infinity'), 'events', s.events, 'consent', s.consent, 'items',"
-		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.ordinal, i.again) ORDER BY i.place)"
-		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, ordinal, again, place)))"
+		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.again) ORDER BY i.number)"
+		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, place, again, number)))"
 		" FROM personalize.session s",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,session_key,items",

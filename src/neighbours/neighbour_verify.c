@@ -45,8 +45,8 @@ PG_FUNCTION_INFO_V1(personalize_verify_index);
 /* Columns of the sorted events; the first EVENT_SORT_KEYS are sorted by. */
 enum
 {
-	SORTED_USER, SORTED_GIVEN, SORTED_SESSION, SORTED_TS, SORTED_TXID, SORTED_ORDINAL,
-	SORTED_NUMBER, SORTED_ITEM, SORTED_CONSENT, SORTED_EVENT_COLUMNS
+	SORTED_USER, SORTED_GIVEN, SORTED_SESSION, SORTED_TS, SORTED_TXID, SORTED_PLACE,
+	SORTED_ITEM, SORTED_CONSENT, SORTED_EVENT_COLUMNS
 };
 #define EVENT_SORT_KEYS 7
 
@@ -92,13 +92,12 @@ static void
 SortEvents(Verification *verification)
 {
 	static const Oid types[SORTED_EVENT_COLUMNS] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
-	INT8OID, INT8OID, INT8OID, INT8OID};
+	INT8OID, INT8OID, INT8OID};
 	TxidSnapshot *positions[SHARD_COUNT];
 	bool	   *counts = NeighbourEventTypes();
 	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
-	int64		number = 0;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		positions[shard] = ProcessorPosition(PROCESSOR_NEIGHBOUR, shard, verification->snapshot);
@@ -117,8 +116,7 @@ SortEvents(Verification *verification)
 		values[SORTED_SESSION] = Int64GetDatum(row.hasSession ? row.sessionKey : 0);
 		values[SORTED_TS] = Int64GetDatum(row.ts);
 		values[SORTED_TXID] = Int64GetDatum(row.txid);
-		values[SORTED_ORDINAL] = Int64GetDatum(row.ordinal);
-		values[SORTED_NUMBER] = Int64GetDatum(number++);
+		values[SORTED_PLACE] = Int64GetDatum(EventPlaceInTransaction(&row));
 		values[SORTED_ITEM] = Int64GetDatum(row.itemKey);
 		values[SORTED_CONSENT] = Int64GetDatum(row.consent);
 		KeySortPut(&verification->events, values, NULL);
@@ -134,7 +132,7 @@ SameClicks(const SessionItem *left, const SessionItem *right, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (left[i].itemKey != right[i].itemKey || left[i].ts != right[i].ts ||
-			left[i].txid != right[i].txid || left[i].ordinal != right[i].ordinal)
+			left[i].txid != right[i].txid || left[i].place != right[i].place)
 			return false;
 	return true;
 }
@@ -246,7 +244,7 @@ CheckSessions(Verification *verification)
 			.itemKey = DatumGetInt64(values[SORTED_ITEM]),
 			.ts = DatumGetInt64(values[SORTED_TS]),
 			.txid = DatumGetInt64(values[SORTED_TXID]),
-			.ordinal = (int16) DatumGetInt64(values[SORTED_ORDINAL])
+			.place = (uint32) DatumGetInt64(values[SORTED_PLACE])
 		};
 
 		if (!begun || session->userKey != userKey || session->given != given ||

@@ -23,10 +23,10 @@
  *	0  version		1 byte
  *	1  items		1 byte
  *	2  widths		3 bytes, two numbers of 4 bits each, the low one first:
- *					bytes of a key, of a time, of a txid, of an ordinal, of
+ *					bytes of a key, of a time, of a txid, of a place, of
  *					the first time, of the lowest txid
- *	5  repeats, newest first: place of the item (1 byte), time, txid, ordinal
- *	   items, newest first: key, time, txid, ordinal
+ *	5  repeats, newest first: place of the item (1 byte), time, txid, place
+ *	   items, newest first: key, time, txid, place
  *	   the first time, and the lowest txid, from which the others are counted
  *
  * A row grows at its front: its end stays, which the WAL then leaves out.
@@ -40,7 +40,7 @@ typedef struct PackedWidths
 	int			key;
 	int			ts;
 	int			txid;
-	int			ordinal;
+	int			place;
 	int			firstTs;
 	int			lowTxid;
 	int			repeat;			/* of a whole repeat */
@@ -49,17 +49,16 @@ typedef struct PackedWidths
 
 /* Take what matters from a raw event. */
 void
-SessionEventFill(SessionEvent *event, const EventRow *row, int64 number)
+SessionEventFill(SessionEvent *event, const EventRow *row)
 {
 	event->userKey = row->userKey;
 	event->given = row->hasSession;
 	event->sessionKey = row->hasSession ? row->sessionKey : 0;
 	event->consent = row->consent;
-	event->number = number;
 	event->item.itemKey = row->itemKey;
 	event->item.ts = row->ts;
 	event->item.txid = row->txid;
-	event->item.ordinal = row->ordinal;
+	event->item.place = EventPlaceInTransaction(row);
 }
 
 #define COMPARE(a, b) if ((a) != (b)) return (a) < (b) ? -1 : 1
@@ -76,8 +75,8 @@ SessionEventCompare(const void *a, const void *b)
 	COMPARE(left->sessionKey, right->sessionKey);
 	COMPARE(left->item.ts, right->item.ts);
 	COMPARE(left->item.txid, right->item.txid);
-	COMPARE(left->item.ordinal, right->item.ordinal);
-	COMPARE(left->number, right->number);
+	COMPARE(left->item.place, right->item.place);
+	COMPARE(left->item.itemKey, right->item.itemKey);
 	return 0;
 }
 
@@ -304,7 +303,7 @@ WidthOf(uint64 difference)
 static inline void
 SumWidths(PackedWidths *widths)
 {
-	int			event = widths->ts + widths->txid + widths->ordinal;
+	int			event = widths->ts + widths->txid + widths->place;
 
 	widths->repeat = 1 + event;
 	widths->item = widths->key + event;
@@ -318,7 +317,7 @@ WidenTo(PackedWidths *widths, const SessionItem *list, int count, TimestampTz fi
 	{
 		widths->key = Max(widths->key, BytesWidth((uint64) list[i].itemKey));
 		widths->ts = Max(widths->ts, WidthOf((uint64) list[i].ts - (uint64) firstTs));
-		widths->ordinal = Max(widths->ordinal, WidthOf((uint16) list[i].ordinal));
+		widths->place = Max(widths->place, WidthOf(list[i].place));
 		lowTxid = Min(lowTxid, list[i].txid);
 	}
 	return lowTxid;
@@ -360,8 +359,8 @@ PackTime(const SessionItem *item, const PackedWidths *widths, TimestampTz firstT
 	next += widths->ts;
 	BytesPut(next, (uint64) item->txid - (uint64) lowTxid, widths->txid);
 	next += widths->txid;
-	BytesPut(next, (uint16) item->ordinal, widths->ordinal);
-	return next + widths->ordinal;
+	BytesPut(next, item->place, widths->place);
+	return next + widths->place;
 }
 
 /* Pack session.items. */
@@ -384,7 +383,7 @@ PackItems(const Session *session)
 	*next++ = SESSION_VERSION;
 	*next++ = session->itemCount;
 	*next++ = widths.key | (widths.ts << 4);
-	*next++ = widths.txid | (widths.ordinal << 4);
+	*next++ = widths.txid | (widths.place << 4);
 	*next++ = widths.firstTs | (widths.lowTxid << 4);
 	for (int i = session->repeatCount - 1; i >= 0; i--)
 	{
@@ -436,11 +435,11 @@ ReadWidths(const uint8 *data, PackedWidths *widths)
 	widths->key = data[0] & 15;
 	widths->ts = data[0] >> 4;
 	widths->txid = data[1] & 15;
-	widths->ordinal = data[1] >> 4;
+	widths->place = data[1] >> 4;
 	widths->firstTs = data[2] & 15;
 	widths->lowTxid = data[2] >> 4;
 	SumWidths(widths);
-	return widths->key <= 8 && widths->ts <= 8 && widths->txid <= 8 && widths->ordinal <= 2 &&
+	return widths->key <= 8 && widths->ts <= 8 && widths->txid <= 8 && widths->place <= 4 &&
 		widths->firstTs >= 1 && widths->firstTs <= 8 && widths->lowTxid >= 1 && widths->lowTxid <= 8;
 }
 
@@ -513,7 +512,7 @@ UnpackTime(const PackedSession *parts, const uint8 *data, SessionItem *item)
 	item->ts = (TimestampTz) ((uint64) parts->firstTs + BytesGet(data, widths->ts));
 	data += widths->ts;
 	item->txid = (int64) ((uint64) parts->lowTxid + BytesGet(data, widths->txid));
-	item->ordinal = (int16) BytesGet(data + widths->txid, widths->ordinal);
+	item->place = (uint32) BytesGet(data + widths->txid, widths->place);
 }
 
 /* Unpack session.items. */

@@ -37,13 +37,16 @@ typedef enum SessionColumn
 /* Sessions with fewer events say nothing about what goes together. */
 #define SESSION_MIN_EVENTS 2
 
-/* When a session first came to an item; ties of ts are broken by txid and ordinal. */
+/*
+ * When a session first came to an item.  Ties of ts are broken by txid and place, which tell
+ * one event of a person from another; where there are too many for that, by item.
+ */
 typedef struct SessionItem
 {
 	int64		itemKey;
 	TimestampTz ts;
 	int64		txid;
-	int16		ordinal;
+	uint32		place;			/* of the event: its sequence, then its ordinal */
 } SessionItem;
 
 /* True if a is earlier than b. */
@@ -54,7 +57,9 @@ SessionIsEarlier(const SessionItem *a, const SessionItem *b)
 		return a->ts < b->ts;
 	if (a->txid != b->txid)
 		return a->txid < b->txid;
-	return a->ordinal < b->ordinal;
+	if (a->place != b->place)
+		return a->place < b->place;
+	return a->itemKey < b->itemKey;
 }
 
 /*
@@ -88,12 +93,11 @@ typedef struct SessionEvent
 	bool		given;
 	int64		sessionKey;		/* 0 if not given */
 	int32		consent;
-	int64		number;			/* in order of arrival */
 	SessionItem item;
 } SessionEvent;
 
 /* Take what matters from a raw event. */
-extern void SessionEventFill(SessionEvent *event, const EventRow *row, int64 number);
+extern void SessionEventFill(SessionEvent *event, const EventRow *row);
 
 /* qsort comparator: by user, given and sessionKey, then in the order of a session. */
 extern int	SessionEventCompare(const void *a, const void *b);

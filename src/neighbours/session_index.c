@@ -314,7 +314,7 @@ AreSameItems(const SessionItem *a, int aCount, const SessionItem *b, int bCount)
 	if (aCount != bCount)
 		return false;
 	for (int i = 0; i < aCount; i++)
-		if (a[i].itemKey != b[i].itemKey || a[i].ts != b[i].ts || a[i].txid != b[i].txid || a[i].ordinal != b[i].ordinal)
+		if (a[i].itemKey != b[i].itemKey || a[i].ts != b[i].ts || a[i].txid != b[i].txid || a[i].place != b[i].place)
 			return false;
 	return true;
 }

@@ -199,8 +199,7 @@ LoadEvents(TuneTrial *trial, Snapshot snapshot)
 			capacity *= 2;
 			trial->events = repalloc_huge(trial->events, sizeof(SessionEvent) * capacity);
 		}
-		SessionEventFill(&trial->events[trial->eventCount], &row, trial->eventCount);
-		trial->eventCount++;
+		SessionEventFill(&trial->events[trial->eventCount++], &row);
 		CHECK_FOR_INTERRUPTS();
 	}
 	EventScanEnd(scan);
