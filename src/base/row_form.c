@@ -17,10 +17,14 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 
+/* Rows of more columns, and of none, are left to the server. */
+#define MAX_COLUMNS 63
+
 /* A column. */
 typedef struct RowColumn
 {
 	uint8		length;			/* in bytes; 0: it varies */
+	uint8		offset;			/* of one of the leading columns */
 	uint8		align;			/* in bytes */
 	bool		mayShorten;		/* a short value may have a short header */
 } RowColumn;
@@ -31,6 +35,9 @@ struct RowForm
 	bool		byServer;		/* there is a column that only the server forms */
 	Size		fixed;			/* no row needs more bytes without what varies */
 	int			firstVarying;	/* column */
+	int			leading;		/* so many columns are never null nor vary, and so are always in one place */
+	Size		leadingEnd;
+	uint64		all;			/* a bit for each column */
 	RowColumn	columns[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -42,6 +49,8 @@ RowFormMake(TupleDesc descriptor)
 
 	form->descriptor = descriptor;
 	form->firstVarying = descriptor->natts;
+	form->byServer = descriptor->natts == 0 || descriptor->natts > MAX_COLUMNS;
+	form->all = (UINT64CONST(1) << Min(descriptor->natts, MAX_COLUMNS)) - 1;
 	form->fixed = SizeofHeapTupleHeader + BITMAPLEN(descriptor->natts) + MAXIMUM_ALIGNOF;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
@@ -51,9 +60,16 @@ RowFormMake(TupleDesc descriptor)
 		own->length = column->attbyval ? column->attlen : 0;
 		own->align = att_align_nominal(1, column->attalign);
 		own->mayShorten = column->attstorage != TYPSTORAGE_PLAIN;
-		form->fixed += own->length + MAXIMUM_ALIGNOF;
+		/* the next column may have to keep a distance after one that ends anywhere */
+		form->fixed += own->length + (own->length == MAXIMUM_ALIGNOF ? 0 : MAXIMUM_ALIGNOF - 1);
 		if (own->length == 0)
 			form->firstVarying = Min(form->firstVarying, i);
+		if (form->leading == i && own->length != 0 && column->attnotnull && form->leadingEnd + sizeof(Datum) < 256)
+		{
+			own->offset = TYPEALIGN(own->align, form->leadingEnd);
+			form->leadingEnd = own->offset + own->length;
+			form->leading++;
+		}
 		/* composite values are among those that are aligned like doubles */
 		if (!column->attbyval && (column->attlen != -1 || column->attalign == TYPALIGN_DOUBLE))
 			form->byServer = true;
@@ -98,21 +114,34 @@ PutVarying(const RowColumn *column, char *to, struct varlena *value)
 	return to + length;
 }
 
-/* Put the columns of a row and mark those that are not null; returns the row's end. */
-static char *
-PutColumns(const RowForm *form, const Datum *values, const bool *nulls, HeapTupleHeader header, char *to)
+/* Put the columns that are never null; returns what follows them. */
+static inline char *
+PutLeading(const RowForm *form, const Datum *values, char *row)
 {
-	int			count = form->descriptor->natts;
-	bool		marks = (header->t_infomask & HEAP_HASNULL) != 0;
+	for (int i = 0; i < form->leading; i++)
+	{
+		char	   *to = row + form->columns[i].offset;
 
-	for (int i = 0; i < count; i++)
+		if (form->columns[i].length == sizeof(Datum))
+			*(Datum *) to = values[i];
+		else
+			store_att_byval(to, values[i], form->columns[i].length);
+	}
+	return row + form->leadingEnd;
+}
+
+/* Put the columns of a row; returns its end. */
+static char *
+PutColumns(const RowForm *form, const Datum *values, const bool *nulls, HeapTupleHeader header)
+{
+	char	   *to = PutLeading(form, values, (char *) header + header->t_hoff);
+
+	for (int i = form->leading; i < form->descriptor->natts; i++)
 	{
 		const RowColumn *column = &form->columns[i];
 
 		if (nulls[i])
 			continue;
-		if (marks)
-			header->t_bits[i / 8] |= 1 << (i % 8);
 		if (column->length != 0)
 		{
 			to = (char *) TYPEALIGN(column->align, to);
@@ -128,6 +157,18 @@ PutColumns(const RowForm *form, const Datum *values, const bool *nulls, HeapTupl
 	return to;
 }
 
+/* Which columns are not null, a bit each. */
+static uint64
+PresentColumns(const RowForm *form, const bool *nulls)
+{
+	uint64		present = (UINT64CONST(1) << form->leading) - 1;
+
+	for (int i = form->leading; i < form->descriptor->natts; i++)
+		if (!nulls[i])
+			present |= UINT64CONST(1) << i;
+	return present;
+}
+
 /* Form a row. */
 HeapTuple
 RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls)
@@ -136,6 +177,7 @@ RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls)
 	Size		room = form->byServer ? 0 : RoomFor(form, values, nulls);
 	HeapTuple	tuple;
 	HeapTupleHeader header;
+	uint64		present;
 
 	if (room == 0)
 		return heap_form_tuple(form->descriptor, (Datum *) values, (bool *) nulls);
@@ -145,11 +187,14 @@ RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls)
 	ItemPointerSetInvalid(&header->t_ctid);
 	HeapTupleHeaderSetNatts(header, count);
 	header->t_hoff = MAXALIGN(SizeofHeapTupleHeader);
-	if (memchr(nulls, true, count) != NULL)
+	present = PresentColumns(form, nulls);
+	if (present != form->all)
 	{
 		header->t_infomask = HEAP_HASNULL;
 		header->t_hoff = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(count));
+		for (int i = 0; i < BITMAPLEN(count); i++)
+			header->t_bits[i] = (bits8) (present >> (8 * i));
 	}
-	tuple->t_len = PutColumns(form, values, nulls, header, (char *) header + header->t_hoff) - (char *) header;
+	tuple->t_len = PutColumns(form, values, nulls, header) - (char *) header;
 	return tuple;
 }

@@ -52,7 +52,7 @@ TableWriterBeginConstant(Relation relation, AttrNumber constantColumn)
 	TableWriter *writer = palloc0(sizeof(TableWriter));
 
 	writer->relation = relation;
-	writer->descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
+	writer->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));	/* with NOT NULL */
 	writer->form = RowFormMake(writer->descriptor);
 	TableRulesCheck(relation, CMD_INSERT);
 	writer->rules = TableRulesOpen(relation);

@@ -235,27 +235,17 @@ ColumnString(const TupleTableSlot *slot, int column)
 	};
 }
 
-/* Keep the strings of a message, which the slot has until the next row comes. */
+/* Keep the ids of a message that its rows point to: the slot has them until the next row comes. */
 static void
-KeepStrings(IngestMessage *message)
+KeepIds(IngestMessage *message)
 {
-	IngestString *strings[] = {
-		&message->userId, &message->event, &message->itemId, &message->sessionId, &message->requestId,
-		&message->messageId, &message->unreadTs, &message->unreadProperties
-	};
-	Size		length = 0;
-	char	   *kept;
+	char	   *kept = palloc(message->userId.length + message->itemId.length + 1);
 
-	for (int i = 0; i < lengthof(strings); i++)
-		length += strings[i]->length;
-	kept = palloc(length + 1);
-	for (int i = 0; i < lengthof(strings); i++)
-	{
-		if (strings[i]->data == NULL)
-			continue;
-		strings[i]->data = memcpy(kept, strings[i]->data, strings[i]->length);
-		kept += strings[i]->length;
-	}
+	if (message->userId.data != NULL)
+		message->userId.data = memcpy(kept, message->userId.data, message->userId.length);
+	kept += message->userId.length;
+	if (message->itemId.data != NULL)
+		message->itemId.data = memcpy(kept, message->itemId.data, message->itemId.length);
 }
 
 /* Add a row to the statement's batch; what is kept of it lives until it is written. */
@@ -286,7 +276,7 @@ AddRow(InboxLevel *level, TupleTableSlot *slot)
 	message.speaks = consent.data != NULL;
 	if (message.speaks)
 		message.spoken = IngestPurposeList(level->batch, consent.data, consent.length);
-	KeepStrings(&message);
+	KeepIds(&message);
 	IngestAdd(level->batch, &message);
 	level->gathered++;
 }

@@ -253,7 +253,8 @@ LookUpEvent(IngestBatch *batch, IngestString name, char **reason, int *sqlState)
 	if (event >= 0)
 	{
 		known = &batch->knownEvents[batch->nextKnownEvent++ % KNOWN_EVENTS];
-		known->name = name;
+		known->name.data = pnstrdup(name.data, name.length);
+		known->name.length = name.length;
 		known->event = event;
 	}
 	return event;

@@ -39,36 +39,60 @@ PG_FUNCTION_INFO_V1(personalize_new_message_id);
 #define EPOCH_DIFFERENCE_MS \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY * 1000)
 
-/* The time and the random bytes of the ids prepared, and the last id made. */
-static uint64 preparedAt;
-static unsigned char randomBytes[PREPARED_IDS][UUID_LEN];
+/* Bytes of the time. */
+#define TIME_BYTES 6
+
+/* Of ids that are prepared what follows the time, and the last id made. */
+static unsigned char prepared[PREPARED_IDS][UUID_LEN - TIME_BYTES];
 static int	nextPrepared = PREPARED_IDS;
 static char lastId[UUID_TEXT_LENGTH + 1] = "00000000-0000-0000-0000-000000000000";
 
-/* Prepare ids. */
+/* Write the digits of some bytes of the last id. */
+static void
+PutDigits(const unsigned char *bytes, int first, int end)
+{
+	static const char digits[] = "0123456789abcdef";
+	/* where the digits of each byte stand, the hyphens being there */
+	static const uint8 places[UUID_LEN] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+
+	for (int i = first; i < end; i++)
+	{
+		lastId[places[i]] = digits[bytes[i - first] >> 4];
+		lastId[places[i] + 1] = digits[bytes[i - first] & 0x0f];
+	}
+}
+
+/* Prepare ids: all have the same time. */
 static void
 Prepare(void)
 {
-	if (!pg_strong_random(randomBytes, sizeof(randomBytes)))
+	unsigned char time[TIME_BYTES];
+	uint64		now;
+
+	if (!pg_strong_random(prepared, sizeof(prepared)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
-	preparedAt = (uint64) (GetCurrentTimestamp() / 1000 + EPOCH_DIFFERENCE_MS);
+	now = (uint64) (GetCurrentTimestamp() / 1000 + EPOCH_DIFFERENCE_MS);
+	for (int i = 0; i < TIME_BYTES; i++)
+		time[i] = (unsigned char) (now >> (40 - 8 * i));
+	PutDigits(time, 0, TIME_BYTES);
 	nextPrepared = 0;
 }
 
-/* Make the next uuid. */
+/* Make the next id: after the time the counter, and what is random. */
 static void
-MakeUuid(unsigned char *uuid)
+MakeId(void)
 {
+	unsigned char *rest;
+
 	if (nextPrepared == PREPARED_IDS)
 		Prepare();
-	memcpy(uuid, randomBytes[nextPrepared], UUID_LEN);
-	for (int i = 0; i < 6; i++)
-		uuid[i] = (unsigned char) (preparedAt >> (40 - 8 * i));
-	uuid[6] = 0x70 | (unsigned char) (nextPrepared >> 8);
-	uuid[7] = (unsigned char) nextPrepared;
-	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+	rest = prepared[nextPrepared];
+	rest[0] = 0x70 | (unsigned char) (nextPrepared >> 8);
+	rest[1] = (unsigned char) nextPrepared;
+	rest[2] = (rest[2] & 0x3f) | 0x80;
+	PutDigits(rest, TIME_BYTES, UUID_LEN);
 	nextPrepared++;
 }
 
@@ -187,18 +211,9 @@ MessageIdBeginnings(int64 key, int64 *beginnings)
 Datum
 personalize_new_message_id(PG_FUNCTION_ARGS)
 {
-	static const char digits[] = "0123456789abcdef";
-	/* where the digits of each byte stand, the hyphens being there */
-	static const uint8 places[UUID_LEN] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 	text	   *id = palloc(VARHDRSZ + UUID_TEXT_LENGTH);
-	unsigned char uuid[UUID_LEN];
 
-	MakeUuid(uuid);
-	for (int i = 0; i < UUID_LEN; i++)
-	{
-		lastId[places[i]] = digits[uuid[i] >> 4];
-		lastId[places[i] + 1] = digits[uuid[i] & 0x0f];
-	}
+	MakeId();
 	SET_VARSIZE(id, VARHDRSZ + UUID_TEXT_LENGTH);
 	memcpy(VARDATA(id), lastId, UUID_TEXT_LENGTH);
 	PG_RETURN_TEXT_P(id);
