@@ -163,6 +163,7 @@ PresentColumns(const RowForm *form, const bool *nulls)
 {
 	uint64		present = (UINT64CONST(1) << form->leading) - 1;
 
+	Assert(form->leading == 0 || memchr(nulls, true, form->leading) == NULL);
 	for (int i = form->leading; i < form->descriptor->natts; i++)
 		if (!nulls[i])
 			present |= UINT64CONST(1) << i;
