@@ -15,6 +15,17 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 
+/* What asks those who have a lock to give way. */
+static LockAskWay askWay = NULL;
+
+/* Register what asks for it. */
+void
+LockRegisterAskWay(LockAskWay ask)
+{
+	Assert(askWay == NULL);
+	askWay = ask;
+}
+
 /* Take a lock, or say that it could not be had at once. */
 static bool
 Acquire(LockClass class, uint32 object, LOCKMODE mode, bool wait)
@@ -22,7 +33,14 @@ Acquire(LockClass class, uint32 object, LOCKMODE mode, bool wait)
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, class, object, LOCK_KIND);
-	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+	if (LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	if (!wait)
+		return false;
+	if (askWay != NULL)
+		askWay(&tag, mode);
+	(void) LockAcquire(&tag, mode, false, false);
+	return true;
 }
 
 /* True if this transaction has a lock that somebody waits for. */

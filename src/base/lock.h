@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/shard.h"
+#include "storage/lock.h"
 
 /* pg_locks shows these as locktype advisory with objsubid 3; classid is one of them. */
 typedef enum LockClass
@@ -26,6 +27,10 @@ typedef enum LockClass
 	LOCK_EXPOSURE_COUNTERS
 } LockClass;
 #define LOCK_KIND 3
+
+/* Called before a lock is waited for: asks those who have it to give way, if they can. */
+typedef void (*LockAskWay) (const LOCKTAG *tag, LOCKMODE mode);
+extern void LockRegisterAskWay(LockAskWay ask);
 
 /*
  * A stripe of users (ShardOfKey of the user's key): ingestion and processors

@@ -122,7 +122,8 @@ typedef struct ProcessorBatchResult
 extern ProcessorBatchResult ProcessorRunBatch(const ProcessorMethods *methods,
 											  const ProcessorBatchOptions *options);
 
-/* True if this backend has seen lately that somebody waits for the locks of batches. */
+/* Note that somebody waits, or works, where batches do; true if this backend has seen that lately. */
+extern void ProcessorNoteWait(void);
 extern bool ProcessorIsAwaited(void);
 
 /* True if processor.enabled. */

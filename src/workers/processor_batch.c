@@ -16,7 +16,8 @@
  *
  * A batch that would be too large is cut: processor_scan.c.  Whoever takes something
  * away from people, or lets old rows go, waits for the locks of 1 and 2.  Where that is
- * seen batches are small for a while, for more such calls may come.
+ * seen batches are small for a while, for more such calls may come; and a batch that a
+ * worker has taken larger than that is undone (WorkerSlotAsk), to be taken in parts.
  */
 #include "postgres.h"
 
@@ -40,6 +41,7 @@
 #include "workers/processor_backfill.h"
 #include "workers/processor_rebuild.h"
 #include "workers/processor_scan.h"
+#include "workers/worker_slot.h"
 
 /*
  * A batch that found nothing still moves its position after so much reading, or so long
@@ -65,7 +67,7 @@ ProcessorInit(void)
 {
 	DefineCustomIntVariable("personalize.batch_events",
 							"How many events a processor takes in one batch at most.",
-							"Larger batches cost less per event and more memory; profile and neighbour take four of them at once, if so many wait in small transactions, and nobody waits for the processors.",
+							"Larger batches cost less per event and more memory; profile, item_stat and neighbour take four of them at once, if so many wait in small transactions, and nobody waits for the processors.",
 							&personalize_batch_events,
 							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
 }
@@ -85,8 +87,8 @@ ProcessorPartsOnly(void)
 }
 
 /* Note that somebody waits, or works, where batches do. */
-static void
-NoteWait(void)
+void
+ProcessorNoteWait(void)
 {
 	smallUntil = ClockSteady() + SMALL_AFTER_WAIT;
 }
@@ -173,7 +175,7 @@ LockStripes(Batch *batch, bool wait)
 		else if (!StripeTryLock(stripe, false))
 		{
 			batch->result.busy = true;
-			NoteWait();
+			ProcessorNoteWait();
 			if (!batch->methods->shardedByUser || batch->methods->oneWriter)
 				return 0;
 			batch->claimed[stripe] = false;
@@ -421,7 +423,7 @@ LookForWaiting(const Batch *batch)
 	for (int shard = 0; shard < SHARD_COUNT && !awaited; shard++)
 		awaited = StripeIsAwaited(shard) || ShardIsAwaited(batch->methods->id, shard);
 	if (awaited)
-		NoteWait();
+		ProcessorNoteWait();
 }
 
 /* If it is the turn of what is to be counted anew, see what there is; a rebuild goes first. */
@@ -460,6 +462,8 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 	batch->methods = methods;
 	ChooseKind(batch, turn[methods->id], options);
 	ProcessorReportPhase(methods, "claim");
+	/* before there are locks that somebody may wait for */
+	WorkerSlotSetCanGiveWay(!options->isolate && ProcessorAtOnce(methods) > personalize_batch_events);
 	if (ClaimShards(batch, options) > 0 && LockStripes(batch, options->wait) > 0)
 	{
 		if (methods->fold)
@@ -472,6 +476,7 @@ ProcessorRunBatch(const ProcessorMethods *methods, const ProcessorBatchOptions *
 		if (batch->result.more)
 			LookForWaiting(batch);
 	}
+	WorkerSlotSetCanGiveWay(false);
 	/* who fails tries the same again */
 	turn[methods->id] = !turn[methods->id];
 	result = batch->result;

@@ -20,6 +20,7 @@ typedef struct Batch
 	int64		minTxid;
 	int64		scanned;		/* events read in the first pass */
 	bool		waiting;		/* some of these are still to be counted */
+	bool		large;			/* more than personalize.batch_events are taken at once */
 	bool		left;			/* shards that have some are left to later batches */
 	bool		outdated[SHARD_COUNT];	/* shards that are to be counted anew */
 	bool		rebuilds;		/* and this batch does so for those that it has claimed */

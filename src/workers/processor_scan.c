@@ -146,6 +146,7 @@ TakeOfSpan(Batch *batch)
 {
 	Span	   *span = &spans[batch->methods->id];
 	ShardEvents shards[SHARD_COUNT];
+	int64		most;
 	bool		found = false;
 
 	if (span->upto == NULL)
@@ -168,7 +169,9 @@ TakeOfSpan(Batch *batch)
 		batch->claimed[shard] &= !TxidSnapshotContains(batch->from[shard], span->upto);
 	batch->left = batch->waiting = batch->result.more = true;
 	batch->upto = TxidSnapshotCopy(span->upto);
-	LeaveShards(batch, shards, Min(span->most, ProcessorAtOnce(batch->methods)));
+	most = Min(span->most, ProcessorAtOnce(batch->methods));
+	batch->large = most > personalize_batch_events;
+	LeaveShards(batch, shards, most);
 	return true;
 }
 
@@ -309,6 +312,7 @@ ProcessorCutToSize(Batch *batch)
 	LookAtWaiting(batch, most, spans ? 1 + most / SPAN_SAMPLES : 1, &waiting);
 	batch->waiting = waiting.count > 0;
 	atOnce = TakenAtOnce(batch->methods, &waiting);
+	batch->large = Min(waiting.count, atOnce) > personalize_batch_events;
 	if (!spans)
 		limit = atOnce;
 	if (waiting.count > limit)

@@ -252,6 +252,22 @@ FindBlocker(const ErrorData *error)
 	return count > 0 ? -1 : 0;
 }
 
+/* LockAskWay: workers whose batch can be undone. */
+static void
+AskWorkers(const LOCKTAG *tag, LOCKMODE mode)
+{
+	int			count = 0;
+	VirtualTransactionId *holders = GetLockConflicts(tag, mode, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		PGPROC	   *holder = CompatVirtualTransactionProc(holders[i]);
+
+		if (holder != NULL && holder->pid != 0)
+			WorkerSlotAsk(holder->pid);
+	}
+}
+
 /* Tell the log that a task fails, unless it knows this failure already. */
 static void
 LogFailure(const Worker *worker, const Task *task, const char *name, const ErrorData *error)
@@ -298,6 +314,16 @@ TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorDat
 	PG_END_TRY();
 }
 
+/* A large batch was undone for somebody who waits: small ones come next. */
+static bool
+GiveWay(Worker *worker, const ProcessorMethods *methods)
+{
+	ereport(DEBUG1,
+			(errmsg_internal("personalize processor \"%s\" gives way in database \"%s\"", methods->name, worker->database)));
+	ProcessorNoteWait();
+	return worker->processors[methods->id - 1].more = true;
+}
+
 /* Run one batch of one processor, of a part of its shards; true if more is waiting. */
 static bool
 RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int parts)
@@ -328,9 +354,12 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int part
 	PG_END_TRY();
 	doing = DOING_OTHER;
 	QueryCancelPending = false;
+	WorkerSlotSetCanGiveWay(false);
 	WorkerSlotReportBlocker(methods->id, error ? FindBlocker(error) : 0);
 	if (ShutdownRequestPending)
 		return false;
+	if (error && error->sqlerrcode == ERRCODE_QUERY_CANCELED && WorkerSlotWasAsked())
+		return GiveWay(worker, methods);
 	if (error)
 	{
 		LogFailure(worker, task, psprintf("processor \"%s\"", methods->name), error);
@@ -545,4 +574,5 @@ WorkerInit(void)
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	WorkerSlotInit();
 	LauncherInit();
+	LockRegisterAskWay(AskWorkers);
 }

@@ -21,6 +21,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "workers/worker_slot.h"
 
 #include "access/xact.h"
@@ -42,6 +44,9 @@
 
 /* How long a command waits for workers to leave, in milliseconds. */
 #define HOLD_TIMEOUT 30000
+
+/* A batch that ends so soon after it was asked to give way has done so. */
+#define ASKED_LATELY (5 * USECS_PER_SEC)
 
 typedef struct Hold
 {
@@ -313,6 +318,8 @@ WorkerSlotAttach(int slot, uint32 generation, Oid *database)
 		mine->state = WORKER_SLOT_RUNNING;
 		mine->pid = MyProcPid;
 		mine->since = ClockSteady();
+		mine->canGiveWay = false;
+		mine->askedAt = 0;
 		*database = mine->database;
 		mySlot = mine;
 	}
@@ -387,6 +394,49 @@ WorkerSlotReportBlocker(ProcessorId id, int pid)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	mySlot->blockers[id - 1] = pid;
+	LWLockRelease(shared->lock);
+}
+
+/* Note whether the batch under way can be undone; nothing where no worker is at it. */
+void
+WorkerSlotSetCanGiveWay(bool can)
+{
+	if (mySlot == NULL || mySlot->canGiveWay == can)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mySlot->canGiveWay = can;
+	LWLockRelease(shared->lock);
+}
+
+/* True if it has just been asked to give way. */
+bool
+WorkerSlotWasAsked(void)
+{
+	bool		asked;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	asked = ClockSteady() - mySlot->askedAt < ASKED_LATELY;
+	LWLockRelease(shared->lock);
+	return asked;
+}
+
+/* Ask a worker to give way: its statement is cancelled.  Workers do not ask each other. */
+void
+WorkerSlotAsk(int pid)
+{
+	if (shared == NULL || mySlot != NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < shared->slotCount; i++)
+	{
+		WorkerSlot *slot = &shared->slots[i];
+
+		if (slot->state != WORKER_SLOT_RUNNING || slot->pid != pid || slot->database != MyDatabaseId || !slot->canGiveWay)
+			continue;
+		slot->canGiveWay = false;
+		slot->askedAt = ClockSteady();
+		(void) kill(pid, SIGINT);
+	}
 	LWLockRelease(shared->lock);
 }
 

@@ -43,6 +43,8 @@ typedef struct WorkerSlot
 	TimestampTz lastRound;		/* end of the last round over the processors */
 	bool		behind;			/* more was waiting then */
 	int			blockers[PROCESSOR_COUNT];	/* see WorkerSlotReportBlocker */
+	bool		canGiveWay;		/* its batch can be undone, to be taken in parts */
+	TimestampTz askedAt;		/* to do that */
 } WorkerSlot;
 
 /* Asks for shared memory and installs its hooks; nothing without preload. */
@@ -83,6 +85,13 @@ extern bool WorkerSlotOtherIsBehind(void);
 
 /* Worker: a process has a lock that this processor needs; 0: none, -1: a prepared transaction has. */
 extern void WorkerSlotReportBlocker(ProcessorId id, int pid);
+
+/* Worker: its batch can be undone if somebody waits for its locks; was that asked for lately? */
+extern void WorkerSlotSetCanGiveWay(bool can);
+extern bool WorkerSlotWasAsked(void);
+
+/* Have a worker's batch undone, if it is a worker of this database and that is possible. */
+extern void WorkerSlotAsk(int pid);
 
 /* Worker: which of how many workers of this database it is just now. */
 extern void WorkerSlotShare(int *rank, int *count);
