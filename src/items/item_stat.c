@@ -180,9 +180,6 @@ ReadCounterKey(TupleTableSlot *slot, Counter *counter)
 /* Rows that are passed on the way to the next one wanted, before it is searched for. */
 #define ROWS_PASSED 3
 
-/* What waits is spread over more leaves of the index by item than a batch has events: so fewer are written so often. */
-#define BATCHES_AT_ONCE 4
-
 /* Rows being looked up in the order of their keys. */
 typedef struct CounterSearch
 {
@@ -585,7 +582,6 @@ ItemStatInit(void)
 	static const ProcessorMethods methods = {
 		.id = PROCESSOR_ITEM_STAT,
 		.name = "item_stat",
-		.batches = BATCHES_AT_ONCE,
 		.shardOf = ShardOfEvent,
 		.begin = BeginBatch,
 		.add = AddEvent,

@@ -41,7 +41,7 @@ $node->safe_psql('shop', q{
 	CREATE TRIGGER hold BEFORE INSERT ON personalize.processor_position FOR EACH STATEMENT EXECUTE FUNCTION hold()});
 
 my $offset = -s $node->logfile;
-for my $processor ('profile', 'item_stat', 'neighbour')
+for my $processor ('profile', 'neighbour')
 {
 	# four batches, in transactions of ten events
 	$node->safe_psql('shop', q{
