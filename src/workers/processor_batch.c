@@ -67,7 +67,7 @@ ProcessorInit(void)
 {
 	DefineCustomIntVariable("personalize.batch_events",
 							"How many events a processor takes in one batch at most.",
-							"Larger batches cost less per event and more memory; profile and neighbour take four of them at once, if so many wait in small transactions, and nobody waits for the processors.",
+							"Larger batches cost less per event and more memory; profile and neighbour take more of them at once, four for each 64 MB of maintenance_work_mem (up to 1 GB), if so many wait in small transactions, and nobody waits for the processors.",
 							&personalize_batch_events,
 							100000, 1, 10000000, PGC_SUSET, 0, NULL, NULL, NULL);
 }

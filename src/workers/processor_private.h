@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "workers/processor.h"
 
 /* One batch while it runs. */
@@ -37,11 +38,22 @@ typedef struct Batch
 
 extern int	personalize_batch_events;
 
+/* maintenance_work_mem for which methods->batches is meant, in kB, and how many times that may be used. */
+#define PROCESSOR_MEMORY 65536
+#define PROCESSOR_MOST_MEMORY 16
+
+/* Times so many batches as methods->batches are taken at once. */
+static inline double
+ProcessorMemoryTimes(void)
+{
+	return Min((double) maintenance_work_mem / PROCESSOR_MEMORY, PROCESSOR_MOST_MEMORY);
+}
+
 /* How many events are collected before they are written. */
 static inline int64
 ProcessorRoundEvents(const ProcessorMethods *methods)
 {
-	return (int64) personalize_batch_events * Max(methods->batches, 1);
+	return personalize_batch_events * (int64) Max(methods->batches * ProcessorMemoryTimes(), 1);
 }
 
 /* How many of those that wait in small transactions it takes at once now. */

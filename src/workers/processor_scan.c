@@ -15,7 +15,7 @@
  * where one is larger than a batch, nor where somebody has just been waiting.
  *
  * Where rows gather all of their key, what is waiting in many batches is taken by shards,
- * too, SPAN_BATCHES of them at a time: each row is then written once for all of these
+ * too, SPAN_PARTS times what is taken at once: each row is then written once for all of these
  * instead of once a batch, which costs more than reading the events so often.  Which
  * shards they are is looked up once, and is kept until the last of these batches.
  */
@@ -60,9 +60,11 @@ CompareTxids(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* How many batches' events are looked at where they are taken by shards, of which so many are noted. */
-#define SPAN_BATCHES 32
-#define SPAN_SAMPLES 16384
+/* Of the events that wait so many are noted, to know about where to cut. */
+#define MOST_NOTED 16384
+
+/* How many times what is taken at once is looked at where it is taken by shards. */
+#define SPAN_PARTS 8
 
 /* What is being taken by shards, so that it is looked at once and not before each batch. */
 typedef struct Span
@@ -301,7 +303,7 @@ void
 ProcessorCutToSize(Batch *batch)
 {
 	bool		spans = batch->methods->gathers;
-	int64		limit = spans ? (int64) personalize_batch_events * SPAN_BATCHES : ProcessorAtOnce(batch->methods);
+	int64		limit = spans ? ProcessorRoundEvents(batch->methods) * SPAN_PARTS : ProcessorAtOnce(batch->methods);
 	int64		most = limit + personalize_batch_events;
 	int64		atOnce;
 	int64		first;
@@ -309,7 +311,7 @@ ProcessorCutToSize(Batch *batch)
 
 	if (TakeOfSpan(batch))
 		return;
-	LookAtWaiting(batch, most, spans ? 1 + most / SPAN_SAMPLES : 1, &waiting);
+	LookAtWaiting(batch, most, 1 + most / MOST_NOTED, &waiting);
 	batch->waiting = waiting.count > 0;
 	atOnce = TakenAtOnce(batch->methods, &waiting);
 	batch->large = Min(waiting.count, atOnce) > personalize_batch_events;
