@@ -46,7 +46,7 @@
 #define HOLD_TIMEOUT 30000
 
 /* A batch that ends so soon after it was asked to give way has done so. */
-#define ASKED_LATELY (5 * USECS_PER_SEC)
+#define ASKED_LATELY (30 * USECS_PER_SEC)
 
 typedef struct Hold
 {
