@@ -193,6 +193,7 @@ SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 SELECT u, order_of(u) FROM unnest(ARRAY['o1', 'o2', 'o3', 'o4']) u;
 SELECT personalize.state_hash('session') = :'before' AS same;
+SELECT u, jsonb_path_query_array(personalize.export_user(u), '$.events[*].item_id') AS events FROM unnest(ARRAY['o1', 'o2', 'o4']) u;
 SELECT count(personalize.forget(u)) FROM unnest(ARRAY['o1', 'o2', 'o3', 'o4']) u;
 DROP FUNCTION order_of;
 DROP PROCEDURE tell;

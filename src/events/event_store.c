@@ -486,7 +486,7 @@ static const PersonExport eventCopy = {
 	" 'purposes', personalize_internal._purpose_names(e.consent),"
 	" 'in_profile', coalesce(personalize_internal._txid_seen(e.txid, seen.asof), false)))"
 	" || CASE WHEN e.properties IS NULL THEN '{}' ELSE jsonb_build_object('properties', e.properties) END"
-	" ORDER BY e.ts, e.txid, e.ordinal), '[]')"
+	" ORDER BY e.ts, e.txid, e.sequence NULLS FIRST, e.ordinal), '[]')"
 	" FROM personalize.event e LEFT JOIN personalize.event_type t ON t.event = e.event"
 	" LEFT JOIN personalize.processor_position seen ON seen.processor = 1 AND seen.shard = personalize_internal._event_shard($1)"
 	" WHERE e.user_key = $1",

@@ -238,6 +238,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 													   ALLOCSET_DEFAULT_SIZES);
 	void	   *state = NULL;
 	EventRow	row;
+	int64		most = ProcessorRoundEvents(methods);
 	int64		roundCount = 0;
 	bool		atEnd = true;
 
@@ -254,7 +255,7 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 		methods->add(state, &row);
 		MemoryContextSwitchTo(roundContext);
 		MemoryContextReset(eventContext);
-		if (++roundCount >= ProcessorRoundEvents(methods))
+		if (++roundCount >= most)
 		{
 			atEnd = false;
 			break;

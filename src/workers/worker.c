@@ -232,6 +232,15 @@ CatchError(Worker *worker)
 	return error;
 }
 
+/* The process of a transaction; 0: it has ended, or is a prepared one. */
+static int
+ProcessOf(VirtualTransactionId transaction)
+{
+	PGPROC	   *process = CompatVirtualTransactionProc(transaction);
+
+	return process != NULL ? process->pid : 0;
+}
+
 /* Who has the lock that was waited for in vain; 0 if nobody any more, -1 for a prepared transaction. */
 static int
 FindBlocker(const ErrorData *error)
@@ -244,10 +253,10 @@ FindBlocker(const ErrorData *error)
 	holders = GetLockConflicts(&awaitedLock, awaitedMode, &count);
 	for (int i = 0; i < count; i++)
 	{
-		PGPROC	   *holder = CompatVirtualTransactionProc(holders[i]);
+		int			pid = ProcessOf(holders[i]);
 
-		if (holder != NULL && holder->pid != 0)
-			return holder->pid;
+		if (pid != 0)
+			return pid;
 	}
 	return count > 0 ? -1 : 0;
 }
@@ -260,12 +269,7 @@ AskWorkers(const LOCKTAG *tag, LOCKMODE mode)
 	VirtualTransactionId *holders = GetLockConflicts(tag, mode, &count);
 
 	for (int i = 0; i < count; i++)
-	{
-		PGPROC	   *holder = CompatVirtualTransactionProc(holders[i]);
-
-		if (holder != NULL && holder->pid != 0)
-			WorkerSlotAsk(holder->pid);
-	}
+		WorkerSlotAsk(ProcessOf(holders[i]));
 }
 
 /* Tell the log that a task fails, unless it knows this failure already. */

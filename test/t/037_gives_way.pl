@@ -41,8 +41,11 @@ $node->safe_psql('shop', q{
 	CREATE TRIGGER hold BEFORE INSERT ON personalize.processor_position FOR EACH STATEMENT EXECUTE FUNCTION hold()});
 
 my $offset = -s $node->logfile;
-for my $processor ('profile', 'neighbour')
+for my $case ([ 'profile', 'forget', q{SELECT personalize.forget('p3') IS NOT NULL} ],
+	[ 'neighbour', 'withdraw_consent', q{SELECT personalize.withdraw_consent('p5', '{recommendations}') IS NOT NULL} ])
 {
+	my ($processor, $call, $statement) = @$case;
+
 	# four batches, in transactions of ten events
 	$node->safe_psql('shop', q{
 		DO $$
@@ -60,7 +63,7 @@ for my $processor ('profile', 'neighbour')
 	$node->safe_psql('shop', sprintf($switch, 'enable', $processor));
 	wait_for($node, 'shop', 'SELECT count(*) >= 1 FROM arrived', "a large batch of $processor");
 	my $at = -s $node->logfile;
-	is($node->safe_psql('shop', q{SELECT personalize.forget('p3') IS NOT NULL}), 't', "$processor: a large batch gives way to an erasure");
+	is($node->safe_psql('shop', $statement), 't', "$processor: a large batch gives way to $call()");
 	like(slurp_log($node, $at), qr/processor "$processor" gives way in database "shop"/, "$processor: as the log says");
 	wait_for($node, 'shop', 'SELECT count(*) >= 2 FROM arrived', "a small batch of $processor");
 	my (undef, undef, $error) = $node->psql('shop', q{SET lock_timeout = '300ms'; SELECT personalize.forget('p4')});
