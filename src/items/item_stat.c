@@ -148,12 +148,9 @@ AddEvent(void *state, const EventRow *row)
 }
 
 /* Order counters as the table's key does. */
-static int
-CompareCounters(const void *left, const void *right)
+static inline int
+CompareCounters(const Counter *a, const Counter *b)
 {
-	const Counter *a = *(Counter *const *) left;
-	const Counter *b = *(Counter *const *) right;
-
 	if (a->key.pane != b->key.pane)
 		return a->key.pane < b->key.pane ? -1 : 1;
 	if (a->key.itemKey != b->key.itemKey)
@@ -164,6 +161,14 @@ CompareCounters(const void *left, const void *right)
 		return a->key.event - b->key.event;
 	return a->key.bucket - b->key.bucket;
 }
+
+/* Sort counters in that order, with the comparison inlined. */
+#define ST_SORT SortCounters
+#define ST_ELEMENT_TYPE Counter
+#define ST_COMPARE(a, b) CompareCounters(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Read the key of a row. */
 static void
@@ -205,9 +210,7 @@ NextRow(CounterSearch *search)
 static bool
 IsBefore(const CounterSearch *search, const Counter *counter)
 {
-	const Counter *row = &search->row;
-
-	return search->slot != NULL && CompareCounters(&row, &counter) < 0;
+	return search->slot != NULL && CompareCounters(&search->row, counter) < 0;
 }
 
 /*
@@ -217,8 +220,6 @@ IsBefore(const CounterSearch *search, const Counter *counter)
 static TupleTableSlot *
 FindRow(CounterSearch *search, const Counter *counter)
 {
-	const Counter *row = &search->row;
-
 	if (search->begun && search->pane == counter->key.pane)
 		for (int i = 0; i < ROWS_PASSED && IsBefore(search, counter); i++)
 			NextRow(search);
@@ -233,7 +234,7 @@ FindRow(CounterSearch *search, const Counter *counter)
 			NextRow(search);
 		while (IsBefore(search, counter));
 	}
-	return search->slot != NULL && CompareCounters(&row, &counter) == 0 ? search->slot : NULL;
+	return search->slot != NULL && CompareCounters(&search->row, counter) == 0 ? search->slot : NULL;
 }
 
 /* Add one counter to its row, which appears and disappears as needed. */
@@ -272,22 +273,22 @@ WriteCounters(HTAB *counters)
 {
 	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat",.sorted = true}};
 	long		count = hash_get_num_entries(counters);
-	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
+	Counter    *sorted = palloc_extended(sizeof(Counter) * Max(count, 1), MCXT_ALLOC_HUGE);
 	HASH_SEQ_STATUS status;
 	Counter    *counter;
 
 	count = 0;
 	hash_seq_init(&status, counters);
 	while ((counter = hash_seq_search(&status)) != NULL)
-		sorted[count++] = counter;
-	qsort(sorted, count, sizeof(Counter *), CompareCounters);
+		sorted[count++] = *counter;
+	SortCounters(sorted, count);
 
 	search.table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
 	for (long i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (sorted[i]->count != 0 || sorted[i]->amount != 0)
-			WriteCounter(&search, sorted[i]);
+		if (sorted[i].count != 0 || sorted[i].amount != 0)
+			WriteCounter(&search, &sorted[i]);
 	}
 	LazyWriterEnd(&search.added);
 	KeyedClose(search.table);

@@ -82,35 +82,39 @@ BeginBatch(void)
 	return batch;
 }
 
-/* Order users by key. */
-static int
-CompareDeltas(const void *left, const void *right)
+/* A user of the batch. */
+typedef struct ProfileUser
 {
-	int64		leftKey = (*(ProfileDelta *const *) left)->userKey;
-	int64		rightKey = (*(ProfileDelta *const *) right)->userKey;
+	int64		userKey;
+	ProfileDelta *delta;
+} ProfileUser;
 
-	return leftKey < rightKey ? -1 : leftKey > rightKey;
-}
+/* Sort users by key, with the comparison inlined. */
+#define ST_SORT SortByKey
+#define ST_ELEMENT_TYPE ProfileUser
+#define ST_COMPARE(a, b) ((a)->userKey < (b)->userKey ? -1 : (a)->userKey > (b)->userKey)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* The users of the batch, in the order of their keys. */
-static ProfileDelta **
+static ProfileUser *
 SortUsers(ProfileBatch *batch, int *count)
 {
-	ProfileDelta **deltas;
+	ProfileUser *users;
 	ProfileDelta *delta;
 	HASH_SEQ_STATUS status;
 
-	deltas = MemoryContextAllocHuge(batch->deltas,
-									sizeof(ProfileDelta *) * (hash_get_num_entries(batch->users) + 1));
+	users = MemoryContextAllocHuge(batch->deltas, sizeof(ProfileUser) * (hash_get_num_entries(batch->users) + 1));
 	*count = 0;
 	hash_seq_init(&status, batch->users);
 	while ((delta = hash_seq_search(&status)) != NULL)
 	{
 		if (delta->mask != 0)
-			deltas[(*count)++] = delta;
+			users[(*count)++] = (ProfileUser) {delta->userKey, delta};
 	}
-	qsort(deltas, *count, sizeof(ProfileDelta *), CompareDeltas);
-	return deltas;
+	SortByKey(users, *count);
+	return users;
 }
 
 /* A row, and what comes to it. */
@@ -229,7 +233,7 @@ Flush(ProfileBatch *batch)
 	MemoryContext oldContext = MemoryContextSwitchTo(batch->context);
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
 	int			count;
-	ProfileDelta **deltas = SortUsers(batch, &count);
+	ProfileUser *users = SortUsers(batch, &count);
 	Snapshot	snapshot;
 	SegmentWriter *segments = SegmentWriterOpen();
 
@@ -243,16 +247,16 @@ Flush(ProfileBatch *batch)
 		bool		exists;
 
 		MemoryContextSwitchTo(batch->row);
-		exists = ProfileRowRead(table, snapshot, deltas[i]->userKey, &stored, &tid);
+		exists = ProfileRowRead(table, snapshot, users[i].userKey, &stored, &tid);
 		if (!exists)
-			ProfileRowInit(&stored, deltas[i]->userKey);
-		if (ApplyOrRepair(batch, &stored, deltas[i]))
+			ProfileRowInit(&stored, users[i].userKey);
+		if (ApplyOrRepair(batch, &stored, users[i].delta))
 		{
 			if (exists)
 				KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 			else
 				KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
-			StoreSegments(segments, &stored, deltas[i]->userKey);
+			StoreSegments(segments, &stored, users[i].userKey);
 		}
 		MemoryContextSwitchTo(batch->context);
 		MemoryContextReset(batch->row);
