@@ -35,8 +35,8 @@ ProfileDeltaInit(ProfileDelta *delta, int64 userKey)
 	delta->lastSeen = DT_NOBEGIN;
 }
 
-/* Room at first for what the few events of a person come to in a batch. */
-#define FIRST_DELTAS 16
+/* Room at first: deltas that fill a power of two of bytes well, also doubled. */
+#define FIRST_DELTAS 10
 #define FIRST_OTHERS 4
 
 /* Make room for one more element of an array that grows by doubling. */
