@@ -107,7 +107,7 @@ LoadEvents(EventSample *sample, TimestampTz since, TimestampTz until)
 			AddEvent(sample, &row);
 	}
 	EventScanEnd(scan);
-	qsort(sample->events, sample->count, sizeof(SessionEvent), SessionEventCompare);
+	SessionEventSort(sample->events, sample->count);
 }
 
 /* True if an event goes on with the session of the one before. */

@@ -66,8 +66,7 @@ struct EventScan
 	int			runCount;
 	int			run;
 
-	/* one of these reads them */
-	TableScanDesc heapScan;
+	/* this reads them */
 	IndexScanDesc indexScan;
 	Relation	index;
 
@@ -76,8 +75,10 @@ struct EventScan
 	int			givenCount;
 	int			givenNext;
 
-	/* or this walk, which has found the tuples of the user, or of the shards, on one page */
+	/* or this walk, which has found the tuples of the user, of the shards, or all, on one page */
 	BlockNumber block;
+	BlockNumber leftOut;		/* pages that are still to be left out where others begin */
+	int			standsFor;
 	int			foundCount;
 	int			foundNext;
 	Buffer		buffer;
@@ -130,20 +131,11 @@ BeginPartition(EventScan *scan)
 	}, &scan->runs);
 	if (scan->runCount == 0)
 		return;
-	if (options->ofUser || options->shards != NULL)
-	{
-		scan->block = scan->runs[0].start;
-		PredicateLockRelation(scan->relation, options->snapshot);
-		/* as in a scan of all: whoever reads so much leaves the pages of others where they are */
-		if (!options->ofUser && RelationGetNumberOfBlocks(scan->relation) > NBuffers / 4)
-			scan->strategy = GetAccessStrategy(BAS_BULKREAD);
-	}
-	else
-	{
-		scan->heapScan = table_beginscan_strat(scan->relation, options->snapshot,
-											   0, NULL, true, false);
-		heap_setscanlimits(scan->heapScan, scan->runs[0].start, scan->runs[0].count);
-	}
+	scan->block = scan->runs[0].start;
+	PredicateLockRelation(scan->relation, options->snapshot);
+	/* as the server does: whoever reads so much leaves the pages of others where they are */
+	if (!options->ofUser && RelationGetNumberOfBlocks(scan->relation) > NBuffers / 4)
+		scan->strategy = GetAccessStrategy(BAS_BULKREAD);
 }
 
 /* Release what reading the current partition took. */
@@ -158,9 +150,6 @@ EndPartition(EventScan *scan)
 	scan->strategy = NULL;
 	scan->foundCount = scan->foundNext = 0;
 	scan->givenCount = scan->givenNext = 0;
-	if (scan->heapScan)
-		table_endscan(scan->heapScan);
-	scan->heapScan = NULL;
 	if (scan->indexScan)
 		index_endscan(scan->indexScan);
 	scan->indexScan = NULL;
@@ -221,14 +210,29 @@ IsOfShards(const void *shards, const char *bytes)
 	return ((const bool *) shards)[ShardOfKey(userKey)];
 }
 
-/* Collect the visible tuples of the shards on the page last read into the buffer. */
+/* PageWants: not surely below a txid. */
+static bool
+IsNotBelow(const void *minTxid, const char *bytes)
+{
+	int64		txid;
+
+	memcpy(&txid, bytes, sizeof(int64));
+	return txid >= *(const int64 *) minTxid;
+}
+
+/* Collect the visible tuples of the shards, or all, on the page last read into the buffer. */
 static void
 FindShardsOnPage(EventScan *scan)
 {
 	PageWalk	walk = {scan->relation, scan->options.snapshot, EVENT_USER_KEY_OFFSET};
 
 	scan->foundNext = 0;
-	scan->foundCount = PageFind(&walk, IsOfShards, scan->options.shards, scan->buffer, scan->found);
+	if (scan->options.shards == NULL)
+		walk.place = EVENT_TXID_OFFSET;
+	if (scan->options.shards != NULL)
+		scan->foundCount = PageFind(&walk, IsOfShards, scan->options.shards, scan->buffer, scan->found);
+	else
+		scan->foundCount = PageFind(&walk, IsNotBelow, &scan->options.minTxid, scan->buffer, scan->found);
 	scan->read += scan->foundCount;
 }
 
@@ -262,29 +266,52 @@ ReadPage(EventScan *scan)
 	scan->buffer = ReadBufferExtended(scan->relation, MAIN_FORKNUM, scan->block, RBM_NORMAL, scan->strategy);
 }
 
-/* The next tuple of the user, or of the shards, by walking pages; false at the partition's end. */
+/* True if pages are left out by now. */
+static inline bool
+IsSampling(const EventScan *scan)
+{
+	return scan->options.sampleAfter > 0 && scan->read >= scan->options.sampleAfter;
+}
+
+/* Move to the next page of the runs that is not left out; false at the partition's end. */
+static bool
+NextPage(EventScan *scan)
+{
+	while (scan->run < scan->runCount)
+	{
+		BlockRun   *run = &scan->runs[scan->run];
+		BlockNumber left = run->start + run->count - scan->block;
+
+		if (left > scan->leftOut)
+		{
+			scan->block += scan->leftOut;
+			scan->leftOut = 0;
+			return true;
+		}
+		scan->leftOut -= left;
+		if (++scan->run < scan->runCount)
+			scan->block = scan->runs[scan->run].start;
+	}
+	return false;
+}
+
+/* The next tuple of the user, of the shards, or of all, by walking pages; false at the partition's end. */
 static bool
 WalkNext(EventScan *scan)
 {
 	while (scan->foundNext >= scan->foundCount)
 	{
-		BlockRun   *run = &scan->runs[scan->run];
-
 		CHECK_FOR_INTERRUPTS();
-		if (scan->run >= scan->runCount || EventScanGaveUp(scan))
+		if (EventScanGaveUp(scan) || !NextPage(scan))
 			return false;
-		if (scan->block >= run->start + run->count)
-		{
-			if (++scan->run < scan->runCount)
-				scan->block = scan->runs[scan->run].start;
-			continue;
-		}
+		scan->standsFor = IsSampling(scan) ? scan->options.sampleEvery : 1;
 		ReadPage(scan);
 		if (scan->options.ofUser)
 			FindOnPage(scan);
 		else
 			FindShardsOnPage(scan);
 		scan->block++;
+		scan->leftOut = IsSampling(scan) ? scan->options.sampleEvery - 1 : 0;
 	}
 	ExecStoreBufferHeapTuple(&scan->found[scan->foundNext++], scan->slot, scan->buffer);
 	return true;
@@ -385,23 +412,6 @@ EventScanKnowsPlaces(const EventScan *scan)
 	return scan->knowsPlaces;
 }
 
-/* The next tuple by scanning whole runs; false at the partition's end. */
-static bool
-HeapNext(EventScan *scan)
-{
-	for (;;)
-	{
-		if (table_scan_getnextslot(scan->heapScan, ForwardScanDirection, scan->slot))
-			return true;
-		if (++scan->run >= scan->runCount)
-			return false;
-		CHECK_FOR_INTERRUPTS();
-		table_rescan(scan->heapScan, NULL);
-		heap_setscanlimits(scan->heapScan, scan->runs[scan->run].start,
-						   scan->runs[scan->run].count);
-	}
-}
-
 /* The user's next tuple of those given; false at the partition's end. */
 static bool
 GivenNext(EventScan *scan)
@@ -433,6 +443,13 @@ EventScanGaveUp(const EventScan *scan)
 	return scan->options.maxRead > 0 && scan->read > scan->options.maxRead;
 }
 
+/* For how many events the last one stands. */
+int
+EventScanStandsFor(const EventScan *scan)
+{
+	return scan->standsFor;
+}
+
 /* The next tuple of the current partition into the slot. */
 static bool
 NextInPartition(EventScan *scan)
@@ -448,50 +465,7 @@ NextInPartition(EventScan *scan)
 		return GivenNext(scan);
 	if (scan->runCount == 0)
 		return false;
-	if (scan->heapScan)
-	{
-		scan->read++;
-		return HeapNext(scan);
-	}
 	return WalkNext(scan);
-}
-
-/* Read one nullable 64-bit column. */
-static int64
-ReadKey(TupleTableSlot *slot, EventColumn column, bool *exists)
-{
-	*exists = !slot->tts_isnull[column - 1];
-	return *exists ? DatumGetInt64(slot->tts_values[column - 1]) : 0;
-}
-
-/* Decode a row. */
-void
-EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
-{
-	Datum	   *values;
-
-	slot_getsomeattrs(slot, keysOnly ? EVENT_SLOT : EVENT_PROPERTIES);
-	values = slot->tts_values;
-	row->receivedAt = DatumGetTimestampTz(values[EVENT_RECEIVED_AT - 1]);
-	row->ts = DatumGetTimestampTz(values[EVENT_TS - 1]);
-	row->txid = DatumGetInt64(values[EVENT_TXID - 1]);
-	row->userKey = DatumGetInt64(values[EVENT_USER_KEY - 1]);
-	row->consent = DatumGetInt32(values[EVENT_CONSENT - 1]);
-	row->event = DatumGetInt16(values[EVENT_EVENT - 1]);
-	row->ordinal = DatumGetInt16(values[EVENT_ORDINAL - 1]);
-	row->sequence = slot->tts_isnull[EVENT_SEQUENCE - 1] ? 0 : DatumGetInt16(values[EVENT_SEQUENCE - 1]);
-	row->itemKey = ReadKey(slot, EVENT_ITEM_KEY, &row->hasItem);
-	row->sessionKey = ReadKey(slot, EVENT_SESSION_KEY, &row->hasSession);
-	row->requestKey = ReadKey(slot, EVENT_REQUEST_KEY, &row->hasRequest);
-	row->messageKey = ReadKey(slot, EVENT_MESSAGE_KEY, &row->hasMessage);
-	row->requestOrigin = slot->tts_isnull[EVENT_REQUEST_ORIGIN - 1] ? 0 :
-		DatumGetInt64(values[EVENT_REQUEST_ORIGIN - 1]);
-	row->hasSlot = !slot->tts_isnull[EVENT_SLOT - 1];
-	row->slot = row->hasSlot ? DatumGetInt16(values[EVENT_SLOT - 1]) : 0;
-	row->value = keysOnly || slot->tts_isnull[EVENT_VALUE - 1] ? NULL :
-		DatumGetNumeric(values[EVENT_VALUE - 1]);
-	row->properties = keysOnly || slot->tts_isnull[EVENT_PROPERTIES - 1] ? NULL :
-		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
 }
 
 /* Since when what has happened since may have arrived; 0: ever. */
@@ -534,6 +508,7 @@ EventScanBegin(const EventScanOptions *options)
 	scan->context = CurrentMemoryContext;
 	scan->buffer = InvalidBuffer;
 	scan->partition = -1;
+	scan->standsFor = 1;
 	scan->knowsPlaces = IsOfTail(options) && FindTail(options, &scan->places);
 	if (scan->knowsPlaces)
 		scan->read = scan->places.count;
@@ -562,13 +537,7 @@ NextRow(EventScan *scan, EventRow *row)
 {
 	while (NextTuple(scan))
 	{
-		bool		isNull;
-
-		if (scan->options.minTxid > 0 &&
-			DatumGetInt64(slot_getattr(scan->slot, EVENT_TXID, &isNull)) < scan->options.minTxid)
-			continue;
-		if (scan->options.shards != NULL &&
-			!scan->options.shards[ShardOfKey(DatumGetInt64(slot_getattr(scan->slot, EVENT_USER_KEY, &isNull)))])
+		if (scan->options.minTxid > 0 && EventRowTxid(scan->slot) < scan->options.minTxid)
 			continue;
 		MemoryContextSwitchTo(scan->rowContext);
 		EventFillRow(scan->slot, scan->options.keysOnly, row);

@@ -27,6 +27,8 @@ typedef struct EventScanOptions
 	TimestampTz since;			/* days before which it all had happened are skipped; 0: none */
 	TimestampTz until;			/* of places, skip what happened later; 0: none */
 	int64		maxRead;		/* give up when more events were looked at; 0: never */
+	int64		sampleAfter;	/* of all, when so many were looked at: go on with one page of sampleEvery; 0: never */
+	int			sampleEvery;
 	bool		byPages;		/* never by what shared memory knows of places */
 	int64		(*coverFrom) (Snapshot snapshot);	/* the least minTxid of scans like this one; NULL: its own */
 } EventScanOptions;
@@ -43,17 +45,14 @@ extern void EventScanEnd(EventScan *scan);
 /* Where the last event is. */
 extern void EventScanPlace(const EventScan *scan, Oid *partition, ItemPointer tid);
 
-/*
- * Decode a row of event.  Value and properties point into the slot or, if they had
- * to be unpacked, into the current context; NULL if only the keys are asked for.
- */
-extern void EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row);
-
 /* True if it is known where the events of a person's scan lie, so that no others are looked at. */
 extern bool EventScanKnowsPlaces(const EventScan *scan);
 
 /* True if the scan ended because of maxRead. */
 extern bool EventScanGaveUp(const EventScan *scan);
+
+/* For how many events the last one stands: sampleEvery since pages are left out, else 1. */
+extern int	EventScanStandsFor(const EventScan *scan);
 
 /*
  * Number of an event type by name or alias; -1: unknown, empty or too long.  A

@@ -9,6 +9,7 @@
 
 #include "base/json_member.h"
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -98,5 +99,14 @@ EventProperty(const EventRow *row, const char *name, JsonbValue *value)
 {
 	return row->properties != NULL && JsonMember(&row->properties->root, name, value);
 }
+
+/*
+ * Decode a row of event.  Value and properties point into the slot or, if they had
+ * to be unpacked, into the current context; NULL if only the keys are asked for.
+ */
+extern void EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row);
+
+/* Its transaction alone. */
+extern int64 EventRowTxid(TupleTableSlot *slot);
 
 #endif

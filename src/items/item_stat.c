@@ -79,12 +79,27 @@ typedef struct Counter
 	}			key;
 	int64		count;
 	int64		amount;
+	bool		found;			/* a row of it, when stored ones are compared */
 } Counter;
+
+/*
+ * Counters of a batch.  Each event adds one; they are put in order and those of one key
+ * together when the room is used up, and when they are asked for: most batches have
+ * hardly two events of an item in an hour, and to look for the other takes longer.
+ */
+typedef struct CounterList
+{
+	Counter    *counters;
+	int64		count;
+	int64		capacity;
+} CounterList;
+
+#define FIRST_COUNTERS 4096
 
 /* A batch being counted. */
 typedef struct StatBatch
 {
-	HTAB	   *counters;
+	CounterList list;
 	HTAB	   *baskets;
 	TimestampTz foldedBefore;	/* earlier events count in days */
 } StatBatch;
@@ -94,12 +109,11 @@ static void *
 BeginBatch(void)
 {
 	StatBatch  *batch = palloc(sizeof(StatBatch));
-	HASHCTL		control = {.keysize = sizeof(((Counter *) NULL)->key),.entrysize = sizeof(Counter)};
 
 	batch->foldedBefore = ItemStatFoldedBefore();
-	control.hcxt = CurrentMemoryContext;
-	batch->counters = hash_create("personalize counters", 1024, &control,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	batch->list.count = 0;
+	batch->list.capacity = FIRST_COUNTERS;
+	batch->list.counters = palloc_array(Counter, FIRST_COUNTERS);
 	batch->baskets = BasketBegin();
 	return batch;
 }
@@ -114,27 +128,85 @@ AddTo(int64 *sum, int64 value)
 				 errmsg("a counter of item_stat is out of range")));
 }
 
+/* Order counters as the table's key does. */
+static inline int
+CompareCounters(const Counter *a, const Counter *b)
+{
+	if (a->key.pane != b->key.pane)
+		return a->key.pane < b->key.pane ? -1 : 1;
+	if (a->key.itemKey != b->key.itemKey)
+		return a->key.itemKey < b->key.itemKey ? -1 : 1;
+	if (a->key.currency != b->key.currency)
+		return a->key.currency < b->key.currency ? -1 : 1;
+	if (a->key.event != b->key.event)
+		return a->key.event - b->key.event;
+	return a->key.bucket - b->key.bucket;
+}
+
+/* Sort counters in that order, with the comparison inlined. */
+#define ST_SORT SortCounters
+#define ST_ELEMENT_TYPE Counter
+#define ST_COMPARE(a, b) CompareCounters(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* Put the counters in order, one of each key. */
+static void
+SettleCounters(CounterList *list)
+{
+	int64		settled = 0;
+
+	SortCounters(list->counters, list->count);
+	for (int64 i = 0; i < list->count; i++)
+	{
+		Counter    *last = settled > 0 ? &list->counters[settled - 1] : NULL;
+
+		if (last == NULL || CompareCounters(last, &list->counters[i]) != 0)
+		{
+			list->counters[settled++] = list->counters[i];
+			continue;
+		}
+		AddTo(&last->count, list->counters[i].count);
+		AddTo(&last->amount, list->counters[i].amount);
+	}
+	list->count = settled;
+}
+
+/* Room for one more. */
+static Counter *
+AddCounter(CounterList *list)
+{
+	if (list->count == list->capacity)
+	{
+		SettleCounters(list);
+		/* or it would be used up again soon */
+		if (list->count > list->capacity / 2)
+		{
+			list->capacity *= 2;
+			list->counters = repalloc_huge(list->counters, sizeof(Counter) * list->capacity);
+		}
+	}
+	return &list->counters[list->count++];
+}
+
 /* Count an event so many times: once, or -1 to take it out again. */
 static void
 CountEvent(StatBatch *batch, const EventRow *row, int64 times)
 {
-	Counter		wanted = {0};
-	Counter    *counter;
 	int64		amount = EventAmount(row);
-	bool		found;
+	Counter    *counter = AddCounter(&batch->list);
 
-	wanted.key.pane = row->ts < batch->foldedBefore ?
+	counter->key.pane = row->ts < batch->foldedBefore ?
 		IntervalPeriods(row->ts, USECS_PER_DAY) * USECS_PER_DAY :
 		IntervalPeriods(row->ts, USECS_PER_HOUR) * USECS_PER_HOUR;
-	wanted.key.itemKey = row->itemKey;
-	wanted.key.currency = amount != 0 ? EventCurrency(row) : 0;
-	wanted.key.event = row->event;
-	wanted.key.bucket = EventSlotBucket(row->hasSlot, row->slot);
-	counter = hash_search(batch->counters, &wanted.key, HASH_ENTER, &found);
-	if (!found)
-		counter->count = counter->amount = 0;
-	AddTo(&counter->count, times);
-	AddTo(&counter->amount, times * amount);
+	counter->key.itemKey = row->itemKey;
+	counter->key.currency = amount != 0 ? EventCurrency(row) : 0;
+	counter->key.event = row->event;
+	counter->key.bucket = EventSlotBucket(row->hasSlot, row->slot);
+	counter->count = times;
+	counter->amount = times * amount;
+	counter->found = false;
 
 	if (row->event == EVENT_TYPE_PURCHASE)
 		BasketCount(batch->baskets, row, times);
@@ -145,24 +217,6 @@ static void
 AddEvent(void *state, const EventRow *row)
 {
 	CountEvent(state, row, 1);
-}
-
-/* Order counters as the table's key does. */
-static int
-CompareCounters(const void *left, const void *right)
-{
-	const Counter *a = *(Counter *const *) left;
-	const Counter *b = *(Counter *const *) right;
-
-	if (a->key.pane != b->key.pane)
-		return a->key.pane < b->key.pane ? -1 : 1;
-	if (a->key.itemKey != b->key.itemKey)
-		return a->key.itemKey < b->key.itemKey ? -1 : 1;
-	if (a->key.currency != b->key.currency)
-		return a->key.currency < b->key.currency ? -1 : 1;
-	if (a->key.event != b->key.event)
-		return a->key.event - b->key.event;
-	return a->key.bucket - b->key.bucket;
 }
 
 /* Read the key of a row. */
@@ -205,9 +259,7 @@ NextRow(CounterSearch *search)
 static bool
 IsBefore(const CounterSearch *search, const Counter *counter)
 {
-	const Counter *row = &search->row;
-
-	return search->slot != NULL && CompareCounters(&row, &counter) < 0;
+	return search->slot != NULL && CompareCounters(&search->row, counter) < 0;
 }
 
 /*
@@ -217,8 +269,6 @@ IsBefore(const CounterSearch *search, const Counter *counter)
 static TupleTableSlot *
 FindRow(CounterSearch *search, const Counter *counter)
 {
-	const Counter *row = &search->row;
-
 	if (search->begun && search->pane == counter->key.pane)
 		for (int i = 0; i < ROWS_PASSED && IsBefore(search, counter); i++)
 			NextRow(search);
@@ -233,7 +283,7 @@ FindRow(CounterSearch *search, const Counter *counter)
 			NextRow(search);
 		while (IsBefore(search, counter));
 	}
-	return search->slot != NULL && CompareCounters(&row, &counter) == 0 ? search->slot : NULL;
+	return search->slot != NULL && CompareCounters(&search->row, counter) == 0 ? search->slot : NULL;
 }
 
 /* Add one counter to its row, which appears and disappears as needed. */
@@ -268,30 +318,22 @@ WriteCounter(CounterSearch *search, const Counter *counter)
 
 /* Write the counters in the order of their keys. */
 static void
-WriteCounters(HTAB *counters)
+WriteCounters(CounterList *list)
 {
 	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat",.sorted = true}};
-	long		count = hash_get_num_entries(counters);
-	Counter   **sorted = palloc_extended(sizeof(Counter *) * Max(count, 1), MCXT_ALLOC_HUGE);
-	HASH_SEQ_STATUS status;
-	Counter    *counter;
 
-	count = 0;
-	hash_seq_init(&status, counters);
-	while ((counter = hash_seq_search(&status)) != NULL)
-		sorted[count++] = counter;
-	qsort(sorted, count, sizeof(Counter *), CompareCounters);
-
+	SettleCounters(list);
 	search.table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
-	for (long i = 0; i < count; i++)
+	for (int64 i = 0; i < list->count; i++)
 	{
+		const Counter *counter = &list->counters[i];
+
 		CHECK_FOR_INTERRUPTS();
-		if (sorted[i]->count != 0 || sorted[i]->amount != 0)
-			WriteCounter(&search, sorted[i]);
+		if (counter->count != 0 || counter->amount != 0)
+			WriteCounter(&search, counter);
 	}
 	LazyWriterEnd(&search.added);
 	KeyedClose(search.table);
-	pfree(sorted);
 }
 
 /* Write a batch. */
@@ -300,7 +342,7 @@ FinishBatch(void *state)
 {
 	StatBatch  *batch = state;
 
-	WriteCounters(batch->counters);
+	WriteCounters(&batch->list);
 	BasketWrite(batch->baskets);
 	/* lists are not made of what is incomplete */
 	if (!ProcessorIsRebuilding())
@@ -330,14 +372,16 @@ static void
 CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 {
 	KeyedTable *table = KeyedOpen("item_stat", "item_stat_pkey", AccessShareLock);
+	CounterList *list = &batch->list;
+	int64		next = 0;
 	TupleTableSlot *slot;
-	HASH_SEQ_STATUS status;
-	Counter    *counter;
 
+	SettleCounters(list);
 	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
-		Counter		row = {0};
+		Counter    *counter = NULL;
+		Counter		row;
 		int64		found;
 
 		CHECK_FOR_INTERRUPTS();
@@ -345,7 +389,14 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 		if (!verification->shards[ShardOfKey(row.key.itemKey)])
 			continue;
 		found = DatumGetInt64(slot->tts_values[STAT_COUNT]);
-		counter = hash_search(batch->counters, &row.key, HASH_REMOVE, NULL);
+		/* both are in the order of the key */
+		while (next < list->count && CompareCounters(&list->counters[next], &row) < 0)
+			next++;
+		if (next < list->count && CompareCounters(&list->counters[next], &row) == 0)
+		{
+			counter = &list->counters[next];
+			counter->found = true;
+		}
 		ProcessorVerifyKey(verification, 0, counter ? counter->count : 0, found,
 						   row.key.pane >= verification->since,
 						   CounterName(row.key.pane, row.key.itemKey, row.key.event));
@@ -356,10 +407,11 @@ CompareCounterRows(StatBatch *batch, ProcessorVerification *verification)
 							   CounterName(row.key.pane, row.key.itemKey, row.key.event));
 	}
 	KeyedClose(table);
-	hash_seq_init(&status, batch->counters);
-	while ((counter = hash_seq_search(&status)) != NULL)
+	for (int64 i = 0; i < list->count; i++)
 	{
-		if (counter->key.pane >= verification->keptSince)
+		const Counter *counter = &list->counters[i];
+
+		if (!counter->found && counter->key.pane >= verification->keptSince)
 			ProcessorVerifyKey(verification, 0, counter->count, 0, true,
 							   CounterName(counter->key.pane, counter->key.itemKey, counter->key.event));
 	}
@@ -472,7 +524,7 @@ ItemStatUncountAdd(ItemStatUncount *uncount, const EventRow *row)
 void
 ItemStatUncountEnd(ItemStatUncount *uncount)
 {
-	WriteCounters(uncount->batch->counters);
+	WriteCounters(&uncount->batch->list);
 	MemoryContextDelete(uncount->context);
 }
 

@@ -61,7 +61,7 @@ typedef struct NeighbourGather
 	Session    *old;
 	int			oldCount;
 	int			oldCapacity;
-	TimestampTz nextStart;		/* the next stored session after those merged */
+	TimestampTz nextStart;		/* of the user's stored sessions after those that were looked at, when the first began */
 	bool		nextStartKnown;
 } NeighbourGather;
 
@@ -147,22 +147,40 @@ SeekGapSessions(SessionIndex *index, int64 userKey, TimestampTz started, Strateg
 	KeyedSeek(index->sessions, index->snapshot, 3, keys, strategy);
 }
 
-/* Merge the stored sessions that an event at this time reaches; at most two do. */
+/* So many sessions that are later than an event are passed before those that it reaches are searched for. */
+#define LATER_PASSED 3
+
+/*
+ * Merge the stored sessions that an event at this time reaches; at most two do.  Most
+ * events are later than all that is stored: so the search begins at the user's newest,
+ * and what it says of later ones spares those for the user's next events.
+ */
 static void
 TakeReached(NeighbourGather *gather, int64 userKey, TimestampTz ts)
 {
 	TupleTableSlot *slot;
+	int			passed = 0;
 
-	SeekGapSessions(gather->index, userKey, ts + NEIGHBOUR_SESSION_GAP, BTLessEqualStrategyNumber);
+	gather->nextStartKnown = true;
+	gather->nextStart = DT_NOEND;
+	SeekGapSessions(gather->index, userKey, DT_NOEND, BTLessEqualStrategyNumber);
 	while ((slot = KeyedNext(gather->index->sessions, BackwardScanDirection)) != NULL)
 	{
 		int64		started;
 		TimestampTz ended;
 
 		SessionReadTimes(slot, &started, &ended);
-		if (ended < ts - NEIGHBOUR_SESSION_GAP)
+		if (started > ts + NEIGHBOUR_SESSION_GAP && passed++ < LATER_PASSED)
+			gather->nextStart = started;
+		else if (started > ts + NEIGHBOUR_SESSION_GAP)
+		{
+			gather->nextStartKnown = false;
+			SeekGapSessions(gather->index, userKey, ts + NEIGHBOUR_SESSION_GAP, BTLessEqualStrategyNumber);
+		}
+		else if (ended < ts - NEIGHBOUR_SESSION_GAP)
 			return;
-		TakeStored(gather, slot);
+		else
+			TakeStored(gather, slot);
 	}
 }
 
@@ -200,7 +218,6 @@ FlushSession(NeighbourGather *gather)
 {
 	SessionIndexReplace(gather->index, gather->old, gather->oldCount, gather->session);
 	gather->oldCount = 0;
-	gather->nextStartKnown = false;
 }
 
 /* Put one user's events without a session id, in order, into sessions. */
@@ -209,6 +226,7 @@ ProcessGapEvents(NeighbourGather *gather, const SessionEvent *events, int64 coun
 {
 	int64		userKey = events[0].userKey;
 
+	gather->nextStartKnown = false;
 	for (int64 i = 0; i < count; i++)
 	{
 		TimestampTz ts = events[i].item.ts;
@@ -218,7 +236,8 @@ ProcessGapEvents(NeighbourGather *gather, const SessionEvent *events, int64 coun
 			if (i > 0)
 				FlushSession(gather);
 			SessionInit(gather->session, userKey, false, 0);
-			TakeReached(gather, userKey, ts);
+			if (!gather->nextStartKnown || gather->nextStart <= ts + NEIGHBOUR_SESSION_GAP)
+				TakeReached(gather, userKey, ts);
 		}
 		else if (ts > events[i - 1].item.ts)
 			TakeFollowing(gather, userKey, events[i - 1].item.ts, ts);
@@ -255,7 +274,7 @@ FinishBatch(void *state)
 
 	if (batch->count == 0)
 		return;
-	qsort(batch->events, batch->count, sizeof(SessionEvent), SessionEventCompare);
+	SessionEventSort(batch->events, batch->count);
 	gather.index = SessionIndexBegin();
 	gather.session = palloc(sizeof(Session));
 	gather.oldCapacity = 4;

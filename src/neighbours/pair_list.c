@@ -19,17 +19,15 @@
 #include "access/stratnum.h"
 #include "base/key_set.h"
 #include "base/topk.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/memutils.h"
+#include "port/pg_bitutils.h"
 #include "utils/timestamp.h"
 
 #define PAIR_LIST_VERSION 1
 
-/* Places of the table of pairs: more than there can be. */
-#define TABLE_SIZE 4096
+/* As many pairs as there can be. */
+#define MOST_PAIRS (POSTING_KEPT * POSTING_WINDOW * 2)
 
-StaticAssertDecl(TABLE_SIZE > POSTING_KEPT * POSTING_WINDOW * 2, "table of pairs");
+StaticAssertDecl(MOST_PAIRS <= PG_INT16_MAX, "places in the table of pairs");
 
 /* Weights by distance. */
 static const int forward[] = {0, 160, 80, 40, 20, 10, 5};
@@ -42,16 +40,16 @@ StaticAssertDecl(lengthof(backward) == POSTING_WINDOW + 1, "weights of what came
 typedef struct PairSum
 {
 	int			count;
-	Pair		pairs[POSTING_KEPT * POSTING_WINDOW * 2];
-	int16		table[TABLE_SIZE];	/* open addressing: index into pairs, or -1 */
-	TopkEntry	order[POSTING_KEPT * POSTING_WINDOW * 2];
+	Pair	   *pairs;
+	uint32		places;			/* of the table, a power of two and more than there are pairs */
+	int16	   *table;			/* open addressing: index into pairs, or -1 */
 } PairSum;
 
 /* The pair of an item. */
 static Pair *
 FindPair(PairSum *sum, int64 itemKey)
 {
-	uint32		slot = KeySpread(itemKey) % TABLE_SIZE;
+	uint32		slot = KeySpread(itemKey) & (sum->places - 1);
 	Pair	   *pair;
 
 	while (sum->table[slot] >= 0)
@@ -59,7 +57,7 @@ FindPair(PairSum *sum, int64 itemKey)
 		pair = &sum->pairs[sum->table[slot]];
 		if (pair->itemKey == itemKey)
 			return pair;
-		slot = (slot + 1) % TABLE_SIZE;
+		slot = (slot + 1) & (sum->places - 1);
 	}
 	sum->table[slot] = sum->count;
 	pair = &sum->pairs[sum->count++];
@@ -68,14 +66,28 @@ FindPair(PairSum *sum, int64 itemKey)
 	return pair;
 }
 
+/* Begin without a pair, with room for those of the entries. */
+static void
+BeginSum(PairSum *sum, const PostingEntry *entries, int count)
+{
+	int			most = 1;
+
+	for (int i = 0; i < count; i++)
+		most += entries[i].before + entries[i].after;
+	sum->count = 0;
+	sum->places = pg_nextpower2_32(most + most / 4);
+	sum->pairs = palloc_array(Pair, most);
+	sum->table = palloc_array(int16, sum->places);
+	memset(sum->table, 0xff, sizeof(int16) * sum->places);
+}
+
 /* Sum the pairs of the entries up; returns their weight, and how many came right after. */
 static int
 SumUp(PairSum *sum, const PostingEntry *entries, int count, int *next)
 {
 	int			total = 0;
 
-	sum->count = 0;
-	memset(sum->table, 0xff, sizeof(sum->table));
+	BeginSum(sum, entries, count);
 	*next = 0;
 	for (int i = 0; i < count; i++)
 	{
@@ -115,12 +127,12 @@ Recent(const PostingEntry *entries, int count, int64 sessions)
 
 /* Bytes that the keys of the first pairs in order need. */
 static int
-KeyWidth(const PairSum *sum, int kept)
+KeyWidth(const PairSum *sum, const TopkEntry *order, int kept)
 {
 	uint64		all = 0;
 
 	for (int i = 0; i < kept; i++)
-		all |= (uint64) sum->pairs[sum->order[i].index].itemKey;
+		all |= (uint64) sum->pairs[order[i].index].itemKey;
 	return BytesWidth(all);
 }
 
@@ -128,22 +140,23 @@ KeyWidth(const PairSum *sum, int kept)
 int
 PairListMake(const PostingEntry *entries, int count, int64 sessions, uint8 *out)
 {
-	PairSum    *sum = palloc(sizeof(PairSum));
+	PairSum		sum;
 	int			used = Min(count, POSTING_KEPT);
 	int			next;
-	int			total = SumUp(sum, entries, used, &next);
+	int			total = SumUp(&sum, entries, used, &next);
 	int			kept;
 	int			width;
 	uint8	   *data = out + PAIR_LIST_HEADER;
+	TopkEntry  *order = palloc_array(TopkEntry, Max(sum.count, 1));
 
-	for (int i = 0; i < sum->count; i++)
+	for (int i = 0; i < sum.count; i++)
 	{
-		sum->order[i].score = sum->pairs[i].weight;
-		sum->order[i].tie = sum->pairs[i].itemKey;
-		sum->order[i].index = i;
+		order[i].score = sum.pairs[i].weight;
+		order[i].tie = sum.pairs[i].itemKey;
+		order[i].index = i;
 	}
-	kept = TopkSort(sum->order, sum->count, PAIR_LIST_KEPT);
-	width = KeyWidth(sum, kept);
+	kept = TopkSort(order, sum.count, PAIR_LIST_KEPT);
+	width = KeyWidth(&sum, order, kept);
 	out[0] = PAIR_LIST_VERSION;
 	out[1] = kept;
 	out[2] = width;
@@ -154,14 +167,16 @@ PairListMake(const PostingEntry *entries, int count, int64 sessions, uint8 *out)
 	BytesPut(out + 25, (uint64) rint(Recent(entries, used, sessions) * PAIR_RECENT_UNIT), 8);
 	for (int i = 0; i < kept; i++)
 	{
-		const Pair *pair = &sum->pairs[sum->order[i].index];
+		const Pair *pair = &sum.pairs[order[i].index];
 
 		BytesPut(data, pair->weight, 2);
 		BytesPut(data + 2, pair->next, 2);
 		BytesPut(data + 4, (uint64) pair->itemKey, width);
 		data += 4 + width;
 	}
-	pfree(sum);
+	pfree(order);
+	pfree(sum.table);
+	pfree(sum.pairs);
 	return data - out;
 }
 
@@ -187,79 +202,30 @@ PairListRead(const uint8 *data, int length, PairList *list)
 		StoredRowReportDamage(STORED_PAIR_LIST, "The header or the length cannot be.");
 }
 
-/* The newest entries of an item's postings, copied; returns how many. */
-static int
-ReadEntries(KeyedTable *postings, Snapshot snapshot, int64 itemKey, PostingEntry *entries, int64 *sessions)
+/* Make the stored list of an item what its postings say. */
+void
+PairListStore(KeyedTable *lists, Snapshot snapshot, int64 itemKey, const PostingNewest *newest)
 {
-	Datum		key = Int64GetDatum(itemKey);
-	TupleTableSlot *slot;
-	int			count = 0;
-
-	KeyedSeek(postings, snapshot, 1, &key, BTEqualStrategyNumber);
-	while (count < POSTING_KEPT && (slot = KeyedNext(postings, BackwardScanDirection)) != NULL)
-	{
-		bool		isNull;
-		bytea	   *data;
-		PostingReader reader;
-		StoredRow	row;
-
-		StoredRowBegin(&row, STORED_POSTING,
-					   (int64[]) {itemKey, DatumGetInt32(slot_getattr(slot, POSTING_CHUNK, &isNull))});
-		data = DatumGetByteaPCopy(PointerGetDatum(StoredRowBytes(STORED_POSTING, slot, POSTING_DATA)));
-		PostingReaderBegin(&reader, (const uint8 *) VARDATA(data), VARSIZE(data) - VARHDRSZ);
-		if (count == 0)
-			*sessions = reader.header.sessions;
-		while (count < POSTING_KEPT && PostingReaderNext(&reader, &entries[count]))
-			count++;
-		StoredRowEnd(&row);
-	}
-	return count;
-}
-
-/* Make the stored list of one item what the postings say. */
-static void
-StoreList(KeyedTable *lists, KeyedTable *postings, Snapshot snapshot, int64 itemKey)
-{
-	PostingEntry entries[POSTING_KEPT];
 	Datum		key = Int64GetDatum(itemKey);
 	Datum		values[PAIR_LIST_COLUMN_COUNT];
 	bytea	   *made = palloc(VARHDRSZ + PAIR_LIST_MAX);
-	int64		sessions = 0;
-	int			count = ReadEntries(postings, snapshot, itemKey, entries, &sessions);
 	TupleTableSlot *slot;
 	ItemPointerData tid;
 
-	if (count > 0)
-		SET_VARSIZE(made, VARHDRSZ + PairListMake(entries, count, sessions, (uint8 *) VARDATA(made)));
+	if (newest->count > 0)
+		SET_VARSIZE(made, VARHDRSZ + PairListMake(newest->entries, newest->count, newest->sessions,
+												  (uint8 *) VARDATA(made)));
 	values[PAIR_LIST_ITEM_KEY - 1] = key;
 	values[PAIR_LIST_DATA - 1] = PointerGetDatum(made);
 	KeyedSeek(lists, snapshot, 1, &key, BTEqualStrategyNumber);
 	slot = KeyedNext(lists, ForwardScanDirection);
 	if (slot)
 		tid = slot->tts_tid;
-	if (slot && count > 0)
+	if (slot && newest->count > 0)
 		KeyedUpdate(lists, &tid, values, NULL);
 	else if (slot)
 		KeyedDelete(lists, &tid);
-	else if (count > 0)
+	else if (newest->count > 0)
 		KeyedInsert(lists, values, NULL);
-}
-
-/* Make the stored lists of items what the postings say. */
-void
-PairListStore(KeyedTable *lists, KeyedTable *postings, Snapshot snapshot, const int64 *items, int count)
-{
-	MemoryContext itemContext = AllocSetContextCreate(CurrentMemoryContext, "personalize pair list",
-													  ALLOCSET_DEFAULT_SIZES);
-
-	for (int i = 0; i < count; i++)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(itemContext);
-
-		StoreList(lists, postings, snapshot, items[i]);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(itemContext);
-		CHECK_FOR_INTERRUPTS();
-	}
-	MemoryContextDelete(itemContext);
+	pfree(made);
 }

@@ -102,8 +102,7 @@ extern int	PairListMake(const PostingEntry *entries, int count, int64 sessions, 
 /* Take a packed list apart. */
 extern void PairListRead(const uint8 *data, int length, PairList *list);
 
-/* Make the stored lists of items, in the order of their keys, what the postings say. */
-extern void PairListStore(KeyedTable *lists, KeyedTable *postings, Snapshot snapshot,
-						  const int64 *items, int count);
+/* Make the stored list of an item what its postings say. */
+extern void PairListStore(KeyedTable *lists, Snapshot snapshot, int64 itemKey, const PostingNewest *newest);
 
 #endif

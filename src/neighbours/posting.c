@@ -202,7 +202,7 @@ IsBehind(const Chunk *chunk, TimestampTz ts, int64 session)
 /*
  * Load an item's chunks from the newest to the one (ts, session) falls into; all
  * if the list may grow so long that the oldest have to go.  However many are
- * removed, a chunk with entries has to be left: it will carry the counts.  remedy
+ * removed, those are loaded that hold the newest POSTING_KEPT then.  remedy
  * is what becomes of damaged ones, if anybody is to be told.
  */
 static PostingList *
@@ -221,7 +221,7 @@ ListLoad(KeyedTable *posting, Snapshot snapshot, int64 itemKey, TimestampTz ts, 
 
 		loaded += chunk->entryCount;
 		if (list->stored + growth < POSTING_KEPT + POSTING_SURPLUS + POSTING_CHUNK_FULL &&
-			loaded > removeCount && !IsBehind(chunk, ts, session))
+			loaded >= removeCount + POSTING_KEPT && !IsBehind(chunk, ts, session))
 			return list;
 	}
 	list->allLoaded = true;
@@ -390,6 +390,8 @@ IsChanged(const Chunk *chunk)
 {
 	if (chunk->entryCount != chunk->storedCount)
 		return true;
+	if (chunk->entries == chunk->stored)
+		return false;
 	for (int i = 0; i < chunk->entryCount; i++)
 		if (chunk->entries[i].data != chunk->stored[i].data)
 			return true;
@@ -453,19 +455,35 @@ ListWrite(PostingList *list, bool countsChanged)
 	}
 }
 
-/* qsort comparator: newest first. */
-int
-PostingCompareEntries(const void *a, const void *b)
+/* The newest entries of a list. */
+static void
+TakeNewest(const PostingList *list, PostingNewest *newest)
 {
-	const PostingEntry *left = a;
-	const PostingEntry *right = b;
+	newest->sessions = list->sessions;
+	newest->count = 0;
+	for (int c = 0; c < list->chunkCount && newest->count < POSTING_KEPT; c++)
+	{
+		const Chunk *chunk = &list->chunks[c];
+		int			count = Min(chunk->entryCount, POSTING_KEPT - newest->count);
 
-	return PostingCompare(left->ts, left->session, right->ts, right->session);
+		if (count == 0)
+			continue;
+		memcpy(newest->entries + newest->count, chunk->entries, count * sizeof(PostingEntry));
+		newest->count += count;
+	}
 }
+
+/* Sort entries, newest first, with the comparison inlined. */
+#define ST_SORT PostingSortEntries
+#define ST_ELEMENT_TYPE PostingEntry
+#define ST_COMPARE(a, b) PostingCompare((a)->ts, (a)->session, (b)->ts, (b)->session)
+#define ST_SCOPE
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Apply changes, all to the same item, to its list. */
 bool
-PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int changeCount)
+PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int changeCount, PostingNewest *newest)
 {
 	PostingEntry *news = palloc_array(PostingEntry, changeCount);
 	int			newCount = 0;
@@ -501,7 +519,7 @@ PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int
 			}
 		}
 	}
-	qsort(news, newCount, sizeof(PostingEntry), PostingCompareEntries);
+	PostingSortEntries(news, newCount);
 
 	list = ListLoad(posting, snapshot, changes[0].itemKey, oldestTs, oldestSession,
 					newCount - removeCount, removeCount, NULL);
@@ -519,13 +537,14 @@ PostingApply(KeyedTable *posting, Snapshot snapshot, PostingChange *changes, int
 	ListRepack(list);
 	ListTrim(list);
 	ListWrite(list, list->stored != storedBefore || newCount != removeCount);
+	TakeNewest(list, newest);
 	return true;
 }
 
 /* Make an item's list anew from packed entries, newest first. */
 int64
 PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
-			   const uint8 *const *entries, int entryCount, int64 sessions)
+			   const uint8 *const *entries, int entryCount, int64 sessions, PostingNewest *newest)
 {
 	PostingList *list = ListLoad(posting, snapshot, itemKey, DT_NOBEGIN, PG_INT64_MIN,
 								 POSTING_KEPT, 0, "the item's list is made anew from the sessions");
@@ -551,5 +570,6 @@ PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
 	}
 	ListRepack(list);
 	ListWrite(list, true);
+	TakeNewest(list, newest);
 	return before;
 }

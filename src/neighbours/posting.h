@@ -145,16 +145,24 @@ extern void PostingReaderBegin(PostingReader *reader, const uint8 *data, int len
 extern int	PostingPackEntry(const int64 *items, int itemCount, int place,
 							 TimestampTz ts, int64 session, uint8 *out);
 
+/* What an item's list has after a change: its newest entries, which point into the current context. */
+typedef struct PostingNewest
+{
+	int64		sessions;
+	int			count;
+	PostingEntry entries[POSTING_KEPT];
+} PostingNewest;
+
 /*
  * Apply changes, all to the same item, to its list.  Returns false if the list
  * can no longer be kept exact from here, or is damaged, and must be made anew: PostingReplace.
  */
 extern bool PostingApply(KeyedTable *posting, Snapshot snapshot,
-						 PostingChange *changes, int changeCount);
+						 PostingChange *changes, int changeCount, PostingNewest *newest);
 
 /* Make an item's list anew from packed entries, newest first; the sessions it had by its count. */
 extern int64 PostingReplace(KeyedTable *posting, Snapshot snapshot, int64 itemKey,
-							const uint8 *const *entries, int entryCount, int64 sessions);
+							const uint8 *const *entries, int entryCount, int64 sessions, PostingNewest *newest);
 
 /* Order of entries in a list: newer first, then by session. */
 static inline int
@@ -167,8 +175,8 @@ PostingCompare(TimestampTz tsA, int64 sessionA, TimestampTz tsB, int64 sessionB)
 	return 0;
 }
 
-/* qsort comparator of PostingEntry by that order. */
-extern int	PostingCompareEntries(const void *a, const void *b);
+/* Sort entries in that order. */
+extern void PostingSortEntries(PostingEntry *entries, size_t count);
 
 /* The next entry of a chunk; false if that was the last. */
 static inline bool

@@ -32,7 +32,7 @@ PostingGatherInit(PostingGather *gather, int64 itemKey, int kept)
 void
 PostingGatherFinish(PostingGather *gather)
 {
-	qsort(gather->entries, gather->count, sizeof(PostingEntry), PostingCompareEntries);
+	PostingSortEntries(gather->entries, gather->count);
 	for (int i = gather->kept; i < gather->count; i++)
 		pfree(unconstify(uint8 *, gather->entries[i].data));
 	gather->count = Min(gather->count, gather->kept);

@@ -64,12 +64,9 @@ SessionEventFill(SessionEvent *event, const EventRow *row)
 #define COMPARE(a, b) if ((a) != (b)) return (a) < (b) ? -1 : 1
 
 /* Order events by session, then as they are in it. */
-int
-SessionEventCompare(const void *a, const void *b)
+static inline int
+CompareEvents(const SessionEvent *left, const SessionEvent *right)
 {
-	const SessionEvent *left = a;
-	const SessionEvent *right = b;
-
 	COMPARE(left->userKey, right->userKey);
 	COMPARE(left->given, right->given);
 	COMPARE(left->sessionKey, right->sessionKey);
@@ -79,6 +76,14 @@ SessionEventCompare(const void *a, const void *b)
 	COMPARE(left->item.itemKey, right->item.itemKey);
 	return 0;
 }
+
+/* Sort them, with the comparison inlined. */
+#define ST_SORT SessionEventSort
+#define ST_ELEMENT_TYPE SessionEvent
+#define ST_COMPARE(a, b) CompareEvents(a, b)
+#define ST_SCOPE
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Begin a session without events. */
 void

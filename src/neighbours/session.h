@@ -99,8 +99,8 @@ typedef struct SessionEvent
 /* Take what matters from a raw event. */
 extern void SessionEventFill(SessionEvent *event, const EventRow *row);
 
-/* qsort comparator: by user, given and sessionKey, then in the order of a session. */
-extern int	SessionEventCompare(const void *a, const void *b);
+/* Sort them by user, given and sessionKey, then in the order of a session. */
+extern void SessionEventSort(SessionEvent *events, size_t count);
 
 /* Begin a session without events. */
 extern void SessionInit(Session *session, int64 userKey, bool given, int64 sessionKey);

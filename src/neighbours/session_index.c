@@ -48,6 +48,7 @@ typedef struct SessionIndexChanges
 {
 	MemoryContext context;		/* of the packed entries */
 	KeyedTable *postings;
+	KeyedTable *lists;			/* what is made of them */
 	PostingChange *changes;
 	int			count;
 	int			capacity;
@@ -98,6 +99,7 @@ SessionIndexBegin(void)
 	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
 											 ALLOCSET_DEFAULT_SIZES);
 	changes->postings = KeyedOpen("posting", "posting_pkey", RowExclusiveLock);
+	changes->lists = KeyedOpen("_pair_list", "_pair_list_pkey", RowExclusiveLock);
 	changes->sum = SessionSumBegin();
 	changes->newest = DT_NOBEGIN;
 	changes->capacity = 1024;
@@ -385,15 +387,13 @@ SessionIndexMoveEnd(void)
 	MemoryContextDelete(moved.context);
 }
 
-/* qsort comparator: by item. */
-static int
-CompareChanges(const void *a, const void *b)
-{
-	int64		left = ((const PostingChange *) a)->itemKey;
-	int64		right = ((const PostingChange *) b)->itemKey;
-
-	return left < right ? -1 : left > right;
-}
+/* Sort changes by item, with the comparison inlined. */
+#define ST_SORT SortChanges
+#define ST_ELEMENT_TYPE PostingChange
+#define ST_COMPARE(a, b) ((a)->itemKey < (b)->itemKey ? -1 : (a)->itemKey > (b)->itemKey)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Remember that the list of an item must be made anew, with these changes. */
 static void
@@ -411,6 +411,20 @@ AddRefill(SessionIndexChanges *changes, int from, int until)
 	}
 }
 
+/* Apply changes, all to the same item; false: its list must be made anew. */
+static bool
+ApplyToItem(SessionIndex *index, PostingChange *itemChanges, int count)
+{
+	SessionIndexChanges *changes = index->changes;
+	PostingNewest newest;
+
+	if ((changes->remade != NULL && KeySetHas(changes->remade, itemChanges->itemKey)) ||
+		!PostingApply(changes->postings, index->snapshot, itemChanges, count, &newest))
+		return false;
+	PairListStore(changes->lists, index->snapshot, itemChanges->itemKey, &newest);
+	return true;
+}
+
 /* Apply the changes item by item; items whose list must be made anew are kept. */
 static void
 ApplyChanges(SessionIndex *index)
@@ -421,7 +435,7 @@ ApplyChanges(SessionIndex *index)
 													  ALLOCSET_DEFAULT_SIZES);
 	int			from = 0;
 
-	qsort(changes->changes, changes->count, sizeof(PostingChange), CompareChanges);
+	SortChanges(changes->changes, changes->count);
 	changes->refills = palloc_array(Refill, Max(changes->count, 1));
 	while (from < changes->count)
 	{
@@ -432,8 +446,7 @@ ApplyChanges(SessionIndex *index)
 
 		while (until < changes->count && changes->changes[until].itemKey == itemKey)
 			until++;
-		exact = !(changes->remade && KeySetHas(changes->remade, itemKey)) &&
-			PostingApply(changes->postings, index->snapshot, &changes->changes[from], until - from);
+		exact = ApplyToItem(index, &changes->changes[from], until - from);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(itemContext);
 		if (!exact)
@@ -450,13 +463,15 @@ WriteRefill(SessionIndexChanges *changes, Snapshot snapshot, Refill *refill)
 {
 	PostingGather *list = &refill->list;
 	const uint8 *packed[REFILL_ENTRIES];
+	PostingNewest newest;
 	int64		before;
 
 	PostingGatherFinish(list);
 	for (int i = 0; i < list->count; i++)
 		packed[i] = list->entries[i].data;
 	before = PostingReplace(changes->postings, snapshot, list->itemKey, packed, list->count,
-							list->sessions);
+							list->sessions, &newest);
+	PairListStore(changes->lists, snapshot, list->itemKey, &newest);
 	changes->losses.refilled++;
 	changes->losses.missing += Max(0, Min(before + refill->added, POSTING_KEPT) - list->count);
 }
@@ -518,25 +533,6 @@ RefillLists(SessionIndex *index)
 	hash_destroy(refills);
 }
 
-/* Make the sums of the items whose postings have changed anew. */
-static void
-StorePairLists(SessionIndexChanges *changes)
-{
-	KeyedTable *lists = KeyedOpen("_pair_list", "_pair_list_pkey", RowExclusiveLock);
-	int64	   *items = palloc_extended(sizeof(int64) * Max(changes->count, 1), MCXT_ALLOC_HUGE);
-	int			count = 0;
-
-	for (int i = 0; i < changes->count; i++)
-		if (count == 0 || items[count - 1] != changes->changes[i].itemKey)
-			items[count++] = changes->changes[i].itemKey;
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	PairListStore(lists, changes->postings, GetActiveSnapshot(), items, count);
-	PopActiveSnapshot();
-	KeyedClose(lists);
-	pfree(items);
-}
-
 /* Have lists made anew, and the totals be those of some sessions. */
 void
 SessionIndexRemake(SessionIndex *index, const KeySet *items, SessionSum *sum, TimestampTz newest)
@@ -579,10 +575,9 @@ SessionIndexEnd(SessionIndex *index)
 	ApplyChanges(index);
 	if (changes->refillCount > 0)
 		RefillLists(index);
-	if (changes->count > 0)
-		StorePairLists(changes);
 	if (changes->changed || changes->remade || changes->newest != DT_NOBEGIN)
 		WriteTotals(index);
+	KeyedClose(changes->lists);
 	KeyedClose(changes->postings);
 	KeyedClose(index->sessions);
 	losses = changes->losses;

@@ -203,7 +203,7 @@ LoadEvents(TuneTrial *trial, Snapshot snapshot)
 		CHECK_FOR_INTERRUPTS();
 	}
 	EventScanEnd(scan);
-	qsort(trial->events, trial->eventCount, sizeof(SessionEvent), SessionEventCompare);
+	SessionEventSort(trial->events, trial->eventCount);
 }
 
 /* True if a run of events is a whole stored session, none of it before the split. */

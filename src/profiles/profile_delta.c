@@ -35,15 +35,19 @@ ProfileDeltaInit(ProfileDelta *delta, int64 userKey)
 	delta->lastSeen = DT_NOBEGIN;
 }
 
+/* Room at first: deltas that fill a power of two of bytes well, also doubled. */
+#define FIRST_DELTAS 10
+#define FIRST_OTHERS 4
+
 /* Make room for one more element of an array that grows by doubling. */
 static void *
-Grow(void *array, int count, int *capacity, Size size, MemoryContext context)
+Grow(void *array, int count, int *capacity, int first, Size size, MemoryContext context)
 {
 	if (count < *capacity)
 		return array;
 	if (array == NULL)
 	{
-		*capacity = 4;
+		*capacity = first;
 		return MemoryContextAlloc(context, size * *capacity);
 	}
 	*capacity *= 2;
@@ -87,7 +91,7 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	if (collector->onlyPurposes != 0 &&
 		(collector->signals->byId[FeatureKeySignal(featureKey)]->purposes & collector->onlyPurposes) == 0)
 		return;
-	delta->deltas = Grow(delta->deltas, delta->deltaCount, &delta->deltaCapacity,
+	delta->deltas = Grow(delta->deltas, delta->deltaCount, &delta->deltaCapacity, FIRST_DELTAS,
 						 sizeof(FeatureDelta), collector->context);
 	feature = &delta->deltas[delta->deltaCount++];
 	feature->key = featureKey;
@@ -118,7 +122,7 @@ AddRecent(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 
 	if (delta->recentCount == CONDENSE_RECENT)
 		CondenseRecent(delta);
-	delta->recent = Grow(delta->recent, delta->recentCount, &delta->recentCapacity,
+	delta->recent = Grow(delta->recent, delta->recentCount, &delta->recentCapacity, FIRST_OTHERS,
 						 sizeof(ProfileItem), collector->context);
 	item = &delta->recent[delta->recentCount++];
 	memset(item, 0, sizeof(ProfileItem));
@@ -144,7 +148,7 @@ AddStep(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 		memcpy(delta->steps, steps.steps, sizeof(ProfileStep) * steps.count);
 		delta->stepCount = steps.count;
 	}
-	delta->steps = Grow(delta->steps, delta->stepCount, &delta->stepCapacity,
+	delta->steps = Grow(delta->steps, delta->stepCount, &delta->stepCapacity, FIRST_OTHERS,
 						sizeof(ProfileStep), collector->context);
 	step = &delta->steps[delta->stepCount++];
 	query = ProfileStepSet(step, row, &length);

@@ -35,7 +35,7 @@ typedef struct ProfileRecent
 /* What one user's events add to that user's profile. */
 typedef struct ProfileDelta
 {
-	int64		userKey;		/* hash key, first */
+	int64		userKey;
 	int64		events;
 	TimestampTz firstSeen;
 	TimestampTz lastSeen;

@@ -16,6 +16,7 @@
 
 #include "access/stratnum.h"
 #include "access/xact.h"
+#include "base/key_set.h"
 #include "base/keyed.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -27,7 +28,6 @@
 #include "profiles/profile_backfill.h"
 #include "profiles/profile_row.h"
 #include "profiles/segment.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -38,13 +38,40 @@
 #define FLUSH_BYTES (96 * 1024 * 1024)
 #define CHECK_MEMORY_EVENTS 4096
 
+/* A user of a batch. */
+typedef struct ProfileUser
+{
+	int64		userKey;
+	ProfileDelta *delta;
+	char		status;
+} ProfileUser;
+
+#define SH_PREFIX profileuser
+#define SH_ELEMENT_TYPE ProfileUser
+#define SH_KEY_TYPE int64
+#define SH_KEY userKey
+#define SH_HASH_KEY(table, key) KeySpread(key)
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Sort users by key, with the comparison inlined. */
+#define ST_SORT SortByKey
+#define ST_ELEMENT_TYPE ProfileUser
+#define ST_COMPARE(a, b) ((a)->userKey < (b)->userKey ? -1 : (a)->userKey > (b)->userKey)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* A batch of the processor. */
 typedef struct ProfileBatch
 {
 	MemoryContext context;		/* lives until finish */
 	MemoryContext deltas;		/* emptied by each flush */
 	MemoryContext row;			/* emptied after each row */
-	HTAB	   *users;			/* of ProfileDelta */
+	profileuser_hash *users;
 	int64		added;
 	ProfileCollector collector;
 } ProfileBatch;
@@ -53,12 +80,23 @@ typedef struct ProfileBatch
 static void
 ResetUsers(ProfileBatch *batch)
 {
-	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(ProfileDelta)};
-
 	MemoryContextReset(batch->deltas);
-	control.hcxt = batch->deltas;
-	batch->users = hash_create("personalize profiles", 1024, &control,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	batch->users = profileuser_create(batch->deltas, 1024, NULL);
+}
+
+/* What the batch has of a user. */
+static ProfileDelta *
+DeltaOf(ProfileBatch *batch, int64 userKey)
+{
+	bool		found;
+	ProfileUser *user = profileuser_insert(batch->users, userKey, &found);
+
+	if (!found)
+	{
+		user->delta = MemoryContextAlloc(batch->deltas, sizeof(ProfileDelta));
+		ProfileDeltaInit(user->delta, userKey);
+	}
+	return user->delta;
 }
 
 /* Begin a batch. */
@@ -82,35 +120,23 @@ BeginBatch(void)
 	return batch;
 }
 
-/* Order users by key. */
-static int
-CompareDeltas(const void *left, const void *right)
-{
-	int64		leftKey = (*(ProfileDelta *const *) left)->userKey;
-	int64		rightKey = (*(ProfileDelta *const *) right)->userKey;
-
-	return leftKey < rightKey ? -1 : leftKey > rightKey;
-}
-
 /* The users of the batch, in the order of their keys. */
-static ProfileDelta **
+static ProfileUser *
 SortUsers(ProfileBatch *batch, int *count)
 {
-	ProfileDelta **deltas;
-	ProfileDelta *delta;
-	HASH_SEQ_STATUS status;
+	ProfileUser *users = MemoryContextAllocHuge(batch->deltas, sizeof(ProfileUser) * (batch->users->members + 1));
+	profileuser_iterator iterator;
+	const ProfileUser *user;
 
-	deltas = MemoryContextAllocHuge(batch->deltas,
-									sizeof(ProfileDelta *) * (hash_get_num_entries(batch->users) + 1));
 	*count = 0;
-	hash_seq_init(&status, batch->users);
-	while ((delta = hash_seq_search(&status)) != NULL)
+	profileuser_start_iterate(batch->users, &iterator);
+	while ((user = profileuser_iterate(batch->users, &iterator)) != NULL)
 	{
-		if (delta->mask != 0)
-			deltas[(*count)++] = delta;
+		if (user->delta->mask != 0)
+			users[(*count)++] = *user;
 	}
-	qsort(deltas, *count, sizeof(ProfileDelta *), CompareDeltas);
-	return deltas;
+	SortByKey(users, *count);
+	return users;
 }
 
 /* A row, and what comes to it. */
@@ -229,7 +255,7 @@ Flush(ProfileBatch *batch)
 	MemoryContext oldContext = MemoryContextSwitchTo(batch->context);
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", RowExclusiveLock);
 	int			count;
-	ProfileDelta **deltas = SortUsers(batch, &count);
+	ProfileUser *users = SortUsers(batch, &count);
 	Snapshot	snapshot;
 	SegmentWriter *segments = SegmentWriterOpen();
 
@@ -243,16 +269,16 @@ Flush(ProfileBatch *batch)
 		bool		exists;
 
 		MemoryContextSwitchTo(batch->row);
-		exists = ProfileRowRead(table, snapshot, deltas[i]->userKey, &stored, &tid);
+		exists = ProfileRowRead(table, snapshot, users[i].userKey, &stored, &tid);
 		if (!exists)
-			ProfileRowInit(&stored, deltas[i]->userKey);
-		if (ApplyOrRepair(batch, &stored, deltas[i]))
+			ProfileRowInit(&stored, users[i].userKey);
+		if (ApplyOrRepair(batch, &stored, users[i].delta))
 		{
 			if (exists)
 				KeyedUpdate(table, &tid, &stored.values[1], &stored.nulls[1]);
 			else
 				KeyedInsert(table, &stored.values[1], &stored.nulls[1]);
-			StoreSegments(segments, &stored, deltas[i]->userKey);
+			StoreSegments(segments, &stored, users[i].userKey);
 		}
 		MemoryContextSwitchTo(batch->context);
 		MemoryContextReset(batch->row);
@@ -280,17 +306,12 @@ static void
 AddEvent(void *state, const EventRow *row)
 {
 	ProfileBatch *batch = state;
-	ProfileDelta *delta;
-	bool		found;
 
 	if (row->consent == 0)
 		return;
 	if (++batch->added % CHECK_MEMORY_EVENTS == 0 && MemoryUsed(batch) > FLUSH_BYTES)
 		Flush(batch);
-	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
-	if (!found)
-		ProfileDeltaInit(delta, row->userKey);
-	if (!ProfileDeltaAdd(&batch->collector, delta, row))
+	if (!ProfileDeltaAdd(&batch->collector, DeltaOf(batch, row->userKey), row))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("a number of the event is too large to be counted, or not a number")));
@@ -351,12 +372,10 @@ void
 ProfileRecount(int64 userKey, int32 bits)
 {
 	Recount		recount = {.oldest = DT_NOEND};
-	bool		found;
 
 	recount.batch = BeginBatch();
 	recount.batch->collector.onlyPurposes = bits;
-	recount.delta = hash_search(recount.batch->users, &userKey, HASH_ENTER, &found);
-	ProfileDeltaInit(recount.delta, userKey);
+	recount.delta = DeltaOf(recount.batch, userKey);
 	ProcessorVisitPassed(PROCESSOR_PROFILE, userKey, RecountEvent, &recount);
 	ForgetRecent(userKey, recount.oldest);
 	FinishBatch(recount.batch);
@@ -368,15 +387,9 @@ static void
 AddToCompare(void *state, const EventRow *row)
 {
 	ProfileBatch *batch = state;
-	ProfileDelta *delta;
-	bool		found;
 
-	if (row->consent == 0)
-		return;
-	delta = hash_search(batch->users, &row->userKey, HASH_ENTER, &found);
-	if (!found)
-		ProfileDeltaInit(delta, row->userKey);
-	(void) ProfileDeltaAdd(&batch->collector, delta, row);
+	if (row->consent != 0)
+		(void) ProfileDeltaAdd(&batch->collector, DeltaOf(batch, row->userKey), row);
 }
 
 /* True if a signal counts by the event alone: what the catalogue says of an item may have changed. */
@@ -493,8 +506,8 @@ CompareBatch(void *state, ProcessorVerification *verification)
 	ProfileBatch *batch = state;
 	KeyedTable *table = KeyedOpen("profile", "profile_pkey", AccessShareLock);
 	TupleTableSlot *slot;
-	HASH_SEQ_STATUS status;
-	ProfileDelta *delta;
+	profileuser_iterator iterator;
+	ProfileUser *user;
 
 	verification->parts[0].what = "events";
 	verification->parts[1].what = "features";
@@ -510,15 +523,17 @@ CompareBatch(void *state, ProcessorVerification *verification)
 		userKey = DatumGetInt64(stored.values[PROFILE_USER_KEY]);
 		if (!verification->shards[ShardOfKey(userKey)])
 			continue;
-		delta = hash_search(batch->users, &userKey, HASH_FIND, NULL);
-		CompareUser(batch, delta, &stored, userKey, verification);
-		if (delta)
-			delta->mask = 0;
+		user = profileuser_lookup(batch->users, userKey);
+		CompareUser(batch, user ? user->delta : NULL, &stored, userKey, verification);
+		if (user)
+			user->delta->mask = 0;
 	}
 	KeyedClose(table);
-	hash_seq_init(&status, batch->users);
-	while ((delta = hash_seq_search(&status)) != NULL)
+	profileuser_start_iterate(batch->users, &iterator);
+	while ((user = profileuser_iterate(batch->users, &iterator)) != NULL)
 	{
+		ProfileDelta *delta = user->delta;
+
 		if (delta->mask != 0 && delta->events > 0 && delta->lastSeen >= verification->keptSince)
 			CompareUser(batch, delta, NULL, delta->userKey, verification);
 	}

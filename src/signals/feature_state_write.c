@@ -162,16 +162,21 @@ FeatureWriterAdd(FeatureWriter *writer, uint64 key, TimestampTz last,
 }
 
 /* Newest first; of the same time, the larger key first. */
-static int
-CompareSlices(const void *a, const void *b)
+static inline int
+CompareSlices(const FeatureSlice *left, const FeatureSlice *right)
 {
-	const FeatureSlice *left = a;
-	const FeatureSlice *right = b;
-
 	if (left->last != right->last)
 		return left->last > right->last ? -1 : 1;
 	return left->key > right->key ? -1 : left->key < right->key;
 }
+
+/* Sort slices in that order, with the comparison inlined. */
+#define ST_SORT SortSlices
+#define ST_ELEMENT_TYPE FeatureSlice
+#define ST_COMPARE(a, b) CompareSlices(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Merge two ordered lists of slices; returns the number of bytes. */
 static Size
@@ -301,7 +306,7 @@ FeatureWriterFinish(FeatureWriter *writer, TimestampTz newest, int64 evicted,
 
 	for (int i = 0; i < writer->changedCount; i++)
 		changedBytes += writer->changed[i].length;
-	qsort(writer->changed, writer->changedCount, sizeof(FeatureSlice), CompareSlices);
+	SortSlices(writer->changed, writer->changedCount);
 	size = MergeSlices(head, writer->head, writer->headCount,
 					   writer->changed, writer->changedCount);
 	size -= EvictOldest(writer, head, &headCount, &evicted);

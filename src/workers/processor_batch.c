@@ -245,10 +245,12 @@ RunRound(Batch *batch, EventScan *scan, MemoryContext roundContext, int64 *count
 	ProcessorPushSnapshot();
 	while (EventScanNext(scan, &row))
 	{
-		if (!ProcessorBelongsToBatch(batch, &row))
+		int			shard = ProcessorShardInBatch(batch, &row);
+
+		if (shard < 0)
 			continue;
 		/* what is to be counted anew will be told of then */
-		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[methods->shardOf(&row)]);
+		*count += !batch->backfills && (batch->rebuilds || !batch->outdated[shard]);
 		if (state == NULL)
 			state = methods->begin();
 		MemoryContextSwitchTo(eventContext);

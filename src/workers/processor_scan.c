@@ -11,6 +11,9 @@
  * (an erasure) waits for a batch and not for all of it; a single shard with more is
  * taken in several rounds.
  *
+ * Any cut is exact, and where it lies decides only how large a batch gets: so where many
+ * wait, one page of some is looked at for it.
+ *
  * methods->batches are taken at once of what is waiting in small transactions, but not
  * where one is larger than a batch, nor where somebody has just been waiting.
  *
@@ -27,9 +30,12 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Scan what may belong to the batch. */
-EventScan *
-ProcessorBeginScan(Batch *batch, bool keysOnly)
+/* So many events that wait are looked at one by one and noted, to know about where to cut. */
+#define MOST_NOTED 16384
+
+/* Scan what may belong to the batch, behind the first of them one page of so many. */
+static EventScan *
+BeginScan(Batch *batch, bool keysOnly, int sampleEvery)
 {
 	EventScanOptions options = {0};
 
@@ -39,6 +45,8 @@ ProcessorBeginScan(Batch *batch, bool keysOnly)
 	options.keysOnly = keysOnly;
 	options.allDays = batch->rebuilds || batch->backfills;
 	options.shards = batch->left && batch->methods->shardedByUser ? batch->claimed : NULL;
+	options.sampleAfter = sampleEvery > 1 ? MOST_NOTED : 0;
+	options.sampleEvery = sampleEvery;
 	if (batch->setAsideCount > 0)
 	{
 		Size		size = sizeof(EventRow) * batch->setAsideCount;
@@ -50,6 +58,13 @@ ProcessorBeginScan(Batch *batch, bool keysOnly)
 	return EventScanBegin(&options);
 }
 
+/* Scan all that may. */
+EventScan *
+ProcessorBeginScan(Batch *batch, bool keysOnly)
+{
+	return BeginScan(batch, keysOnly, 1);
+}
+
 /* Order two txids. */
 static int
 CompareTxids(const void *left, const void *right)
@@ -59,9 +74,6 @@ CompareTxids(const void *left, const void *right)
 
 	return (a > b) - (a < b);
 }
-
-/* Of the events that wait so many are noted, to know about where to cut. */
-#define MOST_NOTED 16384
 
 /* How many times what is taken at once is looked at where it is taken by shards. */
 #define SPAN_PARTS 8
@@ -194,12 +206,16 @@ TakeByCount(Batch *batch)
 	LeaveShards(batch, shards, personalize_batch_events);
 }
 
-/* Look at up to so many of the events that wait. */
+/*
+ * Look at up to so many of the events that wait, and note one of step.  Where there are
+ * many, most pages are left out: how many there are is about as exactly known then.
+ */
 static void
-LookAtWaiting(Batch *batch, int64 most, int step, Waiting *waiting)
+LookAtWaiting(Batch *batch, int64 most, int step, bool samples, Waiting *waiting)
 {
 	int64		room = 1024;
-	EventScan  *scan = ProcessorBeginScan(batch, true);
+	int64		passed = 0;
+	EventScan  *scan = BeginScan(batch, true, samples ? step : 1);
 	EventRow	row;
 
 	waiting->count = waiting->notedCount = 0;
@@ -208,13 +224,19 @@ LookAtWaiting(Batch *batch, int64 most, int step, Waiting *waiting)
 	batch->scanned = 0;
 	while (waiting->count < most && EventScanNext(scan, &row))
 	{
-		batch->scanned++;
-		if (!ProcessorBelongsToBatch(batch, &row) || waiting->count++ % step != 0)
+		int			shard = ProcessorShardInBatch(batch, &row);
+
+		batch->scanned += EventScanStandsFor(scan);
+		if (shard < 0)
 			continue;
+		waiting->count += EventScanStandsFor(scan);
+		if (waiting->count <= passed)
+			continue;
+		passed += step;
 		if (waiting->notedCount == room)
 			waiting->noted = repalloc_huge(waiting->noted, sizeof(waiting->noted[0]) * (room *= 2));
 		waiting->noted[waiting->notedCount].txid = row.txid;
-		waiting->noted[waiting->notedCount++].shard = batch->methods->shardOf(&row);
+		waiting->noted[waiting->notedCount++].shard = shard;
 	}
 	EventScanEnd(scan);
 }
@@ -311,7 +333,10 @@ ProcessorCutToSize(Batch *batch)
 
 	if (TakeOfSpan(batch))
 		return;
-	LookAtWaiting(batch, most, 1 + most / MOST_NOTED, &waiting);
+	LookAtWaiting(batch, most, 1 + most / MOST_NOTED, true, &waiting);
+	/* there may be some on the pages that were left out */
+	if (waiting.count == 0 && batch->scanned > MOST_NOTED)
+		LookAtWaiting(batch, most, 1 + most / MOST_NOTED, false, &waiting);
 	batch->waiting = waiting.count > 0;
 	atOnce = TakenAtOnce(batch->methods, &waiting);
 	batch->large = Min(waiting.count, atOnce) > personalize_batch_events;

@@ -12,18 +12,28 @@
 /* Scan what may belong to the batch; keysOnly as in EventScanOptions. */
 extern EventScan *ProcessorBeginScan(Batch *batch, bool keysOnly);
 
+/* The shard of an event that the batch has to count; -1: it has not. */
+static inline int
+ProcessorShardInBatch(const Batch *batch, const EventRow *row)
+{
+	int			shard = batch->methods->shardOf(row);
+	bool		counts;
+
+	if (shard < 0 || !batch->claimed[shard])
+		return -1;
+	if (batch->stays)
+		counts = TxidIsSeen(row->txid, batch->from[shard]) &&
+			!ProcessorTakeRejected(row, batch->setAsideLeft, batch->setAsideCount);
+	else
+		counts = !TxidIsSeen(row->txid, batch->from[shard]) && TxidIsSeen(row->txid, batch->upto);
+	return counts ? shard : -1;
+}
+
 /* True if the event is one that the batch has to count. */
 static inline bool
 ProcessorBelongsToBatch(const Batch *batch, const EventRow *row)
 {
-	int			shard = batch->methods->shardOf(row);
-
-	if (shard < 0 || !batch->claimed[shard])
-		return false;
-	if (batch->stays)
-		return TxidIsSeen(row->txid, batch->from[shard]) &&
-			!ProcessorTakeRejected(row, batch->setAsideLeft, batch->setAsideCount);
-	return !TxidIsSeen(row->txid, batch->from[shard]) && TxidIsSeen(row->txid, batch->upto);
+	return ProcessorShardInBatch(batch, row) >= 0;
 }
 
 /* See whether anything is waiting, and cut what is too large. */
