@@ -37,7 +37,7 @@ $$;
 CREATE PROCEDURE learn(at timestamptz) LANGUAGE sql AS $$
 	TRUNCATE click, visit, pair, list, chance;
 	INSERT INTO click SELECT s.user_key, row_number() OVER (PARTITION BY s.user_key ORDER BY i.ts, i.txid, i.place), i.item_key, i.ts, i.again
-	FROM personalize.session s, personalize_internal._session_items(s.items) AS i WHERE s.second_at <= at AND i.ts <= at;
+	FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) AS i WHERE s.second_at <= at AND i.ts <= at;
 	INSERT INTO visit SELECT session, place, item_key, ts, place + 1 + least(6, count(*) OVER (PARTITION BY session) - 1 - place)
 	FROM (SELECT *, row_number() OVER (PARTITION BY session ORDER BY n) - 1 AS place FROM click WHERE NOT again) c;
 	INSERT INTO pair SELECT a.item_key, b.item_key,

@@ -24,12 +24,12 @@ CREATE PROCEDURE clicks(who text, clicks text, session_id text DEFAULT NULL, kin
 	FROM unnest(string_to_array(clicks, ' ')) AS c
 $$;
 CREATE VIEW sessions AS
-	SELECT s.user_key, s.given, i.started::time, s.ended::time, s.events, i.items,
+	SELECT s.user_key, s.given, i.started::time, coalesce(s.ended, i.started)::time AS ended, coalesce(s.events, 1) AS events, i.items,
 		(SELECT count(*) FROM personalize.posting p, personalize_internal._posting_entries(p.data) e
 			WHERE e.ts >= i.started AND p.item_key = ANY (i.items)) AS postings
 	FROM personalize.session s,
 		LATERAL (SELECT min(ts) AS started, array_agg(item_key) AS items
-			FROM personalize_internal._session_items(s.items)) i
+			FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended)) i
 	ORDER BY s.user_key, s.given, i.started;
 
 -- A pause of 30 minutes ends a session, one second less does not.
@@ -144,7 +144,7 @@ FROM (VALUES ('hashed', '1999-12-31 23:59:59.999999+00'), ('0', '1999-12-31 23:5
 	('hashed', '2000-01-02 00:00+00'), ('7', '2025-06-01 12:00+00'), ('7', '2025-06-01 12:00:00.000001+00')) AS v (item, ts);
 CALL roll();
 SELECT extract(epoch FROM s.second_at) AS second_at, i.item_key, extract(epoch FROM i.ts) AS ts, i.again
-FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
+FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
 WHERE s.user_key = personalize.user_key('far') ORDER BY i.number;
 SELECT * FROM personalize.verify_index();
 SELECT personalize.forget('far') IS NOT NULL AS forgotten;
@@ -153,7 +153,7 @@ SELECT personalize.forget('far') IS NOT NULL AS forgotten;
 -- and when the rows lie in another order since.
 CREATE FUNCTION order_of(who text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(i.item_key || CASE WHEN i.again THEN '*' ELSE '' END, ' ' ORDER BY i.number)
-	FROM personalize.session s, personalize_internal._session_items(s.items) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
+	FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) WITH ORDINALITY i (item_key, ts, txid, place, again, number)
 	WHERE s.user_key = personalize.user_key(who)
 $$;
 CREATE PROCEDURE tell(users text[], items text[], at timestamptz[] DEFAULT NULL) LANGUAGE sql AS $$
@@ -209,8 +209,23 @@ UPDATE personalize.session SET events = events + 1 WHERE user_key = 7;
 UPDATE personalize._session_total SET sessions = sessions + 1;
 INSERT INTO personalize.posting SELECT -1, 0, data FROM personalize.posting WHERE item_key = 12 ORDER BY chunk LIMIT 1;
 SELECT * FROM personalize.verify_index();
-
+SELECT personalize.rebuild_processor('neighbour');
 DROP TABLE log;
+
+-- A database of many lives: their number does not fit into a byte of a txid.
+UPDATE personalize._incarnation SET incarnation = 800, system_identifier = 1;
+\c -
+SET timezone = 'UTC';
+CALL clicks('31', '10:00:00@11 10:05:00@12 10:06:00@11');
+CALL clicks('31', '10:07:00@13', 'visit');
+CALL roll();
+CALL clicks('31', '10:08:00@14', 'visit');
+CALL roll();
+SELECT s.given, i.item_key, i.ts::time, i.txid >> 48 AS life, i.txid & ((1::bigint << 48) - 1) < pg_current_xact_id()::text::bigint AS whole
+FROM personalize.session s, personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) i WHERE s.user_key = 31
+ORDER BY s.given, i.ts;
+SELECT * FROM personalize.verify_index();
+
 DROP VIEW sessions, canonical;
 DROP PROCEDURE clicks, roll, shuffle;
 DROP EXTENSION personalize CASCADE;

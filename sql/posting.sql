@@ -36,9 +36,9 @@ SELECT * FROM personalize_internal._posting_entries('\x01');
 SELECT * FROM personalize_internal._posting_entries('\x020000000000000000000000');
 SELECT * FROM personalize_internal._posting_entries('\x010100000000000000000000');
 SELECT * FROM personalize_internal._posting_entries(('\x010100000000000000000000' || repeat('00', 19) || '09')::bytea);
-SELECT * FROM personalize_internal._session_items('');
-SELECT * FROM personalize_internal._session_items('\x03');
-SELECT * FROM personalize_internal._session_items('\x0100');
+SELECT * FROM personalize_internal._session_items('', 17, false, 3, NULL);
+SELECT * FROM personalize_internal._session_items('\x04', 17, false, 3, NULL);
+SELECT * FROM personalize_internal._session_items('\x0100', 17, false, 3, NULL);
 -- Every truncation of a good chunk, too.
 DO $$
 DECLARE

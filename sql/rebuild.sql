@@ -110,7 +110,7 @@ UPDATE personalize.posting SET data = '\x01' WHERE item_key = personalize.item_k
 INSERT INTO personalize._pair_list SELECT 42, data FROM personalize._pair_list LIMIT 1;
 INSERT INTO personalize.posting SELECT 43, 1, data FROM personalize.posting WHERE item_key = personalize.item_key('i4') LIMIT 1;
 DELETE FROM personalize.session WHERE user_key = personalize.user_key('u10');
-UPDATE personalize.session SET items = '\x03' WHERE user_key = personalize.user_key('u11');
+UPDATE personalize.session SET items = '\x04' WHERE user_key = personalize.user_key('u11');
 INSERT INTO personalize.session SELECT 44, session_key, ended, second_at, events, consent, given, items FROM personalize.session WHERE user_key = personalize.user_key('u12') LIMIT 1;
 UPDATE personalize._session_total SET sessions = sessions + 5, entries = 3;
 DELETE FROM personalize._session_day;
@@ -119,7 +119,7 @@ SELECT personalize.rebuild_processor('neighbour');
 SELECT roll() > 0 AS rolled, pause();
 SELECT what, wrong FROM personalize.verify_counts() WHERE processor = 'neighbour';
 -- a session that cannot be read goes from the lists it was in
-UPDATE personalize.session SET items = '\x03' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
+UPDATE personalize.session SET items = '\x04' WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));
 SELECT personalize.forget('u21') IS NOT NULL AS forgotten;
 SELECT personalize.withdraw_consent('u22', '{recommendations}');
 SELECT count(*) FROM personalize.session WHERE user_key IN (personalize.user_key('u21'), personalize.user_key('u22'));

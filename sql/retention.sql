@@ -191,11 +191,11 @@ SELECT happened('p' || n, ARRAY['view_item', 'view_item'], '2020-10-01 12:00+00'
 SELECT roll();
 SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 BEGIN;
-UPDATE personalize.session SET ended = ended + interval '1 second' WHERE user_key = personalize.user_key('p1') AND ended > '2020-09-10';
+UPDATE personalize.session SET ended = second_at + interval '1 second' WHERE user_key = personalize.user_key('p1') AND second_at > '2020-09-10';
 SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 ROLLBACK;
 BEGIN;
-DELETE FROM personalize.session WHERE user_key = personalize.user_key('p2') AND ended > '2020-09-10';
+DELETE FROM personalize.session WHERE user_key = personalize.user_key('p2') AND second_at > '2020-09-10';
 SELECT part, expected = found AS complete, wrong FROM personalize.verify_index();
 ROLLBACK;
 BEGIN;
@@ -390,14 +390,14 @@ RESET client_min_messages;
 SELECT count(personalize.reset_retention(k)) FROM unnest(ARRAY['raw', 'session', 'profile']) AS k;
 SELECT sum(happened('old-' || n, ARRAY['view_item', 'view_item'], '2022-01-01 12:00+00', 'boot-' || n)) FROM generate_series(1, 9) AS n;
 SELECT roll();
-SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01';
+SELECT count(*) FROM personalize.session WHERE second_at < '2023-01-01';
 SELECT removed, result FROM personalize.apply_retention(max_rows => 2, pause => '1 day') WHERE kind = 'session';
 -- a part at least, however little time there is
 CALL personalize.run_retention(2, time_limit => '0');
-SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01';
+SELECT count(*) FROM personalize.session WHERE second_at < '2023-01-01';
 SELECT last_result FROM personalize.stat_retention WHERE task = 'session';
 CALL personalize.run_retention(max_rows => 2);
-SELECT (SELECT count(*) FROM personalize.session WHERE ended < '2023-01-01') AS sessions, (SELECT count(*) FROM personalize.profile WHERE last_seen < '2023-01-01') AS profiles,
+SELECT (SELECT count(*) FROM personalize.session WHERE second_at < '2023-01-01') AS sessions, (SELECT count(*) FROM personalize.profile WHERE last_seen < '2023-01-01') AS profiles,
 	(SELECT count(*) FROM personalize.event WHERE received_at < '2023-01-01') AS events;
 SELECT task, last_result FROM personalize.stat_retention WHERE last_result <> 'done';
 SELECT sum(wrong) FROM personalize.verify_index();

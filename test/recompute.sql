@@ -167,7 +167,8 @@ LANGUAGE sql AS $$
 		FROM numbered GROUP BY user_key, given, numbered.session_key, number
 	), stored AS (
 		SELECT user_key, given, session_key,
-			row(events, ended, (SELECT count(*) FROM personalize_internal._session_items(items) AS i WHERE NOT i.again))::text AS sums
+			row(coalesce(events, 1), coalesce(ended, '2000-01-01 00:00+00'::timestamptz + session_key * interval '1 microsecond'), (SELECT count(*)
+				FROM personalize_internal._session_items(items, user_key, given, session_key, ended) AS i WHERE NOT i.again))::text AS sums
 		FROM personalize.session
 	)
 	SELECT format('session %s of user %s: %s, should be %s', session_key, user_key, stored.sums, raw.sums)

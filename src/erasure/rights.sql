@@ -324,7 +324,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._profile_panes(personalize.feature_state, smallint, bigint),
 	personalize_internal._feature_value(smallint, bigint),
-	personalize_internal._session_items(bytea, bigint, boolean, bigint), personalize_internal._posting_entries(bytea, bigint, integer),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint, timestamptz), personalize_internal._posting_entries(bytea, bigint, integer),
 	personalize_internal._recent_items(bytea, bigint),
 	personalize.consent_proof(personalize.entity_id)
 	TO personalize_owner;

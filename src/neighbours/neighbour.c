@@ -496,7 +496,7 @@ personalize_posting_entries(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* _session_items(items, user_key, given, session_key): unpack a session. */
+/* _session_items(items, user_key, given, session_key, ended): unpack a session. */
 Datum
 personalize_session_items(PG_FUNCTION_ARGS)
 {
@@ -505,11 +505,12 @@ personalize_session_items(PG_FUNCTION_ARGS)
 	StoredRow	row;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return (Datum) 0;
-	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2) && !PG_ARGISNULL(3))
-		StoredRowBegin(&row, STORED_SESSION,
-					   (int64[]) {PG_GETARG_INT64(1), PG_GETARG_BOOL(2), PG_GETARG_INT64(3)});
+	session->given = PG_GETARG_BOOL(2);
+	session->sessionKey = PG_GETARG_INT64(3);
+	session->ended = PG_ARGISNULL(4) ? session->sessionKey : PG_GETARG_TIMESTAMPTZ(4);
+	StoredRowBegin(&row, STORED_SESSION, (int64[]) {PG_GETARG_INT64(1), session->given, session->sessionKey});
 	SessionUnpackItems(PG_GETARG_BYTEA_PP(0), session);
 	StoredRowEnd(&row);
 	for (int i = 0, r = 0; i < session->itemCount || r < session->repeatCount;)

@@ -2,14 +2,14 @@
 CREATE TABLE personalize.session (
 	user_key bigint NOT NULL,
 	session_key bigint NOT NULL,
-	ended timestamptz NOT NULL,
+	ended timestamptz,
 	second_at timestamptz,
-	events integer NOT NULL,
+	events integer,
 	consent integer NOT NULL,
 	given boolean NOT NULL,
 	items bytea NOT NULL,
 	PRIMARY KEY (user_key, given, session_key) WITH (fillfactor = 80)
-) WITH (fillfactor = 70, toast_tuple_target = 8160);
+) WITH (fillfactor = 90, toast_tuple_target = 8160);
 ALTER TABLE personalize.session ALTER items SET STORAGE EXTERNAL;
 SELECT pg_catalog.pg_extension_config_dump('personalize.session', '');
 COMMENT ON TABLE personalize.session IS
@@ -18,12 +18,12 @@ COMMENT ON COLUMN personalize.session.user_key IS 'user_key(user_id)';
 COMMENT ON COLUMN personalize.session.given IS 'true: the application gave a session_id; false: ended by a pause of 30 minutes';
 COMMENT ON COLUMN personalize.session.session_key IS
 	'key of session_id; where none was given, the time of the first event in microseconds since 2000-01-01 UTC';
-COMMENT ON COLUMN personalize.session.ended IS 'time of the last event so far';
+COMMENT ON COLUMN personalize.session.ended IS 'time of the last event so far; NULL: session_key is that time, mostly as there is one event';
 COMMENT ON COLUMN personalize.session.second_at IS 'time of its second event, NULL: there is none';
-COMMENT ON COLUMN personalize.session.events IS 'number of events that count; from two on it has postings';
+COMMENT ON COLUMN personalize.session.events IS 'number of events that count, NULL: one; from two on it has postings';
 COMMENT ON COLUMN personalize.session.consent IS 'purposes that all its events allow, the bits of purpose.bit';
 COMMENT ON COLUMN personalize.session.items IS
-	'packed: format version, the number of items, then time, txid and place (sequence and ordinal) per later click on one of these, and per item of its first, newest first, counted from the earliest, which comes last; at most 64 items, and of the clicks those among the first 64';
+	'packed: format version, the number of items, from when on the others are counted (time and txid), then time, txid and place (sequence and ordinal) per later click on one of these, and per item of its first, newest first; read it with _session_items(); at most 64 items, and of the clicks those among the first 64';
 
 CREATE TABLE personalize.posting (
 	item_key bigint NOT NULL,
@@ -98,12 +98,12 @@ CREATE FUNCTION personalize_internal._posting_entries(data bytea, item_key bigin
 COMMENT ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer) IS
 	'unpacks posting.data: sessions, newest first, with when and at which place each came to the item, and the up to 6 items before and after it; item_key and chunk are for the error if it is damaged';
 CREATE FUNCTION personalize_internal._session_items(items bytea,
-	user_key bigint DEFAULT NULL, given boolean DEFAULT NULL, session_key bigint DEFAULT NULL,
+	user_key bigint, given boolean, session_key bigint, ended timestamptz,
 	OUT item_key bigint, OUT ts timestamptz, OUT txid bigint, OUT place bigint, OUT again boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'personalize_session_items' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint) IS
-	'unpacks session.items, oldest first; again: the session had been to the item; the row''s key is for the error if it is damaged';
+COMMENT ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint, timestamptz) IS
+	'unpacks session.items, oldest first; again: the session had been to the item; the other arguments are those of the row, without which nothing is returned (ended may be NULL)';
 
 CREATE FUNCTION personalize.verify_index(
 	OUT part text, OUT expected bigint, OUT found bigint, OUT wrong bigint)
@@ -130,11 +130,11 @@ COMMENT ON FUNCTION personalize.verify_counts() IS
 
 REVOKE ALL ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer),
 	personalize_internal._pair_list_entries(bytea, bigint),
-	personalize_internal._session_items(bytea, bigint, boolean, bigint),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint, timestamptz),
 	personalize.verify_index(), personalize.verify_counts() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._posting_entries(bytea, bigint, integer),
 	personalize_internal._pair_list_entries(bytea, bigint),
-	personalize_internal._session_items(bytea, bigint, boolean, bigint),
+	personalize_internal._session_items(bytea, bigint, boolean, bigint, timestamptz),
 	personalize.verify_index(), personalize.verify_counts() TO personalize_admin;
 GRANT SELECT ON personalize.session, personalize.posting, personalize._pair_list, personalize._session_total,
 	personalize._session_day, personalize._session_repeat TO personalize_admin;

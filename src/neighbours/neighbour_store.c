@@ -155,6 +155,9 @@ static const PersonHolding pairHolding = {
 	.reads = PERSON_NONE
 };
 
+/* When a session ended: one that began at that time does not say so. */
+#define SESSION_ENDED_SQL "coalesce(s.ended, '2000-01-01 00:00+00'::timestamptz + s.session_key * interval '1 microsecond')"
+
 #define SESSION_PEOPLE \
 	"SELECT s.user_key, s.consent AS purposes FROM personalize.session AS s"
 
@@ -162,19 +165,19 @@ static const PersonExport sessionCopy = {
 	.as = "sessions",
 	.query =
 	"SELECT coalesce(jsonb_agg(jsonb_build_object("
-	" 'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', s.ended, 'events', s.events,"
+	" 'session_key', CASE WHEN s.given THEN s.session_key END, 'ended', " SESSION_ENDED_SQL ", 'events', coalesce(s.events, 1),"
 	" 'purposes', personalize_internal._purpose_names(s.consent),"
 	" 'items', ("
 	" SELECT coalesce(jsonb_agg(jsonb_build_object('item_id', personalize_internal._item_name(x.item_key), 'ts', x.ts)"
 	" ORDER BY x.ts, x.txid, x.place), '[]')"
-	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) x),"
+	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) x),"
 	" 'neighbour_lists', ("
 	" SELECT coalesce(jsonb_agg(DISTINCT personalize_internal._item_name(l.item_key)), '[]')"
-	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) x"
+	" FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) x"
 	" JOIN personalize.posting l ON l.item_key = x.item_key,"
 	" LATERAL personalize_internal._posting_entries(l.data, l.item_key, l.chunk) n"
 	" WHERE n.session = personalize_internal._session_number(s.user_key, s.given, s.session_key)))"
-	" ORDER BY s.ended, s.session_key), '[]')"
+	" ORDER BY " SESSION_ENDED_SQL ", s.session_key), '[]')"
 	" FROM personalize.session s WHERE s.user_key = $1",
 	.meaning = "visits, the items of each in order, and the items whose lists of neighbours they are in"
 };
@@ -187,9 +190,10 @@ static const PersonStore stores[] = {
 		.name = "session",
 		.form =
 		"SELECT jsonb_build_object('user', s.user_key, 'given', s.given, 'session', s.session_key,"
-		" 'ended', s.ended, 'second_at', coalesce(s.second_at, 'infinity'), 'events', s.events, 'consent', s.consent, 'items',"
+		" 'ended', " SESSION_ENDED_SQL ", 'second_at', coalesce(s.second_at, 'infinity'), 'events', coalesce(s.events, 1), 'consent', s.consent,"
+		" 'items',"
 		" (SELECT jsonb_agg(jsonb_build_array(i.item_key, i.ts, i.again) ORDER BY i.number)"
-		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key) WITH ORDINALITY AS i (item_key, ts, txid, place, again, number)))"
+		"  FROM personalize_internal._session_items(s.items, s.user_key, s.given, s.session_key, s.ended) WITH ORDINALITY AS i (item_key, ts, txid, place, again, number)))"
 		" FROM personalize.session s",
 		.mask = "consent, user_key",
 		.unanalyzed = "user_key,session_key,items",

@@ -25,13 +25,15 @@
  *	2  widths		3 bytes, two numbers of 4 bits each, the low one first:
  *					bytes of a key, of a time, of a txid, of a place, of
  *					the first time, of the lowest txid
- *	5  repeats, newest first: place of the item (1 byte), time, txid, place
+ *	5  the first time and the lowest txid, from which the others are counted; the
+ *	   former itself counted back from TimeOfRow, the latter as ShortTxid
+ *	   repeats, newest first: place of the item (1 byte), time, txid, place
  *	   items, newest first: key, time, txid, place
- *	   the first time, and the lowest txid, from which the others are counted
  *
- * A row grows at its front: its end stays, which the WAL then leaves out.
+ * A row grows at its front: its end stays, which the WAL then leaves out.  Most rows
+ * are of one event: what its columns and items have in common they hold once.
  */
-#define SESSION_VERSION 3
+#define SESSION_VERSION 4
 #define PACKED_HEADER 5
 
 /* Bytes of each number in session.items. */
@@ -304,6 +306,28 @@ WidthOf(uint64 difference)
 	return difference == 0 ? 0 : BytesWidth(difference);
 }
 
+/* A time that the columns of a session's row tell: mostly that of its first event. */
+static inline TimestampTz
+TimeOfRow(const Session *session)
+{
+	return session->given ? session->ended : session->sessionKey;
+}
+
+/* A txid with the lower byte of its incarnation, mostly the only one that is set, at its end; and back. */
+static inline uint64
+ShortTxid(int64 txid)
+{
+	uint64		bits = (uint64) txid;
+
+	return (bits >> 56 << 56) | (bits << 16 >> 8) | (bits << 8 >> 56);
+}
+
+static inline int64
+LongTxid(uint64 bits)
+{
+	return (int64) ((bits >> 56 << 56) | (bits << 56 >> 8) | (bits << 8 >> 16));
+}
+
 /* Bytes of whole repeats and items. */
 static inline void
 SumWidths(PackedWidths *widths)
@@ -344,14 +368,14 @@ static void
 ChooseWidths(const Session *session, PackedWidths *widths, TimestampTz *firstTs, int64 *lowTxid)
 {
 	memset(widths, 0, sizeof(PackedWidths));
-	*firstTs = session->itemCount > 0 ? session->items[0].ts : 0;
+	*firstTs = session->itemCount > 0 ? session->items[0].ts : TimeOfRow(session);
 	*lowTxid = session->itemCount > 0 ? session->items[0].txid : 0;
 	*lowTxid = WidenTo(widths, session->items, session->itemCount, *firstTs, *lowTxid);
 	*lowTxid = WidenTo(widths, session->repeats, session->repeatCount, *firstTs, *lowTxid);
 	widths->txid = Max(TxidWidth(session->items, session->itemCount, *lowTxid),
 					   TxidWidth(session->repeats, session->repeatCount, *lowTxid));
-	widths->firstTs = BytesWidth((uint64) *firstTs);
-	widths->lowTxid = BytesWidth((uint64) *lowTxid);
+	widths->firstTs = WidthOf((uint64) TimeOfRow(session) - (uint64) *firstTs);
+	widths->lowTxid = WidthOf(ShortTxid(*lowTxid));
 	SumWidths(widths);
 }
 
@@ -390,6 +414,10 @@ PackItems(const Session *session)
 	*next++ = widths.key | (widths.ts << 4);
 	*next++ = widths.txid | (widths.place << 4);
 	*next++ = widths.firstTs | (widths.lowTxid << 4);
+	BytesPut(next, (uint64) TimeOfRow(session) - (uint64) firstTs, widths.firstTs);
+	next += widths.firstTs;
+	BytesPut(next, ShortTxid(lowTxid), widths.lowTxid);
+	next += widths.lowTxid;
 	for (int i = session->repeatCount - 1; i >= 0; i--)
 	{
 		*next++ = PlaceOf(session, session->repeats[i].itemKey);
@@ -400,8 +428,6 @@ PackItems(const Session *session)
 		BytesPut(next, (uint64) session->items[i].itemKey, widths.key);
 		next = PackTime(&session->items[i], &widths, firstTs, lowTxid, next + widths.key);
 	}
-	BytesPut(next, (uint64) firstTs, widths.firstTs);
-	BytesPut(next + widths.firstTs, (uint64) lowTxid, widths.lowTxid);
 	return packed;
 }
 
@@ -413,9 +439,11 @@ SessionFormRow(const Session *session, Datum *values, bool *nulls)
 	values[SESSION_USER_KEY - 1] = Int64GetDatum(session->userKey);
 	values[SESSION_SESSION_KEY - 1] = Int64GetDatum(session->sessionKey);
 	values[SESSION_ENDED - 1] = TimestampTzGetDatum(session->ended);
+	nulls[SESSION_ENDED - 1] = !session->given && session->ended == session->sessionKey;
 	values[SESSION_SECOND_AT - 1] = TimestampTzGetDatum(session->secondAt);
 	nulls[SESSION_SECOND_AT - 1] = session->secondAt == DT_NOEND;
 	values[SESSION_EVENTS - 1] = Int32GetDatum(session->events);
+	nulls[SESSION_EVENTS - 1] = session->events == 1;
 	values[SESSION_CONSENT - 1] = Int32GetDatum(session->consent);
 	values[SESSION_GIVEN - 1] = BoolGetDatum(session->given);
 	values[SESSION_ITEMS - 1] = PointerGetDatum(PackItems(session));
@@ -429,7 +457,7 @@ typedef struct PackedSession
 	PackedWidths widths;
 	const uint8 *repeats;
 	const uint8 *items;
-	TimestampTz firstTs;
+	uint64		firstTs;		/* counted back from TimeOfRow */
 	int64		lowTxid;
 } PackedSession;
 
@@ -445,7 +473,7 @@ ReadWidths(const uint8 *data, PackedWidths *widths)
 	widths->lowTxid = data[2] >> 4;
 	SumWidths(widths);
 	return widths->key <= 8 && widths->ts <= 8 && widths->txid <= 8 && widths->place <= 4 &&
-		widths->firstTs >= 1 && widths->firstTs <= 8 && widths->lowTxid >= 1 && widths->lowTxid <= 8;
+		widths->firstTs <= 8 && widths->lowTxid <= 8;
 }
 
 /* Find the parts; false if they do not fill the bytes. */
@@ -455,7 +483,7 @@ FindParts(const bytea *packed, PackedSession *parts)
 	const uint8 *data = (const uint8 *) VARDATA_ANY(packed);
 	int			length = (int) VARSIZE_ANY_EXHDR(packed) - PACKED_HEADER;
 	PackedWidths *widths = &parts->widths;
-	const uint8 *end;
+	const uint8 *bases = data + PACKED_HEADER;
 
 	if (length < 0 || !ReadWidths(data + 2, widths))
 		return false;
@@ -466,11 +494,10 @@ FindParts(const bytea *packed, PackedSession *parts)
 	if (length < 0 || length % widths->repeat != 0)
 		return false;
 	parts->repeatCount = length / widths->repeat;
-	parts->repeats = data + PACKED_HEADER;
+	parts->firstTs = BytesGet(bases, widths->firstTs);
+	parts->lowTxid = LongTxid(BytesGet(bases + widths->firstTs, widths->lowTxid));
+	parts->repeats = bases + widths->firstTs + widths->lowTxid;
 	parts->items = parts->repeats + parts->repeatCount * widths->repeat;
-	end = parts->items + parts->itemCount * widths->item;
-	parts->firstTs = (TimestampTz) BytesGet(end, widths->firstTs);
-	parts->lowTxid = (int64) BytesGet(end + widths->firstTs, widths->lowTxid);
 	return true;
 }
 
@@ -510,21 +537,22 @@ SessionRowHasAny(TupleTableSlot *slot, const KeySet *items)
 
 /* Unpack when something happened. */
 static void
-UnpackTime(const PackedSession *parts, const uint8 *data, SessionItem *item)
+UnpackTime(const PackedSession *parts, TimestampTz firstTs, const uint8 *data, SessionItem *item)
 {
 	const PackedWidths *widths = &parts->widths;
 
-	item->ts = (TimestampTz) ((uint64) parts->firstTs + BytesGet(data, widths->ts));
+	item->ts = (TimestampTz) ((uint64) firstTs + BytesGet(data, widths->ts));
 	data += widths->ts;
 	item->txid = (int64) ((uint64) parts->lowTxid + BytesGet(data, widths->txid));
 	item->place = (uint32) BytesGet(data + widths->txid, widths->place);
 }
 
-/* Unpack session.items. */
+/* Unpack session.items; what the row's other columns say is there. */
 void
 SessionUnpackItems(const bytea *packed, Session *session)
 {
 	PackedSession parts;
+	TimestampTz firstTs;
 
 	if (VARSIZE_ANY_EXHDR(packed) < 1)
 		StoredRowReportDamage(STORED_SESSION, "There are no bytes.");
@@ -533,6 +561,7 @@ SessionUnpackItems(const bytea *packed, Session *session)
 	if (!FindParts(packed, &parts) || parts.itemCount > SESSION_MAX_ITEMS ||
 		parts.repeatCount > SESSION_MAX_CLICKS)
 		StoredRowReportDamage(STORED_SESSION, "The items do not fill the bytes, or are too many.");
+	firstTs = (TimestampTz) ((uint64) TimeOfRow(session) - parts.firstTs);
 	session->itemCount = parts.itemCount;
 	session->repeatCount = parts.repeatCount;
 	for (int i = 0; i < parts.itemCount; i++)
@@ -540,7 +569,7 @@ SessionUnpackItems(const bytea *packed, Session *session)
 		const uint8 *data = parts.items + (parts.itemCount - 1 - i) * parts.widths.item;
 
 		session->items[i].itemKey = (int64) BytesGet(data, parts.widths.key);
-		UnpackTime(&parts, data + parts.widths.key, &session->items[i]);
+		UnpackTime(&parts, firstTs, data + parts.widths.key, &session->items[i]);
 	}
 	for (int i = 0; i < parts.repeatCount; i++)
 	{
@@ -549,7 +578,7 @@ SessionUnpackItems(const bytea *packed, Session *session)
 		if (data[0] >= parts.itemCount)
 			StoredRowReportDamage(STORED_SESSION, "A click is on an item that is not there.");
 		session->repeats[i].itemKey = session->items[data[0]].itemKey;
-		UnpackTime(&parts, data + 1, &session->repeats[i]);
+		UnpackTime(&parts, firstTs, data + 1, &session->repeats[i]);
 	}
 	CheckOrder(session->items, session->itemCount);
 	CheckOrder(session->repeats, session->repeatCount);
@@ -564,6 +593,8 @@ SessionReadTimes(TupleTableSlot *slot, int64 *sessionKey, TimestampTz *ended)
 
 	*sessionKey = DatumGetInt64(slot_getattr(slot, SESSION_SESSION_KEY, &isNull));
 	*ended = DatumGetTimestampTz(slot_getattr(slot, SESSION_ENDED, &isNull));
+	if (isNull)
+		*ended = *sessionKey;
 }
 
 /* The packed items of a session, and where they go. */
@@ -593,11 +624,10 @@ ReadRow(TupleTableSlot *slot, Session *session, const char *remedy)
 	slot_getallattrs(slot);
 	session->userKey = DatumGetInt64(slot->tts_values[SESSION_USER_KEY - 1]);
 	session->given = DatumGetBool(slot->tts_values[SESSION_GIVEN - 1]);
-	session->sessionKey = DatumGetInt64(slot->tts_values[SESSION_SESSION_KEY - 1]);
-	session->ended = DatumGetTimestampTz(slot->tts_values[SESSION_ENDED - 1]);
+	SessionReadTimes(slot, &session->sessionKey, &session->ended);
 	session->secondAt = slot->tts_isnull[SESSION_SECOND_AT - 1] ? DT_NOEND :
 		DatumGetTimestampTz(slot->tts_values[SESSION_SECOND_AT - 1]);
-	session->events = DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
+	session->events = slot->tts_isnull[SESSION_EVENTS - 1] ? 1 : DatumGetInt32(slot->tts_values[SESSION_EVENTS - 1]);
 	session->consent = DatumGetInt32(slot->tts_values[SESSION_CONSENT - 1]);
 	session->tid = slot->tts_tid;
 	StoredRowBegin(&row, STORED_SESSION,

@@ -22,6 +22,6 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION
 	personalize_internal._state_tables()
 	TO personalize_owner, personalize_admin;
-GRANT EXECUTE ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint),
+GRANT EXECUTE ON FUNCTION personalize_internal._session_items(bytea, bigint, boolean, bigint, timestamptz),
 	personalize_internal._posting_entries(bytea, bigint, integer) TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.state_hash(text, timestamptz) TO personalize_admin;

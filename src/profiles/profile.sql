@@ -8,7 +8,7 @@ CREATE TABLE personalize.profile (
 	recent bytea,
 	steps bytea,
 	features personalize.feature_state
-) WITH (fillfactor = 70, toast_tuple_target = 8160);
+) WITH (fillfactor = 85, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('personalize.profile', '');
 -- A row stays in its page up to a page's size: a packed row read from TOAST
 -- or decompressed costs a multiple.

@@ -81,7 +81,7 @@ BEGIN
 		WHEN 'posting' THEN
 			PERFORM count(*) FROM personalize_internal._posting_entries(bytes, 17, 3);
 		WHEN 'session' THEN
-			PERFORM count(*) FROM personalize_internal._session_items(bytes, 17, true, 3);
+			PERFORM count(*) FROM personalize_internal._session_items(bytes, 17, true, 3, now());
 		WHEN 'recent' THEN
 			PERFORM count(*) FROM personalize_internal._recent_items(bytes, 17);
 		WHEN 'features' THEN

@@ -165,8 +165,8 @@ my %same = (
 	'profiles' => q{SELECT count(*), md5(string_agg(row(u, f.signal, f.value, f.count, f.sum, f.last_seen)::text, ',' ORDER BY u, f.signal, f.value))
 		FROM generate_series(300, 400) AS u, personalize.features('u' || u, '30 days', sim.today(360)) AS f},
 	'item statistics' => q{SELECT count(*), md5(string_agg(s::text, ',' ORDER BY s::text)) FROM personalize.item_stat AS s WHERE pane_start >= sim.today(330)},
-	'sessions' => q{SELECT count(*), md5(string_agg(row(user_key, given, session_key, ended, events)::text, ',' ORDER BY user_key, given, session_key))
-		FROM personalize.session AS s WHERE ended >= sim.today(331)},
+	'sessions' => q{SELECT count(*), md5(string_agg(row(user_key, given, session_key, ended, coalesce(events, 1))::text, ',' ORDER BY user_key, given, session_key))
+		FROM personalize.session AS s WHERE coalesce(ended, '2000-01-01 00:00+00'::timestamptz + session_key * interval '1 microsecond') >= sim.today(331)},
 	'neighbours' => q{SELECT count(*), md5(string_agg(row(item_key, e.*)::text, ',' ORDER BY item_key, e::text))
 		FROM personalize.posting, personalize_internal._posting_entries(data) AS e WHERE e.ts >= sim.today(331)});
 for my $what (sort keys %same)
