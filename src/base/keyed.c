@@ -48,6 +48,7 @@ struct KeyedTable
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
 	bool		isFew;			/* rows are taken from these instead of the scan: */
+	Snapshot	foundSnapshot;	/* of the row that was looked up last */
 	LeafRows	few;
 	int			fewTaken;
 	Snapshot	fewSnapshot;
@@ -186,6 +187,7 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	}
 
 	ExecClearTuple(table->readSlot);
+	table->foundSnapshot = snapshot;
 	table->isFew = false;
 	if (table->scan == NULL || table->scanSnapshot != snapshot ||
 		table->scanKeyCount != keyCount)
@@ -304,6 +306,23 @@ KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
 	row = KeyedNext(table, ForwardScanDirection);
 	if (row != NULL)
 		RowPlaceKeep(table->heap, snapshot, key, row);
+	return row;
+}
+
+/* The row of a key, found though its page has changed. */
+TupleTableSlot *
+KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key)
+{
+	Datum		datum = Int64GetDatum(key);
+	TupleTableSlot *row;
+
+	table->foundSnapshot = snapshot;
+	if (RowPlaceTry(table->heap, snapshot, key, table->readSlot))
+		return table->readSlot;
+	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
+	row = KeyedNext(table, ForwardScanDirection);
+	if (row != NULL)
+		RowPlaceNote(table->heap, snapshot, key, row);
 	return row;
 }
 
@@ -477,7 +496,7 @@ KeyedLockRow(KeyedTable *table, TupleTableSlot *row)
 
 	if (table->lockSlot == NULL)
 		table->lockSlot = table_slot_create(table->heap, NULL);
-	result = table_tuple_lock(table->heap, &tid, table->scanSnapshot, table->lockSlot,
+	result = table_tuple_lock(table->heap, &tid, table->foundSnapshot, table->lockSlot,
 							  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	if (result == TM_Deleted)

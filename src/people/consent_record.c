@@ -78,12 +78,9 @@ static bool
 LockSubject(KeyedTable *subjects, const ConsentDecision *decision, Subject *subject)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Datum		key = Int64GetDatum(decision->userKey);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFindChanging(subjects, snapshot, decision->userKey);
 	bool		isNull;
 
-	KeyedSeek(subjects, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(subjects, ForwardScanDirection);
 	if (slot != NULL)
 		slot = KeyedLockRow(subjects, slot);
 	if (slot != NULL)
