@@ -354,7 +354,8 @@ OpenRules(KeyedTable *table)
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
 	table->rules = TableRulesOpen(table->heap);
-	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), &TTSOpsVirtual);
+	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), TableRulesNeedCompletion(table->rules) ?
+												&TTSOpsVirtual : &TTSOpsHeapTuple);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -386,6 +387,16 @@ FetchReplaced(KeyedTable *table, ItemPointer tid)
 	return table->oldSlot;
 }
 
+/* Form the row of all columns there are in the slot for writing. */
+static void
+FormWhole(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	ExecStoreHeapTuple(RowFormTuple(TableRulesForm(table->rules), values, nulls), table->writeSlot, true);
+	MemoryContextSwitchTo(caller);
+}
+
 /* Put a row into the slot for writing, in place of another or (NULL) of none. */
 static void
 FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, const bool *nulls)
@@ -397,14 +408,17 @@ FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, cons
 		OpenRules(table);
 	columns = TableRulesColumns(table->rules);
 	slot = ExecClearTuple(table->writeSlot);
-	memcpy(slot->tts_values, values, columns * sizeof(Datum));
 	if (nulls != NULL)
 		memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	else
 		memset(slot->tts_isnull, false, columns * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
 	if (!TableRulesNeedCompletion(table->rules))
+	{
+		FormWhole(table, values, slot->tts_isnull);
 		return;
+	}
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	ExecStoreVirtualTuple(slot);
 	TableRulesComplete(table->rules, slot, FetchReplaced(table, replaced));
 	if (table->oldSlot != NULL)
 		ExecClearTuple(table->oldSlot);
