@@ -74,4 +74,27 @@ SELECT roll() > 0 AS counted;
 INSERT INTO seen SELECT 4, answers() FROM generate_series(1, 2);
 SELECT * FROM verdict;
 DROP VIEW verdict; DROP TABLE seen; DROP PROCEDURE look; DROP FUNCTION answers, visit, roll;
+
+-- People's rows lie on pages that change all the time: whatever has come to the place where
+-- one was, a decision finds the person's, or that there is none.
+CREATE FUNCTION allow(people text[], purpose text) RETURNS bigint LANGUAGE sql AS
+	'SELECT count(personalize.grant_consent(p, ARRAY[purpose])) FROM unnest(people) p';
+CREATE VIEW known AS SELECT user_id, granted, decided FROM personalize.subject ORDER BY user_id COLLATE "C";
+SELECT allow('{ann,bob,cleo}', 'analytics'), allow('{ann,bob,cleo}', 'analytics');
+-- versions of it: one that is not kept, one that is
+BEGIN; SELECT allow('{ann,bob}', 'marketing'), allow('{ann,bob}', 'marketing'); ROLLBACK;
+SELECT allow('{ann}', 'personalization'), allow('{ann,bob}', 'analytics');
+SELECT * FROM known;
+-- nobody's, and another person's
+SELECT personalize.forget('ann') IS NOT NULL AND personalize.forget('bob') IS NOT NULL AS gone;
+SELECT allow('{cleo}', 'analytics');
+VACUUM personalize.subject;
+SELECT allow('{dan,eve,fay}', 'recommendations'), allow('{ann}', 'analytics'), allow('{bob,cleo,dan,eve,fay}', 'analytics');
+SELECT * FROM known;
+-- another file's
+VACUUM FULL personalize.subject;
+SELECT allow('{ann,bob,cleo,dan,eve,fay}', 'marketing'), allow('{ann,bob,cleo,dan,eve,fay}', 'marketing');
+SELECT * FROM known;
+SELECT * FROM personalize.verify_ledger();
+DROP VIEW known; DROP FUNCTION allow;
 DROP EXTENSION personalize CASCADE;

@@ -203,6 +203,54 @@ SELECT personalize.track('ada', 'view_item', 1, message_id => 'x'); ROLLBACK;
 BEGIN; ALTER TABLE personalize.message_seen RENAME CONSTRAINT message_seen_pkey TO lost; SELECT personalize.track('ada', 'view_item', 1, message_id => 'x'); ROLLBACK;
 SELECT events FROM personalize.profile('ada');
 
+-- what was found out of a table in one call holds for the next until somebody changes it
+CREATE FUNCTION allow(person text, source text DEFAULT 'test') RETURNS int LANGUAGE sql AS
+	$$ SELECT cardinality(personalize.grant_consent(person, '{analytics}', source)) $$;
+SELECT allow('ann'), allow('bob'), allow('ann');
+CREATE INDEX mine ON personalize.consent_ledger (recorded_at);
+SELECT allow('ann'), allow('cleo');
+BEGIN;
+CREATE INDEX others ON personalize.subject (user_id);
+SELECT allow('ann'), allow('dan');
+ROLLBACK;
+SELECT allow('ann'), allow('dan');
+SET enable_seqscan = off; SET enable_bitmapscan = off;
+SELECT count(*) FROM personalize.consent_ledger WHERE recorded_at > 'epoch' AND source = 'test';
+RESET enable_seqscan; RESET enable_bitmapscan;
+SELECT count(*) FROM personalize.consent_ledger WHERE source = 'test';
+DROP INDEX personalize.mine;
+SELECT allow('ann'), allow('eve');
+-- a call that fails, and what follows in its transaction and in the next
+CREATE UNIQUE INDEX once ON personalize.consent_ledger (source) WHERE source = 'once';
+BEGIN;
+SELECT allow('ann', 'once');
+SAVEPOINT s;
+SELECT allow('fay', 'once');
+ROLLBACK TO s;
+SELECT allow('fay'), allow('ann');
+COMMIT;
+SELECT allow('gus'), allow('ann');
+SELECT allow('gus', 'once');
+DROP INDEX personalize.once;
+SELECT allow('gus', 'once');
+-- columns, constraints and triggers that come and go
+ALTER TABLE personalize.consent_ledger ADD note text DEFAULT 'added';
+SELECT allow('ann', 'noted');
+SELECT note FROM personalize.consent_ledger WHERE source = 'noted';
+ALTER TABLE personalize.consent_ledger DROP note;
+SELECT allow('ann');
+ALTER TABLE personalize.consent_ledger ADD CONSTRAINT named CHECK (source <> 'nobody');
+SELECT allow('ann', 'nobody');
+ALTER TABLE personalize.consent_ledger DROP CONSTRAINT named;
+SELECT allow('ann', 'nobody');
+CREATE TRIGGER mine BEFORE INSERT ON personalize.consent_ledger FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+SELECT allow('ann');
+DROP TRIGGER mine ON personalize.consent_ledger;
+SELECT allow('ann');
+SELECT s.user_id, count(*) FROM personalize.subject s JOIN personalize.consent_ledger l USING (user_key)
+	WHERE s.user_id IN ('ann', 'bob', 'cleo', 'dan', 'eve', 'fay', 'gus') GROUP BY 1 ORDER BY s.user_id COLLATE "C";
+DROP FUNCTION allow;
+
 SET client_min_messages = warning;
 DROP PROCEDURE attempt, live, clean, with_all, with_each, with_event;
 DROP FUNCTION tomorrow, nothing;

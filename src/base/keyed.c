@@ -48,6 +48,7 @@ struct KeyedTable
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
 	bool		isFew;			/* rows are taken from these instead of the scan: */
+	Snapshot	foundSnapshot;	/* of the row that was looked up last */
 	LeafRows	few;
 	int			fewTaken;
 	Snapshot	fewSnapshot;
@@ -186,6 +187,7 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 	}
 
 	ExecClearTuple(table->readSlot);
+	table->foundSnapshot = snapshot;
 	table->isFew = false;
 	if (table->scan == NULL || table->scanSnapshot != snapshot ||
 		table->scanKeyCount != keyCount)
@@ -307,6 +309,23 @@ KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
 	return row;
 }
 
+/* The row of a key, found though its page has changed. */
+TupleTableSlot *
+KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key)
+{
+	Datum		datum = Int64GetDatum(key);
+	TupleTableSlot *row;
+
+	table->foundSnapshot = snapshot;
+	if (RowPlaceTry(table->heap, snapshot, key, table->readSlot))
+		return table->readSlot;
+	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
+	row = KeyedNext(table, ForwardScanDirection);
+	if (row != NULL)
+		RowPlaceNote(table->heap, snapshot, key, row);
+	return row;
+}
+
 /* What is to be known of a row. */
 bool
 KeyedDigest(KeyedTable *table, Snapshot snapshot, int64 key, RowDigest *digest)
@@ -335,7 +354,8 @@ OpenRules(KeyedTable *table)
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
 
 	table->rules = TableRulesOpen(table->heap);
-	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), &TTSOpsVirtual);
+	table->writeSlot = MakeSingleTupleTableSlot(RelationGetDescr(table->heap), TableRulesNeedCompletion(table->rules) ?
+												&TTSOpsVirtual : &TTSOpsHeapTuple);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -367,6 +387,16 @@ FetchReplaced(KeyedTable *table, ItemPointer tid)
 	return table->oldSlot;
 }
 
+/* Form the row of all columns there are in the slot for writing. */
+static void
+FormWhole(KeyedTable *table, const Datum *values, const bool *nulls)
+{
+	MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+	ExecStoreHeapTuple(RowFormTuple(TableRulesForm(table->rules), values, nulls), table->writeSlot, true);
+	MemoryContextSwitchTo(caller);
+}
+
 /* Put a row into the slot for writing, in place of another or (NULL) of none. */
 static void
 FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, const bool *nulls)
@@ -378,14 +408,17 @@ FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, cons
 		OpenRules(table);
 	columns = TableRulesColumns(table->rules);
 	slot = ExecClearTuple(table->writeSlot);
-	memcpy(slot->tts_values, values, columns * sizeof(Datum));
 	if (nulls != NULL)
 		memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	else
 		memset(slot->tts_isnull, false, columns * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
 	if (!TableRulesNeedCompletion(table->rules))
+	{
+		FormWhole(table, values, slot->tts_isnull);
 		return;
+	}
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	ExecStoreVirtualTuple(slot);
 	TableRulesComplete(table->rules, slot, FetchReplaced(table, replaced));
 	if (table->oldSlot != NULL)
 		ExecClearTuple(table->oldSlot);
@@ -477,7 +510,7 @@ KeyedLockRow(KeyedTable *table, TupleTableSlot *row)
 
 	if (table->lockSlot == NULL)
 		table->lockSlot = table_slot_create(table->heap, NULL);
-	result = table_tuple_lock(table->heap, &tid, table->scanSnapshot, table->lockSlot,
+	result = table_tuple_lock(table->heap, &tid, table->foundSnapshot, table->lockSlot,
 							  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	if (result == TM_Deleted)

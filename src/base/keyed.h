@@ -60,6 +60,12 @@ extern void KeyedExpectFew(KeyedTable *table, const int64 *keys, int count);
 extern TupleTableSlot *KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key);
 
 /*
+ * The same of a table whose first column is the key, for rows that are locked or changed
+ * again and again, or lie beside such.
+ */
+extern TupleTableSlot *KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key);
+
+/*
  * What is to be known of the row of a key without looking at it; false: that is not known.
  * KeyedKeepDigest says it of the row that KeyedFind has given.
  */

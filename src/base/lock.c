@@ -60,6 +60,16 @@ StripeLock(int stripe, bool exclusive)
 	Acquire(LOCK_STRIPE, stripe, exclusive ? ExclusiveLock : ShareLock, true);
 }
 
+/* Let go of a stripe that was locked for nothing, unless it was locked before. */
+void
+StripeUnlockShared(int stripe)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_STRIPE, stripe, LOCK_KIND);
+	LockRelease(&tag, ShareLock, false);
+}
+
 /* Lock a stripe of users if nobody is in the way. */
 bool
 StripeTryLock(int stripe, bool exclusive)

@@ -39,6 +39,7 @@ extern void LockRegisterAskWay(LockAskWay ask);
  */
 extern void StripeLock(int stripe, bool exclusive);
 extern bool StripeTryLock(int stripe, bool exclusive);
+extern void StripeUnlockShared(int stripe); /* just locked, and nothing was done since */
 extern bool StripeIsAwaited(int stripe);	/* this transaction holds it shared, and somebody waits */
 
 /*

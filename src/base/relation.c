@@ -83,7 +83,7 @@ FoundSlot(const char *name)
 }
 
 /* Who is told when a relation's entry in the relation cache is forgotten. */
-#define MAX_WATCHERS 16
+#define MAX_WATCHERS 24
 static RelcacheCallbackFunction watchers[MAX_WATCHERS];
 static int	watcherCount = 0;
 

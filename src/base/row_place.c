@@ -232,27 +232,76 @@ RowMarkTake(Relation table, Snapshot snapshot, const TupleTableSlot *slot, RowMa
 	return unchanged && !XLogRecPtrIsInvalid(mark->page.lsn) && TransactionIdPrecedes(mark->writtenBy, snapshot->xmin);
 }
 
+/* Put the row at a place into the slot; the page is pinned, and is released with that. */
+static void
+StoreRow(Relation table, const RowMark *mark, ItemId item, TupleTableSlot *slot)
+{
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
+
+	ExecClearTuple(slot);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(mark->page.buffer), item);
+	tuple->t_len = ItemIdGetLength(item);
+	tuple->t_tableOid = RelationGetRelid(table);
+	ItemPointerSet(&tuple->t_self, mark->page.block, mark->offset);
+	ExecStorePinnedBufferHeapTuple(tuple, slot, mark->page.buffer);
+}
+
 /* Put a row into the slot if it is where it was. */
 bool
 RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot)
 {
-	BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
-	HeapTuple	tuple = &stored->base.tupdata;
 	RowPlace	place;
-	ItemId		item;
 
 	if (places == NULL || !ReadPlace(RelationGetRelid(table), key, &place) ||
 		!PinMarked(table, snapshot, &place.mark))
 		return false;
 	/* the pin keeps the row from being moved */
-	item = PageGetItemId(BufferGetPage(place.mark.page.buffer), place.mark.offset);
-	ExecClearTuple(slot);
-	tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(place.mark.page.buffer), item);
-	tuple->t_len = ItemIdGetLength(item);
-	tuple->t_tableOid = RelationGetRelid(table);
-	ItemPointerSet(&tuple->t_self, place.mark.page.block, place.mark.offset);
-	ExecStorePinnedBufferHeapTuple(tuple, slot, place.mark.page.buffer);
+	StoreRow(table, &place.mark, PageGetItemId(BufferGetPage(place.mark.page.buffer), place.mark.offset), slot);
 	return true;
+}
+
+/* True if the row at an item, whose page is locked, is that of the key, for the snapshot. */
+static bool
+IsRowOf(Relation table, Snapshot snapshot, int64 key, const RowMark *mark, ItemId item)
+{
+	HeapTupleData tuple;
+	bool		isNull;
+
+	if (!ItemIdIsNormal(item))
+		return false;
+	tuple.t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(mark->page.buffer), item);
+	tuple.t_len = ItemIdGetLength(item);
+	tuple.t_tableOid = RelationGetRelid(table);
+	ItemPointerSet(&tuple.t_self, mark->page.block, mark->offset);
+	return DatumGetInt64(heap_getattr(&tuple, 1, RelationGetDescr(table), &isNull)) == key &&
+		HeapTupleSatisfiesVisibility(&tuple, snapshot, mark->page.buffer);
+}
+
+/*
+ * Put the row of a key into the slot if it is where one was.  It does not matter what that
+ * was: a row of the key that the snapshot sees is the only one.
+ */
+bool
+RowPlaceTry(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot)
+{
+	RowPlace	place;
+	const RowMark *mark = &place.mark;
+	Page		page;
+	bool		found;
+
+	if (places == NULL || !RowMarkable(table, snapshot) || !ReadPlace(RelationGetRelid(table), key, &place) ||
+		!ReadRecentBuffer(CompatRelationLocator(table), MAIN_FORKNUM, mark->page.block, mark->page.buffer))
+		return false;
+	page = BufferGetPage(mark->page.buffer);
+	LockBuffer(mark->page.buffer, BUFFER_LOCK_SHARE);
+	found = mark->offset <= PageGetMaxOffsetNumber(page) &&
+		IsRowOf(table, snapshot, key, mark, PageGetItemId(page, mark->offset));
+	LockBuffer(mark->page.buffer, BUFFER_LOCK_UNLOCK);
+	if (found)
+		StoreRow(table, mark, PageGetItemId(page, mark->offset), slot);
+	else
+		ReleaseBuffer(mark->page.buffer);
+	return found;
 }
 
 /* What is known of a row. */
@@ -269,6 +318,31 @@ RowPlaceDigest(Relation table, Snapshot snapshot, int64 key, RowDigest *digest)
 	return true;
 }
 
+/* Write the place of a key, with room for those of a backend where there is no other. */
+static void
+KeepPlace(const RowPlace *place)
+{
+	if (places == NULL)
+	{
+		placeCount = LOCAL_PLACES;
+		places = MemoryContextAllocZero(TopMemoryContext, sizeof(RowPlace) * placeCount);
+	}
+	WritePlace(place);
+}
+
+/* Remember where a row lies, whether or not that can be relied on. */
+void
+RowPlaceNote(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot)
+{
+	RowPlace	place = {.table = RelationGetRelid(table),.key = key};
+
+	/* nothing is marked without an LSN */
+	if (!RowMarkTake(table, snapshot, slot, &place.mark))
+		place.mark.page.lsn = InvalidXLogRecPtr;
+	if (BufferIsValid(place.mark.page.buffer) && !BufferIsLocal(place.mark.page.buffer))
+		KeepPlace(&place);
+}
+
 /* Remember where a row lies, if that can be relied on, and what is to be known of it. */
 void
 RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot, const RowDigest *digest)
@@ -277,12 +351,7 @@ RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTabl
 
 	if (!RowMarkTake(table, snapshot, slot, &place.mark))
 		return;
-	if (places == NULL)
-	{
-		placeCount = LOCAL_PLACES;
-		places = MemoryContextAllocZero(TopMemoryContext, sizeof(RowPlace) * placeCount);
-	}
-	WritePlace(&place);
+	KeepPlace(&place);
 }
 
 /* Remember where a row lies. */

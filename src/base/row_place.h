@@ -50,6 +50,14 @@ extern bool RowPlaceFetch(Relation table, Snapshot snapshot, int64 key, TupleTab
 /* Remember where the row in the slot, which an index search has found, lies. */
 extern void RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot);
 
+/*
+ * The row of a key whose first column, a bigint, it is, if it is where a row of the key was
+ * last seen, though the page may have changed since: it is looked whether it is that row, and
+ * the one that the snapshot sees.  Where it was seen.
+ */
+extern bool RowPlaceTry(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot);
+extern void RowPlaceNote(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot);
+
 /* The same, with what is to be known of it; and that, if the row is the one that the snapshot sees. */
 extern void RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot,
 							   const RowDigest *digest);

@@ -11,6 +11,11 @@
  *
  * Every index is written that is ready for it: there are two of a key while REINDEX
  * CONCURRENTLY builds it anew.
+ *
+ * To find out what holds costs as much as to write a row, and calls write one row to each
+ * of a few tables.  What was found is kept until the table or an index of it changes, for
+ * tables where that is simple: nobody has added a column or constraint, and what the
+ * indexes are made of are columns and, where they hold some rows, functions of the server.
  */
 #include "postgres.h"
 
@@ -18,6 +23,8 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "base/index_sort.h"
 #include "base/relation.h"
 #include "catalog/index.h"
@@ -27,15 +34,23 @@
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+
+typedef struct KeptRules KeptRules;
 
 struct TableRules
 {
+	MemoryContext context;		/* of all this */
+	KeptRules  *kept;			/* it is kept there; NULL: it is not */
 	Relation	relation;
+	TupleDesc	descriptor;		/* a copy of the table's, with NOT NULL */
+	RowForm    *form;
 	ResultRelInfo *result;		/* has the indexes */
 	EState	   *estate;			/* of all expressions */
 	int			columns;		/* the extension's own */
@@ -46,6 +61,25 @@ struct TableRules
 	IndexInfo  *repeatedInfo;
 	List	   *sorted;			/* IndexSort: indexes of TableRulesSort */
 };
+
+/* What was found out of a table. */
+struct KeptRules
+{
+	Oid			table;
+	bool		holds;			/* nothing has changed since */
+	bool		inUse;			/* in this transaction */
+	TableRules *rules;			/* NULL: none */
+	int			indexCount;
+	Oid		   *indexes;
+	IndexInfo **infos;
+};
+
+/* By the table's OID. */
+#define KEPT_TABLES 64
+static KeptRules keptRules[KEPT_TABLES];
+
+/* How often anything has changed. */
+static uint64 changeCount = 0;
 
 /* Complain of something that would have to be fired. */
 static void
@@ -124,13 +158,18 @@ FindAdded(TableRules *rules)
 }
 
 /* Find out what holds for the rows of a table. */
-TableRules *
-TableRulesOpen(Relation relation)
+static TableRules *
+MakeRules(Relation relation)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "personalize table rules", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
 	TableRules *rules = palloc0(sizeof(TableRules));
 	const TupleConstr *constraints = RelationGetDescr(relation)->constr;
 
+	rules->context = context;
 	rules->relation = relation;
+	rules->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	rules->form = RowFormMake(rules->descriptor);
 	rules->columns = RelationCheckColumns(relation);
 	rules->estate = CreateExecutorState();
 	rules->result = makeNode(ResultRelInfo);
@@ -138,6 +177,155 @@ TableRulesOpen(Relation relation)
 	ExecOpenIndices(rules->result, false);
 	FindAdded(rules);
 	rules->checks = constraints != NULL && (constraints->num_check > 0 || rules->adds);
+	MemoryContextSwitchTo(caller);
+	return rules;
+}
+
+/* Release everything but the indexes. */
+static void
+FreeRules(TableRules *rules)
+{
+	FreeExecutorState(rules->estate);
+	MemoryContextDelete(rules->context);
+}
+
+/* True of a function that is not the server's. */
+static bool
+IsAdded(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* True if an expression calls such a function. */
+static bool
+CallsAdded(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, IsAdded, context) || expression_tree_walker(node, CallsAdded, context);
+}
+
+/* True if an index is made of columns only, in a way that keeps nothing from one row to the next. */
+static bool
+IsSimple(Relation index, const IndexInfo *info)
+{
+	Oid			method = index->rd_rel->relam;
+
+	return (method == BTREE_AM_OID || method == BRIN_AM_OID) && info->ii_Expressions == NIL &&
+		info->ii_ExclusionOps == NULL && !CallsAdded((Node *) info->ii_Predicate, NULL);
+}
+
+/* True if what was found out can be kept. */
+static bool
+CanBeKept(const TableRules *rules)
+{
+	const ResultRelInfo *result = rules->result;
+
+	for (int i = 0; i < result->ri_NumIndices; i++)
+		if (!IsSimple(result->ri_IndexRelationDescs[i], result->ri_IndexRelationInfo[i]))
+			return false;
+	return !rules->adds && !rules->checks;
+}
+
+/* Relation cache callback: a relation (InvalidOid: any) may have changed. */
+static void
+ForgetKept(Datum argument, Oid relationId)
+{
+	changeCount++;
+	for (int i = 0; i < KEPT_TABLES; i++)
+	{
+		KeptRules  *kept = &keptRules[i];
+
+		if (!OidIsValid(relationId) || kept->table == relationId)
+			kept->holds = false;
+		for (int j = 0; j < kept->indexCount && kept->holds; j++)
+			kept->holds = kept->indexes[j] != relationId;
+	}
+}
+
+/* The transaction ends: nothing is in use, though it may not have been closed. */
+static void
+LetGo(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		return;
+	for (int i = 0; i < KEPT_TABLES; i++)
+		keptRules[i].inUse = false;
+}
+
+/* Keep what was found out, in use. */
+static void
+Keep(KeptRules *kept, TableRules *rules)
+{
+	ResultRelInfo *result = rules->result;
+	int			count = result->ri_NumIndices;
+
+	if (kept->rules != NULL)
+		FreeRules(kept->rules);
+	MemoryContextSetParent(rules->context, CacheMemoryContext);
+	rules->kept = kept;
+	*kept = (KeptRules)
+	{
+		.table = RelationGetRelid(rules->relation),
+		.holds = true,
+		.inUse = true,
+		.rules = rules,
+		.indexCount = count,
+		.indexes = MemoryContextAlloc(rules->context, sizeof(Oid) * Max(count, 1)),
+		.infos = MemoryContextAlloc(rules->context, sizeof(IndexInfo *) * Max(count, 1))
+	};
+	for (int i = 0; i < count; i++)
+	{
+		kept->indexes[i] = RelationGetRelid(result->ri_IndexRelationDescs[i]);
+		kept->infos[i] = result->ri_IndexRelationInfo[i];
+	}
+}
+
+/* Open the indexes of what is kept; false: something has changed. */
+static bool
+OpenKept(KeptRules *kept, Relation relation)
+{
+	TableRules *rules = kept->rules;
+	ResultRelInfo *result = rules->result;
+
+	rules->relation = result->ri_RelationDesc = relation;
+	rules->repeated = NULL;
+	rules->sorted = NIL;
+	result->ri_NumIndices = kept->indexCount;
+	for (int i = 0; i < kept->indexCount; i++)
+	{
+		result->ri_IndexRelationDescs[i] = index_open(kept->indexes[i], RowExclusiveLock);
+		result->ri_IndexRelationInfo[i] = kept->infos[i];
+		/* of a transaction that has failed */
+		kept->infos[i]->ii_AmCache = NULL;
+	}
+	if (!kept->holds)
+		ExecCloseIndices(result);
+	kept->inUse = kept->holds;
+	return kept->holds;
+}
+
+/* What holds for the rows of a table. */
+TableRules *
+TableRulesOpen(Relation relation)
+{
+	static bool watching = false;
+	KeptRules  *kept = &keptRules[RelationGetRelid(relation) % KEPT_TABLES];
+	uint64		changesBefore = changeCount;
+	TableRules *rules;
+
+	if (!watching)
+	{
+		RelationWatch(ForgetKept);
+		RegisterXactCallback(LetGo, NULL);
+		watching = true;
+	}
+	if (kept->rules != NULL && kept->holds && !kept->inUse && kept->table == RelationGetRelid(relation) &&
+		OpenKept(kept, relation))
+		return kept->rules;
+	rules = MakeRules(relation);
+	if (!kept->inUse && changeCount == changesBefore && CanBeKept(rules))
+		Keep(kept, rules);
 	return rules;
 }
 
@@ -152,10 +340,24 @@ TableRulesClose(TableRules *rules)
 		CompatIndexInsertCleanup(rules->repeated, rules->repeatedInfo);
 		index_close(rules->repeated, RowExclusiveLock);
 	}
-	FreeExecutorState(rules->estate);
-	pfree(rules->defaults);
-	pfree(rules->result);
-	pfree(rules);
+	if (rules->kept != NULL)
+		rules->kept->inUse = false;
+	else
+		FreeRules(rules);
+}
+
+/* The columns of the table. */
+TupleDesc
+TableRulesDescriptor(const TableRules *rules)
+{
+	return rules->descriptor;
+}
+
+/* How rows are formed of them. */
+const RowForm *
+TableRulesForm(const TableRules *rules)
+{
+	return rules->form;
 }
 
 /* How many columns the extension gives values for. */

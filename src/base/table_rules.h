@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/row_form.h"
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "nodes/nodes.h"
@@ -26,6 +27,10 @@ extern void TableRulesClose(TableRules *rules);
  * key or rule), or if a publication needs a replica identity that the table has not.
  */
 extern void TableRulesCheck(Relation relation, CmdType command);
+
+/* The columns, and how rows are formed of them; both go with the rules. */
+extern TupleDesc TableRulesDescriptor(const TableRules *rules);
+extern const RowForm *TableRulesForm(const TableRules *rules);
 
 /* How many columns the extension gives values for; others have been added. */
 extern int	TableRulesColumns(const TableRules *rules);

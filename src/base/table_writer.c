@@ -33,7 +33,7 @@ struct TableWriter
 {
 	Relation	relation;
 	TupleDesc	descriptor;
-	RowForm    *form;
+	const RowForm *form;
 	TableRules *rules;
 	int64		written;		/* rows */
 	WriterTell	tell;			/* where rows were written; NULL: nobody asks */
@@ -52,10 +52,10 @@ TableWriterBeginConstant(Relation relation, AttrNumber constantColumn)
 	TableWriter *writer = palloc0(sizeof(TableWriter));
 
 	writer->relation = relation;
-	writer->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));	/* with NOT NULL */
-	writer->form = RowFormMake(writer->descriptor);
 	TableRulesCheck(relation, CMD_INSERT);
 	writer->rules = TableRulesOpen(relation);
+	writer->descriptor = TableRulesDescriptor(writer->rules);
+	writer->form = TableRulesForm(writer->rules);
 	if (constantColumn != InvalidAttrNumber)
 		TableRulesTakeRepeated(writer->rules, constantColumn);
 	return writer;
@@ -200,8 +200,6 @@ TableWriterEnd(TableWriter *writer)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	TableRulesClose(writer->rules);
 	list_free_deep(writer->conflicts);
-	pfree(writer->form);
-	pfree(writer->descriptor);
 	pfree(writer);
 }
 

@@ -35,23 +35,18 @@ PG_FUNCTION_INFO_V1(personalize_withdraw_consent);
 PG_FUNCTION_INFO_V1(personalize_record_choice);
 
 /*
- * Whether a grant brings a person back who was forgotten.  One that took effect
- * before is late news of the former life; it is not taken.
+ * Whether a grant brings a person back who was forgotten, and has no row in subject
+ * therefore.  One that took effect before is late news of the former life; it is not
+ * taken.
  */
-typedef enum Comeback
-{
-	COMEBACK_NONE,				/* the person was not forgotten, or is back */
-	COMEBACK_NOW,
-	COMEBACK_REFUSED
-} Comeback;
-
-static Comeback
-JudgeComeback(const ConsentDecision *decision)
+static bool
+JudgeComeback(const ConsentDecision *decision, void *comesBack)
 {
 	Tombstone	tombstone;
 
-	if (!TombstoneStandsNow(decision->userKey, &tombstone))
-		return COMEBACK_NONE;
+	*(bool *) comesBack = TombstoneStandsNow(decision->userKey, &tombstone);
+	if (!*(bool *) comesBack)
+		return true;
 	if (decision->hasEffectiveAt && decision->effectiveAt <= tombstone.forgottenAt)
 	{
 		ereport(WARNING,
@@ -60,9 +55,9 @@ JudgeComeback(const ConsentDecision *decision)
 						   EventTimeFormat(decision->effectiveAt),
 						   EventTimeFormat(tombstone.forgottenAt)),
 				 errhint("Only a grant of a later time brings the person back.")));
-		return COMEBACK_REFUSED;
+		return false;
 	}
-	return COMEBACK_NOW;
+	return true;
 }
 
 /*
@@ -162,14 +157,13 @@ CheckPurposesGiven(FunctionCallInfo fcinfo, const char *name, const PurposeCatal
 static Datum
 Grant(const ConsentDecision *decision, const PurposeCatalogue *purposes)
 {
-	Comeback	comeback = JudgeComeback(decision);
 	ConsentOutcome outcome;
+	bool		comesBack = false;
 
-	if (comeback == COMEBACK_REFUSED)
-		return PurposeMaskToArray(0, purposes);
 	ConsentCacheNoteChange(decision->userKey);
-	ConsentRecord(decision, &outcome);
-	if (comeback == COMEBACK_NOW)
+	if (!ConsentRecordIf(decision, &outcome, JudgeComeback, &comesBack))
+		return PurposeMaskToArray(0, purposes);
+	if (comesBack)
 		ComeBack(decision);
 	return AllowedNow(&outcome, purposes);
 }

@@ -42,6 +42,11 @@ typedef struct ConsentOutcome
  */
 extern void ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome);
 
+/* The same; of a person who has no row yet it is asked before whether to record anything. */
+typedef bool (*ConsentMayEnter) (const ConsentDecision *decision, void *arg);
+extern bool ConsentRecordIf(const ConsentDecision *decision, ConsentOutcome *outcome,
+							ConsentMayEnter mayEnter, void *arg);
+
 /* Raise for a text of a decision that is too long to be kept; it is called by name. */
 extern void ConsentCheckText(const char *what, const text *string);
 

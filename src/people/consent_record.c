@@ -78,12 +78,9 @@ static bool
 LockSubject(KeyedTable *subjects, const ConsentDecision *decision, Subject *subject)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Datum		key = Int64GetDatum(decision->userKey);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFindChanging(subjects, snapshot, decision->userKey);
 	bool		isNull;
 
-	KeyedSeek(subjects, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(subjects, ForwardScanDirection);
 	if (slot != NULL)
 		slot = KeyedLockRow(subjects, slot);
 	if (slot != NULL)
@@ -222,15 +219,17 @@ ConsentCheckText(const char *what, const text *string)
 				 errhint("The ledger keeps it for years: keep the document elsewhere and give its name here, or give it to grant_consent() as evidence, of which only the SHA-256 is kept.")));
 }
 
-/* Record a decision. */
-void
-ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
+/* Record a decision, unless it is of somebody who may not enter; false: it is not. */
+bool
+ConsentRecordIf(const ConsentDecision *decision, ConsentOutcome *outcome,
+				ConsentMayEnter mayEnter, void *arg)
 {
 	KeyedTable *subjects;
 	KeyedTable *ledger;
 	ConsentOutcome foreseen = {0};
 	LedgerPerson person;
 	LedgerEntry entry;
+	bool		recorded = true;
 
 	ConsentCheckText("source", decision->source);
 	ConsentCheckText("grounds", decision->basis);
@@ -242,6 +241,9 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 		Subject		subject;
 		bool		exists = LockSubject(subjects, decision, &subject);
 
+		recorded = exists || mayEnter == NULL || mayEnter(decision, arg);
+		if (!recorded)
+			break;
 		PrepareEntry(ledger, decision, &person, &entry);
 		Foresee(&person, &entry, &foreseen);
 		if (exists)
@@ -253,10 +255,19 @@ ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
 		if (TryInsertSubject(subjects, decision, &foreseen) || InsertSubject(decision, &foreseen))
 			break;
 	}
-	LedgerAppend(ledger, &person, &entry);
+	if (recorded)
+		LedgerAppend(ledger, &person, &entry);
 	KeyedClose(ledger);
 	KeyedClose(subjects);
 	CommandCounterIncrement();
 	if (outcome)
 		*outcome = foreseen;
+	return recorded;
+}
+
+/* Record a decision. */
+void
+ConsentRecord(const ConsentDecision *decision, ConsentOutcome *outcome)
+{
+	(void) ConsentRecordIf(decision, outcome, NULL, NULL);
 }

@@ -59,27 +59,18 @@ IdentityRead(KeyedTable *identities, int64 key, Snapshot snapshot, Person *perso
 	return true;
 }
 
-/* The person under a snapshot, if the id is another's; else false. */
-static bool
-Look(int64 key, Snapshot snapshot, Person *person)
-{
-	KeyedTable *identities = IdentityOpen();
-	bool		found;
-
-	if (identities == NULL)
-		return false;
-	found = IdentityRead(identities, key, snapshot, person);
-	KeyedClose(identities);
-	return found;
-}
-
 /* The key of the person whose id has a key. */
 int64
 IdentityKeyOf(int64 key)
 {
-	Person		person;
+	KeyedTable *identities = IdentityOpen();
+	Person		person = {key, NULL};
 
-	return Look(key, GetActiveSnapshot(), &person) ? person.userKey : key;
+	if (identities == NULL)
+		return key;
+	(void) IdentityRead(identities, key, GetActiveSnapshot(), &person);
+	KeyedClose(identities);
+	return person.userKey;
 }
 
 /* The same of the id given as an argument. */
@@ -94,9 +85,14 @@ Person
 IdentityPersonNow(const text *id)
 {
 	Person		person = {KeyFromText(id), unconstify(text *, id)};
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	KeyedTable *identities = IdentityOpen();
+	Snapshot	snapshot;
 
-	(void) Look(person.userKey, snapshot, &person);
+	if (identities == NULL)
+		return person;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	(void) IdentityRead(identities, person.userKey, snapshot, &person);
+	KeyedClose(identities);
 	UnregisterSnapshot(snapshot);
 	return person;
 }
@@ -240,10 +236,22 @@ LockPerson(const text *id, bool exclusive, const char *notDone)
 	}
 }
 
-/* The person whose id this is, with the stripe locked shared. */
+/*
+ * The person whose id this is, with the stripe locked shared.  Mostly it is the person's
+ * own, whose stripe is then the right one: one look, with that locked, tells.
+ */
 Person
 IdentityLockShared(const text *id)
 {
+	int64		key = KeyFromText(id);
+	Person		person;
+
+	StripeLock(ShardOfKey(key), false);
+	person = IdentityPersonNow(id);
+	if (person.userKey == key)
+		return person;
+	/* who takes this one and the person's takes them in order */
+	StripeUnlockShared(ShardOfKey(key));
 	return LockPerson(id, false, NULL);
 }
 

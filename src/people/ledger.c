@@ -170,7 +170,7 @@ typedef struct HashList
 	Datum	   *hashes;
 } HashList;
 
-/* Append a copy of a hash. */
+/* Append a hash. */
 static void
 AddHash(HashList *list, Datum hash)
 {
@@ -181,43 +181,50 @@ AddHash(HashList *list, Datum hash)
 			repalloc_huge(list->hashes, list->capacity * sizeof(Datum)) :
 			palloc(list->capacity * sizeof(Datum));
 	}
-	list->hashes[list->count++] = PointerGetDatum(DatumGetByteaPCopy(hash));
+	list->hashes[list->count++] = hash;
 }
 
-/* Append the previous hashes of an entry. */
-static void
-AddPrevious(HashList *list, Datum previous)
+/* Take a hash out, however often it is there; false: it is not. */
+static bool
+RemoveHash(HashList *list, Datum hash)
 {
-	Datum	   *hashes;
+	int			left = 0;
+	int			count = list->count;
+
+	for (int i = 0; i < count; i++)
+		if (CompareHashes(&list->hashes[i], &hash) != 0)
+			list->hashes[left++] = list->hashes[i];
+	list->count = left;
+	return left < count;
+}
+
+/*
+ * The hashes that none follows, of the entries taken so far, and those that are followed
+ * by an entry which came before them: the order is that of effective time.  Mostly there
+ * is one of the former and none of the latter.
+ */
+typedef struct Tips
+{
+	HashList	open;
+	HashList	awaited;
+} Tips;
+
+/* Take an entry. */
+static void
+TakeEntry(Tips *tips, Datum hash, Datum previous)
+{
+	Datum	   *followed;
 	bool	   *nulls;
 	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(previous), BYTEAOID, -1, false, TYPALIGN_INT,
-					  &hashes, &nulls, &count);
+	/* a copy: the entry goes */
+	deconstruct_array(DatumGetArrayTypePCopy(previous), BYTEAOID, -1, false, TYPALIGN_INT,
+					  &followed, &nulls, &count);
 	for (int i = 0; i < count; i++)
-		if (!nulls[i])
-			AddHash(list, hashes[i]);
-}
-
-/* The hashes that none follows: in one list and not in the other. */
-static void
-FindTips(LedgerPerson *person, HashList *hashes, HashList *followed)
-{
-	int			next = 0;
-
-	qsort(hashes->hashes, hashes->count, sizeof(Datum), CompareHashes);
-	qsort(followed->hashes, followed->count, sizeof(Datum), CompareHashes);
-	person->tips = hashes->hashes;
-	person->tipCount = 0;
-	for (int i = 0; i < hashes->count; i++)
-	{
-		while (next < followed->count &&
-			   CompareHashes(&followed->hashes[next], &hashes->hashes[i]) < 0)
-			next++;
-		if (next == followed->count ||
-			CompareHashes(&followed->hashes[next], &hashes->hashes[i]) != 0)
-			person->tips[person->tipCount++] = hashes->hashes[i];
-	}
+		if (!nulls[i] && !RemoveHash(&tips->open, followed[i]))
+			AddHash(&tips->awaited, followed[i]);
+	if (tips->awaited.count == 0 || !RemoveHash(&tips->awaited, hash))
+		AddHash(&tips->open, PointerGetDatum(DatumGetByteaPCopy(hash)));
 }
 
 /* Everything the ledger says about a person. */
@@ -225,8 +232,7 @@ void
 LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot)
 {
 	Standing	standing = {0};
-	HashList	hashes = {0};
-	HashList	followed = {0};
+	Tips		tips = {0};
 	TupleTableSlot *slot;
 	int			capacity = 0;
 
@@ -248,12 +254,13 @@ LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot)
 		person->decisions[person->count++] = decision;
 		person->latest = decision.effectiveAt;
 		TakeDecision(&standing, decision);
-		AddHash(&hashes, SlotValue(slot, LEDGER_HASH));
-		AddPrevious(&followed, SlotValue(slot, LEDGER_PREVIOUS));
+		TakeEntry(&tips, SlotValue(slot, LEDGER_HASH), SlotValue(slot, LEDGER_PREVIOUS));
 	}
 	person->granted = standing.granted;
 	person->decided = standing.decided;
-	FindTips(person, &hashes, &followed);
+	person->tips = tips.open.hashes;
+	person->tipCount = tips.open.count;
+	qsort(person->tips, person->tipCount, sizeof(Datum), CompareHashes);
 }
 
 /* A person's decisions and one more, in the order of effective time. */

@@ -11,14 +11,10 @@
 
 #include "people/tombstone.h"
 
-#include "access/relation.h"
 #include "access/stratnum.h"
-#include "base/relation.h"
 #include "base/secret.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
-#include "storage/bufmgr.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -36,13 +32,7 @@ enum
 KeyedTable *
 TombstoneOpen(void)
 {
-	Relation	table = RelationOpenTable("_tombstone", AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(table);
-
-	relation_close(table, NoLock);
-	if (blocks == 0)
-		return NULL;
-	return KeyedOpen("_tombstone", "_tombstone_pkey", AccessShareLock);
+	return KeyedOpenFilled("_tombstone", "_tombstone_pkey");
 }
 
 /* Read a person's tombstone. */
