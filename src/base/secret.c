@@ -16,8 +16,9 @@
 #include "access/tableam.h"
 #include "base/key.h"
 #include "base/relation.h"
-#include "base/sha256.h"
 #include "commands/trigger.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"
@@ -84,8 +85,8 @@ ReadSecret(Secret *secret)
 				 errhint("Restore the row from a backup.")));
 }
 
-/* What the secret that was read makes of bytes, and whether it still holds. */
-static HmacSha256 known;
+/* The secret that was read, and whether it still holds. */
+static Secret known;
 static bool secretHolds = false;
 static int64 changeCount = 0;
 static Oid	secretTable = InvalidOid;
@@ -107,14 +108,12 @@ LearnSecret(void)
 {
 	static bool watching = false;
 	int64		before = changeCount;
-	Secret		secret;
 
 	if (!watching)
 		RelationWatch(ForgetSecret);
 	watching = true;
 	secretTable = RelationFind("_secret", false);
-	ReadSecret(&secret);
-	HmacSha256Begin(&known, secret.bytes, SECRET_LENGTH);
+	ReadSecret(&known);
 	secretHolds = changeCount == before;
 }
 
@@ -123,14 +122,21 @@ void
 SecretDigest(const char *label, const void *data, size_t length,
 			 uint8 digest[SECRET_DIGEST_LENGTH])
 {
-	HmacSha256	hmac;
+	pg_hmac_ctx *context;
 
 	if (!secretHolds)
 		LearnSecret();
-	hmac = known;
-	HmacSha256Add(&hmac, label, strlen(label) + 1);
-	HmacSha256Add(&hmac, data, length);
-	HmacSha256End(&hmac, digest);
+	context = pg_hmac_create(PG_SHA256);
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	if (pg_hmac_init(context, known.bytes, SECRET_LENGTH) < 0 ||
+		pg_hmac_update(context, (const uint8 *) label, strlen(label) + 1) < 0 ||
+		pg_hmac_update(context, data, length) < 0 ||
+		pg_hmac_final(context, digest, SECRET_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute HMAC: %s", pg_hmac_error(context));
+	pg_hmac_free(context);
 }
 
 /* A short check sum. */

@@ -22,9 +22,10 @@
 
 #include "access/htup_details.h"
 #include "base/secret.h"
-#include "base/sha256.h"
 #include "base/unicode.h"
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -95,8 +96,8 @@ bytea *
 LedgerHashEntry(const Datum *values, const bool *nulls, int64 pseudonym)
 {
 	StringInfoData buffer;
-	Sha256		sha;
-	bytea	   *hash = palloc(VARHDRSZ + SHA256_LENGTH);
+	pg_cryptohash_ctx *context;
+	bytea	   *hash = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 
 	initStringInfo(&buffer);
 	pq_sendbyte(&buffer, HASH_VERSION);
@@ -120,10 +121,17 @@ LedgerHashEntry(const Datum *values, const bool *nulls, int64 pseudonym)
 		SendBytes(&buffer, VARDATA_ANY(digest), VARSIZE_ANY_EXHDR(digest));
 	}
 
-	SET_VARSIZE(hash, VARHDRSZ + SHA256_LENGTH);
-	Sha256Begin(&sha);
-	Sha256Add(&sha, buffer.data, buffer.len);
-	Sha256End(&sha, (uint8 *) VARDATA(hash));
+	context = pg_cryptohash_create(PG_SHA256);
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	SET_VARSIZE(hash, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (uint8 *) buffer.data, buffer.len) < 0 ||
+		pg_cryptohash_final(context, (uint8 *) VARDATA(hash), PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(context));
+	pg_cryptohash_free(context);
 	pfree(buffer.data);
 	return hash;
 }
