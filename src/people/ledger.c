@@ -51,8 +51,11 @@ NextEntry(KeyedTable *ledger)
 	TupleTableSlot *slot;
 
 	while ((slot = KeyedNext(ledger, ForwardScanDirection)) != NULL)
+	{
+		slot_getallattrs(slot);
 		if (!DatumGetBool(SlotValue(slot, LEDGER_ERASED)))
 			return slot;
+	}
 	return NULL;
 }
 
@@ -239,7 +242,7 @@ LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot)
 	person->latest = DT_NOBEGIN;
 	person->count = 0;
 	person->decisions = NULL;
-	SeekPerson(ledger, person->userKey, snapshot);
+	KeyedSeekFew(ledger, snapshot, person->userKey);
 	while ((slot = NextEntry(ledger)) != NULL)
 	{
 		LedgerDecision decision = SlotDecision(slot);
