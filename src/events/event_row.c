@@ -45,13 +45,6 @@ FillRow(const Datum *values, const bool *nulls, bool keysOnly, EventRow *row)
 		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
 }
 
-/* Bytes of the columns up to slot, each aligned to as many. */
-static const uint8 columnBytes[EVENT_SLOT + 1] = {
-	[EVENT_RECEIVED_AT] = 8,[EVENT_TS] = 8,[EVENT_TXID] = 8,[EVENT_USER_KEY] = 8,[EVENT_CONSENT] = 4,[EVENT_EVENT] = 2,
-	[EVENT_ORDINAL] = 2,[EVENT_SEQUENCE] = 2,[EVENT_ITEM_KEY] = 8,[EVENT_SESSION_KEY] = 8,[EVENT_REQUEST_KEY] = 8,
-	[EVENT_MESSAGE_KEY] = 8,[EVENT_REQUEST_ORIGIN] = 8,[EVENT_SLOT] = 2
-};
-
 /* The header of a row that is on a page; NULL: it is not, or has not all columns up to properties. */
 static inline HeapTupleHeader
 HeaderOnPage(TupleTableSlot *slot)
@@ -61,33 +54,65 @@ HeaderOnPage(TupleTableSlot *slot)
 	return tuple != NULL && HeapTupleHeaderGetNatts(tuple->t_data) >= EVENT_PROPERTIES ? tuple->t_data : NULL;
 }
 
+/* A walk over the columns of a row. */
+typedef struct ColumnWalk
+{
+	const char *data;
+	const bits8 *present;		/* NULL: all are */
+	uintptr_t	place;			/* in data */
+} ColumnWalk;
+
+/* The next column, so many bytes aligned to as many; 0 if it is null. */
+static pg_attribute_always_inline int64
+NextColumn(ColumnWalk *walk, EventColumn column, int bytes, bool *exists)
+{
+	const char *data;
+
+	*exists = column <= EVENT_ORDINAL || walk->present == NULL || !att_isnull(column - 1, walk->present);
+	if (!*exists)
+		return 0;
+	walk->place = TYPEALIGN(bytes, walk->place);
+	data = walk->data + walk->place;
+	walk->place += bytes;
+	return bytes == sizeof(int64) ? *(const int64 *) data :
+		bytes == sizeof(int32) ? *(const int32 *) data : *(const int16 *) data;
+}
+
+/* The order of columns that is gone by below; those up to ordinal are never null. */
+StaticAssertDecl(EVENT_RECEIVED_AT == 1 && EVENT_TS == 2 && EVENT_TXID == 3 && EVENT_USER_KEY == 4 && EVENT_CONSENT == 5 &&
+				 EVENT_EVENT == 6 && EVENT_ORDINAL == 7 && EVENT_SEQUENCE == 8 && EVENT_ITEM_KEY == 9 &&
+				 EVENT_SESSION_KEY == 10 && EVENT_REQUEST_KEY == 11 && EVENT_MESSAGE_KEY == 12 &&
+				 EVENT_REQUEST_ORIGIN == 13 && EVENT_SLOT == 14, "columns of event");
+
 /*
- * Take the columns up to slot out of a row, quicker than a row of any form can be: the
- * server's code is told of each column's form by the catalogue.
+ * Fill a row in up to its slot from where it is, quicker than a row of any form can be
+ * taken apart: the server's code is told of each column's form by the catalogue.
  */
 static void
-TakeColumns(HeapTupleHeader header, Datum *values, bool *isNull)
+FillFromPage(HeapTupleHeader header, EventRow *row)
 {
-	const char *data = (const char *) header + header->t_hoff;
-	const bits8 *present = (header->t_infomask & HEAP_HASNULL) != 0 ? header->t_bits : NULL;
-	uintptr_t	place = 0;
+	ColumnWalk	walk = {
+		.data = (const char *) header + header->t_hoff,
+		.present = (header->t_infomask & HEAP_HASNULL) != 0 ? header->t_bits : NULL
+	};
+	bool		exists;
 
-	for (int column = 1; column <= EVENT_SLOT; column++)
-	{
-		int			bytes = columnBytes[column];
-
-		isNull[column - 1] = present != NULL && att_isnull(column - 1, present);
-		if (isNull[column - 1])
-			continue;
-		place = TYPEALIGN(bytes, place);
-		if (bytes == sizeof(int64))
-			values[column - 1] = Int64GetDatum(*(const int64 *) (data + place));
-		else if (bytes == sizeof(int32))
-			values[column - 1] = Int32GetDatum(*(const int32 *) (data + place));
-		else
-			values[column - 1] = Int16GetDatum(*(const int16 *) (data + place));
-		place += bytes;
-	}
+	row->receivedAt = NextColumn(&walk, EVENT_RECEIVED_AT, sizeof(int64), &exists);
+	row->ts = NextColumn(&walk, EVENT_TS, sizeof(int64), &exists);
+	row->txid = NextColumn(&walk, EVENT_TXID, sizeof(int64), &exists);
+	row->userKey = NextColumn(&walk, EVENT_USER_KEY, sizeof(int64), &exists);
+	row->consent = (int32) NextColumn(&walk, EVENT_CONSENT, sizeof(int32), &exists);
+	row->event = (int16) NextColumn(&walk, EVENT_EVENT, sizeof(int16), &exists);
+	row->ordinal = (int16) NextColumn(&walk, EVENT_ORDINAL, sizeof(int16), &exists);
+	row->sequence = (int16) NextColumn(&walk, EVENT_SEQUENCE, sizeof(int16), &exists);
+	row->itemKey = NextColumn(&walk, EVENT_ITEM_KEY, sizeof(int64), &row->hasItem);
+	row->sessionKey = NextColumn(&walk, EVENT_SESSION_KEY, sizeof(int64), &row->hasSession);
+	row->requestKey = NextColumn(&walk, EVENT_REQUEST_KEY, sizeof(int64), &row->hasRequest);
+	row->messageKey = NextColumn(&walk, EVENT_MESSAGE_KEY, sizeof(int64), &row->hasMessage);
+	row->requestOrigin = NextColumn(&walk, EVENT_REQUEST_ORIGIN, sizeof(int64), &exists);
+	row->slot = (int16) NextColumn(&walk, EVENT_SLOT, sizeof(int16), &row->hasSlot);
+	row->value = NULL;
+	row->properties = NULL;
 }
 
 /* True if a row on a page has neither value nor properties. */
@@ -103,13 +128,10 @@ void
 EventFillRow(TupleTableSlot *slot, bool keysOnly, EventRow *row)
 {
 	HeapTupleHeader header = HeaderOnPage(slot);
-	Datum		taken[EVENT_SLOT];
-	bool		nulls[EVENT_SLOT];
 
 	if (header != NULL && (keysOnly || HasKeysOnly(header)))
 	{
-		TakeColumns(header, taken, nulls);
-		FillRow(taken, nulls, true, row);
+		FillFromPage(header, row);
 		return;
 	}
 	slot_getsomeattrs(slot, keysOnly ? EVENT_SLOT : EVENT_PROPERTIES);
