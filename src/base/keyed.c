@@ -315,7 +315,7 @@ KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
 	if (RowPlaceFetch(table->heap, snapshot, key, table->readSlot))
 		return table->readSlot;
 	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
-	row = KeyedNext(table, ForwardScanDirection);
+	row = KeyedNext(table, KEYED_NEWEST_FIRST);
 	if (row != NULL)
 		RowPlaceKeep(table->heap, snapshot, key, row);
 	return row;
@@ -332,7 +332,7 @@ KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key)
 	if (RowPlaceTry(table->heap, snapshot, key, table->readSlot))
 		return table->readSlot;
 	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
-	row = KeyedNext(table, ForwardScanDirection);
+	row = KeyedNext(table, KEYED_NEWEST_FIRST);
 	if (row != NULL)
 		RowPlaceNote(table->heap, snapshot, key, row);
 	return row;

@@ -45,6 +45,13 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
 /*
+ * The direction to look for the one row of a whole key.  Where an old snapshot keeps many
+ * versions of it, the newest mostly lies furthest behind in the table, where an index has
+ * it last.
+ */
+#define KEYED_NEWEST_FIRST BackwardScanDirection
+
+/*
  * The same by the first column alone, a bigint, for keys of few rows that are asked for again
  * and again: where an index has them is remembered (leaf_find.h).
  */

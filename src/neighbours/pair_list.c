@@ -218,7 +218,7 @@ PairListStore(KeyedTable *lists, Snapshot snapshot, int64 itemKey, const Posting
 	values[PAIR_LIST_ITEM_KEY - 1] = key;
 	values[PAIR_LIST_DATA - 1] = PointerGetDatum(made);
 	KeyedSeek(lists, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(lists, ForwardScanDirection);
+	slot = KeyedNext(lists, KEYED_NEWEST_FIRST);
 	if (slot)
 		tid = slot->tts_tid;
 	if (slot && newest->count > 0)

@@ -29,7 +29,7 @@ ProfileRowRead(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfil
 	TupleTableSlot *slot;
 
 	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
+	slot = KeyedNext(table, KEYED_NEWEST_FIRST);
 	if (slot == NULL)
 		return false;
 	ProfileRowTake(slot, stored);

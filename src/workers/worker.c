@@ -53,7 +53,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
-#include "workers/processor.h"
+#include "workers/processor_private.h"
 #include "workers/worker_slot.h"
 #include "workers/worker_task.h"
 
@@ -395,7 +395,31 @@ LetPass(void)
 }
 
 /*
- * One batch of each processor; true if any has more to do.  Each worker begins with another
+ * As many batches of a processor as hold what others take in one; true if it has more to do.
+ * With fewer, what takes less at once would fall behind for good where all have a backlog.
+ */
+static bool
+RunTurn(Worker *worker, const ProcessorMethods *methods, int part, int parts)
+{
+	int64		most = 0;
+	int64		taken = 0;
+	bool		more;
+
+	for (int id = 1; id <= PROCESSOR_COUNT; id++)
+		if (ProcessorGet(id) != NULL)
+			most = Max(most, ProcessorAtOnce(ProcessorGet(id)));
+	do
+	{
+		more = RunProcessor(worker, methods, part, parts);
+		taken += ProcessorAtOnce(methods);
+		MemoryContextReset(worker->context);
+	} while (more && taken < most && !ShutdownRequestPending && !WorkerSlotMustStop() &&
+			 !ProcessorIsAwaited() && !ConfigReloadPending);
+	return more;
+}
+
+/*
+ * A turn of each processor; true if any has more to do.  Each worker begins with another
  * processor and takes what nobody has claimed, so that an event is read once for a
  * processor; only workers beyond the number of processors divide the shards.
  */
@@ -417,9 +441,8 @@ RunRound(Worker *worker, bool all)
 		if (worker->processors[id - 1].more && ProcessorIsAwaited())
 			LetPass();
 		if (methods != NULL && !ShutdownRequestPending)
-			more |= RunProcessor(worker, methods, all ? 0 : rank / PROCESSOR_COUNT,
-								 all ? 1 : (count - 1) / PROCESSOR_COUNT + 1);
-		MemoryContextReset(worker->context);
+			more |= RunTurn(worker, methods, all ? 0 : rank / PROCESSOR_COUNT,
+							all ? 1 : (count - 1) / PROCESSOR_COUNT + 1);
 	}
 	return more;
 }
