@@ -305,6 +305,17 @@ KeyedNext(KeyedTable *table, ScanDirection direction)
 	return found ? table->readSlot : NULL;
 }
 
+/*
+ * The row of a whole key.  Where an old snapshot keeps many versions of it, the newest
+ * mostly lies furthest behind in the table, where an index has it last.
+ */
+TupleTableSlot *
+KeyedSeekOne(KeyedTable *table, Snapshot snapshot, int keyCount, const Datum *keys)
+{
+	KeyedSeek(table, snapshot, keyCount, keys, BTEqualStrategyNumber);
+	return KeyedNext(table, BackwardScanDirection);
+}
+
 /* The row of a key. */
 TupleTableSlot *
 KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
@@ -314,8 +325,7 @@ KeyedFind(KeyedTable *table, Snapshot snapshot, int64 key)
 
 	if (RowPlaceFetch(table->heap, snapshot, key, table->readSlot))
 		return table->readSlot;
-	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
-	row = KeyedNext(table, KEYED_NEWEST_FIRST);
+	row = KeyedSeekOne(table, snapshot, 1, &datum);
 	if (row != NULL)
 		RowPlaceKeep(table->heap, snapshot, key, row);
 	return row;
@@ -331,8 +341,7 @@ KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key)
 	table->foundSnapshot = snapshot;
 	if (RowPlaceTry(table->heap, snapshot, key, table->readSlot))
 		return table->readSlot;
-	KeyedSeek(table, snapshot, 1, &datum, BTEqualStrategyNumber);
-	row = KeyedNext(table, KEYED_NEWEST_FIRST);
+	row = KeyedSeekOne(table, snapshot, 1, &datum);
 	if (row != NULL)
 		RowPlaceNote(table->heap, snapshot, key, row);
 	return row;

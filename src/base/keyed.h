@@ -44,12 +44,8 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 					  const Datum *keys, StrategyNumber strategy);
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
-/*
- * The direction to look for the one row of a whole key.  Where an old snapshot keeps many
- * versions of it, the newest mostly lies furthest behind in the table, where an index has
- * it last.
- */
-#define KEYED_NEWEST_FIRST BackwardScanDirection
+/* The row of a whole key, of which there is one, or NULL; as KeyedNext gives it. */
+extern TupleTableSlot *KeyedSeekOne(KeyedTable *table, Snapshot snapshot, int keyCount, const Datum *keys);
 
 /*
  * The same by the first column alone, a bigint, for keys of few rows that are asked for again

@@ -210,7 +210,7 @@ IsOfShards(const void *shards, const char *bytes)
 	return ((const bool *) shards)[ShardOfKey(userKey)];
 }
 
-/* PageWants: not surely below a txid. */
+/* PageWants: not below a txid. */
 static bool
 IsNotBelow(const void *minTxid, const char *bytes)
 {
@@ -220,19 +220,18 @@ IsNotBelow(const void *minTxid, const char *bytes)
 	return txid >= *(const int64 *) minTxid;
 }
 
-/* Collect the visible tuples of the shards, or all, on the page last read into the buffer. */
+/* Collect the visible tuples of the shards, or of all that are not below minTxid, on the page last read. */
 static void
-FindShardsOnPage(EventScan *scan)
+FindWantedOnPage(EventScan *scan)
 {
-	PageWalk	walk = {scan->relation, scan->options.snapshot, EVENT_USER_KEY_OFFSET};
+	const EventScanOptions *options = &scan->options;
+	PageWalk	ofShards = {scan->relation, options->snapshot, EVENT_USER_KEY_OFFSET};
+	PageWalk	ofAll = {scan->relation, options->snapshot, EVENT_TXID_OFFSET};
 
 	scan->foundNext = 0;
-	if (scan->options.shards == NULL)
-		walk.place = EVENT_TXID_OFFSET;
-	if (scan->options.shards != NULL)
-		scan->foundCount = PageFind(&walk, IsOfShards, scan->options.shards, scan->buffer, scan->found);
-	else
-		scan->foundCount = PageFind(&walk, IsNotBelow, &scan->options.minTxid, scan->buffer, scan->found);
+	scan->foundCount = options->shards != NULL ?
+		PageFind(&ofShards, IsOfShards, options->shards, scan->buffer, scan->found) :
+		PageFind(&ofAll, IsNotBelow, &options->minTxid, scan->buffer, scan->found);
 	scan->read += scan->foundCount;
 }
 
@@ -309,7 +308,7 @@ WalkNext(EventScan *scan)
 		if (scan->options.ofUser)
 			FindOnPage(scan);
 		else
-			FindShardsOnPage(scan);
+			FindWantedOnPage(scan);
 		scan->block++;
 		scan->leftOut = IsSampling(scan) ? scan->options.sampleEvery - 1 : 0;
 	}

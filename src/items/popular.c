@@ -261,8 +261,7 @@ FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const 
 
 	if (!IsKnown(place, KeyedRelation(table), snapshot, query->halfLife, categoryKey))
 	{
-		KeyedSeek(table, snapshot, lengthof(keys), keys, BTEqualStrategyNumber);
-		slot = KeyedNext(table, ForwardScanDirection);
+		slot = KeyedSeekOne(table, snapshot, lengthof(keys), keys);
 		if (slot == NULL)
 			return NULL;
 		KeepList(place, KeyedRelation(table), snapshot, query->halfLife, categoryKey, slot);

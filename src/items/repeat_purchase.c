@@ -102,8 +102,7 @@ RepeatPurchaseRead(const text *category, Snapshot snapshot)
 	RepeatPurchase repeat = {0};
 	TupleTableSlot *slot;
 
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
+	slot = KeyedSeekOne(table, snapshot, 1, &key);
 	if (slot != NULL)
 	{
 		slot_getallattrs(slot);

@@ -255,8 +255,7 @@ ProcessGivenEvents(NeighbourGather *gather, const SessionEvent *events, int64 co
 	TupleTableSlot *slot;
 
 	SessionInit(gather->session, events[0].userKey, true, events[0].sessionKey);
-	KeyedSeek(gather->index->sessions, gather->index->snapshot, 3, keys, BTEqualStrategyNumber);
-	slot = KeyedNext(gather->index->sessions, ForwardScanDirection);
+	slot = KeyedSeekOne(gather->index->sessions, gather->index->snapshot, 3, keys);
 	if (slot)
 		TakeStored(gather, slot);
 	for (int64 i = 0; i < count; i++)

@@ -399,8 +399,7 @@ SamePairs(Verification *verification, int64 itemKey, bytea **expected, int64 cou
 		PostingNextEntry(&next, next + VARSIZE(expected[i]) - VARHDRSZ, &entries[i]);
 	}
 	length = PairListMake(entries, Min(count, POSTING_KEPT), count, made);
-	KeyedSeek(verification->lists, verification->snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(verification->lists, ForwardScanDirection);
+	slot = KeyedSeekOne(verification->lists, verification->snapshot, 1, &key);
 	if (slot == NULL)
 		return false;
 	verification->listsMatched++;

@@ -16,7 +16,6 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "base/key_set.h"
 #include "base/topk.h"
 #include "port/pg_bitutils.h"
@@ -217,8 +216,7 @@ PairListStore(KeyedTable *lists, Snapshot snapshot, int64 itemKey, const Posting
 												  (uint8 *) VARDATA(made)));
 	values[PAIR_LIST_ITEM_KEY - 1] = key;
 	values[PAIR_LIST_DATA - 1] = PointerGetDatum(made);
-	KeyedSeek(lists, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(lists, KEYED_NEWEST_FIRST);
+	slot = KeyedSeekOne(lists, snapshot, 1, &key);
 	if (slot)
 		tid = slot->tts_tid;
 	if (slot && newest->count > 0)

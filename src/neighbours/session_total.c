@@ -13,7 +13,6 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "base/keyed.h"
 #include "base/row_place.h"
 #include "base/spi_util.h"
@@ -190,8 +189,7 @@ WriteDays(SessionSum *sum, Snapshot snapshot)
 		int64		before = 0;
 		bool		isNull;
 
-		KeyedSeek(table, snapshot, 1, values, BTEqualStrategyNumber);
-		slot = KeyedNext(table, ForwardScanDirection);
+		slot = KeyedSeekOne(table, snapshot, 1, values);
 		if (slot)
 		{
 			tid = slot->tts_tid;
@@ -294,8 +292,7 @@ WriteRepeats(SessionSum *sum, Snapshot snapshot)
 
 		if (IsZero(&sum->repeats.places[place]))
 			continue;
-		KeyedSeek(table, snapshot, 1, values, BTEqualStrategyNumber);
-		slot = KeyedNext(table, ForwardScanDirection);
+		slot = KeyedSeekOne(table, snapshot, 1, values);
 		if (slot)
 		{
 			tid = slot->tts_tid;

@@ -13,7 +13,6 @@
 
 #include "neighbours/tune_trial.h"
 
-#include "access/stratnum.h"
 #include "base/bytes.h"
 #include "base/keyed.h"
 #include "compat.h"
@@ -215,8 +214,7 @@ IsWholeSession(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, const 
 	TupleTableSlot *slot;
 	bool		whole = false;
 
-	KeyedSeek(sessions, snapshot, 3, keys, BTEqualStrategyNumber);
-	slot = KeyedNext(sessions, ForwardScanDirection);
+	slot = KeyedSeekOne(sessions, snapshot, 3, keys);
 	if (slot)
 	{
 		Session    *session = palloc(sizeof(Session));

@@ -35,15 +35,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Look for the rows of a user. */
-static void
-SeekUser(KeyedTable *table, int64 userKey, Snapshot snapshot)
-{
-	Datum		key = Int64GetDatum(userKey);
-
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-}
-
 /* The value of a column that is never NULL. */
 static Datum
 SlotValue(TupleTableSlot *slot, int column)
@@ -103,14 +94,15 @@ ReadUnknownStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 	for (int i = 0; i < count; i++)
 	{
 		ConsentState *state = states[i];
+		Datum		key;
 		TupleTableSlot *slot;
 		int32		restricted;
 		Person		person;
 
 		if (identities != NULL && IdentityRead(identities, state->userKey, snapshot, &person))
 			state->personKey = person.userKey;
-		SeekUser(subjects, state->userKey, snapshot);
-		slot = KeyedNext(subjects, ForwardScanDirection);
+		key = Int64GetDatum(state->userKey);
+		slot = KeyedSeekOne(subjects, snapshot, 1, &key);
 		if (slot)
 		{
 			state->hasSubject = true;

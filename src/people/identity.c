@@ -50,8 +50,7 @@ IdentityRead(KeyedTable *identities, int64 key, Snapshot snapshot, Person *perso
 	TupleTableSlot *slot;
 	bool		isNull;
 
-	KeyedSeek(identities, snapshot, 1, &datum, BTEqualStrategyNumber);
-	slot = KeyedNext(identities, ForwardScanDirection);
+	slot = KeyedSeekOne(identities, snapshot, 1, &datum);
 	if (slot == NULL)
 		return false;
 	person->userKey = DatumGetInt64(slot_getattr(slot, IDENTITY_USER_KEY, &isNull));

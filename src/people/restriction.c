@@ -17,7 +17,6 @@
 #include "people/restriction.h"
 
 #include "access/genam.h"
-#include "access/stratnum.h"
 #include "base/keyed.h"
 #include "base/relation.h"
 #include "compat.h"
@@ -121,8 +120,7 @@ ReadOne(int64 userKey, Snapshot snapshot)
 	int32		purposes = 0;
 	TupleTableSlot *slot;
 
-	KeyedSeek(subjects, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(subjects, ForwardScanDirection);
+	slot = KeyedSeekOne(subjects, snapshot, 1, &key);
 	if (slot)
 		purposes = DatumGetInt32(SlotValue(slot, SUBJECT_RESTRICTED));
 	KeyedClose(subjects);

@@ -11,7 +11,6 @@
 
 #include "people/tombstone.h"
 
-#include "access/stratnum.h"
 #include "base/secret.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -43,8 +42,7 @@ TombstoneRead(KeyedTable *tombstones, int64 userKey, Snapshot snapshot, Tombston
 	TupleTableSlot *slot;
 	bool		isNull;
 
-	KeyedSeek(tombstones, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(tombstones, ForwardScanDirection);
+	slot = KeyedSeekOne(tombstones, snapshot, 1, &key);
 	if (slot == NULL)
 		return false;
 	tombstone->forgottenAt = DatumGetTimestampTz(slot_getattr(slot, TOMBSTONE_FORGOTTEN_AT, &isNull));

@@ -6,7 +6,6 @@
 
 #include "profiles/profile_row.h"
 
-#include "access/stratnum.h"
 
 /* The columns of a row that was read. */
 void
@@ -28,8 +27,7 @@ ProfileRowRead(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfil
 	Datum		key = Int64GetDatum(userKey);
 	TupleTableSlot *slot;
 
-	KeyedSeek(table, snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(table, KEYED_NEWEST_FIRST);
+	slot = KeyedSeekOne(table, snapshot, 1, &key);
 	if (slot == NULL)
 		return false;
 	ProfileRowTake(slot, stored);

@@ -241,8 +241,7 @@ LookAgain(SegmentWriter *writer, KeyedTable *profiles, int64 userKey)
 	Datum		value;
 	StoredRow	row;
 
-	KeyedSeek(profiles, writer->snapshot, 1, &key, BTEqualStrategyNumber);
-	slot = KeyedNext(profiles, ForwardScanDirection);
+	slot = KeyedSeekOne(profiles, writer->snapshot, 1, &key);
 	if (slot != NULL)
 	{
 		StoredRowBegin(&row, STORED_PROFILE, &userKey);

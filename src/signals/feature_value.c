@@ -196,8 +196,7 @@ MarkStored(BatchText **texts, int count)
 		TupleTableSlot *slot;
 		bool		isNull;
 
-		KeyedSeek(table, snapshot, 2, keys, BTEqualStrategyNumber);
-		slot = KeyedNext(table, ForwardScanDirection);
+		slot = KeyedSeekOne(table, snapshot, 2, keys);
 		if (slot == NULL)
 			continue;
 		texts[i]->stored = true;
@@ -345,8 +344,7 @@ ReadDictionary(CachedText *entry, const Signal *signal, Snapshot snapshot)
 	TupleTableSlot *slot;
 	bool		isNull;
 
-	KeyedSeek(table, snapshot, 2, keys, BTEqualStrategyNumber);
-	slot = KeyedNext(table, ForwardScanDirection);
+	slot = KeyedSeekOne(table, snapshot, 2, keys);
 	if (slot != NULL)
 	{
 		text	   *value = DatumGetTextPP(slot_getattr(slot, 3, &isNull));
