@@ -81,9 +81,11 @@ extern int	no_such_variable
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes CompatUpdateIndexes;
 #define CompatUpdatesIndexes(update) ((update) != TU_None)
+#define CompatUpdatesKeys(update) ((update) == TU_All)
 #else
 typedef bool CompatUpdateIndexes;
 #define CompatUpdatesIndexes(update) (update)
+#define CompatUpdatesKeys(update) (update)
 #endif
 
 /* Point all indexes at a row: those that a new version needs, or (update NULL) a new row. */

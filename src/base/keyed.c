@@ -34,6 +34,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* Entries of an index that are longer are not compared: of five key columns none is. */
+#define KEYED_MAX_ENTRY 64
+
 struct KeyedTable
 {
 	MemoryContext context;		/* the scan's: it keeps pointers into it */
@@ -47,6 +50,10 @@ struct KeyedTable
 	IndexScanDesc scan;
 	Snapshot	scanSnapshot;
 	int			scanKeyCount;
+	bool		passesVersions;
+	bool		notesPlaces;	/* of rows that are written: they are found as those of changing pages */
+	Size		lastSize;		/* of the entry of the row that the scan found last, 0: none */
+	char		lastEntry[KEYED_MAX_ENTRY];
 	bool		isFew;			/* rows are taken from these instead of the scan: */
 	Snapshot	foundSnapshot;	/* of the row that was looked up last */
 	LeafRows	few;
@@ -133,6 +140,14 @@ KeyedRelation(KeyedTable *table)
 	return table->heap;
 }
 
+/* Older versions of rows are passed. */
+void
+KeyedPassVersions(KeyedTable *table)
+{
+	Assert(table->scan == NULL);
+	table->passesVersions = true;
+}
+
 /* The function that compares a key column of this type in this way. */
 static RegProcedure
 ComparisonFunction(Oid type, StrategyNumber strategy)
@@ -196,7 +211,9 @@ KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 		table->scan = index_beginscan(table->heap, table->index, snapshot, NULL, keyCount, 0);
 		table->scanSnapshot = snapshot;
 		table->scanKeyCount = keyCount;
+		table->scan->xs_want_itup = table->passesVersions;
 	}
+	table->lastSize = 0;
 	index_rescan(table->scan, scanKeys, keyCount, NULL, 0);
 	MemoryContextSwitchTo(caller);
 }
@@ -293,13 +310,48 @@ NextOfFew(KeyedTable *table, ScanDirection direction)
 	return false;
 }
 
+/* What an entry of an index has after its head: the columns of the key, without gaps that differ. */
+static inline const char *
+EntryKey(IndexTuple entry, Size *size)
+{
+	*size = IndexTupleSize(entry) - sizeof(IndexTupleData);
+	return (const char *) entry + sizeof(IndexTupleData);
+}
+
+/* The next row of a scan of a key: entries equal to that of the last one point to other versions of it. */
+static bool
+NextPassingVersions(KeyedTable *table, ScanDirection direction)
+{
+	while (index_getnext_tid(table->scan, direction) != NULL)
+	{
+		Size		size;
+		const char *key = EntryKey(table->scan->xs_itup, &size);
+
+		if (size == table->lastSize && memcmp(key, table->lastEntry, size) == 0)
+			continue;
+		if (!index_fetch_heap(table->scan, table->readSlot))
+			continue;
+		table->lastSize = size <= KEYED_MAX_ENTRY ? size : 0;
+		memcpy(table->lastEntry, key, table->lastSize);
+		return true;
+	}
+	return false;
+}
+
+/* The next row of the scan. */
+static bool
+NextOfScan(KeyedTable *table, ScanDirection direction)
+{
+	return table->passesVersions ? NextPassingVersions(table, direction) :
+		index_getnext_slot(table->scan, direction, table->readSlot);
+}
+
 /* The next row of the search. */
 TupleTableSlot *
 KeyedNext(KeyedTable *table, ScanDirection direction)
 {
 	MemoryContext caller = MemoryContextSwitchTo(table->context);
-	bool		found = table->isFew ? NextOfFew(table, direction) :
-		index_getnext_slot(table->scan, direction, table->readSlot);
+	bool		found = table->isFew ? NextOfFew(table, direction) : NextOfScan(table, direction);
 
 	MemoryContextSwitchTo(caller);
 	return found ? table->readSlot : NULL;
@@ -339,6 +391,7 @@ KeyedFindChanging(KeyedTable *table, Snapshot snapshot, int64 key)
 	TupleTableSlot *row;
 
 	table->foundSnapshot = snapshot;
+	table->notesPlaces = true;
 	if (RowPlaceTry(table->heap, snapshot, key, table->readSlot))
 		return table->readSlot;
 	row = KeyedSeekOne(table, snapshot, 1, &datum);
@@ -445,6 +498,14 @@ FillWriteSlot(KeyedTable *table, ItemPointer replaced, const Datum *values, cons
 		ExecClearTuple(table->oldSlot);
 }
 
+/* Remember where the row that was written lies, if its key is looked for there. */
+static void
+NoteWritten(KeyedTable *table, const Datum *values)
+{
+	if (table->notesPlaces)
+		RowPlaceNoteWritten(table->heap, DatumGetInt64(values[0]), &table->writeSlot->tts_tid);
+}
+
 /* Insert a row; a duplicate key is an error. */
 void
 KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
@@ -452,6 +513,7 @@ KeyedInsert(KeyedTable *table, const Datum *values, const bool *nulls)
 	CheckCommand(table, CMD_INSERT);
 	FillWriteSlot(table, NULL, values, nulls);
 	table_tuple_insert(table->heap, table->writeSlot, GetCurrentCommandId(true), 0, NULL);
+	NoteWritten(table, values);
 	TableRulesEnter(table->rules, table->writeSlot, false, NULL);
 }
 
@@ -503,7 +565,13 @@ KeyedUpdate(KeyedTable *table, ItemPointer tid, const Datum *values, const bool 
 									GetCurrentCommandId(true), GetActiveSnapshot(),
 									InvalidSnapshot, true, &failure, &lockMode,
 									&updateIndexes));
-	if (CompatUpdatesIndexes(updateIndexes))
+	NoteWritten(table, values);
+	if (!CompatUpdatesIndexes(updateIndexes))
+		return;
+	/* a weaker lock is taken where no key has changed */
+	if (lockMode == LockTupleNoKeyExclusive)
+		TableRulesEnterVersion(table->rules, table->writeSlot, &updateIndexes);
+	else
 		TableRulesEnter(table->rules, table->writeSlot, false, &updateIndexes);
 }
 

@@ -44,6 +44,13 @@ extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,
 					  const Datum *keys, StrategyNumber strategy);
 extern TupleTableSlot *KeyedNext(KeyedTable *table, ScanDirection direction);
 
+/*
+ * Before the first search of a key whose rows are written again and again: of a row that was
+ * found other versions are not looked at, of which an old snapshot may keep hundreds.  The
+ * newest is what a search comes upon first that goes backward.
+ */
+extern void KeyedPassVersions(KeyedTable *table);
+
 /* The row of a whole key, of which there is one, or NULL; as KeyedNext gives it. */
 extern TupleTableSlot *KeyedSeekOne(KeyedTable *table, Snapshot snapshot, int keyCount, const Datum *keys);
 

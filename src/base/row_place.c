@@ -343,6 +343,21 @@ RowPlaceNote(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot 
 		KeepPlace(&place);
 }
 
+/* Remember where a row was written. */
+void
+RowPlaceNoteWritten(Relation table, int64 key, const ItemPointerData *tid)
+{
+	RowPlace	place = {.table = RelationGetRelid(table),.key = key};
+
+	if (table->rd_rel->relam != HEAP_TABLE_AM_OID || RelationUsesLocalBuffers(table))
+		return;
+	place.mark.page.block = ItemPointerGetBlockNumber(tid);
+	place.mark.page.buffer = ReadBuffer(table, place.mark.page.block);
+	place.mark.offset = ItemPointerGetOffsetNumber(tid);
+	KeepPlace(&place);
+	ReleaseBuffer(place.mark.page.buffer);
+}
+
 /* Remember where a row lies, if that can be relied on, and what is to be known of it. */
 void
 RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot, const RowDigest *digest)

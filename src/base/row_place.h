@@ -58,7 +58,10 @@ extern void RowPlaceKeep(Relation table, Snapshot snapshot, int64 key, const Tup
 extern bool RowPlaceTry(Relation table, Snapshot snapshot, int64 key, TupleTableSlot *slot);
 extern void RowPlaceNote(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot);
 
-/* The same, with what is to be known of it; and that, if the row is the one that the snapshot sees. */
+/* The same of a row that has just been written there. */
+extern void RowPlaceNoteWritten(Relation table, int64 key, const ItemPointerData *tid);
+
+/* Remember where a row lies, with what is to be known of it; and that, if the row is the one that the snapshot sees. */
 extern void RowPlaceKeepDigest(Relation table, Snapshot snapshot, int64 key, const TupleTableSlot *slot,
 							   const RowDigest *digest);
 extern bool RowPlaceDigest(Relation table, Snapshot snapshot, int64 key, RowDigest *digest);

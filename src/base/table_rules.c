@@ -433,6 +433,58 @@ TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeEqual,
 	return unsure == NIL;
 }
 
+/* True if an index tells apart the rows of the table by columns alone, as what refers to rows may use it. */
+static bool
+IsKey(Relation index, const IndexInfo *info)
+{
+	return info->ii_Unique && info->ii_Expressions == NIL && info->ii_Predicate == NIL &&
+		info->ii_ExclusionOps == NULL && info->ii_ReadyForInserts;
+}
+
+/* Move the indexes that are keys behind the others; how many others there are. */
+static int
+MoveKeysBehind(ResultRelInfo *result)
+{
+	int			others = 0;
+
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		Relation	index = result->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result->ri_IndexRelationInfo[i];
+
+		if (IsKey(index, info))
+			continue;
+		result->ri_IndexRelationDescs[i] = result->ri_IndexRelationDescs[others];
+		result->ri_IndexRelationInfo[i] = result->ri_IndexRelationInfo[others];
+		result->ri_IndexRelationDescs[others] = index;
+		result->ri_IndexRelationInfo[others++] = info;
+	}
+	return others;
+}
+
+/* Point the indexes at a row that has the keys of the one it replaces. */
+void
+TableRulesEnterVersion(TableRules *rules, TupleTableSlot *slot, const CompatUpdateIndexes *update)
+{
+	ResultRelInfo *result = rules->result;
+	int			all = result->ri_NumIndices;
+	int			others = MoveKeysBehind(result);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	result->ri_NumIndices = others;
+	(void) TableRulesEnter(rules, slot, false, update);
+	result->ri_NumIndices = all;
+	for (int i = others; i < all && CompatUpdatesKeys(*update); i++)
+	{
+		IndexInfo  *info = result->ri_IndexRelationInfo[i];
+
+		FormIndexDatum(info, slot, NULL, values, nulls);
+		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, rules->relation,
+					 UNIQUE_CHECK_NO, true, info);
+	}
+}
+
 /* Take the index at a place out of those that are told of every row; that place has another then. */
 static void
 TakeIndex(TableRules *rules, int place)

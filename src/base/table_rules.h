@@ -53,6 +53,13 @@ extern bool TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeE
 							const CompatUpdateIndexes *update);
 
 /*
+ * The same of a new version whose keys (unique indexes of columns) are those of the row it
+ * replaces: no other can be equal to it, which to find out would mean to pass all versions
+ * that an old snapshot keeps.
+ */
+extern void TableRulesEnterVersion(TableRules *rules, TupleTableSlot *slot, const CompatUpdateIndexes *update);
+
+/*
  * Take the BRIN index out that covers just this column: from here on it is told of
  * rows by TableRulesEnterRepeated only, for whose neighbours the value is the same.
  */

@@ -234,7 +234,7 @@ ReadCounterKey(TupleTableSlot *slot, Counter *counter)
 /* Rows that are passed on the way to the next one wanted, before it is searched for. */
 #define ROWS_PASSED 3
 
-/* Rows being looked up in the order of their keys. */
+/* Rows being looked up from the highest key on: so the newest version of each comes first. */
 typedef struct CounterSearch
 {
 	KeyedTable *table;
@@ -250,16 +250,16 @@ typedef struct CounterSearch
 static void
 NextRow(CounterSearch *search)
 {
-	search->slot = KeyedNext(search->table, ForwardScanDirection);
+	search->slot = KeyedNext(search->table, BackwardScanDirection);
 	if (search->slot != NULL)
 		ReadCounterKey(search->slot, &search->row);
 }
 
-/* True if the row at hand comes before that of a counter. */
+/* True if the row at hand comes before that of a counter, as they are searched. */
 static bool
 IsBefore(const CounterSearch *search, const Counter *counter)
 {
-	return search->slot != NULL && CompareCounters(&search->row, counter) < 0;
+	return search->slot != NULL && CompareCounters(&search->row, counter) > 0;
 }
 
 /*
@@ -278,7 +278,7 @@ FindRow(CounterSearch *search, const Counter *counter)
 
 		search->begun = true;
 		search->pane = counter->key.pane;
-		KeyedSeek(search->table, search->snapshot, lengthof(keys), keys, BTGreaterEqualStrategyNumber);
+		KeyedSeek(search->table, search->snapshot, lengthof(keys), keys, BTLessEqualStrategyNumber);
 		do
 			NextRow(search);
 		while (IsBefore(search, counter));
@@ -316,7 +316,7 @@ WriteCounter(CounterSearch *search, const Counter *counter)
 		KeyedDelete(search->table, &slot->tts_tid);
 }
 
-/* Write the counters in the order of their keys. */
+/* Write the counters, that of the highest key first. */
 static void
 WriteCounters(CounterList *list)
 {
@@ -324,7 +324,8 @@ WriteCounters(CounterList *list)
 
 	SettleCounters(list);
 	search.table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
-	for (int64 i = 0; i < list->count; i++)
+	KeyedPassVersions(search.table);
+	for (int64 i = list->count - 1; i >= 0; i--)
 	{
 		const Counter *counter = &list->counters[i];
 

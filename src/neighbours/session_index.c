@@ -95,6 +95,7 @@ SessionIndexBegin(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 	index->snapshot = GetActiveSnapshot();
 	index->sessions = KeyedOpen("session", "session_pkey", RowExclusiveLock);
+	KeyedPassVersions(index->sessions);
 	index->changes = changes;
 	changes->context = AllocSetContextCreate(CurrentMemoryContext, "personalize postings",
 											 ALLOCSET_DEFAULT_SIZES);

@@ -24,10 +24,8 @@ bool
 ProfileRowRead(KeyedTable *table, Snapshot snapshot, int64 userKey, StoredProfile *stored,
 		ItemPointer tid)
 {
-	Datum		key = Int64GetDatum(userKey);
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = KeyedFindChanging(table, snapshot, userKey);
 
-	slot = KeyedSeekOne(table, snapshot, 1, &key);
 	if (slot == NULL)
 		return false;
 	ProfileRowTake(slot, stored);
