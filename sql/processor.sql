@@ -193,5 +193,17 @@ SELECT personalize.disable_processor('neighbour');
 RESET personalize.batch_events;
 SELECT * FROM difference;
 
+-- where few of many events count, and only some of their pages are looked at, one that counts is found
+SET client_min_messages = warning;
+SELECT count(personalize.grant_consent('quiet', ARRAY['analytics', 'recommendations']));
+RESET client_min_messages;
+SELECT personalize.enable_processor('neighbour');
+SELECT (personalize.ingest(array_fill('quiet'::text, ARRAY[30000]), array_fill('search'::text, ARRAY[30000]))).accepted;
+SELECT personalize.track('quiet', 'view_item', 'one');
+SELECT (personalize.ingest(array_fill('quiet'::text, ARRAY[5000]), array_fill('search'::text, ARRAY[5000]))).accepted;
+SELECT processor, events FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT count(*) FROM personalize.session WHERE user_key = personalize.user_key('quiet');
+SELECT personalize.disable_processor('neighbour');
+
 DROP VIEW difference;
 DROP FUNCTION roll, send;
