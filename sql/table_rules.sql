@@ -9,7 +9,7 @@ CREATE TABLE below (name text, key text, parent text GENERATED ALWAYS AS (CASE W
 INSERT INTO below (name, key) SELECT format('personalize.event_p%s', to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')), 'user_key';
 INSERT INTO below (name, key) SELECT 'personalize.' || t, k FROM (VALUES ('profile', 'user_key'), ('session', 'user_key'), ('posting', 'item_key'),
 	('item_stat', 'item_key'), ('subject', 'user_key'), ('consent_ledger', 'user_key'), ('message_seen', 'message'),
-	('_dictionary_log', 'key'), ('rejected_event', 'user_key')) AS v (t, k);
+	('_dictionary_log', 'key'), ('rejected_event', 'user_key'), ('_basket', 'item_key')) AS v (t, k);
 CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
 CREATE FUNCTION backwards(bigint, bigint) RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT btint8cmp($2, $1) $$;
 CREATE OPERATOR CLASS backwards FOR TYPE bigint USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 backwards(bigint, bigint);
@@ -43,6 +43,7 @@ BEGIN
 		PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 		COMMIT;
 		CALL attempt($q$SELECT personalize.track('ada', 'view_item', 'item9')$q$, outcome);
+		CALL attempt($q$SELECT personalize.track('ada', 'purchase', 'item9', '{"quantity": 1}')$q$, outcome);
 		CALL attempt($q$SELECT 'profile ' || events || '/' || (SELECT events FROM personalize.profile) FROM personalize.profile('ada')$q$, outcome);
 		COMMIT;
 	END LOOP;
@@ -250,6 +251,31 @@ SELECT allow('ann');
 SELECT s.user_id, count(*) FROM personalize.subject s JOIN personalize.consent_ledger l USING (user_key)
 	WHERE s.user_id IN ('ann', 'bob', 'cleo', 'dan', 'eve', 'fay', 'gus') GROUP BY 1 ORDER BY s.user_id COLLATE "C";
 DROP FUNCTION allow;
+
+-- a new version of a row is compared with others where something that makes it a key changes
+SELECT personalize.enable_processor('neighbour');
+CREATE UNIQUE INDEX mine ON personalize.session (user_key, second_at);
+CREATE FUNCTION click(session text, minutes integer) RETURNS bigint LANGUAGE plpgsql SET client_min_messages = error AS $$
+BEGIN
+	PERFORM personalize.import_events('{twin}'::personalize.entity_id[], '{view_item}', ARRAY['item' || minutes]::personalize.entity_id[],
+		ARRAY['2026-01-01 00:00+00'::timestamptz + make_interval(mins => minutes)], session_ids => ARRAY[session]::personalize.entity_id[],
+		consents => '{"recommendations"}');
+	RETURN minutes;
+END
+$$;
+SELECT click('one', 0), click('two', 0);
+SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT click('one', 5), click('two', 6);
+SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT click('one', 7), click('two', 7);
+SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT click('two', 5);
+SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
+DROP INDEX personalize.mine;
+SELECT reason FROM personalize.rejected_event WHERE reason LIKE '%mine%';
+SELECT second_at AT TIME ZONE 'UTC' AS second_at, events FROM personalize.session WHERE user_key = personalize.user_key('twin');
+SELECT * FROM personalize.verify_index();
+DROP FUNCTION click;
 
 SET client_min_messages = warning;
 DROP PROCEDURE attempt, live, clean, with_all, with_each, with_event;

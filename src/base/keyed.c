@@ -163,6 +163,7 @@ ComparisonFunction(Oid type, StrategyNumber strategy)
 		case TIMESTAMPTZOID:	/* the same number */
 			return int8Functions[strategy - 1];
 		case INT4OID:
+		case DATEOID:			/* the same number */
 			return int4Functions[strategy - 1];
 		case INT2OID:
 			return int2Functions[strategy - 1];

@@ -37,7 +37,7 @@ extern Relation KeyedRelation(KeyedTable *table);
 /*
  * Look rows up whose first keyCount key columns are as given; the last of them
  * may be bounded instead: strategy is a BT...StrategyNumber.  Key columns are
- * bigint, timestamptz, integer, smallint or boolean.  The slot that KeyedNext returns lives
+ * bigint, timestamptz, integer, date, smallint or boolean.  The slot that KeyedNext returns lives
  * until the next call; NULL: no more.
  */
 extern void KeyedSeek(KeyedTable *table, Snapshot snapshot, int keyCount,

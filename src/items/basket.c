@@ -9,15 +9,20 @@
 
 #include "items/basket.h"
 
+#include "access/xact.h"
 #include "base/interval.h"
 #include "base/key.h"
+#include "base/keyed.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
+#include "base/table_writer.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "events/order_id.h"
-#include "utils/array.h"
+#include "miscadmin.h"
+#include "utils/date.h"
+#include "utils/snapmgr.h"
 #include "workers/processor.h"
 
 /* An item in a basket. */
@@ -87,52 +92,111 @@ BasketCount(HTAB *baskets, const EventRow *row, int64 times)
 	item->count += times;
 }
 
-/* Write the baskets, all in one statement: purchases are few. */
+/* Columns of _basket, in order; src/items/item_stat.sql. */
+enum
+{
+	BASKET_ITEM_KEY,
+	BASKET_DAY,
+	BASKET_BASKET,
+	BASKET_USER_KEY,
+	BASKET_COUNT,
+	BASKET_COLUMNS
+};
+
+#define BASKET_KEYS 3
+
+/* Rows of _basket being written. */
+typedef struct BasketWriter
+{
+	KeyedTable *table;
+	Snapshot	snapshot;
+	LazyWriter	added;			/* rows that there were not */
+} BasketWriter;
+
+/* Order items by the keys of their rows. */
+static int
+CompareItems(const void *left, const void *right)
+{
+	const BasketItem *a = *(const BasketItem *const *) left;
+	const BasketItem *b = *(const BasketItem *const *) right;
+
+	if (a->key.itemKey != b->key.itemKey)
+		return a->key.itemKey < b->key.itemKey ? -1 : 1;
+	if (a->key.day != b->key.day)
+		return a->key.day < b->key.day ? -1 : 1;
+	return (a->key.basket > b->key.basket) - (a->key.basket < b->key.basket);
+}
+
+/* The items, in the order of their keys. */
+static BasketItem **
+SortItems(HTAB *baskets, long count)
+{
+	BasketItem **items = palloc_extended(sizeof(BasketItem *) * count, MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS status;
+	BasketItem *item;
+	long		found = 0;
+
+	hash_seq_init(&status, baskets);
+	while ((item = hash_seq_search(&status)) != NULL)
+		items[found++] = item;
+	qsort(items, found, sizeof(BasketItem *), CompareItems);
+	return items;
+}
+
+/* Add an item to its row, which appears as needed and disappears when nothing is left in it. */
+static void
+WriteItem(BasketWriter *writer, const BasketItem *item)
+{
+	static const bool nulls[BASKET_COLUMNS] = {false};
+	Datum		values[BASKET_COLUMNS] = {
+		Int64GetDatum(item->key.itemKey), DateADTGetDatum((DateADT) item->key.day),
+		Int64GetDatum(item->key.basket), Int64GetDatum(item->userKey)
+	};
+	TupleTableSlot *slot = KeyedSeekOne(writer->table, writer->snapshot, BASKET_KEYS, values);
+	int64		count = item->count;
+
+	if (slot != NULL)
+	{
+		slot_getallattrs(slot);
+		values[BASKET_USER_KEY] = slot->tts_values[BASKET_USER_KEY];
+		count += DatumGetInt64(slot->tts_values[BASKET_COUNT]);
+	}
+	values[BASKET_COUNT] = Int64GetDatum(count);
+	if (item->count >= 0 || count > 0)
+	{
+		if (slot != NULL)
+			KeyedUpdate(writer->table, &slot->tts_tid, values, NULL);
+		else
+			LazyWriterAdd(&writer->added, values, nulls);
+	}
+	else if (slot != NULL)
+		KeyedDelete(writer->table, &slot->tts_tid);
+}
+
+/* Write the baskets. */
 void
 BasketWrite(HTAB *baskets)
 {
-	static SPIPlanPtr plan = NULL;
-	static SPIPlanPtr emptyPlan = NULL;
-	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
 	long		count = hash_get_num_entries(baskets);
-	Datum	   *columns[5];
-	Datum		values[5];
-	HASH_SEQ_STATUS status;
-	BasketItem *item;
-	SpiUtilScope scope;
-	int			row = 0;
+	BasketWriter writer = {.added = {.table = "_basket",.sorted = true}};
+	BasketItem **items;
 
 	if (count == 0)
 		return;
-	for (int i = 0; i < 5; i++)
-		columns[i] = palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE);
-	hash_seq_init(&status, baskets);
-	while ((item = hash_seq_search(&status)) != NULL)
+	items = SortItems(baskets, count);
+	/* what has become of baskets in this transaction is seen */
+	CommandCounterIncrement();
+	writer.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	writer.table = KeyedOpen("_basket", "_basket_pkey", RowExclusiveLock);
+	for (long i = 0; i < count; i++)
 	{
-		columns[0][row] = Int64GetDatum(item->key.itemKey);
-		columns[1][row] = Int32GetDatum((int32) item->key.day);
-		columns[2][row] = Int64GetDatum(item->key.basket);
-		columns[3][row] = Int64GetDatum(item->userKey);
-		columns[4][row++] = Int64GetDatum(item->count);
+		CHECK_FOR_INTERRUPTS();
+		WriteItem(&writer, items[i]);
 	}
-	for (int i = 0; i < 5; i++)
-		values[i] = PointerGetDatum(i == 1 ?
-									construct_array(columns[i], row, INT4OID, 4, true, TYPALIGN_INT) :
-									construct_array(columns[i], row, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize._basket AS b (item_key, day, basket, user_key, count)"
-			   " SELECT i, '2000-01-01'::date + d, k, u, c"
-			   " FROM unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c) ORDER BY 1, 2, 3"
-			   " ON CONFLICT (item_key, day, basket) DO UPDATE SET count = b.count + EXCLUDED.count",
-			   5, types, values, NULL, false);
-	SpiUtilRun(&emptyPlan,
-			   "DELETE FROM personalize._basket b USING unnest($1, $2, $3, $4, $5) AS t(i, d, k, u, c)"
-			   " WHERE t.c < 0 AND b.item_key = t.i AND b.day = '2000-01-01'::date + t.d"
-			   " AND b.basket = t.k AND b.count <= 0",
-			   5, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	LazyWriterEnd(&writer.added);
+	KeyedClose(writer.table);
+	UnregisterSnapshot(writer.snapshot);
+	pfree(items);
 }
 
 /* Which item a row is about; those of the restricted are not counted, and stay. */

@@ -15,7 +15,7 @@
 extern HTAB *BasketBegin(void);
 extern void BasketCount(HTAB *baskets, const EventRow *row, int64 times);
 
-/* Write what was counted, all in one statement: purchases are few. */
+/* Write what was counted. */
 extern void BasketWrite(HTAB *baskets);
 
 /* Compare what was counted with the baskets that are in use. */
