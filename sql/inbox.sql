@@ -219,6 +219,33 @@ COPY personalize.inbox (user_id, event, item_id, session_id) FROM stdin;
 SELECT array_agg(item_key ORDER BY item_key) FROM stored WHERE item_key > 30000;
 DROP FUNCTION inner_row, tell;
 
+-- ids that COPY gives its rows are made where somebody may see them
+COPY personalize.inbox (user_id, event, item_id, properties) FROM stdin WHERE message_id IS NOT NULL;
+1	purchase	\N	{"items": [{"item_id": "31001"}, {"item_id": "31002"}]}
+1	purchase	\N	{"items": [{"item_id": "31003"}, {"item_id": "31004"}]}
+1	view	31005	\N
+1	view	31006	{"price": "no number"}
+\.
+SELECT count(message_key) AS of_messages, count(DISTINCT message_key) AS messages FROM personalize.event WHERE item_key BETWEEN 31001 AND 31004;
+SELECT count(*) AS others, count(message_key) AS of_messages FROM personalize.event WHERE item_key = 31005;
+SELECT payload ->> 'message_id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' AS has_id
+FROM personalize.rejected_event WHERE payload ->> 'item_id' = '31006';
+ALTER TABLE personalize.event ADD made text DEFAULT personalize_internal._new_message_id();
+COPY personalize.inbox (user_id, event, item_id) FROM stdin;
+1	view	31007
+1	view	31008
+\.
+SELECT count(DISTINCT made) AS made, min(length(made)) AS length FROM personalize.event WHERE item_key IN (31007, 31008);
+ALTER TABLE personalize.event DROP made;
+ALTER VIEW personalize.inbox ALTER COLUMN session_id SET DEFAULT personalize_internal._new_message_id();
+COPY personalize.inbox (user_id, event, item_id) FROM stdin;
+1	view	31009
+1	view	31010
+\.
+ALTER VIEW personalize.inbox ALTER COLUMN session_id DROP DEFAULT;
+SELECT count(DISTINCT session_key) AS sessions FROM personalize.event WHERE item_key IN (31009, 31010);
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 31011) RETURNING length(message_id);
+
 -- privileges
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;

@@ -88,6 +88,14 @@ static InboxLevel *innermost = NULL;
 static bool personalize_history = false;
 static post_parse_analyze_hook_type previousHook = NULL;
 
+/* Another statement is the one that is running; NULL: none. */
+static void
+SetInnermost(InboxLevel *level)
+{
+	innermost = level;
+	messageIdsUnseen = level != NULL && level->unseen;
+}
+
 /* Forget the statements of a subtransaction that fails. */
 static void
 DropFailedLevels(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *argument)
@@ -98,7 +106,7 @@ DropFailedLevels(SubXactEvent event, SubTransactionId self, SubTransactionId par
 	{
 		InboxLevel *level = innermost;
 
-		innermost = level->outer;
+		SetInnermost(level->outer);
 		MemoryContextDelete(level->context);
 	}
 }
@@ -108,7 +116,7 @@ static void
 DropAllLevels(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		innermost = NULL;
+		SetInnermost(NULL);
 }
 
 /* Raise unless called as one of the view's triggers. */
@@ -154,19 +162,26 @@ IsCopy(Relation view)
 		MyBEEntry->st_progress_command_target == RelationGetRelid(view);
 }
 
+/* Columns of inbox that have a default: ts and message_id. */
+#define INBOX_DEFAULTS 2
+
 /*
- * True if nobody looks at what becomes of a row: COPY does not, nor does it count, and
- * no trigger that was added to the three of INSERT comes after ours, or runs statements.
+ * True if nobody looks at what becomes of a row: COPY does not, nor does it count, no
+ * trigger that was added to the three of INSERT comes after ours, or runs statements, and
+ * no default was added that may make ids, too.
  */
 static bool
-IsUnseen(const InboxLevel *level, const TriggerDesc *triggers)
+IsUnseen(const InboxLevel *level, Relation view)
 {
+	const TriggerDesc *triggers = view->trigdesc;
+	const TupleConstr *constraints = RelationGetDescr(view)->constr;
 	int			count = 0;
 
 	for (int i = 0; i < triggers->numtriggers; i++)
 		if (TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype))
 			count++;
-	return level->isCopy && level->outer == NULL && count == 3;
+	return level->isCopy && level->outer == NULL && count == 3 &&
+		(constraints == NULL || constraints->num_defval <= INBOX_DEFAULTS);
 }
 
 /* Before the statement: push a level. */
@@ -192,8 +207,8 @@ personalize_inbox_begin(PG_FUNCTION_ARGS)
 	level->batch = IngestBegin("inbox", personalize_history);
 	level->isCopy = IsCopy(trigger->tg_relation);
 	level->outer = innermost;
-	level->unseen = IsUnseen(level, trigger->tg_relation->trigdesc);
-	innermost = level;
+	level->unseen = IsUnseen(level, trigger->tg_relation);
+	SetInnermost(level);
 	MemoryContextSwitchTo(caller);
 	return PointerGetDatum(NULL);
 }
@@ -204,7 +219,10 @@ FlushLevel(InboxLevel *level)
 {
 	MemoryContext caller = MemoryContextSwitchTo(level->context);
 
+	/* what was added to the tables may make ids that are looked at */
+	messageIdsUnseen = false;
 	IngestFlush(level->batch);
+	messageIdsUnseen = level->unseen;
 	MemoryContextSwitchTo(caller);
 	if (level->bulk || level->gathered < FLUSH_ROWS)
 		MemoryContextReset(level->rowContext);
@@ -248,6 +266,19 @@ KeepIds(IngestMessage *message)
 		message->itemId.data = memcpy(kept, message->itemId.data, message->itemId.length);
 }
 
+/* See whether a row of COPY has an id that was made for it, or is still to be made. */
+static void
+SeeWhetherNew(IngestMessage *message)
+{
+	if (MessageIdIsUnmade(message->messageId.data, message->messageId.length))
+	{
+		message->messageId = (IngestString) {NULL, 0};
+		message->surelyNew = true;
+	}
+	else
+		message->surelyNew = MessageIdIsLast(message->messageId.data, message->messageId.length);
+}
+
 /* Add a row to the statement's batch; what is kept of it lives until it is written. */
 static void
 AddRow(InboxLevel *level, TupleTableSlot *slot)
@@ -267,8 +298,8 @@ AddRow(InboxLevel *level, TupleTableSlot *slot)
 	message.requestId = ColumnString(slot, INBOX_REQUEST_ID);
 	message.messageId = ColumnString(slot, INBOX_MESSAGE_ID);
 	consent = ColumnString(slot, INBOX_CONSENT);
-	message.surelyNew = level->isCopy && message.messageId.data &&
-		MessageIdIsLast(message.messageId.data, message.messageId.length);
+	if (message.messageId.data != NULL && level->isCopy)
+		SeeWhetherNew(&message);
 	if (!slot->tts_isnull[INBOX_PROPERTIES])
 		IngestSetProperties(&message, slot->tts_values[INBOX_PROPERTIES]);
 	if (!slot->tts_isnull[INBOX_TS])
@@ -318,7 +349,7 @@ personalize_inbox_end(PG_FUNCTION_ARGS)
 		elog(ERROR, "no statement is inserting into personalize.inbox");
 	FlushLevel(level);
 	IngestEnd(level->batch);
-	innermost = level->outer;
+	SetInnermost(level->outer);
 	MemoryContextDelete(level->context);
 	return PointerGetDatum(NULL);
 }

@@ -38,7 +38,7 @@ typedef struct IngestMessage
 	bool		hasTs;
 	TimestampTz ts;
 	IngestString unreadTs;		/* what was given instead of a time, or NULL */
-	bool		surelyNew;		/* nobody else can know its message id */
+	bool		surelyNew;		/* nobody else can know its message id, which is made when needed if it is NULL */
 	bool		speaks;			/* says what it may be used for */
 	int32		spoken;			/* if so: these purposes */
 	JsonbValue *original;		/* what was sent, if it was JSON */

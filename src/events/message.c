@@ -12,6 +12,7 @@
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/subtransaction.h"
+#include "base/uuid.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/event_detail.h"
@@ -285,6 +286,15 @@ AddRow(IngestBatch *batch, const ItemListMessage *message, PendingMessage *pendi
 	return NULL;
 }
 
+/* The id of a message; one that nobody knows is made here at the latest. */
+static IngestString
+MessageIdOf(const IngestMessage *message)
+{
+	if (!message->surelyNew || message->messageId.data != NULL)
+		return message->messageId;
+	return (IngestString) {MessageIdMake(), UUID_TEXT_LENGTH};
+}
+
 /* Turn a checked message into rows; returns why it cannot be taken, or NULL. */
 static char *
 AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pending)
@@ -324,10 +334,14 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	if ((reason = ItemListFind(&fields, &list)) != NULL)
 		return reason;
 	/* an id that nobody knows is of use only where it joins several rows */
-	row.hasMessage = (list.count > 0 || !message->surelyNew) &&
-		message->messageId.data != NULL && message->messageId.length > 0;
-	if (row.hasMessage)
-		row.messageKey = MessageIdRead(message->messageId.data, message->messageId.length, &pending->message);
+	if (list.count > 0 || !message->surelyNew)
+	{
+		IngestString id = MessageIdOf(message);
+
+		row.hasMessage = id.data != NULL && id.length > 0;
+		if (row.hasMessage)
+			row.messageKey = MessageIdRead(id.data, id.length, &pending->message);
+	}
 	pending->hasMessageId = row.hasMessage && !message->surelyNew;
 	reason = list.count == 0 ? AddRow(batch, &whole, pending) : ItemListAddRows(batch, &whole, &list);
 	for (int i = pending->firstRow; i < batch->rowCount && reason == NULL; i++)
@@ -382,7 +396,7 @@ BuildPayload(const IngestMessage *message)
 	PushText(&state, "item_id", message->itemId);
 	PushText(&state, "session_id", message->sessionId);
 	PushText(&state, "request_id", message->requestId);
-	PushText(&state, "message_id", message->messageId);
+	PushText(&state, "message_id", MessageIdOf(message));
 	if (message->hasTs)
 	{
 		char	   *ts = EventTimeFormat(message->ts);

@@ -47,6 +47,11 @@ static unsigned char prepared[PREPARED_IDS][UUID_LEN - TIME_BYTES];
 static int	nextPrepared = PREPARED_IDS;
 static char lastId[UUID_TEXT_LENGTH + 1] = "00000000-0000-0000-0000-000000000000";
 
+bool		messageIdsUnseen = false;
+
+/* A text that stands for an id that is not made: none that anybody can write has this byte. */
+static char unmade[VARHDRSZ_SHORT + 1];
+
 /* Write the digits of some bytes of the last id. */
 static void
 PutDigits(const unsigned char *bytes, int first, int end)
@@ -207,12 +212,26 @@ MessageIdBeginnings(int64 key, int64 *beginnings)
 	return MESSAGE_ID_BEGINNINGS;
 }
 
+/* Make the next id. */
+const char *
+MessageIdMake(void)
+{
+	MakeId();
+	return lastId;
+}
+
 /* _new_message_id(): an id nobody else has. */
 Datum
 personalize_new_message_id(PG_FUNCTION_ARGS)
 {
-	text	   *id = palloc(VARHDRSZ + UUID_TEXT_LENGTH);
+	text	   *id;
 
+	if (messageIdsUnseen)
+	{
+		SET_VARSIZE_SHORT(unmade, sizeof(unmade));
+		PG_RETURN_POINTER(unmade);
+	}
+	id = palloc(VARHDRSZ + UUID_TEXT_LENGTH);
 	MakeId();
 	SET_VARSIZE(id, VARHDRSZ + UUID_TEXT_LENGTH);
 	memcpy(VARDATA(id), lastId, UUID_TEXT_LENGTH);
@@ -224,4 +243,11 @@ bool
 MessageIdIsLast(const char *id, int length)
 {
 	return length == UUID_TEXT_LENGTH && memcmp(id, lastId, UUID_TEXT_LENGTH) == 0;
+}
+
+/* True if it stands for an id that was not made. */
+bool
+MessageIdIsUnmade(const char *id, int length)
+{
+	return length == 1 && id[0] == '\0';
 }

@@ -10,8 +10,15 @@
 #include "base/bytes.h"
 #include "utils/uuid.h"
 
-/* True if this is the id that was made last, in this session. */
+/* True if this is the id that was made last, in this session, or stands for one that is made when it is needed. */
 extern bool MessageIdIsLast(const char *id, int length);
+extern bool MessageIdIsUnmade(const char *id, int length);
+
+/* Make an id that nobody else has: UUID_TEXT_LENGTH bytes that stay until the next is made. */
+extern const char *MessageIdMake(void);
+
+/* True while nobody looks at the ids that rows get for want of one: they are not made then. */
+extern bool messageIdsUnseen;
 
 /* A message id as 128 bits, for message_seen; returns it as a key, for event.message_key. */
 extern int64 MessageIdRead(const char *id, int length, pg_uuid_t *uuid);
