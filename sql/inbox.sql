@@ -237,12 +237,12 @@ COPY personalize.inbox (user_id, event, item_id) FROM stdin;
 \.
 SELECT count(DISTINCT made) AS made, min(length(made)) AS length FROM personalize.event WHERE item_key IN (31007, 31008);
 ALTER TABLE personalize.event DROP made;
-ALTER VIEW personalize.inbox ALTER COLUMN session_id SET DEFAULT personalize_internal._new_message_id();
+ALTER VIEW personalize.inbox ALTER COLUMN session_id SET DEFAULT personalize_internal._new_message_id(), ALTER COLUMN message_id DROP DEFAULT;
 COPY personalize.inbox (user_id, event, item_id) FROM stdin;
 1	view	31009
 1	view	31010
 \.
-ALTER VIEW personalize.inbox ALTER COLUMN session_id DROP DEFAULT;
+ALTER VIEW personalize.inbox ALTER COLUMN session_id DROP DEFAULT, ALTER COLUMN message_id SET DEFAULT personalize_internal._new_message_id();
 SELECT count(DISTINCT session_key) AS sessions FROM personalize.event WHERE item_key IN (31009, 31010);
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 31011) RETURNING length(message_id);
 

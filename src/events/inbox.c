@@ -162,26 +162,37 @@ IsCopy(Relation view)
 		MyBEEntry->st_progress_command_target == RelationGetRelid(view);
 }
 
-/* Columns of inbox that have a default: ts and message_id. */
-#define INBOX_DEFAULTS 2
+/* True if the default of a column besides ts and message_id was set: it may make ids, too. */
+static bool
+HasOtherDefault(Relation view)
+{
+	const TupleConstr *constraints = RelationGetDescr(view)->constr;
+
+	for (int i = 0; constraints != NULL && i < constraints->num_defval; i++)
+	{
+		int			column = constraints->defval[i].adnum - 1;
+
+		if (column != INBOX_TS && column != INBOX_MESSAGE_ID)
+			return true;
+	}
+	return false;
+}
 
 /*
  * True if nobody looks at what becomes of a row: COPY does not, nor does it count, no
  * trigger that was added to the three of INSERT comes after ours, or runs statements, and
- * no default was added that may make ids, too.
+ * no other column is given an id.
  */
 static bool
 IsUnseen(const InboxLevel *level, Relation view)
 {
 	const TriggerDesc *triggers = view->trigdesc;
-	const TupleConstr *constraints = RelationGetDescr(view)->constr;
 	int			count = 0;
 
 	for (int i = 0; i < triggers->numtriggers; i++)
 		if (TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype))
 			count++;
-	return level->isCopy && level->outer == NULL && count == 3 &&
-		(constraints == NULL || constraints->num_defval <= INBOX_DEFAULTS);
+	return level->isCopy && level->outer == NULL && count == 3 && !HasOtherDefault(view);
 }
 
 /* Before the statement: push a level. */
