@@ -79,7 +79,7 @@ typedef struct Counter
 	}			key;
 	int64		count;
 	int64		amount;
-	bool		found;			/* a row of it, when stored ones are compared */
+	bool		found;			/* there is a row of it, when rows are written or compared */
 } Counter;
 
 /*
@@ -243,7 +243,6 @@ typedef struct CounterSearch
 	TimestampTz pane;			/* the one that is searched */
 	TupleTableSlot *slot;		/* its first row that is not passed; NULL: it has no more */
 	Counter		row;			/* the key of that */
-	LazyWriter	added;			/* rows that there were not */
 } CounterSearch;
 
 /* Go on to the pane's next row. */
@@ -286,55 +285,77 @@ FindRow(CounterSearch *search, const Counter *counter)
 	return search->slot != NULL && CompareCounters(&search->row, counter) == 0 ? search->slot : NULL;
 }
 
-/* Add one counter to its row, which appears and disappears as needed. */
+/* Form the row of a counter. */
 static void
-WriteCounter(CounterSearch *search, const Counter *counter)
+FormCounter(const Counter *counter, Datum values[STAT_COLUMNS])
 {
-	static const bool nulls[STAT_COLUMNS] = {false};
-	TupleTableSlot *slot = FindRow(search, counter);
-	Datum		values[STAT_COLUMNS];
-	int64		count = counter->count;
-	int64		amount = counter->amount;
-
-	if (slot != NULL)
-	{
-		AddTo(&count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
-		AddTo(&amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
-	}
 	values[STAT_PANE_START] = TimestampTzGetDatum(counter->key.pane);
 	values[STAT_ITEM_KEY] = Int64GetDatum(counter->key.itemKey);
 	values[STAT_CURRENCY_CODE] = Int32GetDatum(counter->key.currency);
 	values[STAT_EVENT] = Int16GetDatum(counter->key.event);
 	values[STAT_SLOT_BUCKET] = Int16GetDatum(counter->key.bucket);
-	values[STAT_COUNT] = Int64GetDatum(count);
-	values[STAT_AMOUNT] = Int64GetDatum(amount);
-	if (slot == NULL && count != 0)
-		LazyWriterAdd(&search->added, values, nulls);
-	else if (slot != NULL && count != 0)
+	values[STAT_COUNT] = Int64GetDatum(counter->count);
+	values[STAT_AMOUNT] = Int64GetDatum(counter->amount);
+}
+
+/* Add a counter to its row, if there is one, which goes if nothing is left in it. */
+static void
+UpdateCounter(CounterSearch *search, Counter *counter)
+{
+	TupleTableSlot *slot = FindRow(search, counter);
+	Datum		values[STAT_COLUMNS];
+
+	counter->found = slot != NULL;
+	if (slot == NULL)
+		return;
+	AddTo(&counter->count, DatumGetInt64(slot->tts_values[STAT_COUNT]));
+	AddTo(&counter->amount, DatumGetInt64(slot->tts_values[STAT_AMOUNT]));
+	FormCounter(counter, values);
+	if (counter->count != 0)
 		KeyedUpdate(search->table, &slot->tts_tid, values, NULL);
-	else if (slot != NULL)
+	else
 		KeyedDelete(search->table, &slot->tts_tid);
 }
 
-/* Write the counters, that of the highest key first. */
+/* Write the counters there is no row of yet, in the order of their keys: the index stays dense. */
+static void
+AddCounters(const CounterList *list)
+{
+	static const bool nulls[STAT_COLUMNS] = {false};
+	LazyWriter	added = {.table = "item_stat",.sorted = true};
+
+	for (int64 i = 0; i < list->count; i++)
+	{
+		const Counter *counter = &list->counters[i];
+		Datum		values[STAT_COLUMNS];
+
+		if (counter->found || counter->count == 0)
+			continue;
+		FormCounter(counter, values);
+		LazyWriterAdd(&added, values, nulls);
+	}
+	LazyWriterEnd(&added);
+}
+
+/* Write the counters. */
 static void
 WriteCounters(CounterList *list)
 {
-	CounterSearch search = {.snapshot = GetActiveSnapshot(),.added = {.table = "item_stat",.sorted = true}};
+	CounterSearch search = {.snapshot = GetActiveSnapshot()};
 
 	SettleCounters(list);
 	search.table = KeyedOpen("item_stat", "item_stat_pkey", RowExclusiveLock);
 	KeyedPassVersions(search.table);
 	for (int64 i = list->count - 1; i >= 0; i--)
 	{
-		const Counter *counter = &list->counters[i];
+		Counter    *counter = &list->counters[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (counter->count != 0 || counter->amount != 0)
-			WriteCounter(&search, counter);
+			UpdateCounter(&search, counter);
 	}
-	LazyWriterEnd(&search.added);
 	KeyedClose(search.table);
+	AddCounters(list);
 }
 
 /* Write a batch. */
