@@ -273,7 +273,9 @@ SELECT click('two', 5);
 SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
 DROP INDEX personalize.mine;
 SELECT reason FROM personalize.rejected_event WHERE reason LIKE '%mine%';
-SELECT second_at AT TIME ZONE 'UTC' AS second_at, events FROM personalize.session WHERE user_key = personalize.user_key('twin');
+SELECT personalize.rebuild_processor('neighbour');
+SELECT events, rejected FROM personalize.rollup_now() WHERE processor = 'neighbour';
+SELECT second_at AT TIME ZONE 'UTC' AS second_at, events FROM personalize.session WHERE user_key = personalize.user_key('twin') ORDER BY events;
 SELECT * FROM personalize.verify_index();
 DROP FUNCTION click;
 

@@ -87,7 +87,7 @@ typedef struct Verification
 	VerifyCount listCount;
 } Verification;
 
-/* Sort the events that the processor has counted; those it has set aside are not among them. */
+/* Sort the events that the processor has counted. */
 static void
 SortEvents(Verification *verification)
 {
@@ -98,8 +98,6 @@ SortEvents(Verification *verification)
 	EventScanOptions options = {.snapshot = verification->snapshot,.allDays = true,.keysOnly = true};
 	EventScan  *scan;
 	EventRow	row;
-	EventRow   *rejected;
-	uint64		rejectedCount = ProcessorReadRejected("neighbour", NULL, &rejected);
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		positions[shard] = ProcessorPosition(PROCESSOR_NEIGHBOUR, shard, verification->snapshot);
@@ -111,7 +109,7 @@ SortEvents(Verification *verification)
 		int			shard = NeighbourShard(&row);
 
 		if (shard < 0 || row.event < 0 || !counts[row.event] ||
-			!TxidIsSeen(row.txid, positions[shard]) || ProcessorTakeRejected(&row, rejected, rejectedCount))
+			!TxidIsSeen(row.txid, positions[shard]))
 			continue;
 		values[SORTED_USER] = Int64GetDatum(row.userKey);
 		values[SORTED_GIVEN] = Int64GetDatum(row.hasSession);
