@@ -329,6 +329,7 @@ AddCounters(const CounterList *list)
 		const Counter *counter = &list->counters[i];
 		Datum		values[STAT_COLUMNS];
 
+		CHECK_FOR_INTERRUPTS();
 		if (counter->found || counter->count == 0)
 			continue;
 		FormCounter(counter, values);

@@ -6,7 +6,6 @@
 
 #include "profiles/profile_row.h"
 
-
 /* The columns of a row that was read. */
 void
 ProfileRowTake(TupleTableSlot *slot, StoredProfile *stored)
