@@ -37,8 +37,8 @@ DeclaredDefault(HeapTuple function, int argument)
 }
 
 /* Put an argument's default in the place of NULL; false if that is NULL, too. */
-bool
-ArgumentUseDefault(FunctionCallInfo fcinfo, int argument)
+static bool
+UseDefault(FunctionCallInfo fcinfo, int argument)
 {
 	HeapTuple	function = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
 	Node	   *node;
@@ -67,7 +67,7 @@ ArgumentReportNull(const char *name)
 void
 ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	if (PG_ARGISNULL(argument) && !ArgumentUseDefault(fcinfo, argument))
+	if (PG_ARGISNULL(argument) && !UseDefault(fcinfo, argument))
 		ArgumentReportNull(name);
 }
 

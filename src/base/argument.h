@@ -13,9 +13,6 @@
 /* Complain that something is null; it is called by name. */
 pg_noreturn extern void ArgumentReportNull(const char *name);
 
-/* Put an argument's default in the place of NULL; false if that is NULL, too. */
-extern bool ArgumentUseDefault(FunctionCallInfo fcinfo, int argument);
-
 /* Complain unless an argument is given or has a default. */
 extern void ArgumentCheckGiven(FunctionCallInfo fcinfo, int argument, const char *name);
 

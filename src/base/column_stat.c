@@ -5,7 +5,7 @@
  * What ANALYZE keeps of a column would outlive the person that a value is of, so for keys and
  * amounts it keeps nothing, and the planner would guess.  For statements of users there
  * are statistics of a sample instead, which the backend takes with the reader's
- * eyes, has made into the server's own form by the server's code, and uses for a minute.
+ * eyes and has made into the server's own form by the server's code.
  * column_hook.c gives it to the planner.
  */
 #include "postgres.h"
@@ -14,16 +14,13 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "base/relation.h"
+#include "base/sample.h"
 #include "base/spi_util.h"
-#include "base/subtransaction.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "compat.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -31,16 +28,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
-
-/* About so many pages are looked at. */
-#define SAMPLE_PAGES 200
-
-/* A sample is used for so long. */
-#define KEPT_MS (60 * 1000)
-
-/* What took longer and found nothing is not tried again for as long. */
-#define FRUITLESS_MS 20
 
 /* Columns of one registration. */
 typedef struct Registered
@@ -49,21 +36,8 @@ typedef struct Registered
 	int			count;
 } Registered;
 
-/* What a sample said. */
-typedef struct Kept
-{
-	const ColumnStat *column;
-	const char *query;			/* that of the column or of its groups */
-	Oid			table;
-	int32		readers;
-	TimestampTz takenAt;
-	HeapTuple	statistics;		/* NULL: nothing was found */
-	MemoryContext context;
-} Kept;
-
 static Registered registered[8];
 static int	registeredCount = 0;
-static List *keptList = NIL;
 
 /* Make columns known. */
 void
@@ -87,38 +61,9 @@ ColumnStatFind(const char *relation, const char *column)
 	return NULL;
 }
 
-/* How many per cent of a table's pages, of a partitioned table of all partitions', are looked at. */
-float4
-ColumnSharePercent(Oid table)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {OIDOID, INT8OID};
-	const Datum values[] = {ObjectIdGetDatum(table), Int64GetDatum((int64) SAMPLE_PAGES * BLCKSZ)};
-	bool		isNull;
-
-	SpiUtilRun(&plan, "SELECT least(100, 100.0 * $2 / greatest(sum(pg_relation_size(t.oid)), 1))::float4 "
-			   "FROM (SELECT $1 UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = $1) AS t (oid)",
-			   lengthof(types), types, values, NULL, true);
-	return DatumGetFloat4(SpiUtilValue(0, 1, &isNull));
-}
-
-/* Lock a table and its partitions, of which the statement may need one only; false if that is to be waited for. */
-bool
-ColumnLockAll(Oid table)
-{
-	ListCell   *cell;
-
-	if (!ConditionalLockRelationOid(table, AccessShareLock))
-		return false;
-	foreach(cell, find_inheritance_children(table, NoLock))
-		if (!ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
-			return false;
-	return true;
-}
-
 /* Read a sample by a query, into the context given. */
 static void
-RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, MemoryContext context, ColumnSample *sample)
+RunQuery(const char *query, const SampleKey *key, MemoryContext context, ColumnSample *sample)
 {
 	const Oid	types[] = {FLOAT4OID, INT4OID};
 	Datum		values[2];
@@ -128,9 +73,9 @@ RunQuery(const ColumnStat *column, const char *query, Oid table, int32 readers, 
 	bool		byValue;
 
 	SpiUtilBegin(&scope);
-	percent = ColumnSharePercent(table);
+	percent = SampleSharePercent(key->relation);
 	values[0] = Float4GetDatum(percent);
-	values[1] = Int32GetDatum(readers);
+	values[1] = Int32GetDatum(key->readers);
 	sample->count = (int) SpiUtilRunOnce(query, lengthof(types), types, values, NULL, true);
 	sample->total = sample->count * 100.0 / percent;
 	sample->type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
@@ -239,89 +184,41 @@ CountIds(const ColumnStat *column, VacAttrStats *statistics, double total)
 	ReleaseSysCache(class);
 }
 
-/* Take a sample; its statistics are kept in the context given. */
-static void
+/* Take a sample: its statistics. */
+static bool
 TakeSample(void *argument)
 {
-	Kept	   *kept = argument;
+	Sample	   *kept = argument;
+	const ColumnStat *column = kept->key.of;
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "personalize column sample", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	ColumnSample sample = {0};
 	VacAttrStats statistics;
 
-	if (kept->query == NULL)
-		kept->column->take(kept->column, &sample);
-	else if (ColumnLockAll(kept->table))
-		RunQuery(kept->column, kept->query, kept->table, kept->readers, scratch, &sample);
+	if (kept->key.part == NULL)
+		column->take(column, &sample);
+	else if (SampleLockAll(kept->key.relation))
+		RunQuery(kept->key.part, &kept->key, scratch, &sample);
 	if (sample.count > 0 && Compute(&sample, &statistics))
 	{
-		CountIds(kept->column, &statistics, sample.total);
+		CountIds(column, &statistics, sample.total);
 		MemoryContextSwitchTo(kept->context);
-		kept->statistics = FormStatistics(&statistics);
+		kept->found = FormStatistics(&statistics);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
-}
-
-/* What a sample says, a recent one if there is one; NULL: nothing. */
-static const Kept *
-Keep(const ColumnStat *column, bool ofGroups)
-{
-	const char *query = ofGroups ? column->groups : column->query;
-	int32		readers = column->readers == NULL ? 0 : column->readers();
-	Oid			table = RelationFind(column->table, true);
-	Kept	   *kept = NULL;
-	MemoryContext context;
-	ErrorData  *error;
-	ListCell   *cell;
-
-	/* a parallel query may not begin a subtransaction */
-	if (!OidIsValid(table) || IsInParallelMode())
-		return NULL;
-	foreach(cell, keptList)
-	{
-		kept = lfirst(cell);
-		if (kept->column == column && kept->query == query && kept->table == table && kept->readers == readers)
-			break;
-		kept = NULL;
-	}
-	if (kept != NULL && !TimestampDifferenceExceeds(kept->takenAt, GetCurrentTimestamp(), KEPT_MS))
-		return kept;
-	if (kept != NULL)
-	{
-		keptList = list_delete_ptr(keptList, kept);
-		MemoryContextDelete(kept->context);
-	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "personalize column statistics", ALLOCSET_SMALL_SIZES);
-	kept = MemoryContextAllocZero(context, sizeof(Kept));
-	kept->context = context;
-	kept->column = column;
-	kept->query = query;
-	kept->table = table;
-	kept->readers = readers;
-	kept->takenAt = GetCurrentTimestamp();
-	/* no lock on what was looked at is held on; what fails there, as a damaged page does, the statement may not need */
-	error = SubtransactionTry(TakeSample, kept);
-	if (error != NULL)
-		elog(DEBUG1, "no sample of %s.%s: %s", column->relation, column->column, error->message);
-	/* where there is nothing there may soon be something; what took a while is not looked through again */
-	if (kept->statistics == NULL && !TimestampDifferenceExceeds(kept->takenAt, GetCurrentTimestamp(), FRUITLESS_MS))
-	{
-		MemoryContextDelete(context);
-		return NULL;
-	}
-	MemoryContextSetParent(context, CacheMemoryContext);
-	context = MemoryContextSwitchTo(CacheMemoryContext);
-	keptList = lappend(keptList, kept);
-	MemoryContextSwitchTo(context);
-	return kept;
+	return false;
 }
 
 /* What pg_statistic would say. */
 HeapTuple
 ColumnStatOf(const ColumnStat *column, bool ofGroups)
 {
-	const Kept *kept = Keep(column, ofGroups);
+	SampleKey	key = {
+		.of = column,.part = ofGroups ? column->groups : column->query,
+		.relation = RelationFind(column->table, true),
+		.readers = column->readers == NULL ? 0 : column->readers()
+	};
 
-	return kept == NULL ? NULL : kept->statistics;
+	return OidIsValid(key.relation) ? SampleGet(&key, column->relation, TakeSample) : NULL;
 }

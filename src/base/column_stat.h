@@ -51,18 +51,12 @@ extern const ColumnStat *ColumnStatFind(const char *relation, const char *column
 
 /*
  * What pg_statistic would say of the column, or of the groups of views by it, valid until
- * it is asked again; NULL: nothing.  Under an active snapshot.
+ * the statement ends; NULL: nothing.  Under an active snapshot.
  */
 extern HeapTuple ColumnStatOf(const ColumnStat *column, bool ofGroups);
 
 /* The name of a table or view of ours, of the table for a partition; NULL for others. */
 extern const char *ColumnRelationName(Oid relation);
-
-/* How many per cent of a table's pages, of a partitioned table of all partitions', samples look at; the caller has connected. */
-extern float4 ColumnSharePercent(Oid table);
-
-/* Lock a table and its partitions, until the (sub)transaction ends; false if that is to be waited for. */
-extern bool ColumnLockAll(Oid table);
 
 /* What conditions ask a column (a Var) to be: so many values, 0: anything. */
 extern int	ColumnAsked(PlannerInfo *root, Node *column, Datum **values);

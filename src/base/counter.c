@@ -122,8 +122,8 @@ CounterAdd(int counter, uint64 value)
 }
 
 /* The value of a counter in this database. */
-uint64
-CounterRead(int counter)
+static uint64
+ReadCounter(int counter)
 {
 	CounterSet *set = FindSet();
 
@@ -145,7 +145,7 @@ personalize_counters(PG_FUNCTION_ARGS)
 		bool		nulls[4] = {false};
 
 		values[0] = CStringGetTextDatum(names[i]);
-		values[1] = Int64GetDatum((int64) CounterRead(i));
+		values[1] = Int64GetDatum((int64) ReadCounter(i));
 		values[2] = TimestampTzGetDatum(since);
 		values[3] = CStringGetTextDatum(set != NULL ? "database" : "session");
 		tuplestore_putvalues(output->setResult, output->setDesc, values, nulls);

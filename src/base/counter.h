@@ -19,9 +19,6 @@ extern int	CounterRegister(const char *const *names, int count);
 /* Add to a counter. */
 extern void CounterAdd(int counter, uint64 value);
 
-/* The value of a counter in this database. */
-extern uint64 CounterRead(int counter);
-
 extern void CounterInit(void);
 
 #endif

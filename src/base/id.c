@@ -31,8 +31,8 @@ PG_FUNCTION_INFO_V1(personalize_same_id);
 #define UUID_TEXT_LENGTH 36
 
 /* True if the bytes are a UUID of 36 characters. */
-bool
-IdIsUuid(IdBytes id)
+static bool
+IsUuid(IdBytes id)
 {
 	if (id.length != UUID_TEXT_LENGTH)
 		return false;
@@ -76,7 +76,7 @@ TidyAscii(IdBytes id)
 	if (id.length != UUID_TEXT_LENGTH + 2 || id.data[0] != '{' || id.data[id.length - 1] != '}')
 		return id;
 	inner = (IdBytes) {id.data + 1, UUID_TEXT_LENGTH};
-	return IdIsUuid(inner) ? inner : id;
+	return IsUuid(inner) ? inner : id;
 }
 
 /* Tidy UTF-8, which may be ASCII once it is. */
@@ -143,7 +143,7 @@ IdCanonical(IdBytes id)
 	char	   *lower;
 
 	id = IsAscii(id) ? TidyAscii(id) : TidyAnyEncoding(id);
-	if (!IdIsUuid(id))
+	if (!IsUuid(id))
 		return id;
 	lower = palloc(id.length);
 	for (int i = 0; i < id.length; i++)

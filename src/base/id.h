@@ -37,7 +37,4 @@ extern IdBytes IdCanonical(IdBytes id);
 /* True if two ids are one, however they are written. */
 extern bool IdIsSame(const text *left, const text *right);
 
-/* True if the bytes are a UUID of 36 characters. */
-extern bool IdIsUuid(IdBytes id);
-
 #endif

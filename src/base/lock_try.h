@@ -9,8 +9,8 @@
 
 /*
  * Take locks in a subtransaction, but wait for each no longer than so many
- * milliseconds; false, and none is held, if one was not to be had.
+ * milliseconds; false, and none is held, if one was not to be had, or take says so.
  */
-extern bool LockTry(void (*take) (void *arg), void *arg, int milliseconds);
+extern bool LockTry(bool (*take) (void *arg), void *arg, int milliseconds);
 
 #endif

@@ -69,8 +69,8 @@ MatchUtf8(const char *at, const char *end, const char *const *list, int count)
 }
 
 /* Bytes of the blank at a place, also the ones that typesetting puts into numbers. */
-int
-NumberBlank(const char *at, const char *end)
+static int
+BlankBytes(const char *at, const char *end)
 {
 	static const char *const blanks[] = {
 		"\xC2\xA0", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A",
@@ -92,12 +92,12 @@ NumberTrim(const char **string, int *length)
 	const char *stop;
 	int			blank;
 
-	while ((blank = NumberBlank(*string, end)) > 0)
+	while ((blank = BlankBytes(*string, end)) > 0)
 		*string += blank;
 	stop = *string;
 	for (const char *at = stop; at < end;)
 	{
-		blank = NumberBlank(at, end);
+		blank = BlankBytes(at, end);
 		at += blank > 0 ? blank : 1;
 		if (blank == 0)
 			stop = at;
@@ -118,7 +118,7 @@ GetMark(const char *at, const char *end, char *mark)
 		return 1;
 	}
 	*mark = ' ';
-	if ((length = NumberBlank(at, end)) > 0)
+	if ((length = BlankBytes(at, end)) > 0)
 		return length;
 	*mark = '\'';
 	return MatchUtf8(at, end, apostrophes, lengthof(apostrophes));

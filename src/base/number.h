@@ -32,9 +32,6 @@ extern Datum NumberOfMillionths(int64 millionths);
 /* Compare a number with a whole one: negative, 0 or positive. */
 extern int	NumberCompare(Numeric number, int64 other);
 
-/* Bytes of the blank character at a place: 0 if there is none. */
-extern int	NumberBlank(const char *at, const char *end);
-
 /* Leave out the blanks around a string. */
 extern void NumberTrim(const char **string, int *length);
 

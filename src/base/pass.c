@@ -17,6 +17,7 @@
 #include "base/pass.h"
 
 #include "access/xact.h"
+#include "base/grow.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
@@ -45,14 +46,7 @@ TriggerDepth(void)
 void
 PassEnter(void)
 {
-	if (depth == triggerCapacity)
-	{
-		int			capacity = Max(8, triggerCapacity * 2);
-
-		triggers = triggers ? repalloc(triggers, sizeof(int) * capacity) :
-			MemoryContextAlloc(TopMemoryContext, sizeof(int) * capacity);
-		triggerCapacity = capacity;
-	}
+	GrowArrayIn(TopMemoryContext, triggers, depth + 1, triggerCapacity, 8);
 	triggers[depth++] = TriggerDepth();
 }
 
@@ -77,12 +71,7 @@ SaveDepth(SubTransactionId subtransaction)
 {
 	if (depth == 0)
 		return;
-	if (savedCount == savedCapacity)
-	{
-		savedCapacity = savedCapacity == 0 ? 8 : savedCapacity * 2;
-		saved = saved ? repalloc(saved, sizeof(SavedDepth) * savedCapacity) :
-			MemoryContextAlloc(TopMemoryContext, sizeof(SavedDepth) * savedCapacity);
-	}
+	GrowArrayIn(TopMemoryContext, saved, savedCount + 1, savedCapacity, 8);
 	saved[savedCount++] = (SavedDepth)
 	{
 		.subtransaction = subtransaction,.depth = depth

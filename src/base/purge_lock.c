@@ -27,10 +27,10 @@
 #include "access/xact.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/lock_try.h"
 #include "base/process_name.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
-#include "base/subtransaction.h"
 #include "base/txid.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -39,13 +39,11 @@
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* So long we stay in the queue, pause, and wait in all. */
-#define QUEUE_TIME "200ms"
+#define QUEUE_MS 200
 #define PAUSE_MS 50
 #define MAX_WAIT_MS 30000
 
@@ -83,41 +81,29 @@ LockAll(const bool *stripes, bool wait)
 	return true;
 }
 
+/* What is to be locked, and whether to wait for it. */
+typedef struct Wanted
+{
+	const bool *stripes;
+	bool		wait;
+} Wanted;
+
+/* LockAll, for LockTry. */
+static bool
+TakeAll(void *argument)
+{
+	const Wanted *wanted = argument;
+
+	return LockAll(wanted->stripes, wanted->wait);
+}
+
 /* LockAll for no longer than a while; what it has got is given back if it fails. */
 static bool
 TryAll(const bool *stripes, bool wait)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	volatile bool locked = false;
+	Wanted		wanted = {stripes, wait};
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		int			gucLevel = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout", QUEUE_TIME, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-		locked = LockAll(stripes, wait);
-		AtEOXact_GUC(true, gucLevel);
-		if (locked)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(context, owner, level);
-
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return locked;
+	return LockTry(TakeAll, &wanted, QUEUE_MS);
 }
 
 /* The transactions in the way, in words; NULL if they have just ended. */

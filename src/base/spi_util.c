@@ -104,6 +104,20 @@ SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
 	return Execute(*plan, sql, values, nulls, readOnly);
 }
 
+/* The same by itself, from beginning to end. */
+uint64
+SpiUtilRunAsOwner(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
+				  const Datum *values, const char *nulls, bool readOnly)
+{
+	SpiUtilScope scope;
+	uint64		processed;
+
+	SpiUtilBegin(&scope);
+	processed = SpiUtilRun(plan, sql, nargs, types, values, nulls, readOnly);
+	SpiUtilEnd(&scope);
+	return processed;
+}
+
 /* Run a statement that is planned for the tables as they are now. */
 uint64
 SpiUtilRunOnce(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls, bool readOnly)

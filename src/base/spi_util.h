@@ -37,8 +37,13 @@ extern uint64 SpiUtilRun(SPIPlanPtr *plan, const char *sql, int nargs,
 						 const Oid *types, const Datum *values,
 						 const char *nulls, bool readOnly);
 
+/* The same between SpiUtilBegin and SpiUtilEnd of its own: for a statement whose rows are not read. */
+extern uint64 SpiUtilRunAsOwner(SPIPlanPtr *plan, const char *sql, int nargs,
+								const Oid *types, const Datum *values,
+								const char *nulls, bool readOnly);
+
 /*
- * The same through a plan that is made for this call: for rare statements about tables that
+ * SpiUtilRun through a plan that is made for this call: for rare statements about tables that
  * may have grown much since the last one.
  */
 extern uint64 SpiUtilRunOnce(const char *sql, int nargs, const Oid *types, const Datum *values,

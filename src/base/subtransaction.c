@@ -1,6 +1,6 @@
 /*
  * subtransaction.c
- *		Subtransactions: what is only tried, and ending them after an error.
+ *		Subtransactions: what is only tried.
  */
 #include "postgres.h"
 
@@ -8,10 +8,11 @@
 
 #include "access/xact.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 /* Roll back to a nest level; the error is returned. */
-ErrorData *
-SubtransactionFailed(MemoryContext context, ResourceOwner owner, int level)
+static ErrorData *
+RollBack(MemoryContext context, ResourceOwner owner, int level)
 {
 	ErrorData  *error;
 
@@ -25,9 +26,9 @@ SubtransactionFailed(MemoryContext context, ResourceOwner owner, int level)
 	return error;
 }
 
-/* Do something that is undone; an error is given, not raised. */
+/* Do something that may be undone; an error is given, not raised. */
 ErrorData *
-SubtransactionTry(void (*work) (void *argument), void *argument)
+SubtransactionTry(bool (*work) (void *argument), void *argument)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -38,12 +39,15 @@ SubtransactionTry(void (*work) (void *argument), void *argument)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		work(argument);
-		RollbackAndReleaseCurrentSubTransaction();
+		if (work(argument))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		error = SubtransactionFailed(context, owner, level);
+		/* also before the error is raised again: else the session is left in an aborted subtransaction */
+		error = RollBack(context, owner, level);
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(error);
 	}

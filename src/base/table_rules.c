@@ -462,6 +462,17 @@ MoveKeysBehind(ResultRelInfo *result)
 	return others;
 }
 
+/* Point an index of columns at a row; unchanged: it has the keys of the one it replaces. */
+static void
+EnterOne(const TableRules *rules, Relation index, IndexInfo *info, TupleTableSlot *slot, bool unchanged)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	FormIndexDatum(info, slot, NULL, values, nulls);
+	index_insert(index, values, nulls, &slot->tts_tid, rules->relation, UNIQUE_CHECK_NO, unchanged, info);
+}
+
 /* Point the indexes at a row that has the keys of the one it replaces. */
 void
 TableRulesEnterVersion(TableRules *rules, TupleTableSlot *slot, const CompatUpdateIndexes *update)
@@ -469,20 +480,12 @@ TableRulesEnterVersion(TableRules *rules, TupleTableSlot *slot, const CompatUpda
 	ResultRelInfo *result = rules->result;
 	int			all = result->ri_NumIndices;
 	int			others = MoveKeysBehind(result);
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
 
 	result->ri_NumIndices = others;
 	(void) TableRulesEnter(rules, slot, false, update);
 	result->ri_NumIndices = all;
 	for (int i = others; i < all && CompatUpdatesKeys(*update); i++)
-	{
-		IndexInfo  *info = result->ri_IndexRelationInfo[i];
-
-		FormIndexDatum(info, slot, NULL, values, nulls);
-		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, rules->relation,
-					 UNIQUE_CHECK_NO, true, info);
-	}
+		EnterOne(rules, result->ri_IndexRelationDescs[i], result->ri_IndexRelationInfo[i], slot, true);
 }
 
 /* Take the index at a place out of those that are told of every row; that place has another then. */
@@ -553,12 +556,6 @@ TableRulesTakeRepeated(TableRules *rules, AttrNumber column)
 void
 TableRulesEnterRepeated(TableRules *rules, TupleTableSlot *slot)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-
-	if (rules->repeated == NULL)
-		return;
-	FormIndexDatum(rules->repeatedInfo, slot, NULL, values, nulls);
-	index_insert(rules->repeated, values, nulls, &slot->tts_tid, rules->relation,
-				 UNIQUE_CHECK_NO, false, rules->repeatedInfo);
+	if (rules->repeated != NULL)
+		EnterOne(rules, rules->repeated, rules->repeatedInfo, slot, false);
 }

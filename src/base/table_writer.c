@@ -86,13 +86,6 @@ TableWriterBeginUnsure(Relation relation)
 	return writer;
 }
 
-/* Have indexes told of the rows in the order of their keys, at the end. */
-void
-TableWriterSort(TableWriter *writer)
-{
-	TableRulesSort(writer->rules);
-}
-
 /* Remember a row that may conflict. */
 static void
 AddConflict(TableWriter *writer, int64 row, ItemPointer tid)
@@ -212,7 +205,7 @@ LazyWriterAdd(LazyWriter *lazy, const Datum *values, const bool *nulls)
 		lazy->relation = RelationOpenTable(lazy->table, RowExclusiveLock);
 		lazy->writer = TableWriterBegin(lazy->relation);
 		if (lazy->sorted)
-			TableWriterSort(lazy->writer);
+			TableRulesSort(lazy->writer->rules);
 	}
 	TableWriterAdd(lazy->writer, values, nulls);
 }

@@ -30,12 +30,6 @@ extern TableWriter *TableWriterBeginUnsure(Relation relation);
 typedef void (*WriterTell) (void *arg, int64 first, TupleTableSlot *const *slots, int count);
 extern void TableWriterTell(TableWriter *writer, WriterTell tell, void *arg);
 
-/*
- * Have indexes that forbid nothing told of the rows at the end, in the order of their keys:
- * for many rows in the order of another index.
- */
-extern void TableWriterSort(TableWriter *writer);
-
 /* Add a row; what values point to must live until TableWriterEnd. */
 extern void TableWriterAdd(TableWriter *writer, const Datum *values, const bool *nulls);
 
@@ -52,7 +46,11 @@ extern const List *TableWriterConflicts(TableWriter *writer);
 /* Write what is left and release everything but the table. */
 extern void TableWriterEnd(TableWriter *writer);
 
-/* A table that is opened when its first row comes; set table and, for TableWriterSort, sorted. */
+/*
+ * A table that is opened when its first row comes; set table, and sorted to have indexes that
+ * forbid nothing told of the rows at the end, in the order of their keys: for many rows in the
+ * order of another index.
+ */
 typedef struct LazyWriter
 {
 	const char *table;

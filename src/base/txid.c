@@ -99,18 +99,13 @@ TxidIsInUse(void)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID};
 	Datum		values[2];
-	SpiUtilScope scope;
-	bool		inUse;
 
 	values[0] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[1] = Int64GetDatum((int64) RelationFind("_incarnation", false));
-	SpiUtilBegin(&scope);
-	inUse = SpiUtilRun(&plan,
-					   "SELECT FROM personalize._incarnation"
-					   " WHERE system_identifier = $1 AND table_oid = $2",
-					   2, types, values, NULL, true) > 0;
-	SpiUtilEnd(&scope);
-	return inUse;
+	return SpiUtilRunAsOwner(&plan,
+							 "SELECT FROM personalize._incarnation"
+							 " WHERE system_identifier = $1 AND table_oid = $2",
+							 2, types, values, NULL, true) > 0;
 }
 
 /* This (top-level) transaction's full id, or 0 if it has none yet. */

@@ -22,7 +22,6 @@
 #include "access/transam.h"
 #include "base/column_stat.h"
 #include "base/pass.h"
-#include "base/relation.h"
 #include "base/subtransaction.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
@@ -173,7 +172,7 @@ IsUntriable(Node *node, void *parameters)
 }
 
 /* Ask a condition of each row. */
-static void
+static bool
 AskRows(void *argument)
 {
 	Trial	   *trial = argument;
@@ -195,6 +194,7 @@ AskRows(void *argument)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExprContext(context, true);
+	return false;
 }
 
 /* What a condition says of each row of the sample; NULL if it cannot be tried. */

@@ -11,7 +11,6 @@
 #include "engines/bought.h"
 
 #include "engines/visitor.h"
-#include "events/event.h"
 #include "items/repeat_purchase.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"

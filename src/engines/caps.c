@@ -8,6 +8,7 @@
 
 #include "engines/caps.h"
 
+#include "base/grow.h"
 #include "common/hashfn.h"
 
 /* The kinds of which so many may be there. */
@@ -84,11 +85,7 @@ CapsHaveRoom(const Caps *caps, const ItemInfo *item)
 void
 CapsCount(Caps *caps, const ItemInfo *item)
 {
-	if (caps->count == caps->capacity)
-	{
-		caps->capacity *= 2;
-		caps->items = repalloc_array(caps->items, Counted, caps->capacity);
-	}
+	GrowArray(caps->items, caps->count + 1, caps->capacity, 64);
 	caps->items[caps->count++] = KindsOf(item);
 }
 

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "base/argument.h"
+#include "base/grow.h"
 #include "base/json_filter.h"
 #include "base/key.h"
 #include "base/path_filter.h"
@@ -32,13 +33,7 @@ ContextKeepId(EngineContext *context, text *id)
 
 	if (KeyIsNumber(key))
 		return key;
-	if (context->givenCount == context->givenCapacity)
-	{
-		context->givenCapacity = Max(16, 2 * context->givenCapacity);
-		context->given = context->given == NULL ?
-			palloc(sizeof(GivenId) * context->givenCapacity) :
-			repalloc_huge(context->given, sizeof(GivenId) * context->givenCapacity);
-	}
+	GrowArray(context->given, context->givenCount + 1, context->givenCapacity, 16);
 	context->given[context->givenCount].key = key;
 	context->given[context->givenCount++].id = id;
 	context->givenSorted = false;

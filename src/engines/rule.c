@@ -10,7 +10,6 @@
 #include "engines/rule.h"
 
 #include "base/choice.h"
-#include "base/json_filter.h"
 #include "base/key.h"
 #include "base/table_cache.h"
 #include "base/table_row.h"

@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "base/grow.h"
 #include "base/key.h"
 #include "engines/attraction.h"
 #include "engines/search_quality.h"
@@ -215,11 +216,7 @@ InterestIn(const EngineContext *context, Interests *known, int64 value)
 
 	if (number < count)
 		return known->interests[number];
-	if (count == known->capacity)
-	{
-		known->capacity *= 2;
-		known->interests = repalloc_huge(known->interests, sizeof(double) * known->capacity);
-	}
+	GrowArray(known->interests, number + 1, known->capacity, 1);
 	return known->interests[number] = FindInterest(context, known->signal, value);
 }
 

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "base/grow.h"
 #include "engines/admission.h"
 #include "engines/caps.h"
 #include "engines/rule.h"
@@ -57,13 +58,7 @@ SlatePropose(Slate *slate, const Candidate *candidate)
 {
 	if (!Admits(slate->context, candidate->itemKey, ADMISSION_CHEAP))
 		return;
-	if (slate->count == slate->capacity)
-	{
-		slate->capacity = Max(64, 2 * slate->capacity);
-		slate->candidates = slate->candidates == NULL ?
-			palloc_array(Candidate, slate->capacity) :
-			repalloc_huge(slate->candidates, sizeof(Candidate) * slate->capacity);
-	}
+	GrowArray(slate->candidates, slate->count + 1, slate->capacity, 64);
 	slate->candidates[slate->count++] = *candidate;
 }
 

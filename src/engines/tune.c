@@ -21,7 +21,6 @@
 #include "engines/variant.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "neighbours/knn.h"
 #include "neighbours/tune_trial.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
@@ -190,12 +189,9 @@ PublishParams(const KnnParams *params)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {JSONBOID};
 	Datum		values[] = {JsonbPGetDatum(FormatParams(params))};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "SELECT personalize_internal._publish_parameters('recommend', $1)",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "SELECT personalize_internal._publish_parameters('recommend', $1)",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* Put one row of the report. */

@@ -331,15 +331,7 @@ personalize_erasure_receipt(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("receipt \"%s\" does not exist",
 						DatumGetCString(DirectFunctionCall1(uuid_out, argument[0])))));
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		values[4];
-		bool		nulls[4];
-
-		for (int i = 0; i < lengthof(values); i++)
-			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	SpiUtilReturnRows(result);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
 }

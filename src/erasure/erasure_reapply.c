@@ -13,6 +13,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "base/grow.h"
 #include "base/purge_lock.h"
 #include "base/secret.h"
 #include "base/spi_util.h"
@@ -209,12 +210,7 @@ AddPerson(Reapplication *work, Forgotten *entry, int64 userKey, Datum userId, bo
 	MemoryContext oldContext = MemoryContextSwitchTo(work->context);
 	ErasurePerson *person;
 
-	if (work->count == work->capacity)
-	{
-		work->capacity = Max(64, 2 * work->capacity);
-		work->people = work->people ? repalloc(work->people, sizeof(ErasurePerson) * work->capacity) :
-			palloc(sizeof(ErasurePerson) * work->capacity);
-	}
+	GrowArray(work->people, work->count + 1, work->capacity, 64);
 	person = &work->people[work->count++];
 	memset(person, 0, sizeof(ErasurePerson));
 	person->userKey = userKey;

@@ -57,7 +57,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "workers/processor.h"
 #include "workers/worker_task.h"
 
 int			personalize_scrub_after = 24 * 60;

@@ -516,17 +516,14 @@ void
 ErasureSweepRecord(void)
 {
 	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize.erasure e SET"
-			   " reached = reached || jsonb_build_object('dictionary', clock_timestamp()),"
-			   " stage = CASE WHEN reached ? 'statistics' THEN 'statistics' ELSE 'dictionary' END"
-			   " WHERE NOT reached ? 'dictionary' AND NOT EXISTS ("
-			   " SELECT FROM personalize._erasure_candidate c WHERE c.noted_at <= e.requested_at)",
-			   0, NULL, NULL, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "UPDATE personalize.erasure e SET"
+					  " reached = reached || jsonb_build_object('dictionary', clock_timestamp()),"
+					  " stage = CASE WHEN reached ? 'statistics' THEN 'statistics' ELSE 'dictionary' END"
+					  " WHERE NOT reached ? 'dictionary' AND NOT EXISTS ("
+					  " SELECT FROM personalize._erasure_candidate c WHERE c.noted_at <= e.requested_at)",
+					  0, NULL, NULL, NULL, false);
 }
 
 /* Pages of a table. */

@@ -24,7 +24,6 @@
 #include "base/interval.h"
 #include "base/lock.h"
 #include "base/relation.h"
-#include "base/shard.h"
 #include "base/spi_util.h"
 #include "base/subtransaction.h"
 #include "catalog/pg_type.h"
@@ -243,7 +242,6 @@ WriteState(const RetentionRun *run, const RetentionTask *task)
 	const Oid	types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[6];
 	char		nulls[] = {' ', ' ', ' ', ' ', ' ', ' '};
-	SpiUtilScope scope;
 
 	values[0] = CStringGetTextDatum(task->kind);
 	values[1] = CStringGetTextDatum(task->result);
@@ -254,78 +252,71 @@ WriteState(const RetentionRun *run, const RetentionTask *task)
 	nulls[4] = task->hasNextKey ? ' ' : 'n';
 	values[5] = TimestampTzGetDatum(run->asOf);
 	nulls[5] = task->passed ? ' ' : 'n';
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize._retention_state AS s (kind, last_run_at, last_result, last_detail,"
-			   "  last_removed, removed, well_at, failures, last_error, last_error_at, passed_at, next_key)"
-			   " SELECT $1, t.now, $2, $3, $4, $4, CASE WHEN $2 IN ('done', 'more') THEN t.now END,"
-			   "  ($2 = 'failed')::integer, CASE WHEN $2 = 'failed' THEN $3 END,"
-			   "  CASE WHEN $2 = 'failed' THEN t.now END, $6, $5"
-			   " FROM (SELECT clock_timestamp() AS now) AS t"
-			   " ON CONFLICT (kind) DO UPDATE SET last_run_at = excluded.last_run_at,"
-			   "  last_result = excluded.last_result, last_detail = excluded.last_detail,"
-			   "  last_removed = excluded.last_removed, removed = s.removed + excluded.removed,"
-			   "  well_at = coalesce(excluded.well_at, s.well_at), failures = s.failures + excluded.failures,"
-			   "  last_error = coalesce(excluded.last_error, s.last_error),"
-			   "  last_error_at = coalesce(excluded.last_error_at, s.last_error_at),"
-			   "  passed_at = coalesce(excluded.passed_at, s.passed_at), next_key = excluded.next_key",
-			   6, types, values, nulls, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize._retention_state AS s (kind, last_run_at, last_result, last_detail,"
+					  "  last_removed, removed, well_at, failures, last_error, last_error_at, passed_at, next_key)"
+					  " SELECT $1, t.now, $2, $3, $4, $4, CASE WHEN $2 IN ('done', 'more') THEN t.now END,"
+					  "  ($2 = 'failed')::integer, CASE WHEN $2 = 'failed' THEN $3 END,"
+					  "  CASE WHEN $2 = 'failed' THEN t.now END, $6, $5"
+					  " FROM (SELECT clock_timestamp() AS now) AS t"
+					  " ON CONFLICT (kind) DO UPDATE SET last_run_at = excluded.last_run_at,"
+					  "  last_result = excluded.last_result, last_detail = excluded.last_detail,"
+					  "  last_removed = excluded.last_removed, removed = s.removed + excluded.removed,"
+					  "  well_at = coalesce(excluded.well_at, s.well_at), failures = s.failures + excluded.failures,"
+					  "  last_error = coalesce(excluded.last_error, s.last_error),"
+					  "  last_error_at = coalesce(excluded.last_error_at, s.last_error_at),"
+					  "  passed_at = coalesce(excluded.passed_at, s.passed_at), next_key = excluded.next_key",
+					  6, types, values, nulls, false);
+}
+
+/* A step that is taken. */
+typedef struct Step
+{
+	RetentionRun *run;
+	const RetentionStep *step;
+	RetentionTask task;
+} Step;
+
+/* Take it. */
+static bool
+TakeStep(void *argument)
+{
+	Step	   *taken = argument;
+
+	PushFreshSnapshot();
+	if (taken->step->runOfStore)
+		RunOfStore(taken->run, taken->step, &taken->task);
+	else
+		taken->step->run(taken->run, &taken->task);
+	PopActiveSnapshot();
+	return true;
 }
 
 /* One step, undone if it fails. */
 static void
 RunStep(RetentionRun *run, const RetentionStep *step)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	RetentionTask task;
-	char	   *volatile error = NULL;
+	Step		taken = {.run = run,.step = step};
+	ErrorData  *error;
+	bool		due;
 
 	PushFreshSnapshot();
-	if (!ReadTask(run, step, &task))
-	{
-		PopActiveSnapshot();
-		return;
-	}
+	due = ReadTask(run, step, &taken.task);
 	PopActiveSnapshot();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	if (!due)
+		return;
+	error = SubtransactionTry(TakeStep, &taken);
+	if (error != NULL)
 	{
-		PushFreshSnapshot();
-		if (step->runOfStore)
-			RunOfStore(run, step, &task);
-		else
-			step->run(run, &task);
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *data = SubtransactionFailed(context, owner, level);
-
-		if (ERRCODE_TO_CATEGORY(data->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(data);
-		error = data->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (error)
-	{
-		RetentionTask failed = {.kind = step->kind,.result = "failed",.detail = error};
-
-		RetentionReport(run, step->kind, step->kind, 0, "failed", error);
+		taken.task = (RetentionTask) {.kind = step->kind,.result = "failed",.detail = error->message};
+		RetentionReport(run, step->kind, step->kind, 0, "failed", error->message);
 		ereport(WARNING,
-				(errmsg("retention of kind \"%s\" failed: %s", step->kind, error)));
-		task = failed;
+				(errmsg("retention of kind \"%s\" failed: %s", step->kind, error->message)));
 	}
-	if (!run->dryRun && !task.skip)
+	if (!run->dryRun && !taken.task.skip)
 	{
 		PushFreshSnapshot();
-		WriteState(run, &task);
+		WriteState(run, &taken.task);
 		PopActiveSnapshot();
 	}
 }

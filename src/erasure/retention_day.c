@@ -191,41 +191,35 @@ HoldDays(const RetentionRun *run, DueDay *days, int count)
 	return held;
 }
 
+/* Drop a day. */
+static bool
+Drop(void *argument)
+{
+	DueDay	   *day = argument;
+
+	if (!PartitionDrop(day->day))
+	{
+		day->result = "busy";
+		day->detail = "somebody reads this day";
+	}
+	return true;
+}
+
 /* Drop one day; if that fails (a view of somebody's stands on it) the others go on. */
 static void
 DropDay(const RetentionRun *run, DueDay *day)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
+	ErrorData  *error;
 
 	day->result = "done";
 	day->detail = NULL;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		if (!PartitionDrop(day->day))
-		{
-			day->result = "busy";
-			day->detail = "somebody reads this day";
-		}
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(run->context, owner, level);
-
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(error);
-		day->result = "failed";
-		day->detail = error->message;
-		ereport(WARNING,
-				(errmsg("a day past its time cannot be dropped: %s", error->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	error = SubtransactionTry(Drop, day);
+	if (error == NULL)
+		return;
+	day->result = "failed";
+	day->detail = MemoryContextStrdup(run->context, error->message);
+	ereport(WARNING,
+			(errmsg("a day past its time cannot be dropped: %s", error->message)));
 }
 
 /* Drop the days that are held. */

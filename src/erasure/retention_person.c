@@ -24,7 +24,6 @@
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
-#include "events/event.h"
 #include "people/consent_cache.h"
 #include "people/ledger.h"
 #include "people/person_store.h"

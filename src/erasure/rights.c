@@ -21,7 +21,6 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event.h"
 #include "events/event_detail.h"
 #include "events/message_id.h"
 #include "fmgr.h"
@@ -359,11 +358,8 @@ static void
 RunStep(SPIPlanPtr *plan, const char *sql, const Correction *correction)
 {
 	static const Oid types[] = {INT8OID, JSONBOID, INT8OID, TIMESTAMPTZOID, INT4OID};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(plan, sql, lengthof(types), types, correction->values, correction->nulls, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(plan, sql, lengthof(types), types, correction->values, correction->nulls, false);
 }
 
 /* Correct a raw event and all that was counted of it. */
@@ -428,16 +424,13 @@ personalize_export_held(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, TEXTOID};
 	Datum		values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	MemoryContext caller = CurrentMemoryContext;
 	SpiUtilScope scope;
 	Datum		result;
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, plan == NULL ? HeldQuery() : "_export_held()", lengthof(types), types, values, NULL, true);
-	result = SpiUtilValue(0, 1, &isNull);
-	MemoryContextSwitchTo(caller);
-	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
+	result = SPI_datumTransfer(SpiUtilValue(0, 1, &isNull), false, -1);
 	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(result);
 }
@@ -451,7 +444,6 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
 	Person		person = IdentityPersonNow(userId);
 	Datum		values[] = {Int64GetDatum(person.userKey), PointerGetDatum(person.userId)};
-	MemoryContext caller = CurrentMemoryContext;
 	SpiUtilScope scope;
 	Datum		result;
 	bool		isNull;
@@ -459,9 +451,7 @@ personalize_export_user(PG_FUNCTION_ARGS)
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "SELECT personalize_internal._export_user($1, $2)",
 			   lengthof(types), types, values, NULL, true);
-	result = SpiUtilValue(0, 1, &isNull);
-	MemoryContextSwitchTo(caller);
-	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result));
+	result = SPI_datumTransfer(SpiUtilValue(0, 1, &isNull), false, -1);
 	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(result);
 }

@@ -12,7 +12,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event.h"
+#include "events/event_row.h"
 #include "events/gone.h"
 #include "exposures/request_id.h"
 #include "fmgr.h"

@@ -21,7 +21,6 @@
 
 #include <math.h>
 
-#include "base/argument.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"

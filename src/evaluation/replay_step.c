@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "base/key.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -80,11 +81,7 @@ AddEvent(EventSample *sample, const EventRow *row)
 		return;
 	if (sample->count == MAX_EVENTS)
 		Halve(sample);
-	if (sample->count == sample->capacity)
-	{
-		sample->capacity *= 2;
-		sample->events = repalloc_huge(sample->events, sizeof(SessionEvent) * sample->capacity);
-	}
+	GrowArray(sample->events, sample->count + 1, sample->capacity, 1024);
 	SessionEventFill(&sample->events[sample->count++], row);
 }
 
@@ -135,12 +132,7 @@ AddSession(SessionSample *sample, const SessionEvent *events, int64 first, int c
 {
 	uint64		parts[3] = {(uint64) events[first].userKey, (uint64) events[first].sessionKey, (uint64) events[first].item.ts};
 
-	if (sample->count == sample->capacity)
-	{
-		sample->capacity = Max(256, 2 * sample->capacity);
-		sample->sessions = sample->sessions == NULL ? palloc_array(SampledSession, sample->capacity) :
-			repalloc_huge(sample->sessions, sizeof(SampledSession) * sample->capacity);
-	}
+	GrowArray(sample->sessions, sample->count + 1, sample->capacity, 256);
 	sample->sessions[sample->count++] = (SampledSession) {.hash = KeyHash(parts, sizeof(parts)),.first = first,.count = count};
 }
 

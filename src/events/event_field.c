@@ -9,15 +9,12 @@
 
 #include "events/event_field.h"
 
-#include "access/xact.h"
 #include "base/number.h"
-#include "base/subtransaction.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
-#include "utils/resowner.h"
 
 const char *const eventFieldNames[EVENT_FIELD_COUNT] = {
 	[FIELD_VALUE] = "value",
@@ -51,8 +48,8 @@ const char *const eventFieldNames[EVENT_FIELD_COUNT] = {
 };
 
 /* The number of a name; -1 if it is not known. */
-int
-EventFieldFind(const char *name, int length)
+static int
+FindField(const char *name, int length)
 {
 	static int	lengths[EVENT_FIELD_COUNT];
 
@@ -83,7 +80,7 @@ EventFieldsRead(JsonbContainer *object, EventFields *fields)
 
 		if (token != WJB_KEY)
 			continue;
-		field = EventFieldFind(value.val.string.val, value.val.string.len);
+		field = FindField(value.val.string.val, value.val.string.len);
 		JsonbIteratorNext(&iterator, &value, true);
 		if (field < 0 || value.type == jbvNull)
 			continue;
@@ -111,7 +108,7 @@ EventFieldsPush(JsonbParseState **state, JsonbContainer *object, uint32 except)
 
 		if (token != WJB_KEY)
 			continue;
-		field = except == 0 ? -1 : EventFieldFind(value.val.string.val, value.val.string.len);
+		field = except == 0 ? -1 : FindField(value.val.string.val, value.val.string.len);
 		skip = field >= 0 && (except & FIELD_BIT(field)) != 0;
 		if (!skip)
 			pushJsonbValue(state, WJB_KEY, &value);
@@ -165,35 +162,4 @@ EventFieldScalar(const JsonbValue *value, IngestString *string)
 	else
 		return false;
 	return true;
-}
-
-/* The JSON in a string; what the server's parser raises makes it none. */
-JsonbContainer *
-EventFieldParse(const char *string, int length)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	char	   *text = pnstrdup(string, length);
-	Jsonb	   *volatile parsed = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(context, owner, level);
-		int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-
-		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return parsed ? &parsed->root : NULL;
 }

@@ -57,9 +57,6 @@ typedef struct EventFields
 
 extern const char *const eventFieldNames[EVENT_FIELD_COUNT];
 
-/* The number of a name; -1 if it is not known. */
-extern int	EventFieldFind(const char *name, int length);
-
 /* Find the known fields of an object; NULL has none. */
 extern void EventFieldsRead(JsonbContainer *object, EventFields *fields);
 
@@ -72,8 +69,5 @@ extern int	EventFieldsPush(JsonbParseState **state, JsonbContainer *object, uint
 
 /* The bytes of a JSON string or number; false for anything else. */
 extern bool EventFieldScalar(const JsonbValue *value, IngestString *string);
-
-/* The JSON in a string, read without raising; NULL if it is none. */
-extern JsonbContainer *EventFieldParse(const char *string, int length);
 
 #endif

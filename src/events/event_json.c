@@ -15,14 +15,12 @@
 
 #include "events/event_json.h"
 
-#include "access/xact.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(personalize_event_json_out);
 PG_FUNCTION_INFO_V1(personalize_event_json_recv);
@@ -57,36 +55,36 @@ Describe(const ErrorData *error)
 	return reason;
 }
 
+/* A text and its jsonb. */
+typedef struct Parsing
+{
+	char	   *text;
+	Jsonb	   *json;
+} Parsing;
+
+/* Parse it. */
+static bool
+Parse(void *argument)
+{
+	Parsing    *parsing = argument;
+
+	parsing->json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(parsing->text)));
+	return true;
+}
+
 /* Read a text as jsonb; NULL, and why, if it is none. */
 Jsonb *
 EventJsonRead(IngestString text, char **reason)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	char	   *string = pnstrdup(text.data, text.length);
-	Jsonb	   *volatile json = NULL;
+	Parsing		parsing = {.text = pnstrdup(text.data, text.length)};
+	ErrorData  *error = SubtransactionTry(Parse, &parsing);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(string)));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(context, owner, level);
-
-		if (!IsFaultOfText(error->sqlerrcode))
-			ReThrowError(error);
+	if (error != NULL && !IsFaultOfText(error->sqlerrcode))
+		ReThrowError(error);
+	if (error != NULL)
 		*reason = Describe(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	pfree(string);
-	return json;
+	pfree(parsing.text);
+	return parsing.json;
 }
 
 /* True if the value holds a jsonb. */

@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/transam.h"
+#include "base/grow.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -82,11 +83,7 @@ AddBlock(Runs *runs, BlockNumber block)
 		last->count++;
 		return;
 	}
-	if (runs->count == runs->capacity)
-	{
-		runs->capacity *= 2;
-		runs->runs = repalloc(runs->runs, runs->capacity * sizeof(BlockRun));
-	}
+	GrowArray(runs->runs, runs->count + 1, runs->capacity, 8);
 	runs->runs[runs->count].start = block;
 	runs->runs[runs->count].count = 1;
 	runs->count++;

@@ -10,6 +10,7 @@
 
 #include "events/event_places.h"
 
+#include "base/grow.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -52,13 +53,7 @@ EventPlacesAdd(EventPlaces *places, int64 userKey, const EventPlace *place)
 		return true;
 	person = &places->ofPeople[entry->number];
 	places->bytes -= person->capacity * sizeof(EventPlace);
-	if (person->count == person->capacity)
-	{
-		person->capacity = Max(16, 2 * person->capacity);
-		person->places = person->places == NULL ?
-			palloc_array(EventPlace, person->capacity) :
-			repalloc_huge(person->places, sizeof(EventPlace) * person->capacity);
-	}
+	GrowArray(person->places, person->count + 1, person->capacity, 16);
 	person->places[person->count++] = *place;
 	places->bytes += person->capacity * sizeof(EventPlace);
 	return places->bytes <= maintenance_work_mem * (size_t) 1024;

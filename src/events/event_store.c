@@ -9,7 +9,7 @@
 #include "access/relation.h"
 #include "base/alone.h"
 #include "base/spi_util.h"
-#include "base/txid.h"
+#include "base/txid_snapshot.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "events/dedup.h"
@@ -91,11 +91,8 @@ Clear(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes, Timestam
 		Int32GetDatum(purposes),
 		TimestampTzGetDatum(until)
 	};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(plan, sql, lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(plan, sql, lengthof(types), types, values, NULL, false);
 }
 
 /* A change of a person's raw events; $1 is the user's key, $4 which of them are meant. */

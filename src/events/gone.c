@@ -23,14 +23,11 @@ Note(const char *what, TimestampTz before)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {CStringGetTextDatum(what), TimestampTzGetDatum(before)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize._gone AS g (what, before) VALUES ($1, $2)"
-			   " ON CONFLICT (what) DO UPDATE SET before = excluded.before WHERE g.before < excluded.before",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize._gone AS g (what, before) VALUES ($1, $2)"
+					  " ON CONFLICT (what) DO UPDATE SET before = excluded.before WHERE g.before < excluded.before",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* Ask for a time; kinds: $1 of the query, an array, 0 if it has none. */

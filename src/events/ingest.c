@@ -25,6 +25,7 @@
 
 #include "access/xact.h"
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/lock.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
@@ -123,11 +124,7 @@ IngestAddRow(IngestBatch *batch)
 {
 	PendingRow *row;
 
-	if (batch->rowCount == batch->rowCapacity)
-	{
-		batch->rowCapacity *= 2;
-		batch->rows = repalloc_huge(batch->rows, batch->rowCapacity * sizeof(PendingRow));
-	}
+	GrowArray(batch->rows, batch->rowCount + 1, batch->rowCapacity, 8);
 	row = &batch->rows[batch->rowCount++];
 	row->message = batch->messageCount - 1;
 	return row;
@@ -591,14 +588,11 @@ personalize_purge_message_seen(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan;
 	Oid			types[] = {TIMESTAMPTZOID};
 	Datum		values[1];
-	SpiUtilScope scope;
 	uint64		removed;
 
 	values[0] = TimestampTzGetDatum(ClockNow() - personalize_dedup_window * (int64) USECS_PER_MINUTE);
-	SpiUtilBegin(&scope);
-	removed = SpiUtilRun(&plan, "DELETE FROM personalize.message_seen WHERE received_at < $1",
-						 lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	removed = SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.message_seen WHERE received_at < $1",
+								lengthof(types), types, values, NULL, false);
 	PG_RETURN_INT64((int64) removed);
 }
 

@@ -21,9 +21,6 @@
 
 PG_FUNCTION_INFO_V1(personalize_rejections);
 
-/* Columns of rejections(). */
-#define REJECTION_COLUMN_COUNT 4
-
 /* Raise what is wrong with a message; drivers find its field where a table's column is named. */
 static void
 RaiseMessage(const IngestBatch *batch, const PendingMessage *message)
@@ -81,15 +78,7 @@ personalize_rejections(PG_FUNCTION_ARGS)
 			   "SELECT row_number, source, reason, payload FROM personalize.rejected_event"
 			   " WHERE txid = $1 ORDER BY rejected_at, row_number",
 			   lengthof(types), types, argument, NULL, true);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		values[REJECTION_COLUMN_COUNT];
-		bool		nulls[REJECTION_COLUMN_COUNT];
-
-		for (int i = 0; i < REJECTION_COLUMN_COUNT; i++)
-			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	SpiUtilReturnRows(result);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
 }

@@ -23,6 +23,7 @@
 #include "base/key.h"
 #include "base/number.h"
 #include "compat.h"
+#include "events/event_json.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -141,11 +142,14 @@ static JsonbContainer *
 GetContainer(const JsonbValue *value)
 {
 	JsonbContainer *container = NULL;
+	Jsonb	   *parsed;
+	char	   *reason;
 
 	if (value->type == jbvBinary)
 		container = value->val.binary.data;
-	else if (value->type == jbvString)
-		container = EventFieldParse(value->val.string.val, value->val.string.len);
+	else if (value->type == jbvString &&
+			 (parsed = EventJsonRead((IngestString) {value->val.string.val, value->val.string.len}, &reason)) != NULL)
+		container = &parsed->root;
 	return container && !JsonContainerIsScalar(container) ? container : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "base/event_time.h"
+#include "base/grow.h"
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/subtransaction.h"
@@ -198,6 +199,23 @@ OptionalKey(IngestString string, bool *exists)
 	return *exists ? KeyFromBytes(string.data, string.length) : 0;
 }
 
+/* A name, and its number. */
+typedef struct Meeting
+{
+	IngestString name;
+	int			event;
+} Meeting;
+
+/* Meet the name. */
+static bool
+Meet(void *argument)
+{
+	Meeting    *meeting = argument;
+
+	meeting->event = EventTypeMeet(meeting->name.data, meeting->name.length);
+	return true;
+}
+
 /*
  * Register an event's name.  If that fails, for one because there are too many,
  * the reason and its SQLSTATE are given, and the rest of the batch goes on.
@@ -205,33 +223,19 @@ OptionalKey(IngestString string, bool *exists)
 static int
 RegisterEvent(IngestString name, char **reason, int *sqlState)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	volatile int event = -1;
+	Meeting		meeting = {.name = name,.event = -1};
+	ErrorData  *error = SubtransactionTry(Meet, &meeting);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	if (error != NULL && error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
+		ReThrowError(error);
+	if (error != NULL)
 	{
-		event = EventTypeMeet(name.data, name.length);
-		ReleaseCurrentSubTransaction();
-		if (event < 0)
-			*reason = pstrdup("event must not be blank");
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(context, owner, level);
-
-		if (error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
-			ReThrowError(error);
 		*reason = error->message;
 		*sqlState = error->sqlerrcode;
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return event;
+	else if (meeting.event < 0)
+		*reason = pstrdup("event must not be blank");
+	return meeting.event;
 }
 
 /* The number of an event's name; batches repeat the same few. */
@@ -443,12 +447,7 @@ IngestSetProperties(IngestMessage *message, Datum value)
 static PendingMessage *
 NextMessage(IngestBatch *batch)
 {
-	if (batch->messageCount == batch->messageCapacity)
-	{
-		batch->messageCapacity *= 2;
-		batch->messages = repalloc_huge(batch->messages,
-										batch->messageCapacity * sizeof(PendingMessage));
-	}
+	GrowArray(batch->messages, batch->messageCount + 1, batch->messageCapacity, 8);
 	return memset(&batch->messages[batch->messageCount++], 0, sizeof(PendingMessage));
 }
 

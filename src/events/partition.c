@@ -301,14 +301,11 @@ Reopen(Relation partition, int32 day)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {DATEOID};
 	Datum		values[] = {DateADTGetDatum(day)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
-			   " ON CONFLICT (day) DO UPDATE SET rolled = false, thinned = '{}'",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize._event_day AS d (day) VALUES ($1)"
+					  " ON CONFLICT (day) DO UPDATE SET rolled = false, thinned = '{}'",
+					  lengthof(types), types, values, NULL, false);
 	/* also tells this backend if it is undone */
 	CacheInvalidateRelcache(partition);
 }

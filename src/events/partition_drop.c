@@ -82,10 +82,11 @@ PartitionHoldForDrop(int32 day)
 }
 
 /* Queue for the parent. */
-static void
+static bool
 TakeParent(void *arg)
 {
 	LockRelationOid(*(Oid *) arg, AccessExclusiveLock);
+	return true;
 }
 
 /* Lock event. */

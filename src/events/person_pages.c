@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "base/alone.h"
+#include "base/grow.h"
 #include "base/page_place.h"
 #include "events/event_cache.h"
 #include "miscadmin.h"
@@ -74,8 +75,6 @@ Make(Relation partition, int64 userKey)
 
 	pages->userKey = userKey;
 	pages->file = partition->rd_rel->relfilenode;
-	pages->capacity = 8;
-	pages->blocks = palloc(sizeof(BlockNumber) * pages->capacity);
 	return pages;
 }
 
@@ -88,11 +87,7 @@ LookAtPage(PersonPages *pages, Relation partition, BlockNumber block, Buffer buf
 
 	if (EventCacheFindOnPage(partition, block, buffer, pages->userKey, keyOffset, offsets, &total) == 0)
 		return;
-	if (pages->count == pages->capacity)
-	{
-		pages->capacity *= 2;
-		pages->blocks = repalloc_huge(pages->blocks, sizeof(BlockNumber) * pages->capacity);
-	}
+	GrowArray(pages->blocks, pages->count + 1, pages->capacity, 8);
 	pages->blocks[pages->count++] = block;
 }
 

@@ -139,13 +139,6 @@ TailRingInit(Size reserved)
 	return true;
 }
 
-/* True where there is one. */
-bool
-TailRingExists(void)
-{
-	return ring != NULL;
-}
-
 /* The hash of a person in this database. */
 static inline uint64
 HashPerson(int64 userKey)

@@ -49,9 +49,6 @@ typedef struct TailRingState
 /* reserved: bytes of personalize.tail_ring_size that somebody else asks for.  False: there will be no ring. */
 extern bool TailRingInit(Size reserved);
 
-/* True where there is one. */
-extern bool TailRingExists(void);
-
 /* Add events of a file (of a partition) of this database. */
 extern void TailRingAdd(Oid file, const TailEvent *events, int count);
 

@@ -11,7 +11,6 @@
 #include "experiments/experiment.h"
 
 #include "access/xact.h"
-#include "base/argument.h"
 #include "base/choice.h"
 #include "base/key.h"
 #include "base/table_cache.h"

@@ -11,9 +11,7 @@
 
 #include "base/argument.h"
 #include "base/key.h"
-#include "base/lock.h"
 #include "base/relation.h"
-#include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -106,11 +104,8 @@ personalize_release_forced(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID};
 	Datum		values[] = {PG_GETARG_DATUM(0)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.experiment_force WHERE experiment = $1", 1, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.experiment_force WHERE experiment = $1", 1, types, values, NULL, false);
 	PG_RETURN_VOID();
 }
 

@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "base/argument.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"

@@ -11,7 +11,6 @@
 #include "experiments/signal_metric.h"
 
 #include "base/argument.h"
-#include "base/choice.h"
 #include "base/key.h"
 #include "compat.h"
 #include "fmgr.h"

@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include "experiments/statistic.h"
-
 #include <float.h>
 #include <math.h>
 
@@ -24,6 +22,28 @@ PG_FUNCTION_INFO_V1(personalize_lift);
 PG_FUNCTION_INFO_V1(personalize_sample_ratio);
 PG_FUNCTION_INFO_V1(personalize_mixture_boundary);
 PG_FUNCTION_INFO_V1(personalize_plan_users);
+
+/* Sums over the units of a variant: y what is measured, x the same before the experiment. */
+typedef struct Moments
+{
+	double		n;
+	double		y;
+	double		yy;
+	double		x;
+	double		xx;
+	double		xy;
+} Moments;
+
+/* A relative difference. */
+typedef struct Lift
+{
+	bool		known;			/* false: too few units, or nothing to be relative to */
+	double		lift;
+	double		variance;		/* of lift */
+	double		low;
+	double		high;
+	double		pValue;
+} Lift;
 
 /* Terms of series and fractions, far more than they need to converge. */
 #define MAX_TERMS 100000
@@ -40,8 +60,8 @@ PG_FUNCTION_INFO_V1(personalize_plan_users);
  * confidence sequences, Annals of Statistics 49 (2021)): by the usual approximation
  * of Lambert's W, v / rho = -2 ln alpha + ln(1 - 2 ln alpha).
  */
-double
-StatisticMixtureRho(double v, double alpha)
+static double
+MixtureRho(double v, double alpha)
 {
 	double		twice = -2 * log(alpha);
 
@@ -52,8 +72,8 @@ StatisticMixtureRho(double v, double alpha)
  * The two-sided normal mixture boundary (same paper, conjugate mixtures):
  * u(v) = sqrt((v + rho) ln((v + rho) / (rho alpha²))).
  */
-double
-StatisticMixtureBoundary(double v, double rho, double alpha)
+static double
+MixtureBoundary(double v, double rho, double alpha)
 {
 	return sqrt((v + rho) * (log((v + rho) / rho) - 2 * log(alpha)));
 }
@@ -108,8 +128,8 @@ AdjustedVariance(const Moments *m, double theta)
  * Knoblich, Lu: Applying the delta method in metric analytics, KDD 2018);
  * the means that the difference is relative to are those without adjustment.
  */
-Lift
-StatisticLift(const Moments *control, const Moments *treated, bool adjusted, double alpha, double tunedFor)
+static Lift
+LiftOf(const Moments *control, const Moments *treated, bool adjusted, double alpha, double tunedFor)
 {
 	Lift		result = {.pValue = 1};
 	double		n = control->n + treated->n;
@@ -131,8 +151,8 @@ StatisticLift(const Moments *control, const Moments *treated, bool adjusted, dou
 	if (!(result.variance > 0) || isinf(result.variance) || isnan(result.lift))
 		return result;
 	result.known = true;
-	rho = StatisticMixtureRho(tunedFor, alpha);
-	half = sqrt(result.variance) * StatisticMixtureBoundary(n, rho, alpha) / sqrt(n);
+	rho = MixtureRho(tunedFor, alpha);
+	half = sqrt(result.variance) * MixtureBoundary(n, rho, alpha) / sqrt(n);
 	result.low = result.lift - half;
 	result.high = result.lift + half;
 	result.pValue = AnytimePValue(result.lift / sqrt(result.variance), n, rho);
@@ -182,8 +202,8 @@ GammaFraction(double a, double x)
 }
 
 /* The upper tail of the χ² distribution: Q(degrees / 2, χ² / 2). */
-double
-StatisticChiSquareTail(double chiSquare, double degrees)
+static double
+ChiSquareTail(double chiSquare, double degrees)
 {
 	double		a = degrees / 2;
 	double		x = chiSquare / 2;
@@ -252,8 +272,8 @@ personalize_lift(PG_FUNCTION_ARGS)
 {
 	Moments		control = GetMoments(fcinfo, 0, "control");
 	Moments		treated = GetMoments(fcinfo, 1, "treated");
-	Lift		lift = StatisticLift(&control, &treated, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2),
-									 GetBetween(fcinfo, 3, "alpha", 0, 1), GetBetween(fcinfo, 4, "tuned_for", 0, 1e15));
+	Lift		lift = LiftOf(&control, &treated, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2),
+							  GetBetween(fcinfo, 3, "alpha", 0, 1), GetBetween(fcinfo, 4, "tuned_for", 0, 1e15));
 	Datum		values[] = {
 		Float8GetDatum(lift.lift), Float8GetDatum(lift.variance), Float8GetDatum(lift.low),
 		Float8GetDatum(lift.high), Float8GetDatum(lift.pValue)
@@ -293,7 +313,7 @@ personalize_sample_ratio(PG_FUNCTION_ARGS)
 					 errmsg("share %d is %g, not above 0", i + 1, shares[i])));
 		chiSquare += (observed[i] - expected) * (observed[i] - expected) / expected;
 	}
-	PG_RETURN_FLOAT8(StatisticChiSquareTail(chiSquare, count - 1));
+	PG_RETURN_FLOAT8(ChiSquareTail(chiSquare, count - 1));
 }
 
 /* _mixture_boundary(v, v_opt, alpha) */
@@ -304,7 +324,7 @@ personalize_mixture_boundary(PG_FUNCTION_ARGS)
 	double		vOpt = GetBetween(fcinfo, 1, "v_opt", 0, 1e15);
 	double		alpha = GetBetween(fcinfo, 2, "alpha", 0, 1);
 
-	PG_RETURN_FLOAT8(StatisticMixtureBoundary(v, StatisticMixtureRho(vOpt, alpha), alpha));
+	PG_RETURN_FLOAT8(MixtureBoundary(v, MixtureRho(vOpt, alpha), alpha));
 }
 
 /*
@@ -318,8 +338,8 @@ personalize_mixture_boundary(PG_FUNCTION_ARGS)
 static double
 PlannedPower(double errors, double alpha)
 {
-	double		rho = StatisticMixtureRho(1, alpha);
-	double		end = StatisticMixtureBoundary(1, rho, alpha);
+	double		rho = MixtureRho(1, alpha);
+	double		end = MixtureBoundary(1, rho, alpha);
 	double		slope = (log((1 + rho) / rho) - 2 * log(alpha) + 1) / (2 * end);
 	double		start = end - slope + 0.583 / sqrt(PLAN_LOOKS);
 	double		drift = errors - slope;

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "exposures/examination.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event.h"
+#include "events/event_row.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -106,12 +107,7 @@ AddCount(Fit *fit, bool isSamePair, int place, int afterClick, int64 shown, int6
 {
 	int			cell = place * AFTER_CLICKS + afterClick;
 
-	if (fit->count == fit->capacity)
-	{
-		fit->capacity = Max(1024, 2 * fit->capacity);
-		fit->counts = fit->counts == NULL ? palloc_array(PlaceCount, fit->capacity) :
-			repalloc_huge(fit->counts, sizeof(PlaceCount) * fit->capacity);
-	}
+	GrowArray(fit->counts, fit->count + 1, fit->capacity, 1024);
 	fit->pairCount += !isSamePair;
 	fit->counts[fit->count++] = (PlaceCount) {fit->pairCount - 1, cell, Min(shown, PG_INT32_MAX), Min(clicked, PG_INT32_MAX)};
 	fit->shown[cell] += shown;

@@ -16,18 +16,17 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "base/grow.h"
 #include "base/key.h"
 #include "base/shard.h"
-#include "base/spi_util.h"
 #include "compat.h"
-#include "events/event.h"
 #include "events/event_measure.h"
 #include "events/gone.h"
 #include "exposures/exposure_internal.h"
 #include "exposures/query.h"
 #include "exposures/request_id.h"
 #include "miscadmin.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -167,17 +166,6 @@ QueryOf(ExposureBatch *batch, const EventRow *row)
 	return key;
 }
 
-/* Room for one more in an array of the batch. */
-static void *
-Grow(ExposureBatch *batch, void *array, int count, int *capacity, Size size)
-{
-	if (count < *capacity)
-		return array;
-	*capacity = Max(256, 2 * *capacity);
-	return array == NULL ? MemoryContextAllocHuge(batch->context, size * *capacity) :
-		repalloc_huge(array, size * *capacity);
-}
-
 /* Take an event into the batch. */
 static void
 TakeEvent(ExposureBatch *batch, const EventRow *row)
@@ -188,7 +176,7 @@ TakeEvent(ExposureBatch *batch, const EventRow *row)
 			.origin = row->requestOrigin,.query = QueryOf(batch, row),
 			.slot = row->hasSlot ? row->slot : 0,.reason = ReasonOf(row),.score = ScoreOf(row)};
 
-		batch->shown = Grow(batch, batch->shown, batch->shownCount, &batch->shownCapacity, sizeof(ShownFact));
+		GrowArrayIn(batch->context, batch->shown, batch->shownCount + 1, batch->shownCapacity, 256);
 		batch->shown[batch->shownCount++] = (ShownFact) {row->userKey, shown};
 	}
 	else
@@ -199,8 +187,7 @@ TakeEvent(ExposureBatch *batch, const EventRow *row)
 
 		if (row->event == EVENT_TYPE_PURCHASE && (outcome.amount = EventAmount(row)) != 0)
 			outcome.currency = EventCurrency(row);
-		batch->outcomes = Grow(batch, batch->outcomes, batch->outcomeCount, &batch->outcomeCapacity,
-							   sizeof(OutcomeFact));
+		GrowArrayIn(batch->context, batch->outcomes, batch->outcomeCount + 1, batch->outcomeCapacity, 256);
 		batch->outcomes[batch->outcomeCount++] = (OutcomeFact) {row->userKey, outcome};
 	}
 }

@@ -23,7 +23,6 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "compat.h"
-#include "events/event.h"
 #include "events/event_measure.h"
 #include "exposures/query.h"
 #include "exposures/request_id.h"

@@ -19,7 +19,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "exposures/query.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/snapmgr.h"
 #include "workers/processor.h"
@@ -108,15 +108,13 @@ FindDoomed(TimestampTz before, int64 maxRows)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(maxRows)};
-	MemoryContext caller = CurrentMemoryContext;
 	SpiUtilScope scope;
 	Datum		doomed;
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, DOOMED_SQL, lengthof(types), types, values, NULL, true);
-	MemoryContextSwitchTo(caller);
-	doomed = PointerGetDatum(PG_DETOAST_DATUM_COPY(SpiUtilValue(0, 1, &isNull)));
+	doomed = SPI_datumTransfer(SpiUtilValue(0, 1, &isNull), false, -1);
 	SpiUtilEnd(&scope);
 	return doomed;
 }

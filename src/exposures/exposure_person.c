@@ -17,11 +17,12 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "exposures/exposure_internal.h"
 
 #include "access/stratnum.h"
 #include "compat.h"
-#include "events/event.h"
+#include "events/event_row.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -29,13 +30,7 @@
 static ShownRow *
 AppendShown(PersonExposures *person)
 {
-	if (person->shownCount == person->shownCapacity)
-	{
-		person->shownCapacity = Max(32, 2 * person->shownCapacity);
-		person->shown = person->shown == NULL ?
-			palloc(sizeof(ShownRow) * person->shownCapacity) :
-			repalloc_huge(person->shown, sizeof(ShownRow) * person->shownCapacity);
-	}
+	GrowArray(person->shown, person->shownCount + 1, person->shownCapacity, 32);
 	return &person->shown[person->shownCount++];
 }
 
@@ -43,13 +38,7 @@ AppendShown(PersonExposures *person)
 static OutcomeRow *
 AppendOutcome(PersonExposures *person)
 {
-	if (person->outcomeCount == person->outcomeCapacity)
-	{
-		person->outcomeCapacity = Max(16, 2 * person->outcomeCapacity);
-		person->outcomes = person->outcomes == NULL ?
-			palloc(sizeof(OutcomeRow) * person->outcomeCapacity) :
-			repalloc_huge(person->outcomes, sizeof(OutcomeRow) * person->outcomeCapacity);
-	}
+	GrowArray(person->outcomes, person->outcomeCount + 1, person->outcomeCapacity, 16);
 	return &person->outcomes[person->outcomeCount++];
 }
 
@@ -349,11 +338,7 @@ CompareCandidates(const void *left, const void *right)
 static void
 AddCandidate(CandidateList *list, const Shown *shown)
 {
-	if (list->count == list->capacity)
-	{
-		list->capacity *= 2;
-		list->candidates = repalloc_huge(list->candidates, sizeof(Candidate) * list->capacity);
-	}
+	GrowArray(list->candidates, list->count + 1, list->capacity, 32);
 	list->candidates[list->count++] = (Candidate) {shown->item, shown->at, shown->request};
 }
 

@@ -25,7 +25,7 @@
 #include "compat.h"
 #include "events/gone.h"
 #include "miscadmin.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

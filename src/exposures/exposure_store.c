@@ -86,15 +86,12 @@ DropCounted(int64 userKey)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(userKey)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.exposure_outcome AS o WHERE o.user_key = $1"
-			   " AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
-			   " AND NOT EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $1 AND e.ts = o.ts"
-			   "  AND e.event = o.event AND e.item_key = o.item_key AND e.consent & 1 <> 0)",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.exposure_outcome AS o WHERE o.user_key = $1"
+					  " AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
+					  " AND NOT EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $1 AND e.ts = o.ts"
+					  "  AND e.event = o.event AND e.item_key = o.item_key AND e.consent & 1 <> 0)",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* exposure_outcome, after a withdrawal has gone through the events */
@@ -172,18 +169,15 @@ MoveCounted(int64 from, int64 to, bool withEvent)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID, BOOLOID};
 	Datum		values[] = {Int64GetDatum(from), Int64GetDatum(to), BoolGetDatum(withEvent)};
-	SpiUtilScope scope;
 
 	if (from == to)
 		return;
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "UPDATE personalize.exposure_outcome AS o SET user_key = $2, place = o.place + 1"
-			   " + coalesce((SELECT max(t.place) FROM personalize.exposure_outcome AS t WHERE t.user_key = $2 AND t.ts = o.ts), -1)"
-			   " WHERE o.user_key = $1 AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
-			   " AND (NOT $3 OR EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $2 AND e.ts = o.ts"
-			   "  AND e.event = o.event AND e.item_key = o.item_key))",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "UPDATE personalize.exposure_outcome AS o SET user_key = $2, place = o.place + 1"
+					  " + coalesce((SELECT max(t.place) FROM personalize.exposure_outcome AS t WHERE t.user_key = $2 AND t.ts = o.ts), -1)"
+					  " WHERE o.user_key = $1 AND o.request_origin = " EXPOSURE_ORIGIN_GONE_SQL
+					  " AND (NOT $3 OR EXISTS (SELECT FROM personalize.event AS e WHERE e.user_key = $2 AND e.ts = o.ts"
+					  "  AND e.event = o.event AND e.item_key = o.item_key))",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /*

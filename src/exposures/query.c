@@ -125,7 +125,6 @@ QueryTextsWrite(QueryTexts *texts)
 	HASH_SEQ_STATUS status;
 	QueryText  *entry;
 	int			count = 0;
-	SpiUtilScope scope;
 
 	if (room == 0)
 		return;
@@ -137,15 +136,13 @@ QueryTextsWrite(QueryTexts *texts)
 	}
 	values[0] = PointerGetDatum(construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[1] = PointerGetDatum(construct_array(queries, count, TEXTOID, -1, false, TYPALIGN_INT));
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize.search_query AS q SET query = l.query FROM ("
-			   " SELECT k.query_key, t.query FROM unnest($1, $2) AS t (key, query)"
-			   " JOIN personalize.search_query AS k ON k.query_key = t.key WHERE k.query IS DISTINCT FROM t.query"
-			   " ORDER BY 1 FOR NO KEY UPDATE OF k) AS l"
-			   " WHERE q.query_key = l.query_key",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "UPDATE personalize.search_query AS q SET query = l.query FROM ("
+					  " SELECT k.query_key, t.query FROM unnest($1, $2) AS t (key, query)"
+					  " JOIN personalize.search_query AS k ON k.query_key = t.key WHERE k.query IS DISTINCT FROM t.query"
+					  " ORDER BY 1 FOR NO KEY UPDATE OF k) AS l"
+					  " WHERE q.query_key = l.query_key",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* Drop texts that nobody has searched any more; who counts people locks their rows. */
@@ -154,12 +151,9 @@ QueryForget(Datum keys)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.search_query AS q WHERE q.query_key = ANY ($1) AND q.people = 0",
-			   1, types, &keys, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.search_query AS q WHERE q.query_key = ANY ($1) AND q.people = 0",
+					  1, types, &keys, NULL, false);
 }
 
 /* query_key(query): NULL if it has no words. */

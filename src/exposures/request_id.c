@@ -80,14 +80,16 @@ RequestNameReason(int code, const char *name)
 	NoteName(reasonNames, code, name, "reason");
 }
 
-const char *
-RequestEngineName(int code)
+/* The name of an engine; NULL: none has the code. */
+static const char *
+EngineName(int code)
 {
 	return code < 0 || code > REQUEST_MAX_CODE ? NULL : engineNames[code];
 }
 
-const char *
-RequestReasonName(int code)
+/* That of a reason. */
+static const char *
+ReasonName(int code)
 {
 	return code < 0 || code > REQUEST_MAX_CODE ? NULL : reasonNames[code];
 }
@@ -134,9 +136,9 @@ UnpackBits(uint64 packed, int *at, int bits)
 	return value;
 }
 
-/* An origin as a number. */
-int64
-RequestOriginPack(const RequestOrigin *origin)
+/* An origin as a number above 0. */
+static int64
+PackOrigin(const RequestOrigin *origin)
 {
 	double		steps = -log2(origin->propensity) * PROPENSITY_STEPS;
 	uint64		packed = 0;
@@ -162,7 +164,7 @@ RequestFirstOrigin(int engine)
 {
 	RequestOrigin origin = {.engine = engine,.propensity = 1};
 
-	return engine == 0 ? 0 : engine > REQUEST_MAX_CODE ? PG_INT64_MAX : RequestOriginPack(&origin);
+	return engine == 0 ? 0 : engine > REQUEST_MAX_CODE ? PG_INT64_MAX : PackOrigin(&origin);
 }
 
 /* And back. */
@@ -231,7 +233,7 @@ TakeRandom(uint8 *bytes, int count)
 void
 RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin)
 {
-	uint64		packed = (uint64) RequestOriginPack(origin);
+	uint64		packed = (uint64) PackOrigin(origin);
 
 	TakeRandom(id->data, 5);
 	id->data[5] = (uint8) (packed >> 50);
@@ -240,9 +242,9 @@ RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin)
 	ComputeCheck(id, id->data + CHECKED_BYTES);
 }
 
-/* Read an id. */
-bool
-RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin)
+/* Read an id; false if it was not made in this database. */
+static bool
+ReadId(const pg_uuid_t *id, RequestOrigin *origin)
 {
 	uint8		check[CHECK_BYTES];
 	uint64		packed;
@@ -290,11 +292,11 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	memset(nulls, !RequestIdRead(PG_GETARG_UUID_P(0), &origin), sizeof(nulls));
+	memset(nulls, !ReadId(PG_GETARG_UUID_P(0), &origin), sizeof(nulls));
 	if (!nulls[ORIGIN_ENGINE])
 	{
-		reason = RequestReasonName(origin.reason);
-		values[ORIGIN_ENGINE] = PointerGetDatum(NameOrNumber(RequestEngineName(origin.engine), origin.engine));
+		reason = ReasonName(origin.reason);
+		values[ORIGIN_ENGINE] = PointerGetDatum(NameOrNumber(EngineName(origin.engine), origin.engine));
 		values[ORIGIN_VARIANT] = Int32GetDatum(origin.variant);
 		values[ORIGIN_MODULE] = Int32GetDatum(origin.module);
 		values[ORIGIN_PLACE_BUCKET] = Int16GetDatum(origin.placeBucket);
@@ -310,7 +312,7 @@ personalize_request_origin(PG_FUNCTION_ARGS)
 Datum
 personalize_engine_name(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(NameOrNumber(RequestEngineName(PG_GETARG_INT16(0)), PG_GETARG_INT16(0)));
+	PG_RETURN_TEXT_P(NameOrNumber(EngineName(PG_GETARG_INT16(0)), PG_GETARG_INT16(0)));
 }
 
 /* _reason_name(code) */
@@ -319,7 +321,7 @@ personalize_reason_name(PG_FUNCTION_ARGS)
 {
 	int			code = PG_GETARG_INT16(0);
 
-	PG_RETURN_TEXT_P(NameOrNumber(code == 0 ? "several" : RequestReasonName(code), code));
+	PG_RETURN_TEXT_P(NameOrNumber(code == 0 ? "several" : ReasonName(code), code));
 }
 
 /* What is counted of the ids that events name. */
@@ -333,10 +335,10 @@ ReadRequest(IngestString requestId)
 	IdBytes		id = IdCanonical((IdBytes) {requestId.data, requestId.length});
 	pg_uuid_t	uuid;
 	RequestOrigin origin;
-	bool		own = UuidParse(id.data, id.length, &uuid) && RequestIdRead(&uuid, &origin);
+	bool		own = UuidParse(id.data, id.length, &uuid) && ReadId(&uuid, &origin);
 
 	CounterAdd(firstCounter + !own, 1);
-	return own ? RequestOriginPack(&origin) : 0;
+	return own ? PackOrigin(&origin) : 0;
 }
 
 /* Have ids read where events come in. */

@@ -30,11 +30,7 @@ typedef struct RequestOrigin
 /* Make an id; a propensity is kept to 2.2 %, and one below 1/62,000 as that. */
 extern void RequestIdMake(pg_uuid_t *id, const RequestOrigin *origin);
 
-/* Read an id; false if it was not made in this database. */
-extern bool RequestIdRead(const pg_uuid_t *id, RequestOrigin *origin);
-
-/* An origin as a number above 0, and back. */
-extern int64 RequestOriginPack(const RequestOrigin *origin);
+/* The origin of its number, which is above 0. */
 extern void RequestOriginUnpack(int64 packed, RequestOrigin *origin);
 
 /*
@@ -47,12 +43,7 @@ extern int64 RequestFirstOrigin(int engine);
 extern void RequestNameEngine(int code, const char *name);
 extern void RequestNameReason(int code, const char *name);
 
-/*
- * The name of a code; NULL: none has it.  The code of an engine, or an error; that of a reason,
- * 0: there is none.
- */
-extern const char *RequestEngineName(int code);
-extern const char *RequestReasonName(int code);
+/* The code of an engine, or an error; that of a reason, 0: there is none. */
 extern int	RequestEngineCode(const char *name);
 extern int	RequestReasonCode(const char *name, int length);
 

@@ -15,6 +15,7 @@
 
 #include "access/stratnum.h"
 #include "base/choice.h"
+#include "base/grow.h"
 #include "base/key.h"
 #include "base/key_sort.h"
 #include "base/keyed.h"
@@ -475,11 +476,7 @@ AddCounter(FeatureCounters *counters, int *room, FeatureCounter counter)
 	}
 	if (last != NULL && last->count == 0)
 		counters->count--;
-	if (counters->count == *room)
-	{
-		*room *= 2;
-		counters->counters = repalloc_huge(counters->counters, sizeof(FeatureCounter) * *room);
-	}
+	GrowArray(counters->counters, counters->count + 1, *room, 64);
 	counters->counters[counters->count++] = counter;
 }
 

@@ -24,7 +24,6 @@
 #include "events/event.h"
 #include "events/partition.h"
 #include "miscadmin.h"
-#include "people/consent.h"
 #include "profiles/profile_delta.h"
 #include "profiles/segment.h"
 #include "signals/feature_value.h"

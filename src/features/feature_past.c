@@ -17,7 +17,6 @@
 
 #include "features/feature_history.h"
 
-#include "base/key.h"
 #include "compat.h"
 #include "features/feature_evaluate.h"
 #include "miscadmin.h"

@@ -479,11 +479,9 @@ Compute(int size)
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(view);
 	}
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.feature_stats s WHERE s.computed_at < $1 - interval '60 days'"
-			   " OR NOT EXISTS (SELECT FROM personalize.feature_view v WHERE v.name = s.name AND v.version = s.version)",
-			   1, (Oid[]) {TIMESTAMPTZOID}, (Datum[]) {TimestampTzGetDatum(now)}, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.feature_stats s WHERE s.computed_at < $1 - interval '60 days'"
+					  " OR NOT EXISTS (SELECT FROM personalize.feature_view v WHERE v.name = s.name AND v.version = s.version)",
+					  1, (Oid[]) {TIMESTAMPTZOID}, (Datum[]) {TimestampTzGetDatum(now)}, NULL, false);
 	MemoryContextDelete(view);
 	return features;
 }

@@ -257,12 +257,7 @@ BasketFlip(int64 userKey)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(userKey)};
-	SpiUtilScope scope;
-	bool		any;
 
-	SpiUtilBegin(&scope);
-	any = SpiUtilRun(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
-					 1, types, values, NULL, false) > 0;
-	SpiUtilEnd(&scope);
-	return any;
+	return SpiUtilRunAsOwner(&plan, "UPDATE personalize._basket SET count = - count WHERE user_key = $1",
+							 1, types, values, NULL, false) > 0;
 }

@@ -102,8 +102,8 @@ ColumnNumber(ItemReader *reader, ItemField field)
 }
 
 /* Open an index, unless it is open. */
-void
-ItemReaderOpenIndex(ItemReader *reader, ItemIndex *index)
+static void
+OpenIndex(ItemReader *reader, ItemIndex *index)
 {
 	if (index->relation == NULL)
 		index->relation = RelationOpenIndex(reader->table, index->name, AccessShareLock);
@@ -115,7 +115,7 @@ ItemReaderBeginScan(ItemReader *reader, ItemIndex *index, int keys)
 {
 	if (index->scan != NULL)
 		return;
-	ItemReaderOpenIndex(reader, index);
+	OpenIndex(reader, index);
 	index->scan = index_beginscan(reader->table, index->relation, reader->snapshot, NULL, keys, 0);
 }
 

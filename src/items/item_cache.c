@@ -11,6 +11,7 @@
 #include "items/item_cache.h"
 
 #include "access/xact.h"
+#include "base/grow.h"
 #include "base/key_set.h"
 #include "compat.h"
 #include "utils/memutils.h"
@@ -116,10 +117,6 @@ ItemCacheMake(Relation table)
 void
 ItemCacheKeep(ItemRow *row, int64 key)
 {
-	if (keys.count == capacity)
-	{
-		capacity *= 2;
-		rows = repalloc_array(rows, ItemRow *, capacity);
-	}
+	GrowArray(rows, keys.count + 1, capacity, FIRST_ROWS);
 	rows[KeySetNumber(&keys, key)] = row;
 }

@@ -63,8 +63,7 @@ struct ItemReader
 	bool		offered;
 };
 
-/* Open an index, unless it is open; and begin scans of it with so many keys, unless that was done. */
-extern void ItemReaderOpenIndex(ItemReader *reader, ItemIndex *index);
+/* Open an index, unless it is open, and begin scans of it with so many keys, unless that was done. */
 extern void ItemReaderBeginScan(ItemReader *reader, ItemIndex *index, int keys);
 
 /* Put the row of a key into the slot; false if there is none. */

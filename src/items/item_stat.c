@@ -23,7 +23,6 @@
 #include "base/interval.h"
 #include "base/keyed.h"
 #include "base/shard.h"
-#include "base/spi_util.h"
 #include "base/table_writer.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
@@ -37,7 +36,7 @@
 #include "items/item_stat_fold.h"
 #include "items/kept_list.h"
 #include "miscadmin.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -63,7 +62,6 @@ typedef enum StatColumn
 	STAT_COUNT,
 	STAT_AMOUNT
 } StatColumn;
-#define STAT_KEY_COLUMNS STAT_COUNT
 #define STAT_COLUMNS (STAT_AMOUNT + 1)
 
 /* One counter; the key has no padding, for it is hashed as bytes. */

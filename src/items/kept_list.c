@@ -131,13 +131,10 @@ void
 KeptListSpoil(void)
 {
 	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
-			   0, NULL, NULL, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "UPDATE personalize._popular_state SET made_at = 'epoch', events = -1",
+					  0, NULL, NULL, NULL, false);
 	for (int i = 0; i < listCount; i++)
 		if (IsSmall(lists[i]))
 			Refresh(lists[i], false);

@@ -25,9 +25,9 @@
 /* Rows between looks at interrupts. */
 #define INTERRUPT_ROWS 4096
 
-/* ln(1 + e^x). */
-double
-LogisticLoss(double x)
+/* ln(1 + e^x), for any x. */
+static double
+Softplus(double x)
 {
 	return Max(x, 0) + log1p(exp(-fabs(x)));
 }
@@ -102,7 +102,7 @@ Loss(const LogisticProblem *problem, const double *coefficients)
 
 		if (row % INTERRUPT_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		loss += Weight(problem, row) * (LogisticLoss(score) - Label(problem, row) * score);
+		loss += Weight(problem, row) * (Softplus(score) - Label(problem, row) * score);
 	}
 	for (int i = 0; i < problem->columns; i++)
 		loss += 0.5 * Penalty(problem, i) * coefficients[i] * coefficients[i];

@@ -41,8 +41,7 @@ typedef struct LogisticFit
 /* Fit; coefficients (one a column) is where it begins and what comes of it. */
 extern LogisticFit LogisticSolve(const LogisticProblem *problem, double *coefficients);
 
-/* ln(1 + e^x), and 1 / (1 + e^-x), for any x. */
-extern double LogisticLoss(double x);
+/* 1 / (1 + e^-x), for any x. */
 extern double LogisticProbability(double x);
 
 #endif

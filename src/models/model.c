@@ -264,11 +264,8 @@ void
 ModelLock(void)
 {
 	static SPIPlanPtr plan = NULL;
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "LOCK TABLE personalize.model IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "LOCK TABLE personalize.model IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL, false);
 }
 
 /* What a row of the table is made of, as INSERT below has it; name and features may be NULL. */

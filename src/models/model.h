@@ -23,9 +23,6 @@ typedef struct Model
 	LinearModel *linear;		/* NULL: it consists of trees */
 } Model;
 
-/* The longest name, in bytes; that of an import is shorter, for trained ones are made of two. */
-#define MODEL_MAX_NAME_BYTES 96
-
 /* The version in use of a name, until the transaction ends; an error if there is none. */
 extern const Model *ModelFind(const char *name);
 

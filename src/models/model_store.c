@@ -12,7 +12,6 @@
 #include "models/model_store.h"
 
 #include "people/person_fit.h"
-#include "people/person_removal.h"
 
 /* There are fewer models than people. */
 static PersonFit fit = {

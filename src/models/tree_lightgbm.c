@@ -187,7 +187,6 @@ typedef struct Header
 	char	   *objective;
 	const char *objectivePlace;
 	bool		average;
-	int			treesPerRound;
 } Header;
 
 /* Take a line of the header. */

@@ -12,6 +12,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/grow.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -57,16 +58,6 @@ TreeModelRefuse(const char *place, const char *problem,...)
 			 errdetail("The fault is in %s.", place)));
 }
 
-/* Make room in a growing array for more elements. */
-static void *
-Grow(void *array, int *capacity, int needed, size_t size)
-{
-	if (needed <= *capacity)
-		return array;
-	*capacity = Max(needed, *capacity * 2);
-	return repalloc_huge(array, mul_size(*capacity, size));
-}
-
 /* Begin a model. */
 TreeBuilder *
 TreeBuilderBegin(int featureCount)
@@ -96,7 +87,7 @@ AddSet(TreeBuilder *builder, const TreeFileNode *node)
 
 	if (node->setWords > (int) (MaxAllocSize / sizeof(uint32)) - place)
 		TreeModelRefuse("its categories", "too many categories");
-	model->words = Grow(model->words, &builder->wordCapacity, place + node->setWords, sizeof(uint32));
+	GrowArray(model->words, place + node->setWords, builder->wordCapacity, 64);
 	model->words[place - 1] = node->setWords;
 	memcpy(model->words + place, node->set, node->setWords * sizeof(uint32));
 	model->wordCount = place + node->setWords;
@@ -116,7 +107,7 @@ FindColumn(TreeBuilder *builder, const TreeFileNode *node, const char *place)
 			return i;
 	if (model->columnCount == TREE_MODEL_MAX_COLUMNS)
 		TreeModelRefuse(place, "more than %d different comparisons with categories", TREE_MODEL_MAX_COLUMNS);
-	model->columns = Grow(model->columns, &builder->columnCapacity, model->columnCount + 1, sizeof(TreeColumn));
+	GrowArray(model->columns, model->columnCount + 1, builder->columnCapacity, 64);
 	model->columns[model->columnCount] = (TreeColumn)
 	{
 		.feature = node->feature,
@@ -215,9 +206,9 @@ TreeBuilderAdd(TreeBuilder *builder, const TreeFileNode *nodes, int count)
 		TreeModelRefuse(place, "more than %d trees", TREE_MODEL_MAX_TREES);
 	if (count > TREE_MODEL_MAX_NODES - model->nodeCount)
 		TreeModelRefuse(place, "more than %d nodes", TREE_MODEL_MAX_NODES);
-	model->nodes = Grow(model->nodes, &builder->nodeCapacity, root + count, sizeof(TreeNode));
-	model->roots = Grow(model->roots, &capacity, model->treeCount + 1, sizeof(int32));
-	model->depths = Grow(model->depths, &builder->treeCapacity, model->treeCount + 1, sizeof(int32));
+	GrowArray(model->nodes, root + count, builder->nodeCapacity, 64);
+	GrowArray(model->roots, model->treeCount + 1, capacity, 64);
+	GrowArray(model->depths, model->treeCount + 1, builder->treeCapacity, 64);
 	model->roots[model->treeCount] = root;
 	model->depths[model->treeCount] = AddNodes(builder, nodes, count, order, place);
 	if (model->depths[model->treeCount] > TREE_MODEL_MAX_DEPTH)

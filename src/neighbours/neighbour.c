@@ -15,6 +15,7 @@
 #include "neighbours/neighbour.h"
 
 #include "access/stratnum.h"
+#include "base/grow.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -24,7 +25,6 @@
 #include "neighbours/pair_list.h"
 #include "neighbours/posting.h"
 #include "neighbours/posting_search.h"
-#include "people/consent.h"
 #include "people/restriction.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -114,11 +114,7 @@ AddEvent(void *state, const EventRow *row)
 
 	if (row->event < 0 || !batch->counts[row->event])
 		return;
-	if (batch->count == batch->capacity)
-	{
-		batch->capacity *= 2;
-		batch->events = repalloc_huge(batch->events, sizeof(SessionEvent) * batch->capacity);
-	}
+	GrowArray(batch->events, batch->count + 1, batch->capacity, 1024);
 	SessionEventFill(&batch->events[batch->count++], row);
 }
 
@@ -128,11 +124,7 @@ TakeStored(NeighbourGather *gather, TupleTableSlot *slot)
 {
 	Session    *old;
 
-	if (gather->oldCount == gather->oldCapacity)
-	{
-		gather->oldCapacity *= 2;
-		gather->old = repalloc_huge(gather->old, sizeof(Session) * gather->oldCapacity);
-	}
+	GrowArray(gather->old, gather->oldCount + 1, gather->oldCapacity, 4);
 	old = &gather->old[gather->oldCount++];
 	SessionReadRow(slot, old);
 	SessionMerge(gather->session, old);

@@ -17,6 +17,7 @@
 #include "neighbours/posting.h"
 
 #include "access/stratnum.h"
+#include "base/grow.h"
 #include "fmgr.h"
 
 /* A chunk in memory. */
@@ -102,11 +103,7 @@ AddChunk(PostingList *list)
 {
 	Chunk	   *chunk;
 
-	if (list->chunkCount == list->chunkCapacity)
-	{
-		list->chunkCapacity *= 2;
-		list->chunks = repalloc_array(list->chunks, Chunk, list->chunkCapacity);
-	}
+	GrowArray(list->chunks, list->chunkCount + 1, list->chunkCapacity, 12);
 	chunk = &list->chunks[list->chunkCount++];
 	memset(chunk, 0, sizeof(Chunk));
 	return chunk;

@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/grow.h"
 #include "base/key_set.h"
 #include "base/lock.h"
 #include "base/relation.h"
@@ -114,12 +115,7 @@ AddChange(SessionIndexChanges *changes, int64 itemKey)
 {
 	PostingChange *change;
 
-	if (changes->count == changes->capacity)
-	{
-		changes->capacity *= 2;
-		changes->changes = repalloc_huge(changes->changes,
-										 sizeof(PostingChange) * changes->capacity);
-	}
+	GrowArray(changes->changes, changes->count + 1, changes->capacity, 1024);
 	change = &changes->changes[changes->count++];
 	memset(change, 0, sizeof(PostingChange));
 	change->itemKey = itemKey;

@@ -14,6 +14,7 @@
 #include "neighbours/tune_trial.h"
 
 #include "base/bytes.h"
+#include "base/grow.h"
 #include "base/keyed.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -108,10 +109,10 @@ CompareTimes(const void *a, const void *b)
 static void
 ChooseSplit(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, int maxPredictions)
 {
-	int64		capacity = 1024;
+	int64		capacity = 0;
 	int64		count = 0;
 	int64		items = 0;
-	TimestampTz *ends = palloc_array(TimestampTz, capacity);
+	TimestampTz *ends = NULL;
 	Session    *session = palloc(sizeof(Session));
 	double		perSession;
 	int64		heldOut;
@@ -123,11 +124,7 @@ ChooseSplit(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, int maxPr
 		SessionReadRow(slot, session);
 		if (!SessionIsIndexed(session))
 			continue;
-		if (count == capacity)
-		{
-			capacity *= 2;
-			ends = repalloc_huge(ends, sizeof(TimestampTz) * capacity);
-		}
+		GrowArray(ends, count + 1, capacity, 1024);
 		ends[count++] = session->ended;
 		items += session->itemCount - 1;
 		CHECK_FOR_INTERRUPTS();
@@ -139,8 +136,8 @@ ChooseSplit(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, int maxPr
 		heldOut = Min(count / 5, (int64) (2 * maxPredictions / perSession) + 1);
 		trial->split = ends[Min(heldOut, count - 1)];
 		trial->since = ends[Min(heldOut + MAX_SESSIONS, count - 1)];
+		pfree(ends);
 	}
-	pfree(ends);
 	pfree(session);
 }
 
@@ -159,11 +156,7 @@ IndexSession(TuneTrial *trial, const Session *session)
 		uint8	   *copy;
 		TuneEntry  *entry;
 
-		if (trial->entryCount == trial->entryCapacity)
-		{
-			trial->entryCapacity *= 2;
-			trial->entries = repalloc_huge(trial->entries, sizeof(TuneEntry) * trial->entryCapacity);
-		}
+		GrowArray(trial->entries, trial->entryCount + 1, trial->entryCapacity, 1024);
 		entry = &trial->entries[trial->entryCount++];
 		entry->itemKey = items[i];
 		entry->ts = session->items[i].ts;
@@ -182,22 +175,16 @@ LoadEvents(TuneTrial *trial, Snapshot snapshot)
 {
 	EventScanOptions options = {.snapshot = snapshot,.allDays = true,.keysOnly = true,.since = trial->split};
 	bool	   *counts = NeighbourEventTypes();
-	int64		capacity = 1024;
-	EventScan  *scan;
+	int64		capacity = 0;
+	EventScan  *scan = EventScanBegin(&options);
 	EventRow	row;
 
-	trial->events = palloc_array(SessionEvent, capacity);
-	scan = EventScanBegin(&options);
 	while (EventScanNext(scan, &row))
 	{
 		if (row.ts <= trial->split || NeighbourShard(&row) < 0 || row.event < 0 ||
 			!counts[row.event])
 			continue;
-		if (trial->eventCount == capacity)
-		{
-			capacity *= 2;
-			trial->events = repalloc_huge(trial->events, sizeof(SessionEvent) * capacity);
-		}
+		GrowArray(trial->events, trial->eventCount + 1, capacity, 1024);
 		SessionEventFill(&trial->events[trial->eventCount++], &row);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -245,12 +232,7 @@ HoldOut(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot)
 			until++;
 		if (until - from > 1 && IsWholeSession(trial, sessions, snapshot, first))
 		{
-			if (trial->heldOutCount == trial->heldOutCapacity)
-			{
-				trial->heldOutCapacity *= 2;
-				trial->heldOut = repalloc_huge(trial->heldOut,
-											   sizeof(TuneSession) * trial->heldOutCapacity);
-			}
+			GrowArray(trial->heldOut, trial->heldOutCount + 1, trial->heldOutCapacity, 1024);
 			trial->heldOut[trial->heldOutCount].first = from;
 			trial->heldOut[trial->heldOutCount++].count = Min(until - from, PG_INT32_MAX);
 		}
@@ -270,9 +252,6 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 	.hcxt = CurrentMemoryContext};
 	TupleTableSlot *slot;
 
-	trial->entryCapacity = trial->heldOutCapacity = 1024;
-	trial->entries = palloc_array(TuneEntry, trial->entryCapacity);
-	trial->heldOut = palloc_array(TuneSession, trial->heldOutCapacity);
 	trial->sum = SessionSumBegin();
 	trial->context = CurrentMemoryContext;
 	trial->pairs = hash_create("personalize trial pairs", 1024, &control,

@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "base/grow.h"
 #include "common/hashfn.h"
 #include "engines/caps.h"
 #include "engines/registry.h"
@@ -127,12 +128,7 @@ IsGreedy(const Homepage *page)
 static PageTrial *
 AddTrial(Homepage *page, const PageTrial *trial)
 {
-	if (page->trialCount == page->trialCapacity)
-	{
-		page->trialCapacity = Max(64, 2 * page->trialCapacity);
-		page->trials = page->trials == NULL ? palloc_array(PageTrial, page->trialCapacity) :
-			repalloc_huge(page->trials, sizeof(PageTrial) * page->trialCapacity);
-	}
+	GrowArray(page->trials, page->trialCount + 1, page->trialCapacity, 64);
 	page->trials[page->trialCount] = *trial;
 	return &page->trials[page->trialCount++];
 }

@@ -139,12 +139,13 @@ typedef struct Search
 } Search;
 
 /* Look for it; raises for what is no signature at all, up to PostgreSQL 15. */
-static void
+static bool
 FindFunction(void *argument)
 {
 	Search	   *search = argument;
 
 	search->found = PageFunctionFind(search->signature);
+	return false;
 }
 
 /* A function, as a signature with its schema. */

@@ -10,13 +10,11 @@
 
 #include "pages/page_source.h"
 
-#include "base/interval.h"
 #include "compat.h"
 #include "engines/answer.h"
 #include "engines/explore.h"
 #include "engines/sources.h"
 #include "engines/visitor.h"
-#include "events/event.h"
 #include "items/popular.h"
 #include "miscadmin.h"
 #include "pages/page_function.h"

@@ -18,11 +18,11 @@
 
 #include "pages/page_stat.h"
 
+#include "base/grow.h"
 #include "base/interval.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event_measure.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -60,12 +60,7 @@ AddDay(PageStat *stat, int module, int bucket, int64 shown, int64 clicked, doubl
 
 	if (cell == NULL || cell->module != module || cell->bucket != bucket)
 	{
-		if (stat->count == stat->capacity)
-		{
-			stat->capacity = Max(64, 2 * stat->capacity);
-			stat->cells = stat->cells == NULL ? palloc_array(StatCell, stat->capacity) :
-				repalloc_huge(stat->cells, sizeof(StatCell) * stat->capacity);
-		}
+		GrowArray(stat->cells, stat->count + 1, stat->capacity, 64);
 		cell = &stat->cells[stat->count++];
 		*cell = (StatCell) {.module = module,.bucket = bucket};
 	}

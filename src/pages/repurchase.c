@@ -9,11 +9,11 @@
 
 #include "pages/repurchase.h"
 
+#include "base/grow.h"
 #include "compat.h"
 #include "events/event.h"
 #include "items/repeat_purchase.h"
 #include "miscadmin.h"
-#include "people/consent.h"
 #include "utils/timestamp.h"
 
 /* Purchases of an item that are nearer to each other are of one order, or a correction. */
@@ -48,12 +48,7 @@ typedef struct Purchases
 static void
 AddPurchase(Purchases *purchases, int64 itemKey, TimestampTz ts)
 {
-	if (purchases->count == purchases->capacity)
-	{
-		purchases->capacity = Max(16, 2 * purchases->capacity);
-		purchases->list = purchases->list == NULL ? palloc_array(Purchase, purchases->capacity) :
-			repalloc_array(purchases->list, Purchase, purchases->capacity);
-	}
+	GrowArray(purchases->list, purchases->count + 1, purchases->capacity, 16);
 	purchases->list[purchases->count++] = (Purchase) {itemKey, ts};
 }
 

@@ -23,7 +23,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "base/keyed.h"
-#include "base/relation.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "people/consent_cache.h"

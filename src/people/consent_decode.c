@@ -20,7 +20,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "people/consent.h"
 #include "people/consent_mapping.h"
 #include "utils/array.h"
 #include "utils/builtins.h"

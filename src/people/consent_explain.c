@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "people/consent_change.h"
 
 #include "base/event_time.h"
 #include "base/key.h"

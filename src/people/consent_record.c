@@ -122,16 +122,11 @@ InsertSubject(const ConsentDecision *decision, const ConsentOutcome *outcome)
 		Int32GetDatum(outcome->granted),
 		Int32GetDatum(outcome->decided)
 	};
-	SpiUtilScope scope;
-	bool		inserted;
 
-	SpiUtilBegin(&scope);
-	inserted = SpiUtilRun(&plan,
-						  "INSERT INTO personalize.subject (user_key, user_id, granted, decided)"
-						  " VALUES ($1, $2, $3, $4) ON CONFLICT (user_key) DO NOTHING",
-						  lengthof(types), types, values, NULL, false) > 0;
-	SpiUtilEnd(&scope);
-	return inserted;
+	return SpiUtilRunAsOwner(&plan,
+							 "INSERT INTO personalize.subject (user_key, user_id, granted, decided)"
+							 " VALUES ($1, $2, $3, $4) ON CONFLICT (user_key) DO NOTHING",
+							 lengthof(types), types, values, NULL, false) > 0;
 }
 
 /* Bring the person's row up to the ledger. */

@@ -18,7 +18,6 @@
 #include "base/key.h"
 #include "base/lock.h"
 #include "base/purge_lock.h"
-#include "base/relation.h"
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -275,15 +274,7 @@ personalize_identities_of(PG_FUNCTION_ARGS)
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, "SELECT alias_id, user_id, since, source FROM personalize.identity"
 			   " WHERE user_key = $1 ORDER BY since, alias_id", 1, types, argument, NULL, true);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		values[4];
-		bool		nulls[4];
-
-		for (int i = 0; i < lengthof(values); i++)
-			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	SpiUtilReturnRows(result);
 	SpiUtilEnd(&scope);
 	return (Datum) 0;
 }

@@ -13,6 +13,7 @@
 
 #include "people/ledger.h"
 
+#include "base/grow.h"
 #include "base/secret.h"
 #include "base/spi_util.h"
 #include "base/txid.h"
@@ -177,13 +178,7 @@ typedef struct HashList
 static void
 AddHash(HashList *list, Datum hash)
 {
-	if (list->count == list->capacity)
-	{
-		list->capacity = Max(8, 2 * list->capacity);
-		list->hashes = list->hashes ?
-			repalloc_huge(list->hashes, list->capacity * sizeof(Datum)) :
-			palloc(list->capacity * sizeof(Datum));
-	}
+	GrowArray(list->hashes, list->count + 1, list->capacity, 8);
 	list->hashes[list->count++] = hash;
 }
 
@@ -247,13 +242,7 @@ LedgerReadPerson(KeyedTable *ledger, LedgerPerson *person, Snapshot snapshot)
 	{
 		LedgerDecision decision = SlotDecision(slot);
 
-		if (person->count == capacity)
-		{
-			capacity = Max(8, 2 * capacity);
-			person->decisions = person->decisions ?
-				repalloc_huge(person->decisions, capacity * sizeof(LedgerDecision)) :
-				palloc(capacity * sizeof(LedgerDecision));
-		}
+		GrowArray(person->decisions, person->count + 1, capacity, 8);
 		person->decisions[person->count++] = decision;
 		person->latest = decision.effectiveAt;
 		TakeDecision(&standing, decision);
@@ -378,15 +367,12 @@ LedgerErase(int64 userKey)
 	static SPIPlanPtr plan;
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(userKey), Int64GetDatum(SecretPseudonym(userKey))};
-	SpiUtilScope scope;
 	uint64		erased;
 
-	SpiUtilBegin(&scope);
-	erased = SpiUtilRun(&plan,
-						"UPDATE personalize.consent_ledger SET user_key = $2, erased = true"
-						" WHERE user_key = $1 AND NOT erased",
-						lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	erased = SpiUtilRunAsOwner(&plan,
+							   "UPDATE personalize.consent_ledger SET user_key = $2, erased = true"
+							   " WHERE user_key = $1 AND NOT erased",
+							   lengthof(types), types, values, NULL, false);
 	return (int64) erased;
 }
 

@@ -250,15 +250,7 @@ personalize_verify_ledger(PG_FUNCTION_ARGS)
 		anchor = ReadAnchor(PG_GETARG_JSONB_P(1));
 	SpiUtilBegin(&scope);
 	FindContradictions(parameters, parameterNulls);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		values[5];
-		bool		nulls[5];
-
-		for (int i = 0; i < 5; i++)
-			values[i] = SpiUtilValue(row, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	SpiUtilReturnRows(result);
 	if (!PG_ARGISNULL(1))
 		CompareAnchor(result, &anchor);
 	SpiUtilEnd(&scope);
@@ -300,7 +292,6 @@ personalize_consent_proof(PG_FUNCTION_ARGS)
 	text	   *userId = KeyIdArgument(fcinfo, 0, "user_id");
 	Datum		values[3];
 	char		nulls[3] = {' ', ' ', ' '};
-	MemoryContext caller = CurrentMemoryContext;
 	Datum		proof;
 	SpiUtilScope scope;
 	bool		isNull;
@@ -309,9 +300,7 @@ personalize_consent_proof(PG_FUNCTION_ARGS)
 	values[2] = PointerGetDatum(userId);
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&plan, PROOF_SQL, lengthof(types), types, values, nulls, true);
-	proof = SpiUtilValue(0, 1, &isNull);
-	MemoryContextSwitchTo(caller);
-	proof = PointerGetDatum(PG_DETOAST_DATUM_COPY(proof));
+	proof = SPI_datumTransfer(SpiUtilValue(0, 1, &isNull), false, -1);
 	SpiUtilEnd(&scope);
 	PG_RETURN_DATUM(proof);
 }

@@ -8,7 +8,6 @@
 
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
-#include "people/person_removal.h"
 #include "people/purpose.h"
 #include "utils/array.h"
 

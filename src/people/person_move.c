@@ -139,16 +139,11 @@ FindsPerson(const PersonStore *store, int64 userKey)
 	const Oid	types[] = {INT8OID};
 	int			count;
 	Datum		values[] = {Int64GetDatum(userKey)};
-	SpiUtilScope scope;
-	bool		found;
 
 	first = PersonStores(&count);
 	plan = &plans[store - first];
-	SpiUtilBegin(&scope);
-	found = SpiUtilRun(plan, psprintf("SELECT FROM (%s) AS t WHERE t.user_key = $1 LIMIT 1", store->people),
-					   1, types, values, NULL, false) > 0;
-	SpiUtilEnd(&scope);
-	return found;
+	return SpiUtilRunAsOwner(plan, psprintf("SELECT FROM (%s) AS t WHERE t.user_key = $1 LIMIT 1", store->people),
+							 1, types, values, NULL, false) > 0;
 }
 
 /* True if rows may stay that were made of events which are gone, and nothing else tells of them. */

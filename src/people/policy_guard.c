@@ -25,7 +25,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
-#include "people/consent.h"
 #include "people/purpose.h"
 #include "people/restriction.h"
 #include "utils/acl.h"

@@ -19,7 +19,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "people/policy.h"
 
 PG_FUNCTION_INFO_V1(personalize_refuse_triggers);
 

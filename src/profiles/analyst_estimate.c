@@ -35,7 +35,6 @@
 #include "people/policy.h"
 #include "profiles/analyst_column.h"
 #include "profiles/analyst_purpose.h"
-#include "profiles/profile.h"
 #include "profiles/profile_delta.h"
 #include "signals/feature_state.h"
 #include "signals/value_key.h"

@@ -16,11 +16,9 @@
 #include "base/key.h"
 #include "base/keyed.h"
 #include "base/lock.h"
-#include "base/shard.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -277,7 +275,6 @@ personalize_clear_preference(PG_FUNCTION_ARGS)
 	char		nulls[] = {' ', 'n', 'n'};
 	PreferenceSubject subject;
 	bool		hidden;
-	SpiUtilScope scope;
 	uint64		count;
 
 	PreventCommandIfReadOnly("clear_preference()");
@@ -294,12 +291,10 @@ personalize_clear_preference(PG_FUNCTION_ARGS)
 		values[2] = PointerGetDatum(KeyIdArgument(fcinfo, 2, "value"));
 		nulls[2] = ' ';
 	}
-	SpiUtilBegin(&scope);
-	count = SpiUtilRun(&plan,
-					   "DELETE FROM personalize.preference WHERE user_key = $1"
-					   " AND ($2 IS NULL OR name = $2) AND ($3 IS NULL OR value = $3)",
-					   lengthof(types), types, values, nulls, false);
-	SpiUtilEnd(&scope);
+	count = SpiUtilRunAsOwner(&plan,
+							  "DELETE FROM personalize.preference WHERE user_key = $1"
+							  " AND ($2 IS NULL OR name = $2) AND ($3 IS NULL OR value = $3)",
+							  lengthof(types), types, values, nulls, false);
 	PG_RETURN_INT64((int64) count);
 }
 

@@ -71,10 +71,6 @@ extern const Signal *ProfileSignal(const ProfileView *view, uint64 featureKey);
 extern bool ProfileFindFeature(const ProfileView *view, int signalId, int64 valueKey,
 							   Feature *feature);
 
-/* The item behind a feature of an item signal; false if its id is unknown. */
-extern bool ProfileItemKey(const ProfileView *view, const Signal *signal,
-						   uint64 featureKey, int64 *itemKey);
-
 /* The text of a feature's value, valid until the next ProfileLoad; NULL if unknown. */
 extern text *ProfileValueText(const ProfileView *view, const Signal *signal, uint64 featureKey);
 

@@ -212,24 +212,21 @@ StoreSince(const ProcessorParts *parts)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2ARRAYOID, INT2OID};
 	Datum		values[] = {ProcessorPartArray(parts), Int16GetDatum(PROCESSOR_PROFILE)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "INSERT INTO personalize.signal_state AS s (signal, complete_since)"
-			   " SELECT d.signal, CASE WHEN 0 <> ALL ($1) OR o.complete_since IS NOT NULL OR e.expired IS NOT NULL"
-			   "  OR EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'event')"
-			   "  OR EXISTS (SELECT FROM personalize.processor AS p WHERE p.processor = $2"
-			   "   AND coalesce(p.raw_gone_before, p.rebuilding_gone_before) IS NOT NULL)"
-			   "  THEN greatest(e.oldest, e.expired + 1)::timestamp AT TIME ZONE 'UTC' END"
-			   " FROM personalize.signal d LEFT JOIN personalize.signal_state AS o ON o.signal = d.signal, LATERAL ("
-			   "  SELECT min(y.day) AS oldest, max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
-			   "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) AS expired"
-			   "  FROM personalize._event_day y) e"
-			   " WHERE d.signal = ANY ($1) OR 0 = ANY ($1) AND d.basis <> 'inferred' AND d.scope = 'user' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
-			   "  WHERE r.processor = $2 AND r.part = d.signal)"
-			   " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "INSERT INTO personalize.signal_state AS s (signal, complete_since)"
+					  " SELECT d.signal, CASE WHEN 0 <> ALL ($1) OR o.complete_since IS NOT NULL OR e.expired IS NOT NULL"
+					  "  OR EXISTS (SELECT FROM personalize._gone AS g WHERE g.what = 'event')"
+					  "  OR EXISTS (SELECT FROM personalize.processor AS p WHERE p.processor = $2"
+					  "   AND coalesce(p.raw_gone_before, p.rebuilding_gone_before) IS NOT NULL)"
+					  "  THEN greatest(e.oldest, e.expired + 1)::timestamp AT TIME ZONE 'UTC' END"
+					  " FROM personalize.signal d LEFT JOIN personalize.signal_state AS o ON o.signal = d.signal, LATERAL ("
+					  "  SELECT min(y.day) AS oldest, max(y.day) FILTER (WHERE y.expired && coalesce(d.events, ARRAY("
+					  "   SELECT t.event FROM personalize.event_type t WHERE t.weight <> 0))) AS expired"
+					  "  FROM personalize._event_day y) e"
+					  " WHERE d.signal = ANY ($1) OR 0 = ANY ($1) AND d.basis <> 'inferred' AND d.scope = 'user' AND NOT EXISTS (SELECT FROM personalize._rebuild r"
+					  "  WHERE r.processor = $2 AND r.part = d.signal)"
+					  " ON CONFLICT (signal) DO UPDATE SET complete_since = excluded.complete_since",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* All of it has been counted anew. */

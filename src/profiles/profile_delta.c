@@ -11,8 +11,9 @@
 
 #include "profiles/profile_delta.h"
 
+#include "base/grow.h"
 #include "compat.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "profiles/segment.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -38,21 +39,6 @@ ProfileDeltaInit(ProfileDelta *delta, int64 userKey)
 /* Room at first: deltas that fill a power of two of bytes well, also doubled. */
 #define FIRST_DELTAS 10
 #define FIRST_OTHERS 4
-
-/* Make room for one more element of an array that grows by doubling. */
-static void *
-Grow(void *array, int count, int *capacity, int first, Size size, MemoryContext context)
-{
-	if (count < *capacity)
-		return array;
-	if (array == NULL)
-	{
-		*capacity = first;
-		return MemoryContextAlloc(context, size * *capacity);
-	}
-	*capacity *= 2;
-	return repalloc(array, size * *capacity);
-}
 
 /* Apply the deltas collected so far to a state of their own. */
 static void
@@ -91,8 +77,7 @@ AddFeature(void *arg, uint64 featureKey, int64 sum, const char *text, int length
 	if (collector->onlyPurposes != 0 &&
 		(collector->signals->byId[FeatureKeySignal(featureKey)]->purposes & collector->onlyPurposes) == 0)
 		return;
-	delta->deltas = Grow(delta->deltas, delta->deltaCount, &delta->deltaCapacity, FIRST_DELTAS,
-						 sizeof(FeatureDelta), collector->context);
+	GrowArrayIn(collector->context, delta->deltas, delta->deltaCount + 1, delta->deltaCapacity, FIRST_DELTAS);
 	feature = &delta->deltas[delta->deltaCount++];
 	feature->key = featureKey;
 	feature->ts = collector->row->ts;
@@ -122,8 +107,7 @@ AddRecent(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 
 	if (delta->recentCount == CONDENSE_RECENT)
 		CondenseRecent(delta);
-	delta->recent = Grow(delta->recent, delta->recentCount, &delta->recentCapacity, FIRST_OTHERS,
-						 sizeof(ProfileItem), collector->context);
+	GrowArrayIn(collector->context, delta->recent, delta->recentCount + 1, delta->recentCapacity, FIRST_OTHERS);
 	item = &delta->recent[delta->recentCount++];
 	memset(item, 0, sizeof(ProfileItem));
 	item->itemKey = row->itemKey;
@@ -148,8 +132,7 @@ AddStep(ProfileCollector *collector, ProfileDelta *delta, const EventRow *row)
 		memcpy(delta->steps, steps.steps, sizeof(ProfileStep) * steps.count);
 		delta->stepCount = steps.count;
 	}
-	delta->steps = Grow(delta->steps, delta->stepCount, &delta->stepCapacity, FIRST_OTHERS,
-						sizeof(ProfileStep), collector->context);
+	GrowArrayIn(collector->context, delta->steps, delta->stepCount + 1, delta->stepCapacity, FIRST_OTHERS);
 	step = &delta->steps[delta->stepCount++];
 	query = ProfileStepSet(step, row, &length);
 	if (query != NULL)

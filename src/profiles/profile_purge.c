@@ -10,7 +10,7 @@
 #include "base/keyed.h"
 #include "base/stored_row.h"
 #include "compat.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "profiles/profile_row.h"
 #include "utils/snapmgr.h"
 #include "workers/processor.h"

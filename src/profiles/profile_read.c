@@ -18,7 +18,6 @@
 
 #include "access/stratnum.h"
 #include "base/counter.h"
-#include "base/key.h"
 #include "base/keyed.h"
 #include "base/relation.h"
 #include "base/shard.h"
@@ -398,23 +397,4 @@ text *
 ProfileValueText(const ProfileView *view, const Signal *signal, uint64 featureKey)
 {
 	return FeatureValueText(signal, FeatureKeyHash(featureKey), view->snapshot);
-}
-
-/* The item behind a feature of an item signal. */
-bool
-ProfileItemKey(const ProfileView *view, const Signal *signal, uint64 featureKey, int64 *itemKey)
-{
-	uint64		hash = FeatureKeyHash(featureKey);
-	text	   *id;
-
-	if ((hash & FEATURE_VALUE_HASHED) == 0)
-	{
-		*itemKey = (int64) hash;
-		return true;
-	}
-	id = ProfileValueText(view, signal, featureKey);
-	if (id == NULL)
-		return false;
-	*itemKey = KeyFromText(id);
-	return true;
 }

@@ -10,7 +10,6 @@
 #include "base/shard.h"
 #include "base/spi_util.h"
 #include "base/stored_row.h"
-#include "base/txid.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "people/person_expiry.h"
@@ -94,14 +93,11 @@ ClearPreferences(int64 userKey, int32 purposes, TimestampTz until)
 	static SPIPlanPtr plan;
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(userKey), TimestampTzGetDatum(until)};
-	SpiUtilScope scope;
 
 	if ((purposes & PURPOSE_PERSONALIZATION) == 0)
 		return;
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.preference WHERE user_key = $1 AND set_at < $2",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.preference WHERE user_key = $1 AND set_at < $2",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* The row is taken out for a correction of events, and made anew. */

@@ -19,7 +19,6 @@
 #include "base/key_set.h"
 #include "base/keyed.h"
 #include "base/shard.h"
-#include "base/spi_util.h"
 #include "base/stored_row.h"
 #include "compat.h"
 #include "miscadmin.h"

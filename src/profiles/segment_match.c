@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "profiles/segment.h"
 
 #include <math.h>
@@ -122,8 +123,7 @@ AddTimes(Comparison *comparison, const Compared *compared)
 		FeaturePaneIteratorBegin(&iterator, &compared->features[i]);
 		while (FeaturePaneIteratorNext(&iterator, &pane))
 		{
-			if (comparison->timeCount + 2 > comparison->timeCapacity)
-				comparison->times = repalloc(comparison->times, sizeof(TimestampTz) * (comparison->timeCapacity *= 2));
+			GrowArray(comparison->times, comparison->timeCount + 2, comparison->timeCapacity, 64);
 			comparison->times[comparison->timeCount++] = pane.start;
 			if (compared->term->period > 0)
 				comparison->times[comparison->timeCount++] = pane.start + compared->term->period;

@@ -28,7 +28,6 @@
 #include "people/restriction.h"
 #include "profiles/analyst_purpose.h"
 #include "profiles/profile.h"
-#include "signals/feature_value.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

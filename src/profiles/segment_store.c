@@ -39,11 +39,8 @@ DeleteOf(SPIPlanPtr *plan, const char *sql, int64 userKey, int32 purposes)
 {
 	Oid			types[] = {INT8OID, INT4OID};
 	Datum		values[] = {Int64GetDatum(userKey), Int32GetDatum(purposes)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(plan, sql, lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(plan, sql, lengthof(types), types, values, NULL, false);
 }
 
 /* A withdrawal takes along what needed the purposes. */
@@ -78,11 +75,8 @@ RunMove(SPIPlanPtr *plan, const char *sql, const PersonMove *move)
 {
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(move->from), Int64GetDatum(move->to)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(plan, sql, lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(plan, sql, lengthof(types), types, values, NULL, false);
 }
 
 /* An id that becomes a person's is in no segment any more; who loses events is looked at again. */

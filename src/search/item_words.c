@@ -6,6 +6,7 @@
 
 #include "search/item_words.h"
 
+#include "base/grow.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -66,13 +67,7 @@ GatherWord(void *argument, const AnalysedWord *word)
 {
 	Gathering  *gathering = argument;
 
-	if (gathering->count == gathering->capacity)
-	{
-		gathering->capacity = Max(64, 2 * gathering->capacity);
-		gathering->words = gathering->words == NULL ?
-			palloc_array(Occurrence, gathering->capacity) :
-			repalloc_huge(gathering->words, sizeof(Occurrence) * gathering->capacity);
-	}
+	GrowArray(gathering->words, gathering->count + 1, gathering->capacity, 64);
 	gathering->words[gathering->count].word = pnstrdup(word->word, word->wordLength);
 	gathering->words[gathering->count].form = pnstrdup(word->form, word->formLength);
 	gathering->words[gathering->count++].weight = gathering->weight;

@@ -8,6 +8,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/grow.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
@@ -51,13 +52,7 @@ AddAlternative(QueryGroup *group, double weight)
 {
 	QueryAlternative *alternative;
 
-	if (group->count == group->capacity)
-	{
-		group->capacity = Max(4, 2 * group->capacity);
-		group->alternatives = group->alternatives == NULL ?
-			palloc_array(QueryAlternative, group->capacity) :
-			repalloc_array(group->alternatives, QueryAlternative, group->capacity);
-	}
+	GrowArray(group->alternatives, group->count + 1, group->capacity, 4);
 	alternative = &group->alternatives[group->count++];
 	alternative->count = 0;
 	alternative->weight = weight;

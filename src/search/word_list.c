@@ -14,6 +14,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "base/grow.h"
 #include "base/key.h"
 #include "base/relation.h"
 #include "compat.h"
@@ -194,11 +195,7 @@ WordListRead(WordReader *reader, const text *word, const WordPosting **postings)
 	TextIndexSeek(&reader->index, &key, 1);
 	while (TextIndexNext(&reader->index))
 	{
-		if (count == capacity)
-		{
-			capacity *= 2;
-			read = repalloc_huge(read, sizeof(WordPosting) * capacity);
-		}
+		GrowArray(read, count + 1, capacity, 64);
 		ReadPosting(reader, &read[count++]);
 	}
 	Remember(entry, read, count);

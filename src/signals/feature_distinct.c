@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "signals/feature_state.h"
 
 #include <math.h>
@@ -377,8 +378,7 @@ FeatureDistinctOver(const Feature *feature, TimestampTz since, TimestampTz until
 			continue;
 		*estimated |= IsEstimated(&pane.distinct);
 		AddTo(&registers, &pane.distinct);
-		if (count + FEATURE_DISTINCT_EXACT > capacity)
-			values = repalloc_huge(values, sizeof(uint64) * (capacity *= 2));
+		GrowArray(values, count + FEATURE_DISTINCT_EXACT, capacity, FEATURE_DISTINCT_EXACT);
 		for (int i = 0; i < pane.distinct.bytes[0]; i++)
 			values[count++] = ListValue(pane.distinct.bytes, i);
 	}

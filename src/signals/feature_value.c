@@ -222,7 +222,6 @@ InsertTexts(BatchText **texts, int count)
 	Datum	   *columns[3];
 	Datum		arrays[3];
 	int			inserted = 0;
-	SpiUtilScope scope;
 
 	for (int i = 0; i < 3; i++)
 		columns[i] = palloc(sizeof(Datum) * count);
@@ -244,12 +243,10 @@ InsertTexts(BatchText **texts, int count)
 												sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	arrays[2] = PointerGetDatum(construct_array(columns[2], inserted, TEXTOID,
 												-1, false, TYPALIGN_INT));
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.feature_value (signal, value_key, value)"
-			   " SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
-			   3, types, arrays, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize.feature_value (signal, value_key, value)"
+					  " SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
+					  3, types, arrays, NULL, false);
 }
 
 /* Write what the dictionary lacks and empty the batch. */

@@ -17,6 +17,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "base/choice.h"
+#include "base/grow.h"
 #include "base/interval.h"
 #include "base/relation.h"
 #include "compat.h"
@@ -259,12 +260,7 @@ GetColumns(Relation relation, HeapTuple tuple, Datum *values, bool *nulls)
 static Definition *
 AddDefinition(Definitions *definitions)
 {
-	if (definitions->count == definitions->capacity)
-	{
-		Size		size = sizeof(Definition) * (definitions->capacity = Max(16, definitions->capacity * 2));
-
-		definitions->all = definitions->all ? repalloc(definitions->all, size) : palloc(size);
-	}
+	GrowArray(definitions->all, definitions->count + 1, definitions->capacity, 16);
 	return &definitions->all[definitions->count++];
 }
 

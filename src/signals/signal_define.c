@@ -21,7 +21,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
-#include "people/consent.h"
+#include "people/purpose.h"
 #include "signals/signal_internal.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"

@@ -20,7 +20,6 @@
 #include "compat.h"
 #include "events/event_detail.h"
 #include "fmgr.h"
-#include "signals/feature_value.h"
 #include "signals/signal_internal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"

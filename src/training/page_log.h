@@ -9,9 +9,6 @@
 
 #include "engines/search_page.h"
 
-/* What followed, from nothing to a purchase: export_training_data.label. */
-#define PAGE_LABEL_MAX 3
-
 /* A page with what followed. */
 typedef struct LoggedPage
 {

@@ -28,6 +28,7 @@
 
 #include <math.h>
 
+#include "base/grow.h"
 #include "base/topk.h"
 #include "exposures/examination.h"
 #include "miscadmin.h"
@@ -50,9 +51,9 @@ typedef struct Standardised
 	double	   *rows;
 } Standardised;
 
-/* How likely a place was looked at. */
-double
-RankerPropensity(const RankerOptions *options, int slot)
+/* How likely a place was looked at, as it counts. */
+static double
+Propensity(const RankerOptions *options, int slot)
 {
 	return Min(Max(ExaminationOf(ExaminationGet(), slot), options->minPropensity), 1);
 }
@@ -153,7 +154,7 @@ FitItems(const PageLog *log, int pages, const RankerOptions *options, const Stan
 		{
 			bool		isChosen = log->pages[i].labels[r] > 0;
 
-			*label = isChosen ? 1 / RankerPropensity(options, log->pages[i].slots[r]) : 0;
+			*label = isChosen ? 1 / Propensity(options, log->pages[i].slots[r]) : 0;
 			chosen += isChosen;
 			weight += *label++;
 		}
@@ -188,7 +189,7 @@ RankItems(const double *scores, int count, int *places)
 static double
 Gain(const LoggedPage *logged, int item, const RankerOptions *options)
 {
-	return logged->labels[item] / (options ? RankerPropensity(options, logged->slots[item]) : 1);
+	return logged->labels[item] / (options ? Propensity(options, logged->slots[item]) : 1);
 }
 
 /* The best that a page could be worth. */
@@ -246,12 +247,7 @@ typedef struct RankedPairs
 static void
 AddPair(RankedPairs *list, int64 left, int64 right)
 {
-	if (list->count == list->capacity)
-	{
-		list->capacity = Max(1024, list->capacity * 2);
-		list->pairs = list->pairs ? repalloc_huge(list->pairs, sizeof(LogisticPair) * list->capacity) :
-			palloc(sizeof(LogisticPair) * list->capacity);
-	}
+	GrowArray(list->pairs, list->count + 1, list->capacity, 1024);
 	list->pairs[list->count++] = (LogisticPair) {left, right};
 }
 

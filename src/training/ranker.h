@@ -18,9 +18,6 @@ typedef struct RankerOptions
 	double		minPropensity;	/* no place counts as looked at less often */
 } RankerOptions;
 
-/* How likely a place was looked at, as it counts. */
-extern double RankerPropensity(const RankerOptions *options, int slot);
-
 /* Fit weights to the first pages of a log; kept: the weights of features that never vary. */
 extern LinearModel *RankerFit(const PageLog *log, int pages, const RankerOptions *options, const double *kept);
 

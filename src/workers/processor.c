@@ -131,15 +131,10 @@ ProcessorIsEnabled(ProcessorId id)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID};
 	Datum		values[] = {Int16GetDatum(id)};
-	SpiUtilScope scope;
-	bool		disabled;
 
-	SpiUtilBegin(&scope);
-	disabled = SpiUtilRun(&plan,
-						  "SELECT FROM personalize.processor WHERE processor = $1 AND NOT enabled",
-						  1, types, values, NULL, false) > 0;
-	SpiUtilEnd(&scope);
-	return !disabled;
+	return SpiUtilRunAsOwner(&plan,
+							 "SELECT FROM personalize.processor WHERE processor = $1 AND NOT enabled",
+							 1, types, values, NULL, false) == 0;
 }
 
 /* Remember that a batch failed. */
@@ -149,20 +144,17 @@ ProcessorRecordFailure(const ProcessorMethods *methods, const char *message)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	SpiUtilScope scope;
 
 	values[0] = Int16GetDatum(methods->id);
 	values[1] = CStringGetTextDatum(methods->name);
 	values[2] = CStringGetTextDatum(message);
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.processor AS p"
-			   " (processor, name, failures, last_error, last_error_at)"
-			   " VALUES ($1, $2, 1, $3, pg_catalog.clock_timestamp())"
-			   " ON CONFLICT (processor) DO UPDATE SET failures = p.failures + 1,"
-			   " last_error = $3, last_error_at = pg_catalog.clock_timestamp()",
-			   3, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize.processor AS p"
+					  " (processor, name, failures, last_error, last_error_at)"
+					  " VALUES ($1, $2, 1, $3, pg_catalog.clock_timestamp())"
+					  " ON CONFLICT (processor) DO UPDATE SET failures = p.failures + 1,"
+					  " last_error = $3, last_error_at = pg_catalog.clock_timestamp()",
+					  3, types, values, NULL, false);
 }
 
 /* Search the row of one shard's position; false: there is none. */

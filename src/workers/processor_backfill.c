@@ -36,14 +36,11 @@ ProcessorAskBackfill(ProcessorId id, int16 part)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2OID, INT4OID};
 	Datum		values[] = {Int16GetDatum(id), Int16GetDatum(part), Int32GetDatum(SHARD_COUNT)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "INSERT INTO personalize._rebuild (processor, shard, part)"
-			   " SELECT $1, s, $2 FROM generate_series(0, $3 - 1) AS s"
-			   " ON CONFLICT (processor, shard, part) DO UPDATE SET asked_at = excluded.asked_at",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "INSERT INTO personalize._rebuild (processor, shard, part)"
+					  " SELECT $1, s, $2 FROM generate_series(0, $3 - 1) AS s"
+					  " ON CONFLICT (processor, shard, part) DO UPDATE SET asked_at = excluded.asked_at",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* It need not be any more. */
@@ -53,12 +50,9 @@ ProcessorForgetBackfill(ProcessorId id, int16 part)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2OID};
 	Datum		values[] = {Int16GetDatum(id), Int16GetDatum(part)};
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND part = $2",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND part = $2",
+					  lengthof(types), types, values, NULL, false);
 }
 
 /* True if some part is to be counted anew. */
@@ -68,16 +62,11 @@ ProcessorHasBackfill(const ProcessorMethods *methods)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID};
 	Datum		values[] = {Int16GetDatum(methods->id)};
-	SpiUtilScope scope;
-	bool		some;
 
 	if (methods->clearParts == NULL)
 		return false;
-	SpiUtilBegin(&scope);
-	some = SpiUtilRun(&plan, "SELECT FROM personalize._rebuild WHERE processor = $1 AND part <> 0 LIMIT 1",
-					  lengthof(types), types, values, NULL, true) > 0;
-	SpiUtilEnd(&scope);
-	return some;
+	return SpiUtilRunAsOwner(&plan, "SELECT FROM personalize._rebuild WHERE processor = $1 AND part <> 0 LIMIT 1",
+							 lengthof(types), types, values, NULL, true) > 0;
 }
 
 /*
@@ -216,12 +205,9 @@ ProcessorEndBackfill(Batch *batch)
 		Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed), ProcessorPartArray(&batch->parts)
 	};
 	ProcessorParts filled;
-	SpiUtilScope scope;
 
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2) AND part = ANY ($3)",
-			   lengthof(types), types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize._rebuild WHERE processor = $1 AND shard = ANY ($2) AND part = ANY ($3)",
+					  lengthof(types), types, values, NULL, false);
 	filled = FindFilled(batch->methods, &batch->parts);
 	if (filled.count > 0)
 		batch->methods->filled(&filled);

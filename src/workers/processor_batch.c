@@ -318,23 +318,20 @@ WriteCounts(const Batch *batch)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, TEXTOID, INT8OID, INT8OID};
 	Datum		values[4];
-	SpiUtilScope scope;
 
 	values[0] = Int16GetDatum(batch->methods->id);
 	values[1] = CStringGetTextDatum(batch->methods->name);
 	values[2] = Int64GetDatum(batch->result.events);
 	values[3] = Int64GetDatum(batch->result.rejected);
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.processor AS p"
-			   " (processor, name, events, batches, rejected, last_batch_at)"
-			   " VALUES ($1, $2, $3, 1, $4, pg_catalog.clock_timestamp())"
-			   " ON CONFLICT (processor) DO UPDATE SET"
-			   " events = p.events + $3, batches = p.batches + 1, rejected = p.rejected + $4,"
-			   " last_batch_at = pg_catalog.clock_timestamp(),"
-			   " last_error = CASE WHEN $4 > 0 THEN p.last_error END",
-			   4, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize.processor AS p"
+					  " (processor, name, events, batches, rejected, last_batch_at)"
+					  " VALUES ($1, $2, $3, 1, $4, pg_catalog.clock_timestamp())"
+					  " ON CONFLICT (processor) DO UPDATE SET"
+					  " events = p.events + $3, batches = p.batches + 1, rejected = p.rejected + $4,"
+					  " last_batch_at = pg_catalog.clock_timestamp(),"
+					  " last_error = CASE WHEN $4 > 0 THEN p.last_error END",
+					  4, types, values, NULL, false);
 }
 
 /* True if it is time to move the position, although there was nothing to count. */

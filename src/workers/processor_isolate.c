@@ -73,7 +73,6 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, TEXTOID};
 	Datum		values[11];
 	char		nulls[11];
-	SpiUtilScope scope;
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = CStringGetTextDatum(batch->methods->name);
@@ -89,14 +88,12 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 	values[9] = Int16GetDatum(row->ordinal);
 	/* one that only a part lacks is not set aside: see ProcessorReadRejected() */
 	values[10] = CStringGetTextDatum(batch->backfills ? "not_backfilled" : "event");
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan,
-			   "INSERT INTO personalize.rejected_event"
-			   " (txid, source, reason, user_key, consent, payload)"
-			   " VALUES ($5, $1, $2, $3, $4, pg_catalog.jsonb_build_object("
-			   "'txid', $5, $11, $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
-			   lengthof(types), types, values, nulls, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan,
+					  "INSERT INTO personalize.rejected_event"
+					  " (txid, source, reason, user_key, consent, payload)"
+					  " VALUES ($5, $1, $2, $3, $4, pg_catalog.jsonb_build_object("
+					  "'txid', $5, $11, $6, 'item_key', $7, 'ts', $8, 'received_at', $9, 'ordinal', $10))",
+					  lengthof(types), types, values, nulls, false);
 	batch->result.rejected++;
 	if (error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED)
 	{
@@ -132,31 +129,34 @@ ProcessorErrorIsPassing(int sqlstate)
 	}
 }
 
+/* A range of a batch. */
+typedef struct Part
+{
+	Batch	   *batch;
+	Range	   *range;
+} Part;
+
+/* RunRange, in memory of the subtransaction. */
+static bool
+RunPart(void *argument)
+{
+	const Part *part = argument;
+	MemoryContext caller = MemoryContextSwitchTo(AllocSetContextCreate(CurTransactionContext,
+																	   "personalize batch",
+																	   ALLOCSET_DEFAULT_SIZES));
+
+	RunRange(part->batch, part->range);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
 /* RunRange in a subtransaction; the error is returned, one that no event can have caused thrown. */
 static ErrorData *
 TryRange(Batch *batch, Range *range)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	ErrorData  *error = NULL;
+	Part		part = {batch, range};
+	ErrorData  *error = SubtransactionTry(RunPart, &part);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(AllocSetContextCreate(CurTransactionContext,
-												"personalize batch",
-												ALLOCSET_DEFAULT_SIZES));
-	PG_TRY();
-	{
-		RunRange(batch, range);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		error = SubtransactionFailed(context, owner, level);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (error && (!range->reached || ProcessorErrorIsPassing(error->sqlerrcode)))
 		ReThrowError(error);
 	return error;

@@ -14,7 +14,7 @@
 #define PROCESSOR_WAIT 2000
 
 /* Take a processor's shards, then all stripes, as its batches do. */
-static void
+static bool
 TakeProcessor(void *arg)
 {
 	const ProcessorMethods *methods = arg;
@@ -23,6 +23,7 @@ TakeProcessor(void *arg)
 		ShardLock(methods->id, shard);
 	for (int stripe = 0; stripe < SHARD_COUNT; stripe++)
 		StripeLock(stripe, false);
+	return true;
 }
 
 /* Be the only one to write what a processor writes. */

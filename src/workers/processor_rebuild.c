@@ -22,7 +22,6 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "events/event.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -93,15 +92,12 @@ ForgetPositions(Batch *batch)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT2OID, INT2ARRAYOID};
 	Datum		values[] = {Int16GetDatum(batch->methods->id), ProcessorShardArray(batch->claimed)};
-	SpiUtilScope scope;
 
 	for (int shard = 0; shard < SHARD_COUNT; shard++)
 		if (batch->claimed[shard])
 			batch->from[shard] = TxidSnapshotNothing();
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
-			   2, types, values, NULL, false);
-	SpiUtilEnd(&scope);
+	SpiUtilRunAsOwner(&plan, "DELETE FROM personalize.processor_position WHERE processor = $1 AND shard = ANY ($2)",
+					  2, types, values, NULL, false);
 }
 
 /* Forget what was counted for the part. */
@@ -114,6 +110,21 @@ ProcessorBeginPart(Batch *batch)
 	if (!batch->stays)
 		ForgetPositions(batch);
 	batch->methods->clear(batch->claimed);
+}
+
+/* Everything is counted anew. */
+static void
+EndRebuild(const ProcessorMethods *methods)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT2OID};
+	Datum		values[] = {Int16GetDatum(methods->id)};
+
+	SpiUtilRunAsOwner(&plan, "UPDATE personalize.processor SET raw_gone_before ="
+					  "  CASE WHEN raw_gone_before IS NOT DISTINCT FROM rebuilding_gone_before THEN NULL ELSE raw_gone_before END"
+					  " WHERE processor = $1", 1, types, values, NULL, false);
+	if (methods->rebuilt)
+		methods->rebuilt();
 }
 
 /*
@@ -146,25 +157,7 @@ ProcessorEndPart(Batch *batch)
 	ProcessorNoteRebuild(batch->methods, total - left, last ? 0 : total);
 	batch->result.more |= !last;
 	if (last)
-		ProcessorEndRebuild(batch->methods);
-}
-
-/* Everything is counted anew. */
-void
-ProcessorEndRebuild(const ProcessorMethods *methods)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT2OID};
-	Datum		values[] = {Int16GetDatum(methods->id)};
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	SpiUtilRun(&plan, "UPDATE personalize.processor SET raw_gone_before ="
-			   "  CASE WHEN raw_gone_before IS NOT DISTINCT FROM rebuilding_gone_before THEN NULL ELSE raw_gone_before END"
-			   " WHERE processor = $1", 1, types, values, NULL, false);
-	SpiUtilEnd(&scope);
-	if (methods->rebuilt)
-		methods->rebuilt();
+		EndRebuild(batch->methods);
 }
 
 /* Delete the rows of a table that fall into the shards; keyOf tells a row's key, or that it stays. */
@@ -223,7 +216,7 @@ MarkShards(const ProcessorMethods *methods)
 	StoreRebuild(methods, count);
 	SpiUtilEnd(&scope);
 	if (count == 0)
-		ProcessorEndRebuild(methods);
+		EndRebuild(methods);
 }
 
 /* rebuild_processor(name): have every raw event counted again. */

@@ -17,7 +17,4 @@ extern void ProcessorEndPart(Batch *batch);
 /* An array of the shards that are marked. */
 extern Datum ProcessorShardArray(const bool *shards);
 
-/* After the last part. */
-extern void ProcessorEndRebuild(const ProcessorMethods *methods);
-
 #endif

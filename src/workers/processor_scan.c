@@ -27,6 +27,7 @@
 #include "workers/processor_scan.h"
 
 #include "access/xact.h"
+#include "base/grow.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -233,8 +234,7 @@ LookAtWaiting(Batch *batch, int64 most, int step, bool samples, Waiting *waiting
 		if (waiting->count <= passed)
 			continue;
 		passed += step;
-		if (waiting->notedCount == room)
-			waiting->noted = repalloc_huge(waiting->noted, sizeof(waiting->noted[0]) * (room *= 2));
+		GrowArray(waiting->noted, waiting->notedCount + 1, room, 1024);
 		waiting->noted[waiting->notedCount].txid = row.txid;
 		waiting->noted[waiting->notedCount++].shard = shard;
 	}

@@ -7,9 +7,6 @@
 #include "workers/processor_private.h"
 
 #include "access/xact.h"
-#include "base/relation.h"
-#include "base/shard.h"
-#include "base/spi_util.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "events/partition.h"
@@ -22,41 +19,39 @@
 
 PG_FUNCTION_INFO_V1(personalize_rollup_now);
 
+/* A batch in the foreground. */
+typedef struct Run
+{
+	const ProcessorMethods *methods;
+	ProcessorBatchOptions options;
+	ProcessorBatchResult result;
+} Run;
+
+/* Run it. */
+static bool
+RunBatch(void *argument)
+{
+	Run		   *run = argument;
+
+	run->result = ProcessorRunBatch(run->methods, &run->options);
+	return true;
+}
+
 /* One batch in a subtransaction; if an event fails it, once more to set that aside. */
 static ProcessorBatchResult
 RunBatchSafely(const ProcessorMethods *methods)
 {
-	ProcessorBatchOptions options = {.workerCount = 1,.wait = true};
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			level = GetCurrentTransactionNestLevel();
-	volatile bool failed = false;
-	ProcessorBatchResult result = {0};
+	Run			run = {.methods = methods,.options = {.workerCount = 1,.wait = true}};
+	ErrorData  *error = SubtransactionTry(RunBatch, &run);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	if (error != NULL && ProcessorErrorIsPassing(error->sqlerrcode))
+		ReThrowError(error);
+	if (error != NULL)
 	{
-		result = ProcessorRunBatch(methods, &options);
-		ReleaseCurrentSubTransaction();
+		run.options.isolate = true;
+		run.result = ProcessorRunBatch(methods, &run.options);
 	}
-	PG_CATCH();
-	{
-		ErrorData  *error = SubtransactionFailed(context, owner, level);
-
-		if (ProcessorErrorIsPassing(error->sqlerrcode))
-			ReThrowError(error);
-		failed = true;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (failed)
-	{
-		options.isolate = true;
-		result = ProcessorRunBatch(methods, &options);
-	}
-	return result;
+	return run.result;
 }
 
 /* Keep the days in order, where no worker does. */
