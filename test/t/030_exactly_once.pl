@@ -117,13 +117,13 @@ exact($node, 'shop', 'sessions bridged by a late event');
 # More events than a batch takes, and one transaction of more than that.
 $node->safe_psql('postgres', 'ALTER SYSTEM SET personalize.batch_events = 700');
 $node->reload;
-$node->safe_psql('shop', 'SELECT personalize.disable_processor(p) FROM unnest(ARRAY[\'profile\', \'item_stat\', \'neighbour\', \'exposure\']) AS p');
+switch_processors($node, 'shop', 'disable');
 traffic($node, 'shop', 10, 200);
 $node->safe_psql('shop', 'SELECT recompute.traffic(3000)');
 traffic($node, 'shop', 10, 200);
 cmp_ok($node->safe_psql('shop', 'SELECT min(waiting) FROM personalize.stat_processor'), '>', 500, 'a disabled processor waits');
 is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.health() WHERE NOT ok AND detail LIKE '%disabled%'}), 4, 'health() says so');
-$node->safe_psql('shop', 'SELECT personalize.enable_processor(p) FROM unnest(ARRAY[\'profile\', \'item_stat\', \'neighbour\', \'exposure\']) AS p');
+switch_processors($node, 'shop', 'enable');
 exact($node, 'shop', 'many small batches');
 
 # Rebuilt from the raw events.

@@ -18,17 +18,6 @@ personalize.batch_events = 10
 max_worker_processes = 12
 });
 make_shop($node, 'shop');
-my $everything = q{'{analytics,personalization,recommendations}'};
-my $switch = q{SELECT personalize.%s_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p};
-
-# Events of people, each in a transaction of its own, in turn.
-sub send_events
-{
-	my ($count, @people) = @_;
-	$node->safe_psql('shop', join('', map { "SELECT personalize.track('$_', 'view_item', 'shoe', consent => $everything);\n" }
-		(@people) x $count));
-	return;
-}
 
 # What health() says of a processor.
 sub health_of
@@ -44,12 +33,12 @@ my ($ann, $amy, $bob) = split /\|/, $node->safe_psql('shop', q{
 	SELECT a.id, s.id, b.id FROM person AS a JOIN person AS s ON s.shard = a.shard AND s.id > a.id
 	JOIN person AS b ON b.shard <> a.shard ORDER BY a.shard, a.id, s.id, b.id LIMIT 1});
 my $events_of = "SELECT events FROM personalize.profile WHERE user_key = personalize.user_key('%s')";
-send_events(1, $ann, $amy, $bob);
+send_events($node, 'shop', 1, $ann, $amy, $bob);
 wait_caught_up($node, 'shop');
 
 # A stripe is held: the others pass, and do not go back when it is free.
-$node->safe_psql('shop', sprintf($switch, 'disable'));
-send_events(50, $ann, $bob);
+switch_processors($node, 'shop', 'disable');
+send_events($node, 'shop', 50, $ann, $bob);
 my $holder = $node->background_psql('shop');
 $holder->query_safe('SET client_min_messages = warning');
 $holder->query_safe("BEGIN; SELECT personalize.withdraw_consent('$amy', '{analytics,personalization,recommendations}')");
@@ -61,17 +50,17 @@ chomp $pid;
 like(health_of('profile'), qr/blocked by process $pid \(client backend.*pg_terminate_backend\($pid\)/, 'health() names who holds it');
 unlike(health_of('profile'), qr/withdraw/, 'and not what that session runs');
 $holder->query_safe('COMMIT');
-$node->safe_psql('shop', sprintf($switch, 'enable'));
+switch_processors($node, 'shop', 'enable');
 exact($node, 'shop', 'nothing counts twice after a stripe was held', withdrawn => 1);
 is($node->safe_psql('shop', sprintf($events_of, $_)), 51, "$_ has 51 events") for ($ann, $bob);
 unlike(health_of('profile'), qr/blocked/, 'nobody is named any more');
 
 # The same behind a prepared transaction.
-send_events(1, $amy);
+send_events($node, 'shop', 1, $amy);
 $node->safe_psql('postgres', 'ALTER SYSTEM SET max_prepared_transactions = 5');
 $node->restart;
 $node->safe_psql('shop', "BEGIN; SELECT personalize.withdraw_consent('$amy', '{personalization}'); PREPARE TRANSACTION 'left over'");
-send_events(3, $bob);
+send_events($node, 'shop', 3, $bob);
 wait_for($node, 'shop', "SELECT waiting = 3 FROM personalize.stat_processor WHERE processor = 'item_stat'", 'events to wait');
 like(health_of('item_stat'), qr/blocked by prepared transaction 'left over'.*ROLLBACK PREPARED 'left over'/, 'health() names a prepared transaction');
 $node->safe_psql('shop', "COMMIT PREPARED 'left over'");
@@ -82,9 +71,9 @@ my $skewed = q{SELECT personalize.track('u' || (power(random(), 4) * 300)::integ
 	consent => '{analytics,personalization,recommendations}') FROM generate_series(1, 1 + (random() * 6)::integer);};
 for my $round (1 .. 3)
 {
-	$node->safe_psql('shop', sprintf($switch, 'disable'));
+	switch_processors($node, 'shop', 'disable');
 	$node->safe_psql('shop', $skewed x 250);
-	$node->safe_psql('shop', sprintf($switch, 'enable'));
+	switch_processors($node, 'shop', 'enable');
 	for my $workers (2, 1, 3, 1)
 	{
 		my $left = 'SELECT sum(waiting) FROM personalize.stat_processor';
@@ -112,7 +101,7 @@ for my $processor (sort keys %blocked)
 	$holder->query_safe("BEGIN; $blocked{$processor}");
 	$pid = $holder->query_safe('SELECT pg_backend_pid()');
 	chomp $pid;
-	send_events(2, $ann, $bob);
+	send_events($node, 'shop', 2, $ann, $bob);
 	wait_for($node, 'shop', "SELECT sum(waiting) = 0 FROM personalize.stat_processor WHERE processor <> '$processor'",
 		"the others while $processor is blocked");
 	wait_for($node, 'shop', qq{SELECT detail LIKE '%blocked by process $pid (client backend%idle in a transaction%' AND fix LIKE '%pg_terminate_backend($pid)%'
@@ -130,7 +119,7 @@ $node->safe_psql('shop', q{
 	CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.asof := '1:5:5:'; RETURN NEW; END $$;
 	GRANT EXECUTE ON FUNCTION lose() TO PUBLIC;
 	CREATE TRIGGER lose BEFORE INSERT ON personalize.processor_position FOR EACH ROW WHEN (NEW.processor = 3) EXECUTE FUNCTION lose()});
-send_events(2, $bob);
+send_events($node, 'shop', 2, $bob);
 wait_for($node, 'shop', q{SELECT NOT ok AND detail LIKE '%fails: position of processor "neighbour" in shard 0 would run backwards%'
 	FROM personalize.health() WHERE "check" = 'processor neighbour'}, 'health() to tell of the position');
 pass('health() tells of a position that would run backwards');

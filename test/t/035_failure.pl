@@ -15,7 +15,7 @@ my $set_aside = q{SELECT coalesce(string_agg(source || ' ' || n, ', ' ORDER BY s
 	FROM (SELECT source, count(*) AS n FROM personalize.rejected_event GROUP BY 1) AS r};
 
 # One event in 100,000, in the middle of a batch, whose worth is beyond every sum.
-$node->safe_psql('shop', q{SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p});
+switch_processors($node, 'shop', 'disable');
 $node->safe_psql('shop', "SELECT recompute.traffic(5000, 3000);\n" x 11);
 $node->safe_psql('shop', q{
 	SELECT recompute.traffic(500);
@@ -23,7 +23,7 @@ $node->safe_psql('shop', q{
 	SELECT recompute.traffic(500)});
 $node->safe_psql('shop', "SELECT recompute.traffic(5000, 3000);\n" x 11);
 cmp_ok($node->safe_psql('shop', 'SELECT count(*) FROM personalize.event'), '>=', 80000, 'about 100,000 events wait');
-$node->safe_psql('shop', q{SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p});
+switch_processors($node, 'shop', 'enable');
 exact($node, 'shop', 'all but the one are counted');
 is($node->safe_psql('shop', $set_aside), 'item_stat 1', 'the one is set aside, by the processor it is too large for');
 is($node->safe_psql('shop', q{SELECT reason IS NOT NULL AND (payload ->> 'txid')::bigint = (SELECT txid FROM personalize.event WHERE user_key = r.user_key)

@@ -15,7 +15,6 @@ personalize.batch_events = 100
 max_worker_processes = 12
 });
 my $today = $node->safe_psql('postgres', q{SELECT date_trunc('day', now())});
-my $switch = q{SELECT personalize.%s_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p};
 
 # Eight events of each person, in visits of four, in one transaction; half of them of an answer.
 sub send_all
@@ -39,7 +38,7 @@ for my $database ('shop', 'never')
 	make_shop($node, $database);
 	$node->safe_psql($database, "SELECT personalize.track('zoe', 'view_item', 'sku1', ts => '$today', consent => '{analytics,personalization,recommendations}')");
 	wait_caught_up($node, $database);
-	$node->safe_psql($database, sprintf($switch, 'disable'));
+	switch_processors($node, $database, 'disable');
 }
 
 # Each processor may take one more batch, and no second one.
@@ -57,7 +56,7 @@ $node->safe_psql('shop', q{
 	GRANT EXECUTE ON FUNCTION hold() TO PUBLIC;
 	CREATE TRIGGER hold BEFORE INSERT ON personalize.processor_position FOR EACH ROW EXECUTE FUNCTION hold()});
 send_all('shop', 'true');
-$node->safe_psql('shop', sprintf($switch, 'enable'));
+switch_processors($node, 'shop', 'enable');
 wait_for($node, 'shop', q{SELECT count(*) = 4 FROM personalize.processor WHERE last_error = 'held'}, 'all to be held');
 is($node->safe_psql('shop', q{SELECT string_agg(format('%s %s %s', p.name, p.batches - a.batches, p.events - a.events BETWEEN 50 AND 110), ', ' ORDER BY processor)
 	FROM personalize.processor AS p JOIN allowed AS a USING (processor)}),
@@ -83,7 +82,7 @@ $node->safe_psql('shop', 'DROP TRIGGER hold ON personalize.processor_position');
 exact($node, 'shop', 'what is left is counted once', withdrawn => 1);
 send_all('never', 'p::text <> ALL (ARRAY[' . join(',', map { s/p//r } map { "'$_'" } @gone) . '])');
 $node->safe_psql('never', sprintf($withdrawn, join(',', map { "p$_" } @fewer)));
-$node->safe_psql('never', sprintf($switch, 'enable'));
+switch_processors($node, 'never', 'enable');
 wait_caught_up($node, 'never');
 my $hashes = q{SELECT string_agg(t || ' ' || encode(personalize.state_hash(t, '2100-01-01'), 'hex'), E'\n')
 	FROM unnest('{profile,item_stat,_basket,session,posting,_pair_list,_session_total,_session_day,_session_repeat,exposure}'::text[]) AS t};

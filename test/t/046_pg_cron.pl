@@ -7,9 +7,7 @@ use lib $FindBin::RealBin;
 use PersonalizeTest;
 use Test::More;
 
-my $extensions = `pg_config --sharedir`;
-chomp $extensions;
-plan skip_all => 'pg_cron is not installed' unless -f "$extensions/extension/pg_cron.control";
+plan skip_all => 'pg_cron is not installed' unless has_extension('pg_cron');
 
 my $node = new_node('main', preload => 0, conf => <<'CONF');
 shared_preload_libraries = 'pg_cron'

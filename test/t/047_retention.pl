@@ -8,9 +8,7 @@ use PersonalizeTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $extensions = `pg_config --sharedir`;
-chomp $extensions;
-my $cron = -f "$extensions/extension/pg_cron.control";
+my $cron = has_extension('pg_cron');
 my $node = new_node('main', preload => 0, conf => $cron ? <<'CONF' : '');
 shared_preload_libraries = 'pg_cron'
 cron.database_name = 'postgres'

@@ -46,7 +46,7 @@ like($there, qr/^recommend\|1\|.*\|because_viewed:/m, 'the primary has something
 is($standby->safe_psql('shop', $answers), $there, 'the standby says the same');
 
 # What happens on the primary tells there as soon as it has been replayed, processed or not.
-$node->safe_psql('shop', q{SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p});
+switch_processors($node, 'shop', 'disable');
 $node->safe_psql('shop', q{SELECT personalize.track('ada', 'view_item', 'path3')});
 $node->wait_for_catchup($standby);
 is( $standby->safe_psql('shop', "SELECT count(*) > 0 FROM personalize.recommend('ada', 20) WHERE reason = 'because_viewed:path3'"),

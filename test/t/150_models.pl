@@ -16,17 +16,6 @@ my $node = new_node('models');
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', 'CREATE EXTENSION personalize');
 
-# A python that has a library; undef if there is none.
-sub python_with
-{
-	my ($library) = @_;
-	for my $python (grep { defined } $ENV{PERSONALIZE_PYTHON}, '/usr/bin/python3', 'python3')
-	{
-		return $python if system("$python -c 'import numpy, $library' >/dev/null 2>&1") == 0;
-	}
-	return undef;
-}
-
 # Import a model and compare what it predicts; the largest differences, relative to the value or 1.
 sub differences
 {

@@ -40,7 +40,7 @@ for my $method (qw(logistic pairwise))
 	cmp_ok($taught, '>', 50, "$method: from many pages");
 	SKIP:
 	{
-		my ($python) = grep { system("$_ -c 'import numpy' >/dev/null 2>&1") == 0 } grep { defined } $ENV{PERSONALIZE_PYTHON}, '/usr/bin/python3', 'python3';
+		my $python = python_with('numpy');
 		skip 'numpy is not installed', 2 unless defined $python;
 		my $file = PostgreSQL::Test::Utils::tempdir . "/$method.csv";
 		append_to_file($file, $node->safe_psql('shop', qq{

@@ -20,29 +20,13 @@ max_worker_processes = 12
 });
 make_shop($node, 'shop');
 my $everything = q{'{analytics,personalization,recommendations}'};
-my $switch = q{SELECT personalize.%s_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p};
 my $events_of = "SELECT coalesce((SELECT events FROM personalize.profile WHERE user_key = personalize.user_key('%s')), 0)";
-
-sub send_events
-{
-	my ($count, @people) = @_;
-	$node->safe_psql('shop', join('', map { "SELECT personalize.track('$_', 'view_item', 'shoe', consent => $everything);\n" }
-		(@people) x $count));
-	return;
-}
-
-sub switch_all
-{
-	my ($how) = @_;
-	$node->safe_psql('shop', sprintf($switch, $how));
-	return;
-}
 
 # Everything is counted, once.
 sub all_counted
 {
 	my ($what, %expected) = @_;
-	switch_all('enable');
+	switch_processors($node, 'shop', 'enable');
 	wait_caught_up($node, 'shop');
 	for my $id (sort keys %expected)
 	{
@@ -69,18 +53,18 @@ sub count_without_ann
 	$holder->query_safe("BEGIN; SELECT personalize.withdraw_consent('$amy', $everything)");
 	$node->safe_psql('shop', "SELECT personalize.enable_processor('profile')");
 	wait_for($node, 'shop', sprintf("SELECT ($events_of) = $count_of_bob", $bob), 'the other stripe to be counted');
-	switch_all('disable');
+	switch_processors($node, 'shop', 'disable');
 	$holder->query_safe('ROLLBACK');
 	$holder->quit;
 	return;
 }
 
-send_events(1, $ann, $amy, $bob);
+send_events($node, 'shop', 1, $ann, $amy, $bob);
 wait_caught_up($node, 'shop');
 
 # What the shard left has counted, and that of the person has not.
-switch_all('disable');
-send_events(20, $ann, $bob);
+switch_processors($node, 'shop', 'disable');
+send_events($node, 'shop', 20, $ann, $bob);
 count_without_ann(21);
 is($node->safe_psql('shop', sprintf($events_of, $ann)), 1, 'the shard of the person is behind');
 is($node->safe_psql('shop', "SELECT status, events FROM personalize.identify('$bob', '$ann')"), 'merged|21', 'the id that is ahead joins');
@@ -89,19 +73,19 @@ is($node->safe_psql('shop', "SELECT sum(count) FROM personalize.features('$bob')
 all_counted('the id was ahead', $ann => 42, $bob => 0);
 
 # The other way round: the shard of the id is behind.
-switch_all('disable');
+switch_processors($node, 'shop', 'disable');
 is($node->safe_psql('shop', "SELECT personalize.split('$ann', '$bob')"), 21, 'split');
 all_counted('split', $ann => 21, $bob => 21);
-switch_all('disable');
-send_events(20, $ann, $bob);
+switch_processors($node, 'shop', 'disable');
+send_events($node, 'shop', 20, $ann, $bob);
 count_without_ann(41);
 is($node->safe_psql('shop', "SELECT status, events FROM personalize.identify('$ann', '$bob')"), 'merged|41', 'the id that is behind joins');
 is($node->safe_psql('shop', sprintf($events_of, $bob)), 82, 'what the shard of the person has passed counts at once');
 all_counted('the id was behind', $ann => 0, $bob => 82);
 
 # Splitting while the shards are apart.
-switch_all('disable');
-send_events(10, $ann, $bob);
+switch_processors($node, 'shop', 'disable');
+send_events($node, 'shop', 10, $ann, $bob);
 count_without_ann(102);
 is($node->safe_psql('shop', "SELECT personalize.split('$bob', '$ann')"), 51, 'what came under the id goes back');
 all_counted('split while apart', $ann => 51, $bob => 51);

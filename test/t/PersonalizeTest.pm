@@ -17,7 +17,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(new_node make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
-  leave_a_tail enable_sql readers_sql);
+  leave_a_tail enable_sql readers_sql send_events switch_processors python_with has_extension);
 
 my $recompute = dirname(abs_path(__FILE__)) . '/../recompute.sql';
 
@@ -60,6 +60,49 @@ sub traffic
 
 	$node->safe_psql($database, $sql);
 	return;
+}
+
+# Views of one item by people who allow everything, each in a transaction of its own, in turn.
+sub send_events
+{
+	my ($node, $database, $count, @people) = @_;
+
+	$node->safe_psql($database, join('', map {
+		"SELECT personalize.track('$_', 'view_item', 'shoe', consent => '{analytics,personalization,recommendations}');\n"
+	} (@people) x $count));
+	return;
+}
+
+# Have all processors work or rest: 'enable' or 'disable'.
+sub switch_processors
+{
+	my ($node, $database, $how) = @_;
+
+	$node->safe_psql($database,
+		"SELECT personalize.${how}_processor(p) FROM unnest('{profile,item_stat,neighbour,exposure}'::text[]) AS p");
+	return;
+}
+
+# A python that has numpy and a library; undef if there is none.
+sub python_with
+{
+	my ($library) = @_;
+
+	for my $python (grep { defined } $ENV{PERSONALIZE_PYTHON}, '/usr/bin/python3', 'python3')
+	{
+		return $python if system("$python -c 'import numpy, $library' >/dev/null 2>&1") == 0;
+	}
+	return undef;
+}
+
+# True if the server has an extension.
+sub has_extension
+{
+	my ($name) = @_;
+	my $directory = `pg_config --sharedir`;
+
+	chomp $directory;
+	return -f "$directory/extension/$name.control";
 }
 
 # Poll a query until it is true.  The server may be starting: the query is an argument of
