@@ -435,7 +435,7 @@ TableRulesEnter(TableRules *rules, TupleTableSlot *slot, bool mayBeEqual,
 
 /* True if an index tells apart the rows of the table by columns alone, as what refers to rows may use it. */
 static bool
-IsKey(Relation index, const IndexInfo *info)
+IsKey(const IndexInfo *info)
 {
 	return info->ii_Unique && info->ii_Expressions == NIL && info->ii_Predicate == NIL &&
 		info->ii_ExclusionOps == NULL && info->ii_ReadyForInserts;
@@ -452,7 +452,7 @@ MoveKeysBehind(ResultRelInfo *result)
 		Relation	index = result->ri_IndexRelationDescs[i];
 		IndexInfo  *info = result->ri_IndexRelationInfo[i];
 
-		if (IsKey(index, info))
+		if (IsKey(info))
 			continue;
 		result->ri_IndexRelationDescs[i] = result->ri_IndexRelationDescs[others];
 		result->ri_IndexRelationInfo[i] = result->ri_IndexRelationInfo[others];

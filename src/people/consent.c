@@ -153,7 +153,7 @@ ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 		states[i]->granted = states[i]->decided = 0;
 		states[i]->hasSubject = states[i]->hasLedger = states[i]->forgotten = false;
 		states[i]->since = DT_NOBEGIN;
-		if (!ConsentCacheFind(states[i], snapshot))
+		if (!ConsentCacheFind(states[i]))
 			unknown[unknownCount++] = states[i];
 	}
 	if (unknownCount > 0)

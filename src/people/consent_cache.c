@@ -123,7 +123,7 @@ FindSet(int64 userKey)
 
 /* Fill in the state of a person if it is remembered and still holds. */
 bool
-ConsentCacheFind(ConsentState *state, Snapshot snapshot)
+ConsentCacheFind(ConsentState *state)
 {
 	CacheEntry *set;
 

@@ -23,8 +23,8 @@ typedef struct ConsentState
 	TimestampTz since;			/* came back then: nothing before counts; else DT_NOBEGIN */
 } ConsentState;
 
-/* Fill in the state of a person if it is remembered and still holds under the snapshot. */
-extern bool ConsentCacheFind(ConsentState *state, Snapshot snapshot);
+/* Fill in the state of a person if it is remembered and still holds. */
+extern bool ConsentCacheFind(ConsentState *state);
 
 /* Remember a state that was read under the snapshot. */
 extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
