@@ -1,6 +1,6 @@
 /*
  * alone.c
- *		Two people whose events nobody else writes while something is done with them.
+ *		People whose events nobody else writes while something is done with them.
  */
 #include "postgres.h"
 
@@ -11,13 +11,16 @@ static bool isAlone = false;
 static uint64 number = 0;
 
 /* Nobody else writes events of these people from now on. */
-void
+bool
 AloneBegin(int64 userKey, int64 otherKey)
 {
+	if (isAlone)
+		return false;
 	bothKeys[0] = userKey;
 	bothKeys[1] = otherKey;
 	isAlone = true;
 	number++;
+	return true;
 }
 
 /* Others may again. */

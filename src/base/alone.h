@@ -1,6 +1,6 @@
 /*
  * alone.h
- *		Two people whose events nobody else writes while something is done with them.
+ *		People whose events nobody else writes while something is done with them.
  */
 #ifndef PERSONALIZE_ALONE_H
 #define PERSONALIZE_ALONE_H
@@ -8,10 +8,11 @@
 #include "postgres.h"
 
 /*
- * From Begin to End the caller holds the stripes of both exclusively, so that where their
- * events lie may be remembered.  End is called after an error, too.
+ * From Begin to End the caller holds the stripes of two people, or twice the same one, exclusively,
+ * so that where their events lie may be remembered.  End is called after an error, too.  False: some
+ * are already, and their End is another caller's.
  */
-extern void AloneBegin(int64 userKey, int64 otherKey);
+extern bool AloneBegin(int64 userKey, int64 otherKey);
 extern void AloneEnd(void);
 
 /* We have written events ourselves: what is remembered of where they lie holds no longer. */
@@ -19,7 +20,7 @@ extern void AloneNoteWrites(void);
 
 /*
  * A number that what is remembered of a person goes by, another one after each change; 0:
- * nothing may be remembered.  keys are both people's.
+ * nothing may be remembered.  keys are both people's, or twice the same.
  */
 extern uint64 AloneWith(int64 userKey, const int64 **keys);
 

@@ -95,6 +95,21 @@ PageOf(Relation relation, BlockNumber block, Buffer *buffer)
 	return *buffer == InvalidBuffer ? NULL : BufferGetPage(*buffer);
 }
 
+/* A page is about to be pinned, and its LSN to be looked at. */
+void
+PagePlaceFetchPage(Relation relation, BlockNumber block)
+{
+#ifdef __GNUC__
+	Buffer		buffer;
+	Page		page = PageOf(relation, block, &buffer);
+
+	if (page == NULL)
+		return;
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1));
+	__builtin_prefetch(page);
+#endif
+}
+
 /* The line pointer of a row is about to be looked at. */
 void
 PagePlaceFetchPointer(Relation relation, const ItemPointerData *tid)

@@ -304,6 +304,8 @@ WalkNext(EventScan *scan)
 		if (EventScanGaveUp(scan) || !NextPage(scan))
 			return false;
 		scan->standsFor = IsSampling(scan) ? scan->options.sampleEvery : 1;
+		if (scan->options.ofUser)
+			EventCacheExpect(scan->relation, scan->block + EVENT_PAGES_AHEAD);
 		ReadPage(scan);
 		if (scan->options.ofUser)
 			FindOnPage(scan);

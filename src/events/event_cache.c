@@ -23,6 +23,7 @@
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
+#include "base/page_place.h"
 #include "base/relation.h"
 #include "base/shared_memory.h"
 #include "base/version.h"
@@ -40,6 +41,9 @@
 #define LEAST_SHARED_PAGES 4096
 #define BUFFERS_PER_PAGE 8
 #define MAX_PAGE_USERS 160
+
+/* Memory is asked for in pieces of so many bytes. */
+#define CACHE_LINE 64
 
 /* Runs of more pages than this are asked for again, but not all the time. */
 #define FEW_BLOCKS 64
@@ -310,6 +314,19 @@ ReadPageUsers(CachedPage *made, Relation partition, BlockNumber block, Buffer bu
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	if (made->count <= MAX_PAGE_USERS && RelationNeedsWAL(partition) && !XLogRecPtrIsInvalid(made->lsn))
 		KeepPage(made);
+}
+
+/* A page will be asked for a user. */
+void
+EventCacheExpect(Relation partition, BlockNumber block)
+{
+#ifdef __GNUC__
+	const char *place = (const char *) PageSlot(RelationGetRelid(partition), block);
+
+	PagePlaceFetchPage(partition, block);
+	for (int offset = 0; offset < sizeof(CachedPage); offset += CACHE_LINE)
+		__builtin_prefetch(place + offset);
+#endif
 }
 
 /* The line pointers of a page that may be events of the user. */

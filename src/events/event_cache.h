@@ -46,6 +46,10 @@ EventFetchKey(Page page, OffsetNumber offset, int keyOffset)
 #endif
 }
 
+/* A page will be asked for a user in a moment, after EVENT_PAGES_AHEAD others. */
+#define EVENT_PAGES_AHEAD 8
+extern void EventCacheExpect(Relation partition, BlockNumber block);
+
 /*
  * The line pointers of a page that may be events of the user, in order; their
  * number.  The buffer is pinned, not locked, and the page is read if need be;

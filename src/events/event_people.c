@@ -163,8 +163,13 @@ VisitByPage(DayVisit *day)
 	for (BlockNumber page = 0; page < pages; page++)
 	{
 		BlockNumber block = known ? known->blocks[page] : page;
-		Buffer		buffer = PagePlaceRead(day->relation, block, InvalidBuffer);
-		int			count = FindOnPage(day, &walk, buffer, block, found);
+		Buffer		buffer;
+		int			count;
+
+		if (day->single && page + EVENT_PAGES_AHEAD < pages)
+			EventCacheExpect(day->relation, known ? known->blocks[page + EVENT_PAGES_AHEAD] : page + EVENT_PAGES_AHEAD);
+		buffer = PagePlaceRead(day->relation, block, InvalidBuffer);
+		count = FindOnPage(day, &walk, buffer, block, found);
 
 		for (int i = 0; i < count; i++)
 		{

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "base/alone.h"
 #include "base/dictionary.h"
 #include "base/key.h"
 #include "base/relation.h"
@@ -366,4 +367,5 @@ IngestWrite(const Flush *flush)
 	LogIds(flush);
 	WriteGrants(flush);
 	WriteRejected(flush);
+	AloneNoteWrites();
 }

@@ -2,10 +2,10 @@
  * person_pages.c
  *		On which pages of a day a person's events are, while nobody else writes any.
  *
- * Whoever gives a history to another person looks for the events of both again and again,
- * on days without an index on user_key on every page.  As long as their stripes are locked
+ * Whoever gives a history to another person, or takes purposes from one, looks for the events
+ * again and again, on days without an index on user_key on every page.  As long as their stripes are locked
  * exclusively, and until we write events of theirs ourselves (base/alone.h), these stay on
- * their pages: who looks first notes the pages of both, and the others go there.
+ * their pages: who looks first notes the pages, and the others go there.
  */
 #include "postgres.h"
 
@@ -91,25 +91,28 @@ LookAtPage(PersonPages *pages, Relation partition, BlockNumber block, Buffer buf
 	pages->blocks[pages->count++] = block;
 }
 
-/* Look at all pages, for both people. */
+/* Look at all pages, for both people, or for the one. */
 static void
 Look(Relation partition, const int64 *keys, int keyOffset)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	PersonPages *pages[2] = {Make(partition, keys[0]), Make(partition, keys[1])};
+	int			people = keys[0] == keys[1] ? 1 : 2;
 	BlockNumber blocks = RelationGetNumberOfBlocks(partition);
 	Buffer		buffer = InvalidBuffer;
 
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		EventCacheExpect(partition, block + EVENT_PAGES_AHEAD);
 		buffer = PagePlaceRead(partition, block, buffer);
-		for (int i = 0; i < lengthof(pages); i++)
+		for (int i = 0; i < people; i++)
 			LookAtPage(pages[i], partition, block, buffer, keyOffset);
 	}
 	if (BufferIsValid(buffer))
 		ReleaseBuffer(buffer);
-	remembered = lappend(lappend(remembered, pages[0]), pages[1]);
+	for (int i = 0; i < people; i++)
+		remembered = lappend(remembered, pages[i]);
 	MemoryContextSwitchTo(caller);
 }
 

@@ -67,7 +67,7 @@ personalize_reset_for_tests(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("reset_for_tests");
 	memset(stripes, true, sizeof(stripes));
 	PurgeLockStripes(stripes, "nothing was reset");
-	ConsentCacheNoteAll();
+	ConsentCacheNoteStripes(NULL);
 	EmptyTables();
 	PG_RETURN_VOID();
 }

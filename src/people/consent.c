@@ -34,6 +34,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* So many people are looked for ahead. */
+#define EXPECTED 8
+
 /* The value of a column that is never NULL. */
 static Datum
 SlotValue(TupleTableSlot *slot, int column)
@@ -147,13 +150,17 @@ ConsentReadStates(ConsentState **states, int count, int32 all, Snapshot snapshot
 	ConsentState **unknown = palloc(count * sizeof(ConsentState *));
 	int			unknownCount = 0;
 
+	for (int i = 0; i < Min(count, EXPECTED); i++)
+		ConsentCachePrefetch(states[i]->userKey);
 	for (int i = 0; i < count; i++)
 	{
+		if (i + EXPECTED < count)
+			ConsentCachePrefetch(states[i + EXPECTED]->userKey);
 		states[i]->personKey = states[i]->userKey;
 		states[i]->granted = states[i]->decided = 0;
 		states[i]->hasSubject = states[i]->hasLedger = states[i]->forgotten = false;
 		states[i]->since = DT_NOBEGIN;
-		if (!ConsentCacheFind(states[i]))
+		if (!ConsentCacheFind(states[i], snapshot))
 			unknown[unknownCount++] = states[i];
 	}
 	if (unknownCount > 0)

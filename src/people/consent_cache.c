@@ -1,27 +1,26 @@
 /*
  * consent_cache.c
- *		Remembering what people allow from one batch to the next.
+ *		Remembering what people allow.
  *
- * Looking a person up costs as much as storing three events.  Each backend
- * therefore keeps the states it has read, and shared memory tells whether they
- * still hold.  Per stripe of users it has how often a transaction set out to change
- * anybody's consent, and which the last ones were.  A transaction says so before it
- * writes.
+ * Looking a person up costs as much as storing three events, more among many people.  So
+ * what was read is kept in shared memory, for all backends.  Whether it still holds is
+ * told by slots, in one of which each person falls: a slot has the highest id of the
+ * transactions that set out to change what people of it allow.  A transaction says so
+ * before it writes.
  *
- * A state is remembered if all transactions that have said so were over in the
- * snapshot it was read under: then their outcome is in what was read.  It holds until
- * the next one says so.  Where many were under way at once only the highest id of
- * those that are no longer listed is known, which must lie below the snapshot's xmin.
- * One that is over may leave the list when another is entered: a snapshot that is
- * older than the end of the first sees the second as running.
+ * A state is remembered if that transaction lies below the xmin of the snapshot it was
+ * read under: then all who had said so were over, and their outcome is in what was read.
+ * It holds until the slot has another id, for snapshots of whose xmin the same is true.
+ * Who says so later has a higher id: his was running, or not yet given, when the
+ * snapshot was taken, which puts it at or above its xmin.
  *
  * So nothing has to happen at commit, prepared transactions included.  After a
- * crash both sides begin empty; transactions prepared before may still commit, and
+ * crash everything begins empty; transactions prepared before may still commit, and
  * lie below the id that was next then.  Nothing is remembered without
  * shared_preload_libraries, nor on a standby, whose shared memory hears of no change.
  *
  * People of whom neither subject nor the ledger knows are not remembered: most
- * of them are never met again.
+ * of them are never met again.  Nor are those who were forgotten and came back.
  */
 #include "postgres.h"
 
@@ -31,249 +30,262 @@
 #include "access/twophase.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/key_set.h"
 #include "base/relation.h"
 #include "base/shard.h"
 #include "base/shared_memory.h"
+#include "base/version.h"
+#include "common/hashfn.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/procarray.h"
-#include "storage/spin.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
+#include "port/pg_bitutils.h"
+#include "utils/rel.h"
 
-/* The cache has so many sets of two entries: 1 MB. */
-#define CACHE_SETS 16384
-#define SET_ENTRIES 2
+/* Places for a shared buffer, and at least. */
+#define PLACES_PER_BUFFER 2
+#define LEAST_PLACES 32768
 
-/* A remembered state. */
-typedef struct CacheEntry
+/* More buffers have no more places. */
+#define MOST_BUFFERS (1 << 26)
+
+/* A person has so many places to choose from, side by side. */
+#define CHOICES 2
+
+/* So many slots tell of changes; those of a stripe lie together. */
+#define SLOT_BITS 16
+#define SLOT_COUNT (1 << SLOT_BITS)
+#define STRIPE_SLOTS (SLOT_COUNT / SHARD_COUNT)
+
+/* A remembered state; all zeros: none. */
+typedef struct ConsentPlace
 {
-	int64		userKey;
-	int64		personKey;
-	uint64		changes;		/* of the stripe, when it was read; 0: empty */
-	TimestampTz since;
+	pg_atomic_uint32 version;
+	Oid			database;
+	Oid			file;			/* of the table it was read from */
 	int32		granted;
 	int32		decided;
-} CacheEntry;
+	int64		userKey;
+	int64		personKey;
+	uint64		changed;		/* the slot's, when it was read */
+} ConsentPlace;
 
-/* So many transactions that change consent are listed. */
-#define LISTED 13
-
-/* What has changed in a stripe; it has a cache line to itself. */
-typedef struct StripeChanges
+/* Who has changed what people allow. */
+typedef struct ConsentChanges
 {
-	slock_t		mutex;
-	pg_atomic_uint64 count;		/* from 1 */
-	uint64		highest;		/* transaction id of those not listed; 0: nobody has looked yet */
-	uint64		listed[LISTED]; /* transaction ids; 0: none */
-} StripeChanges;
+	pg_atomic_uint64 before;	/* highest id of those prepared before the server started; 0: nobody has looked yet */
+	pg_atomic_uint64 slots[SLOT_COUNT];	/* transaction ids; 0: nobody since */
+} ConsentChanges;
 
-StaticAssertDecl(sizeof(StripeChanges) == PG_CACHE_LINE_SIZE, "stripes share cache lines");
+/* NULL without preload. */
+static ConsentChanges *changes = NULL;
+static ConsentPlace *places = NULL;
+static uint32 placeCount;		/* a power of two */
 
-/* By stripe; NULL without preload. */
-static StripeChanges *changes = NULL;
-
-/* The entries, and the table they were read from. */
-static CacheEntry *entries = NULL;
-static Oid	cachedSubject = InvalidOid;
+/* The table subject, whose people are remembered, and its file. */
+static Oid	subjectTable = InvalidOid;
+static Oid	subjectFile = InvalidOid;
 
 /* Nothing has changed yet. */
 static void
 InitChanges(void *memory)
 {
-	StripeChanges *stripes = memory;
+	ConsentChanges *made = memory;
 
-	memset(stripes, 0, SHARD_COUNT * sizeof(StripeChanges));
-	for (int i = 0; i < SHARD_COUNT; i++)
-	{
-		SpinLockInit(&stripes[i].mutex);
-		pg_atomic_init_u64(&stripes[i].count, 1);
-	}
+	pg_atomic_init_u64(&made->before, 0);
+	for (int i = 0; i < SLOT_COUNT; i++)
+		pg_atomic_init_u64(&made->slots[i], 0);
 }
 
-/* Relation cache callback: the table was replaced or emptied. */
+/* Nobody is remembered. */
 static void
-ForgetAll(Datum argument, Oid relationId)
+ClearPlaces(void *memory)
 {
-	if (entries && (relationId == InvalidOid || relationId == cachedSubject))
+	memset(memory, 0, sizeof(ConsentPlace) * placeCount);
+}
+
+/* Relation cache callback: the table may have been replaced or emptied. */
+static void
+ForgetFile(Datum argument, Oid relationId)
+{
+	if (relationId == InvalidOid || relationId == subjectTable)
+		subjectFile = InvalidOid;
+}
+
+/* The file of subject: another one is another table, or the same emptied. */
+static Oid
+SubjectFile(void)
+{
+	if (!OidIsValid(subjectFile))
 	{
-		memset(entries, 0, CACHE_SETS * SET_ENTRIES * sizeof(CacheEntry));
-		cachedSubject = InvalidOid;
+		Relation	subject = RelationOpenTable("subject", AccessShareLock);
+
+		subjectTable = RelationGetRelid(subject);
+		subjectFile = CompatRelationFile(subject);
+		RelationClose(subject);
 	}
+	return subjectFile;
 }
 
-/* The snapshot's xmin with its epoch: no more than 2^31 ids before the next one. */
+/* The slot of a person: the topmost bits choose the stripe. */
+static inline int
+SlotOfKey(int64 userKey)
+{
+	return ShardOfKey(userKey) * STRIPE_SLOTS + KeySpread(userKey) % STRIPE_SLOTS;
+}
+
+/* The places a person may have lie around the first. */
+static inline ConsentPlace *
+Choice(int64 userKey, int number)
+{
+	return &places[(murmurhash32(KeySpread(userKey) + MyDatabaseId) & (placeCount - 1)) ^ number];
+}
+
+/* The highest id of the transactions prepared before the server started, of which nobody has heard. */
 static uint64
-FullXmin(Snapshot snapshot)
+ChangedBefore(void)
 {
-	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+	uint64		before = pg_atomic_read_u64(&changes->before);
 
-	return next - (uint32) ((uint32) next - snapshot->xmin);
+	if (before == 0)
+	{
+		uint64		known = max_prepared_xacts > 0 ? U64FromFullTransactionId(ReadNextFullTransactionId()) - 1 :
+			BootstrapTransactionId;
+
+		if (pg_atomic_compare_exchange_u64(&changes->before, &before, known))
+			before = known;
+	}
+	return before;
 }
 
-/* The set a person's entry is in. */
-static CacheEntry *
-FindSet(int64 userKey)
+/* The highest id of the transactions that set out to change what people of the slot allow. */
+static uint64
+LastChange(int64 userKey)
 {
-	uint64		mixed = (uint64) userKey * UINT64CONST(0x9E3779B97F4A7C15);
+	return Max(pg_atomic_read_u64(&changes->slots[SlotOfKey(userKey)]), ChangedBefore());
+}
 
-	/* the topmost bits choose the stripe; these come next */
-	return &entries[((mixed >> 40) % CACHE_SETS) * SET_ENTRIES];
+/* True if a transaction and all before it were over for the snapshot. */
+static bool
+IsOver(uint64 transactionId, Snapshot snapshot)
+{
+	uint64		next;
+
+	if (TransactionIdPrecedes((TransactionId) transactionId, snapshot->xmin))
+		return true;
+	/* it may be more than 2^31 ids away, as xmin cannot be from the next one */
+	next = U64FromFullTransactionId(ReadNextFullTransactionId());
+	return transactionId < next - (uint32) ((uint32) next - snapshot->xmin);
+}
+
+/* True if anything can be remembered, and relied on: who is serializable leaves word of what he reads. */
+static bool
+IsUsable(void)
+{
+	return places != NULL && !RecoveryInProgress() && !IsolationIsSerializable();
+}
+
+/* Copy the place of a person; false: not remembered, or just being written. */
+static bool
+ReadPlace(int64 userKey, ConsentPlace *copy)
+{
+	Oid			file = SubjectFile();
+
+	for (int i = 0; i < CHOICES; i++)
+	{
+		ConsentPlace *place = Choice(userKey, i);
+		uint32		version = VersionRead(&place->version);
+
+		if (place->userKey != userKey || place->database != MyDatabaseId || place->file != file)
+			continue;
+		*copy = *place;
+		return VersionHolds(&place->version, version) && copy->userKey == userKey &&
+			copy->database == MyDatabaseId && copy->file == file;
+	}
+	return false;
+}
+
+/* A person is about to be looked for. */
+void
+ConsentCachePrefetch(int64 userKey)
+{
+#ifdef __GNUC__
+	if (places == NULL)
+		return;
+	__builtin_prefetch(Choice(userKey, 0));
+	__builtin_prefetch(&changes->slots[SlotOfKey(userKey)]);
+#endif
 }
 
 /* Fill in the state of a person if it is remembered and still holds. */
 bool
 ConsentCacheFind(ConsentState *state)
 {
-	CacheEntry *set;
+	ConsentPlace place;
 
-	if (changes == NULL || entries == NULL || !OidIsValid(cachedSubject) || RecoveryInProgress())
+	if (!IsUsable() || !ReadPlace(state->userKey, &place) ||
+		place.changed != LastChange(state->userKey) || !IsOver(place.changed, snapshot))
 		return false;
-	set = FindSet(state->userKey);
-	for (int i = 0; i < SET_ENTRIES; i++)
-	{
-		if (set[i].userKey != state->userKey || set[i].changes == 0)
-			continue;
-		if (pg_atomic_read_u64(&changes[ShardOfKey(state->userKey)].count) != set[i].changes)
-			return false;
-		state->personKey = set[i].personKey;
-		state->granted = set[i].granted;
-		state->decided = set[i].decided;
-		state->since = set[i].since;
-		state->hasSubject = state->hasLedger = true;
-		return true;
-	}
-	return false;
-}
-
-/*
- * What is known of a stripe, copied.  Of transactions prepared before the server
- * started nobody has heard, unless there cannot be any.
- */
-static StripeChanges
-CopyChanges(StripeChanges *stripe)
-{
-	uint64		next = max_prepared_xacts > 0 ? U64FromFullTransactionId(ReadNextFullTransactionId()) : 2;
-	StripeChanges copy;
-
-	SpinLockAcquire(&stripe->mutex);
-	if (stripe->highest == 0)
-		stripe->highest = next - 1;
-	copy = *stripe;
-	SpinLockRelease(&stripe->mutex);
-	return copy;
-}
-
-/* True if all that has changed consent is over in the snapshot. */
-static bool
-AreAllOver(const StripeChanges *stripe, Snapshot snapshot)
-{
-	uint64		xmin = FullXmin(snapshot);
-
-	if (stripe->highest >= xmin)
-		return false;
-	for (int i = 0; i < LISTED; i++)
-	{
-		TransactionId id = (TransactionId) stripe->listed[i];
-
-		if (stripe->listed[i] >= xmin &&
-			(id == GetTopTransactionIdIfAny() || XidInMVCCSnapshot(id, snapshot)))
-			return false;
-	}
+	state->personKey = place.personKey;
+	state->granted = place.granted;
+	state->decided = place.decided;
+	state->since = DT_NOBEGIN;
+	state->hasSubject = state->hasLedger = true;
 	return true;
+}
+
+/* The place for a person: his own, else one that says nothing any more, else the first. */
+static ConsentPlace *
+PlaceFor(int64 userKey)
+{
+	ConsentPlace *chosen = Choice(userKey, 0);
+
+	for (int i = 0; i < CHOICES; i++)
+	{
+		ConsentPlace *place = Choice(userKey, i);
+
+		if (place->userKey == userKey && place->database == MyDatabaseId)
+			return place;
+		if (!OidIsValid(place->database) || place->changed != LastChange(place->userKey))
+			chosen = place;
+	}
+	return chosen;
 }
 
 /* Remember a state that was read under the snapshot. */
 void
 ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 {
-	StripeChanges stripe;
-	CacheEntry *set;
-
-	if (changes == NULL || !(state->hasSubject || state->hasLedger) || RecoveryInProgress())
-		return;
-	stripe = CopyChanges(&changes[ShardOfKey(state->userKey)]);
-	if (!AreAllOver(&stripe, snapshot))
-		return;
-	if (entries == NULL)
-		entries = MemoryContextAllocZero(TopMemoryContext,
-										 CACHE_SETS * SET_ENTRIES * sizeof(CacheEntry));
-	if (!OidIsValid(cachedSubject))
-		cachedSubject = RelationFind("subject", false);
-	set = FindSet(state->userKey);
-	if (set[0].userKey != state->userKey)
-		set[1] = set[0];
-	set[0] = (CacheEntry)
-	{
-		.userKey = state->userKey,
-		.personKey = state->personKey,
-		.changes = pg_atomic_read_u64(&stripe.count),
-		.since = state->since,
+	ConsentPlace made = {
+		.database = MyDatabaseId,
 		.granted = state->granted,
-		.decided = state->decided
+		.decided = state->decided,
+		.userKey = state->userKey,
+		.personKey = state->personKey
 	};
+	ConsentPlace *place;
+
+	if (!IsUsable() || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
+		return;
+	made.changed = LastChange(state->userKey);
+	if (!IsOver(made.changed, snapshot))
+		return;
+	made.file = SubjectFile();
+	place = PlaceFor(state->userKey);
+	VersionWrite(&place->version, &place->database, &made.database,
+				 sizeof(ConsentPlace) - offsetof(ConsentPlace, database));
 }
 
-/* Enter a transaction in a stripe, unless all places are taken. */
-static bool
-EnterChange(StripeChanges *stripe, uint64 transactionId)
-{
-	int			place = -1;
-
-	for (int i = 0; i < LISTED; i++)
-		if (stripe->listed[i] == transactionId || (place < 0 && stripe->listed[i] == 0))
-			place = i;
-	if (place < 0)
-		return false;
-	stripe->listed[place] = transactionId;
-	pg_atomic_write_u64(&stripe->count, pg_atomic_read_u64(&stripe->count) + 1);
-	return true;
-}
-
-/* True if a transaction is over. */
-static bool
-IsOver(uint64 transactionId)
-{
-	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
-
-	return next - transactionId > PG_INT32_MAX || !TransactionIdIsInProgress((TransactionId) transactionId);
-}
-
-/* The same where all places were taken: by one that is over, else by one that is listed no longer. */
+/* Enter a transaction in a slot. */
 static void
-EnterInstead(StripeChanges *stripe, uint64 transactionId)
+NoteSlot(int number, uint64 transactionId)
 {
-	StripeChanges seen = CopyChanges(stripe);
+	pg_atomic_uint64 *slot = &changes->slots[number];
+	uint64		highest = pg_atomic_read_u64(slot);
 
-	for (int i = 0; i < LISTED; i++)
-		if (seen.listed[i] != 0 && !IsOver(seen.listed[i]))
-			seen.listed[i] = 0;
-	SpinLockAcquire(&stripe->mutex);
-	for (int i = 0; i < LISTED; i++)
-		if (stripe->listed[i] == seen.listed[i])
-			stripe->listed[i] = 0;
-	if (!EnterChange(stripe, transactionId))
-	{
-		stripe->highest = Max(stripe->highest, stripe->listed[0]);
-		stripe->listed[0] = 0;
-		(void) EnterChange(stripe, transactionId);
-	}
-	SpinLockRelease(&stripe->mutex);
-}
-
-/* Enter this transaction in a stripe. */
-static void
-NoteChange(int number)
-{
-	uint64		transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
-	StripeChanges *stripe = &changes[number];
-	bool		entered;
-
-	SpinLockAcquire(&stripe->mutex);
-	entered = EnterChange(stripe, transactionId);
-	SpinLockRelease(&stripe->mutex);
-	if (!entered)
-		EnterInstead(stripe, transactionId);
+	while (highest < transactionId &&
+		   !pg_atomic_compare_exchange_u64(slot, &highest, transactionId))
+		;
 }
 
 /* Say that this transaction is about to change what a person allows. */
@@ -281,31 +293,30 @@ void
 ConsentCacheNoteChange(int64 userKey)
 {
 	if (changes != NULL)
-		NoteChange(ShardOfKey(userKey));
+		NoteSlot(SlotOfKey(userKey), U64FromFullTransactionId(GetTopFullTransactionId()));
 }
 
-/* Say that it is about to change what people of these stripes allow, or whose their ids are. */
+/* Say that it is about to change what people of these stripes (NULL: all) allow, or whose their ids are. */
 void
 ConsentCacheNoteStripes(const bool *stripes)
 {
-	for (int stripe = 0; stripe < SHARD_COUNT && changes != NULL; stripe++)
-		if (stripes[stripe])
-			NoteChange(stripe);
-}
+	uint64		transactionId;
 
-/* Say that it is about to change what everybody allows. */
-void
-ConsentCacheNoteAll(void)
-{
-	for (int stripe = 0; stripe < SHARD_COUNT && changes != NULL; stripe++)
-		NoteChange(stripe);
+	if (changes == NULL)
+		return;
+	transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
+	for (int slot = 0; slot < SLOT_COUNT; slot++)
+		if (stripes == NULL || stripes[slot / STRIPE_SLOTS])
+			NoteSlot(slot, transactionId);
 }
 
 /* Ask for shared memory, and watch the table. */
 void
 ConsentCacheInit(void)
 {
-	RelationWatch(ForgetAll);
-	SharedMemoryRegister("personalize consent changes", SHARD_COUNT * sizeof(StripeChanges),
-						 (void **) &changes, InitChanges);
+	RelationWatch(ForgetFile);
+	placeCount = pg_nextpower2_32(Max((uint32) Min(NBuffers, MOST_BUFFERS) * PLACES_PER_BUFFER, LEAST_PLACES));
+	SharedMemoryRegister("personalize consent changes", sizeof(ConsentChanges), (void **) &changes, InitChanges);
+	SharedMemoryRegister("personalize consents", mul_size(sizeof(ConsentPlace), placeCount),
+						 (void **) &places, ClearPlaces);
 }

@@ -1,6 +1,6 @@
 /*
  * consent_cache.h
- *		Remembering what people allow from one batch to the next.
+ *		Remembering what people allow.
  */
 #ifndef PERSONALIZE_CONSENT_CACHE_H
 #define PERSONALIZE_CONSENT_CACHE_H
@@ -23,8 +23,11 @@ typedef struct ConsentState
 	TimestampTz since;			/* came back then: nothing before counts; else DT_NOBEGIN */
 } ConsentState;
 
-/* Fill in the state of a person if it is remembered and still holds. */
-extern bool ConsentCacheFind(ConsentState *state);
+/* A person is about to be looked for. */
+extern void ConsentCachePrefetch(int64 userKey);
+
+/* Fill in the state of a person if it is remembered and still holds under the snapshot. */
+extern bool ConsentCacheFind(ConsentState *state, Snapshot snapshot);
 
 /* Remember a state that was read under the snapshot. */
 extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
@@ -35,11 +38,8 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  */
 extern void ConsentCacheNoteChange(int64 userKey);
 
-/* The same of all people of some stripes, of SHARD_COUNT. */
+/* The same of all people of some stripes, of SHARD_COUNT; NULL: of everybody. */
 extern void ConsentCacheNoteStripes(const bool *stripes);
-
-/* The same of everybody. */
-extern void ConsentCacheNoteAll(void);
 
 /* Called once when the library is loaded. */
 extern void ConsentCacheInit(void);

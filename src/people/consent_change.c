@@ -6,7 +6,9 @@
 
 #include "people/consent_change.h"
 
+#include "base/alone.h"
 #include "access/xact.h"
+#include "base/alone.h"
 #include "base/argument.h"
 #include "base/clock.h"
 #include "base/dictionary.h"
@@ -96,6 +98,26 @@ ClearUntil(int64 userKey, int32 bits, const ConsentOutcome *outcome)
 		bits &= ~together;
 		PersonClearUntil(userKey, together, until);
 	}
+}
+
+/* Take purposes from all that was stored of a person whose stripe is locked exclusively. */
+static void
+TakeAway(int64 userKey, int32 bits, const ConsentOutcome *outcome)
+{
+	bool		began = AloneBegin(userKey, userKey);
+
+	PG_TRY();
+	{
+		PersonUncount(userKey, bits);
+		ClearUntil(userKey, bits, outcome);
+		PersonPurge(userKey, bits);
+	}
+	PG_FINALLY();
+	{
+		if (began)
+			AloneEnd();
+	}
+	PG_END_TRY();
 }
 
 /* The arguments that the calls have in common. */
@@ -231,9 +253,7 @@ ConsentWithdraw(ConsentDecision *decision, const PurposeCatalogue *purposes,
 			kept |= mask;
 	}
 	cleared |= kept;
-	PersonUncount(decision->userKey, cleared);
-	ClearUntil(decision->userKey, cleared, &outcome);
-	PersonPurge(decision->userKey, cleared);
+	TakeAway(decision->userKey, cleared, &outcome);
 	PersonRecount(decision->userKey, kept);
 	return AllowedNow(&outcome, purposes);
 }
@@ -247,9 +267,7 @@ ConsentTakeAway(int64 userKey, int32 bits)
 	memset(&never, 0, sizeof(never));
 	for (int bit = 0; bit < PURPOSE_MAX; bit++)
 		never.since[bit] = DT_NOEND;
-	PersonUncount(userKey, bits);
-	ClearUntil(userKey, bits, &never);
-	PersonPurge(userKey, bits);
+	TakeAway(userKey, bits, &never);
 }
 
 /* withdraw_consent(user_id, purposes, source, notice_version, evidence, effective_at) → purposes allowed. */
