@@ -219,7 +219,7 @@ ConsentCachePrefetch(int64 userKey)
 
 /* Fill in the state of a person if it is remembered and still holds. */
 bool
-ConsentCacheFind(ConsentState *state)
+ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 {
 	ConsentPlace place;
 
