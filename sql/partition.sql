@@ -114,6 +114,20 @@ BEGIN;
 SET LOCAL personalize.allow_drop = on;
 DROP TABLE personalize.event_p20200101;
 ROLLBACK;
+-- nor are schemas renamed
+ALTER SCHEMA personalize RENAME TO shop;
+ALTER SCHEMA personalize_internal RENAME TO shop;
+CREATE SCHEMA regress_other;
+ALTER SCHEMA regress_other RENAME TO regress_another;
+DROP SCHEMA regress_another;
+-- days are heaps whatever other tables are
+CREATE ACCESS METHOD regress_heap TYPE TABLE HANDLER heap_tableam_handler;
+BEGIN;
+SET LOCAL default_table_access_method = regress_heap;
+SELECT accepted FROM personalize.import_events('{ada}', '{view_item}', '{a}', '{2020-01-03}', consents => '{analytics}');
+SELECT a.amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.relname = 'event_p20200103';
+ROLLBACK;
+DROP ACCESS METHOD regress_heap;
 SET application_name = 'pg_restore';
 BEGIN;
 DROP TABLE personalize.event_p20200101;
