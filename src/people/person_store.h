@@ -224,7 +224,7 @@ extern void PersonStoreNone(void);
  */
 #define PERSON_NAMED_IN(column) \
 	"EXISTS (SELECT FROM pg_catalog.unnest($1) AS n (name) WHERE pg_catalog.strpos(" column ", n.name) > 0" \
-	" AND " column " ~ ('(^|[^[:alnum:]])' || pg_catalog.regexp_replace(n.name, '(\\W)', '\\\\\\1', 'g') || '($|[^[:alnum:]])'))"
+	" AND " column " ~ ('(^|[^[:alnum:]_])' || pg_catalog.regexp_replace(n.name, '(\\W)', '\\\\\\1', 'g') || '($|[^[:alnum:]_])'))"
 #define PERSON_UNNAMED(column) \
 	column " = CASE WHEN " PERSON_NAMED_IN(column) " THEN $2 ELSE " column " END"
 
