@@ -27,6 +27,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "events/drop_guard.h"
+#include "events/partition.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -59,8 +60,7 @@ IsDay(Oid table, bool made)
 	if (!made)
 		return true;
 	name = get_rel_name(table);
-	return RelationFind(name, true) == table &&
-		strncmp(name, "event_p", 7) == 0 && strspn(name + 7, "0123456789") == strlen(name) - 7;
+	return RelationFind(name, true) == table && PartitionIsDayName(name);
 }
 
 /* Raise for what would take events away; the command is named as it is written. */

@@ -92,6 +92,13 @@ PartitionName(int32 day, char *name)
 	snprintf(name, PARTITION_NAME_LENGTH, "event_p%04d%02d%02d", year, month, dayOfMonth);
 }
 
+/* True for a name that the partition of a day has. */
+bool
+PartitionIsDayName(const char *name)
+{
+	return strncmp(name, "event_p", 7) == 0 && strspn(name + 7, "0123456789") == strlen(name) - 7;
+}
+
 /* The first instant of a day as an SQL literal. */
 static char *
 DayLiteral(int32 day)
