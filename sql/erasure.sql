@@ -220,10 +220,10 @@ SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payloa
 CREATE TEMP VIEW naming AS SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload::text ~ 'naomi' ORDER BY payload::text;
 SELECT personalize.track_many('["{\"user_id\": \"naomi\", \"event\": \"view_item\"}", {"payload": "[{\"user_id\": \"na\\u006fmi\"}]"},
 	{"user_id": [], "properties": "{\"uid\": \"naomi\", cut off"}, {"user_id": {"id": "{\"x\": \"naomi\"}"}}, {"data": "\"\\\"naomi\\\"\""}]');
-SELECT personalize.track_many(E'{\'user_id\': \'naomi\', \'event\': \'view_item\'}\nuser_id=naomi&event=view_item\nuser_id=%6Eaomi&event=view_item\n'
+SELECT personalize.track_many(E'{''user_id'': ''naomi'', ''event'': ''view_item''}\nuser_id=naomi&event=view_item\nuser_id=%6Eaomi&event=view_item\n'
 	'<event user_id="naomi"/>\n<user_id>naomi</user_id>\nview_item;naomi;1\nview_item|naomi|1\n{user_id: naomi}\n');
 SELECT personalize.track_many('[{"user_id": ["naomi watts"]}, {"note": "ask naomi"}, {"note": "{ask naomi"}, {"user_id": [42.00]}]');
-SELECT personalize.track_many(E'{\'user_id\': \'naomi watts\'}\nuser_id=naomi+watts&x\nview_item;naomi watts;1\n{"user_id": "auth0|naomi", "event\n');
+SELECT personalize.track_many(E'{''user_id'': ''naomi watts''}\nuser_id=naomi+watts&x\nview_item;naomi watts;1\n{"user_id": "auth0|naomi", "event\n');
 TABLE naming;
 SELECT personalize.forget('naomi') IS NOT NULL AS forgotten;
 TABLE naming;
