@@ -216,6 +216,43 @@ SELECT personalize.track_many(jsonb_agg(jsonb_build_object('user_id', jsonb_buil
 SELECT count(*) FROM personalize.forget_many((SELECT array_agg('many ' || g) FROM generate_series(2, 3000) AS g));
 SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload::text LIKE '%many%';
 
+-- those in which the id stands in a text of another make: JSON in a string, objects of other languages, forms, XML, columns
+CREATE TEMP VIEW naming AS SELECT payload FROM personalize.rejected_event WHERE user_key IS NULL AND payload::text ~ 'naomi' ORDER BY payload::text;
+SELECT personalize.track_many('["{\"user_id\": \"naomi\", \"event\": \"view_item\"}", {"payload": "[{\"user_id\": \"na\\u006fmi\"}]"},
+	{"user_id": [], "properties": "{\"uid\": \"naomi\", cut off"}, {"user_id": {"id": "{\"x\": \"naomi\"}"}}, {"data": "\"\\\"naomi\\\"\""}]');
+SELECT personalize.track_many(E'{''user_id'': ''naomi'', ''event'': ''view_item''}\nuser_id=naomi&event=view_item\nuser_id=%6Eaomi&event=view_item\n'
+	'<event user_id="naomi"/>\n<user_id>naomi</user_id>\nview_item;naomi;1\nview_item|naomi|1\n{user_id: naomi}\n');
+SELECT personalize.track_many('[{"user_id": ["naomi watts"]}, {"note": "ask naomi"}, {"note": "{ask naomi"}, {"user_id": [42.00]}]');
+SELECT personalize.track_many(E'{''user_id'': ''naomi watts''}\nuser_id=naomi+watts&x\nview_item;naomi watts;1\n{"user_id": "auth0|naomi", "event\n');
+TABLE naming;
+SELECT personalize.forget('naomi') IS NOT NULL AS forgotten;
+TABLE naming;
+SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['naomi watts', 'auth0|naomi', '42']) AS i (id);
+TABLE naming;
+SELECT count(*) FROM personalize.rejected_event WHERE payload::text ~ '42.00';
+DROP VIEW naming;
+
+-- what is kept of an error that told of them
+SELECT accepted FROM personalize.import_events('{4711,4711,471}', '{view_item,view_item,view_item}', '{hat,cap,hat}', array_fill(now() - interval '200 days', ARRAY[3]),
+	consents => array_fill('recommendations'::text, ARRAY[3]));
+CALL roll();
+UPDATE personalize.session SET items = '\x0101' WHERE user_key = 4711;
+SET client_min_messages = error;
+SELECT result, regexp_replace(detail, 'session_key.*\d', 'session_key X') AS detail FROM personalize.apply_retention() WHERE kind = 'session';
+UPDATE personalize.processor SET last_error = 'no room for user_key 4711, "o''k+(1"' WHERE name = 'profile';
+SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['471', 'user', 'k+(']) AS i (id);
+CREATE TEMP VIEW kept AS SELECT task, regexp_replace(last_error, 'session_key.*\d', 'session_key X') AS last_error, regexp_replace(last_detail, 'session_key.*\d', 'session_key X') AS last_detail
+	FROM personalize.stat_retention WHERE task = 'session' UNION ALL SELECT processor, last_error, NULL FROM personalize.stat_processor WHERE processor = 'profile';
+TABLE kept;
+SELECT personalize.forget('4711') IS NOT NULL AS forgotten;
+TABLE kept;
+UPDATE personalize.processor SET last_error = 'no room for "o''k+(1"' WHERE name = 'profile';
+SELECT count(*) FROM personalize.forget_many(ARRAY['nobody', 'o''k+(1']);
+TABLE kept;
+DROP VIEW kept;
+UPDATE personalize.processor SET last_error = NULL;
+RESET client_min_messages;
+
 -- a forget() that fails leaves no memory behind, however often it is tried
 SELECT personalize.grant_consent('zoe', '{analytics}');
 SELECT personalize.track('zoe', 'purchase', 'zoe''s', '{"value": 1}', '2026-01-01 10:00+00', message_id => 'zoe 1');

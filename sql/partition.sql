@@ -114,6 +114,38 @@ BEGIN;
 SET LOCAL personalize.allow_drop = on;
 DROP TABLE personalize.event_p20200101;
 ROLLBACK;
+-- a day that a restore has made without owners gets its own back, and health() asks others nothing
+SELECT pg_get_userbyid(relowner) = current_user AS mine FROM pg_class WHERE relname = 'event_p20200101';
+BEGIN;
+SET LOCAL personalize.allow_drop = on;
+ALTER TABLE personalize.event DETACH PARTITION personalize.event_p20200101;
+ALTER TABLE personalize.event_p20200101 OWNER TO CURRENT_USER;
+ALTER TABLE personalize.event ATTACH PARTITION personalize.event_p20200101 FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00');
+SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'event_p20200101';
+SELECT personalize_internal._make_partitions_ahead(1) >= 0 AS made;
+DO $$
+DECLARE day regclass;
+BEGIN
+	FOR day IN SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'personalize.event'::regclass LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO CURRENT_USER', day);
+	END LOOP;
+END $$;
+SELECT count(*) > 10 AS answered FROM personalize.health();
+ROLLBACK;
+-- nor are schemas renamed
+ALTER SCHEMA personalize RENAME TO shop;
+ALTER SCHEMA personalize_internal RENAME TO shop;
+CREATE SCHEMA regress_other;
+ALTER SCHEMA regress_other RENAME TO regress_another;
+DROP SCHEMA regress_another;
+-- days are heaps whatever other tables are
+CREATE ACCESS METHOD regress_heap TYPE TABLE HANDLER heap_tableam_handler;
+BEGIN;
+SET LOCAL default_table_access_method = regress_heap;
+SELECT accepted FROM personalize.import_events('{ada}', '{view_item}', '{a}', '{2020-01-03}', consents => '{analytics}');
+SELECT a.amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.relname = 'event_p20200103';
+ROLLBACK;
+DROP ACCESS METHOD regress_heap;
 SET application_name = 'pg_restore';
 BEGIN;
 DROP TABLE personalize.event_p20200101;

@@ -17,4 +17,10 @@
 extern void BackgroundDescribe(BackgroundWorker *worker, const char *function, const char *type,
 							   const void *extra, Size extraSize);
 
+/*
+ * Connect to a database as a role, under settings that do not depend on what the
+ * server, the database or the role were given: they are for clients.
+ */
+extern void BackgroundConnect(Oid database, Oid role);
+
 #endif

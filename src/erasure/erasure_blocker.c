@@ -142,17 +142,49 @@ ErasureIndexBlockers(bool all)
 					   NULL, 0);
 }
 
-/* Columns with data of people about which the planner keeps statistics. */
+/* True if there are statistics in an object that a row names, over several columns or expressions. */
+static bool
+HasExtended(uint64 row, uint64 unused)
+{
+	bool		isNull;
+	Datum		object = SpiUtilValue(row, 2, &isNull);
+
+	return SearchSysCacheExists2(STATEXTDATASTXOID, object, BoolGetDatum(false)) ||
+		SearchSysCacheExists2(STATEXTDATASTXOID, object, BoolGetDatum(true));
+}
+
+/* Columns with data of people, and what is made of them. */
+#define PERSON_COLUMNS \
+	" FROM personalize_internal._person_columns() AS p" \
+	" JOIN pg_class c ON c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p')" \
+	"  AND (c.relname = p.of_table OR (p.of_table = 'event' AND c.relispartition))" \
+	" JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.of_column"
+#define MADE_OF_THEM(class) \
+	" JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum" \
+	"  AND d.classid = '" class "'::regclass"
+
+/*
+ * Columns with data of people about which the planner keeps statistics, and indexes on
+ * expressions and statistics objects that others have made of such.
+ */
 List *
 ErasureStatisticsBlockers(void)
 {
-	return AppendNames(NIL,
-					   "SELECT format('%I.%I', c.relname, a.attname), c.oid, a.attnum"
-					   " FROM personalize_internal._person_columns() AS p"
-					   " JOIN pg_class c ON c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p')"
-					   "  AND (c.relname = p.of_table OR (p.of_table = 'event' AND c.relispartition))"
-					   " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.of_column ORDER BY 1",
-					   HasStatistics, 0);
+	List	   *names = AppendNames(NIL, "SELECT format('%I.%I', c.relname, a.attname), c.oid, a.attnum"
+									PERSON_COLUMNS " ORDER BY 1", HasStatistics, 0);
+
+	names = AppendNames(names,
+						"SELECT DISTINCT format('index %s', i.indexrelid::regclass), i.indexrelid, x.attnum"
+						PERSON_COLUMNS MADE_OF_THEM("pg_class")
+						" JOIN pg_index i ON i.indexrelid = d.objid AND i.indexprs IS NOT NULL"
+						" JOIN pg_attribute x ON x.attrelid = i.indexrelid ORDER BY 1", HasStatistics, 0);
+	return AppendNames(names,
+					   "SELECT DISTINCT format('statistics %I.%I', n.nspname, e.stxname), e.oid"
+					   PERSON_COLUMNS MADE_OF_THEM("pg_statistic_ext")
+					   " JOIN pg_statistic_ext e ON e.oid = d.objid JOIN pg_namespace n ON n.oid = e.stxnamespace"
+					   /* ours are of times, numbers and purposes */
+					   " WHERE NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = d.classid AND m.objid = e.oid AND m.deptype = 'e')"
+					   " ORDER BY 1", HasExtended, 0);
 }
 
 /* The application name of a process, as a standby names itself. */

@@ -219,6 +219,12 @@ AddPerson(Reapplication *work, Forgotten *entry, int64 userKey, Datum userId, bo
 	MemoryContextSwitchTo(oldContext);
 }
 
+/* Who is named in rejected events of nobody; a number in a member of another meaning names nobody. */
+#define NAMED \
+	"SELECT personalize.user_key(v.name), v.name FROM personalize.rejected_event AS r," \
+	" LATERAL personalize_internal._payload_names(r.payload) AS v" \
+	" WHERE r.user_key IS NULL AND r.payload IS NOT NULL AND (v.certain OR v.name !~ '^-?[0-9.]+$')"
+
 /* A query of everybody who is present, with the id where it is known. */
 static char *
 PresentQuery(void)
@@ -229,15 +235,15 @@ PresentQuery(void)
 	const char *separator = "";
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT p.user_key, s.user_id FROM (");
+	appendStringInfoString(&sql, "SELECT p.user_key, coalesce(s.user_id, p.name) FROM (SELECT q.user_key, max(q.name) FROM (");
 	for (int i = 0; i < count; i++)
 	{
 		if (stores[i].people == NULL)
 			continue;
-		appendStringInfo(&sql, "%sSELECT t.user_key FROM (%s) AS t", separator, stores[i].people);
+		appendStringInfo(&sql, "%sSELECT t.user_key, NULL FROM (%s) AS t", separator, stores[i].people);
 		separator = " UNION ";
 	}
-	appendStringInfoString(&sql, ") AS p LEFT JOIN personalize.subject AS s USING (user_key)");
+	appendStringInfoString(&sql, " UNION " NAMED ") AS q (user_key, name) GROUP BY 1) AS p (user_key, name) LEFT JOIN personalize.subject AS s USING (user_key)");
 	return sql.data;
 }
 

@@ -394,7 +394,7 @@ PersonalizeScrubMain(Datum argument)
 	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(request.databaseId, request.ownerId, 0);
+	BackgroundConnect(request.databaseId, request.ownerId);
 	scrub.context = AllocSetContextCreate(TopMemoryContext, "personalize scrub",
 										  ALLOCSET_DEFAULT_SIZES);
 	BeginStep("waiting for the transaction that asked");

@@ -211,7 +211,7 @@ StatisticsStage(const Erasure *erasure)
 	else if (row.blockers != NIL)
 	{
 		row.detail = "the planner keeps statistics about columns with data of people";
-		row.fix = "Run ALTER TABLE ... ALTER COLUMN ... SET STATISTICS 0 for these columns, as a superuser DELETE FROM pg_catalog.pg_statistic WHERE (starelid, staattnum) is theirs, and VACUUM FULL pg_catalog.pg_statistic.";
+		row.fix = "Run ALTER TABLE ... ALTER COLUMN ... SET STATISTICS 0 for these columns, as a superuser DELETE FROM pg_catalog.pg_statistic WHERE (starelid, staattnum) is theirs, and VACUUM FULL pg_catalog.pg_statistic; drop indexes and statistics objects that are named, or let them be of other columns.";
 	}
 	else
 		row.detail = "made anew when the tables are vacuumed";

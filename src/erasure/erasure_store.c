@@ -69,6 +69,9 @@ static const PersonStore stores[] = {
 	{
 		.name = "_retention_state",
 		.content = "positions",
+		.unname =
+		"UPDATE personalize._retention_state SET " PERSON_UNNAMED("last_error") ", " PERSON_UNNAMED("last_detail")
+		" WHERE " PERSON_NAMED_IN("last_error") " OR " PERSON_NAMED_IN("last_detail"),
 		.exempt = "statistics: what retention did last"
 	}
 };

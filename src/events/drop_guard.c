@@ -9,6 +9,8 @@
  * retention, by DROP EXTENSION, or with personalize.allow_drop = on.  pg_restore
  * --clean means it.
  *
+ * The schemas keep their names: everything finds everything else by them.
+ *
  * There are no event triggers for TRUNCATE, and a trigger on each day would be one more thing
  * that writers look for: so the server tells us, in sessions that have the library.
  */
@@ -25,6 +27,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "events/drop_guard.h"
+#include "events/partition.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -38,6 +41,7 @@
 PG_FUNCTION_INFO_V1(personalize_guard_drops);
 
 #define OWNER_ROLE "personalize_owner"
+#define INTERNAL_SCHEMA "personalize_internal"
 #define RESTORE_PROGRAM "pg_restore"
 
 static bool personalize_allow_drop = false;
@@ -56,8 +60,7 @@ IsDay(Oid table, bool made)
 	if (!made)
 		return true;
 	name = get_rel_name(table);
-	return RelationFind(name, true) == table &&
-		strncmp(name, "event_p", 7) == 0 && strspn(name + 7, "0123456789") == strlen(name) - 7;
+	return RelationFind(name, true) == table && PartitionIsDayName(name);
 }
 
 /* Raise for what would take events away; the command is named as it is written. */
@@ -115,6 +118,20 @@ CheckSchema(const char *name)
 			 errhint("If that is meant: DROP EXTENSION personalize, then DROP SCHEMA personalize. SET personalize.allow_drop = on lets DROP SCHEMA pass.")));
 }
 
+/* Raise if the schema is one of the extension's, which nothing of it would be found in under another name. */
+static void
+CheckRename(const RenameStmt *command)
+{
+	if (command->renameType != OBJECT_SCHEMA || !OidIsValid(get_extension_oid("personalize", true)) ||
+		(strcmp(command->subname, PERSONALIZE_SCHEMA) != 0 && strcmp(command->subname, INTERNAL_SCHEMA) != 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("schema \"%s\" belongs to the extension personalize and keeps its name", command->subname),
+			 errdetail("Its functions, its workers and those who call them know it by that."),
+			 errhint("Give another name to what needs this one.")));
+}
+
 /* Raise if a role owns what the extension has made. */
 static void
 CheckOwner(const RoleSpec *role)
@@ -139,6 +156,8 @@ CheckCommand(Node *command)
 			CheckOwner(lfirst_node(RoleSpec, cell));
 		return;
 	}
+	if (IsA(command, RenameStmt))
+		CheckRename(castNode(RenameStmt, command));
 	if (IsA(command, AlterTableStmt))
 		CheckDetach(castNode(AlterTableStmt, command));
 	if (!IsA(command, DropStmt))

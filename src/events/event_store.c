@@ -373,7 +373,8 @@ DeleteNaming(PersonRemoval *removal)
 			   /* most payloads do not contain the text of a single id anywhere */
 			   "   AND (coalesce(strpos(lower(r.payload::text), (SELECT lower(substr(j, 2, length(j) - 2)) FROM to_json($1[1]) AS t,"
 			   "     LATERAL (SELECT t::text AS j) AS u WHERE cardinality($1) = 1 AND octet_length(j) = length(j))) > 0, true)"
-			   "   OR r.payload ? 'unreadable')"
+			   /* a text in a text may have it written otherwise */
+			   "   OR r.payload ? 'unreadable' OR strpos(r.payload::text, E'\\\\\\\\') > 0)"
 			   "   AND (v.certain OR p.id !~ '^-?[0-9.]+$')"
 			   "  GROUP BY r.ctid)"
 			   " DELETE FROM personalize.rejected_event AS r USING named AS n"

@@ -92,6 +92,13 @@ PartitionName(int32 day, char *name)
 	snprintf(name, PARTITION_NAME_LENGTH, "event_p%04d%02d%02d", year, month, dayOfMonth);
 }
 
+/* True for a name that the partition of a day has. */
+bool
+PartitionIsDayName(const char *name)
+{
+	return strncmp(name, "event_p", 7) == 0 && strspn(name + 7, "0123456789") == strlen(name) - 7;
+}
+
 /* The first instant of a day as an SQL literal. */
 static char *
 DayLiteral(int32 day)
@@ -113,7 +120,7 @@ MakePartition(int32 day)
 	PartitionName(day, name);
 	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
 							" (LIKE personalize.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-							" INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)", name));
+							" INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) USING heap", name));
 	SpiUtilCommand(psprintf("ALTER TABLE personalize.%s %s, %s", name, WITHOUT_STATISTICS, IDENTITY));
 	SpiUtilCommand(psprintf("CREATE INDEX %s_txid ON personalize.%s"
 							" USING brin (txid) WITH (pages_per_range = 16)", name, name));
@@ -189,7 +196,7 @@ PersonalizePartitionMain(Datum argument)
 
 	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(request.databaseId, request.ownerId, 0);
+	BackgroundConnect(request.databaseId, request.ownerId);
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "making partitions of personalize.event");
 	/* the extension may not be visible outside the transaction that asks */

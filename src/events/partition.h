@@ -21,6 +21,9 @@ extern int32 PartitionDay(TimestampTz time);
 /* Name of the partition of a day: "event_p20260131". */
 extern void PartitionName(int32 day, char *name);
 
+/* True for a name that the partition of a day has. */
+extern bool PartitionIsDayName(const char *name);
+
 /*
  * The partition for an arrival time, opened RowExclusiveLock, made if it does
  * not exist yet.  Its day stays open until the transaction ends, and is opened

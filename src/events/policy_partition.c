@@ -19,7 +19,9 @@
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "compat.h"
+#include "events/partition.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -90,6 +92,22 @@ GiveIdentity(Oid partition, const char *qualifiedName)
 		SpiUtilCommand(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", qualifiedName));
 }
 
+/*
+ * Have a day of ours belong to whom the others do, where a superuser has made it: a restore
+ * without owners does, and nobody could summarize its index or look into it.
+ */
+static void
+GiveOwner(Oid partition, const char *qualifiedName)
+{
+	Relation	relation = table_open(partition, NoLock);
+	Oid			owner = relation->rd_rel->relowner;
+
+	table_close(relation, NoLock);
+	if (superuser() && owner != RelationOwner() && PartitionIsDayName(get_rel_name(partition)) &&
+		RelationFind(get_rel_name(partition), true) == partition)
+		SpiUtilCommand(psprintf("ALTER TABLE %s OWNER TO " PERSONALIZE_OWNER, qualifiedName));
+}
+
 /* Close a partition; pg_restore, which sets row_security = off, brings the policies itself. */
 static void
 ClosePartition(const char *qualifiedName)
@@ -129,6 +147,7 @@ personalize_close_partitions(PG_FUNCTION_ARGS)
 		if (!IsClosed(partition))
 			ClosePartition(name);
 		GiveIdentity(partition, name);
+		GiveOwner(partition, name);
 	}
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");

@@ -78,10 +78,10 @@ CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
 CREATE EVENT TRIGGER personalize_guard_drops ON ddl_command_start
-	WHEN TAG IN ('DROP TABLE', 'ALTER TABLE', 'DROP SCHEMA', 'DROP OWNED')
+	WHEN TAG IN ('DROP TABLE', 'ALTER TABLE', 'DROP SCHEMA', 'ALTER SCHEMA', 'DROP OWNED')
 	EXECUTE FUNCTION personalize_internal._guard_drops();
 COMMENT ON EVENT TRIGGER personalize_guard_drops IS
-	'days of personalize.event and the schema are not dropped, nor days detached, by mistake';
+	'days of personalize.event and the schema are not dropped, days not detached and schemas not renamed by mistake';
 CREATE EVENT TRIGGER personalize_leave_cron ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA')
 	EXECUTE FUNCTION personalize_internal._leave_cron();

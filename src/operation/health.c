@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -165,7 +166,9 @@ HasEvents(int32 day)
 	char		name[PARTITION_NAME_LENGTH];
 
 	PartitionName(day, name);
+	/* security_check() tells of one that belongs to somebody else */
 	return OidIsValid(RelationFind(name, true)) &&
+		pg_class_aclcheck(RelationFind(name, true), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 		SpiUtilCommand(psprintf("SELECT FROM personalize.%s LIMIT 1", name)) > 0;
 }
 

@@ -14,6 +14,8 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 /* A store that nobody is forgotten by, so that tests can show that they notice: set by the compiler. */
@@ -213,6 +215,40 @@ MakeRemoval(PersonTaken *people, int count)
 	return removal;
 }
 
+/* The keys and ids of people, as texts of errors have them. */
+static Datum
+NamesOf(const PersonTaken *people, int count)
+{
+	Datum	   *names = palloc_extended(sizeof(Datum) * 2 * count, MCXT_ALLOC_HUGE);
+	int			known = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		names[known++] = CStringGetTextDatum(psprintf(INT64_FORMAT, people[i].userKey));
+		if (people[i].userId != NULL)
+			names[known++] = PointerGetDatum(people[i].userId);
+	}
+	return PointerGetDatum(construct_array(names, known, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Have what is kept of errors tell nothing of people. */
+static void
+Unname(const PersonTaken *people, int count)
+{
+	static SPIPlanPtr plans[PERSON_STORES_MAX];
+	const Oid	types[] = {TEXTARRAYOID, TEXTOID};
+	Datum		values[] = {NamesOf(people, count), CStringGetTextDatum("the error told of somebody who has been erased since")};
+	int			storeCount;
+	const PersonStore *stores = PersonStores(&storeCount);
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	for (int i = 0; i < storeCount; i++)
+		if (stores[i].unname != NULL)
+			SpiUtilRun(&plans[i], stores[i].unname, lengthof(types), types, values, NULL, false);
+	SpiUtilEnd(&scope);
+}
+
 /* Forget people. */
 void
 PersonForget(PersonTaken *people, int count)
@@ -222,6 +258,7 @@ PersonForget(PersonTaken *people, int count)
 	removal->forgets = true;
 	removal->purposes = -1;
 	Run(removal);
+	Unname(people, count);
 }
 
 /* Take out of sums what a person's events have added to them for purposes. */

@@ -218,6 +218,16 @@ extern void PersonStoreNone(void);
 #define PERSON_NO_EXPIRY		(1 << 15)
 #define PERSON_NO_MOVING		(1 << 16)
 
+/*
+ * A text of a column that tells of one of some people ($1: their keys and ids, text[])
+ * says $2 instead: the message of an error that is kept may name anybody.
+ */
+#define PERSON_NAMED_IN(column) \
+	"EXISTS (SELECT FROM pg_catalog.unnest($1) AS n (name) WHERE pg_catalog.strpos(" column ", n.name) > 0" \
+	" AND " column " ~ ('(^|[^[:alnum:]_])' || pg_catalog.regexp_replace(n.name, '(\\W)', '\\\\\\1', 'g') || '($|[^[:alnum:]_])'))"
+#define PERSON_UNNAMED(column) \
+	column " = CASE WHEN " PERSON_NAMED_IN(column) " THEN $2 ELSE " column " END"
+
 /* A form that is the rows as they are. */
 #define PERSON_STORE_PLAIN(table) \
 	"SELECT pg_catalog.to_jsonb(t) FROM personalize." table " t"
@@ -231,6 +241,7 @@ typedef struct PersonStore
 {
 	const char *name;
 	const char *content;
+	const char *unname;			/* an UPDATE by which texts of errors no longer tell of people (PERSON_UNNAMED) */
 	int			none;			/* PERSON_NO_... */
 
 	/* state_hash(): the query of the canonical form ($1: as_of), or why it has none. */

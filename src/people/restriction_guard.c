@@ -88,18 +88,32 @@ TableOf(PlannerInfo *root, const Var *column, PlannerInfo **level)
 	return rt_fetch(place, root->parse->rtable);
 }
 
-/* True if the arguments are mask and person of a row of ours. */
+/* True if a column has one of the names of what rows say of their purposes. */
+static bool
+IsMask(Oid table, const Var *column)
+{
+	const char *name = get_attname(table, column->varattno, true);
+
+	return name != NULL && (strcmp(name, "mask") == 0 || strcmp(name, "consent") == 0 || strcmp(name, "purposes") == 0);
+}
+
+/*
+ * True if the arguments are mask and person of a row of ours.  Some tables are of one purpose,
+ * which their policies name: of a row that row security lets through the answer is known.
+ */
 static bool
 AreOfRow(PlannerInfo *root, List *arguments, bool byView)
 {
+	bool		isFixed = !byView && IsA(linitial(arguments), Const);
 	Var		   *mask = ColumnOf(linitial(arguments));
 	Var		   *person = ColumnOf(lsecond(arguments));
 	PlannerInfo *level;
 	RangeTblEntry *table;
 	const char *name;
 
-	if (root == NULL || mask == NULL || person == NULL || mask->varno != person->varno ||
-		mask->varlevelsup != person->varlevelsup)
+	if (root == NULL || person == NULL)
+		return false;
+	if (!isFixed && (mask == NULL || mask->varno != person->varno || mask->varlevelsup != person->varlevelsup))
 		return false;
 	table = TableOf(root, person, &level);
 	if (table == NULL || table->rtekind != RTE_RELATION || OwnerOf(table->relid) != RelationOwner())
@@ -109,8 +123,7 @@ AreOfRow(PlannerInfo *root, List *arguments, bool byView)
 	name = get_attname(table->relid, person->varattno, true);
 	if (name == NULL || strcmp(name, "user_key") != 0)
 		return false;
-	name = get_attname(table->relid, mask->varattno, true);
-	return name != NULL && (strcmp(name, "mask") == 0 || strcmp(name, "consent") == 0);
+	return isFixed || IsMask(table->relid, mask);
 }
 
 /* Look at a call that is being planned. */
@@ -157,6 +170,9 @@ RestrictionCheckCall(FmgrInfo *function)
 	{
 		Node	   *argument = lfirst(cell);
 
+		/* the purpose of a policy, which was looked at when it was planned */
+		if (cell == list_head(castNode(FuncExpr, call)->args) && IsA(argument, Const))
+			continue;
 		/* an aggregate passes parameters that no plan has set */
 		if (!IsA(argument, Var) &&
 			!(IsA(argument, Param) && castNode(Param, argument)->paramkind == PARAM_EXEC &&

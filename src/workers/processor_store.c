@@ -12,6 +12,7 @@ static const PersonStore stores[] = {
 	{
 		.name = "processor",
 		.content = "positions",
+		.unname = "UPDATE personalize.processor SET " PERSON_UNNAMED("last_error") " WHERE " PERSON_NAMED_IN("last_error"),
 		.form =
 		/* the rest is what stat_processor shows */
 		"SELECT to_jsonb(p.name) FROM personalize.processor p WHERE NOT p.enabled"

@@ -32,6 +32,7 @@
 #include "workers/worker.h"
 
 #include "access/xact.h"
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/relation.h"
 #include "base/shard.h"
@@ -133,29 +134,6 @@ HandleCancel(SIGNAL_ARGS)
 		awaitedMode = MyProc->waitLockMode;
 	}
 	StatementCancelHandler(postgres_signal_arg);
-}
-
-/* Settings that must not depend on what roles and databases were given. */
-static void
-PinSettings(void)
-{
-	static const char *const pinned[][2] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"synchronous_commit", "off"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"lock_timeout", "0"},
-		{"statement_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"session_replication_role", "origin"},
-		{"DateStyle", "ISO"},
-		{"TimeZone", "UTC"},
-		{"jit", "off"},
-	};
-
-	for (int i = 0; i < lengthof(pinned); i++)
-		SetConfigOption(pinned[i][0], pinned[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /* Begin a transaction of the worker. */
@@ -532,7 +510,8 @@ MakeWorker(void)
 	Worker	   *worker = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
 	char	   *name;
 
-	PinSettings();
+	/* what a crash loses of a batch is done again */
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	BeginTransaction();
 	name = get_database_name(MyDatabaseId);
 	worker->database = MemoryContextStrdup(TopMemoryContext, name ? name : "");
@@ -563,7 +542,7 @@ WorkerMain(Datum arg)
 		WorkerSlotSetOutcome(WORKER_STOPPED);
 		return;
 	}
-	BackgroundWorkerInitializeConnectionByOid(database, start.owner, 0);
+	BackgroundConnect(database, start.owner);
 	worker = MakeWorker();
 	if (!CheckDatabase(&inUse))
 		return;

@@ -33,11 +33,15 @@ $node->safe_psql('shop', q{
 	ALTER ROLE personalize_owner SET search_path = evil;
 	ALTER ROLE personalize_owner SET default_transaction_read_only = on;
 	ALTER DATABASE shop SET default_transaction_isolation = 'serializable';
+	DO $$ BEGIN
+		IF current_setting('server_version_num')::int >= 170000 THEN ALTER ROLE personalize_owner SET transaction_timeout = '100ms'; END IF;
+	END $$;
 	CREATE SCHEMA evil;
 	CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''caught''; END';
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'personalize worker'});
 wait_for($node, 'postgres', "$running 'shop'");
 traffic($node, 'shop', 3, 100);
+traffic($node, 'shop', 10, 2000);
 exact($node, 'shop', 'settings of the role and the database do not reach it');
 $node->safe_psql('shop', q{
 	ALTER ROLE personalize_owner RESET ALL; ALTER DATABASE shop RESET ALL; DROP SCHEMA evil CASCADE});

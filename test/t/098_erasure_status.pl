@@ -27,6 +27,7 @@ $node->safe_psql('shop', qq{
 	SELECT count(personalize.track('user-' || u, 'view_item', 'item-' || u, jsonb_build_object('query', 'q'), consent => $all)) FROM generate_series(1, 3000) AS u;
 	SELECT personalize.grant_consent('comes-back', $all, 'form');
 	SELECT personalize.track('comes-back', 'view_item', 'item-1');
+	SELECT personalize.track_many('[{"user_id": ["only-named"], "event": "view_item"}, {"user_id": ["else-named"], "event": "view_item"}]');
 	SELECT * FROM personalize.rollup_now()});
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$directory/older", '-d', $node->connstr('shop') ], 'a backup from before');
 
@@ -57,6 +58,7 @@ sub found_in
 }
 $node->safe_psql('shop', q{
 	SELECT count(*) FROM personalize.forget_many(ARRAY(SELECT user_id FROM personalize.subject WHERE user_id LIKE 'user-%5' OR user_id LIKE 'user-%3'));
+	SELECT personalize.forget('only-named');
 	SELECT personalize.forget('comes-back')});
 $node->safe_psql('shop', 'CHECKPOINT');
 my $people = '^(subject|profile|session|_basket|_dictionary_log|consent_ledger|event_p)';
@@ -127,6 +129,24 @@ isnt($node->safe_psql('shop', "SELECT string_agg(oid::regclass::text || relfilen
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_index WHERE NOT indisvalid}), 0, 'and no invalid one was left');
 is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.item WHERE item_id LIKE 'item-%5'}), 0, 'items only they had are gone');
 is($node->safe_psql('shop', q{SELECT count(*) FROM personalize.item WHERE item_id IN ('item-1', 'item-2')}), 2, 'those of others are not');
+
+# What clients are given does not reach the process.
+$node->safe_psql('shop', q{ALTER DATABASE shop SET default_transaction_read_only = on; ALTER DATABASE shop SET default_transaction_isolation = 'serializable';
+	ALTER DATABASE shop SET lock_timeout = '1ms'; ALTER ROLE personalize_owner SET search_path = nowhere; ALTER ROLE personalize_owner SET row_security = off});
+my $unlike_clients = q{SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;};
+$node->safe_psql('shop', "$unlike_clients SELECT personalize.forget('nobody-7')");
+$node->safe_psql('shop', "$unlike_clients SELECT * FROM personalize.scrub_erased()");
+vacuumed('shop');
+pass('scrubbed where clients read only, serializably and hardly wait');
+$node->safe_psql('shop', "$unlike_clients ALTER DATABASE shop RESET ALL; ALTER ROLE personalize_owner RESET ALL");
+
+# Statistics of what somebody has made of columns of people: of an index's expression, and of several columns.
+my $statistics = q{SELECT DISTINCT s.done, array_to_string(s.blockers, ', ') FROM personalize.erasure e, personalize.erasure_status(e.receipt) s WHERE s.stage = 'statistics'};
+is($node->safe_psql('shop', $statistics), 't|', 'the planner knows nobody');
+$node->safe_psql('shop', q{CREATE INDEX by_hand ON personalize.subject (lower(user_id)); CREATE STATISTICS personalize.by_hand ON (upper(user_id)), since FROM personalize.subject; ANALYZE personalize.subject});
+is($node->safe_psql('shop', $statistics), 'f|index personalize.by_hand, statistics personalize.by_hand', 'samples of expressions are named');
+$node->safe_psql('shop', 'DROP INDEX personalize.by_hand; DROP STATISTICS personalize.by_hand');
+is($node->safe_psql('shop', $statistics), 't|', 'and gone with what they are of');
 $node->safe_psql('shop', "SELECT personalize.grant_consent('comes-back', $all, 'form')");
 
 # Tombstones survive dump and restore; old files do not come along.
@@ -139,15 +159,16 @@ is($out, 'suppressed', 'after dump and restore events of the erased are refused'
 like($error, qr/the person was erased/, 'and it is said why');
 is($node->safe_psql('newer', "SELECT personalize.track('comes-back', 'view_item', 'item-1')"), 'accepted', 'who came back is back');
 is($node->safe_psql('newer', q{SELECT count(DISTINCT e.receipt), bool_and(s.done) FROM personalize.erasure e, personalize.erasure_status(e.receipt) s
-	WHERE s.stage IN ('logical', 'dictionary', 'vacuumed', 'statistics', 'replicas', 'wal')}), '601|t', 'a dump carries no old row versions');
+	WHERE s.stage IN ('logical', 'dictionary', 'vacuumed', 'statistics', 'replicas', 'wal')}), '603|t', 'a dump carries no old row versions');
 is($node->safe_psql('newer', 'SELECT count(*) FROM personalize.reapply_erasures()'), 0, 'nobody erased is present');
 is($node->safe_psql('newer', "SELECT count(*) FROM personalize.reapply_erasures('$document')"), 0, 'the export says nothing new there');
 
 # An older backup brings the erased back; the export takes them out again.
 is($node->safe_psql('older', q{SELECT count(*) FROM personalize.subject WHERE user_id IN ('user-5', 'user-1233', 'comes-back')}), 3, 'the older backup has the erased');
-is($node->safe_psql('older', "SELECT count(*), count(DISTINCT receipt) FROM personalize.reapply_erasures('$document')"), '601|601', 'all are forgotten again');
+is($node->safe_psql('older', "SELECT count(*), count(DISTINCT receipt) FROM personalize.reapply_erasures('$document')"), '602|602', 'all are forgotten again');
 is($node->safe_psql('older', q{SELECT count(*) FROM personalize.event e JOIN (VALUES ('user-5'), ('user-1233'), ('comes-back')) AS v (id) ON e.user_key = personalize.user_key(v.id)}), 0,
 	'nothing of them is left');
+is($node->safe_psql('older', 'SELECT payload FROM personalize.rejected_event'), '{"event": "view_item", "user_id": ["else-named"]}', 'nor of somebody whom only a rejected event names');
 is($node->safe_psql('older', 'SELECT count(*) FROM personalize.subject'), 2400, 'the others are');
 is($node->safe_psql('older', "SELECT count(*) FROM personalize.reapply_erasures('$document')"), 0, 'once is enough');
 ($code, $out, $error) = $node->psql('postgres', 'CREATE DATABASE other');

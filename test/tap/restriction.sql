@@ -13,6 +13,8 @@ SELECT personalize.create_signal('res_a', '{view_item}', 'properties.query', pur
 SELECT personalize.track(u, e, 'shoe', '{"query": "red"}', ts => now() - interval '1 hour', consent => '{analytics,personalization,recommendations,marketing}')
 	FROM unnest('{ada,bob,cid}'::text[]) AS u, unnest('{view_item,search}'::text[]) AS e \g /dev/null
 SELECT personalize.import_events('{ada,bob}', '{view_item,view_item}', '{a,a}', '{2020-01-01,2020-01-02}', consents => '{"analytics,marketing","analytics,marketing"}') \g /dev/null
+SELECT personalize.track_impressions(u, 'page of ' || u, '{shoe}') FROM unnest('{ada,bob,cid}'::text[]) AS u \g /dev/null
+SELECT personalize.track(u, 'purchase', 'shoe', '{"price": 5, "currency": "EUR"}') FROM unnest('{ada,bob,cid}'::text[]) AS u \g /dev/null
 SELECT * FROM personalize.rollup_now() \g /dev/null
 SELECT personalize.restrict('ada', '{analytics}') \g /dev/null
 SELECT personalize.restrict('bob', '{marketing}') \g /dev/null
@@ -72,6 +74,8 @@ INSERT INTO attack (name, statement) VALUES
 	('all columns', 'SELECT * FROM personalize.subject WHERE user_id = %L'),
 	('a condition on the column', 'SELECT user_id FROM personalize.subject WHERE restricted = 0 AND user_id = %L');
 SELECT is(pg_temp.ask(format(statement, who)), '42501', name || ': ' || who) FROM attack, unnest('{ada,bob,nobody}'::text[]) AS who ORDER BY place, who;
+INSERT INTO attack (name, statement) VALUES ('with a mask and a row of one''s own', 'CREATE TABLE own AS SELECT personalize.user_key(%L) AS user_key;; SELECT personalize_internal._readable(1, user_key) FROM own');
+SELECT is(pg_temp.ask(format(statement, who)), '42501', name || ': ' || who) FROM attack, unnest('{ada,bob,nobody}'::text[]) AS who WHERE name = 'with a mask and a row of one''s own';
 SELECT is(pg_temp.ask(format('PREPARE res_%1$s (integer, bigint) AS SELECT personalize_internal._readable($1, $2);; EXECUTE res_%1$s(1, personalize.user_key(%1$L))', who)), '42501', 'prepared: ' || who)
 	FROM unnest('{ada,bob}'::text[]) AS who;
 DEALLOCATE ALL;
@@ -92,6 +96,18 @@ SELECT is(pg_temp.ask(query, 'analytics'), '(bob),(cid)', 'analytics: ' || name)
 SELECT is(pg_temp.ask(query, 'marketing'), '(ada),(cid)', 'marketing: ' || name) FROM seen WHERE query !~ 'profile_|analytics_event' ORDER BY place;
 SELECT unalike(pg_temp.ask(query, 'analytics'), '42%', 'views of profiles answer: ' || name) FROM seen WHERE query ~ 'profile_' ORDER BY place;
 SELECT unalike(pg_temp.ask('SELECT DISTINCT user_id FROM personalize.profile_person'), '%ada%', 'profile_person');
+-- tables of one purpose, and all others that the roles may read: each answers
+SELECT is(pg_temp.ask(format('SELECT DISTINCT s.user_id FROM personalize.%I e JOIN personalize.subject s USING (user_key)', t), 'analytics'), '(bob),(cid)', 'analytics: ' || t) FROM unnest('{exposure,exposure_outcome}'::text[]) AS t;
+SELECT is(pg_temp.ask(format('SELECT count(*) FROM personalize.%I', t), 'marketing'), '(0)', 'marketing: ' || t) FROM unnest('{exposure,exposure_outcome}'::text[]) AS t;
+GRANT SELECT ON personalize.segment_member, personalize.segment_change TO res_analyst;
+SELECT is(pg_temp.ask(format('SELECT count(*) >= 0 FROM personalize.%I', c.relname)), '(t)', c.relname || ' is read for a purpose')
+	FROM pg_class c WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+		AND c.relrowsecurity AND has_table_privilege('res_analyst', c.oid, 'SELECT') ORDER BY c.relname;
+GRANT personalize_admin TO res_analyst;
+SELECT is(pg_temp.ask(format('SELECT count(*) >= 0 FROM personalize.%I', c.relname)), '(t)', c.relname || ' is read for a purpose by an administrator')
+	FROM pg_class c WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+		AND c.relrowsecurity AND has_table_privilege('res_analyst', c.oid, 'SELECT') ORDER BY c.relname;
+REVOKE personalize_admin FROM res_analyst;
 RESET ROLE;
 SELECT personalize.create_feature_view('res', '{"views": "item_affinity", "in": "in_segment(''user_interested_in_electronics'')"}') \g /dev/null
 SELECT personalize.create_feature_view('res_all', '{"views": "res_a", "both": "res_ab decayed"}') \g /dev/null
@@ -111,7 +127,7 @@ SELECT is(pg_temp.ask('PREPARE res_q AS SELECT DISTINCT user_id FROM personalize
 RESET plan_cache_mode;
 -- who is above row security may ask
 SELECT is(personalize_internal._unrestricted(15, personalize.user_key('ada')), 14, 'a superuser may ask');
-SELECT is((SELECT count(*)::integer FROM personalize.export_events(purpose => 'analytics')), 5, 'our own code does');
+SELECT is((SELECT count(*)::integer FROM personalize.export_events(purpose => 'analytics')), 9, 'our own code does');
 SELECT * FROM finish();
 DROP OWNED BY res_analyst;
 DROP ROLE res_analyst;
