@@ -49,6 +49,12 @@ SELECT personalize.grant_consent('ada', ARRAY['analytics', 'personalization', 'r
 SELECT count(personalize.track('ada', 'wave', i)) FROM generate_series(1, 2000) i;
 SELECT personalize.track('ada', 'smile', 1);
 SELECT personalize.track('ada', 'view_item', 1, '{"category": "Lighting"}');
+-- weights are numbers that can be summed
+\set VERBOSITY terse
+UPDATE personalize.event_type SET weight = 'NaN' WHERE name = 'smile';
+UPDATE personalize.event_type SET weight = 'Infinity' WHERE name = 'smile';
+UPDATE personalize.event_type SET weight = -1000001 WHERE name = 'smile';
+\set VERBOSITY default
 UPDATE personalize.event_type SET weight = 1 WHERE name = 'smile';
 DELETE FROM personalize.event_type WHERE name = 'wave';
 \c -
