@@ -54,7 +54,15 @@ SELECT personalize.track('ada', 'view_item', 1, '{"category": "Lighting"}');
 UPDATE personalize.event_type SET weight = 'NaN' WHERE name = 'smile';
 UPDATE personalize.event_type SET weight = 'Infinity' WHERE name = 'smile';
 UPDATE personalize.event_type SET weight = -1000001 WHERE name = 'smile';
+-- numbers are above 0, also those an alias stands for, and the last one may be taken
+INSERT INTO personalize.event_type (event, name) VALUES (0, 'zero');
+INSERT INTO personalize.event_alias (alias, event) VALUES ('ghost', 9999);
 \set VERBOSITY default
+BEGIN;
+INSERT INTO personalize.event_type (event, name) VALUES (32767, 'last');
+SELECT personalize.track('ada', 'one more name', 1);
+SELECT event BETWEEN 1000 AND 32766 AS between FROM personalize.event_type WHERE name = 'one more name';
+ROLLBACK;
 UPDATE personalize.event_type SET weight = 1 WHERE name = 'smile';
 DELETE FROM personalize.event_type WHERE name = 'wave';
 \c -

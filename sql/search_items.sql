@@ -42,6 +42,9 @@ SELECT * FROM personalize.search_synonym ORDER BY term COLLATE "C";
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('!', '{x}');
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('x', '{}');
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('x', '{NULL}');
+-- more words than are looked for
+INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('one two three four, five', '{x}');
+INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('one two three-four', '{x,"one two three four five"}');
 -- a synonym that is nothing to look for
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('sun', '{"...",shade}');
 SELECT find('sun');

@@ -1,6 +1,6 @@
 -- event: raw behaviour, partitioned by the day it arrived (UTC).
 CREATE TABLE personalize.event_type (
-	event smallint PRIMARY KEY,
+	event smallint PRIMARY KEY CHECK (event OPERATOR(pg_catalog.>) 0),
 	name text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 64),
 	weight numeric DEFAULT 1,
 	description text,
@@ -34,7 +34,7 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.event_type', 'WHERE NOT 
 
 CREATE TABLE personalize.event_alias (
 	alias text PRIMARY KEY,
-	event smallint NOT NULL,
+	event smallint NOT NULL REFERENCES personalize.event_type,
 	builtin boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX event_alias_lower_alias_idx ON personalize.event_alias (pg_catalog.lower(pg_catalog.lower(alias COLLATE pg_catalog."C") COLLATE pg_catalog."default"));
