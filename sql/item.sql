@@ -51,6 +51,13 @@ SELECT * FROM personalize.sync_items('states', '{"available": "status"}', dry_ru
 DELETE FROM states WHERE status IN ('active', 'draft');
 SELECT inserted, sellable FROM personalize.sync_items('states', '{"available": "status", "hidden": "listed"}', dry_run => true);
 DROP TABLE states;
+-- one id in several spellings is one item
+CREATE TABLE spellings AS SELECT id, category FROM unnest('{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11," {a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"}'::text[], '{c,b,a}'::text[]) AS u (id, category);
+SELECT inserted, updated FROM personalize.sync_items('spellings');
+SELECT inserted, updated FROM personalize.sync_items('spellings');
+SELECT lower(item_id), count(*) FROM personalize.item WHERE source = 'public.spellings' GROUP BY 1;
+DELETE FROM personalize.item WHERE source = 'public.spellings';
+DROP TABLE spellings;
 -- times are read as those of events are: no session's settings, nothing that may mean two days
 BEGIN;
 SELECT * FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'at ' || t, 'created_at', t))

@@ -232,6 +232,7 @@ SELECT change, wrong_after(change) FROM unnest(ARRAY['SELECT',
 	'UPDATE personalize._session_total SET newest = newest - interval ''1 day''', 'UPDATE personalize._session_total SET recent = 0',
 	'DELETE FROM personalize._session_total', 'UPDATE personalize._session_repeat SET hits = possible, possible = hits WHERE place = 0',
 	'DELETE FROM personalize._pair_list WHERE item_key = 12',
+	'UPDATE personalize.session SET consent = 0 WHERE user_key = 7',
 	'UPDATE personalize._pair_list p SET data = q.data FROM personalize._pair_list q WHERE (p.item_key, q.item_key) = (12, 13)']) AS change;
 DROP FUNCTION wrong_after;
 DROP TABLE log;

@@ -429,10 +429,11 @@ BEGIN
 		), reached AS (
 			SELECT %5$s AS changed_until FROM %3$s s
 		), usable AS MATERIALIZED (
-			SELECT DISTINCT ON (item_id) *
+			-- a UUID in capitals is the same
+			SELECT DISTINCT ON (personalize.item_key(item_id)) *
 			FROM source_row
 			WHERE item_id IS NOT NULL
-			ORDER BY item_id%6$s
+			ORDER BY personalize.item_key(item_id), item_id%6$s
 		), outcome AS MATERIALIZED (
 			SELECT u.*, i.item_id IS NULL AS is_new, %8$s AS is_available, %9$s AS is_hidden,
 				i.item_id IS NULL OR i.vanished_at IS NOT NULL OR i.source IS DISTINCT FROM $1%7$s AS differs
