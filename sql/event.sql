@@ -49,6 +49,20 @@ SELECT personalize.grant_consent('ada', ARRAY['analytics', 'personalization', 'r
 SELECT count(personalize.track('ada', 'wave', i)) FROM generate_series(1, 2000) i;
 SELECT personalize.track('ada', 'smile', 1);
 SELECT personalize.track('ada', 'view_item', 1, '{"category": "Lighting"}');
+-- weights are numbers that can be summed
+\set VERBOSITY terse
+UPDATE personalize.event_type SET weight = 'NaN' WHERE name = 'smile';
+UPDATE personalize.event_type SET weight = 'Infinity' WHERE name = 'smile';
+UPDATE personalize.event_type SET weight = -1000001 WHERE name = 'smile';
+-- numbers are above 0, also those an alias stands for, and the last one may be taken
+INSERT INTO personalize.event_type (event, name) VALUES (0, 'zero');
+INSERT INTO personalize.event_alias (alias, event) VALUES ('ghost', 9999);
+\set VERBOSITY default
+BEGIN;
+INSERT INTO personalize.event_type (event, name) VALUES (32767, 'last');
+SELECT personalize.track('ada', 'one more name', 1);
+SELECT event BETWEEN 1000 AND 32766 AS between FROM personalize.event_type WHERE name = 'one more name';
+ROLLBACK;
 UPDATE personalize.event_type SET weight = 1 WHERE name = 'smile';
 DELETE FROM personalize.event_type WHERE name = 'wave';
 \c -

@@ -113,7 +113,7 @@ DELETE FROM personalize.page_module WHERE page = 'trial';
 
 -- Modules of a page of one's own: what is written by hand is obeyed at once.
 INSERT INTO personalize.page_module (page, module, title, source, arguments, pinned_shelf, min_items) VALUES
-	('o''clock "{"', 'picks', 'Picked by {brand} & co', 'editorial', '{"items": ["i3", "i1", "nowhere", 7, "i2"]}', 2, 1),
+	('o''clock "{"', 'picks', 'Picked by {brand} & co', 'editorial', '{"items": ["i3", "i1", "nowhere", 7.0, "i2"]}', 2, 1),
 	('o''clock "{"', 'offer', 'Offers in {category}', 'promotion', '{"filter": "$.category == \"c1\""}', NULL, 1),
 	('o''clock "{"', 'weekly', 'This week', 'trending', '{"half_life": "7 days", "category": "c2"}', NULL, 1);
 SELECT shelf, module, title, rank, item_id, reason FROM personalize.homepage('w7', 'o''clock "{"', n => 5, as_of => :now) ORDER BY shelf <> 2, shelf, rank LIMIT 5;

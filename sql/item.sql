@@ -41,6 +41,36 @@ SELECT * FROM personalize.upsert_items('[{"item_id": "s3", "available": 3}, {"it
 	{"item_id": "b5", "created_at": "tomorrowish"}, {"item_id": "b6", "created_at": 5}, {"item_id": "b7", "tags": {"a": 1}}, {"item_id": "b8", "tags": ["a", ["b"]]},
 	{"item_id": "b9", "attributes": "red"}, {"item_id": "b10", "category": {"id": 1}}, {"item_id": "b11", "brand": ["x"]}, {"item_id": null}]');
 SELECT item_id, available, hidden, price, created_at AT TIME ZONE 'UTC' > '2026-03-01' AS new FROM personalize.item WHERE item_id !~ '^\d' ORDER BY 1;
+-- one category that is too long costs no other item; words in the place of a flag are told
+SELECT * FROM personalize.upsert_items(jsonb_build_array(jsonb_build_object('item_id', 'long', 'category', repeat('c', 2001)), '{"item_id": "short"}'::jsonb));
+\set VERBOSITY terse
+INSERT INTO personalize.item (item_id, category) VALUES ('long', repeat('c', 2001));
+\set VERBOSITY default
+CREATE TABLE states AS SELECT 's' || n AS id, s AS status, to_jsonb(n % 2 = 0) AS listed FROM unnest('{active,draft," YES ",off,NULL}'::text[]) WITH ORDINALITY AS u (s, n);
+SELECT * FROM personalize.sync_items('states', '{"available": "status"}', dry_run => true);
+DELETE FROM states WHERE status IN ('active', 'draft');
+SELECT inserted, sellable FROM personalize.sync_items('states', '{"available": "status", "hidden": "listed"}', dry_run => true);
+DROP TABLE states;
+-- one id in several spellings is one item
+CREATE TABLE spellings AS SELECT id, category FROM unnest('{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11," {a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"}'::text[], '{c,b,a}'::text[]) AS u (id, category);
+SELECT inserted, updated FROM personalize.sync_items('spellings');
+SELECT inserted, updated FROM personalize.sync_items('spellings');
+SELECT lower(item_id), count(*) FROM personalize.item WHERE source = 'public.spellings' GROUP BY 1;
+DELETE FROM personalize.item WHERE source = 'public.spellings';
+DROP TABLE spellings;
+-- times are read as those of events are: no session's settings, nothing that may mean two days
+BEGIN;
+SELECT * FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'at ' || t, 'created_at', t))
+	FROM unnest('{2026-01-31,2026-01-31T10:00:00,2026-01-31T10:00:00+05:30,1767225600,1767225600000,01/02/2026,infinity,tomorrow,""}'::text[]) AS t));
+SELECT item_id, created_at FROM personalize.item WHERE item_id ~ '^at' ORDER BY item_id COLLATE "C";
+CREATE TABLE times AS SELECT 't' || row_number() OVER () AS id, t AS added FROM unnest('{1767225600,2026-01-31T10:00:00+05:30," 2026-01-31 ",""}'::text[]) AS t;
+SELECT inserted FROM personalize.sync_items('times', '{"created_at": "added"}');
+SELECT item_id, CASE WHEN created_at <> now() THEN created_at END FROM personalize.item WHERE source = 'public.times' ORDER BY 1;
+ALTER TABLE times ALTER added TYPE bigint USING 1767225600000;
+TRUNCATE personalize.item;
+SELECT inserted FROM personalize.sync_items('times', '{"created_at": "added"}');
+SELECT item_id, created_at FROM personalize.item ORDER BY 1;
+ROLLBACK;
 -- the last object of an id that can be read counts
 SELECT * FROM personalize.upsert_items('[{"item_id": "s0", "available": 5}, {"item_id": "s0", "available": "?"}]');
 SELECT available FROM personalize.item WHERE item_id = 's0';

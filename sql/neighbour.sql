@@ -210,6 +210,31 @@ UPDATE personalize._session_total SET sessions = sessions + 1;
 INSERT INTO personalize.posting SELECT -1, 0, data FROM personalize.posting WHERE item_key = 12 ORDER BY chunk LIMIT 1;
 SELECT * FROM personalize.verify_index();
 SELECT personalize.rebuild_processor('neighbour');
+CALL roll();
+-- each of what is counted over all sessions
+CREATE FUNCTION wrong_after(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	parts text;
+BEGIN
+	BEGIN
+		EXECUTE change;
+		RAISE EXCEPTION USING ERRCODE = 'ZZ001',
+			MESSAGE = (SELECT coalesce(string_agg(format('%s %s', part, wrong), ', '), 'nothing') FROM personalize.verify_index() WHERE wrong <> 0);
+	EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
+		parts := SQLERRM;
+	END;
+	RETURN parts;
+END
+$$;
+SELECT change, wrong_after(change) FROM unnest(ARRAY['SELECT',
+	'UPDATE personalize._session_day SET entries = entries + 1 WHERE day = (SELECT min(day) FROM personalize._session_day)',
+	'INSERT INTO personalize._session_day VALUES (1, 1)', 'DELETE FROM personalize._session_day',
+	'UPDATE personalize._session_total SET newest = newest - interval ''1 day''', 'UPDATE personalize._session_total SET recent = 0',
+	'DELETE FROM personalize._session_total', 'UPDATE personalize._session_repeat SET hits = possible, possible = hits WHERE place = 0',
+	'DELETE FROM personalize._pair_list WHERE item_key = 12',
+	'UPDATE personalize.session SET consent = 0 WHERE user_key = 7',
+	'UPDATE personalize._pair_list p SET data = q.data FROM personalize._pair_list q WHERE (p.item_key, q.item_key) = (12, 13)']) AS change;
+DROP FUNCTION wrong_after;
 DROP TABLE log;
 
 -- A database of many lives: their number does not fit into a byte of a txid.

@@ -42,7 +42,7 @@ DELETE FROM personalize.event;
 SELECT * FROM personalize.track_many('[{"user_id": "ann", "event": "Product Viewed", "product_id": 1}, {"user_id": "ann", "event": "Product Viewed", "sku": "b"},
 	{"user_id": "ann", "event": "Order Completed", "products": [{"product_id": 3, "price": 4}], "order_id": "o"},
 	{"user_id": "ann", "event": "Order Completed", "items": "{\"item_id\": 4}", "properties": {"currency": "EUR", "revenue": "5"}},
-	{"user_id": "ann", "event": "search", "query": "hats"}, {"user_id": "ann", "event": "add_to_cart", "item_id": 6, "price": "7,50", "quantity": 2, "properties": null},
+	{"user_id": "ann", "event": "search", "query": "hats"}, {"user_id": "ann", "event": "view_item", "item_id": 5, "item_category": "Hats", "item_brand": "Brim"}, {"user_id": "ann", "event": "add_to_cart", "item_id": 6, "price": "7,50", "quantity": 2, "properties": null},
 	{"user_id": "ann", "event": "purchase", "items": [1], "properties": {"items": [1]}}, {"user_id": "ann", "event": "purchase", "items": [1], "properties": {"items": [2]}},
 	{"user_id": "ann", "event": "purchase", "price": 5, "properties": [1]}, {"user_id": "ann", "event": "view_item", "sku": true}]');
 SELECT row_number, reason FROM personalize.rejected_event ORDER BY 1;

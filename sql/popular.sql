@@ -79,6 +79,16 @@ CREATE TEMP TABLE rows AS SELECT half_life, category_key, ctid AS place FROM per
 SELECT personalize.track('p1', 'search', properties => '{"query": "x"}');
 SELECT roll();
 SELECT count(*) FROM rows r LEFT JOIN personalize._popular p USING (half_life, category_key) WHERE p.ctid IS DISTINCT FROM r.place;
+-- categories of which only blanks, case, or how a letter is composed tell one from the other
+SELECT count(*) FROM personalize.upsert_items((SELECT jsonb_agg(jsonb_build_object('item_id', 'c' || i, 'category', c)) FROM unnest(ARRAY['shoes', 'shoes ', ' shoes', 'Shoes', '',
+	U&'caf\00e9', U&'cafe\0301', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '5', '05', 'null', repeat('long ', 400)]) WITH ORDINALITY AS u (c, i)));
+SELECT count(personalize.track('p' || 1 + i % 2, 'purchase', 'c' || i, jsonb_build_object('order_id', 'o' || i))) FROM generate_series(1, 13) i;
+SELECT roll();
+SELECT count(*), count(DISTINCT category) FROM personalize._popular WHERE half_life = 86400000000 AND category IN (SELECT category FROM personalize.item WHERE item_id ~ '^c');
+SELECT count(*) FROM personalize._repeat_purchase WHERE category IN (SELECT category FROM personalize.item WHERE item_id ~ '^c');
+SELECT item_id, ARRAY(SELECT t.item_id FROM personalize.trending(9, category => i.category) t) AS kept,
+	ARRAY(SELECT t.item_id FROM personalize.trending(9, '13 hours', i.category) t) AS counted
+FROM personalize.item i WHERE item_id ~ '^c' ORDER BY length(item_id), item_id;
 -- who withdraws is not in any list
 SELECT personalize.track('p2', 'purchase', 'i9');
 SELECT roll();

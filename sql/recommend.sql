@@ -66,6 +66,14 @@ SELECT item_id FROM personalize.recommend('eve', 5, '$.attributes.size');
 SELECT item_id FROM personalize.recommend('eve', 5, '$.tags[*] == "red"');
 SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at > "2026-01-03T12"');
 SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at.datetime() > "2026-01-03T12:00:00+00:00".datetime()');
+-- times are in UTC, whatever the session's time zone is
+BEGIN;
+SET LOCAL timezone = 'Pacific/Kiritimati';
+SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at > "2026-01-03T12"');
+SET LOCAL timezone = 'Pacific/Pago_Pago';
+SELECT item_id FROM personalize.recommend('nobody', 5, '$.created_at > "2026-01-03T12"');
+SELECT bool_and(item_id IS NOT NULL) FROM personalize.recommend('nobody', 5, '$.created_at like_regex "[+]00:00$"');
+ROLLBACK;
 SELECT item_id FROM personalize.recommend('eve', 5, 'strict $.no.such.thing == 1');
 SELECT item_id FROM personalize.recommend('eve', 5, '$.price / 0 > 1');
 SELECT item_id FROM personalize.recommend('eve', 5, '$.price > $limit');

@@ -98,7 +98,7 @@ SELECT * FROM personalize.verify_search_index();
 
 -- words that are hard on an index
 INSERT INTO personalize.item (item_id, category, attributes)
-	VALUES ('3', repeat('x', 100000), jsonb_build_object('name', repeat('ab ', 100000), 'description', E'\u0001\u200b😀 ok'));
+	VALUES ('3', repeat('x', 2000), jsonb_build_object('name', repeat('ab ', 100000), 'description', E'\u0001\u200b😀 ok'));
 SELECT left(word, 20), octet_length(word), personalize_internal._search_length(lengths, 0) AS name, personalize_internal._search_length(lengths, 1) AS kind
 	FROM personalize._search_posting WHERE item_key = 3 ORDER BY word;
 SELECT * FROM personalize.verify_search_index();

@@ -42,6 +42,9 @@ SELECT * FROM personalize.search_synonym ORDER BY term COLLATE "C";
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('!', '{x}');
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('x', '{}');
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('x', '{NULL}');
+-- more words than are looked for
+INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('one two three four, five', '{x}');
+INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('one two three-four', '{x,"one two three four five"}');
 -- a synonym that is nothing to look for
 INSERT INTO personalize.search_synonym (term, synonyms) VALUES ('sun', '{"...",shade}');
 SELECT find('sun');
@@ -55,6 +58,14 @@ UPDATE personalize.item SET available = true WHERE item_id = 'red-shoe';
 SELECT rank, facet_counts FROM personalize.search_items(NULL, 'shoes', 2, facets => '{brand,tags,price,color,none}');
 SELECT facet_counts FROM personalize.search_items(NULL, 'running shoes', 1, filter => '$.price < 55', facets => '{category}');
 SELECT facet_counts FROM personalize.search_items(NULL, 'shoes', 1, facets => '{}');
+-- items are counted, not how often one has a value; a number is the same as its digits
+BEGIN;
+SELECT count(*) FROM personalize.upsert_items('[{"item_id": "twice", "name": "gondola", "tags": ["a", "b", "a"], "material": ["oak", "oak", "tar"], "oars": 1.0}, {"item_id": "once", "name": "gondola", "tags": ["a"], "material": "oak", "oars": 1}]');
+SELECT facet_counts FROM personalize.search_items(NULL, 'gondola', 1, facets => '{tags,material,oars}');
+-- a price that is no number is in no range
+INSERT INTO personalize.item (item_id, price, attributes) SELECT 'price ' || p, p::numeric, '{"name": "gondola"}' FROM unnest('{7,NaN,Infinity,-Infinity}'::text[]) AS p;
+SELECT facet_counts FROM personalize.search_items(NULL, 'gondola', 1, facets => '{price}');
+ROLLBACK;
 
 -- nobody knows what is looked for yet
 SELECT rank, item_id, reason FROM personalize.search_items(NULL, ' ', 2);

@@ -28,6 +28,17 @@ SELECT personalize.track('u' || i % 5, 'view_item', 'sku' || i, consent => '{ana
 FROM generate_series(1, 3) AS i;
 SELECT roll();
 SELECT processor, what, wrong, expected = found AS same, first_wrong, fix FROM personalize.verify_counts();
+-- baskets that are gone, out of use, or somebody else's
+SELECT count(*) AS baskets FROM personalize._basket \gset
+SELECT :baskets > 0 AS some;
+BEGIN;
+UPDATE personalize._basket SET count = - count;
+SELECT what, wrong = :baskets AS wrong, found FROM personalize.verify_counts() WHERE wrong > 0;
+UPDATE personalize._basket SET count = - count, user_key = user_key + 1;
+SELECT what, wrong = 2 * :baskets AS wrong FROM personalize.verify_counts() WHERE wrong > 0;
+DELETE FROM personalize._basket;
+SELECT what, wrong = :baskets AS wrong, found FROM personalize.verify_counts() WHERE wrong > 0;
+ROLLBACK;
 -- what waits is not missing
 SELECT personalize.track('u1', 'purchase', 'sku1', consent => '{analytics,personalization,recommendations}');
 SELECT processor, what, wrong FROM personalize.verify_counts() WHERE wrong > 0;

@@ -47,6 +47,7 @@ PG_FUNCTION_INFO_V1(personalize_entity_id_from_int8);
 PG_FUNCTION_INFO_V1(personalize_entity_id_from_numeric);
 PG_FUNCTION_INFO_V1(personalize_entity_id_from_uuid);
 PG_FUNCTION_INFO_V1(personalize_key);
+PG_FUNCTION_INFO_V1(personalize_exact_key);
 PG_FUNCTION_INFO_V1(personalize_siphash);
 PG_FUNCTION_INFO_V1(personalize_event_shard);
 
@@ -194,6 +195,16 @@ KeyFromText(const text *id)
 	return KeyFromBytes(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 }
 
+/* The key of a text as it is written: what ids have in common is told apart. */
+int64
+KeyFromExactText(const text *value)
+{
+	int			length;
+	const char *utf8 = UnicodeFromServer(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &length);
+
+	return (int64) (KeyHash(utf8, length) | UINT64CONST(0x8000000000000000));
+}
+
 /* entity_id input: the text as it is; lengths are checked where it is used. */
 Datum
 personalize_entity_id_in(PG_FUNCTION_ARGS)
@@ -305,6 +316,13 @@ Datum
 personalize_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(KeyFromText(PG_GETARG_TEXT_PP(0)));
+}
+
+/* _exact_key(text) */
+Datum
+personalize_exact_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(KeyFromExactText(PG_GETARG_TEXT_PP(0)));
 }
 
 /* _siphash(bytes): the bare hash, for the published test vector. */

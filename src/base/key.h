@@ -18,6 +18,9 @@ extern int64 KeyFromBytes(const char *data, int length);
 /* The same for a text (or entity_id) datum. */
 extern int64 KeyFromText(const text *id);
 
+/* The key of a text that is no id: blanks and forms of a letter tell texts apart. */
+extern int64 KeyFromExactText(const text *value);
+
 /* An id given as an argument; an error that calls it by name if it is none. */
 extern text *KeyCheckId(Datum value, bool isNull, const char *name);
 extern text *KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name);

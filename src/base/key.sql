@@ -60,10 +60,14 @@ CREATE FUNCTION personalize_internal._same_id(text, text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'personalize_same_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize_internal._same_id(text, text) IS
 	'true if two ids are one, however they are written';
+CREATE FUNCTION personalize_internal._exact_key(text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'personalize_exact_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION personalize_internal._exact_key(text) IS
+	'key of a text that is no id, as a category: a negative 64-bit hash of its UTF-8 bytes';
 CREATE FUNCTION personalize_internal._siphash(bytea) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_siphash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize_internal._siphash(bytea) IS
 	'SipHash-2-4 under the key 00..0f, for checking against the paper''s test vector';
 
-REVOKE EXECUTE ON FUNCTION personalize_internal._siphash(bytea), personalize_internal._same_id(text, text), personalize_internal._event_shard(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._same_id(text, text), personalize_internal._event_shard(bigint) TO personalize_owner;
+REVOKE EXECUTE ON FUNCTION personalize_internal._siphash(bytea), personalize_internal._exact_key(text), personalize_internal._same_id(text, text), personalize_internal._event_shard(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._exact_key(text), personalize_internal._same_id(text, text), personalize_internal._event_shard(bigint) TO personalize_owner;

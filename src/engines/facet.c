@@ -33,6 +33,7 @@ typedef struct FacetValue
 	uint64		hash;			/* of the text; hash key */
 	text	   *value;
 	int64		count;
+	int64		counted;		/* number of the item that was counted last */
 } FacetValue;
 
 typedef struct Facet
@@ -50,6 +51,7 @@ struct FacetCounter
 	MemoryContext memory;
 	MemoryContext scratch;
 	bool		readsAttributes;
+	int64		items;			/* so many have been counted */
 	int			count;
 	Facet		facets[FACET_MAX];
 };
@@ -108,7 +110,7 @@ FacetBegin(EngineContext *context, ArrayType *names)
 	return counter;
 }
 
-/* Count a value. */
+/* Count a value, of an item that has it twice once. */
 static void
 CountValue(FacetCounter *counter, Facet *facet, const char *data, int length)
 {
@@ -121,10 +123,11 @@ CountValue(FacetCounter *counter, Facet *facet, const char *data, int length)
 		MemoryContext caller = MemoryContextSwitchTo(counter->memory);
 
 		value->value = cstring_to_text_with_len(data, length);
-		value->count = 0;
+		value->count = value->counted = 0;
 		MemoryContextSwitchTo(caller);
 	}
-	value->count++;
+	value->count += value->counted != counter->items;
+	value->counted = counter->items;
 }
 
 /* Count a text; NULL: the item has none. */
@@ -150,14 +153,14 @@ CountTags(FacetCounter *counter, Facet *facet, ArrayType *tags)
 			CountText(counter, facet, DatumGetTextPP(values[i]));
 }
 
-/* Take a price into the range. */
+/* Take a price into the range, one that JSON has. */
 static void
 CountPrice(FacetCounter *counter, Facet *facet, Numeric price)
 {
 	MemoryContext caller;
 	Datum		value = NumericGetDatum(price);
 
-	if (price == NULL || numeric_is_nan(price))
+	if (price == NULL || numeric_is_nan(price) || numeric_is_inf(price))
 		return;
 	caller = MemoryContextSwitchTo(counter->memory);
 	if (facet->least == NULL || DatumGetBool(DirectFunctionCall2(numeric_lt, value, NumericGetDatum(facet->least))))
@@ -176,7 +179,7 @@ CountScalar(FacetCounter *counter, Facet *facet, const JsonbValue *value)
 	else if (value->type == jbvBool)
 		CountText(counter, facet, cstring_to_text(value->val.boolean ? "true" : "false"));
 	else if (value->type == jbvNumeric)
-		CountText(counter, facet, cstring_to_text(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)))));
+		CountText(counter, facet, cstring_to_text(numeric_normalize(value->val.numeric)));
 }
 
 /* Count an attribute: a scalar, or each of a list. */
@@ -217,6 +220,7 @@ FacetAdd(FacetCounter *counter, int64 itemKey)
 
 	if (item == NULL)
 		return;
+	counter->items++;
 	caller = MemoryContextSwitchTo(counter->scratch);
 	if (counter->readsAttributes)
 		attributes = getKeyJsonValueFromContainer(&ItemReaderJson(context->items, itemKey, NULL)->root,

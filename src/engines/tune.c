@@ -223,7 +223,7 @@ CheckPredictions(FunctionCallInfo fcinfo)
 	if (maxPredictions < MIN_PREDICTIONS || maxPredictions > 1000000)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"max_predictions\" must be between %d and 1000000", MIN_PREDICTIONS)));
+				 errmsg("max_predictions \"%d\" is not between %d and 1000000", maxPredictions, MIN_PREDICTIONS)));
 	return maxPredictions;
 }
 

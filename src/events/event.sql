@@ -1,6 +1,6 @@
 -- event: raw behaviour, partitioned by the day it arrived (UTC).
 CREATE TABLE personalize.event_type (
-	event smallint PRIMARY KEY,
+	event smallint PRIMARY KEY CHECK (event OPERATOR(pg_catalog.>) 0),
 	name text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 64),
 	weight numeric DEFAULT 1,
 	description text,
@@ -8,12 +8,14 @@ CREATE TABLE personalize.event_type (
 );
 -- Names differ in more than case and the blanks around them; what case is of ASCII does not depend on the database's locale.
 CREATE UNIQUE INDEX event_type_lower_name_idx ON personalize.event_type (pg_catalog.lower(pg_catalog.lower(name COLLATE pg_catalog."C") COLLATE pg_catalog."default"));
+-- as weights of signals; NaN is above all numbers
+ALTER TABLE personalize.event_type ADD CONSTRAINT event_type_weight_range CHECK (weight OPERATOR(pg_catalog.>=) -1000000 AND weight OPERATOR(pg_catalog.<=) 1000000);
 ALTER TABLE personalize.event_type ADD CONSTRAINT event_type_name_trimmed CHECK (name OPERATOR(pg_catalog.=) pg_catalog.btrim(name));
 COMMENT ON TABLE personalize.event_type IS
 	'kinds of event; names follow Google Analytics 4, others are added when they are first tracked. Case and blanks around a name are no matter';
 COMMENT ON COLUMN personalize.event_type.event IS 'number stored in event.event';
 COMMENT ON COLUMN personalize.event_type.weight IS
-	'how much interest one such event expresses, in views; signals start from it. NULL: a name that was tracked and that nobody has given a weight yet; it counts nothing, except for signals that name it. See data_quality';
+	'how much interest one such event expresses, in views, -1000000 to 1000000; signals start from it. NULL: a name that was tracked and that nobody has given a weight yet; it counts nothing, except for signals that name it. See data_quality';
 INSERT INTO personalize.event_type VALUES
 	(1, 'search', 0.5, 'a search was made; properties.query holds the words', true),
 	(2, 'view_item_list', 0, 'items were shown: an exposure, not interest', true),
@@ -32,7 +34,7 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.event_type', 'WHERE NOT 
 
 CREATE TABLE personalize.event_alias (
 	alias text PRIMARY KEY,
-	event smallint NOT NULL,
+	event smallint NOT NULL REFERENCES personalize.event_type,
 	builtin boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX event_alias_lower_alias_idx ON personalize.event_alias (pg_catalog.lower(pg_catalog.lower(alias COLLATE pg_catalog."C") COLLATE pg_catalog."default"));

@@ -146,7 +146,8 @@ RegisterType(const char *name, bool defined)
 	PushActiveSnapshot(GetLatestSnapshot());
 	SpiUtilBegin(&scope);
 	SpiUtilRun(&numberPlan,
-			   "SELECT greatest($1, 1 + coalesce(max(t.event), 0)),"
+			   "SELECT CASE WHEN max(t.event) < 32767 THEN greatest($1, 1 + max(t.event)) ELSE (SELECT min(n) FROM generate_series($1, 32767) AS n"
+			   "  WHERE NOT EXISTS (SELECT FROM personalize.event_type o WHERE o.event = n)) END,"
 			   " count(*) FILTER (WHERE NOT t.builtin)"
 			   " FROM personalize.event_type t",
 			   1, types, values, NULL, true);

@@ -36,6 +36,7 @@ typedef struct BasketItem
 	}			key;
 	int64		userKey;
 	int64		count;
+	bool		found;			/* there is a row of it, when rows are compared */
 } BasketItem;
 
 /* Start counting, in the current memory context. */
@@ -87,7 +88,10 @@ BasketCount(HTAB *baskets, const EventRow *row, int64 times)
 	bought.key.basket = EventBasket(row, bought.key.day);
 	item = hash_search(baskets, &bought.key, HASH_ENTER, &found);
 	if (!found)
+	{
 		item->count = 0;
+		item->found = false;
+	}
 	item->userKey = row->userKey;
 	item->count += times;
 }
@@ -216,17 +220,55 @@ BasketClear(const bool *shards)
 	ProcessorClearTable("_basket", "_basket_pkey", shards, ItemOfRow);
 }
 
+/* From which day on retention leaves all baskets. */
+static TimestampTz
+KeptSince(void)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		isNull;
+	Datum		since;
+
+	SpiUtilRun(&plan,
+			   "SELECT date_trunc('day', clock_timestamp(), 'UTC') + interval '24 hours' - max(r.keep)"
+			   " FROM personalize.retention_policy AS r WHERE r.kind = 'basket'",
+			   0, NULL, NULL, NULL, true);
+	since = SpiUtilValue(0, 1, &isNull);
+	return isNull ? DT_NOBEGIN : DatumGetTimestampTz(since);
+}
+
+/* A basket in words. */
+static char *
+BasketName(const BasketItem *item)
+{
+	return psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, item->key.itemKey, item->key.basket);
+}
+
+/* Complain of what was bought and is in no basket. */
+static void
+CompareMissing(HTAB *baskets, TimestampTz keptSince, ProcessorVerification *verification)
+{
+	HASH_SEQ_STATUS scan;
+	BasketItem *item;
+
+	hash_seq_init(&scan, baskets);
+	while ((item = hash_seq_search(&scan)) != NULL)
+		if (!item->found && item->key.day * USECS_PER_DAY >= keptSince)
+			ProcessorVerifyKey(verification, 1, item->count, 0, true, BasketName(item));
+}
+
 /* Compare with the baskets that are in use. */
 void
 BasketCompare(HTAB *baskets, ProcessorVerification *verification)
 {
 	static SPIPlanPtr plan = NULL;
+	TimestampTz keptSince;
 	SpiUtilScope scope;
 	bool		isNull;
 
 	SpiUtilBegin(&scope);
+	keptSince = KeptSince();
 	SpiUtilRun(&plan,
-			   "SELECT item_key, basket, day - '2000-01-01'::date, count FROM personalize._basket WHERE count > 0",
+			   "SELECT item_key, basket, day - '2000-01-01'::date, count, user_key FROM personalize._basket WHERE count > 0",
 			   0, NULL, NULL, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -239,11 +281,15 @@ BasketCompare(HTAB *baskets, ProcessorVerification *verification)
 		if (!verification->shards[ShardOfKey(row.key.itemKey)])
 			continue;
 		bought = hash_search(baskets, &row.key, HASH_FIND, NULL);
+		if (bought != NULL && bought->userKey != DatumGetInt64(SpiUtilValue(i, 5, &isNull)))
+			bought = NULL;
+		if (bought != NULL)
+			bought->found = true;
 		ProcessorVerifyKey(verification, 1, bought ? bought->count : 0,
 						   DatumGetInt64(SpiUtilValue(i, 4, &isNull)),
-						   row.key.day * USECS_PER_DAY >= verification->since,
-						   psprintf("item_key " INT64_FORMAT ", basket " INT64_FORMAT, row.key.itemKey, row.key.basket));
+						   row.key.day * USECS_PER_DAY >= verification->since, BasketName(&row));
 	}
+	CompareMissing(baskets, keptSince, verification);
 	SpiUtilEnd(&scope);
 }
 

@@ -443,6 +443,7 @@ PushRow(ItemReader *reader, JsonbParseState **state)
 		{FIELD_CURRENCY, "currency"}
 	};
 	char		createdAt[MAXDATELEN + 1];
+	int			utc = 0;
 	bool		isNull;
 	void	   *value;
 
@@ -455,7 +456,7 @@ PushRow(ItemReader *reader, JsonbParseState **state)
 		JsonPushTexts(state, "tags", value);
 	if ((value = CopyField(reader, FIELD_ATTRIBUTES)) != NULL)
 		JsonPushJsonb(state, "attributes", value);
-	JsonEncodeDateTime(createdAt, ItemReaderField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, NULL);
+	JsonEncodeDateTime(createdAt, ItemReaderField(reader, FIELD_CREATED_AT, &isNull), TIMESTAMPTZOID, &utc);
 	JsonPushString(state, "created_at", pstrdup(createdAt));
 }
 

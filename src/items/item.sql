@@ -12,7 +12,8 @@ CREATE TABLE personalize.item (
 	available boolean NOT NULL DEFAULT true,
 	hidden boolean NOT NULL DEFAULT false,
 	item_id text NOT NULL CHECK (pg_catalog.octet_length(item_id) BETWEEN 1 AND 512),
-	category text,
+	-- as long as its index has room for
+	category text CONSTRAINT item_category_length CHECK (pg_catalog.octet_length(category) OPERATOR(pg_catalog.<=) 2000),
 	brand text,
 	price numeric,
 	currency text,
@@ -38,7 +39,7 @@ COMMENT ON COLUMN personalize.item.updated_at IS 'when sync_items or upsert_item
 COMMENT ON COLUMN personalize.item.available IS 'false: no engine returns it, from the next statement on';
 COMMENT ON COLUMN personalize.item.hidden IS 'true: no engine returns it, from the next statement on; sync_items leaves it alone unless it is mapped';
 COMMENT ON COLUMN personalize.item.item_id IS 'the shop''s id, 1 to 512 bytes';
-COMMENT ON COLUMN personalize.item.category IS 'category, exactly as signals and trending(category) compare it';
+COMMENT ON COLUMN personalize.item.category IS 'category, exactly as signals and trending(category) compare it; at most 2000 bytes';
 COMMENT ON COLUMN personalize.item.price IS 'price in currency';
 COMMENT ON COLUMN personalize.item.currency IS 'currency of price, usually ISO 4217';
 COMMENT ON COLUMN personalize.item.tags IS 'any labels';
@@ -156,6 +157,21 @@ CREATE FUNCTION personalize_internal._item_number(value text, field text, item_i
 COMMENT ON FUNCTION personalize_internal._item_number(text, text, text) IS
 	'a number of an item as numbers of events are read; blank: NULL. Error 22023 that names field, value and item if it is none or may be two';
 
+CREATE FUNCTION personalize_internal._item_boolean(value text, field text, item_id text) RETURNS boolean
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- what the server reads as a boolean
+	IF value !~* '^\s*(t|tr|tru|true|y|ye|yes|on|1|f|fa|fal|fals|false|n|no|of|off|0)\s*$' THEN
+		RAISE EXCEPTION '% "%" of item "%" is not true or false', field, value, item_id
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = format('Map a boolean, a stock, or {"value": true}; of words make a view with a column like %I = %L AS available, and give that.', field, value);
+	END IF;
+	RETURN value::boolean;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._item_boolean(text, text, text) IS
+	'available or hidden out of a text of a source; error 22023 that names field, value and item if it is none';
+
 -- The expression that reads one column of the catalogue from a source row "s";
 -- NULL if it is neither mapped nor there under its own name.  Only names and
 -- constants get into it, each quoted.
@@ -220,13 +236,19 @@ BEGIN
 			THEN format('trim_scale(s.%I::text::numeric)::text', single.attname)
 		WHEN item_column IN ('available', 'hidden') AND single.typcategory = 'N'
 			THEN format('coalesce(s.%I > 0, false)', single.attname)
-		WHEN item_column IN ('available', 'hidden') THEN format('coalesce(s.%I::boolean, false)', single.attname)
+		WHEN item_column IN ('available', 'hidden') AND single.typcategory = 'B' THEN format('coalesce(s.%I::boolean, false)', single.attname)
+		WHEN item_column IN ('available', 'hidden') THEN format('coalesce(personalize_internal._item_boolean(%s, %L, %s), false)',
+			CASE WHEN single.type IN ('json', 'jsonb') THEN format('s.%I #>> ''{}''', single.attname) ELSE format('s.%I::text', single.attname) END,
+			single.attname, coalesce(id_expression, 'NULL'))
 		WHEN item_column = 'price' THEN format('personalize_internal._item_number(%s, %L, %s)',
 			CASE WHEN single.typcategory = 'N' THEN format('s.%I::numeric::text', single.attname)
 				WHEN single.type IN ('json', 'jsonb') THEN format('s.%I #>> ''{}''', single.attname)
 				ELSE format('s.%I::text', single.attname) END,
 			single.attname, coalesce(id_expression, 'NULL'))
-		WHEN item_column = 'created_at' THEN format('coalesce(s.%I::timestamptz, now())', single.attname)
+		WHEN item_column = 'created_at' AND single.typcategory = 'D' THEN format('coalesce(s.%I::timestamptz, now())', single.attname)
+		-- as times of events are read
+		WHEN item_column = 'created_at'
+			THEN format('coalesce(nullif(btrim(s.%I::text), '''')::personalize.event_time::timestamptz, now())', single.attname)
 		WHEN item_column = 'attributes' THEN format('s.%I::jsonb', single.attname)
 		WHEN item_column = 'tags' AND single.type IN ('json', 'jsonb')
 			THEN format('personalize_internal._text_array(s.%I::jsonb)', single.attname)
@@ -407,10 +429,11 @@ BEGIN
 		), reached AS (
 			SELECT %5$s AS changed_until FROM %3$s s
 		), usable AS MATERIALIZED (
-			SELECT DISTINCT ON (item_id) *
+			-- a UUID in capitals is the same
+			SELECT DISTINCT ON (personalize.item_key(item_id)) *
 			FROM source_row
 			WHERE item_id IS NOT NULL
-			ORDER BY item_id%6$s
+			ORDER BY personalize.item_key(item_id), item_id%6$s
 		), outcome AS MATERIALIZED (
 			SELECT u.*, i.item_id IS NULL AS is_new, %8$s AS is_available, %9$s AS is_hidden,
 				i.item_id IS NULL OR i.vanished_at IS NOT NULL OR i.source IS DISTINCT FROM $1%7$s AS differs
@@ -538,13 +561,14 @@ BEGIN
 		fits := CASE field
 			WHEN 'attributes' THEN kind = 'object'
 			WHEN 'tags' THEN kind <> 'object' AND NOT coalesce(content @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")', false)
+			WHEN 'category' THEN kind NOT IN ('object', 'array') AND octet_length(content #>> '{}') <= 2000
 			ELSE kind NOT IN ('object', 'array') END;
 		IF fits AND kind = 'string' OR kind = 'boolean' OR field IN ('created_at', 'price') THEN
 			BEGIN
 				CASE field
 					WHEN 'price' THEN PERFORM personalize_internal._item_number(content #>> '{}', field, object ->> 'item_id');
 					WHEN 'available', 'hidden' THEN PERFORM personalize_internal._item_flag(content);
-					WHEN 'created_at' THEN PERFORM (content #>> '{}')::timestamptz;
+					WHEN 'created_at' THEN PERFORM (content #>> '{}')::personalize.event_time::timestamptz;
 					ELSE NULL;
 				END CASE;
 			EXCEPTION WHEN data_exception THEN
@@ -558,7 +582,7 @@ BEGIN
 			RETURN format('%s of "%s" is not %s: %s', field, object ->> 'item_id', CASE field
 				WHEN 'attributes' THEN 'a JSON object' WHEN 'tags' THEN 'a list of labels'
 				WHEN 'created_at' THEN 'a time' WHEN 'available' THEN 'true, false or a stock'
-				WHEN 'hidden' THEN 'true or false' ELSE 'a text' END, left(content::text, 100));
+				WHEN 'hidden' THEN 'true or false' WHEN 'category' THEN 'a text of at most 2000 bytes' ELSE 'a text' END, left(content::text, 100));
 		END IF;
 	END LOOP;
 	RETURN NULL;
@@ -616,7 +640,7 @@ BEGIN
 			personalize_internal._item_attributes(object),
 			coalesce(personalize_internal._item_flag(object -> 'available'), true),
 			coalesce(personalize_internal._item_flag(object -> 'hidden'), false),
-			coalesce((object ->> 'created_at')::timestamptz, now())
+			coalesce((object ->> 'created_at')::personalize.event_time::timestamptz, now())
 		FROM jsonb_array_elements(list) WITH ORDINALITY AS l(object, number)
 		WHERE NOT EXISTS (SELECT FROM personalize.item i WHERE i.item_id = object ->> 'item_id')
 		ORDER BY number
@@ -639,7 +663,7 @@ BEGIN
 			ELSE nullif(coalesce(i.attributes, '{}') || coalesce(personalize_internal._item_attributes(o), '{}'), '{}') END,
 		available = coalesce(personalize_internal._item_flag(o -> 'available'), i.available),
 		hidden = coalesce(personalize_internal._item_flag(o -> 'hidden'), i.hidden),
-		created_at = coalesce((o ->> 'created_at')::timestamptz, i.created_at),
+		created_at = coalesce((o ->> 'created_at')::personalize.event_time::timestamptz, i.created_at),
 		updated_at = now()
 		FROM jsonb_array_elements(list) AS o
 		WHERE i.item_id = o ->> 'item_id' AND NOT new_ids ? i.item_id;
@@ -649,11 +673,11 @@ $$;
 COMMENT ON FUNCTION personalize.upsert_items(jsonb) IS
 	'inserts or updates catalogue rows from a JSON array of objects with item_id and any of category, brand, price, currency, tags, attributes, available, hidden, created_at; other keys go into attributes; what an object does not name stays as it is, attributes are merged, null clears; the last object of an id counts. available as a number is a stock: true above 0. Returns how many were inserted and updated, and how many rejected because a field cannot be read: these are left out, and a WARNING names item and field of the first ten. Error 22023 if items is no array';
 
-REVOKE EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
+REVOKE EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_boolean(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
 	personalize_internal._check_source_column(regclass, text), personalize_internal._text_array(jsonb), personalize_internal._item_attributes(jsonb),
 	personalize_internal._item_default(text), personalize_internal._item_flag(jsonb), personalize_internal._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
+GRANT EXECUTE ON FUNCTION personalize_internal._item_number(text, text, text), personalize_internal._item_boolean(text, text, text), personalize_internal._item_source_expression(regclass, jsonb, text, text),
 	personalize_internal._check_source_column(regclass, text), personalize_internal._text_array(jsonb), personalize_internal._item_attributes(jsonb),
 	personalize_internal._item_default(text), personalize_internal._item_flag(jsonb), personalize_internal._item_problem(jsonb),
 	personalize.sync_items(regclass, jsonb, text, name, boolean), personalize.upsert_items(jsonb)

@@ -254,7 +254,7 @@ IsKnown(const KnownList *place, Relation table, Snapshot snapshot, int64 halfLif
 static const KnownList *
 FindList(KeyedTable *table, const PopularQuery *query, Snapshot snapshot, const text *category)
 {
-	int64		categoryKey = category ? KeyFromText(category) : ALL_CATEGORIES;
+	int64		categoryKey = category ? KeyFromExactText(category) : ALL_CATEGORIES;
 	Datum		keys[2] = {Int64GetDatum(query->halfLife), Int64GetDatum(categoryKey)};
 	KnownList  *place = KnownPlace(query->halfLife, categoryKey);
 	TupleTableSlot *slot;
@@ -353,7 +353,7 @@ WriteLists(TimestampTz now, int64 halfLife)
 			   " SELECT $6 AS category_key, NULL::text AS category, * FROM ("
 			   "  SELECT item_key, score FROM trending ORDER BY score DESC, item_key LIMIT $4) a"
 			   " UNION ALL"
-			   " SELECT personalize.item_key(category), category, item_key, score FROM ("
+			   " SELECT personalize_internal._exact_key(category), category, item_key, score FROM ("
 			   "  SELECT *, row_number() OVER (PARTITION BY category ORDER BY score DESC, item_key) AS place"
 			   "  FROM trending WHERE category IS NOT NULL) c WHERE place <= $5),"
 			   " fresh AS ("

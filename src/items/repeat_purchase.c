@@ -65,7 +65,7 @@ WriteCounts(void)
 	Datum		values[] = {Int64GetDatum(NO_CATEGORY)};
 
 	SpiUtilRunOnce("WITH fresh AS ("
-			   " SELECT coalesce(personalize.item_key(i.category), $1) AS category_key, i.category,"
+			   " SELECT coalesce(personalize_internal._exact_key(i.category), $1) AS category_key, i.category,"
 			   "  count(*) AS buyers, count(*) FILTER (WHERE b.baskets > 1) AS again"
 			   " FROM (SELECT item_key, user_key, count(DISTINCT basket) AS baskets FROM personalize._basket"
 			   "  WHERE count > 0 GROUP BY item_key, user_key) b"
@@ -98,7 +98,7 @@ RepeatPurchase
 RepeatPurchaseRead(const text *category, Snapshot snapshot)
 {
 	KeyedTable *table = KeyedOpen("_repeat_purchase", "_repeat_purchase_pkey", AccessShareLock);
-	Datum		key = Int64GetDatum(category ? KeyFromText(category) : NO_CATEGORY);
+	Datum		key = Int64GetDatum(category ? KeyFromExactText(category) : NO_CATEGORY);
 	RepeatPurchase repeat = {0};
 	TupleTableSlot *slot;
 

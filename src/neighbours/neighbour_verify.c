@@ -219,7 +219,8 @@ CheckSession(Verification *verification, const Session *expected)
 	else if (IsComparable(verification, found))
 	{
 		verification->sessionCount.expected++;
-		verification->sessionsMatched++;
+		/* one that is out of use is not found below */
+		verification->sessionsMatched += (found->consent & PURPOSE_RECOMMENDATIONS) != 0;
 		if (!SameSession(expected, found))
 			verification->sessionCount.wrong++;
 	}
@@ -492,7 +493,7 @@ CheckTotals(Verification *verification, VerifyCount *total, VerifyCount *repeats
 	total->expected = a.sessions;
 	total->found = b.sessions;
 	total->wrong = a.sessions != b.sessions || a.entries != b.entries || a.recent != b.recent ||
-		a.lastDay != b.lastDay;
+		a.lastDay != b.lastDay || a.newest > b.newest || !SessionSumDaysAgree(verification->sum, verification->snapshot);
 	memset(repeats, 0, sizeof(VerifyCount));
 	SessionRepeatsRead(stored, verification->snapshot);
 	for (int i = 0; i < REPEAT_PLACES * REPEAT_CHANCES; i++)

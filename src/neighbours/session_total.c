@@ -229,6 +229,31 @@ ReadDays(SessionTotals *totals, Snapshot snapshot)
 	KeyedClose(table);
 }
 
+/* True if _session_day has the days that have been added, and no others. */
+bool
+SessionSumDaysAgree(const SessionSum *sum, Snapshot snapshot)
+{
+	KeyedTable *table = KeyedOpen("_session_day", "_session_day_pkey", AccessShareLock);
+	DaySum	   *days;
+	int			count = SortDays(sum, &days);
+	int			found = 0;
+	bool		agree = true;
+	TupleTableSlot *slot;
+
+	KeyedSeek(table, snapshot, 0, NULL, InvalidStrategy);
+	while (agree && (slot = KeyedNext(table, BackwardScanDirection)) != NULL)
+	{
+		bool		isNull;
+
+		agree = found < count && days[found].day == DatumGetInt32(slot_getattr(slot, DAY_DAY, &isNull)) &&
+			days[found].entries == DatumGetInt64(slot_getattr(slot, DAY_ENTRIES, &isNull));
+		found++;
+	}
+	pfree(days);
+	KeyedClose(table);
+	return agree && found == count;
+}
+
 /* The counts of a row of _session_repeat, which has as many as it should. */
 static int64 *
 RepeatArray(TupleTableSlot *slot, int column)

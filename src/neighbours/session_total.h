@@ -31,6 +31,9 @@ extern void SessionSumAdd(SessionSum *sum, const Session *session, int sign);
 extern void SessionSumTotals(const SessionSum *sum, SessionTotals *totals);
 extern const RepeatCounts *SessionSumRepeats(const SessionSum *sum);
 
+/* True if the tables say by day what has been added, and nothing more. */
+extern bool SessionSumDaysAgree(const SessionSum *sum, Snapshot snapshot);
+
 /* Write it to the tables; nothing has happened after newest. */
 extern void SessionSumWrite(SessionSum *sum, Snapshot snapshot, TimestampTz newest);
 

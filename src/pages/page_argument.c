@@ -107,7 +107,7 @@ ReadItems(PageArguments *arguments, const GivenArgument *given)
 		char	   *string;
 
 		if (id->type == jbvNumeric)
-			string = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(id->val.numeric)));
+			string = numeric_normalize(id->val.numeric);
 		else
 			string = ReadString(&element, hint);
 		if (strlen(string) > MAX_ID_BYTES)

@@ -29,15 +29,23 @@ CREATE FUNCTION personalize_internal._search_words(term text) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_search_words' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION personalize_internal._search_words(text) IS 'the words of a text as queries have them, with a space between';
 
+CREATE FUNCTION personalize_internal._search_longest(phrases text[]) RETURNS integer
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT max(cardinality(string_to_array(personalize_internal._search_words(p), ' '))) FROM unnest(phrases) AS p
+$$;
+COMMENT ON FUNCTION personalize_internal._search_longest(text[]) IS 'how many words the longest of these has';
+-- as many words as queries are looked through for: QUERY_MAX_PHRASE
 CREATE TABLE personalize.search_synonym (
-	term text PRIMARY KEY CHECK (pg_catalog.octet_length(term) BETWEEN 1 AND 256),
-	synonyms text[] NOT NULL CHECK (pg_catalog.cardinality(synonyms) BETWEEN 1 AND 32 AND pg_catalog.array_position(synonyms, NULL) IS NULL),
+	term text PRIMARY KEY CHECK (pg_catalog.octet_length(term) BETWEEN 1 AND 256)
+		CONSTRAINT search_synonym_term_of_four_words CHECK (personalize_internal._search_longest(ARRAY[term]) OPERATOR(pg_catalog.<=) 4),
+	synonyms text[] NOT NULL CHECK (pg_catalog.cardinality(synonyms) BETWEEN 1 AND 32 AND pg_catalog.array_position(synonyms, NULL) IS NULL)
+		CONSTRAINT search_synonym_synonyms_of_four_words CHECK (personalize_internal._search_longest(synonyms) OPERATOR(pg_catalog.<=) 4),
 	words text COLLATE "C" NOT NULL GENERATED ALWAYS AS (personalize_internal._search_words(term)) STORED CHECK (words OPERATOR(pg_catalog.<>) '')
 );
 CREATE INDEX search_synonym_words_idx ON personalize.search_synonym (words);
 SELECT pg_catalog.pg_extension_config_dump('personalize.search_synonym', '');
 COMMENT ON TABLE personalize.search_synonym IS
-	'what else to look for where a query has a term, of one word or more; one way: for both, write two rows. Obeyed from the next statement on';
+	'what else to look for where a query has a term, of one to four words, as each synonym; one way: for both, write two rows. Obeyed from the next statement on';
 COMMENT ON COLUMN personalize.search_synonym.term IS 'words of a query, in any case';
 COMMENT ON COLUMN personalize.search_synonym.words IS 'the term as queries are compared with it: in lower case, without accents and punctuation';
 COMMENT ON COLUMN personalize.search_synonym.synonyms IS 'each is looked for instead of the term, all of its words together; counts a little less than the term itself';
@@ -298,11 +306,11 @@ GRANT SELECT ON personalize.search_attribute, personalize.search_setting, person
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.search_attribute, personalize.search_setting, personalize.search_synonym TO personalize_admin;
 GRANT SELECT ON personalize._search_posting, personalize._search_word, personalize._search_total TO personalize_admin;
-REVOKE EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
+REVOKE EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._search_longest(text[]), personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
 	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
 	personalize_internal._search_fold(), personalize_internal._item_searchable(), personalize_internal._search_check(), personalize_internal._search_changed(),
 	personalize.rebuild_search_index(), personalize.verify_search_index() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._search_words(text) TO personalize_admin, personalize_owner;
+GRANT EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._search_longest(text[]) TO personalize_admin, personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
 	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
 	personalize_internal._search_fold() TO personalize_owner;
