@@ -9,6 +9,7 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "base/event_time.h"
+#include "base/id.h"
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/subtransaction.h"
@@ -266,23 +267,21 @@ static char *
 AddRow(IngestBatch *batch, const ItemListMessage *message, PendingMessage *pending)
 {
 	IngestString itemId = message->itemId;
-	EventRow	row = *message->row;
+	PendingRow *row = IngestAddRow(batch);
 	EventField	found;
-	PendingRow *single;
 	char	   *reason;
 
+	row->event = *message->row;
 	pending->cause = REASON_ITEM_ID;
 	if ((itemId.data == NULL || itemId.length == 0) &&
 		((reason = ItemListGetId(message->fields, false, &itemId, &found)) != NULL ||
 		 (reason = IngestCheckId(itemId, eventFieldNames[found])) != NULL))
 		return reason;
 	pending->cause = REASON_PROPERTIES;
-	if ((reason = EventDetailApply(&row, message->detail, message->properties)) != NULL)
+	if ((reason = EventDetailApply(&row->event, message->detail, message->properties)) != NULL)
 		return reason;
-	row.itemKey = OptionalKey(itemId, &row.hasItem);
-	single = IngestAddRow(batch);
-	single->event = row;
-	single->itemId = itemId;
+	row->event.itemKey = OptionalKey(itemId, &row->event.hasItem);
+	row->itemId = itemId;
 	return NULL;
 }
 
@@ -465,23 +464,41 @@ IsJsonNull(Datum properties)
 	return JB_ROOT_IS_SCALAR(jsonb) && JsonbExtractScalar(&jsonb->root, &value) && value.type == jbvNull;
 }
 
+/* True if an id is seen at once to be tidy, or is none. */
+static inline bool
+IsTidyId(IngestString id)
+{
+	return id.data == NULL || IdIsSurelyTidy(id.data, id.length);
+}
+
+/* A message with tidy ids and without properties that say nothing; the copy is used if it is not that already. */
+static const IngestMessage *
+Tidy(const IngestMessage *given, IngestMessage *copy)
+{
+	if (!given->hasProperties && IsTidyId(given->userId) && IsTidyId(given->itemId) && IsTidyId(given->sessionId) &&
+		IsTidyId(given->requestId) && (given->surelyNew || IsTidyId(given->messageId)))
+		return given;
+	*copy = *given;
+	IngestTidyId(&copy->userId);
+	IngestTidyId(&copy->itemId);
+	IngestTidyId(&copy->sessionId);
+	IngestTidyId(&copy->requestId);
+	if (!copy->surelyNew)
+		IngestTidyId(&copy->messageId);
+	copy->hasProperties = given->hasProperties && !IsJsonNull(given->properties);
+	return copy;
+}
+
 /* Add a message to the batch. */
 void
 IngestAdd(IngestBatch *batch, const IngestMessage *given)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->scratch);
 	PendingMessage *pending = NextMessage(batch);
-	IngestMessage tidy = *given;
-	const IngestMessage *message = &tidy;
+	IngestMessage copy;
+	const IngestMessage *message = Tidy(given, &copy);
 	char	   *nobody;
 
-	IngestTidyId(&tidy.userId);
-	IngestTidyId(&tidy.itemId);
-	IngestTidyId(&tidy.sessionId);
-	IngestTidyId(&tidy.requestId);
-	if (!tidy.surelyNew)
-		IngestTidyId(&tidy.messageId);
-	tidy.hasProperties = given->hasProperties && !IsJsonNull(given->properties);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;
