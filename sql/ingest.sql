@@ -279,7 +279,7 @@ SELECT rejected FROM personalize.track_many(jsonb_build_array(jsonb_build_object
 	'user_id', 'ä', 'event', 'view_item', 'ts', repeat('a', 63) || 'ää')));
 SELECT octet_length(reason), reason LIKE 'ts "aaa%aaa..." is neither%' AS cut
 FROM personalize.rejected_event WHERE reason LIKE 'ts "aaa%';
--- rows take the same bytes as those that the server forms: they lie in the same places
+-- rows are those that the server forms, less the nulls at their end
 SELECT count(personalize.grant_consent('u' || u, ARRAY['analytics'])) FROM generate_series(0, 2) u;
 SELECT accepted FROM personalize.import_events(
 	ARRAY(SELECT 'u' || i % 3 FROM generate_series(1, 2000) i),
@@ -296,5 +296,23 @@ SELECT accepted FROM personalize.import_events(
 CREATE TABLE formed (LIKE personalize.event_p20200202 INCLUDING STORAGE);
 INSERT INTO formed SELECT * FROM personalize.event_p20200202;
 SELECT count(*), count(*) FILTER (WHERE e *= f) AS equal, bool_or(pg_column_size(e.properties) > 2000) AS long, sum(length(e.properties::text)) > 1000000 AS all_read
-FROM personalize.event_p20200202 e FULL JOIN formed f ON e.ctid = f.ctid;
+FROM personalize.event_p20200202 e FULL JOIN formed f ON e.ts = f.ts;
 DROP TABLE formed;
+SELECT accepted FROM personalize.import_events(ARRAY(SELECT 'u1' FROM generate_series(1, 200)), ARRAY(SELECT 'view_item' FROM generate_series(1, 200)),
+	ARRAY(SELECT i FROM generate_series(1, 200) i), ARRAY(SELECT timestamptz '2020-02-04 00:00:00+00' + i * interval '1 second' FROM generate_series(1, 200) i));
+SELECT count(*) * (4 + 72) AS bytes FROM personalize.event_p20200204 WHERE ctid < '(1,0)';
+-- a column that was added with a default: rows that were there have it, new ones what they say, be it null
+CREATE TABLE older AS SELECT received_at, ts, txid, user_key, consent, event, ordinal, item_key, sequence, session_key, request_key, message_key, request_origin, slot
+FROM personalize.event_p20200202 WHERE event = 10 ORDER BY ts LIMIT 2;
+UPDATE older SET received_at = received_at + interval '1 day', ts = ts + interval '1 day';
+ALTER TABLE older ADD value numeric DEFAULT 5, ADD properties jsonb DEFAULT '{"old": 1}', ADD alias_key bigint DEFAULT 7;
+SELECT format('ALTER TABLE older ALTER %I SET NOT NULL', attname) FROM pg_attribute WHERE attrelid = 'personalize.event'::regclass AND attnum > 0 AND attnotnull \gexec
+ALTER TABLE older RENAME TO event_p20200203;
+ALTER TABLE event_p20200203 OWNER TO personalize_owner;
+ALTER TABLE event_p20200203 SET SCHEMA personalize;
+ALTER TABLE personalize.event ATTACH PARTITION personalize.event_p20200203 FOR VALUES FROM ('2020-02-03 00:00+00') TO ('2020-02-04 00:00+00');
+SELECT accepted FROM personalize.import_events('{u1,u1}', '{purchase,purchase}', '{1,2}', '{2020-02-03 12:00+00,2020-02-03 13:00+00}', properties => ARRAY[NULL, '{"value": 3}']::jsonb[]);
+SELECT value, properties, alias_key FROM personalize.event WHERE received_at >= '2020-02-03 00:00+00' AND received_at < '2020-02-04 00:00+00' ORDER BY ts;
+SELECT personalize.enable_processor('item_stat');
+SELECT count(*) > 0 AS rolled FROM personalize.rollup_now();
+SELECT sum(count) AS count, sum(amount) AS amount FROM personalize.item_stat WHERE pane_start >= '2020-02-03 00:00+00' AND pane_start < '2020-02-04 00:00+00';

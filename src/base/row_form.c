@@ -7,6 +7,10 @@
  * of the columns fits into a cache line: rows of values that lie in the row itself are
  * formed here, to the same bytes.  Anything else (compressed, out of line, expanded,
  * composite) is left to the server.
+ *
+ * Columns at the end of a row that are null are not in it, as later ones are not in rows
+ * that are older: so most rows have no null bitmap, or a shorter one.  Where a column was
+ * given a default that older rows have, too, its null is written.
  */
 #include "postgres.h"
 
@@ -16,6 +20,7 @@
 #include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "port/pg_bitutils.h"
 
 /* Rows of more columns, and of none, are left to the server. */
 #define MAX_COLUMNS 63
@@ -36,8 +41,8 @@ struct RowForm
 	Size		fixed;			/* no row needs more bytes without what varies */
 	int			firstVarying;	/* column */
 	int			leading;		/* so many columns are never null nor vary, and so are always in one place */
+	int			least;			/* so many columns are in every row */
 	Size		leadingEnd;
-	uint64		all;			/* a bit for each column */
 	RowColumn	columns[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -49,8 +54,8 @@ RowFormMake(TupleDesc descriptor)
 
 	form->descriptor = descriptor;
 	form->firstVarying = descriptor->natts;
+	form->least = 1;
 	form->byServer = descriptor->natts == 0 || descriptor->natts > MAX_COLUMNS;
-	form->all = (UINT64CONST(1) << Min(descriptor->natts, MAX_COLUMNS)) - 1;
 	form->fixed = SizeofHeapTupleHeader + BITMAPLEN(descriptor->natts) + MAXIMUM_ALIGNOF;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
@@ -64,6 +69,8 @@ RowFormMake(TupleDesc descriptor)
 		form->fixed += own->length + (own->length == MAXIMUM_ALIGNOF ? 0 : MAXIMUM_ALIGNOF - 1);
 		if (own->length == 0)
 			form->firstVarying = Min(form->firstVarying, i);
+		if (column->attnotnull || column->atthasmissing)
+			form->least = i + 1;
 		if (form->leading == i && own->length != 0 && column->attnotnull && form->leadingEnd + sizeof(Datum) < 256)
 		{
 			own->offset = TYPEALIGN(own->align, form->leadingEnd);
@@ -135,8 +142,9 @@ static char *
 PutColumns(const RowForm *form, const Datum *values, const bool *nulls, HeapTupleHeader header)
 {
 	char	   *to = PutLeading(form, values, (char *) header + header->t_hoff);
+	int			count = HeapTupleHeaderGetNatts(header);
 
-	for (int i = form->leading; i < form->descriptor->natts; i++)
+	for (int i = form->leading; i < count; i++)
 	{
 		const RowColumn *column = &form->columns[i];
 
@@ -174,11 +182,11 @@ PresentColumns(const RowForm *form, const bool *nulls)
 HeapTuple
 RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls)
 {
-	int			count = form->descriptor->natts;
 	Size		room = form->byServer ? 0 : RoomFor(form, values, nulls);
 	HeapTuple	tuple;
 	HeapTupleHeader header;
 	uint64		present;
+	int			count;
 
 	if (room == 0)
 		return heap_form_tuple(form->descriptor, (Datum *) values, (bool *) nulls);
@@ -186,10 +194,11 @@ RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls)
 	tuple->t_data = header = (HeapTupleHeader) ((char *) tuple + HEAPTUPLESIZE);
 	ItemPointerSetInvalid(&tuple->t_self);
 	ItemPointerSetInvalid(&header->t_ctid);
+	present = PresentColumns(form, nulls);
+	count = present == 0 ? form->least : Max(form->least, pg_leftmost_one_pos64(present) + 1);
 	HeapTupleHeaderSetNatts(header, count);
 	header->t_hoff = MAXALIGN(SizeofHeapTupleHeader);
-	present = PresentColumns(form, nulls);
-	if (present != form->all)
+	if (present != (UINT64CONST(1) << count) - 1)
 	{
 		header->t_infomask = HEAP_HASNULL;
 		header->t_hoff = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(count));

@@ -14,7 +14,7 @@
 typedef struct RowForm RowForm;
 extern RowForm *RowFormMake(TupleDesc descriptor);
 
-/* heap_form_tuple() for a row that is going to be written. */
+/* heap_form_tuple() for a row that is going to be written, without the nulls at its end. */
 extern HeapTuple RowFormTuple(const RowForm *form, const Datum *values, const bool *nulls);
 
 #endif

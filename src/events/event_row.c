@@ -7,6 +7,7 @@
 #include "events/event_row.h"
 
 #include "access/htup_details.h"
+#include "access/tupdesc_details.h"
 #include "access/tupmacs.h"
 #include "executor/tuptable.h"
 #include "utils/timestamp.h"
@@ -45,20 +46,34 @@ FillRow(const Datum *values, const bool *nulls, bool keysOnly, EventRow *row)
 		DatumGetJsonbP(values[EVENT_PROPERTIES - 1]);
 }
 
-/* The header of a row that is on a page; NULL: it is not, or has not all columns up to properties. */
+/* True if the columns up to properties that are not in a row are null: each that was not added with a default. */
+static bool
+LacksNullsOnly(TupleDesc descriptor, int columns)
+{
+	const AttrMissing *missing = descriptor->constr == NULL ? NULL : descriptor->constr->missing;
+
+	for (int i = columns; missing != NULL && i < EVENT_PROPERTIES; i++)
+		if (missing[i].am_present)
+			return false;
+	return true;
+}
+
+/* The header of a row that is on a page; NULL: it is not, or not all of what is not null up to properties is in it. */
 static inline HeapTupleHeader
 HeaderOnPage(TupleTableSlot *slot)
 {
 	HeapTuple	tuple = TTS_IS_BUFFERTUPLE(slot) ? ((BufferHeapTupleTableSlot *) slot)->base.tuple : NULL;
 
-	return tuple != NULL && HeapTupleHeaderGetNatts(tuple->t_data) >= EVENT_PROPERTIES ? tuple->t_data : NULL;
+	return tuple != NULL && LacksNullsOnly(slot->tts_tupleDescriptor, HeapTupleHeaderGetNatts(tuple->t_data)) ?
+		tuple->t_data : NULL;
 }
 
 /* A walk over the columns of a row. */
 typedef struct ColumnWalk
 {
 	const char *data;
-	const bits8 *present;		/* NULL: all are */
+	const bits8 *present;		/* NULL: all that are in the row are */
+	int			columns;		/* in the row */
 	uintptr_t	place;			/* in data */
 } ColumnWalk;
 
@@ -68,7 +83,8 @@ NextColumn(ColumnWalk *walk, EventColumn column, int bytes, bool *exists)
 {
 	const char *data;
 
-	*exists = column <= EVENT_ORDINAL || walk->present == NULL || !att_isnull(column - 1, walk->present);
+	*exists = column <= EVENT_ORDINAL ||
+		(column <= walk->columns && (walk->present == NULL || !att_isnull(column - 1, walk->present)));
 	if (!*exists)
 		return 0;
 	walk->place = TYPEALIGN(bytes, walk->place);
@@ -80,7 +96,7 @@ NextColumn(ColumnWalk *walk, EventColumn column, int bytes, bool *exists)
 
 /* The order of columns that is gone by below; those up to ordinal are never null. */
 StaticAssertDecl(EVENT_RECEIVED_AT == 1 && EVENT_TS == 2 && EVENT_TXID == 3 && EVENT_USER_KEY == 4 && EVENT_CONSENT == 5 &&
-				 EVENT_EVENT == 6 && EVENT_ORDINAL == 7 && EVENT_SEQUENCE == 8 && EVENT_ITEM_KEY == 9 &&
+				 EVENT_EVENT == 6 && EVENT_ORDINAL == 7 && EVENT_ITEM_KEY == 8 && EVENT_SEQUENCE == 9 &&
 				 EVENT_SESSION_KEY == 10 && EVENT_REQUEST_KEY == 11 && EVENT_MESSAGE_KEY == 12 &&
 				 EVENT_REQUEST_ORIGIN == 13 && EVENT_SLOT == 14, "columns of event");
 
@@ -93,7 +109,8 @@ FillFromPage(HeapTupleHeader header, EventRow *row)
 {
 	ColumnWalk	walk = {
 		.data = (const char *) header + header->t_hoff,
-		.present = (header->t_infomask & HEAP_HASNULL) != 0 ? header->t_bits : NULL
+		.present = (header->t_infomask & HEAP_HASNULL) != 0 ? header->t_bits : NULL,
+		.columns = HeapTupleHeaderGetNatts(header)
 	};
 	bool		exists;
 
@@ -104,8 +121,8 @@ FillFromPage(HeapTupleHeader header, EventRow *row)
 	row->consent = (int32) NextColumn(&walk, EVENT_CONSENT, sizeof(int32), &exists);
 	row->event = (int16) NextColumn(&walk, EVENT_EVENT, sizeof(int16), &exists);
 	row->ordinal = (int16) NextColumn(&walk, EVENT_ORDINAL, sizeof(int16), &exists);
-	row->sequence = (int16) NextColumn(&walk, EVENT_SEQUENCE, sizeof(int16), &exists);
 	row->itemKey = NextColumn(&walk, EVENT_ITEM_KEY, sizeof(int64), &row->hasItem);
+	row->sequence = (int16) NextColumn(&walk, EVENT_SEQUENCE, sizeof(int16), &exists);
 	row->sessionKey = NextColumn(&walk, EVENT_SESSION_KEY, sizeof(int64), &row->hasSession);
 	row->requestKey = NextColumn(&walk, EVENT_REQUEST_KEY, sizeof(int64), &row->hasRequest);
 	row->messageKey = NextColumn(&walk, EVENT_MESSAGE_KEY, sizeof(int64), &row->hasMessage);
@@ -115,12 +132,19 @@ FillFromPage(HeapTupleHeader header, EventRow *row)
 	row->properties = NULL;
 }
 
+/* True if a row on a page has no value in a column. */
+static inline bool
+Lacks(HeapTupleHeader header, EventColumn column)
+{
+	return column > HeapTupleHeaderGetNatts(header) ||
+		((header->t_infomask & HEAP_HASNULL) != 0 && att_isnull(column - 1, header->t_bits));
+}
+
 /* True if a row on a page has neither value nor properties. */
 static inline bool
 HasKeysOnly(HeapTupleHeader header)
 {
-	return (header->t_infomask & HEAP_HASNULL) != 0 && att_isnull(EVENT_VALUE - 1, header->t_bits) &&
-		att_isnull(EVENT_PROPERTIES - 1, header->t_bits);
+	return Lacks(header, EVENT_VALUE) && Lacks(header, EVENT_PROPERTIES);
 }
 
 /* Decode a row. */

@@ -247,7 +247,7 @@ FlushLevel(InboxLevel *level)
 }
 
 /* The bytes of a text column. */
-static IngestString
+static inline IngestString
 ColumnString(const TupleTableSlot *slot, int column)
 {
 	text	   *string;
@@ -257,7 +257,9 @@ ColumnString(const TupleTableSlot *slot, int column)
 	{
 		NULL, 0
 	};
-	string = DatumGetTextPP(slot->tts_values[column]);
+	string = (text *) DatumGetPointer(slot->tts_values[column]);
+	if (VARATT_IS_EXTENDED(string) && !VARATT_IS_SHORT(string))
+		string = DatumGetTextPP(slot->tts_values[column]);
 	return (IngestString)
 	{
 		VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "base/event_time.h"
 #include "base/grow.h"
+#include "base/id.h"
 #include "base/json_build.h"
 #include "base/key.h"
 #include "base/subtransaction.h"
@@ -270,23 +271,21 @@ static char *
 AddRow(IngestBatch *batch, const ItemListMessage *message, PendingMessage *pending)
 {
 	IngestString itemId = message->itemId;
-	EventRow	row = *message->row;
+	PendingRow *row = IngestAddRow(batch);
 	EventField	found;
-	PendingRow *single;
 	char	   *reason;
 
+	row->event = *message->row;
 	pending->cause = REASON_ITEM_ID;
 	if ((itemId.data == NULL || itemId.length == 0) &&
 		((reason = ItemListGetId(message->fields, false, &itemId, &found)) != NULL ||
 		 (reason = IngestCheckId(itemId, eventFieldNames[found])) != NULL))
 		return reason;
 	pending->cause = REASON_PROPERTIES;
-	if ((reason = EventDetailApply(&row, message->detail, message->properties)) != NULL)
+	if ((reason = EventDetailApply(&row->event, message->detail, message->properties)) != NULL)
 		return reason;
-	row.itemKey = OptionalKey(itemId, &row.hasItem);
-	single = IngestAddRow(batch);
-	single->event = row;
-	single->itemId = itemId;
+	row->event.itemKey = OptionalKey(itemId, &row->event.hasItem);
+	row->itemId = itemId;
 	return NULL;
 }
 
@@ -299,17 +298,82 @@ MessageIdOf(const IngestMessage *message)
 	return (IngestString) {MessageIdMake(), UUID_TEXT_LENGTH};
 }
 
+/* What an event is but for its item and what its properties say. */
+static EventRow
+MakeRow(const IngestBatch *batch, const IngestMessage *message, const PendingMessage *pending, int event)
+{
+	EventRow	row = {
+		.ts = message->hasTs ? message->ts : batch->now,
+		.userKey = pending->userKey,
+		.event = (int16) event
+	};
+
+	row.receivedAt = batch->history ? row.ts : batch->now;
+	row.sessionKey = OptionalKey(message->sessionId, &row.hasSession);
+	row.requestKey = OptionalKey(message->requestId, &row.hasRequest);
+	if (row.hasRequest)
+		row.requestOrigin = readRequest(message->requestId);
+	return row;
+}
+
+/* Note the id of a message; one that nobody knows is of use only where it joins several rows. */
+static void
+NoteMessageId(const IngestMessage *message, bool joins, PendingMessage *pending, EventRow *row)
+{
+	if (joins || !message->surelyNew)
+	{
+		IngestString id = MessageIdOf(message);
+
+		row->hasMessage = id.data != NULL && id.length > 0;
+		if (row->hasMessage)
+			row->messageKey = MessageIdRead(id.data, id.length, &pending->message);
+	}
+	pending->hasMessageId = row->hasMessage && !message->surelyNew;
+}
+
+/* Turn a message that has properties into rows; returns why it cannot be taken, or NULL. */
+static char *
+AddDescribed(IngestBatch *batch, const IngestMessage *message, PendingMessage *pending, EventRow *row)
+{
+	EventFields fields;
+	EventDetail detail;
+	ItemListMessage whole = {
+		.row = row,.itemId = message->itemId,.fields = &fields,.detail = &detail
+	};
+	ItemList	list;
+	char	   *reason;
+
+	row->properties = DatumGetJsonbP(message->properties);
+	whole.properties = &row->properties->root;
+	EventFieldsRead(whole.properties, &fields);
+	pending->cause = REASON_PROPERTIES;
+	if ((reason = EventDetailRead(&fields, row->event, false, &detail)) != NULL)
+		return reason;
+	pending->cause = REASON_ITEMS;
+	if ((reason = ItemListFind(&fields, &list)) != NULL)
+		return reason;
+	NoteMessageId(message, list.count > 0, pending, row);
+	return list.count == 0 ? AddRow(batch, &whole, pending) : ItemListAddRows(batch, &whole, &list);
+}
+
+/* Turn one that has none into a row. */
+static void
+AddBare(IngestBatch *batch, const IngestMessage *message, PendingMessage *pending, EventRow *row)
+{
+	PendingRow *added;
+
+	NoteMessageId(message, false, pending, row);
+	row->itemKey = OptionalKey(message->itemId, &row->hasItem);
+	added = IngestAddRow(batch);
+	added->event = *row;
+	added->itemId = message->itemId;
+}
+
 /* Turn a checked message into rows; returns why it cannot be taken, or NULL. */
 static char *
 AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pending)
 {
-	EventRow	row = {0};
-	EventFields fields;
-	EventDetail detail;
-	ItemListMessage whole = {
-		.row = &row,.itemId = message->itemId,.fields = &fields,.detail = &detail
-	};
-	ItemList	list;
+	EventRow	row;
 	char	   *reason = NULL;
 	int			event;
 
@@ -317,37 +381,13 @@ AddRows(IngestBatch *batch, const IngestMessage *message, PendingMessage *pendin
 	event = LookUpEvent(batch, message->event, &reason, &pending->sqlState);
 	if (event < 0)
 		return reason;
-	row.userKey = pending->userKey;
-	row.event = (int16) event;
-	row.ts = message->hasTs ? message->ts : batch->now;
-	row.receivedAt = batch->history ? row.ts : batch->now;
-	row.sessionKey = OptionalKey(message->sessionId, &row.hasSession);
-	row.requestKey = OptionalKey(message->requestId, &row.hasRequest);
-	if (row.hasRequest)
-		row.requestOrigin = readRequest(message->requestId);
-	if (message->hasProperties)
+	row = MakeRow(batch, message, pending, event);
+	if (!message->hasProperties)
 	{
-		row.properties = DatumGetJsonbP(message->properties);
-		whole.properties = &row.properties->root;
+		AddBare(batch, message, pending, &row);
+		return NULL;
 	}
-	EventFieldsRead(whole.properties, &fields);
-	pending->cause = REASON_PROPERTIES;
-	if ((reason = EventDetailRead(&fields, row.event, false, &detail)) != NULL)
-		return reason;
-	pending->cause = REASON_ITEMS;
-	if ((reason = ItemListFind(&fields, &list)) != NULL)
-		return reason;
-	/* an id that nobody knows is of use only where it joins several rows */
-	if (list.count > 0 || !message->surelyNew)
-	{
-		IngestString id = MessageIdOf(message);
-
-		row.hasMessage = id.data != NULL && id.length > 0;
-		if (row.hasMessage)
-			row.messageKey = MessageIdRead(id.data, id.length, &pending->message);
-	}
-	pending->hasMessageId = row.hasMessage && !message->surelyNew;
-	reason = list.count == 0 ? AddRow(batch, &whole, pending) : ItemListAddRows(batch, &whole, &list);
+	reason = AddDescribed(batch, message, pending, &row);
 	for (int i = pending->firstRow; i < batch->rowCount && reason == NULL; i++)
 	{
 		pending->cause = REASON_PROPERTIES;
@@ -464,23 +504,41 @@ IsJsonNull(Datum properties)
 	return JB_ROOT_IS_SCALAR(jsonb) && JsonbExtractScalar(&jsonb->root, &value) && value.type == jbvNull;
 }
 
+/* True if an id is seen at once to be tidy, or is none. */
+static inline bool
+IsTidyId(IngestString id)
+{
+	return id.data == NULL || IdIsSurelyTidy(id.data, id.length);
+}
+
+/* A message with tidy ids and without properties that say nothing; the copy is used if it is not that already. */
+static const IngestMessage *
+Tidy(const IngestMessage *given, IngestMessage *copy)
+{
+	if (!given->hasProperties && IsTidyId(given->userId) && IsTidyId(given->itemId) && IsTidyId(given->sessionId) &&
+		IsTidyId(given->requestId) && (given->surelyNew || IsTidyId(given->messageId)))
+		return given;
+	*copy = *given;
+	IngestTidyId(&copy->userId);
+	IngestTidyId(&copy->itemId);
+	IngestTidyId(&copy->sessionId);
+	IngestTidyId(&copy->requestId);
+	if (!copy->surelyNew)
+		IngestTidyId(&copy->messageId);
+	copy->hasProperties = given->hasProperties && !IsJsonNull(given->properties);
+	return copy;
+}
+
 /* Add a message to the batch. */
 void
 IngestAdd(IngestBatch *batch, const IngestMessage *given)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->scratch);
 	PendingMessage *pending = NextMessage(batch);
-	IngestMessage tidy = *given;
-	const IngestMessage *message = &tidy;
+	IngestMessage copy;
+	const IngestMessage *message = Tidy(given, &copy);
 	char	   *nobody;
 
-	IngestTidyId(&tidy.userId);
-	IngestTidyId(&tidy.itemId);
-	IngestTidyId(&tidy.sessionId);
-	IngestTidyId(&tidy.requestId);
-	if (!tidy.surelyNew)
-		IngestTidyId(&tidy.messageId);
-	tidy.hasProperties = given->hasProperties && !IsJsonNull(given->properties);
 	pending->rowNumber = message->rowNumber;
 	pending->speaks = message->speaks;
 	pending->spoken = message->spoken;
