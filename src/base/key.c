@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/id.h"
 #include "base/shard.h"
+#include "base/unicode.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
