@@ -3,16 +3,17 @@
  *		Remembering what people allow.
  *
  * Looking a person up costs as much as storing three events, more among many people.  So
- * what was read is kept in shared memory, for all backends.  Whether it still holds is
- * told by slots, in one of which each person falls: a slot has the highest id of the
- * transactions that set out to change what people of it allow.  A transaction says so
- * before it writes.
+ * what was read is kept in shared memory, for all backends.  Whether it still holds is told
+ * by records of changes: how often a transaction set out to change what anybody of
+ * them allows, and which the last ones were.  A transaction says so before it writes.  A
+ * person has two records, one shared with few others, one with a stripe of users.
  *
- * A state is remembered if that transaction lies below the xmin of the snapshot it was
- * read under: then all who had said so were over, and their outcome is in what was read.
- * It holds until the slot has another id, for snapshots of whose xmin the same is true.
- * Who says so later has a higher id: his was running, or not yet given, when the
- * snapshot was taken, which puts it at or above its xmin.
+ * A state is remembered if all transactions that have said so were over in the
+ * snapshot it was read under: then their outcome is in what was read.  It holds until
+ * the next one says so, for snapshots in which the same are over.  Where many were under
+ * way at once only the highest id of those that are no longer listed is known, which must
+ * lie below the snapshot's xmin.  One that is over may leave the list when another is
+ * entered: a snapshot that is older than the end of the first sees the second as running.
  *
  * So nothing has to happen at commit, prepared transactions included.  After a
  * crash everything begins empty; transactions prepared before may still commit, and
@@ -40,7 +41,10 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
+#include "storage/procarray.h"
+#include "storage/spin.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 /* Places for a shared buffer, and at least. */
 #define PLACES_PER_BUFFER 2
@@ -52,10 +56,9 @@
 /* A person has so many places to choose from, side by side. */
 #define CHOICES 2
 
-/* So many slots tell of changes; those of a stripe lie together. */
-#define SLOT_BITS 16
-#define SLOT_COUNT (1 << SLOT_BITS)
-#define STRIPE_SLOTS (SLOT_COUNT / SHARD_COUNT)
+/* Buffers for a record of changes, and records at least; as many more are of stripes. */
+#define BUFFERS_PER_RECORD 4
+#define LEAST_RECORDS 4096
 
 /* A remembered state; all zeros: none. */
 typedef struct ConsentPlace
@@ -65,20 +68,36 @@ typedef struct ConsentPlace
 	Oid			file;			/* of the table it was read from */
 	int32		granted;
 	int32		decided;
+	TransactionId newest;		/* no transaction that had changed anything was newer */
 	int64		userKey;
 	int64		personKey;
-	uint64		changed;		/* the slot's, when it was read */
+	uint64		changes;		/* of both records, when it was read */
 } ConsentPlace;
 
-/* Who has changed what people allow. */
+/* So many transactions that change consent are listed. */
+#define LISTED 5
+
+/* Who has changed what some people allow; it has half a cache line of the server's. */
 typedef struct ConsentChanges
 {
-	pg_atomic_uint64 before;	/* highest id of those prepared before the server started; 0: nobody has looked yet */
-	pg_atomic_uint64 slots[SLOT_COUNT];	/* transaction ids; 0: nobody since */
+	slock_t		mutex;
+	pg_atomic_uint64 count;		/* from 1 */
+	uint64		highest;		/* transaction id of those not listed */
+	uint64		listed[LISTED]; /* transaction ids; 0: none */
 } ConsentChanges;
 
-/* NULL without preload. */
-static ConsentChanges *changes = NULL;
+StaticAssertDecl(2 * sizeof(ConsentChanges) == PG_CACHE_LINE_SIZE, "records lie across cache lines");
+
+/* All there is; NULL without preload. */
+typedef struct AllChanges
+{
+	pg_atomic_uint64 before;	/* highest id of those prepared before the server started; 0: nobody has looked yet */
+	char		filling[PG_CACHE_LINE_SIZE - sizeof(pg_atomic_uint64)];
+	ConsentChanges records[FLEXIBLE_ARRAY_MEMBER];	/* of stripes first */
+} AllChanges;
+
+static AllChanges *changes = NULL;
+static uint32 recordCount;		/* without those of stripes; a power of two */
 static ConsentPlace *places = NULL;
 static uint32 placeCount;		/* a power of two */
 
@@ -90,11 +109,17 @@ static Oid	subjectFile = InvalidOid;
 static void
 InitChanges(void *memory)
 {
-	ConsentChanges *made = memory;
+	AllChanges *made = memory;
 
 	pg_atomic_init_u64(&made->before, 0);
-	for (int i = 0; i < SLOT_COUNT; i++)
-		pg_atomic_init_u64(&made->slots[i], 0);
+	for (uint32 i = 0; i < SHARD_COUNT + recordCount; i++)
+	{
+		ConsentChanges *record = &made->records[i];
+
+		memset(record, 0, sizeof(ConsentChanges));
+		SpinLockInit(&record->mutex);
+		pg_atomic_init_u64(&record->count, 1);
+	}
 }
 
 /* Nobody is remembered. */
@@ -127,11 +152,25 @@ SubjectFile(void)
 	return subjectFile;
 }
 
-/* The slot of a person: the topmost bits choose the stripe. */
-static inline int
-SlotOfKey(int64 userKey)
+/* The record of a person's stripe. */
+static inline ConsentChanges *
+StripeRecord(int64 userKey)
 {
-	return ShardOfKey(userKey) * STRIPE_SLOTS + KeySpread(userKey) % STRIPE_SLOTS;
+	return &changes->records[ShardOfKey(userKey)];
+}
+
+/* The record that a person has with few others. */
+static inline ConsentChanges *
+OwnRecord(int64 userKey)
+{
+	return &changes->records[SHARD_COUNT + (KeySpread(userKey) & (recordCount - 1))];
+}
+
+/* How often a person's records say that something changed. */
+static inline uint64
+CountChanges(int64 userKey)
+{
+	return pg_atomic_read_u64(&OwnRecord(userKey)->count) + pg_atomic_read_u64(&StripeRecord(userKey)->count);
 }
 
 /* The places a person may have lie around the first. */
@@ -158,24 +197,64 @@ ChangedBefore(void)
 	return before;
 }
 
-/* The highest id of the transactions that set out to change what people of the slot allow. */
-static uint64
-LastChange(int64 userKey)
+/* What is known of a record, copied. */
+static ConsentChanges
+CopyRecord(ConsentChanges *record)
 {
-	return Max(pg_atomic_read_u64(&changes->slots[SlotOfKey(userKey)]), ChangedBefore());
+	ConsentChanges copy;
+
+	SpinLockAcquire(&record->mutex);
+	copy = *record;
+	SpinLockRelease(&record->mutex);
+	copy.highest = Max(copy.highest, ChangedBefore());
+	return copy;
 }
 
-/* True if a transaction and all before it were over for the snapshot. */
+/* True if all that a record names is over in the snapshot; *newest grows to the newest of it. */
 static bool
-IsOver(uint64 transactionId, Snapshot snapshot)
+AreAllOver(const ConsentChanges *record, Snapshot snapshot, uint64 *newest)
 {
-	uint64		next;
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+	uint64		xmin = next - (uint32) ((uint32) next - snapshot->xmin);	/* no more than 2^31 before the next one */
 
-	if (TransactionIdPrecedes((TransactionId) transactionId, snapshot->xmin))
-		return true;
-	/* it may be more than 2^31 ids away, as xmin cannot be from the next one */
-	next = U64FromFullTransactionId(ReadNextFullTransactionId());
-	return transactionId < next - (uint32) ((uint32) next - snapshot->xmin);
+	*newest = Max(*newest, record->highest);
+	if (record->highest >= xmin)
+		return false;
+	for (int i = 0; i < LISTED; i++)
+	{
+		TransactionId id = (TransactionId) record->listed[i];
+
+		*newest = Max(*newest, record->listed[i]);
+		if (record->listed[i] >= xmin && (id == GetTopTransactionIdIfAny() || XidInMVCCSnapshot(id, snapshot)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * True if all who have changed what a person allows are over in the snapshot; how often, and the
+ * newest of them.
+ */
+static bool
+ChangesAreOver(int64 userKey, Snapshot snapshot, uint64 *count, uint64 *newest)
+{
+	ConsentChanges own = CopyRecord(OwnRecord(userKey));
+	ConsentChanges stripe = CopyRecord(StripeRecord(userKey));
+
+	*newest = 0;
+	*count = pg_atomic_read_u64(&own.count) + pg_atomic_read_u64(&stripe.count);
+	return AreAllOver(&own, snapshot, newest) && AreAllOver(&stripe, snapshot, newest);
+}
+
+/* True if a place that has not changed since holds for the snapshot. */
+static bool
+HoldsFor(const ConsentPlace *place, Snapshot snapshot)
+{
+	uint64		count;
+	uint64		newest;
+
+	return TransactionIdPrecedes(place->newest, snapshot->xmin) ||
+		(ChangesAreOver(place->userKey, snapshot, &count, &newest) && count == place->changes);
 }
 
 /* True if anything can be remembered, and relied on: who is serializable leaves word of what he reads. */
@@ -213,7 +292,7 @@ ConsentCachePrefetch(int64 userKey)
 	if (places == NULL)
 		return;
 	__builtin_prefetch(Choice(userKey, 0));
-	__builtin_prefetch(&changes->slots[SlotOfKey(userKey)]);
+	__builtin_prefetch(OwnRecord(userKey));
 #endif
 }
 
@@ -224,7 +303,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 	ConsentPlace place;
 
 	if (!IsUsable() || !ReadPlace(state->userKey, &place) ||
-		place.changed != LastChange(state->userKey) || !IsOver(place.changed, snapshot))
+		place.changes != CountChanges(state->userKey) || !HoldsFor(&place, snapshot))
 		return false;
 	state->personKey = place.personKey;
 	state->granted = place.granted;
@@ -246,7 +325,7 @@ PlaceFor(int64 userKey)
 
 		if (place->userKey == userKey && place->database == MyDatabaseId)
 			return place;
-		if (!OidIsValid(place->database) || place->changed != LastChange(place->userKey))
+		if (!OidIsValid(place->database) || place->changes != CountChanges(place->userKey))
 			chosen = place;
 	}
 	return chosen;
@@ -264,28 +343,78 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 		.personKey = state->personKey
 	};
 	ConsentPlace *place;
+	uint64		newest;
 
 	if (!IsUsable() || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
 		return;
-	made.changed = LastChange(state->userKey);
-	if (!IsOver(made.changed, snapshot))
+	if (!ChangesAreOver(state->userKey, snapshot, &made.changes, &newest))
 		return;
+	made.newest = (TransactionId) newest;
 	made.file = SubjectFile();
 	place = PlaceFor(state->userKey);
 	VersionWrite(&place->version, &place->database, &made.database,
 				 sizeof(ConsentPlace) - offsetof(ConsentPlace, database));
 }
 
-/* Enter a transaction in a slot. */
-static void
-NoteSlot(int number, uint64 transactionId)
+/* Enter a transaction in a record, unless all places are taken. */
+static bool
+EnterChange(ConsentChanges *record, uint64 transactionId)
 {
-	pg_atomic_uint64 *slot = &changes->slots[number];
-	uint64		highest = pg_atomic_read_u64(slot);
+	int			place = -1;
 
-	while (highest < transactionId &&
-		   !pg_atomic_compare_exchange_u64(slot, &highest, transactionId))
-		;
+	for (int i = 0; i < LISTED; i++)
+		if (record->listed[i] == transactionId || (place < 0 && record->listed[i] == 0))
+			place = i;
+	if (place < 0)
+		return false;
+	record->listed[place] = transactionId;
+	pg_atomic_write_u64(&record->count, pg_atomic_read_u64(&record->count) + 1);
+	return true;
+}
+
+/* True if a transaction is over. */
+static bool
+IsOver(uint64 transactionId)
+{
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	return next - transactionId > PG_INT32_MAX || !TransactionIdIsInProgress((TransactionId) transactionId);
+}
+
+/* The same where all places were taken: by one that is over, else by one that is listed no longer. */
+static void
+EnterInstead(ConsentChanges *record, uint64 transactionId)
+{
+	ConsentChanges seen = CopyRecord(record);
+
+	for (int i = 0; i < LISTED; i++)
+		if (seen.listed[i] != 0 && !IsOver(seen.listed[i]))
+			seen.listed[i] = 0;
+	SpinLockAcquire(&record->mutex);
+	for (int i = 0; i < LISTED; i++)
+		if (record->listed[i] == seen.listed[i])
+			record->listed[i] = 0;
+	if (!EnterChange(record, transactionId))
+	{
+		record->highest = Max(record->highest, record->listed[0]);
+		record->listed[0] = 0;
+		(void) EnterChange(record, transactionId);
+	}
+	SpinLockRelease(&record->mutex);
+}
+
+/* Enter this transaction in a record. */
+static void
+NoteChange(ConsentChanges *record)
+{
+	uint64		transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
+	bool		entered;
+
+	SpinLockAcquire(&record->mutex);
+	entered = EnterChange(record, transactionId);
+	SpinLockRelease(&record->mutex);
+	if (!entered)
+		EnterInstead(record, transactionId);
 }
 
 /* Say that this transaction is about to change what a person allows. */
@@ -293,30 +422,30 @@ void
 ConsentCacheNoteChange(int64 userKey)
 {
 	if (changes != NULL)
-		NoteSlot(SlotOfKey(userKey), U64FromFullTransactionId(GetTopFullTransactionId()));
+		NoteChange(OwnRecord(userKey));
 }
 
 /* Say that it is about to change what people of these stripes (NULL: all) allow, or whose their ids are. */
 void
 ConsentCacheNoteStripes(const bool *stripes)
 {
-	uint64		transactionId;
-
-	if (changes == NULL)
-		return;
-	transactionId = U64FromFullTransactionId(GetTopFullTransactionId());
-	for (int slot = 0; slot < SLOT_COUNT; slot++)
-		if (stripes == NULL || stripes[slot / STRIPE_SLOTS])
-			NoteSlot(slot, transactionId);
+	for (int stripe = 0; stripe < SHARD_COUNT && changes != NULL; stripe++)
+		if (stripes == NULL || stripes[stripe])
+			NoteChange(&changes->records[stripe]);
 }
 
 /* Ask for shared memory, and watch the table. */
 void
 ConsentCacheInit(void)
 {
+	uint32		buffers = Min(NBuffers, MOST_BUFFERS);
+
 	RelationWatch(ForgetFile);
-	placeCount = pg_nextpower2_32(Max((uint32) Min(NBuffers, MOST_BUFFERS) * PLACES_PER_BUFFER, LEAST_PLACES));
-	SharedMemoryRegister("personalize consent changes", sizeof(ConsentChanges), (void **) &changes, InitChanges);
+	placeCount = pg_nextpower2_32(Max(buffers * PLACES_PER_BUFFER, LEAST_PLACES));
+	recordCount = pg_nextpower2_32(Max(buffers / BUFFERS_PER_RECORD, LEAST_RECORDS));
+	SharedMemoryRegister("personalize consent changes",
+						 add_size(offsetof(AllChanges, records), mul_size(sizeof(ConsentChanges), SHARD_COUNT + recordCount)),
+						 (void **) &changes, InitChanges);
 	SharedMemoryRegister("personalize consents", mul_size(sizeof(ConsentPlace), placeCount),
 						 (void **) &places, ClearPlaces);
 }
