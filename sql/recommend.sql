@@ -130,7 +130,6 @@ SELECT item_id, reason, explanation ? 'score_repeat' AS repeat,
 FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], explain => true, allow_session_items => true) WHERE explanation ? 'score_sessions' ORDER BY item_id;
 SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4]) WHERE item_id IN ('4', '5');
 SELECT item_id FROM personalize.recommend('nobody', 10, session_items => ARRAY[4, 5, 4], allow_session_items => NULL) WHERE item_id IN ('4', '5');
-
 -- and so they do for whatever an item is there for, favourites included; sessions that voted are counted
 SELECT personalize.grant_consent('keen', ARRAY['personalization', 'recommendations']);
 SELECT personalize.set_preference('keen', 'favourite_category', 'hats');
@@ -242,10 +241,33 @@ SELECT item_id FROM personalize._popular p, unnest(p.items) AS u (item_key) JOIN
 SELECT engine, bool_or(value > 0) FILTER (WHERE measure = 'calls') AS called, bool_or(value > 0) FILTER (WHERE measure = 'new_user') AS new_user,
 	bool_or(value > 0) FILTER (WHERE measure = 'because_viewed') AS because_viewed FROM personalize.stat_engine WHERE engine IN ('bought_together', 'recommend', 'similar_items', 'trending') GROUP BY engine ORDER BY engine;
 SELECT string_agg(measure, ' ' ORDER BY measure) FROM personalize.stat_engine WHERE engine = 'recommend';
-DROP FUNCTION roll, adds_up;
+DROP FUNCTION adds_up;
 
 -- Rows are whole, however long the texts in them are, and with or without NULLs.
 SELECT count(*), count(*) FILTER (WHERE r.rank = 1 AND r.item_id = repeat('i', n) AND r.item_key = personalize.item_key(repeat('i', n)) AND
 	r.reason = 'candidate:new_user' AND r.score = 0.5 AND (r.explanation IS NOT NULL) = explained) AS whole
 FROM generate_series(1, 200) AS n, (VALUES (true), (false)) AS e (explained),
 	LATERAL personalize.recommend(NULL, candidates => ARRAY[repeat('i', n)::personalize.entity_id], explain => explained) AS r;
+
+-- each click of a person's own session counts as one that is given would, before and after it is processed, also where a repeat bridges a pause
+CREATE FUNCTION own_clicks(person text, own boolean, as_of timestamptz) RETURNS TABLE (item_id text, repeat numeric) LANGUAGE sql AS $$
+	SELECT item_id, round((explanation->>'score_repeat')::numeric, 4)
+	FROM personalize.recommend(person, 20, explain => true, allow_session_items => true, as_of => as_of,
+		session_items => CASE WHEN NOT own THEN ARRAY['2', '4', '3', '1', '1', '3', '3', '5', '1'] END) WHERE explanation ? 'score_sessions'
+$$;
+CREATE FUNCTION differ(person text, as_of timestamptz) RETURNS TABLE (found boolean, differ bigint) LANGUAGE sql AS $$
+	SELECT count(g.repeat) > 3, count(*) FILTER (WHERE o IS NULL OR g IS NULL OR o.repeat IS DISTINCT FROM g.repeat)
+	FROM own_clicks(person, true, as_of) o FULL JOIN own_clicks(person, false, as_of) g USING (item_id)
+$$;
+SELECT count(personalize.grant_consent(u, ARRAY['recommendations'], effective_at => now() - interval '1 day')) FROM unnest(ARRAY['repeater', 'earlier']) u;
+CREATE TEMP TABLE ended AS SELECT 'repeater' AS person, now() AS at UNION ALL SELECT 'earlier', date_trunc('hour', now()) - interval '1 hour';
+SELECT count(personalize.track(person, 'view_item', item, ts => at - interval '1 minute' - (8 - place) * interval '12 minutes', consent => '{recommendations}'))
+	FROM ended, unnest(ARRAY['4', '3', '1', '1', '3', '3', '5', '1']) WITH ORDINALITY AS i(item, place);
+-- what does not count as a click comes last
+SELECT count(personalize.track(person, 'remove_from_cart', '2', ts => at - interval '30 seconds', consent => '{recommendations}')) FROM ended;
+SELECT d.* FROM differ('repeater', NULL) d;
+SELECT d.* FROM ended, differ(person, at) d WHERE person = 'earlier';
+SELECT roll();
+SELECT d.* FROM differ('repeater', NULL) d;
+SELECT d.* FROM ended, differ(person, at) d WHERE person = 'earlier';
+DROP FUNCTION own_clicks, differ, roll;

@@ -62,7 +62,10 @@ PrepareRecommend(EngineContext *context)
 		VisitorExcludeSeen(context, PG_GETARG_INTERVAL_P(5));
 	BoughtExclude(context, PG_ARGISNULL(10) ? NULL : PG_GETARG_INTERVAL_P(10));
 	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+	{
 		context->visitor.returns = KNN_RETURN_ALL;
+		VisitorReadClicks(context);
+	}
 }
 
 static EngineRecipe recommend = {

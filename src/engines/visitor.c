@@ -12,6 +12,7 @@
 #include "engines/visitor.h"
 
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/interval.h"
 #include "base/keyed.h"
 #include "events/event.h"
@@ -25,6 +26,9 @@
 
 /* So many of the person's sessions with an id are looked through for current ones. */
 #define MAX_SESSIONS_READ 4096
+
+/* Clicks of the current session are looked for so far back. */
+#define CLICKS_SPAN USECS_PER_DAY
 
 /* Who has no more than that is looked up in one go. */
 #define FEW_SESSIONS 16
@@ -113,6 +117,97 @@ VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 		LoadPerson(context, ContextUserKey(context, userArgument));
 	if (visitor->itemCount == 0)
 		context->lack = visitor->hasKey && !visitor->personal ? LACK_CONSENT : LACK_USER;
+}
+
+/* Order clicks newest first. */
+static int
+CompareClicks(const void *left, const void *right)
+{
+	return SessionIsEarlier(left, right) ? 1 : SessionIsEarlier(right, left) ? -1 : 0;
+}
+
+/* The person's clicks of the last CLICKS_SPAN, newest first, as sessions count them; -1: there is too much to read. */
+static int
+ReadClicks(const EngineContext *context, SessionItem **clicks)
+{
+	EventScanOptions options = {.snapshot = context->snapshot,.ofUser = true,
+	.userKey = context->visitor.userKey,.allDays = true,.keysOnly = true,.since = context->now - CLICKS_SPAN,
+	.places = context->places,.maxRead = ProfileMaxTail()};
+	bool	   *counts = NeighbourEventTypes();
+	EventScan  *scan = EventScanBegin(&options);
+	EventRow	row;
+	SessionEvent event;
+	int			capacity = 64;
+	int			count = 0;
+
+	*clicks = palloc_array(SessionItem, capacity);
+	while (EventScanNext(scan, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.ts < options.since || ContextIsAhead(context, row.ts) ||
+			row.event < 0 || !counts[row.event] || NeighbourShard(&row) < 0)
+			continue;
+		GrowArray(*clicks, count + 1, capacity, 64);
+		SessionEventFill(&event, &row);
+		(*clicks)[count++] = event.item;
+	}
+	if (EventScanGaveUp(scan))
+		count = -1;
+	EventScanEnd(scan);
+	pfree(counts);
+	if (count > 1)
+		qsort(*clicks, count, sizeof(SessionItem), CompareClicks);
+	return count;
+}
+
+/* Remove items that are among these from a list; returns how many are left. */
+static int
+KeepOthers(int64 *items, int count, const KeySet *known)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!KeySetHas(known, items[i]))
+			items[kept++] = items[i];
+	return kept;
+}
+
+/*
+ * Go by each click of the person's current session: of an item the profile remembers only
+ * the last one.  As long as there are raw events of it, and not too many of them.
+ */
+void
+VisitorReadClicks(EngineContext *context)
+{
+	Visitor    *visitor = &context->visitor;
+	TimestampTz next = context->now;
+	SessionItem *clicks;
+	int64	   *items;
+	KeySet		known;
+	int			clickCount;
+	int			count = 0;
+
+	if (!visitor->personal || visitor->fromCall || visitor->profile->stale)
+		return;
+	clickCount = Min(ReadClicks(context, &clicks), SESSION_MAX_CLICKS);
+	if (clickCount <= 0)
+		return;
+	items = palloc_array(int64, clickCount + visitor->itemCount);
+	KeySetInit(&known, clickCount);
+	for (; count < clickCount && next - clicks[count].ts <= NEIGHBOUR_SESSION_GAP; count++)
+	{
+		next = clicks[count].ts;
+		items[count] = clicks[count].itemKey;
+		KeySetAdd(&known, items[count]);
+	}
+	if (count == 0)
+		return;
+	/* what does not count as a click comes after them */
+	visitor->itemCount = KeepOthers(visitor->items, visitor->itemCount, &known);
+	visitor->longCount = KeepOthers(visitor->longItems, visitor->longCount, &known);
+	memcpy(items + count, visitor->items, sizeof(int64) * visitor->itemCount);
+	visitor->items = items;
+	visitor->itemCount += count;
 }
 
 /* Read what is known of a person, and nothing of the session but that. */

@@ -15,6 +15,9 @@ extern void VisitorLoad(EngineContext *context, int userArgument, int sessionArg
 /* Read what is known of a person, and nothing of the session but that. */
 extern void VisitorLoadPerson(EngineContext *context, int64 userKey);
 
+/* Go by each click of the person's current session, however often it was on the same item. */
+extern void VisitorReadClicks(EngineContext *context);
+
 /* Go by these items, newest first, whoever asks. */
 extern void VisitorGoBy(EngineContext *context, int64 *items, int count);
 
