@@ -12,12 +12,12 @@ INSERT INTO personalize.item (item_id, category, brand, price, currency)
 	SELECT 'sku-' || i, 'cat-' || floor(20 * chance * chance)::int, CASE WHEN i % 7 > 0 THEN 'brand-' || floor(60 * pg_temp.chance(i, 'brand') ^ 2)::int END, 5 + i % 90, 'EUR'
 	FROM (SELECT i, pg_temp.chance(i, 'category') AS chance FROM generate_series(0, 399) i) c;
 CREATE TEMP TABLE made AS
-	SELECT e, 'u' || floor(3000 * pg_temp.chance(e / 4, 'user') ^ 3)::int AS user_id,
+	SELECT e, 'u' || floor(5000 * pg_temp.chance(e / 4, 'user') ^ 3)::int AS user_id,
 		(ARRAY['view_item', 'view_item', 'view_item', 'view_item', 'view_item_list', 'view_item_list', 'select_item', 'add_to_cart', 'search', 'purchase', 'review_item', 'refund'])[1 + floor(12 * pg_temp.chance(e, 'event') ^ 1.7)::int] AS event,
 		'sku-' || floor(500 * pg_temp.chance(e, 'item') ^ 3)::int AS item_id,
 		CASE WHEN e / 4 % 10 = 0 THEN now() - pg_temp.chance(e / 4, 'hour') * interval '2 hours' ELSE date_trunc('day', now()) - (1 + floor(45 * pg_temp.chance(e / 4, 'day') ^ 1.5)) * interval '1 day' + (pg_temp.chance(e / 4, 'hour') * 80000 + e % 4 * 60) * interval '1 second' END AS ts,
 		jsonb_build_object('value', round((pg_temp.chance(e, 'value') ^ 2 * 200)::numeric, 0), 'currency', (ARRAY['EUR', 'EUR', 'EUR', 'USD', 'GBP'])[1 + floor(5 * pg_temp.chance(e / 4, 'currency'))::int], 'query', 'word' || floor(80 * pg_temp.chance(e, 'query') ^ 2)::int, 'position', 1 + e % 8) AS properties,
-		CASE floor(10 * pg_temp.chance(e / 4 * 0 + hashtext('u' || floor(3000 * pg_temp.chance(e / 4, 'user') ^ 3)::int), 'consent'))::int WHEN 0 THEN 'analytics' WHEN 1 THEN 'analytics,personalization' WHEN 2 THEN 'personalization,recommendations' WHEN 3 THEN 'analytics,personalization,recommendations,marketing' ELSE 'analytics,personalization,recommendations' END AS consents
+		CASE floor(10 * pg_temp.chance(e / 4 * 0 + hashtext('u' || floor(5000 * pg_temp.chance(e / 4, 'user') ^ 3)::int), 'consent'))::int WHEN 0 THEN 'analytics' WHEN 1 THEN 'analytics,personalization' WHEN 2 THEN 'personalization,recommendations' WHEN 3 THEN 'analytics,personalization,recommendations,marketing' ELSE 'analytics,personalization,recommendations' END AS consents
 	FROM generate_series(0, 39999) e;
 SELECT accepted, suppressed, rejected FROM personalize.import_events(
 	(SELECT array_agg(user_id::personalize.entity_id ORDER BY e) FROM made), (SELECT array_agg(event ORDER BY e) FROM made),

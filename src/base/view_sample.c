@@ -24,7 +24,7 @@
 #include "utils/memutils.h"
 
 /* So many rows are kept. */
-#define KEPT_ROWS 1000
+#define KEPT_ROWS 1200
 
 /* The definition of a view, its table's name being that of the part. */
 static char *

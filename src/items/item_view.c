@@ -39,19 +39,20 @@
 
 /*
  * Rows of item_stat, all or none of an item and day.  Pages show groups of many rows more often
- * than those of few: of these as many are left out as make that even.
+ * than those of few: of these as many are left out as make that even.  Which are drawn goes by
+ * how long ago their day is, so that the same shop is drawn alike on any day.
  */
 #define ITEM_STAT_PART \
 	"WITH chosen AS (" \
 	"SELECT s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date AS day" \
 	" FROM personalize.item_stat AS s TABLESAMPLE SYSTEM ($1) REPEATABLE (1) GROUP BY 1, 2" \
-	" ORDER BY hashint8extended(s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date - date '2000-01-01') LIMIT 500)," \
+	" ORDER BY hashint8extended(s.item_key, (s.pane_start AT TIME ZONE 'UTC')::date - (now() AT TIME ZONE 'UTC')::date) LIMIT 1000)," \
 	" met AS (" \
 	"SELECT s.*, c.day, count(*) OVER (PARTITION BY s.item_key, c.day) AS n" \
 	" FROM chosen AS c CROSS JOIN generate_series(0, 23) AS h (hour) JOIN personalize.item_stat AS s" \
 	" ON s.pane_start = (c.day::timestamp AT TIME ZONE 'UTC') + h.hour * interval '1 hour' AND s.item_key = c.item_key)" \
 	" SELECT m.pane_start, m.item_key, m.currency_code, m.event, m.slot_bucket, m.count, m.amount FROM met AS m" \
-	" WHERE (hashint8extended(m.item_key, m.day - date '1000-01-01') & 1048575) / 1048576.0::float8" \
+	" WHERE (hashint8extended(m.item_key, m.day - (now() AT TIME ZONE 'UTC')::date + 1000000) & 1048575) / 1048576.0::float8" \
 	" < $1 / 100 / (1 - power(1 - $1 / 100, m.n::float8))"
 
 PG_FUNCTION_INFO_V1(personalize_item_name);
