@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
 use Test::More;
 
 my $node = new_node('main', conf => "max_prepared_transactions = 20\n");
@@ -94,5 +95,27 @@ is( $node->safe_psql('shop', q{
 		SELECT string_agg(array_to_string(personalize_internal._purpose_names(consent), ' '), ', ' ORDER BY item_key, txid, ordinal)
 		FROM personalize.event WHERE user_key = 2}),
 	'analytics, analytics, analytics personalization', 'a change that was prepared before a crash is seen when it is committed');
+$node->stop;
+
+# who has read on a standby, and reads again after its promotion
+my $primary = new_node('primary', init => { allows_streaming => 1 }, conf => "max_prepared_transactions = 0\nautovacuum = off\n");
+make_shop($primary, 'shop');
+switch_processors($primary, 'shop', 'disable');
+$primary->safe_psql('shop', q{SELECT personalize.grant_consent('ada', '{analytics,recommendations}')});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby);
+my $old = $standby->background_psql('shop');
+$old->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.recommend('ada', 1)});
+$primary->safe_psql('shop', q{SELECT personalize.withdraw_consent('ada')});
+$primary->wait_for_catchup($standby);
+$primary->stop;
+$standby->promote;
+$old->query_safe(q{SELECT count(*) FROM personalize.recommend('ada', 1)});
+is($standby->safe_psql('shop', q{SET client_min_messages = error; SELECT personalize.track('ada', 'view_item', 'shoe')}),
+	'suppressed', 'a snapshot of before a promotion says nothing to those of after');
+$old->quit;
 
 done_testing();
