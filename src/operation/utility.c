@@ -27,6 +27,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "people/consent_cache.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -179,6 +180,9 @@ HoldThenRun(PlannedStmt *statement, const char *queryString, bool readOnlyTree,
 				lostHandler(database, LostName(statement->utilityStmt));
 			WorkerSlotHold(database);
 			WorkerTasksLeave(database);
+			/* what is created may have the OID, and files, of one that was dropped */
+			if (IsA(statement->utilityStmt, CreatedbStmt))
+				ConsentCacheNoteStripes(NULL);
 		}
 	}
 	(previousHook ? previousHook : standard_ProcessUtility)

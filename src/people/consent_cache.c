@@ -18,7 +18,7 @@
  * So nothing has to happen at commit, prepared transactions included.  After a
  * crash everything begins empty; transactions prepared before may still commit, and
  * lie below the id that was next then.  Nothing is remembered without
- * shared_preload_libraries, nor on a standby, whose shared memory hears of no change.
+ * shared_preload_libraries, nor under snapshots of a standby, whose shared memory hears of no change.
  *
  * People of whom neither subject nor the ledger knows are not remembered: most
  * of them are never met again.  Nor are those who were forgotten and came back.
@@ -30,7 +30,6 @@
 #include "access/transam.h"
 #include "access/twophase.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "base/key_set.h"
 #include "base/relation.h"
 #include "base/shard.h"
@@ -257,11 +256,15 @@ HoldsFor(const ConsentPlace *place, Snapshot snapshot)
 		(ChangesAreOver(place->userKey, snapshot, &count, &newest) && count == place->changes);
 }
 
-/* True if anything can be remembered, and relied on: who is serializable leaves word of what he reads. */
+/*
+ * True if anything can be remembered, and relied on, under a snapshot: who is serializable leaves word
+ * of what he reads, and one that was taken in recovery may outlive it, and is older than changes of the
+ * primary that nobody has entered here.
+ */
 static bool
-IsUsable(void)
+IsUsable(Snapshot snapshot)
 {
-	return places != NULL && !RecoveryInProgress() && !IsolationIsSerializable();
+	return places != NULL && !snapshot->takenDuringRecovery && !IsolationIsSerializable();
 }
 
 /* Copy the place of a person; false: not remembered, or just being written. */
@@ -302,7 +305,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 {
 	ConsentPlace place;
 
-	if (!IsUsable() || !ReadPlace(state->userKey, &place) ||
+	if (!IsUsable(snapshot) || !ReadPlace(state->userKey, &place) ||
 		place.changes != CountChanges(state->userKey) || !HoldsFor(&place, snapshot))
 		return false;
 	state->personKey = place.personKey;
@@ -345,7 +348,7 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 	ConsentPlace *place;
 	uint64		newest;
 
-	if (!IsUsable() || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
+	if (!IsUsable(snapshot) || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
 		return;
 	if (!ChangesAreOver(state->userKey, snapshot, &made.changes, &newest))
 		return;

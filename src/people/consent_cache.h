@@ -38,7 +38,7 @@ extern void ConsentCacheStore(const ConsentState *state, Snapshot snapshot);
  */
 extern void ConsentCacheNoteChange(int64 userKey);
 
-/* The same of all people of some stripes, of SHARD_COUNT; NULL: of everybody. */
+/* The same of all people of some stripes, of SHARD_COUNT; NULL: of everybody, in all databases. */
 extern void ConsentCacheNoteStripes(const bool *stripes);
 
 /* Called once when the library is loaded. */

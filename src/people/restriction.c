@@ -17,6 +17,7 @@
 #include "people/restriction.h"
 
 #include "access/genam.h"
+#include "access/xact.h"
 #include "base/keyed.h"
 #include "base/relation.h"
 #include "compat.h"
@@ -39,6 +40,8 @@ typedef struct SnapshotMark
 	uint32		inProgress;
 	int32		subInProgress;
 	CommandId	command;
+	TransactionId own;			/* of this transaction, which is never in progress to itself */
+	SubTransactionId part;		/* of it: what others of its parts did may be undone since */
 } SnapshotMark;
 
 /* A person. */
@@ -76,6 +79,9 @@ MarkOf(Snapshot snapshot)
 	mark.inProgress = snapshot->xcnt;
 	mark.subInProgress = snapshot->subxcnt;
 	mark.command = snapshot->curcid;
+	mark.own = GetTopTransactionIdIfAny();
+	if (TransactionIdIsValid(mark.own))
+		mark.part = GetCurrentSubTransactionId();
 	return mark;
 }
 

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use PersonalizeTest;
+use PostgreSQL::Test::Cluster;
 use Test::More;
 
 my $node = new_node('main', conf => "max_prepared_transactions = 20\n");
@@ -94,5 +95,43 @@ is( $node->safe_psql('shop', q{
 		SELECT string_agg(array_to_string(personalize_internal._purpose_names(consent), ' '), ', ' ORDER BY item_key, txid, ordinal)
 		FROM personalize.event WHERE user_key = 2}),
 	'analytics, analytics, analytics personalization', 'a change that was prepared before a crash is seen when it is committed');
+
+# a database that has the OID and the files of one that was dropped
+SKIP:
+{
+	my $track = q{SET client_min_messages = error; SELECT personalize.track('ada', 'view_item', 'shoe')};
+	my $oid = $node->safe_psql('shop', q{
+		DO $$ BEGIN PERFORM personalize.grant_consent('ada', '{analytics}'); END $$;
+		SELECT oid FROM pg_database WHERE datname = current_database()});
+
+	skip 'CREATE DATABASE takes no OID before PostgreSQL 15', 1 if $node->pg_version < 15;
+	$node->safe_psql('postgres', 'CREATE DATABASE kept TEMPLATE shop');
+	$node->safe_psql('shop', q{SELECT personalize.withdraw_consent('ada')});
+	$node->safe_psql('shop', $track) for 1 .. 2;
+	$node->safe_psql('postgres', "DROP DATABASE shop;\nCREATE DATABASE shop OID = $oid TEMPLATE kept");
+	is($node->safe_psql('shop', $track), 'accepted', 'what people allowed in a database that was dropped is nothing to its successor');
+}
+$node->stop;
+
+# who has read on a standby, and reads again after its promotion
+my $primary = new_node('primary', init => { allows_streaming => 1 }, conf => "max_prepared_transactions = 0\nautovacuum = off\n");
+make_shop($primary, 'shop');
+switch_processors($primary, 'shop', 'disable');
+$primary->safe_psql('shop', q{SELECT personalize.grant_consent('ada', '{analytics,recommendations}')});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby);
+my $old = $standby->background_psql('shop');
+$old->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.recommend('ada', 1)});
+$primary->safe_psql('shop', q{SELECT personalize.withdraw_consent('ada')});
+$primary->wait_for_catchup($standby);
+$primary->stop;
+$standby->promote;
+$old->query_safe(q{SELECT count(*) FROM personalize.recommend('ada', 1)});
+is($standby->safe_psql('shop', q{SET client_min_messages = error; SELECT personalize.track('ada', 'view_item', 'shoe')}),
+	'suppressed', 'a snapshot of before a promotion says nothing to those of after');
+$old->quit;
 
 done_testing();
