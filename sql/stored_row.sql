@@ -76,6 +76,25 @@ SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allo
 SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
+
+-- retention goes on without a damaged session, and a damaged profile, and says so
+SELECT personalize.set_retention('session', '30 days'), personalize.set_retention('profile', '30 days');
+SELECT sum(look(u, 'old', now() - interval '60 days')) AS events FROM generate_series(11, 14) u;
+CALL roll();
+UPDATE personalize.session SET items = '\x0101' WHERE user_key = 12;
+UPDATE personalize.profile SET recent = substr(recent, 1, 12) WHERE user_key = 13;
+SET client_min_messages = error;
+SELECT kind, what, result, detail FROM personalize.apply_retention() WHERE kind IN ('session', 'profile');
+RESET client_min_messages;
+SELECT user_key FROM personalize.session WHERE user_key BETWEEN 11 AND 14;
+SELECT user_key FROM personalize.profile WHERE user_key BETWEEN 11 AND 14;
+SELECT task, last_result, last_error FROM personalize.stat_retention WHERE task IN ('session', 'profile') ORDER BY 1;
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
+SELECT personalize.rebuild_processor(p) FROM unnest('{profile,neighbour}'::text[]) AS p;
+CALL roll();
+SELECT result, detail FROM personalize.apply_retention() WHERE kind IN ('session', 'profile') AND result <> 'done';
+SELECT count(*) FROM personalize.session WHERE user_key BETWEEN 11 AND 14;
+SELECT ok, detail ~ 'nothing has outlived' AS well FROM personalize.health() WHERE "check" = 'retention';
 DROP PROCEDURE roll;
 DROP FUNCTION look;
 DROP TABLE profile_before;

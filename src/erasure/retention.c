@@ -53,6 +53,7 @@ typedef struct RetentionStep
 	bool		seldom;			/* one pass in the time to keep */
 	bool		always;			/* has something to do without a time to keep */
 	void		(*run) (RetentionRun *run, RetentionTask *task);
+	const char *store;			/* the table of runOfStore */
 	void		(*runOfStore) (PersonExpiry *expiry);
 } RetentionStep;
 
@@ -126,6 +127,16 @@ PushFreshSnapshot(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
+/* Tell of rows that could not be read, which have failed to go, and are left. */
+static void
+ReportDamaged(RetentionRun *run, RetentionTask *task, const char *store, const PersonExpiry *expiry)
+{
+	task->result = "failed";
+	task->detail = psprintf("damaged rows of \"%s\", which are left: " INT64_FORMAT "; SELECT personalize.rebuild_processor('%s') makes the table anew from raw events",
+							store, expiry->damaged, expiry->remaker);
+	RetentionReport(run, task->kind, psprintf("%s: damaged rows", store), 0, task->result, task->detail);
+}
+
 /* Let a table do what it is to do, and take over what came of it. */
 static void
 RunOfStore(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
@@ -152,6 +163,8 @@ RunOfStore(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 	task->nextKey = RetentionPosition(expiry.nextKey);
 	for (int i = 0; i < expiry.lineCount; i++)
 		RetentionReportTask(run, task, expiry.lines[i].what, expiry.lines[i].removed);
+	if (expiry.damaged > 0)
+		ReportDamaged(run, task, step->store, &expiry);
 }
 
 /* What retention does itself. */
@@ -187,6 +200,7 @@ CollectSteps(void)
 			step->kind = expiry->kind;
 			step->place = expiry->place;
 			step->always = expiry->always;
+			step->store = stores[i].name;
 			step->runOfStore = expiry->run;
 			steps = lappend(steps, step);
 		}
@@ -335,7 +349,7 @@ CheckMayRun(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("retention can only be applied at isolation level READ COMMITTED"),
-				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("%s", ArgumentIsolationHint())));
 }
 
 /* The arguments, checked. */
