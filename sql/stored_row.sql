@@ -28,6 +28,8 @@ UPDATE personalize.session SET items = items || '\x00' WHERE user_key = 4;
 SELECT * FROM personalize.recent(3);
 SELECT * FROM personalize.profile(3);
 SELECT * FROM personalize.session_neighbours(ARRAY[2]);
+-- what is told of the past leaves the session out
+SELECT count(*) > 0 AS some FROM personalize.recommend(NULL, 2, session_items => '{1}', as_of => '2026-01-02 00:00+00');
 SELECT * FROM personalize.verify_index();
 SELECT personalize.state_hash('profile');
 SELECT personalize.state_hash('posting');
@@ -72,7 +74,16 @@ SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 INSERT INTO personalize._session_repeat VALUES (3, '{1}', '{1}')
 	ON CONFLICT (place) DO UPDATE SET hits = EXCLUDED.hits;
+INSERT INTO personalize._session_repeat VALUES (0, '{1}', '{1}')
+	ON CONFLICT (place) DO UPDATE SET possible = EXCLUDED.possible;
 SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
+SELECT part, wrong > 0 AS wrong FROM personalize.verify_index() WHERE wrong > 0;
+SELECT what, wrong > 0 AS wrong, fix FROM personalize.verify_counts() WHERE wrong > 0;
+-- batches go on, and what they add is kept
+SELECT look(7, 'first', '2026-01-04 10:00+00'), look(7, 'first', '2026-01-04 10:10+00');
+CALL roll();
+SELECT place, cardinality(hits), cardinality(possible) FROM personalize._session_repeat WHERE place IN (0, 3) ORDER BY 1;
+SELECT part, wrong > 0 AS wrong FROM personalize.verify_index() WHERE wrong > 0;
 SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);

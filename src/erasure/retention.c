@@ -32,6 +32,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "people/error_text.h"
 #include "people/person_expiry.h"
 #include "people/person_store.h"
 #include "utils/builtins.h"
@@ -306,6 +307,37 @@ TakeStep(void *argument)
 	return true;
 }
 
+/* Remember that a step has failed. */
+static void
+NoteFailed(RetentionRun *run, const char *kind, char *message)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	RetentionTask *task = palloc0(sizeof(RetentionTask));
+
+	task->kind = kind;
+	task->result = "failed";
+	task->detail = message;
+	run->failed = lappend(run->failed, task);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Write what has failed, when all else is done: no erasure can be at work while it is written. */
+static void
+WriteFailed(RetentionRun *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, run->failed)
+	{
+		RetentionTask *task = lfirst(cell);
+
+		task->detail = unconstify(char *, ErrorTextToKeep(task->detail, run->since));
+		PushFreshSnapshot();
+		WriteState(run, task);
+		PopActiveSnapshot();
+	}
+}
+
 /* One step, undone if it fails. */
 static void
 RunStep(RetentionRun *run, const RetentionStep *step)
@@ -322,12 +354,12 @@ RunStep(RetentionRun *run, const RetentionStep *step)
 	error = SubtransactionTry(TakeStep, &taken);
 	if (error != NULL)
 	{
-		taken.task = (RetentionTask) {.kind = step->kind,.result = "failed",.detail = error->message};
+		NoteFailed(run, step->kind, error->message);
 		RetentionReport(run, step->kind, step->kind, 0, "failed", error->message);
 		ereport(WARNING,
 				(errmsg("retention of kind \"%s\" failed: %s", step->kind, error->message)));
 	}
-	if (!run->dryRun && !taken.task.skip)
+	if (!run->dryRun && !taken.task.skip && error == NULL)
 	{
 		PushFreshSnapshot();
 		WriteState(run, &taken.task);
@@ -399,7 +431,10 @@ personalize_apply_retention(PG_FUNCTION_ARGS)
 			return (Datum) 0;
 		}
 	}
+	run.since = ErrorTextBegin();
 	foreach(cell, CollectSteps())
 		RunStep(&run, lfirst(cell));
+	if (!run.dryRun)
+		WriteFailed(&run);
 	return (Datum) 0;
 }

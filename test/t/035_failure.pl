@@ -82,6 +82,41 @@ $session->query_safe('COMMIT');
 exact($node, 'shop', 'a table locked for a while');
 $session->quit;
 
+# An error that tells of somebody who is erased before it is written.
+$node->safe_psql('shop', q{
+	CREATE TABLE gate (name text);
+	CREATE FUNCTION refuse(user_key bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		IF user_key <> 4711 THEN
+			RETURN true;
+		END IF;
+		PERFORM pg_advisory_xact_lock(8);
+		WHILE NOT EXISTS (SELECT FROM public.gate) LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RAISE EXCEPTION 'no room for user_key %', user_key;
+	END $$;
+	ALTER TABLE personalize.profile ADD CONSTRAINT refuse CHECK (public.refuse(user_key));
+	SELECT personalize.grant_consent(4711, '{analytics,personalization,recommendations}');
+	SELECT personalize.track(4711, 'view_item', 'sku1')});
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND objsubid = 1 AND granted});
+my $failures = $node->safe_psql('shop', q{SELECT failures FROM personalize.stat_processor WHERE processor = 'profile'});
+my $holder = $node->background_psql('shop');
+$holder->query_safe(q{BEGIN; SELECT name FROM personalize.processor WHERE name = 'profile' FOR UPDATE});
+my $eraser = $node->background_psql('shop');
+$eraser->query_until(qr/began/, "BEGIN;\n\\echo began\nSELECT personalize.forget(4711);\n\\echo forgotten\n");
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT personalize.forget%' AND state = 'active'});
+$node->safe_psql('shop', q{INSERT INTO gate VALUES ('open')});
+$eraser->query_until(qr/forgotten/, '');
+$holder->query_safe('COMMIT');
+wait_for($node, 'shop', "SELECT failures > $failures FROM personalize.stat_processor WHERE processor = 'profile'");
+is($node->safe_psql('shop', q{SELECT last_error FROM personalize.stat_processor WHERE processor = 'profile'}),
+	q{it failed while somebody was erased, so the text is in the server's log only}, 'no error is kept that tells of somebody who is being erased');
+$eraser->query_safe('COMMIT');
+$_->quit for $holder, $eraser;
+$node->safe_psql('shop', 'ALTER TABLE personalize.profile DROP CONSTRAINT refuse');
+exact($node, 'shop', 'and the rest goes on');
+
 # A cancelled batch and a terminated worker.
 for (1 .. 20)
 {
