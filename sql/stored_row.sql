@@ -28,8 +28,9 @@ UPDATE personalize.session SET items = items || '\x00' WHERE user_key = 4;
 SELECT * FROM personalize.recent(3);
 SELECT * FROM personalize.profile(3);
 SELECT * FROM personalize.session_neighbours(ARRAY[2]);
--- what is told of the past leaves the session out
-SELECT count(*) > 0 AS some FROM personalize.recommend(NULL, 2, session_items => '{1}', as_of => '2026-01-02 00:00+00');
+-- what is told of the past, and tried, leaves the session out
+SELECT item_key FROM personalize.session_neighbours('{1}', 2, as_of => '2026-01-01 14:30+00');
+SELECT * FROM personalize.tune_neighbours();
 SELECT * FROM personalize.verify_index();
 SELECT personalize.state_hash('profile');
 SELECT personalize.state_hash('posting');
