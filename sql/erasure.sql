@@ -239,6 +239,7 @@ CALL roll();
 UPDATE personalize.session SET items = '\x0101' WHERE user_key = 4711;
 SET client_min_messages = error;
 SELECT result, regexp_replace(detail, 'session_key.*\d', 'session_key X') AS detail FROM personalize.apply_retention() WHERE kind = 'session';
+UPDATE personalize._retention_state SET last_error = t, last_detail = t FROM (VALUES ('row of "session" with user_key 4711, given 0, session_key 17 is damaged')) AS v (t) WHERE kind = 'session';
 UPDATE personalize.processor SET last_error = 'no room for user_key 4711, "o''k+(1"' WHERE name = 'profile';
 SELECT count(personalize.forget(i.id)) FROM unnest(ARRAY['471', 'user', 'k+(']) AS i (id);
 CREATE TEMP VIEW kept AS SELECT task, regexp_replace(last_error, 'session_key.*\d', 'session_key X') AS last_error, regexp_replace(last_detail, 'session_key.*\d', 'session_key X') AS last_detail

@@ -238,6 +238,18 @@ SELECT personalize.create_feature_view('typed', '{"a": "1"');
 SELECT personalize.create_feature_view('typed', '["a"]'::jsonb);
 SELECT personalize.drop_feature_view('typed');
 
+-- a typed view that a restore without owners makes gets its owner back, and shows nobody more
+SELECT personalize.create_feature_view('restored', '{"views": "item_affinity default 0"}') AS version;
+SELECT pg_get_viewdef('personalize.fv_restored'::regclass) AS definition \gset
+DROP VIEW personalize.fv_restored;
+CREATE VIEW personalize.fv_restored AS :definition
+SELECT viewowner FROM pg_views WHERE viewname = 'fv_restored';
+CREATE VIEW personalize.fv_own AS SELECT 1 AS one;
+SELECT viewowner = current_user AS mine FROM pg_views WHERE viewname = 'fv_own';
+DROP VIEW personalize.fv_own;
+SELECT personalize.create_feature_view('restored', '{"other": "item_affinity default 0"}') AS version;
+SELECT personalize.drop_feature_view('restored');
+
 DROP ROLE feature_reader;
 -- typed views go with the extension
 DROP EXTENSION personalize;

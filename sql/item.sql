@@ -219,6 +219,52 @@ RESET ROLE;
 REVOKE ALL ON product FROM regress_item_shop, regress_item_nobody;
 DROP ROLE regress_item_shop, regress_item_nobody;
 
+-- plain statements are held to what the calls read
+BEGIN;
+DELETE FROM personalize.item;
+INSERT INTO personalize.item (item_id) VALUES (' ');
+ROLLBACK;
+BEGIN;
+DELETE FROM personalize.item;
+INSERT INTO personalize.item (item_id, price, tags) VALUES (E' tidy\t', 5, '{new,NULL}'), ('{B5A0A2FE-5F3A-4C3B-8F0E-2B7E2A0B9A11}', NULL, '{NULL}') RETURNING item_id, tags, item_key = personalize.item_key(item_id) AS keyed;
+INSERT INTO personalize.item (item_id, price) VALUES ('tidy ', 6) ON CONFLICT (item_id) DO UPDATE SET price = EXCLUDED.price RETURNING item_id, price;
+INSERT INTO personalize.item (item_id) VALUES ('undefined');
+SAVEPOINT s;
+INSERT INTO personalize.item (item_id) VALUES (repeat('x', 513));
+ROLLBACK TO s;
+INSERT INTO personalize.item (item_id) VALUES (NULL);
+ROLLBACK TO s;
+INSERT INTO personalize.item (item_id, price) VALUES ('p', 'NaN');
+ROLLBACK TO s;
+INSERT INTO personalize.item (item_id, price) VALUES ('p', 1e30);
+ROLLBACK TO s;
+UPDATE personalize.item SET price = 'Infinity' WHERE item_id = 'tidy';
+ROLLBACK TO s;
+UPDATE personalize.item SET item_id = '' WHERE item_id = 'tidy';
+ROLLBACK TO s;
+INSERT INTO personalize.item (item_id, created_at) VALUES ('p', 'infinity');
+ROLLBACK TO s;
+INSERT INTO personalize.item (item_id, tags) VALUES ('p', '{{a},{b}}');
+ROLLBACK TO s;
+COPY personalize.item (item_id, price) FROM stdin;
+a	1
+b	NaN
+\.
+ROLLBACK TO s;
+INSERT INTO personalize.rule (name, kind, items) VALUES ('r', 'exclude', '{a,""}');
+ROLLBACK TO s;
+INSERT INTO personalize.rule (name, kind, items) VALUES ('r', 'exclude', ARRAY[repeat('x', 513)]);
+ROLLBACK;
+
+-- labels that are none are left out, also of a source, and change nothing when they come again
+CREATE TABLE labelled (id text, tags text[]);
+INSERT INTO labelled VALUES ('l1', '{a,NULL}'), ('l2', NULL), ('l3', '{{a,b},{c,NULL}}');
+SELECT inserted, updated FROM personalize.sync_items('labelled', '{"item_id": "id"}');
+SELECT item_id, tags FROM personalize.item WHERE item_id IN ('l1', 'l2', 'l3') ORDER BY 1;
+SELECT inserted, updated FROM personalize.sync_items('labelled');
+DROP TABLE labelled;
+DELETE FROM personalize.item WHERE item_id IN ('l1', 'l2', 'l3');
+
 -- a source is the same however names are printed
 SET client_min_messages = error;
 SELECT personalize.sync_items('product') IS NOT NULL AS synced;

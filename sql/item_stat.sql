@@ -63,10 +63,12 @@ SELECT * FROM personalize.trending(as_of => 'infinity');
 
 -- bought together: in one order, else one session, else one day
 SELECT rank, item_id, score, reason FROM personalize.bought_together(ARRAY['hat']);
-SELECT rank, item_id, score, reason FROM personalize.bought_together(ARRAY[3, 3, NULL]);
+SELECT rank, item_id, score, reason FROM personalize.bought_together(ARRAY[3, 3]);
+SELECT * FROM personalize.bought_together(ARRAY[3, NULL]);
 SELECT rank, item_id, score, reason FROM personalize.bought_together(ARRAY['hat', '3']);
 SELECT rank, item_id, score, reason FROM personalize.bought_together(ARRAY['hat'], as_of => '2026-01-09');
 SELECT count(*) FROM personalize.bought_together(NULL);
+SELECT count(*) FROM personalize.bought_together('{}');
 SELECT count(*) FROM personalize.bought_together('{}');
 
 -- late and repeated events, in one batch and in several

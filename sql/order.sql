@@ -47,6 +47,20 @@ SELECT * FROM personalize.track_many('[{"user_id": "ann", "event": "Product View
 	{"user_id": "ann", "event": "purchase", "price": 5, "properties": [1]}, {"user_id": "ann", "event": "view_item", "sku": true}]');
 SELECT row_number, reason FROM personalize.rejected_event ORDER BY 1;
 SELECT t.name, e.item_key > 0 AS number, e.value, e.properties FROM personalize.event e JOIN personalize.event_type t USING (event) ORDER BY e.item_key, 1, e.properties;
+-- what nobody knows is put into properties, too; what would be overlooked else is rejected with its name
+DELETE FROM personalize.event; DELETE FROM personalize.rejected_event;
+SELECT accepted, rejected FROM personalize.track_many('[{"user_id": "ann", "event": "view_item", "item_id": 1, "colour": "red", "size": {"eu": 42}, "nothing": null},
+	{"user_id": "ann", "event": "view_item", "item_id": 2, "colour": "red", "properties": {"colour": "red", "id": 7}}, {"user_id": "ann", "event": "view_item", "item_id": 3, "id": 8, "index": 3},
+	{"user_id": "ann", "event": "view_item", "item_id": 4, "ts": "2026-01-01T00:00:00Z", "timestamp": "2026-01-01T00:00:00Z"},
+	{"user_id": "ann", "event": "view_item", "colour": "red", "properties": {"colour": "blue"}}, {"userId": "ann", "user_id": "ann", "event": "view_item"},
+	{"user_id": "ann", "event": "view_item", "Message-ID": "m"}, {"user_id": "ann", "event": "view_item", "consents": ["analytics"]}, {"user_id": "ann", "event": "view_item", "Consent": {}},
+	{"user_id": "ann", "event": "view_item", "ts": "2026-01-01T00:00:00Z", "timestamp": "2026-01-02T00:00:00Z"}, {"user_id": "ann", "event": "view_item", "Properties": {}}]');
+SELECT row_number, reason FROM personalize.rejected_event ORDER BY 1;
+SELECT item_key, properties FROM personalize.event ORDER BY 1;
+-- so is what no object of a file can be read as
+SELECT accepted, rejected FROM personalize.track_many(E'{"user_id": "ann", "event": "view_item", "item_id": 9, "colour": "red"}\n{"user_id": "ann", "event": "view_item", "itemId": 9}\n{');
+SELECT item_key, properties FROM personalize.event WHERE item_key = 9;
+DELETE FROM personalize.event; DELETE FROM personalize.rejected_event;
 -- names of other trackers
 SELECT personalize.track('ann', 'search', properties => '{"search_term": "red shoes"}'), personalize.track('ann', 'purchase', 1, '{"transaction_id": "T1", "revenue": 5, "item_category": "Hats", "item_brand": "Brim"}'),
 	personalize.track('ann', 'view_item_list', properties => '{"items": [{"item_id": 1, "index": 0}, {"item_id": 2, "index": "1"}]}');

@@ -31,7 +31,7 @@ SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL,
 SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, repeat('shirt ', 1700), '{4,1,3}');
 SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, repeat('x', 10240), '{2,1}');
 SELECT (SELECT array_agg(r.item_id ORDER BY rank) FROM personalize.rank_search(NULL, 'running shoe', '{4,3,2,1}') r)
-	= (SELECT array_agg(r.item_id ORDER BY rank) FROM personalize.rank_search('', 'running shoe', '{4,3,2,1}') r);
+	= (SELECT array_agg(r.item_id ORDER BY rank) FROM personalize.rank_search('nobody', 'running shoe', '{4,3,2,1}') r);
 
 -- what is wrong
 SELECT * FROM personalize.rank_search(NULL, NULL, '{1}');

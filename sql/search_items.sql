@@ -62,7 +62,8 @@ SELECT facet_counts FROM personalize.search_items(NULL, 'shoes', 1, facets => '{
 BEGIN;
 SELECT count(*) FROM personalize.upsert_items('[{"item_id": "twice", "name": "gondola", "tags": ["a", "b", "a"], "material": ["oak", "oak", "tar"], "oars": 1.0}, {"item_id": "once", "name": "gondola", "tags": ["a"], "material": "oak", "oars": 1}]');
 SELECT facet_counts FROM personalize.search_items(NULL, 'gondola', 1, facets => '{tags,material,oars}');
--- a price that is no number is in no range
+-- a price that is no number, as a subscriber may be given one, is in no range
+ALTER TABLE personalize.item DISABLE TRIGGER item_check;
 INSERT INTO personalize.item (item_id, price, attributes) SELECT 'price ' || p, p::numeric, '{"name": "gondola"}' FROM unnest('{7,NaN,Infinity,-Infinity}'::text[]) AS p;
 SELECT facet_counts FROM personalize.search_items(NULL, 'gondola', 1, facets => '{price}');
 ROLLBACK;

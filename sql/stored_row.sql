@@ -28,6 +28,9 @@ UPDATE personalize.session SET items = items || '\x00' WHERE user_key = 4;
 SELECT * FROM personalize.recent(3);
 SELECT * FROM personalize.profile(3);
 SELECT * FROM personalize.session_neighbours(ARRAY[2]);
+-- what is told of the past, and tried, leaves the session out
+SELECT item_key FROM personalize.session_neighbours('{1}', 2, as_of => '2026-01-01 14:30+00');
+SELECT * FROM personalize.tune_neighbours();
 SELECT * FROM personalize.verify_index();
 SELECT personalize.state_hash('profile');
 SELECT personalize.state_hash('posting');
@@ -72,10 +75,38 @@ SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 INSERT INTO personalize._session_repeat VALUES (3, '{1}', '{1}')
 	ON CONFLICT (place) DO UPDATE SET hits = EXCLUDED.hits;
+INSERT INTO personalize._session_repeat VALUES (0, '{1}', '{1}')
+	ON CONFLICT (place) DO UPDATE SET possible = EXCLUDED.possible;
 SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
+SELECT part, wrong > 0 AS wrong FROM personalize.verify_index() WHERE wrong > 0;
+SELECT what, wrong > 0 AS wrong, fix FROM personalize.verify_counts() WHERE wrong > 0;
+-- batches go on, and what they add is kept
+SELECT look(7, 'first', '2026-01-04 10:00+00'), look(7, 'first', '2026-01-04 10:10+00');
+CALL roll();
+SELECT place, cardinality(hits), cardinality(possible) FROM personalize._session_repeat WHERE place IN (0, 3) ORDER BY 1;
+SELECT part, wrong > 0 AS wrong FROM personalize.verify_index() WHERE wrong > 0;
 SELECT personalize.rebuild_processor('neighbour');
 CALL roll();
 SELECT count(*) FROM personalize.recommend(NULL, 1, session_items => '{1}', allow_session_items => true);
+
+-- retention goes on without a damaged session, and a damaged profile, and says so
+SELECT personalize.set_retention('session', '30 days'), personalize.set_retention('profile', '30 days');
+SELECT sum(look(u, 'old', now() - interval '60 days')) AS events FROM generate_series(11, 14) u;
+CALL roll();
+UPDATE personalize.session SET items = '\x0101' WHERE user_key = 12;
+UPDATE personalize.profile SET recent = substr(recent, 1, 12) WHERE user_key = 13;
+SET client_min_messages = error;
+SELECT kind, what, result, detail FROM personalize.apply_retention() WHERE kind IN ('session', 'profile');
+RESET client_min_messages;
+SELECT user_key FROM personalize.session WHERE user_key BETWEEN 11 AND 14;
+SELECT user_key FROM personalize.profile WHERE user_key BETWEEN 11 AND 14;
+SELECT task, last_result, last_error FROM personalize.stat_retention WHERE task IN ('session', 'profile') ORDER BY 1;
+SELECT ok, detail FROM personalize.health() WHERE "check" = 'retention';
+SELECT personalize.rebuild_processor(p) FROM unnest('{profile,neighbour}'::text[]) AS p;
+CALL roll();
+SELECT result, detail FROM personalize.apply_retention() WHERE kind IN ('session', 'profile') AND result <> 'done';
+SELECT count(*) FROM personalize.session WHERE user_key BETWEEN 11 AND 14;
+SELECT ok, detail ~ 'nothing has outlived' AS well FROM personalize.health() WHERE "check" = 'retention';
 DROP PROCEDURE roll;
 DROP FUNCTION look;
 DROP TABLE profile_before;

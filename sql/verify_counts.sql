@@ -98,6 +98,31 @@ SELECT personalize.rebuild_processor('profile');
 SELECT roll() > 0 AS rebuilt;
 SELECT what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
 
+-- each column of a profile, and the rows of exposures
+SELECT personalize.track('shopper', 'purchase', 'sku1', '{"value": 5, "currency": "EUR", "order_id": "o"}', consent => '{analytics,personalization,recommendations}', request_id => 'r'),
+	personalize.track_impressions('shopper', 'r', '{sku1,sku2}', consent => '{analytics,personalization,recommendations}');
+SELECT roll() > 0 AS counted;
+SELECT what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
+-- what is wrong after some damage, undone
+CREATE FUNCTION pg_temp.finds(damage text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	EXECUTE 'UPDATE personalize.' || damage || ' WHERE user_key = personalize.user_key(''shopper'')';
+	SELECT string_agg(v.what || ' ' || v.wrong || ': ' || replace(v.first_wrong, personalize.user_key('shopper')::text, 'X'), '; ' ORDER BY v.what)
+		INTO found FROM personalize.verify_counts() v WHERE v.wrong > 0 AND v.processor IN ('profile', 'exposure');
+	RAISE EXCEPTION USING ERRCODE = 'P0099', MESSAGE = coalesce(found, 'nothing');
+EXCEPTION WHEN SQLSTATE 'P0099' THEN
+	RETURN SQLERRM;
+END $$;
+SET client_min_messages = error;
+SELECT d AS damage, pg_temp.finds('profile SET ' || d) FROM unnest(ARRAY[$$first_seen = first_seen - interval '1 second'$$, $$first_seen = first_seen + interval '1 second'$$, 'first_seen = NULL',
+	$$last_seen = last_seen + interval '1 second'$$, 'last_seen = NULL', 'mask = mask & 1', 'mask = mask | 8', 'recent = NULL', 'recent = substr(recent, 1, 12)',
+	'recent = set_byte(recent, 1, (get_byte(recent, 1) + 1) % 256)', $$steps = '\x00'$$, 'features = NULL', 'events = events + 1']) WITH ORDINALITY AS u (d, n) ORDER BY n;
+SELECT d AS damage, pg_temp.finds(d) FROM unnest(ARRAY['exposure_outcome SET amount = amount + 1', 'exposure_outcome SET amount = NULL', 'exposure_outcome SET item_key = item_key + 1',
+	'exposure SET slot = slot + 1', 'exposure SET item_key = item_key + 1', 'exposure SET request_key = request_key + 1', $$exposure SET shown_at = shown_at + interval '1 second'$$]) WITH ORDINALITY AS u (d, n) ORDER BY n;
+RESET client_min_messages;
+
 -- who may ask
 CREATE ROLE regress_reader;
 GRANT personalize_analyst TO regress_reader;

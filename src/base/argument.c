@@ -11,6 +11,7 @@
 #include "base/argument.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "base/interval.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
@@ -19,6 +20,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -81,6 +83,19 @@ ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char *name)
 				 errmsg("%s \"%s\" must not be negative", name,
 						DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(argument)))),
 				 errhint("Write it like '30 days'.")));
+}
+
+/*
+ * What to do about a transaction above READ COMMITTED.  A statement by itself has the level
+ * that the session, its role or its database has by default.
+ */
+char *
+ArgumentIsolationHint(void)
+{
+	if (IsTransactionBlock())
+		return pstrdup("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.");
+	return psprintf("SET default_transaction_isolation = 'read committed' (of a role, ALTER ROLE ... SET): it is '%s' here.",
+					GetConfigOption("default_transaction_isolation", false, false));
 }
 
 /* Complain of a procedure that commits where it cannot: in a transaction block or a function. */

@@ -22,4 +22,7 @@ extern void ArgumentCheckSpan(FunctionCallInfo fcinfo, int argument, const char 
 /* Complain of a procedure that commits where it cannot: in a transaction block or a function. */
 extern void ArgumentCheckNonatomic(FunctionCallInfo fcinfo, const char *call, const char *hint);
 
+/* What to do about a transaction above READ COMMITTED, for a hint. */
+extern char *ArgumentIsolationHint(void);
+
 #endif

@@ -312,6 +312,34 @@ KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 	return KeyCheckId(fcinfo->args[argument].value, PG_ARGISNULL(argument), name);
 }
 
+/* An id that is seen at once to be one; NULL: it must be looked at. */
+text *
+KeySurelyId(Datum value, bool isNull)
+{
+	text	   *id = isNull ? NULL : DatumGetTextPP(value);
+
+	return id != NULL && VARSIZE_ANY_EXHDR(id) <= KEY_MAX_ID_BYTES &&
+		IdIsSurelyTidy(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)) ? id : NULL;
+}
+
+/* An element of an array of ids. */
+text *
+KeyCheckElement(Datum value, bool isNull, const char *array)
+{
+	text	   *id = KeySurelyId(value, isNull);
+
+	return id ? id : KeyCheckId(value, isNull, psprintf("an element of %s", array));
+}
+
+/* The key of an id given as an argument. */
+int64
+KeyArgument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	text	   *id = KeySurelyId(fcinfo->args[argument].value, PG_ARGISNULL(argument));
+
+	return KeyFromText(id ? id : KeyIdArgument(fcinfo, argument, name));
+}
+
 /* user_key(id) and item_key(id). */
 Datum
 personalize_key(PG_FUNCTION_ARGS)

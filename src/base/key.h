@@ -25,6 +25,15 @@ extern int64 KeyFromExactText(const text *value);
 extern text *KeyCheckId(Datum value, bool isNull, const char *name);
 extern text *KeyIdArgument(FunctionCallInfo fcinfo, int argument, const char *name);
 
+/* An id of which it is seen at once that it is one, no copy; NULL: it must be looked at. */
+extern text *KeySurelyId(Datum value, bool isNull);
+
+/* An element of an array of ids; it is no copy if that is seen. */
+extern text *KeyCheckElement(Datum value, bool isNull, const char *array);
+
+/* The key of an id given as an argument, with the same checks. */
+extern int64 KeyArgument(FunctionCallInfo fcinfo, int argument, const char *name);
+
 /* True if the key gives the id back by itself, as its decimal digits. */
 static inline bool
 KeyIsNumber(int64 key)

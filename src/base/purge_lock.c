@@ -25,6 +25,7 @@
 #include "base/purge_lock.h"
 
 #include "access/xact.h"
+#include "base/argument.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/lock_try.h"
@@ -242,5 +243,5 @@ PurgeCheckReadCommitted(const char *function)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s cannot run in a transaction above READ COMMITTED", function),
 				 errdetail("Events committed since the transaction began would be missed."),
-				 errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("%s", ArgumentIsolationHint())));
 }

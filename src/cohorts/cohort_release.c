@@ -60,7 +60,7 @@ CheckMayRelease(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cohorts can only be released at isolation level READ COMMITTED"),
-				 errhint("SET default_transaction_isolation = 'read committed'.")));
+				 errhint("%s", ArgumentIsolationHint())));
 }
 
 /* release_cohorts() */

@@ -83,16 +83,15 @@ ContextQuoteUser(const EngineContext *context)
 		quote_literal_cstr(TextDatumGetCString(context->fcinfo->args[0].value)) : "NULL";
 }
 
-/* The keys of an array of ids, without its nulls. */
+/* The keys of an array of ids, which errors call by its name. */
 int
-ContextGetKeys(EngineContext *context, int argument, int64 **keys)
+ContextGetKeys(EngineContext *context, int argument, const char *name, int64 **keys)
 {
 	FunctionCallInfo fcinfo = context->fcinfo;
 	ArrayType  *array;
 	Datum	   *values;
 	bool	   *nulls;
 	int			count;
-	int			found = 0;
 
 	*keys = NULL;
 	if (!ContextHasArgument(context, argument))
@@ -101,22 +100,15 @@ ContextGetKeys(EngineContext *context, int argument, int64 **keys)
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, &nulls, &count);
 	*keys = palloc_extended(sizeof(int64) * Max(count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			(*keys)[found++] = ContextKeepId(context, DatumGetTextPP(values[i]));
-	}
-	return found;
+		(*keys)[i] = ContextKeepId(context, KeyCheckElement(values[i], nulls[i], name));
+	return count;
 }
 
 /* The key of the argument item_id. */
 int64
 ContextGetItemKey(EngineContext *context, int argument)
 {
-	FunctionCallInfo fcinfo = context->fcinfo;
-
-	if (!ContextHasArgument(context, argument))
-		ArgumentReportNull("item_id");
-	return ContextKeepId(context, PG_GETARG_TEXT_PP(argument));
+	return ContextKeepId(context, KeyIdArgument(context->fcinfo, argument, "item_id"));
 }
 
 /* How many elements an array argument has. */
@@ -213,10 +205,8 @@ MakeSet(KeySet *set, const int64 *keys, int count)
 int64
 ContextUserKey(EngineContext *context, int argument)
 {
-	FunctionCallInfo fcinfo = context->fcinfo;
-
 	if (!context->userRead)
-		context->userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(argument)));
+		context->userKey = IdentityKeyArgument(context->fcinfo, argument, "user_id");
 	context->userRead = true;
 	return context->userKey;
 }
@@ -261,10 +251,11 @@ ContextBegin(FunctionCallInfo fcinfo, int engine, const EngineArguments *argumen
 	context->n = GetCount(context, arguments);
 	context->filter = GetFilter(context, arguments->filter);
 	context->hasCandidates = ContextHasArgument(context, arguments->candidates);
-	context->candidateCount = ContextGetKeys(context, arguments->candidates, &context->candidateKeys);
+	context->candidateCount = ContextGetKeys(context, arguments->candidates, arguments->every ? "items" : "candidates",
+											 &context->candidateKeys);
 	if (context->hasCandidates)
 		MakeSet(&context->candidates, context->candidateKeys, context->candidateCount);
-	excludedCount = ContextGetKeys(context, arguments->exclude, &excluded);
+	excludedCount = ContextGetKeys(context, arguments->exclude, "exclude", &excluded);
 	MakeSet(&context->excluded, excluded, excludedCount);
 	context->explain = ContextHasArgument(context, arguments->explain) && PG_GETARG_BOOL(arguments->explain);
 	context->hasAsOf = ContextHasArgument(context, arguments->asOf);

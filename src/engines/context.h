@@ -163,8 +163,8 @@ ContextHasArgument(const EngineContext *context, int argument)
 	return argument >= 0 && !context->fcinfo->args[argument].isnull;
 }
 
-/* The keys of an array argument of ids, without its nulls; 0 if it is NULL. */
-extern int	ContextGetKeys(EngineContext *context, int argument, int64 **keys);
+/* The keys of an array argument of ids, each of which must be one; 0 if it is NULL.  name: what errors call it. */
+extern int	ContextGetKeys(EngineContext *context, int argument, const char *name, int64 **keys);
 
 /* The key of an id, which is remembered if the key does not tell it. */
 extern int64 ContextKeepId(EngineContext *context, text *id);

@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(personalize_rank_search);
 #define ARGUMENT_SCORES 3
 static const SearchArguments arguments = {.userId = 0,.query = 1,.sessionItems = 8,.model = 11};
 
-/* Refuse a list that is not one: with nulls, or too long. */
+/* Refuse a list that is not one, or too long. */
 static void
 CheckItems(const EngineContext *context)
 {
@@ -47,10 +47,6 @@ CheckItems(const EngineContext *context)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("items must have one dimension, not %d", ARR_NDIM(items))));
-	if (array_contains_nulls(items))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("items must not contain nulls")));
 }
 
 /* The scores that were given, in the order of the items; NULL: none. */

@@ -186,8 +186,10 @@ static void
 PrepareBoughtTogether(EngineContext *context)
 {
 	int64	   *items;
-	int			count = ContextGetKeys(context, 0, &items);
+	int			count;
 
+	ArgumentCheckGiven(context->fcinfo, 0, "items");
+	count = ContextGetKeys(context, 0, "items", &items);
 	VisitorGoBy(context, items, count);
 }
 

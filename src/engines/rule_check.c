@@ -11,6 +11,7 @@
 
 #include "base/argument.h"
 #include "base/choice.h"
+#include "base/key.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
@@ -139,6 +140,8 @@ static void
 CheckItems(const RuleRow *row)
 {
 	ArrayType  *array;
+	Datum	   *ids;
+	bool	   *nulls;
 	int			count;
 
 	if (!Has(row, RULE_COLUMN_ITEMS))
@@ -150,8 +153,9 @@ CheckItems(const RuleRow *row)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rule \"%s\" has %d items, not 1 to %d", row->name, count, MAX_ITEMS),
 				 errhint("For more, use filter, a jsonpath over the catalogue row.")));
-	if (array_contains_nulls(array))
-		ArgumentReportNull("an element of items");
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		(void) KeyCheckElement(ids[i], nulls[i], "items");
 }
 
 /* Complain of a jsonpath that could fail or take long. */

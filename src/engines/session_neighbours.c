@@ -33,11 +33,7 @@ KeysFromArray(ArrayType *array, int *count)
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, count);
 	keys = palloc_array(int64, Max(*count, 1));
 	for (int i = 0; i < *count; i++)
-	{
-		if (nulls[i])
-			ArgumentReportNull("an element of session_items");
-		keys[*count - 1 - i] = KeyFromText(DatumGetTextPP(ids[i]));
-	}
+		keys[*count - 1 - i] = KeyFromText(KeyCheckElement(ids[i], nulls[i], "session_items"));
 	return keys;
 }
 

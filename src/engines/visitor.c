@@ -110,7 +110,7 @@ VisitorLoad(EngineContext *context, int userArgument, int sessionArgument)
 	FunctionCallInfo fcinfo = context->fcinfo;
 	Visitor    *visitor = &context->visitor;
 	int64	   *given;
-	int			givenCount = ContextGetKeys(context, sessionArgument, &given);
+	int			givenCount = ContextGetKeys(context, sessionArgument, "session_items", &given);
 
 	BeginItems(visitor, given, givenCount);
 	if (!PG_ARGISNULL(userArgument))

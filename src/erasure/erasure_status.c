@@ -430,7 +430,7 @@ CheckMayScrub(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("scrub_erased() cannot run in a transaction above READ COMMITTED"),
-				 errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("%s", ArgumentIsolationHint())));
 	if (TxidHasWrittenEvents())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

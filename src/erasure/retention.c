@@ -32,6 +32,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "people/error_text.h"
 #include "people/person_expiry.h"
 #include "people/person_store.h"
 #include "utils/builtins.h"
@@ -53,6 +54,7 @@ typedef struct RetentionStep
 	bool		seldom;			/* one pass in the time to keep */
 	bool		always;			/* has something to do without a time to keep */
 	void		(*run) (RetentionRun *run, RetentionTask *task);
+	const char *store;			/* the table of runOfStore */
 	void		(*runOfStore) (PersonExpiry *expiry);
 } RetentionStep;
 
@@ -126,6 +128,16 @@ PushFreshSnapshot(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
+/* Tell of rows that could not be read, which have failed to go, and are left. */
+static void
+ReportDamaged(RetentionRun *run, RetentionTask *task, const char *store, const PersonExpiry *expiry)
+{
+	task->result = "failed";
+	task->detail = psprintf("damaged rows of \"%s\", which are left: " INT64_FORMAT "; SELECT personalize.rebuild_processor('%s') makes the table anew from raw events",
+							store, expiry->damaged, expiry->remaker);
+	RetentionReport(run, task->kind, psprintf("%s: damaged rows", store), 0, task->result, task->detail);
+}
+
 /* Let a table do what it is to do, and take over what came of it. */
 static void
 RunOfStore(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
@@ -152,6 +164,8 @@ RunOfStore(RetentionRun *run, const RetentionStep *step, RetentionTask *task)
 	task->nextKey = RetentionPosition(expiry.nextKey);
 	for (int i = 0; i < expiry.lineCount; i++)
 		RetentionReportTask(run, task, expiry.lines[i].what, expiry.lines[i].removed);
+	if (expiry.damaged > 0)
+		ReportDamaged(run, task, step->store, &expiry);
 }
 
 /* What retention does itself. */
@@ -187,6 +201,7 @@ CollectSteps(void)
 			step->kind = expiry->kind;
 			step->place = expiry->place;
 			step->always = expiry->always;
+			step->store = stores[i].name;
 			step->runOfStore = expiry->run;
 			steps = lappend(steps, step);
 		}
@@ -292,6 +307,37 @@ TakeStep(void *argument)
 	return true;
 }
 
+/* Remember that a step has failed. */
+static void
+NoteFailed(RetentionRun *run, const char *kind, char *message)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	RetentionTask *task = palloc0(sizeof(RetentionTask));
+
+	task->kind = kind;
+	task->result = "failed";
+	task->detail = message;
+	run->failed = lappend(run->failed, task);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Write what has failed, when all else is done: no erasure can be at work while it is written. */
+static void
+WriteFailed(RetentionRun *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, run->failed)
+	{
+		RetentionTask *task = lfirst(cell);
+
+		task->detail = unconstify(char *, ErrorTextToKeep(task->detail, run->since));
+		PushFreshSnapshot();
+		WriteState(run, task);
+		PopActiveSnapshot();
+	}
+}
+
 /* One step, undone if it fails. */
 static void
 RunStep(RetentionRun *run, const RetentionStep *step)
@@ -308,12 +354,12 @@ RunStep(RetentionRun *run, const RetentionStep *step)
 	error = SubtransactionTry(TakeStep, &taken);
 	if (error != NULL)
 	{
-		taken.task = (RetentionTask) {.kind = step->kind,.result = "failed",.detail = error->message};
+		NoteFailed(run, step->kind, error->message);
 		RetentionReport(run, step->kind, step->kind, 0, "failed", error->message);
 		ereport(WARNING,
 				(errmsg("retention of kind \"%s\" failed: %s", step->kind, error->message)));
 	}
-	if (!run->dryRun && !taken.task.skip)
+	if (!run->dryRun && !taken.task.skip && error == NULL)
 	{
 		PushFreshSnapshot();
 		WriteState(run, &taken.task);
@@ -335,7 +381,7 @@ CheckMayRun(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("retention can only be applied at isolation level READ COMMITTED"),
-				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("%s", ArgumentIsolationHint())));
 }
 
 /* The arguments, checked. */
@@ -385,7 +431,10 @@ personalize_apply_retention(PG_FUNCTION_ARGS)
 			return (Datum) 0;
 		}
 	}
+	run.since = ErrorTextBegin();
 	foreach(cell, CollectSteps())
 		RunStep(&run, lfirst(cell));
+	if (!run.dryRun)
+		WriteFailed(&run);
 	return (Datum) 0;
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/tuplestore.h"
 
 /* One call of apply_retention(). */
@@ -25,6 +26,8 @@ typedef struct RetentionRun
 	bool		idleMore;		/* and one more behind them */
 	bool		idleFound;		/* they have been looked for */
 	int64		pruned;			/* superseded decisions taken out of the ledger */
+	TransactionId since;		/* when it began */
+	List	   *failed;			/* of RetentionTask: what is written at the end */
 } RetentionRun;
 
 /* What one step does, and what came of it. */

@@ -160,7 +160,7 @@ personalize_logged_request(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID};
-	int64		userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
+	int64		userKey = IdentityKeyArgument(fcinfo, 0, "user_id");
 	Datum		values[] = {
 		Int64GetDatum(userKey), Int64GetDatum(KeyFromText(PG_GETARG_TEXT_PP(1))), TimestampTzGetDatum(GoneEventsBefore()),
 		BoolGetDatum((ConsentMaskOf(userKey) & PURPOSE_RECOMMENDATIONS) != 0)

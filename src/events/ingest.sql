@@ -63,7 +63,7 @@ CREATE FUNCTION personalize.track_many(
 	OUT reasons jsonb) RETURNS record
 	AS 'MODULE_PATHNAME', 'personalize_track_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track_many(jsonb) IS
-	'stores an array of objects with the fields of track(), and items for several items under one message; bad ones go to rejected_event, or are an error with personalize.on_bad_row = error. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was. Errors: 22023 a jsonb that is no array';
+	'stores an array of objects with the fields of track(), and items for several items under one message; other members are kept in properties; bad ones go to rejected_event, or are an error with personalize.on_bad_row = error. Counts messages; reasons: of what was suppressed and rejected, as in stat_ingest, for example {"suppressed": {"undecided": 3}}; NULL if nothing was. Errors: 22023 a jsonb that is no array';
 
 CREATE FUNCTION personalize.track_many(
 	events text,

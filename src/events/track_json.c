@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/argument.h"
+#include "base/choice.h"
 #include "base/event_time.h"
 #include "base/json_build.h"
 #include "base/json_member.h"
@@ -41,10 +42,19 @@ static void
 ReadTs(IngestMessage *message, JsonbContainer *object)
 {
 	JsonbValue	value;
+	JsonbValue	other;
 	IngestString string;
+	bool		hasOther;
 
-	if (!JsonMemberGiven(object, "ts", &value) && !JsonMemberGiven(object, "timestamp", &value))
-		return;
+	hasOther = JsonMemberGiven(object, "timestamp", &other);
+	if (!JsonMemberGiven(object, "ts", &value))
+	{
+		if (!hasOther)
+			return;
+		value = other;
+	}
+	else if (hasOther && !ItemListIsSame(&value, &other))
+		message->malformed = "ts is not what timestamp is";
 	if (!EventFieldScalar(&value, &string))
 		message->malformed = "ts is neither a string nor a number";
 	else if (EventTimeRead(string.data, string.length, &message->ts))
@@ -85,34 +95,98 @@ ReadConsent(IngestBatch *batch, IngestMessage *message, JsonbContainer *object)
 	}
 }
 
-/* Fields of properties that may also stand beside them. */
-static const EventField besideNames[] = {
-	FIELD_VALUE, FIELD_REVENUE, FIELD_TOTAL, FIELD_PRICE, FIELD_QUANTITY, FIELD_SLOT, FIELD_POSITION,
-	FIELD_SCORE, FIELD_CURRENCY, FIELD_ORDER_ID, FIELD_TRANSACTION_ID, FIELD_QUERY, FIELD_SEARCH_TERM,
-	FIELD_SEARCH_QUERY, FIELD_CATEGORY, FIELD_ITEM_CATEGORY, FIELD_BRAND, FIELD_ITEM_BRAND, FIELD_PRODUCT_ID, FIELD_SKU, FIELD_ITEMS,
-	FIELD_PRODUCTS, FIELD_LINE_ITEMS, FIELD_PRODUCT_DETAILS
+/* What an event says that is no property of it, and the same without what only the style of writing adds. */
+static const struct
+{
+	const char *name;
+	const char *plain;
+}			eventMembers[] = {
+	{"user_id", "userid"}, {"event", "event"}, {"item_id", "itemid"}, {"session_id", "sessionid"},
+	{"request_id", "requestid"}, {"message_id", "messageid"}, {"ts", "ts"}, {"timestamp", "timestamp"},
+	{"consent", "consent"}, {"properties", "properties"}
 };
 
-/* Put known fields that stand beside properties into them; one may not contradict the other. */
-static void
-AddBeside(IngestMessage *message, const EventFields *beside, JsonbContainer *properties)
+/* A name without it: messageId, Message-ID and message_id are one. */
+static char *
+PlainName(const char *name)
 {
-	JsonbParseState *state = NULL;
+	char	   *plain = palloc(strlen(name) + 1);
+	int			length = 0;
+
+	for (const char *c = name; *c != '\0'; c++)
+		if (*c != '_' && *c != '-' && *c != ' ')
+			plain[length++] = pg_ascii_tolower((unsigned char) *c);
+	plain[length] = '\0';
+	return plain;
+}
+
+/* True if a member of an event is one of those; if it is nearly one, why it cannot be taken. */
+static bool
+IsEventMember(const char *name, char **reason)
+{
+	const char *meant = NULL;
+	char	   *plain;
+
+	for (int i = 0; i < lengthof(eventMembers); i++)
+		if (strcmp(name, eventMembers[i].name) == 0)
+			return true;
+	plain = PlainName(name);
+	/* what somebody may be used for is never overlooked */
+	if (strncmp(plain, "consent", strlen("consent")) == 0)
+		meant = "consent";
+	for (int i = 0; i < lengthof(eventMembers); i++)
+		if (strcmp(plain, eventMembers[i].plain) == 0)
+			meant = eventMembers[i].name;
+	if (meant != NULL)
+		*reason = psprintf("%s is not a member of events: write %s, or put it into properties", ChoiceShow(name), meant);
+	return meant != NULL;
+}
+
+/* A member that stands beside properties; one may not contradict the other. */
+static void
+AddBeside(IngestMessage *message, JsonbContainer *properties, const char *name, const JsonbValue *content,
+		  JsonbParseState **state)
+{
 	JsonbValue	value;
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	EventFieldsPush(&state, properties, 0);
-	for (int i = 0; i < lengthof(besideNames); i++)
+	if (properties && JsonMemberGiven(properties, name, &value) && !ItemListIsSame(&value, content))
+		message->malformed = psprintf("%s beside properties is not what %s in properties is",
+									  ChoiceShow(name), ChoiceShow(name));
+	if (*state == NULL)
 	{
-		const char *name = eventFieldNames[besideNames[i]];
-		const JsonbValue *field = &beside->of[besideNames[i]];
-
-		if ((beside->present & FIELD_BIT(besideNames[i])) == 0)
-			continue;
-		if (properties && JsonMemberGiven(properties, name, &value) && !ItemListIsSame(&value, field))
-			message->malformed = psprintf("%s beside properties is not what %s in properties is", name, name);
-		JsonPushValue(&state, name, field);
+		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+		EventFieldsPush(state, properties, 0);
 	}
+	JsonPushValue(state, name, content);
+}
+
+/* Put all that stands beside properties and is no member of events into them. */
+static void
+ReadBeside(IngestMessage *message, JsonbContainer *object, JsonbContainer *properties)
+{
+	JsonbParseState *state = NULL;
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char	   *name;
+		char	   *reason = NULL;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(value.val.string.val, value.val.string.len);
+		JsonbIteratorNext(&iterator, &value, true);
+		if (value.type == jbvNull)
+			continue;
+		if (!IsEventMember(name, &reason))
+			AddBeside(message, properties, name, &value, &state);
+		else if (reason != NULL)
+			message->malformed = reason;
+	}
+	if (state == NULL)
+		return;
 	message->hasProperties = true;
 	message->properties = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
@@ -121,7 +195,6 @@ AddBeside(IngestMessage *message, const EventFields *beside, JsonbContainer *pro
 static void
 ReadProperties(IngestMessage *message, JsonbContainer *object)
 {
-	EventFields beside;
 	JsonbContainer *properties = NULL;
 	JsonbValue	value;
 
@@ -133,13 +206,7 @@ ReadProperties(IngestMessage *message, JsonbContainer *object)
 			return;
 		properties = value.val.binary.data;
 	}
-	EventFieldsRead(object, &beside);
-	for (int i = 0; i < lengthof(besideNames); i++)
-		if (beside.present & FIELD_BIT(besideNames[i]))
-		{
-			AddBeside(message, &beside, properties);
-			return;
-		}
+	ReadBeside(message, object, properties);
 }
 
 /* Read the members of an object. */

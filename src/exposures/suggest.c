@@ -245,7 +245,7 @@ personalize_suggest_queries(PG_FUNCTION_ARGS)
 	ReadPrefix(&question, prefix);
 	if (!PG_ARGISNULL(1))
 	{
-		question.userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(1)));
+		question.userKey = IdentityKeyArgument(fcinfo, 1, "user_id");
 		question.hasUser = (ConsentMaskOf(question.userKey) & needed) == needed;
 	}
 	InitMaterializedSRF(fcinfo, 0);

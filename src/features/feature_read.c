@@ -152,6 +152,24 @@ LoadPerson(Reader *reader, const text *id)
 	context->steps = reader->profile->steps;
 }
 
+/* The id argument of what a view is about: people and items have ids, anything else is called as it is. */
+static text *
+EntityArgument(FunctionCallInfo fcinfo, const Reader *reader)
+{
+	FeatureEntity entity = reader->view->entity;
+
+	if (entity == FEATURE_ENTITY_USER || entity == FEATURE_ENTITY_ITEM)
+		return KeyIdArgument(fcinfo, ARGUMENT_USER, "user_id");
+	return PG_GETARG_TEXT_PP(ARGUMENT_USER);
+}
+
+/* The item of the request; NULL: none is given. */
+static text *
+ItemArgument(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(ARGUMENT_ITEM) ? NULL : KeyIdArgument(fcinfo, ARGUMENT_ITEM, "item_id");
+}
+
 /* Load whom the view is about. */
 static void
 LoadEntity(Reader *reader, text *id, text *itemId)
@@ -207,15 +225,15 @@ personalize_get_features(PG_FUNCTION_ARGS)
 	ArgumentCheckGiven(fcinfo, ARGUMENT_USER, "user_id");
 	BeginReader(fcinfo, &reader);
 	CheckItemArgument(fcinfo, &reader, "item_id");
-	LoadEntity(&reader, PG_GETARG_TEXT_PP(ARGUMENT_USER), PG_ARGISNULL(ARGUMENT_ITEM) ? NULL : PG_GETARG_TEXT_PP(ARGUMENT_ITEM));
+	LoadEntity(&reader, EntityArgument(fcinfo, &reader), ItemArgument(fcinfo));
 	json = ReadJson(&reader);
 	EndReader(&reader);
 	PG_RETURN_JSONB_P(json);
 }
 
-/* The ids of an array argument; none may be null. */
+/* The ids, or names, of an array argument; none may be null. */
 static Datum *
-IdsArgument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
+IdsArgument(FunctionCallInfo fcinfo, int argument, const char *name, bool areIds, int *count)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argument);
 	Datum	   *ids;
@@ -224,10 +242,14 @@ IdsArgument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
 	/* entity_id or text: bytes of the same form */
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &ids, &nulls, count);
 	for (int i = 0; i < *count; i++)
+	{
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not have null elements, but number %d is", name, i + 1)));
+		if (areIds)
+			(void) KeyCheckElement(ids[i], false, name);
+	}
 	return ids;
 }
 
@@ -240,7 +262,7 @@ ItemsArgument(FunctionCallInfo fcinfo, int expected)
 
 	if (PG_ARGISNULL(ARGUMENT_ITEM))
 		return NULL;
-	items = IdsArgument(fcinfo, ARGUMENT_ITEM, "item_ids", &count);
+	items = IdsArgument(fcinfo, ARGUMENT_ITEM, "item_ids", true, &count);
 	if (count != expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
@@ -338,7 +360,8 @@ personalize_get_features_batch(PG_FUNCTION_ARGS)
 	BeginReader(fcinfo, &reader);
 	CheckItemArgument(fcinfo, &reader, "item_ids");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	ids = IdsArgument(fcinfo, ARGUMENT_USER, "user_ids", &count);
+	ids = IdsArgument(fcinfo, ARGUMENT_USER, "user_ids",
+					  reader.view->entity == FEATURE_ENTITY_USER || reader.view->entity == FEATURE_ENTITY_ITEM, &count);
 	items = ItemsArgument(fcinfo, count);
 	if (FeatureEntityIsShared(reader.view->entity))
 		PutShared(&reader, ids, count, output);
@@ -498,7 +521,7 @@ personalize_explain_features(PG_FUNCTION_ARGS)
 	CheckItemArgument(fcinfo, &reader, "item_id");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	reader.context.explains = true;
-	LoadEntity(&reader, PG_GETARG_TEXT_PP(ARGUMENT_USER), PG_ARGISNULL(ARGUMENT_ITEM) ? NULL : PG_GETARG_TEXT_PP(ARGUMENT_ITEM));
+	LoadEntity(&reader, EntityArgument(fcinfo, &reader), ItemArgument(fcinfo));
 	for (int i = 0; i < reader.view->count; i++)
 	{
 		Datum		values[EXPLAIN_COLUMNS];

@@ -159,6 +159,8 @@ AddRow(Spine *spine, HeapTuple tuple, TupleDesc desc)
 		ReportRow(spine->count, "no user_id");
 	if (noTime || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)))
 		ReportRow(spine->count, noTime ? "no event_timestamp" : "an infinite event_timestamp");
+	if (spine->ofPeople && KeySurelyId(userId, false) == NULL)
+		(void) KeyCheckId(userId, false, psprintf("user_id of row " INT64_FORMAT " of the spine", spine->count));
 	key = KeyFromText(DatumGetTextPP(userId));
 	values[SPINE_USER_KEY] = Int64GetDatum(spine->ofPeople ? IdentityKeyOf(key) : key);
 	values[SPINE_AS_OF] = time;

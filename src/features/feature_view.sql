@@ -119,3 +119,30 @@ CREATE TRIGGER keep_signal_of_views BEFORE DELETE ON personalize.signal
 CREATE TRIGGER keep_segment_of_views BEFORE DELETE ON personalize.segment
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._keep_used('_feature_views_using',
 		'create_feature_view() a version without it, or drop_feature_view(), first.');
+
+-- A restore without owners makes typed views the restorer's: a superuser's would show whom no
+-- row policy hides, and the next version could not take its place.
+CREATE FUNCTION personalize_internal._own_feature_views() RETURNS event_trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	typed_view regclass;
+BEGIN
+	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+		RETURN;
+	END IF;
+	FOR typed_view IN
+		SELECT k.oid FROM pg_event_trigger_ddl_commands() c JOIN pg_class k ON k.oid = c.objid AND c.classid = 'pg_class'::regclass
+		WHERE k.relkind = 'v' AND k.relnamespace = 'personalize'::regnamespace AND starts_with(k.relname, 'fv_')
+			AND k.relowner <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'personalize_owner')
+			-- and nobody else's, whatever it is called
+			AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+				WHERE w.ev_class = k.oid AND d.refclassid = 'pg_proc'::regclass
+					AND d.refobjid = 'personalize_internal._feature_row(text, integer, bigint, integer, personalize.feature_state, bytea)'::regprocedure)
+	LOOP
+		EXECUTE format('ALTER VIEW %s OWNER TO personalize_owner', typed_view);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._own_feature_views() IS
+	'event trigger: typed views of features belong to personalize_owner, also where a restore has made them';
+REVOKE ALL ON FUNCTION personalize_internal._own_feature_views() FROM PUBLIC;

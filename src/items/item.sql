@@ -49,6 +49,15 @@ COMMENT ON COLUMN personalize.item.vanished_at IS 'since when sync_items no long
 GRANT SELECT, INSERT, UPDATE, DELETE ON personalize.item TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.item TO personalize_analyst;
 
+-- Whoever writes it: plain statements are held to what the calls read.
+CREATE FUNCTION personalize_internal._check_item() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'personalize_check_item' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION personalize_internal._check_item() IS
+	'trigger of item: makes ids tidy, and refuses what upsert_items would';
+REVOKE ALL ON FUNCTION personalize_internal._check_item() FROM PUBLIC;
+CREATE TRIGGER item_check BEFORE INSERT OR UPDATE OF item_id, price, created_at, tags ON personalize.item
+	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_item();
+
 -- What the catalogue said of an item before, for who asks about events of that time.
 CREATE TABLE personalize._item_past (
 	item_key bigint NOT NULL,
@@ -252,7 +261,7 @@ BEGIN
 		WHEN item_column = 'attributes' THEN format('s.%I::jsonb', single.attname)
 		WHEN item_column = 'tags' AND single.type IN ('json', 'jsonb')
 			THEN format('personalize_internal._text_array(s.%I::jsonb)', single.attname)
-		WHEN item_column = 'tags' AND single.typcategory = 'A' THEN format('s.%I::text[]', single.attname)
+		WHEN item_column = 'tags' AND single.typcategory = 'A' THEN format('CASE WHEN s.%1$I IS NOT NULL THEN ARRAY(SELECT t FROM unnest(s.%1$I::text[]) AS t WHERE t IS NOT NULL) END', single.attname)
 		WHEN item_column = 'tags' THEN format('array_remove(ARRAY[s.%I::text], NULL)', single.attname)
 		ELSE format('s.%I::text', single.attname) END;
 END

@@ -641,7 +641,7 @@ TableRepeats(void *state)
 	if (knn->repeats == NULL)
 	{
 		knn->repeats = palloc(sizeof(RepeatCounts));
-		SessionRepeatsRead(knn->repeats, knn->snapshot);
+		(void) SessionRepeatsRead(knn->repeats, knn->snapshot);
 	}
 	return knn->repeats;
 }

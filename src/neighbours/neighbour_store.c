@@ -124,6 +124,7 @@ ExpireSessions(PersonExpiry *expiry)
 	{
 		SessionExpire(&sessions);
 		expiry->removed = sessions.sessions;
+		PersonExpirySetDamaged(expiry, sessions.damaged, "neighbour");
 		expiry->hasNextKey = sessions.hasNextKey;
 		expiry->nextKey = sessions.nextKey;
 		expiry->passed = !sessions.hasNextKey;

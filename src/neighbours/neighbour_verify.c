@@ -495,7 +495,7 @@ CheckTotals(Verification *verification, VerifyCount *total, VerifyCount *repeats
 	total->wrong = a.sessions != b.sessions || a.entries != b.entries || a.recent != b.recent ||
 		a.lastDay != b.lastDay || a.newest > b.newest || !SessionSumDaysAgree(verification->sum, verification->snapshot);
 	memset(repeats, 0, sizeof(VerifyCount));
-	SessionRepeatsRead(stored, verification->snapshot);
+	repeats->wrong = SessionRepeatsRead(stored, verification->snapshot);
 	for (int i = 0; i < REPEAT_PLACES * REPEAT_CHANCES; i++)
 	{
 		repeats->expected += expected[i].chances;

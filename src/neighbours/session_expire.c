@@ -44,14 +44,13 @@ WalkSessions(KeyedTable *table, Snapshot snapshot, SessionExpiry *expiry, Sessio
 		}
 		lastUser = user;
 		SessionReadTimes(slot, &sessionKey, &ended);
-		if (ended < expiry->before)
+		if (ended < expiry->before && index && !SessionTryReadRow(slot, session, "it is left, with its places in lists"))
+			expiry->damaged++;
+		else if (ended < expiry->before)
 		{
 			expiry->sessions++;
 			if (index)
-			{
-				SessionReadRow(slot, session);
 				SessionIndexReplace(index, session, 1, NULL);
-			}
 		}
 		if (++read % 256 == 0)
 			CHECK_FOR_INTERRUPTS();

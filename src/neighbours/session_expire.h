@@ -17,6 +17,7 @@ typedef struct SessionExpiry
 	int64		maxSessions;	/* to remove; a hundred times as many are looked at */
 	bool		hasNextKey;		/* begin with this user; out: the rest begins there */
 	int64		nextKey;
+	int64		damaged;		/* out: rows that could not be read, and are left */
 	int64		sessions;		/* gone */
 } SessionExpiry;
 

@@ -65,7 +65,8 @@ ReadSessions(Past *past, HTAB *lists, const KeySet *wanted)
 		CHECK_FOR_INTERRUPTS();
 		if (!SessionRowWasIndexed(slot, past->asOf) || (!first && !SessionRowHasAny(slot, wanted)))
 			continue;
-		SessionReadRow(slot, session);
+		if (!SessionTryReadRow(slot, session, "it is left out of what is told of the past"))
+			continue;
 		SessionCut(session, past->asOf);
 		if (first)
 			SessionSumAdd(past->sum, session, 1);

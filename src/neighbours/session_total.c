@@ -254,25 +254,23 @@ SessionSumDaysAgree(const SessionSum *sum, Snapshot snapshot)
 	return agree && found == count;
 }
 
-/* The counts of a row of _session_repeat, which has as many as it should. */
-static int64 *
+/* The counts of a row of _session_repeat; NULL: there are not as many as there should be. */
+static const int64 *
 RepeatArray(TupleTableSlot *slot, int column)
 {
 	bool		isNull;
 	ArrayType  *array = DatumGetArrayTypeP(slot_getattr(slot, column, &isNull));
 
 	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != REPEAT_CHANCES || ARR_HASNULL(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("row of \"_session_repeat\" with place %d is damaged",
-						DatumGetInt16(slot_getattr(slot, REPEAT_PLACE, &isNull))),
-				 errdetail("There are not %d counts.", (int) REPEAT_CHANCES),
-				 errhint("SELECT personalize.rebuild_processor('neighbour') makes the table anew from raw events.")));
-	return (int64 *) ARR_DATA_PTR(array);
+		return NULL;
+	return (const int64 *) ARR_DATA_PTR(array);
 }
 
-/* Add a row of _session_repeat to counts. */
-static void
+/*
+ * Add a row of _session_repeat to counts.  Every answer goes by them, so one that is
+ * damaged stops nobody: it is told of, and counts for nothing.
+ */
+static bool
 AddRepeats(TupleTableSlot *slot, RepeatCounts *counts)
 {
 	const int64 *hits = RepeatArray(slot, REPEAT_HITS);
@@ -281,14 +279,24 @@ AddRepeats(TupleTableSlot *slot, RepeatCounts *counts)
 	int			place = DatumGetInt16(slot_getattr(slot, REPEAT_PLACE, &isNull));
 	RepeatChance *chances;
 
+	if (hits == NULL || possible == NULL)
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("row of \"_session_repeat\" with place %d is damaged: it counts for nothing", place),
+				 errdetail("There are not %d counts.", (int) REPEAT_CHANCES),
+				 errhint("SELECT personalize.rebuild_processor('neighbour') makes the table anew from raw events.")));
+		return false;
+	}
 	if (place < 0 || place >= REPEAT_PLACES)
-		return;
+		return true;
 	chances = (RepeatChance *) &counts->places[place];
 	for (int i = 0; i < REPEAT_CHANCES; i++)
 	{
 		chances[i].hits += hits[i];
 		chances[i].chances += possible[i];
 	}
+	return true;
 }
 
 /* True if nothing was counted at a place. */
@@ -321,7 +329,7 @@ WriteRepeats(SessionSum *sum, Snapshot snapshot)
 		if (slot)
 		{
 			tid = slot->tts_tid;
-			AddRepeats(slot, &sum->repeats);
+			(void) AddRepeats(slot, &sum->repeats);
 		}
 		for (int i = 0; i < REPEAT_CHANCES; i++)
 		{
@@ -429,6 +437,7 @@ typedef struct KeptRepeats
 	Oid			table;			/* InvalidOid: nothing is kept */
 	RowMark		marks[REPEAT_PLACES];
 	RepeatCounts counts;
+	int			damaged;		/* rows */
 } KeptRepeats;
 
 static KeptRepeats kept;
@@ -452,21 +461,22 @@ ReadRepeats(KeyedTable *table, Snapshot snapshot)
 	bool		all = true;
 
 	kept.table = InvalidOid;
+	kept.damaged = 0;
 	memset(&kept.counts, 0, sizeof(RepeatCounts));
 	for (int place = 0; place < REPEAT_PLACES; place++)
 	{
 		TupleTableSlot *slot = KeyedFind(table, snapshot, place);
 
-		if (slot != NULL)
-			AddRepeats(slot, &kept.counts);
+		if (slot != NULL && !AddRepeats(slot, &kept.counts))
+			kept.damaged++;
 		all = all && slot != NULL && RowMarkTake(KeyedRelation(table), snapshot, slot, &kept.marks[place]);
 	}
 	if (all)
 		kept.table = RelationGetRelid(KeyedRelation(table));
 }
 
-/* What _session_repeat says. */
-void
+/* What _session_repeat says; returns how many rows are damaged. */
+int
 SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot)
 {
 	KeyedTable *table = KeyedOpen("_session_repeat", "_session_repeat_pkey", AccessShareLock);
@@ -475,4 +485,5 @@ SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot)
 		ReadRepeats(table, snapshot);
 	*counts = kept.counts;
 	KeyedClose(table);
+	return kept.damaged;
 }

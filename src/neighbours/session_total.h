@@ -40,8 +40,11 @@ extern void SessionSumWrite(SessionSum *sum, Snapshot snapshot, TimestampTz newe
 /* Forget what the tables say, whatever that is. */
 extern void SessionTotalsClear(void);
 
-/* What the tables say; repeats is all zeros if there is nothing. */
+/*
+ * What the tables say; repeats is all zeros if there is nothing.  Of those it is returned
+ * how many rows are damaged, which are told of and left out.
+ */
 extern void SessionTotalsRead(SessionTotals *totals, Snapshot snapshot);
-extern void SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot);
+extern int	SessionRepeatsRead(RepeatCounts *counts, Snapshot snapshot);
 
 #endif

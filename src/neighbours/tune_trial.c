@@ -27,6 +27,9 @@
 /* The newest so many sessions are looked at: a bound of memory. */
 #define MAX_SESSIONS 200000
 
+/* What becomes of a session that is damaged. */
+#define LEFT_OUT "it is left out of the trial"
+
 /* Answers looked at. */
 #define RANKS 20
 
@@ -121,8 +124,7 @@ ChooseSplit(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, int maxPr
 	KeyedSeek(sessions, snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(sessions, ForwardScanDirection)) != NULL)
 	{
-		SessionReadRow(slot, session);
-		if (!SessionIsIndexed(session))
+		if (!SessionTryReadRow(slot, session, LEFT_OUT) || !SessionIsIndexed(session))
 			continue;
 		GrowArray(ends, count + 1, capacity, 1024);
 		ends[count++] = session->ended;
@@ -206,8 +208,7 @@ IsWholeSession(TuneTrial *trial, KeyedTable *sessions, Snapshot snapshot, const 
 	{
 		Session    *session = palloc(sizeof(Session));
 
-		SessionReadRow(slot, session);
-		whole = session->items[0].ts > trial->split;
+		whole = SessionTryReadRow(slot, session, LEFT_OUT) && session->items[0].ts > trial->split;
 		pfree(session);
 	}
 	return whole;
@@ -263,8 +264,7 @@ TuneTrialLoad(Snapshot snapshot, int maxPredictions)
 	KeyedSeek(sessions, snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(sessions, ForwardScanDirection)) != NULL)
 	{
-		SessionReadRow(slot, session);
-		if (SessionIsIndexed(session) && session->ended >= trial->since &&
+		if (SessionTryReadRow(slot, session, LEFT_OUT) && SessionIsIndexed(session) && session->ended >= trial->since &&
 			session->ended <= trial->split)
 			IndexSession(trial, session);
 		CHECK_FOR_INTERRUPTS();

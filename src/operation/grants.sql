@@ -72,6 +72,11 @@ CREATE EVENT TRIGGER personalize_close_partitions ON ddl_command_end
 	EXECUTE FUNCTION personalize_internal._close_partitions();
 COMMENT ON EVENT TRIGGER personalize_close_partitions IS
 	'partitions of personalize.event that are attached or created by hand are closed to direct access';
+CREATE EVENT TRIGGER personalize_own_feature_views ON ddl_command_end
+	WHEN TAG IN ('CREATE VIEW')
+	EXECUTE FUNCTION personalize_internal._own_feature_views();
+COMMENT ON EVENT TRIGGER personalize_own_feature_views IS
+	'typed views of features that a restore without owners has made get their own back';
 CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	WHEN TAG IN ('CREATE TRIGGER', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
 	EXECUTE FUNCTION personalize_internal._refuse_triggers();

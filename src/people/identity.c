@@ -75,7 +75,7 @@ IdentityKeyOf(int64 key)
 int64
 IdentityKeyArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	return IdentityKeyOf(KeyFromText(KeyIdArgument(fcinfo, argument, name)));
+	return IdentityKeyOf(KeyArgument(fcinfo, argument, name));
 }
 
 /* The person whose id this is, as of now. */

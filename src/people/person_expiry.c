@@ -30,6 +30,14 @@ PersonExpirySetBusy(PersonExpiry *expiry, const char *busy)
 	expiry->busy = busy;
 }
 
+/* Say that rows were left because they could not be read. */
+void
+PersonExpirySetDamaged(PersonExpiry *expiry, int64 damaged, const char *remaker)
+{
+	expiry->damaged = damaged;
+	expiry->remaker = remaker;
+}
+
 /* See what was committed before locks were had. */
 void
 PersonExpiryPushSnapshot(void)

@@ -24,6 +24,8 @@ typedef struct PersonExpiry
 	int64		nextKey;
 	bool		passed;			/* the whole table has been looked at */
 	int64		removed;
+	int64		damaged;		/* rows that could not be read, and are left */
+	const char *remaker;		/* the processor that makes them anew */
 	const char *busy;			/* who is at work instead; NULL: nobody */
 	int			lineCount;
 	struct
@@ -38,6 +40,9 @@ extern void PersonExpiryReport(PersonExpiry *expiry, const char *what, int64 rem
 
 /* Say that the step could not get at what it is about. */
 extern void PersonExpirySetBusy(PersonExpiry *expiry, const char *busy);
+
+/* Say that rows were left, which a processor can make anew, because they could not be read. */
+extern void PersonExpirySetDamaged(PersonExpiry *expiry, int64 damaged, const char *remaker);
 
 /*
  * Delete rows of a table, or count them: condition speaks of its row as t, of

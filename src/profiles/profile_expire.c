@@ -163,7 +163,8 @@ LookAtRow(KeyedTable *table, TupleTableSlot *slot, ProfileExpiry *expiry, const 
 	CopyColumns(slot, &decision.row);
 	StoredRowBegin(&stored, STORED_PROFILE,
 				   (int64[]) {DatumGetInt64(COLUMN(&decision.row, PROFILE_USER_KEY))});
-	(void) StoredRowTry(&stored, Decide, &decision, "nothing in it expires");
+	if (!StoredRowTry(&stored, Decide, &decision, "nothing in it expires"))
+		expiry->damaged++;
 	StoredRowEnd(&stored);
 	if (decision.goes)
 		expiry->profiles++;

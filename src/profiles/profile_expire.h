@@ -21,6 +21,7 @@ typedef struct ProfileExpiry
 	int64		profiles;		/* gone */
 	int64		features;		/* of others, that lost panes */
 	int64		recent;			/* items of others */
+	int64		damaged;		/* that could not be read, and are left */
 } ProfileExpiry;
 
 /*

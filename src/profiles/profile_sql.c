@@ -124,8 +124,7 @@ CollectRows(const ProfileView *view, TimestampTz since, TimestampTz until)
 static int64
 UserArgument(FunctionCallInfo fcinfo)
 {
-	ArgumentCheckGiven(fcinfo, 0, "user_id");
-	return IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
+	return IdentityKeyArgument(fcinfo, 0, "user_id");
 }
 
 /* The bit of the purpose in force; 0 if reading is denied silently. */

@@ -287,6 +287,7 @@ ExpireProfiles(PersonExpiry *expiry)
 		ProfileExpire(&profiles);
 		PopActiveSnapshot();
 		expiry->removed = profiles.profiles + profiles.features + profiles.recent;
+		PersonExpirySetDamaged(expiry, profiles.damaged, "profile");
 		expiry->hasNextKey = profiles.hasNextKey;
 		expiry->nextKey = profiles.nextKey;
 		expiry->passed = !profiles.hasNextKey;

@@ -26,6 +26,7 @@
 #include "profiles/profile.h"
 #include "profiles/profile_backfill.h"
 #include "profiles/profile_row.h"
+#include "profiles/profile_verify.h"
 #include "profiles/segment.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -42,6 +43,7 @@ typedef struct ProfileUser
 {
 	int64		userKey;
 	ProfileDelta *delta;
+	int32		allowed;		/* where it is compared: what any event may be used for */
 	char		status;
 } ProfileUser;
 
@@ -83,9 +85,9 @@ ResetUsers(ProfileBatch *batch)
 	batch->users = profileuser_create(batch->deltas, 1024, NULL);
 }
 
-/* What the batch has of a user. */
-static ProfileDelta *
-DeltaOf(ProfileBatch *batch, int64 userKey)
+/* A user of the batch. */
+static ProfileUser *
+UserOf(ProfileBatch *batch, int64 userKey)
 {
 	bool		found;
 	ProfileUser *user = profileuser_insert(batch->users, userKey, &found);
@@ -94,8 +96,16 @@ DeltaOf(ProfileBatch *batch, int64 userKey)
 	{
 		user->delta = MemoryContextAlloc(batch->deltas, sizeof(ProfileDelta));
 		ProfileDeltaInit(user->delta, userKey);
+		user->allowed = 0;
 	}
-	return user->delta;
+	return user;
+}
+
+/* What the batch has of a user. */
+static ProfileDelta *
+DeltaOf(ProfileBatch *batch, int64 userKey)
+{
+	return UserOf(batch, userKey)->delta;
 }
 
 /* Begin a batch. */
@@ -386,114 +396,24 @@ static void
 AddToCompare(void *state, const EventRow *row)
 {
 	ProfileBatch *batch = state;
+	ProfileUser *user;
 
-	if (row->consent != 0)
-		(void) ProfileDeltaAdd(&batch->collector, DeltaOf(batch, row->userKey), row);
-}
-
-/* True if a signal counts by the event alone: what the catalogue says of an item may have changed. */
-static bool
-IsOfEvent(const Signal *signal)
-{
-	return signal->path.kind == SIGNAL_KEY_NONE || signal->path.kind == SIGNAL_KEY_ITEM ||
-		signal->path.kind == SIGNAL_KEY_PROPERTY;
-}
-
-/* Compare the numbers that a feature keeps with those that its events have. */
-static void
-CompareExtremes(const Signal *signal, int64 userKey, const Feature *found, const Feature *expected, TimestampTz since,
-				ProcessorVerification *verification)
-{
-	FeatureExtremes held;
-	FeatureExtremes wanted;
-	const int64 *pairs[][2] = {
-		{&wanted.min, &held.min}, {&wanted.max, &held.max}, {&wanted.first, &held.first}, {&wanted.last, &held.last}
-	};
-
-	if (signal->keeps == 0 || expected == NULL || !FeatureExtremesOver(found, since, DT_NOEND, &held) ||
-		!FeatureExtremesOver(expected, since, DT_NOEND, &wanted))
+	if (row->consent == 0)
 		return;
-	for (int i = 0; i < lengthof(pairs); i++)
-		if ((held.kept & wanted.kept & (1 << i)) != 0)
-			ProcessorVerifyKey(verification, 2, 1, *pairs[i][0] == *pairs[i][1], true,
-							   psprintf("user_key " INT64_FORMAT ", %s of signal \"%s\"", userKey,
-										AggregateNames[AGGREGATE_MIN + i], signal->name));
-}
-
-/* Compare the different values that a signal holds with those that its events have. */
-static void
-CompareDistinct(const Signal *signal, int64 userKey, const Feature *found, const Feature *expected, TimestampTz since,
-				ProcessorVerification *verification)
-{
-	bool		estimated;
-	int64		held = FeatureDistinctOver(found, since, DT_NOEND, &estimated);
-	int64		wanted = expected ? FeatureDistinctOver(expected, since, DT_NOEND, &estimated) : 0;
-
-	ProcessorVerifyKey(verification, 2, wanted, held, true,
-					   psprintf("user_key " INT64_FORMAT ", distinct of signal \"%s\"", userKey, signal->name));
-}
-
-/* Compare the counts of features, as far as their events are complete. */
-static void
-CompareFeatures(const SignalSet *signals, int64 userKey, const FeatureState *expected,
-				const FeatureState *found, ProcessorVerification *verification)
-{
-	FeatureIterator iterator;
-	Feature		feature;
-
-	if (found == NULL || FeatureStateEvicted(found) > 0 ||
-		(expected != NULL && FeatureStateEvicted(expected) > 0))
-		return;
-	FeatureIteratorBeginAll(&iterator, found);
-	while (FeatureIteratorNext(&iterator, &feature))
-	{
-		int			id = FeatureKeySignal(feature.key);
-		const Signal *signal = SignalFind(signals, id);
-		TimestampTz since = verification->since;
-		Feature		other;
-		int64		counts[2] = {0, 0};
-		int64		sum;
-		bool		isExpected;
-
-		if (signal == NULL || !IsOfEvent(signal))
-			continue;
-		if (!TIMESTAMP_IS_NOBEGIN(signal->completeSince))
-			since = Max(since, signal->completeSince + USECS_PER_DAY);
-		since = Max(since, verification->keptSince);
-		/* whole days only, because panes are folded to days some time */
-		if (since > 0)
-			since = (since / USECS_PER_DAY + 1) * USECS_PER_DAY - 1;
-		isExpected = expected != NULL && FeatureStateFind(expected, feature.key, &other);
-		if (FeatureIsDistinct(feature.key))
-		{
-			CompareDistinct(signal, userKey, &feature, isExpected ? &other : NULL, since, verification);
-			continue;
-		}
-		FeatureSum(&feature, since, DT_NOEND, &counts[0], &sum);
-		if (isExpected)
-			FeatureSum(&other, since, DT_NOEND, &counts[1], &sum);
-		ProcessorVerifyKey(verification, 1, counts[1], counts[0], true,
-						   psprintf("user_key " INT64_FORMAT ", signal \"%s\"", userKey, signal->name));
-		CompareExtremes(signal, userKey, &feature, counts[1] > 0 ? &other : NULL, since, verification);
-	}
+	user = UserOf(batch, row->userKey);
+	user->allowed |= row->consent;
+	(void) ProfileDeltaAdd(&batch->collector, user->delta, row);
 }
 
 /* Compare one user's row with what the events say; either may be missing. */
 static void
-CompareUser(ProfileBatch *batch, ProfileDelta *delta, const StoredProfile *stored, int64 userKey,
+CompareUser(ProfileBatch *batch, const ProfileUser *user, const StoredProfile *stored, int64 userKey,
 			ProcessorVerification *verification)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->row);
-	int64		held = stored ? DatumGetInt64(stored->values[PROFILE_EVENTS]) : 0;
-	bool		exactly = held == 0 ||
-	DatumGetTimestampTz(stored->values[PROFILE_FIRST_SEEN]) >= verification->since;
+	ProfileExpected expected = {userKey, user ? user->delta : NULL, user ? user->allowed : 0, batch->collector.signals};
 
-	ProcessorVerifyKey(verification, 0, delta ? delta->events : 0, held, exactly,
-					   psprintf("user_key " INT64_FORMAT, userKey));
-	if (stored)
-		CompareFeatures(batch->collector.signals, userKey,
-						delta ? ProfileDeltaApply(delta, NULL, batch->collector.signals) : NULL,
-						ProfileRowFeatures(stored), verification);
+	ProfileVerify(verification, &expected, stored);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(batch->row);
 }
@@ -508,9 +428,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 	profileuser_iterator iterator;
 	ProfileUser *user;
 
-	verification->parts[0].what = "events";
-	verification->parts[1].what = "features";
-	verification->parts[2].what = "kept numbers";
+	ProfileVerifyBegin(verification);
 	KeyedSeek(table, verification->snapshot, 0, NULL, InvalidStrategy);
 	while ((slot = KeyedNext(table, ForwardScanDirection)) != NULL)
 	{
@@ -523,7 +441,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 		if (!verification->shards[ShardOfKey(userKey)])
 			continue;
 		user = profileuser_lookup(batch->users, userKey);
-		CompareUser(batch, user ? user->delta : NULL, &stored, userKey, verification);
+		CompareUser(batch, user, &stored, userKey, verification);
 		if (user)
 			user->delta->mask = 0;
 	}
@@ -534,7 +452,7 @@ CompareBatch(void *state, ProcessorVerification *verification)
 		ProfileDelta *delta = user->delta;
 
 		if (delta->mask != 0 && delta->events > 0 && delta->lastSeen >= verification->keptSince)
-			CompareUser(batch, delta, NULL, delta->userKey, verification);
+			CompareUser(batch, user, NULL, user->userKey, verification);
 	}
 	ItemReaderEnd(batch->collector.items);
 }

@@ -93,8 +93,7 @@ SegmentArgument(FunctionCallInfo fcinfo, int argument)
 static int64
 UserArgument(FunctionCallInfo fcinfo)
 {
-	ArgumentCheckGiven(fcinfo, 0, "user_id");
-	return IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(0)));
+	return IdentityKeyArgument(fcinfo, 0, "user_id");
 }
 
 /* Whether the person of a view is in a segment at its time, as far as the view may show it. */

@@ -488,7 +488,7 @@ personalize_test_signal(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	test.ofUser = options.ofUser;
 	if (options.ofUser)
-		options.userKey = IdentityKeyOf(KeyFromText(PG_GETARG_TEXT_PP(ARGUMENT_USER)));
+		options.userKey = IdentityKeyArgument(fcinfo, ARGUMENT_USER, "user_id");
 	test.tallies = hash_create("personalize test", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	SignalSampleVisit(&options, sample, TryEvent, &test);
 	PutTallies((ReturnSetInfo *) fcinfo->resultinfo, &test, options.snapshot);

@@ -25,6 +25,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/argument.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/relation.h"
@@ -120,7 +121,7 @@ ProcessorCheckMayRun(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("events can only be processed at isolation level READ COMMITTED"),
-				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("%s", ArgumentIsolationHint())));
 	if (TxidHasWrittenEvents())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

@@ -22,7 +22,7 @@ typedef struct ProcessorPart
 	int64		found;
 	char	   *first;			/* the first that is wrong, in words; NULL: none */
 } ProcessorPart;
-#define PROCESSOR_MAX_PARTS 3
+#define PROCESSOR_MAX_PARTS 5
 
 /* A comparison under way. */
 typedef struct ProcessorVerification

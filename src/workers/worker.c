@@ -40,6 +40,7 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "people/error_text.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -280,12 +281,12 @@ PlanRetry(Task *task, const ErrorData *error)
 
 /* Write a failure into the processor's row, if that can be done. */
 static void
-TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorData *error)
+TryRecordFailure(Worker *worker, const ProcessorMethods *methods, const ErrorData *error, TransactionId since)
 {
 	PG_TRY();
 	{
 		BeginImpatient(&worker->processors[methods->id - 1]);
-		ProcessorRecordFailure(methods, error->message);
+		ProcessorRecordFailure(methods, ErrorTextToKeep(error->message, since));
 		EndTransaction();
 	}
 	PG_CATCH();
@@ -316,6 +317,7 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int part
 	.workerNumber = part,.workerCount = parts};
 	ProcessorBatchResult result = {0};
 	TimestampTz rested = task->rested;
+	volatile TransactionId since = FirstNormalTransactionId;
 	ErrorData  *error = NULL;
 
 	if (task->dueAt > start)
@@ -325,6 +327,7 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int part
 	PG_TRY();
 	{
 		BeginImpatient(task);
+		since = ErrorTextBegin();
 		if (ProcessorIsEnabled(methods->id))
 			result = ProcessorRunBatch(methods, &options);
 		EndTransaction();
@@ -346,7 +349,7 @@ RunProcessor(Worker *worker, const ProcessorMethods *methods, int part, int part
 	{
 		LogFailure(worker, task, psprintf("processor \"%s\"", methods->name), error);
 		PlanRetry(task, error);
-		TryRecordFailure(worker, methods, error);
+		TryRecordFailure(worker, methods, error, since);
 		return false;
 	}
 	if (task->failures > 0)

@@ -82,6 +82,53 @@ $session->query_safe('COMMIT');
 exact($node, 'shop', 'a table locked for a while');
 $session->quit;
 
+# An error that tells of somebody who is erased before it is written.
+$node->safe_psql('shop', q{
+	CREATE TABLE gate (name text);
+	CREATE FUNCTION refuse(user_key bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		IF user_key <> 4711 THEN
+			RETURN true;
+		END IF;
+		PERFORM pg_advisory_xact_lock(8);
+		WHILE NOT EXISTS (SELECT FROM public.gate) LOOP
+			-- the batch is asked to give way, and does not
+			BEGIN
+				PERFORM pg_sleep(0.01);
+			EXCEPTION WHEN query_canceled THEN
+				NULL;
+			END;
+		END LOOP;
+		RAISE EXCEPTION 'no room for user_key %', user_key;
+	END $$;
+	CREATE TABLE told (text text, erasing boolean);
+	CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		-- a stripe that is locked exclusively
+		INSERT INTO public.told SELECT NEW.last_error, EXISTS (SELECT FROM pg_locks
+			WHERE locktype = 'advisory' AND classid = 2 AND objsubid = 3 AND mode = 'ExclusiveLock' AND granted);
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON personalize.processor FOR EACH ROW WHEN (NEW.last_error IS NOT NULL) EXECUTE FUNCTION tell();
+	ALTER TABLE personalize.profile ADD CONSTRAINT refuse CHECK (public.refuse(user_key));
+	SELECT personalize.grant_consent(4711, '{analytics,personalization,recommendations}');
+	SELECT personalize.track(4711, 'view_item', 'sku1')});
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND objsubid = 1 AND granted});
+my $holder = $node->background_psql('shop');
+$holder->query_safe(q{BEGIN; SELECT name FROM personalize.processor WHERE name = 'profile' FOR UPDATE});
+my $eraser = $node->background_psql('shop');
+$eraser->query_until(qr/began/, "BEGIN;\n\\echo began\nSELECT personalize.forget(4711);\n\\echo forgotten\n");
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT personalize.forget%' AND state = 'active'});
+$node->safe_psql('shop', q{INSERT INTO gate VALUES ('open')});
+$eraser->query_until(qr/forgotten/, '');
+$holder->query_safe('COMMIT');
+wait_for($node, 'shop', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'personalize worker' AND wait_event_type = 'Lock'});
+is($node->safe_psql('shop', q{SELECT count(*) FROM told WHERE erasing AND text ~ '4711'}), '0', 'no error that tells of somebody is written while that person is erased');
+$eraser->query_safe('COMMIT');
+$_->quit for $holder, $eraser;
+$node->safe_psql('shop', 'ALTER TABLE personalize.profile DROP CONSTRAINT refuse; DROP TRIGGER tell ON personalize.processor');
+exact($node, 'shop', 'and the rest goes on');
+
 # A cancelled batch and a terminated worker.
 for (1 .. 20)
 {

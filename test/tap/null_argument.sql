@@ -76,7 +76,7 @@ CREATE TEMP TABLE argument AS
 			FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargnames, p.proargmodes) WITH ORDINALITY AS u(type, name, mode, at)
 			WHERE coalesce(u.mode, 'i') IN ('i', 'b', 'v')) a
 	-- a procedure commits: nothing of it could be undone here (sql/retention.sql passes it NULLs)
-	WHERE p.pronamespace = 'personalize'::regnamespace AND p.pronargdefaults > 0 AND p.prokind = 'f';
+	WHERE p.pronamespace = 'personalize'::regnamespace AND p.prokind = 'f';
 
 -- A call as SQL; with one of its arguments NULL.
 CREATE TEMP TABLE call AS
@@ -87,6 +87,22 @@ CREATE TEMP TABLE call AS
 			concat_ws(', ', string_agg(a.value, ', ' ORDER BY a.n) FILTER (WHERE NOT a.has_default), d.name || ' => ' || d."null")) AS with_null
 	FROM argument a JOIN argument d ON d.oid = a.oid AND d.has_default
 	GROUP BY a.oid, a.function, d.name, d."null", d.n;
+
+-- What is no id, in each place of one; what ingestion refuses is an answer of it, and an id that may be left out there is if it is empty.
+CREATE TEMP TABLE no_id AS
+	SELECT DISTINCT ON (a.function, d.name, v.value) a.function, d.name AS argument, v.value,
+		format('SELECT r FROM personalize.%I(%s) r', a.function,
+			string_agg(format('%s => %s', a.name, CASE WHEN a.name <> d.name THEN a.value
+				WHEN d.value LIKE '%[]' THEN format('ARRAY[%s]%s', v.value, substring(d.value FROM '::.*$')) ELSE v.value || substring(d.value FROM '::.*$') END),
+				', ' ORDER BY a.n) FILTER (WHERE NOT a.has_default OR a.name = d.name)) AS call
+	FROM argument a JOIN argument d ON d.oid = a.oid AND d.value ~ '::(text|personalize\.entity_id)(\[\])?$'
+			AND d.name IN ('user_id', 'user_ids', 'item_id', 'item_ids', 'items', 'candidates', 'exclude', 'session_items', 'anonymous_id', 'alias_id')
+			AND EXISTS (SELECT FROM pg_proc p WHERE p.oid = d.oid AND p.proargtypes::oid[] && ARRAY['personalize.entity_id'::regtype::oid, 'personalize.entity_id[]'::regtype]),
+		(VALUES (''''''), (''' '''), ('repeat(''x'', 513)'), ('NULL')) v (value)
+	WHERE (v.value <> 'NULL' OR d.value LIKE '%[]')
+		-- keys of anything; answers of their own, sql/ingest.sql
+		AND a.function NOT IN ('user_key', 'item_key', 'track', 'try_track', 'ingest', 'import_events')
+	GROUP BY a.oid, a.function, d.name, d.value, v.value;
 
 -- Times, random ids and transaction ids out of a text.
 CREATE FUNCTION pg_temp.steady(line text) RETURNS text LANGUAGE sql AS $$
@@ -131,7 +147,11 @@ END $$;
 CREATE TEMP TABLE outcome (LIKE call, without_outcome text, null_outcome text);
 SELECT format('INSERT INTO outcome SELECT c.*, pg_temp.outcome(without), pg_temp.outcome(with_null) FROM call c WHERE oid = %s AND argument = %L', oid, argument)
 FROM call ORDER BY oid, argument \gexec
-SELECT plan(3);
+SELECT plan(5);
+SELECT cmp_ok((SELECT count(*)::integer FROM no_id), '>=', 80, 'there are arguments that are ids');
+SELECT is_empty($$SELECT function, argument, left(value, 20), left(outcome, 200), call FROM (SELECT n.*, pg_temp.outcome(call) AS outcome FROM no_id n) o
+	WHERE outcome !~ '^22023 .*(must not be empty|has no item_id|513 bytes, more than 512)|^22004 .*must not (be|have) null' ORDER BY 1, 2, 3$$,
+	'what is no id is an error in each of them');
 SELECT cmp_ok((SELECT count(*)::integer FROM outcome), '>=', 60, 'there are arguments with defaults');
 SELECT is_empty($$SELECT o.function, o.argument, w.line, n.line, o.with_null
 	FROM outcome o,
