@@ -98,18 +98,18 @@ SELECT personalize.grant_consent('4', ARRAY['analytics', 'personalization', 'rec
 SELECT personalize.track('4', 'view_item', 1);
 SELECT events FROM personalize.profile('4');
 
--- retention goes by the clock as it stands, and finds each day
+-- retention goes by the clock as it stands, and finds each day; of empty ones a worker may have made more
 SELECT personalize.set_retention('raw', '3 days');
 SELECT count(*) FROM personalize.event;
 SELECT clock(-6);
-SELECT what LIKE 'event\_p%' AS day, removed, result FROM personalize.apply_retention() WHERE kind = 'raw';
+SELECT what LIKE 'event\_p%' AS day, removed, result FROM personalize.apply_retention() WHERE kind = 'raw' AND (removed > 0 OR result <> 'done');
 SELECT clock(0);
-SELECT what LIKE 'event\_p%' AS day, removed, result FROM personalize.apply_retention() WHERE kind = 'raw';
+SELECT what LIKE 'event\_p%' AS day, removed, result FROM personalize.apply_retention() WHERE kind = 'raw' AND (removed > 0 OR result <> 'done');
 SELECT count(*) FROM personalize.event;
 SELECT roll();
 SELECT clock(6);
 SELECT roll();
-SELECT what LIKE 'event\_p%' AS day, removed, result, detail FROM personalize.apply_retention() WHERE kind = 'raw';
+SELECT what LIKE 'event\_p%' AS day, removed, result, detail FROM personalize.apply_retention() WHERE kind = 'raw' AND (removed > 0 OR result <> 'done');
 SELECT clock(0);
 SELECT personalize.track('1', 'view_item', 1);
 SELECT count(*) FROM personalize.event WHERE received_at < now() + interval '1 day';
