@@ -18,7 +18,8 @@
  * So nothing has to happen at commit, prepared transactions included.  After a
  * crash everything begins empty; transactions prepared before may still commit, and
  * lie below the id that was next then.  Nothing is remembered without
- * shared_preload_libraries, nor on a standby, whose shared memory hears of no change.
+ * shared_preload_libraries, nor on a standby, whose shared memory hears of no change, nor
+ * under a snapshot from there when it is promoted: what the primary was at is not listed.
  *
  * People of whom neither subject nor the ledger knows are not remembered: most
  * of them are never met again.  Nor are those who were forgotten and came back.
@@ -259,9 +260,9 @@ HoldsFor(const ConsentPlace *place, Snapshot snapshot)
 
 /* True if anything can be remembered, and relied on: who is serializable leaves word of what he reads. */
 static bool
-IsUsable(void)
+IsUsable(Snapshot snapshot)
 {
-	return places != NULL && !RecoveryInProgress() && !IsolationIsSerializable();
+	return places != NULL && !RecoveryInProgress() && !snapshot->takenDuringRecovery && !IsolationIsSerializable();
 }
 
 /* Copy the place of a person; false: not remembered, or just being written. */
@@ -302,7 +303,7 @@ ConsentCacheFind(ConsentState *state, Snapshot snapshot)
 {
 	ConsentPlace place;
 
-	if (!IsUsable() || !ReadPlace(state->userKey, &place) ||
+	if (!IsUsable(snapshot) || !ReadPlace(state->userKey, &place) ||
 		place.changes != CountChanges(state->userKey) || !HoldsFor(&place, snapshot))
 		return false;
 	state->personKey = place.personKey;
@@ -345,7 +346,7 @@ ConsentCacheStore(const ConsentState *state, Snapshot snapshot)
 	ConsentPlace *place;
 	uint64		newest;
 
-	if (!IsUsable() || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
+	if (!IsUsable(snapshot) || !(state->hasSubject || state->hasLedger) || state->since != DT_NOBEGIN)
 		return;
 	if (!ChangesAreOver(state->userKey, snapshot, &made.changes, &newest))
 		return;
