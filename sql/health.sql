@@ -32,6 +32,11 @@ SELECT regexp_replace(regexp_replace(detail, 'since [^;]*', 'since'), '\d+ secon
 SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 SELECT processor FROM personalize.rollup_now();
 SELECT processor, waiting, rebuilding, imported, lag, rebuilding_since FROM personalize.stat_processor;
+-- what a crash would empty
+ALTER TABLE personalize._pair_list SET UNLOGGED;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'unlogged tables';
+ALTER TABLE personalize._pair_list SET LOGGED;
+SELECT ok, detail, fix FROM personalize.health() WHERE "check" = 'unlogged tables';
 -- days that somebody has dropped, detached, moved, renamed, emptied or attached by hand
 SELECT personalize.import_events('{ada,ada,ada,ada,ada}', '{view_item,view_item,view_item,view_item,view_item}', '{a,a,a,a,a}',
 	'{2020-01-01,2020-01-02,2020-01-03,2020-01-04,2020-01-05}', consents => array_fill('analytics'::text, '{5}'));

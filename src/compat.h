@@ -159,6 +159,14 @@ typedef bool CompatUpdateIndexes;
 #define CompatMayExecute(function) (pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* True if it may put files into a tablespace; needs catalog/pg_tablespace.h and the same. */
+#if PG_VERSION_NUM >= 160000
+#define CompatMayCreateIn(tablespace) \
+	(object_aclcheck(TableSpaceRelationId, tablespace, GetUserId(), ACL_CREATE) == ACLCHECK_OK)
+#else
+#define CompatMayCreateIn(tablespace) (pg_tablespace_aclcheck(tablespace, GetUserId(), ACL_CREATE) == ACLCHECK_OK)
+#endif
+
 /* Walking the pages of a bitmap. */
 typedef struct CompatBitmapIterator
 {

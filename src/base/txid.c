@@ -9,10 +9,14 @@
  *
  * Ids start anew when a database is restored, cloned or upgraded.  An event's
  * txid is therefore incarnation << 48 | full transaction id, and the
- * incarnation is bumped when the system identifier or the database's OID no
- * longer are what they were.  Whatever an earlier incarnation wrote is
- * committed by definition (a dump holds nothing else); ids are compared inside
- * one incarnation only, and only here and in txid_snapshot.c.
+ * incarnation is bumped when the system identifier, the database's OID or the
+ * number of its files no longer are what they were.  Whatever an earlier
+ * incarnation wrote is committed by definition (a dump holds nothing else); ids
+ * are compared inside one incarnation only, and only here and in txid_snapshot.c.
+ *
+ * The number of the files is drawn by CREATE EXTENSION and not dumped: it tells what
+ * was filled from a dump from what was made with the files of another database, by
+ * pg_upgrade or CREATE DATABASE ... TEMPLATE.
  */
 #include "postgres.h"
 
@@ -55,8 +59,8 @@ FindIncarnation(bool mayBegin, bool *changed)
 {
 	static SPIPlanPtr selectPlan = NULL;
 	static SPIPlanPtr insertPlan = NULL;
-	const Oid	types[] = {INT8OID, INT8OID, INT8OID, INT4OID};
-	Datum		values[4];
+	const Oid	types[] = {INT8OID, INT8OID, INT4OID};
+	Datum		values[3];
 	SpiUtilScope scope;
 	bool		isNull;
 	int32		newest = 0;
@@ -64,12 +68,11 @@ FindIncarnation(bool mayBegin, bool *changed)
 
 	values[0] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[1] = Int64GetDatum((int64) MyDatabaseId);
-	values[2] = Int64GetDatum((int64) RelationFind("_incarnation", false));
 	SpiUtilBegin(&scope);
 	if (SpiUtilRun(&selectPlan,
-				   "SELECT incarnation, (system_identifier, database_oid, table_oid) = ($1, $2, $3)"
-				   " FROM personalize._incarnation ORDER BY incarnation DESC LIMIT 1",
-				   3, types, values, NULL, true) > 0)
+				   "SELECT i.incarnation, (i.system_identifier, i.database_oid, i.files) = ($1, $2, f.last_value)"
+				   " FROM personalize._incarnation AS i, personalize._files AS f ORDER BY i.incarnation DESC LIMIT 1",
+				   2, types, values, NULL, true) > 0)
 	{
 		newest = DatumGetInt32(SpiUtilValue(0, 1, &isNull));
 		here = DatumGetBool(SpiUtilValue(0, 2, &isNull));
@@ -77,13 +80,13 @@ FindIncarnation(bool mayBegin, bool *changed)
 	*changed = !here;
 	if (!here)
 	{
-		values[3] = Int32GetDatum(++newest);
+		values[2] = Int32GetDatum(++newest);
 		if (mayBegin && !XactReadOnly)
 			SpiUtilRun(&insertPlan,
 					   "INSERT INTO personalize._incarnation"
-					   " (incarnation, system_identifier, database_oid, table_oid)"
-					   " VALUES ($4, $1, $2, $3)",
-					   4, types, values, NULL, false);
+					   " (incarnation, system_identifier, database_oid, files)"
+					   " SELECT $3, $1, $2, f.last_value FROM personalize._files AS f",
+					   3, types, values, NULL, false);
 	}
 	SpiUtilEnd(&scope);
 	return newest;
@@ -91,21 +94,16 @@ FindIncarnation(bool mayBegin, bool *changed)
 
 /*
  * True if something has been ingested or processed here since the extension was
- * installed: a restored dump's rows name another system or another table.
+ * installed: a restored dump's rows name other files.
  */
 bool
 TxidIsInUse(void)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT8OID};
-	Datum		values[2];
 
-	values[0] = Int64GetDatum((int64) GetSystemIdentifier());
-	values[1] = Int64GetDatum((int64) RelationFind("_incarnation", false));
 	return SpiUtilRunAsOwner(&plan,
-							 "SELECT FROM personalize._incarnation"
-							 " WHERE system_identifier = $1 AND table_oid = $2",
-							 2, types, values, NULL, true) > 0;
+							 "SELECT FROM personalize._incarnation AS i JOIN personalize._files AS f ON f.last_value = i.files",
+							 0, NULL, NULL, NULL, true) > 0;
 }
 
 /* This (top-level) transaction's full id, or 0 if it has none yet. */
@@ -222,6 +220,20 @@ TxidTransactionId(int64 txid)
 	if ((int32) ((uint64) txid >> TXID_BITS) != CurrentIncarnation())
 		return InvalidTransactionId;
 	return (uint32) txid;
+}
+
+/* True if the tables were filled anew from a dump since a txid: their files are none of then. */
+bool
+TxidWasDumped(int64 txid)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum((int32) ((uint64) txid >> TXID_BITS))};
+
+	return SpiUtilRunAsOwner(&plan,
+							 "SELECT FROM personalize._incarnation AS i JOIN personalize._files AS f ON f.last_value <> i.files"
+							 " WHERE i.incarnation >= $1 LIMIT 1",
+							 lengthof(types), types, values, NULL, true) > 0;
 }
 
 /*

@@ -33,6 +33,9 @@ extern bool TxidIsInUse(void);
 /* True if a txid is of the present incarnation, which is not begun for that. */
 extern bool TxidIsCurrent(int64 txid);
 
+/* True if the tables were filled anew from a dump since a txid: their files are none of then. */
+extern bool TxidWasDumped(int64 txid);
+
 /* The active snapshot over txids, with this transaction's own id unseen. */
 extern TxidSnapshot *TxidSnapshotTake(void);
 

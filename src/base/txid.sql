@@ -1,15 +1,23 @@
 -- txid: transaction ids that survive restores.
+CREATE SEQUENCE personalize._files;
+COMMENT ON SEQUENCE personalize._files IS
+	'a number drawn by CREATE EXTENSION and never dumped: a database that was copied with its files has the same, one that was restored from a dump another';
+SELECT pg_catalog.setval('personalize._files', 1 OPERATOR(pg_catalog.+)
+	(pg_catalog.hashtextextended(pg_catalog.gen_random_uuid()::text, 0) OPERATOR(pg_catalog.&) 4611686018427387903));
+
 CREATE TABLE personalize._incarnation (
 	incarnation integer NOT NULL CHECK (incarnation BETWEEN 1 AND 32767),
 	system_identifier bigint NOT NULL,
 	database_oid bigint NOT NULL,
-	table_oid bigint NOT NULL
+	files bigint NOT NULL
 );
 COMMENT ON TABLE personalize._incarnation IS
 	'the lives of this database, the highest number being the present one; a restore, clone or pg_upgrade begins the next; transactions that begin it at the same time each add the same row, so that none waits for another';
-COMMENT ON COLUMN personalize._incarnation.table_oid IS
-	'OID of this table: a restored dump has another one, and workers leave it alone until its first event';
+COMMENT ON COLUMN personalize._incarnation.files IS
+	'number of _files then: a restored dump has another one, and workers leave it alone until its first event';
 SELECT pg_catalog.pg_extension_config_dump('personalize._incarnation', '');
+ALTER SEQUENCE personalize._files OWNER TO personalize_owner;
+REVOKE ALL ON SEQUENCE personalize._files FROM PUBLIC;
 
 CREATE FUNCTION personalize_internal._event_txid() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'personalize_event_txid' LANGUAGE C STABLE PARALLEL UNSAFE;

@@ -11,7 +11,8 @@
  * the operator says they are kept.
  *
  * In a database that was restored from a dump, earlier erasures have reached all
- * stages but backups: a dump carries rows, not files.
+ * stages but backups: a dump carries rows, not files.  One that pg_upgrade or CREATE
+ * DATABASE ... TEMPLATE has made has the files, and what is still to be removed from them.
  */
 #include "postgres.h"
 
@@ -128,7 +129,7 @@ FindErasure(Datum receipt, Erasure *erasure)
 				 errmsg("there is no erasure with receipt \"%s\"",
 						DatumGetCString(DirectFunctionCall1(uuid_out, receipt))),
 				 errhint("Receipts are returned by forget() and kept in personalize.erasure.")));
-	erasure->restored = TxidTransactionId(erasure->cutoff) == 0;
+	erasure->restored = TxidWasDumped(erasure->cutoff);
 }
 
 /* Nothing of the person is returned by any statement. */
@@ -395,7 +396,7 @@ RecordObserved(void)
 		SPI_tuptable = rows;
 		receipt = SpiUtilValue(i, 1, &isNull);
 		ReadErasure(i, &erasure);
-		erasure.restored = TxidTransactionId(erasure.cutoff) == 0;
+		erasure.restored = TxidWasDumped(erasure.cutoff);
 		row = ReplicasStage(&erasure);
 		Record(receipt, &row);
 		row = WalStage(&erasure);

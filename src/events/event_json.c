@@ -33,12 +33,15 @@ PG_FUNCTION_INFO_V1(personalize_event_json_from_jsonb);
 /* What the binary form of a jsonb begins with, and no JSON does. */
 #define JSONB_BINARY_VERSION '\1'
 
-/* True if an error says that the text is at fault, and not the server or the user's patience. */
+/*
+ * True if an error says that the text is at fault, and not the server or the user's patience.
+ * What is not supported are escapes where nothing is converted from UTF-8, as in SQL_ASCII.
+ */
 static bool
 IsFaultOfText(int sqlState)
 {
 	return ERRCODE_TO_CATEGORY(sqlState) == ERRCODE_DATA_EXCEPTION ||
-		ERRCODE_TO_CATEGORY(sqlState) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		ERRCODE_TO_CATEGORY(sqlState) == ERRCODE_PROGRAM_LIMIT_EXCEEDED || sqlState == ERRCODE_FEATURE_NOT_SUPPORTED;
 }
 
 /* What an error says, as one clause. */

@@ -26,8 +26,12 @@
 #include "base/background.h"
 #include "base/clock.h"
 #include "base/relation.h"
+#include "base/setting.h"
 #include "base/spi_util.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_tablespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablespace.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -35,6 +39,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -111,12 +116,31 @@ DayLiteral(int32 day)
 	return psprintf("%04d-%02d-%02d 00:00:00+00", year, month, dayOfMonth);
 }
 
+/*
+ * Until SpiUtilEnd, what is made lies in the tablespace that event was given, else where the
+ * setting says; in the database's where the setting names one that the owner has no right to.
+ */
+void
+PartitionPinTablespace(void)
+{
+	Relation	parent = RelationOpenTable("event", AccessShareLock);
+	Oid			given = parent->rd_rel->reltablespace;
+	Oid			set = GetDefaultTablespace(RELPERSISTENCE_PERMANENT, false);
+
+	table_close(parent, NoLock);
+	if (OidIsValid(given))
+		SettingPin("default_tablespace", get_tablespace_name(given));
+	else if (OidIsValid(set) && !CompatMayCreateIn(set))
+		SettingPin("default_tablespace", "");
+}
+
 /* Make and attach one day; the caller has connected as the owner. */
 static void
 MakePartition(int32 day)
 {
 	char		name[PARTITION_NAME_LENGTH];
 
+	PartitionPinTablespace();
 	PartitionName(day, name);
 	SpiUtilCommand(psprintf("CREATE TABLE personalize.%s"
 							" (LIKE personalize.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS"

@@ -34,6 +34,9 @@ extern Relation PartitionOpenForInsert(TimestampTz receivedAt);
 /* Make partitions from today up to days ahead; returns how many were made. */
 extern int	PartitionMakeAhead(int days);
 
+/* Have what is made until SpiUtilEnd, as the owner, lie where days and their indexes should. */
+extern void PartitionPinTablespace(void);
+
 /* Make the partitions of these days in this transaction; returns how many were made. */
 extern int	PartitionMakeDays(const int32 *days, int count);
 

@@ -108,8 +108,11 @@ CloseDay(int32 day, int64 allSeenBelow)
 				   1, types, values, NULL, false) == 0)
 		return false;
 	if (!index)
+	{
+		PartitionPinTablespace();
 		SpiUtilCommand(psprintf("CREATE INDEX %s ON personalize.%s (user_key) WITH (fillfactor = 100)",
 								UnusedName(psprintf("%s_user", name)), name));
+	}
 	/* whoever has found it open looks again */
 	CacheInvalidateRelcacheByRelid(partitionId);
 	return true;

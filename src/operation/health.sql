@@ -284,6 +284,13 @@ BEGIN ATOMIC
 		string_agg(f.fix, ' ' ORDER BY f.day, f.fault)
 	FROM personalize_internal._day_faults() AS f
 	UNION ALL
+	SELECT 'unlogged tables', count(*) = 0, coalesce(string_agg(u.name, ', ' ORDER BY u.name), 'none'),
+		CASE WHEN count(*) > 0 THEN 'A crash empties them, and standbys have nothing of them: ' ||
+			string_agg(format('ALTER TABLE %s SET LOGGED;', u.name), ' ' ORDER BY u.name) END
+	FROM (
+		SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid
+		WHERE n.nspname = 'personalize' AND c.relkind = 'r' AND c.relpersistence = 'u') AS u
+	UNION ALL
 	SELECT 'purposes', p.any_allowed,
 		CASE WHEN p.any_allowed THEN 'some purposes are allowed' ELSE 'nobody has allowed any purpose: events are not stored' END,
 		CASE WHEN NOT p.any_allowed THEN

@@ -4,8 +4,8 @@
  *
  * An event whose processing raises an error is found by halving the batch, each
  * half in a subtransaction, and goes to rejected_event; all others count.
- * Errors that say nothing about the event (deadlock, cancel, out of memory, or
- * before the first event) are passed on instead, and so is the error if so many
+ * Errors that say nothing about the event (deadlock, cancel, out of memory, a table
+ * that is gone, or before the first event) are passed on instead, and so is the error if so many
  * events fail that the processor must be at fault.
  */
 #include "postgres.h"
@@ -112,13 +112,15 @@ RejectEvent(Batch *batch, const EventRow *row, const ErrorData *error)
 				 errhint("Nothing is lost: the batch is tried again. Correct the cause, or disable the processor.")));
 }
 
-/* True if the error tells of the server's state rather than of the event. */
+/* True if the error tells of the state of the server or the database rather than of the event. */
 bool
 ProcessorErrorIsPassing(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
+		case ERRCODE_INVALID_TRANSACTION_STATE:
 		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 		case ERRCODE_OPERATOR_INTERVENTION:

@@ -74,6 +74,25 @@ $node->safe_psql('shop', 'ALTER TABLE personalize.elsewhere RENAME TO item_stat'
 exact($node, 'shop', 'when the cause is gone it catches up');
 is($node->safe_psql('shop', q{SELECT ok FROM personalize.health() WHERE "check" = 'processor item_stat'}), 't', 'and health() is content');
 
+# The same with so few events that each could be blamed, and a right that is missing.
+for my $cause ([ 'ALTER TABLE personalize.%s RENAME TO elsewhere', 'ALTER TABLE personalize.elsewhere RENAME TO %s' ],
+	[ 'ALTER TABLE personalize.%s OWNER TO postgres', 'ALTER TABLE personalize.%s OWNER TO personalize_owner' ])
+{
+	for my $of ([ 'item_stat', 'item_stat' ], [ 'profile', 'profile' ], [ 'neighbour', 'posting' ])
+	{
+		my ($processor, $table) = @$of;
+		my ($break, $mend) = map { sprintf($_, $table) } @$cause;
+
+		wait_caught_up($node, 'shop');
+		$node->safe_psql('shop', $break);
+		send_events($node, 'shop', 2, 'few', 'fewer');
+		wait_for($node, 'shop', qq{SELECT failures > 3 OR waiting = 0 FROM personalize.stat_processor WHERE processor = '$processor'});
+		$node->safe_psql('shop', $mend);
+		exact($node, 'shop', "$break: $processor catches up");
+		is($node->safe_psql('shop', $set_aside), 'item_stat 3', 'and nothing is set aside');
+	}
+}
+
 # A lock that somebody holds is waited for.
 my $session = $node->background_psql('shop');
 $session->query_safe('BEGIN; LOCK TABLE personalize.item_stat IN ACCESS EXCLUSIVE MODE');

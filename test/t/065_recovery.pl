@@ -36,25 +36,46 @@ traffic($earlier, 'shop', 5, 200);
 exact($earlier, 'shop', 'and go on from there');
 $earlier->stop;
 
-# pg_upgrade --link to the same major version, in a copy of the binaries.
+# pg_upgrade --link to the same major version, or to that of the installation PERSONALIZE_UPGRADE_TO.
+$node->safe_psql('shop', q{
+	SELECT personalize.grant_consent(p, '{analytics,personalization,recommendations}') FROM unnest('{erin,old}'::text[]) AS p;
+	SELECT personalize.import_events(ARRAY['old'], ARRAY['view_item'], ARRAY['sku1'], ARRAY['2020-02-02 12:00+00']::timestamptz[]);
+	SELECT personalize.create_feature_view('model', '{"items": "item_affinity count"}')});
+wait_for($node, 'shop', q{SELECT rolled FROM personalize._event_day WHERE day = '2020-02-02'}, 'a day to be closed');
 leave_a_tail($node, 'shop');
+my $receipt = $node->safe_psql('shop', q{SELECT personalize.forget('erin')});
+my $anchor = $node->safe_psql('shop', 'SELECT personalize.ledger_anchor()');
+my $features = $node->safe_psql('shop', 'SELECT user_id, items FROM personalize.fv_model ORDER BY 1');
 my $before = $node->safe_psql('shop', readers_sql());
 $node->stop;
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = PostgreSQL::Test::Cluster->new('new', install_path => $ENV{PERSONALIZE_UPGRADE_TO});
 $new->init;
 $new->append_conf('postgresql.conf', preload_conf());
-my $bindir = $node->config_data('--bindir');
+my @bin = map { $_->config_data('--bindir') } ($node, $new);
 my @data = map { abs_path($_->data_dir) } ($node, $new);
 chdir PostgreSQL::Test::Utils::tempdir();
 command_ok(
-	[ 'pg_upgrade', '--no-sync', '--link', '-d', $data[0], '-D', $data[1], '-b', $bindir, '-B', $bindir,
+	[ "$bin[1]/pg_upgrade", '--no-sync', '--link', '-d', $data[0], '-D', $data[1], '-b', $bin[0], '-B', $bin[1],
 		'-s', $new->host, '-p', $node->port, '-P', $new->port ],
 	'pg_upgrade --link');
 $new->start;
 is($new->safe_psql('shop', readers_sql()), $before, 'readers see what they saw');
 is($new->safe_psql('shop', 'SELECT min(waiting) = 0 AND max(waiting) > 0 FROM personalize.stat_processor'), 't', 'the tail is still waiting');
+is($new->safe_psql('shop', 'SELECT user_id, items FROM personalize.fv_model ORDER BY 1'), $features, 'feature views, too');
+is($new->safe_psql('shop', "SELECT * FROM personalize.verify_ledger(NULL, '$anchor')"), '', 'the ledger is the one that there was');
+
+# The files came along, with what VACUUM has not removed from them.
+my $stage = "SELECT done FROM personalize.erasure_status('$receipt') WHERE stage =";
+is($new->safe_psql('shop', "$stage '$_'"), 'f', "an erasure has not reached the stage $_ by the upgrade") for qw(vacuumed replicas wal);
+$new->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+wait_for($new, 'shop', "$stage 'vacuumed'", 'the scrub process');
+is($new->safe_psql('shop', "$stage 'replicas'"), 't', 'but later');
+
+# Workers do not wait for the first event: nobody is restoring anything.
 $new->safe_psql('shop', enable_sql());
+exact($new, 'shop', 'the tail is counted');
 traffic($new, 'shop', 3, 200);
-exact($new, 'shop', 'and is counted with what came after the upgrade');
+exact($new, 'shop', 'and what came after the upgrade');
+is($new->safe_psql('shop', "SELECT * FROM personalize.$_()"), '', "$_() finds nothing") for qw(verify_counts verify_index verify_ledger);
 $new->stop;
 done_testing();

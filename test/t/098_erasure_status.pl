@@ -149,6 +149,19 @@ $node->safe_psql('shop', 'DROP INDEX personalize.by_hand; DROP STATISTICS person
 is($node->safe_psql('shop', $statistics), 't|', 'and gone with what they are of');
 $node->safe_psql('shop', "SELECT personalize.grant_consent('comes-back', $all, 'form')");
 
+# A copy of the database has the files, with what has not been removed from them.
+my $comes_back = $node->safe_psql('shop', q{SELECT personalize.forget('comes-back')});
+$node->safe_psql('postgres', "CREATE DATABASE copy TEMPLATE shop");
+my $copied = "SELECT done FROM personalize.erasure_status('$comes_back') WHERE stage = 'vacuumed'";
+is($node->safe_psql('copy', $copied), 'f', 'an erasure is in the files of a copy, too');
+$node->safe_psql('copy', 'SELECT * FROM personalize.scrub_erased()');
+wait_for($node, 'copy', $copied, 'the scrub process');
+is($node->safe_psql('shop', $copied), 'f', 'and in those of the template when the copy has been scrubbed');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+$node->safe_psql('shop', 'SELECT * FROM personalize.scrub_erased()');
+vacuumed('shop');
+$node->safe_psql('shop', "SELECT personalize.grant_consent('comes-back', $all, 'form')");
+
 # Tombstones survive dump and restore; old files do not come along.
 my $document = $node->safe_psql('shop', 'SELECT personalize.export_tombstones()');
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$directory/newer", '-d', $node->connstr('shop') ], 'a dump from after');
@@ -159,7 +172,7 @@ is($out, 'suppressed', 'after dump and restore events of the erased are refused'
 like($error, qr/the person was erased/, 'and it is said why');
 is($node->safe_psql('newer', "SELECT personalize.track('comes-back', 'view_item', 'item-1')"), 'accepted', 'who came back is back');
 is($node->safe_psql('newer', q{SELECT count(DISTINCT e.receipt), bool_and(s.done) FROM personalize.erasure e, personalize.erasure_status(e.receipt) s
-	WHERE s.stage IN ('logical', 'dictionary', 'vacuumed', 'statistics', 'replicas', 'wal')}), '603|t', 'a dump carries no old row versions');
+	WHERE s.stage IN ('logical', 'dictionary', 'vacuumed', 'statistics', 'replicas', 'wal')}), '604|t', 'a dump carries no old row versions');
 is($node->safe_psql('newer', 'SELECT count(*) FROM personalize.reapply_erasures()'), 0, 'nobody erased is present');
 is($node->safe_psql('newer', "SELECT count(*) FROM personalize.reapply_erasures('$document')"), 0, 'the export says nothing new there');
 
