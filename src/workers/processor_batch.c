@@ -33,6 +33,7 @@
 #include "base/spi_util.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -376,6 +377,8 @@ CountClaimed(Batch *batch, const ProcessorBatchOptions *options)
 static void
 RunClaimed(Batch *batch, const ProcessorBatchOptions *options)
 {
+	/* to a snapshot of before ALTER TABLE has written it anew it would be empty, and all would count again */
+	LockRelationOid(RelationFind("processor_position", false), AccessShareLock);
 	PushActiveSnapshot(GetLatestSnapshot());
 	batch->snapshot = GetActiveSnapshot();
 	ReadPositions(batch);
