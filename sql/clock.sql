@@ -8,15 +8,16 @@ SET timezone = 'UTC';
 CREATE FUNCTION clock(days integer) RETURNS text LANGUAGE sql AS $$
 	SELECT CASE WHEN set_config('personalize.test_now', CASE WHEN days = 0 THEN '' ELSE to_jsonb(now() + days * interval '1 day') #>> '{}' END, false) IS NOT NULL
 		THEN format('%s days', days) END $$;
--- a day is closed once nothing is in flight that was when it was counted, in any database
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set settled :abs_srcdir '/test/settled.sql'
+\set ECHO none
+\i :settled
+\set ECHO all
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	events bigint;
-	now_begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
 BEGIN
-	WHILE pg_snapshot_xmin(pg_current_snapshot()) < now_begun LOOP
-		PERFORM pg_sleep(0.01);
-	END LOOP;
+	PERFORM pg_temp.settled();
 	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;

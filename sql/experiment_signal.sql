@@ -5,14 +5,14 @@ CREATE EXTENSION personalize;
 \set SHOW_CONTEXT never
 SET TimeZone = 'UTC';
 RESET client_min_messages;
--- a day is closed once nothing is in flight that was when it was counted, in any database
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set settled :abs_srcdir '/test/settled.sql'
+\set ECHO none
+\i :settled
+\set ECHO all
 CREATE FUNCTION roll() RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-	now_begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
 BEGIN
-	WHILE pg_snapshot_xmin(pg_current_snapshot()) < now_begun LOOP
-		PERFORM pg_sleep(0.01);
-	END LOOP;
+	PERFORM pg_temp.settled();
 	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;
 	PERFORM personalize.rollup_now();
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) p;

@@ -5,15 +5,16 @@ SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 RESET client_min_messages;
 SET timezone = 'Pacific/Auckland';
 SELECT personalize.grant_consent('u1', ARRAY['analytics', 'personalization', 'recommendations']) IS NOT NULL AS granted;
--- a day is closed once nothing is in flight that was when it was counted, in any database
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set settled :abs_srcdir '/test/settled.sql'
+\set ECHO none
+\i :settled
+\set ECHO all
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	events bigint;
-	now_begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
 BEGIN
-	WHILE pg_snapshot_xmin(pg_current_snapshot()) < now_begun LOOP
-		PERFORM pg_sleep(0.01);
-	END LOOP;
+	PERFORM pg_temp.settled();
 	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;

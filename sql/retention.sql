@@ -7,22 +7,16 @@ SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat'
 RESET client_min_messages;
 SET timezone = 'Pacific/Auckland';
 SET intervalstyle = 'postgres';
--- a day is closed once nothing is in flight that was when it was counted, in any database
-CREATE FUNCTION settled() RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	now_begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
-BEGIN
-	WHILE pg_snapshot_xmin(pg_current_snapshot()) < now_begun LOOP
-		PERFORM pg_sleep(0.01);
-	END LOOP;
-	RETURN true;
-END
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set settled :abs_srcdir '/test/settled.sql'
+\set ECHO none
+\i :settled
+\set ECHO all
 CREATE FUNCTION roll() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	events bigint;
 BEGIN
-	PERFORM settled();
+	PERFORM pg_temp.settled();
 	PERFORM personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
 	SELECT sum(r.events) FILTER (WHERE r.processor = 'profile') INTO events FROM personalize.rollup_now() r;
 	PERFORM personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
@@ -247,24 +241,24 @@ SELECT event, count(*), bool_and(thinned <> '{}') AS done FROM personalize.event
 -- one is disabled, then one is behind, then a day is partly counted, then nobody has closed it
 SELECT happened('p3', ARRAY['view_item'], '2021-08-02 12:00+00');
 SELECT personalize.enable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'exposure']) AS p;
-SELECT settled();
+SELECT pg_temp.settled();
 SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20', true);
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.enable_processor('neighbour'), personalize.disable_processor('item_stat');
 SELECT * FROM apply('2022-08-20');
 SELECT happened('p3', ARRAY['purchase'], '2021-08-02 12:00+00');
-SELECT settled();
+SELECT pg_temp.settled();
 SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.enable_processor('item_stat');
-SELECT settled();
+SELECT pg_temp.settled();
 SELECT processor FROM personalize.rollup_now();
 -- what the disabled one had not counted then is counted
 SELECT event, sum(count) FROM personalize.item_stat WHERE pane_start >= '2021-08-02' AND pane_start < '2021-08-03' GROUP BY 1 ORDER BY 1;
 UPDATE personalize._event_day SET rolled = false WHERE day = '2021-08-02';
 SELECT * FROM apply('2022-08-20');
-SELECT settled();
+SELECT pg_temp.settled();
 SELECT processor FROM personalize.rollup_now();
 SELECT * FROM apply('2022-08-20');
 SELECT personalize.disable_processor(p) FROM unnest(ARRAY['profile', 'item_stat', 'neighbour', 'exposure']) AS p;
@@ -441,4 +435,4 @@ RESET default_transaction_isolation;
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) FROM personalize.apply_retention();
 ROLLBACK;
-DROP FUNCTION roll, settled, happened, apply;
+DROP FUNCTION roll, happened, apply;

@@ -8,14 +8,14 @@ FROM (SELECT array_agg('u' || i % 50) AS users, array_agg('view_item'::text) AS 
 		array_agg('analytics,personalization,recommendations'::text) AS consents
 	FROM generate_series(1, 10000) AS i) AS t,
 	LATERAL personalize.import_events(t.users, t.events, t.items, t.ts, consents => t.consents) AS r;
--- a day is closed once nothing is in flight that was when it was counted, in any database
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set settled :abs_srcdir '/test/settled.sql'
+\set ECHO none
+\i :settled
+\set ECHO all
 DO $$
-DECLARE
-	now_begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
 BEGIN
-	WHILE pg_snapshot_xmin(pg_current_snapshot()) < now_begun LOOP
-		PERFORM pg_sleep(0.01);
-	END LOOP;
+	PERFORM pg_temp.settled();
 END $$;
 SELECT processor FROM personalize.rollup_now();
 VACUUM ANALYZE;
