@@ -152,7 +152,7 @@ CREATE TABLE personalize.rejected_event (
 COMMENT ON TABLE personalize.rejected_event IS
 	'events that were not taken, or that a processor could not count, with the reason';
 COMMENT ON COLUMN personalize.rejected_event.source IS
-	'the function or view that was given it (track_many, ingest, inbox, ...), or the processor that failed';
+	'the function or table that was given it (track_many, ingest, inbox, ...), or the processor that failed';
 COMMENT ON COLUMN personalize.rejected_event.row_number IS 'its place in the call, from 1';
 COMMENT ON COLUMN personalize.rejected_event.payload IS
 	'the event as it was given; for a processor''s, its place in event';

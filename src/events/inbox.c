@@ -1,22 +1,21 @@
 /*
  * inbox.c
- *		The view inbox: events by INSERT and COPY.
+ *		The foreign table inbox: events by INSERT and COPY.
  *
- * An INSTEAD OF trigger gathers the rows and a trigger after the statement
- * writes them, by the path of all other calls; rows are also written whenever
- * 1,000 have been gathered.  A statement may run others that insert into inbox
- * too, so each has a level of its own, pushed by a trigger before the statement
- * and popped by the one after it.  Levels of a subtransaction that fails are
- * dropped with what they hold, and all of them at the transaction's end.
+ * To the server inbox is a foreign table, and what is behind it is this file: rows
+ * are gathered and written by the path of all other calls, whenever 1,000 have been
+ * gathered and at the statement's end, by a trigger: what is written later is missing
+ * in the server's statistics of the statement.  (A view with an INSTEAD OF trigger has
+ * each row made into a tuple first.)  A statement may run others that insert into
+ * inbox too; each has a state of its own.
  *
- * The view is always empty.  ORMs that save by UPDATE first find no row and insert;
+ * inbox is always empty.  ORMs that save by UPDATE first find no row and insert;
  * those that insert ON CONFLICT (message_id) mean what inbox does with a message_id
- * anyway.  A view has no index from which the server could infer that, so the
- * clause is taken off an INSERT into inbox when it has been parsed.
+ * anyway.  There is no index from which the server could infer that, so the clause is
+ * taken off an INSERT into inbox when it has been parsed.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "base/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
@@ -25,25 +24,23 @@
 #include "events/inbox.h"
 #include "events/ingest.h"
 #include "events/message_id.h"
+#include "executor/executor.h"
 #include "fmgr.h"
+#include "foreign/fdwapi.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
+#include "optimizer/paths.h"
 #include "parser/analyze.h"
 #include "parser/parsetree.h"
-#include "pgstat.h"
 #include "utils/acl.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-PG_FUNCTION_INFO_V1(personalize_inbox_begin);
-PG_FUNCTION_INFO_V1(personalize_inbox_row);
+PG_FUNCTION_INFO_V1(personalize_inbox_handler);
 PG_FUNCTION_INFO_V1(personalize_inbox_end);
-PG_FUNCTION_INFO_V1(personalize_inbox_no_row);
 
 /* Rows are written when so many, or so many bytes, have been gathered. */
 #define FLUSH_ROWS 1000
@@ -68,10 +65,10 @@ enum
 };
 
 /* What one statement has gathered. */
-typedef struct InboxLevel
+typedef struct InboxState
 {
-	struct InboxLevel *outer;
-	int			nestLevel;		/* of the (sub)transaction it runs in */
+	struct InboxState *older;	/* of another statement, or another part of this one */
+	EState	   *executor;		/* of the statement */
 	MemoryContext context;
 	MemoryContext rowContext;	/* what the rows point to */
 	IngestBatch *batch;
@@ -80,55 +77,13 @@ typedef struct InboxLevel
 	bool		bulk;			/* rowContext keeps what many rows need */
 	int64		rowCount;
 	int			gathered;		/* rows not yet written */
-} InboxLevel;
+} InboxState;
 
-/* The statement that is running; reset by the callbacks below. */
-static InboxLevel *innermost = NULL;
+/* The statements that are running, the newest first. */
+static InboxState *newest = NULL;
 
 static bool personalize_history = false;
 static post_parse_analyze_hook_type previousHook = NULL;
-
-/* Another statement is the one that is running; NULL: none. */
-static void
-SetInnermost(InboxLevel *level)
-{
-	innermost = level;
-	messageIdsUnseen = level != NULL && level->unseen;
-}
-
-/* Forget the statements of a subtransaction that fails. */
-static void
-DropFailedLevels(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *argument)
-{
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (innermost && innermost->nestLevel >= GetCurrentTransactionNestLevel())
-	{
-		InboxLevel *level = innermost;
-
-		SetInnermost(level->outer);
-		MemoryContextDelete(level->context);
-	}
-}
-
-/* Forget everything: the memory goes with the transaction. */
-static void
-DropAllLevels(XactEvent event, void *argument)
-{
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		SetInnermost(NULL);
-}
-
-/* Raise unless called as one of the view's triggers. */
-static TriggerData *
-CheckTrigger(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function is only for the triggers of personalize.inbox")));
-	return (TriggerData *) fcinfo->context;
-}
 
 /* Raise unless the user may add to history. */
 static void
@@ -141,7 +96,7 @@ CheckHistoryAllowed(void)
 				 errhint("personalize.history is for members of %s.", ADMIN_ROLE)));
 }
 
-/* True for the view. */
+/* True for inbox. */
 static bool
 IsInbox(Oid relation)
 {
@@ -150,23 +105,11 @@ IsInbox(Oid relation)
 	return OidIsValid(schema) && get_relname_relid("inbox", schema) == relation;
 }
 
-/*
- * True if the statement is COPY, as far as its progress report tells.  Ids that
- * are made for its rows are returned to nobody, so none can come again and they
- * need not be remembered.
- */
-static bool
-IsCopy(Relation view)
-{
-	return MyBEEntry && MyBEEntry->st_progress_command == PROGRESS_COMMAND_COPY &&
-		MyBEEntry->st_progress_command_target == RelationGetRelid(view);
-}
-
 /* True if the default of a column besides ts and message_id was set: it may make ids, too. */
 static bool
-HasOtherDefault(Relation view)
+HasOtherDefault(Relation inbox)
 {
-	const TupleConstr *constraints = RelationGetDescr(view)->constr;
+	const TupleConstr *constraints = RelationGetDescr(inbox)->constr;
 
 	for (int i = 0; constraints != NULL && i < constraints->num_defval; i++)
 	{
@@ -178,72 +121,100 @@ HasOtherDefault(Relation view)
 	return false;
 }
 
-/*
- * True if nobody looks at what becomes of a row: COPY does not, nor does it count, no
- * trigger that was added to the three of INSERT comes after ours, or runs statements, and
- * no other column is given an id.
- */
+/* True if a trigger that somebody added besides ours looks at rows, or runs statements beside them. */
 static bool
-IsUnseen(const InboxLevel *level, Relation view)
+HasOtherTrigger(Relation inbox)
 {
-	const TriggerDesc *triggers = view->trigdesc;
+	const TriggerDesc *triggers = inbox->trigdesc;
 	int			count = 0;
 
-	for (int i = 0; i < triggers->numtriggers; i++)
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		if (TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype))
 			count++;
-	return level->isCopy && level->outer == NULL && count == 3 && !HasOtherDefault(view);
+	return count != 1;
 }
 
-/* Before the statement: push a level. */
-Datum
-personalize_inbox_begin(PG_FUNCTION_ARGS)
+/* Another statement is the newest; NULL: none. */
+static void
+SetNewest(InboxState *state)
 {
-	TriggerData *trigger;
+	newest = state;
+	messageIdsUnseen = state != NULL && state->unseen;
+}
+
+/* When the memory of a statement is given back: it has ended, or failed. */
+static void
+Forget(void *argument)
+{
+	InboxState **place = &newest;
+
+	while (*place != argument)
+		place = &(*place)->older;
+	*place = (*place)->older;
+	SetNewest(newest);
+}
+
+/*
+ * A statement begins.  Ids that are made for the rows of COPY are returned to nobody,
+ * so none can come again and they need not be remembered; nor are they made where
+ * nobody can look at them.
+ */
+static void
+BeginRows(EState *executor, ResultRelInfo *into, bool isCopy)
+{
+	Relation	inbox = into->ri_RelationDesc;
 	MemoryContext context;
 	MemoryContext caller;
-	InboxLevel *level;
+	MemoryContextCallback *callback;
+	InboxState *state;
 
-	trigger = CheckTrigger(fcinfo);
+	if (!IsInbox(RelationGetRelid(inbox)) || RelationGetNumberOfAttributes(inbox) != INBOX_COLUMN_COUNT)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not personalize.inbox, or its columns have been changed", RelationGetRelationName(inbox)),
+				 errhint("Events are inserted into personalize.inbox as CREATE EXTENSION makes it.")));
 	if (personalize_history)
 		CheckHistoryAllowed();
-	context = AllocSetContextCreate(TopTransactionContext, "personalize inbox",
-									ALLOCSET_DEFAULT_SIZES);
+	/* goes with the subtransaction if that fails: an executor that failed may be kept for longer */
+	context = AllocSetContextCreate(CurTransactionContext, "personalize inbox", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	level = palloc0(sizeof(InboxLevel));
-	level->context = context;
-	level->rowContext = AllocSetContextCreate(context, "personalize inbox rows",
-											  ALLOCSET_DEFAULT_SIZES);
-	level->nestLevel = GetCurrentTransactionNestLevel();
-	level->batch = IngestBegin("inbox", personalize_history);
-	level->isCopy = IsCopy(trigger->tg_relation);
-	level->outer = innermost;
-	level->unseen = IsUnseen(level, trigger->tg_relation);
-	SetInnermost(level);
+	state = palloc0(sizeof(InboxState));
+	state->context = context;
+	state->executor = executor;
+	state->rowContext = AllocSetContextCreate(context, "personalize inbox rows", ALLOCSET_DEFAULT_SIZES);
+	state->batch = IngestBegin("inbox", personalize_history);
+	state->isCopy = isCopy;
+	state->unseen = isCopy && newest == NULL && !HasOtherTrigger(inbox) && !HasOtherDefault(inbox);
+	state->older = newest;
+	callback = palloc0(sizeof(MemoryContextCallback));
+	callback->func = Forget;
+	callback->arg = state;
+	SetNewest(state);
+	MemoryContextRegisterResetCallback(context, callback);
+	into->ri_FdwState = state;
 	MemoryContextSwitchTo(caller);
-	return PointerGetDatum(NULL);
 }
 
 /* Write what a statement has gathered. */
 static void
-FlushLevel(InboxLevel *level)
+FlushRows(InboxState *state)
 {
-	MemoryContext caller = MemoryContextSwitchTo(level->context);
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
 
 	/* what was added to the tables may make ids that are looked at */
 	messageIdsUnseen = false;
-	IngestFlush(level->batch);
-	messageIdsUnseen = level->unseen;
+	IngestFlush(state->batch);
+	messageIdsUnseen = state->unseen;
 	MemoryContextSwitchTo(caller);
-	if (level->bulk || level->gathered < FLUSH_ROWS)
-		MemoryContextReset(level->rowContext);
+	if (state->bulk || state->gathered < FLUSH_ROWS)
+		MemoryContextReset(state->rowContext);
 	else
 	{
-		MemoryContextDelete(level->rowContext);
-		level->rowContext = IngestBulkContext(level->context, "personalize inbox rows");
-		level->bulk = true;
+		MemoryContextDelete(state->rowContext);
+		state->rowContext = IngestBulkContext(state->context, "personalize inbox rows");
+		state->bulk = true;
 	}
-	level->gathered = 0;
+	state->gathered = 0;
 }
 
 /* The bytes of a text column. */
@@ -294,16 +265,13 @@ SeeWhetherNew(IngestMessage *message)
 
 /* Add a row to the statement's batch; what is kept of it lives until it is written. */
 static void
-AddRow(InboxLevel *level, TupleTableSlot *slot)
+AddRow(InboxState *state, TupleTableSlot *slot)
 {
 	IngestMessage message = {0};
 	IngestString consent;
 
-	if (slot->tts_tupleDescriptor->natts != INBOX_COLUMN_COUNT)
-		elog(ERROR, "personalize.inbox has %d columns instead of %d",
-			 slot->tts_tupleDescriptor->natts, INBOX_COLUMN_COUNT);
 	slot_getallattrs(slot);
-	message.rowNumber = ++level->rowCount;
+	message.rowNumber = ++state->rowCount;
 	message.userId = ColumnString(slot, INBOX_USER_ID);
 	message.event = ColumnString(slot, INBOX_EVENT);
 	message.itemId = ColumnString(slot, INBOX_ITEM_ID);
@@ -311,7 +279,7 @@ AddRow(InboxLevel *level, TupleTableSlot *slot)
 	message.requestId = ColumnString(slot, INBOX_REQUEST_ID);
 	message.messageId = ColumnString(slot, INBOX_MESSAGE_ID);
 	consent = ColumnString(slot, INBOX_CONSENT);
-	if (message.messageId.data != NULL && level->isCopy)
+	if (message.messageId.data != NULL && state->isCopy)
 		SeeWhetherNew(&message);
 	if (!slot->tts_isnull[INBOX_PROPERTIES])
 		IngestSetProperties(&message, slot->tts_values[INBOX_PROPERTIES]);
@@ -319,66 +287,110 @@ AddRow(InboxLevel *level, TupleTableSlot *slot)
 		IngestSetTs(&message, slot->tts_values[INBOX_TS]);
 	message.speaks = consent.data != NULL;
 	if (message.speaks)
-		message.spoken = IngestPurposeList(level->batch, consent.data, consent.length);
+		message.spoken = IngestPurposeList(state->batch, consent.data, consent.length);
 	KeepIds(&message);
-	IngestAdd(level->batch, &message);
-	level->gathered++;
+	IngestAdd(state->batch, &message);
+	state->gathered++;
 }
 
-/*
- * Instead of the row: gather it.  A copy of ours is what becomes of the row, unless
- * nobody looks at it: the server frees the original then, which it would keep to the
- * end of the statement else.  The copy is looked at until the next row comes, so rows
- * are written before one is added.
- */
-Datum
-personalize_inbox_row(PG_FUNCTION_ARGS)
+/* A row comes: gather it. */
+static TupleTableSlot *
+InsertRow(EState *executor, ResultRelInfo *into, TupleTableSlot *row, TupleTableSlot *plan)
 {
-	TriggerData *trigger = CheckTrigger(fcinfo);
-	InboxLevel *level = innermost;
+	InboxState *state = into->ri_FdwState;
 	MemoryContext caller;
-	HeapTuple	row;
 
-	if (level == NULL)
-		elog(ERROR, "no statement is inserting into personalize.inbox");
-	if (level->gathered >= FLUSH_ROWS ||
-		MemoryContextMemAllocated(level->rowContext, false) >= FLUSH_BYTES)
-		FlushLevel(level);
-	caller = MemoryContextSwitchTo(level->rowContext);
-	row = level->unseen ? NULL : heap_copytuple(trigger->tg_trigtuple);
-	AddRow(level, trigger->tg_trigslot);
+	if (state->gathered >= FLUSH_ROWS || MemoryContextMemAllocated(state->rowContext, false) >= FLUSH_BYTES)
+		FlushRows(state);
+	caller = MemoryContextSwitchTo(state->rowContext);
+	AddRow(state, row);
 	MemoryContextSwitchTo(caller);
-	return PointerGetDatum(row);
+	return row;
 }
 
-/* After the statement: write the rest and pop its level. */
+/* After the rows: write the rest of all parts of the statement. */
 Datum
 personalize_inbox_end(PG_FUNCTION_ARGS)
 {
-	InboxLevel *level = innermost;
-
-	CheckTrigger(fcinfo);
-	if (level == NULL)
-		elog(ERROR, "no statement is inserting into personalize.inbox");
-	FlushLevel(level);
-	IngestEnd(level->batch);
-	SetInnermost(level->outer);
-	MemoryContextDelete(level->context);
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function is only for the trigger of personalize.inbox")));
+	for (InboxState *state = newest; state != NULL && state->executor == newest->executor; state = state->older)
+		FlushRows(state);
 	return PointerGetDatum(NULL);
 }
 
-/* UPDATE finds no row; DELETE is refused, lest somebody take it for an erasure. */
-Datum
-personalize_inbox_no_row(PG_FUNCTION_ARGS)
+/* The statement ends: write what there is if triggers are off. */
+static void
+EndRows(EState *executor, ResultRelInfo *into)
 {
-	TriggerData *trigger = CheckTrigger(fcinfo);
+	InboxState *state = into->ri_FdwState;
 
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	if (state == NULL)
+		return;
+	FlushRows(state);
+	IngestEnd(state->batch);
+	into->ri_FdwState = NULL;
+	MemoryContextDelete(state->context);
+}
+
+/* INSERT begins; of UPDATE there is nothing to do, for it finds no row. */
+static void
+BeginInsert(ModifyTableState *node, ResultRelInfo *into, List *private, int subplan, int flags)
+{
+	if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && node->operation == CMD_INSERT)
+		BeginRows(node->ps.state, into, false);
+}
+
+/* COPY begins, or a partition of somebody's table gets a row. */
+static void
+BeginCopy(ModifyTableState *node, ResultRelInfo *into)
+{
+	BeginRows(node->ps.state, into, node->ps.plan == NULL);
+}
+
+/* UPDATE finds no row that it could be called for. */
+static TupleTableSlot *
+UpdateRow(EState *executor, ResultRelInfo *into, TupleTableSlot *row, TupleTableSlot *plan)
+{
+	elog(ERROR, "personalize.inbox has no row to update");
+}
+
+/* DELETE is refused, lest somebody take it for an erasure. */
+static List *
+PlanModify(PlannerInfo *root, ModifyTable *plan, Index relation, int subplan)
+{
+	if (plan->operation == CMD_DELETE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("events cannot be deleted through personalize.inbox"),
 				 errhint("SELECT personalize.forget(user_id) erases a person; a retention_policy drops old days.")));
-	return PointerGetDatum(NULL);
+	return NIL;
+}
+
+/* Reading: there is no row, and nothing is left to plan. */
+static void
+EstimateScan(PlannerInfo *root, RelOptInfo *relation, Oid table)
+{
+	mark_dummy_rel(relation);
+}
+
+/* _inbox_handler(): what the server calls for inbox. */
+Datum
+personalize_inbox_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->PlanForeignModify = PlanModify;
+	routine->BeginForeignModify = BeginInsert;
+	routine->BeginForeignInsert = BeginCopy;
+	routine->ExecForeignInsert = InsertRow;
+	routine->ExecForeignUpdate = UpdateRow;
+	routine->EndForeignModify = EndRows;
+	routine->EndForeignInsert = EndRows;
+	routine->GetForeignRelSize = EstimateScan;
+	PG_RETURN_POINTER(routine);
 }
 
 /* True if a conflict is one of message_id and nothing else. */
@@ -431,7 +443,7 @@ AfterParsing(ParseState *state, Query *query, JumbleState *jumble)
 		AcceptConflict(query);
 }
 
-/* Define the setting and watch transactions. */
+/* Define the setting. */
 void
 InboxInit(void)
 {
@@ -441,6 +453,4 @@ InboxInit(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	previousHook = post_parse_analyze_hook;
 	post_parse_analyze_hook = AfterParsing;
-	RegisterXactCallback(DropAllLevels, NULL);
-	RegisterSubXactCallback(DropFailedLevels, NULL);
 }

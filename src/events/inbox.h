@@ -1,6 +1,6 @@
 /*
  * inbox.h
- *		The view inbox: events by INSERT and COPY.
+ *		The foreign table inbox: events by INSERT and COPY.
  */
 #ifndef PERSONALIZE_INBOX_H
 #define PERSONALIZE_INBOX_H

@@ -7,10 +7,10 @@ BEGIN
 		SELECT c.oid::pg_catalog.regclass AS name, c.relkind
 		FROM pg_catalog.pg_class c
 		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'personalize'::pg_catalog.regnamespace
-			AND c.relkind IN ('r', 'p', 'v', 'm')
+			AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 	LOOP
 		EXECUTE pg_catalog.format('ALTER %s %s OWNER TO personalize_owner',
-			CASE o.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, o.name);
+			CASE o.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, o.name);
 	END LOOP;
 	FOR o IN
 		SELECT p.oid::pg_catalog.regprocedure AS name, p.prokind, p.prosecdef

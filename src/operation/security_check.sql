@@ -54,7 +54,7 @@ BEGIN ATOMIC
 	WITH member AS (
 		SELECT c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.oid::regclass::text AS name
 		FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE n.nspname = 'personalize' AND c.relkind IN ('r', 'p', 'v', 'm')
+		WHERE n.nspname = 'personalize' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			AND c.oid NOT IN (SELECT d.day FROM personalize_internal._event_days() AS d))
 	SELECT 'row security', m.name,
 		format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; ALTER TABLE %1$s FORCE ROW LEVEL SECURITY;', m.name), NULL

@@ -19,7 +19,7 @@ CREATE TEMP TABLE script AS
 CREATE TEMP TABLE relation AS
 	SELECT c.oid, c.relname AS name, c.relkind AS kind
 	FROM pg_class c
-	WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+	WHERE c.relnamespace = 'personalize'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 		AND NOT c.relispartition AND c.relname NOT LIKE '\_%';
 CREATE TEMP TABLE routine AS
 	SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname AS name, p.proargnames, p.prokind AS kind
