@@ -59,7 +59,7 @@ CREATE TABLE call AS
 						ORDER BY c.attname = format_type(t.type, NULL) LIMIT 1) c ON true)) AS command
 	FROM pg_proc p
 	WHERE p.pronamespace IN ('personalize'::regnamespace, 'personalize_internal'::regnamespace) AND p.proparallel <> 'u'
-		AND NOT p.prorettype = ANY ('{internal,cstring,trigger,event_trigger}'::regtype[])
+		AND NOT p.prorettype = ANY ('{internal,cstring,trigger,event_trigger,fdw_handler}'::regtype[])
 		AND NOT p.proargtypes::oid[] && '{internal,cstring}'::regtype[]::oid[]
 		AND (p.prorettype <> 'record'::regtype OR p.proallargtypes IS NOT NULL);
 
