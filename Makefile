@@ -19,7 +19,7 @@ SQL_PARTS = base/role base/setting base/choice base/clock base/key base/path_fil
 	models/model neighbours/neighbour search/search_index engines/variant engines/rule engines/session_neighbours engines/tune exposures/request_id exposures/query exposures/exposure exposures/attraction exposures/examination exposures/suggest engines/recommend engines/rank_search engines/search_items engines/why_not training/training pages/page_module pages/page_segment pages/homepage experiments/statistic experiments/metric experiments/experiment experiments/result evaluation/policy_value evaluation/question evaluation/logged evaluation/replay evaluation/evaluate evaluation/show_as_of erasure/retention \
 	erasure/erasure erasure/erasure_status operation/state_hash erasure/rights operation/monitor operation/maintenance_job \
 	operation/storage operation/publication operation/data_quality items/item_health operation/health \
-	operation/security_check operation/reset operation/text_id operation/forward operation/comment operation/grants
+	operation/security_check operation/restored operation/reset operation/text_id operation/forward operation/comment operation/grants
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))

@@ -21,33 +21,45 @@ COMMENT ON FUNCTION personalize_internal._pseudonym(bigint) IS 'the pseudonym un
 
 -- A dump may be restored where the extension is older than in the dump.  If the
 -- secret that is here counted, nobody in the tombstones would be known again.
-CREATE FUNCTION personalize_internal._secret_added() RETURNS trigger
+CREATE FUNCTION personalize_internal._settle_secret() RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	added record;
 	oldest timestamptz;
 BEGIN
-	SELECT min(s.created_at) INTO oldest FROM personalize._secret s;
-	IF oldest IS NULL OR EXISTS (SELECT FROM personalize._secret s WHERE s.secret = NEW.secret) THEN
-		RETURN NEW;
+	SELECT s.ctid AS place, s.secret, s.created_at INTO added FROM personalize._secret s ORDER BY age(s.xmin), s.ctid DESC LIMIT 1;
+	SELECT min(s.created_at) INTO oldest FROM personalize._secret s WHERE s.ctid <> added.place;
+	IF oldest IS NULL OR EXISTS (SELECT FROM personalize._secret s WHERE s.secret = added.secret AND s.ctid <> added.place) THEN
+		RETURN;
 	END IF;
-	IF EXISTS (SELECT FROM personalize.consent_ledger) OR EXISTS (SELECT FROM personalize._tombstone) THEN
+	-- something was written here: what a dump brings, in whatever order, was written elsewhere
+	IF EXISTS (SELECT FROM personalize._incarnation i, personalize._files f WHERE i.files = f.last_value) THEN
 		RAISE WARNING 'this database has used another secret for its pseudonyms'
 			USING DETAIL = 'Tombstones and entries of the consent ledger that were made with the younger of the two mean nothing: forgotten people would not be known.',
 				HINT = 'Restore into a new database.';
-	ELSIF NEW.created_at >= oldest THEN
-		NEW.created_at := oldest - interval '1 microsecond';
+	ELSIF added.created_at >= oldest THEN
+		UPDATE personalize._secret s SET created_at = oldest - interval '1 microsecond' WHERE s.ctid = added.place;
 	END IF;
-	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._settle_secret() IS 'makes the secret that was added last count, unless another has been used';
+CREATE FUNCTION personalize_internal._secret_added() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM personalize_internal._settle_secret();
+	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION personalize_internal._secret_added() IS 'makes the secret of a restored dump count';
-CREATE TRIGGER secret_added BEFORE INSERT ON personalize._secret
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._secret_added();
+CREATE TRIGGER secret_added AFTER INSERT ON personalize._secret
+	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._secret_added();
+-- the rows of a restore come in as those of a replica, too
+ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_added;
 
 CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
 	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
 ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;
-REVOKE ALL ON FUNCTION personalize_internal._secret_added(), personalize_internal._make_secret(), personalize_internal._pseudonym(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION personalize_internal._pseudonym(bigint) TO personalize_owner;
+REVOKE ALL ON FUNCTION personalize_internal._secret_added(), personalize_internal._settle_secret(), personalize_internal._make_secret(), personalize_internal._pseudonym(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION personalize_internal._pseudonym(bigint), personalize_internal._settle_secret() TO personalize_owner;

@@ -10,8 +10,10 @@
 
 #include "base/unicode.h"
 
+#include "catalog/namespace.h"
 #include "common/unicode_norm.h"
 #include "compat.h"
+#include "storage/shmem.h"
 
 /* Ranges of code points that are spaces, controls or show nothing at all, in order. */
 static const struct
@@ -50,6 +52,54 @@ UnicodeFromServer(const char *data, int length, int *utf8Length)
 		utf8 = pg_server_to_any(data, length, PG_UTF8);
 	*utf8Length = utf8 == data ? length : (int) strlen(utf8);
 	return utf8;
+}
+
+/* Text of one encoding in another, or NULL where a character has no equivalent, or there is no conversion. */
+static char *
+TryConvert(const char *data, int length, int from, int to)
+{
+	Oid			conversion = FindDefaultConversionProc(from, to);
+	Size		size = add_size(mul_size(length, MAX_CONVERSION_GROWTH), 1);
+	char	   *converted;
+
+	if (!OidIsValid(conversion))
+		return NULL;
+	converted = palloc(size);
+	if (pg_do_encoding_conversion_buf(conversion, from, to, (unsigned char *) data, length,
+									  (unsigned char *) converted, size, true) == length)
+		return converted;
+	pfree(converted);
+	return NULL;
+}
+
+/* As UnicodeFromServer, but NULL where it would raise. */
+const char *
+UnicodeTryFromServer(const char *data, int length, int *utf8Length)
+{
+	const char *utf8 = data;
+
+	*utf8Length = length;
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII || UnicodeIsAscii(data, length))
+		return utf8;
+	utf8 = TryConvert(data, length, GetDatabaseEncoding(), PG_UTF8);
+	if (utf8 != NULL)
+		*utf8Length = strlen(utf8);
+	return utf8;
+}
+
+/* UTF-8 in the server's encoding, which may be the string itself; NULL where it has no such character. */
+const char *
+UnicodeTryToServer(const char *utf8, int length, int *serverLength)
+{
+	const char *data = utf8;
+
+	*serverLength = length;
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII || UnicodeIsAscii(utf8, length))
+		return data;
+	data = TryConvert(utf8, length, PG_UTF8, GetDatabaseEncoding());
+	if (data != NULL)
+		*serverLength = strlen(data);
+	return data;
 }
 
 /* The code points of valid UTF-8, with a zero behind them. */

@@ -12,6 +12,10 @@
 /* A string of the server's encoding as UTF-8: itself, or palloc'd. */
 extern const char *UnicodeFromServer(const char *data, int length, int *utf8Length);
 
+/* The same and the way back, but NULL where a character has no equivalent. */
+extern const char *UnicodeTryFromServer(const char *data, int length, int *utf8Length);
+extern const char *UnicodeTryToServer(const char *utf8, int length, int *serverLength);
+
 /* True if all bytes are ASCII. */
 extern bool UnicodeIsAscii(const char *data, int length);
 

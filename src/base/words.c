@@ -29,6 +29,12 @@
 /* Before it is composed a text may be so many times as long. */
 #define MAX_EXPANSION 8
 
+/* What ICU writes in encodings of one byte for what it cannot write; in others it is no character. */
+#define ICU_SUBSTITUTE 0x1a
+
+/* U+0130, whose small letter is two code points. */
+#define CAPITAL_I_WITH_DOT "\xc4\xb0"
+
 typedef struct Range
 {
 	pg_wchar	first;
@@ -98,6 +104,67 @@ LowerCollation(void)
 }
 
 /*
+ * True if a text in lower case holds characters of the text alone.  Where ICU does not
+ * know a character of the database's encoding (the euro sign in EUC_KR), or the encoding
+ * has not the small letter (of U+0130 in LATIN5), ICU puts a substitute, which mostly
+ * stands for nothing.
+ */
+static bool
+IsFaithful(const char *lower)
+{
+	int			length;
+	const char *utf8;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return true;
+	if (strchr(lower, ICU_SUBSTITUTE) != NULL)
+		return false;
+	utf8 = UnicodeTryFromServer(lower, strlen(lower), &length);
+	if (utf8 != NULL && utf8 != lower)
+		pfree((char *) utf8);
+	return utf8 != NULL;
+}
+
+/* Append a character that is not ASCII in lower case, or as it is where that cannot be written. */
+static void
+AppendLower(StringInfo out, const char *character, int length, Oid collation)
+{
+	char	   *lower = str_tolower(character, length, collation);
+	int			utf8Length;
+	const char *utf8;
+
+	if (IsFaithful(lower))
+		appendStringInfoString(out, lower);
+	else if ((utf8 = UnicodeTryFromServer(character, length, &utf8Length)) != NULL &&
+			 strcmp(utf8, CAPITAL_I_WITH_DOT) == 0)
+		appendStringInfoChar(out, 'i');
+	else
+		appendBinaryStringInfo(out, character, length);
+	pfree(lower);
+}
+
+/* A text in lower case, one character after the other. */
+static char *
+LowerEach(const char *text, int length)
+{
+	Oid			collation = LowerCollation();
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (int at = 0; at < length;)
+	{
+		int			bytes = Min(pg_mblen(text + at), length - at);
+
+		if (IS_HIGHBIT_SET(text[at]))
+			AppendLower(&out, text + at, bytes, collation);
+		else
+			appendStringInfoChar(&out, pg_ascii_tolower((unsigned char) text[at]));
+		at += bytes;
+	}
+	return out.data;
+}
+
+/*
  * A text in lower case.  ICU's root has the same rules for ASCII as C has; to ask it
  * takes many times as long as the rest of the work.
  */
@@ -105,10 +172,14 @@ static char *
 Lower(const char *text, int length, bool ascii)
 {
 	static bool hasRoot = false;
+	char	   *lower;
 
 	if (ascii && !hasRoot)
 		hasRoot = LowerCollation() != DEFAULT_COLLATION_OID;
-	return ascii && hasRoot ? asc_tolower(text, length) : str_tolower(text, length, LowerCollation());
+	if (ascii && hasRoot)
+		return asc_tolower(text, length);
+	lower = str_tolower(text, length, LowerCollation());
+	return ascii || IsFaithful(lower) ? lower : LowerEach(text, length);
 }
 
 char *
@@ -177,7 +248,7 @@ SplitPoints(pg_wchar *points, int count, bool isCut, int maxBytes, const Receive
 		GiveWord(points, wordLength, receiver);
 }
 
-/* Give the words of a text that is no UTF-8: any byte that is not ASCII is part of one. */
+/* Give the words of a text that is not Unicode: any byte that is not ASCII is part of one. */
 static void
 SplitBytes(const char *text, int length, const Receiver *receiver)
 {
@@ -205,9 +276,9 @@ WordsEach(const char *text, int length, int maxBytes, WordCallback callback, voi
 	bool		ascii = UnicodeIsAscii(text, kept);
 	char	   *lower = Lower(text, kept, ascii);
 	int			utf8Length;
-	const char *utf8 = UnicodeFromServer(lower, strlen(lower), &utf8Length);
+	const char *utf8 = UnicodeTryFromServer(lower, strlen(lower), &utf8Length);
 
-	if (pg_encoding_verifymbstr(PG_UTF8, utf8, utf8Length) == utf8Length)
+	if (utf8 != NULL && pg_encoding_verifymbstr(PG_UTF8, utf8, utf8Length) == utf8Length)
 	{
 		int			count;
 		pg_wchar   *points = UnicodeDecode(utf8, utf8Length, &count);
@@ -220,8 +291,8 @@ WordsEach(const char *text, int length, int maxBytes, WordCallback callback, voi
 		pfree(points);
 	}
 	else
-		SplitBytes(lower, Min(utf8Length, maxBytes), &receiver);
-	if (utf8 != lower)
+		SplitBytes(lower, pg_mbcliplen(lower, strlen(lower), maxBytes), &receiver);
+	if (utf8 != NULL && utf8 != lower)
 		pfree((char *) utf8);
 	pfree(lower);
 }

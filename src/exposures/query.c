@@ -57,8 +57,10 @@ int64
 QueryKey(const text *query)
 {
 	int			length;
-	const char *utf8 = UnicodeFromServer(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), &length);
+	const char *utf8 = UnicodeTryFromServer(VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query), &length);
 
+	if (utf8 == NULL)
+		utf8 = VARDATA_ANY(query);
 	return (int64) (KeyHash(utf8, length) | (UINT64CONST(1) << 63));
 }
 

@@ -82,6 +82,11 @@ CREATE EVENT TRIGGER personalize_refuse_triggers ON ddl_command_end
 	EXECUTE FUNCTION personalize_internal._refuse_triggers();
 COMMENT ON EVENT TRIGGER personalize_refuse_triggers IS
 	'only superusers put triggers on tables of personalize, or foreign keys to those about people';
+CREATE EVENT TRIGGER personalize_triggers_enabled ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION personalize_internal._triggers_enabled();
+COMMENT ON EVENT TRIGGER personalize_triggers_enabled IS
+	'a restore with --disable-triggers ends as one with triggers';
 CREATE EVENT TRIGGER personalize_guard_drops ON ddl_command_start
 	WHEN TAG IN ('DROP TABLE', 'ALTER TABLE', 'DROP SCHEMA', 'ALTER SCHEMA', 'DROP OWNED')
 	EXECUTE FUNCTION personalize_internal._guard_drops();

@@ -394,7 +394,7 @@ BEGIN ATOMIC
 		CASE WHEN NOT s.in_use THEN 'After a restore, SELECT * FROM personalize.rollup_now() begins at once.'
 			WHEN s.slots_short THEN 'Raise max_worker_processes, or name fewer databases in personalize.databases.'
 			WHEN s.preloaded AND w.count = 0 THEN
-				'See the server log; check personalize.databases, the CONNECT privilege and LOGIN of personalize_owner.' END
+				'See the server log; check max_worker_processes, personalize.databases, the CONNECT privilege and LOGIN of personalize_owner.' END
 	FROM personalize_internal._server_state() AS s,
 		(SELECT pg_catalog.count(*) AS count FROM personalize_internal._worker_state()) AS w
 	UNION ALL

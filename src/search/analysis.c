@@ -88,6 +88,9 @@ AppendPlain(StringInfo out, pg_wchar point)
 			return;
 		}
 	}
+	/* of a sign made of capitals, too */
+	if (point < 0x80)
+		point = pg_ascii_tolower((unsigned char) point);
 	unicode_to_utf8(point, utf8);
 	appendBinaryStringInfo(out, (char *) utf8, pg_utf_mblen(utf8));
 }
@@ -100,21 +103,27 @@ WithoutAccents(const char *word, int *length)
 	pg_wchar   *points;
 	pg_wchar   *apart;
 	int			count;
-	bool		ascii = true;
+	const char *utf8;
+	const char *plain;
 
-	for (int i = 0; i < *length && ascii; i++)
-		ascii = !IS_HIGHBIT_SET(word[i]);
-	if (ascii || GetDatabaseEncoding() != PG_UTF8)
+	if (UnicodeIsAscii(word, *length) || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return word;
-	points = UnicodeDecode(word, *length, &count);
+	utf8 = UnicodeTryFromServer(word, *length, &count);
+	if (utf8 == NULL)
+		return word;
+	points = UnicodeDecode(utf8, count, &count);
 	apart = unicode_normalize(UNICODE_NFKD, points);
 	initStringInfo(&out);
 	for (pg_wchar *at = apart; *at != 0; at++)
 		AppendPlain(&out, *at);
 	pfree(apart);
 	pfree(points);
-	*length = pg_mbcliplen(out.data, out.len, Min(out.len, ANALYSIS_MAX_WORD));
-	return out.data;
+	plain = UnicodeTryToServer(out.data, out.len, &count);
+	/* syllables come apart into what other encodings cannot write */
+	if (plain == NULL)
+		return word;
+	*length = pg_mbcliplen(plain, count, Min(count, ANALYSIS_MAX_WORD));
+	return plain;
 }
 
 /* The stem of a word: itself where the dictionary has none. */
@@ -124,8 +133,10 @@ Stem(const Language *language, const char *word, int *length)
 	TSDictionaryCacheEntry *dictionary;
 	DictSubState state = {false, false, NULL};
 	TSLexeme   *lexemes;
+	int			utf8Length;
 
-	if (!OidIsValid(language->dictionary))
+	/* stemmers speak UTF-8 */
+	if (!OidIsValid(language->dictionary) || UnicodeTryFromServer(word, *length, &utf8Length) == NULL)
 		return word;
 	dictionary = lookup_ts_dictionary_cache(language->dictionary);
 	lexemes = (TSLexeme *) DatumGetPointer(FunctionCall4(&dictionary->lexize,

@@ -25,5 +25,11 @@ traffic($node, $_, 2, 200) for @shops[ 0, 1 ];
 exact($node, $_, "$_ goes on when one is dropped") for @shops[ 0, 1 ];
 wait_for($node, 'postgres', "SELECT count(DISTINCT datname) = 2 FROM pg_stat_activity WHERE backend_type = 'personalize worker'");
 pass('then each has its worker');
+
+# None at all, not even for the launcher.
+$node->append_conf('postgresql.conf', "max_worker_processes = 0\nmax_parallel_workers = 0\n");
+$node->restart;
+is($node->safe_psql('shop1', q{SELECT ok, fix ~ 'max_worker_processes' FROM personalize.health() WHERE "check" = 'workers'}),
+	'f|t', 'health() names what the launcher wants');
 $node->stop;
 done_testing();

@@ -67,6 +67,35 @@ for my $encoding (@encodings)
 	$node->safe_psql('postgres', 'DROP DATABASE other');
 }
 
+# Texts of which ICU does not know a character of the encoding, or whose small letters the encoding
+# has not, or that have no Unicode: they are searched and counted, and found without case and accents.
+my @text = (
+	[ EUC_KR => 'NIKE® 50€ 한', 'nike 50' ], [ EUC_KR => "\xe2\x84\xab Hat", 'hat' ],
+	[ EUC_KR => q{' || E'\\xc9\\xa1' || ' Hat}, 'HAT', 'hat' ],
+	[ EUC_JP => 'İSTANBUL ¦', 'istanbul' ], [ EUC_JP => 'Ģ Ñandú', 'nandu' ], [ EUC_CN => 'Ⅻ 中 Hat', 'Ⅻ hat' ],
+	(map { [ $_ => 'İSTANBUL', 'istanbul' ] } qw(LATIN3 LATIN5 WIN1254 UTF8)), (map { [ $_ => 'Müller', 'MULLER' ] } qw(LATIN1 WIN1252 UTF8)));
+for my $case (@text)
+{
+	my ($encoding, $text, $query, $asked) = (@$case, $$case[1]);
+
+	$node->safe_psql('postgres', "CREATE DATABASE other TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+	my (undef, $out, $error) = $node->psql('other', <<"SQL");
+SET client_encoding = 'UTF8';
+SET client_min_messages = error;
+CREATE EXTENSION personalize;
+\\o /dev/null
+SELECT personalize.upsert_items(jsonb_build_array(jsonb_build_object('item_id', 'sought', 'title', '$text')));
+SELECT personalize.track('ann', 'search', properties => jsonb_build_object('query', '$asked'), consent => '{analytics,personalization,recommendations}');
+\\o
+SELECT string_agg(item_id, ' '), bool_or(did_you_mean IS NOT NULL) FROM personalize.search_items('ann', '$query');
+SELECT sum(rejected) FROM personalize.rollup_now();
+SELECT count(*) > 0 FROM personalize.features('ann', purpose => 'personalization');
+SELECT count(*) FROM personalize.verify_search_index();
+SQL
+	is($out . $error, "sought|f\n0\nt\n0", "$text in $encoding");
+	$node->safe_psql('postgres', 'DROP DATABASE other');
+}
+
 # In Turkish the lower case of I is no i: names of events and queries of rules are the same all the same.
 SKIP:
 {

@@ -111,5 +111,47 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->co
 traffic($node, 'third', 3, 100);
 exact($node, 'third', 'which goes on');
 
+# Rows alone, into a database whose extension is older than that of the dump: by several sessions,
+# with triggers off, as a replica.  Whoever was forgotten is still known.
+make_shop($node, 'alone');
+traffic($node, 'alone', 3, 200);
+$node->safe_psql('alone', q{SELECT personalize.forget('7'), personalize.upsert_items('[{"item_id": "sku1", "title": "Trail shoe"}]')});
+leave_a_tail($node, 'alone');
+$node->safe_psql('alone', q{SELECT personalize.disable_processor(p) FROM unnest('{neighbour,exposure}'::text[]) AS p});
+$node->command_ok([ 'pg_dump', '-s', '-f', "$directory/schema.sql", '-d', $node->connstr('alone') ], 'a dump without rows');
+$node->command_ok([ 'pg_dump', '-Fd', '-f', "$directory/rows", '-d', $node->connstr('alone') ], 'and one with them');
+my ($saw, $were) = map { $node->safe_psql('alone', $_) } readers_sql(), $pseudonyms;
+my $changed = q{SELECT detail FROM personalize.security_check() WHERE NOT ok AND "check" = 'triggers'};
+for my $way ([ '-j', '2' ], ['--disable-triggers'], [ '--disable-triggers', '-j', '2' ], ['as a replica'])
+{
+	my $how = "@$way";
+
+	$node->safe_psql('postgres', 'CREATE DATABASE rows');
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('rows'), '-f', "$directory/schema.sql" ], 'the schema');
+	$node->safe_psql('rows', q{UPDATE personalize._secret SET created_at = '2001-01-01'});
+	local $ENV{PGOPTIONS} = $how eq 'as a replica' ? '-c session_replication_role=replica' : '';
+	$node->command_ok([ 'pg_restore', '-e', '-a', ($how eq 'as a replica' ? () : @$way), '-d', $node->connstr('rows'), "$directory/rows" ], "rows alone, $how");
+	$ENV{PGOPTIONS} = '';
+	is($node->safe_psql('rows', $pseudonyms), $were, "pseudonyms are those of the dump, $how");
+	is($node->safe_psql('rows', readers_sql()), $saw, 'readers see what they saw');
+	is($node->safe_psql('rows', 'SELECT FROM personalize.verify_ledger()'), '', 'the ledger is right');
+	is($node->safe_psql('rows', $changed), '', 'triggers are as they were');
+	is($node->safe_psql('rows', 'SELECT count(*) FROM personalize.verify_search_index()'), '0', 'and the search index')
+	  if $how ne 'as a replica';
+	$node->safe_psql('rows', enable_sql() . q{; SELECT personalize.enable_processor(p) FROM unnest('{neighbour,exposure}'::text[]) AS p});
+	traffic($node, 'rows', 2, 100);
+	exact($node, 'rows', 'and counting goes on', withdrawn => 1);
+	$node->safe_psql('postgres', 'DROP DATABASE rows');
+}
+
+# Where the secret that is there has been used, it is said that one of the two means nothing.
+$node->safe_psql('postgres', 'CREATE DATABASE rows');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('rows'), '-f', "$directory/schema.sql" ], 'the schema once more');
+my $own = $node->safe_psql('rows', qq{UPDATE personalize._secret SET created_at = '2001-01-01'; SELECT personalize.grant_consent('own', '{analytics}') IS NULL; $pseudonyms});
+my $before_rows = -s $node->logfile;
+$node->command_ok([ 'pg_restore', '-a', '-t', '_secret', '-d', $node->connstr('rows'), "$directory/rows" ], 'the secret alone, into a database in use');
+like(slurp_log($node, $before_rows), qr/WARNING:  this database has used another secret/, 'which is told');
+is("f\n" . $node->safe_psql('rows', $pseudonyms), $own, 'and its pseudonyms stay');
+
 $_->stop for ($node, $other);
 done_testing();
