@@ -86,4 +86,29 @@ DO $$BEGIN PERFORM personalize.forget('ada2'); EXCEPTION WHEN OTHERS THEN RAISE 
 SELECT count(*) FROM personalize.event WHERE user_key = personalize.user_key('ada2');
 DROP PUBLICATION regress_all;
 SELECT count(personalize.forget('ada2'));
+-- what 18 wants to be published: generated columns of one's own
+BEGIN;
+SET LOCAL client_min_messages = error;
+DO $$BEGIN EXECUTE format('ALTER TABLE personalize.event_p%s REPLICA IDENTITY FULL', to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')); END$$;
+ALTER TABLE personalize.event ADD COLUMN mine text GENERATED ALWAYS AS (properties ->> 'query') STORED;
+DO $$
+DECLARE
+	told text := 'nothing';
+BEGIN
+	IF current_setting('server_version_num')::integer >= 180000 THEN
+		BEGIN
+			CREATE PUBLICATION regress_generated FOR TABLE personalize.event;
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			GET STACKED DIAGNOSTICS told = PG_EXCEPTION_DETAIL;
+		END;
+		IF told NOT LIKE '%: generated columns of its replica identity are not published: publish_generated_columns (the whole row).' THEN
+			RAISE 'told was %', told;
+		END IF;
+		EXECUTE 'CREATE PUBLICATION regress_generated FOR TABLE personalize.event WITH (publish_generated_columns = stored)';
+	ELSE
+		CREATE PUBLICATION regress_generated FOR TABLE personalize.event;
+	END IF;
+END $$;
+SELECT ok FROM publications();
+ROLLBACK;
 DROP FUNCTION publications();

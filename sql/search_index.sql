@@ -70,6 +70,20 @@ UPDATE personalize._search_posting SET frequencies = 1 WHERE word = 'acm';
 SELECT * FROM personalize.verify_search_index();
 SELECT personalize.rebuild_search_index();
 
+-- what a server of another major version made is compared with this one, once
+BEGIN;
+DELETE FROM personalize._search_posting WHERE word = 'hat';
+SELECT personalize_internal._search_renew();
+SELECT * FROM personalize.verify_search_index();
+UPDATE personalize._search_server SET major = 14;
+SELECT personalize_internal._search_renew();
+SELECT * FROM personalize.verify_search_index();
+SELECT major = current_setting('server_version_num')::integer / 10000 AS present FROM personalize._search_server;
+UPDATE personalize._search_server SET major = 14;
+SELECT personalize_internal._search_renew();
+SELECT major = current_setting('server_version_num')::integer / 10000 AS present FROM personalize._search_server;
+ROLLBACK;
+
 -- which texts, and in which language
 UPDATE personalize.item SET attributes = '{"name": "Häuser", "secret": "hidden words"}' WHERE item_id = '1';
 INSERT INTO personalize.search_attribute VALUES ('secret', NULL);

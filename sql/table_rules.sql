@@ -185,6 +185,19 @@ CALL with_event('column', 'ALTER TABLE personalize.event ADD COLUMN mine text DE
 CALL with_event('generated column', 'ALTER TABLE personalize.event ADD COLUMN mine text GENERATED ALWAYS AS (properties ->> ''query'') STORED', 'ALTER TABLE personalize.event DROP COLUMN mine');
 CALL with_event('check', 'ALTER TABLE personalize.event ADD CONSTRAINT mine CHECK (event > 0)', 'ALTER TABLE personalize.event DROP CONSTRAINT mine');
 CALL with_event('statistics', 'CREATE STATISTICS mine ON user_key, item_key FROM personalize.event', 'DROP STATISTICS mine');
+-- what newer servers have; older ones something that must come out the same
+SELECT v >= 180000 AS has_virtual, v >= 170000 AS has_identity FROM (SELECT current_setting('server_version_num')::int) AS s (v) \gset
+SELECT CASE WHEN :'has_virtual' THEN 'VIRTUAL' ELSE 'STORED' END AS generated,
+	CASE WHEN :'has_virtual' THEN '(false) NOT ENFORCED' ELSE '(true)' END AS unenforced,
+	CASE WHEN :'has_virtual' THEN 'ALTER TABLE %1$s ADD CONSTRAINT mine FOREIGN KEY (%2$s) REFERENCES elsewhere NOT ENFORCED' ELSE 'ALTER TABLE %1$s ADD CONSTRAINT mine CHECK (true)' END AS pointing,
+	CASE WHEN :'has_identity' THEN 'GENERATED ALWAYS AS IDENTITY' ELSE 'NOT NULL DEFAULT 1' END AS identity \gset
+CALL with_all('virtual column', 'ALTER TABLE %4$s ADD COLUMN mine text NOT NULL GENERATED ALWAYS AS (md5(%2$s::text)) ' || :'generated' || ' CHECK (mine = md5(%2$s::text))', 'ALTER TABLE %4$s DROP COLUMN mine');
+CALL with_each('virtual column that is checked', 'ALTER TABLE %4$s ADD COLUMN mine text GENERATED ALWAYS AS (md5(%2$s::text)) ' || :'generated' || ' CHECK (mine <> md5(%2$s::text))', 'ALTER TABLE %4$s DROP COLUMN mine', NULL, 'profile|subject|_p\d');
+CALL with_all('check that is not enforced', 'ALTER TABLE %1$s ADD CONSTRAINT mine CHECK ' || :'unenforced', 'ALTER TABLE %1$s DROP CONSTRAINT mine');
+CALL with_each('foreign key that is not enforced', :'pointing', 'ALTER TABLE %1$s DROP CONSTRAINT mine', NULL, 'profile|_p\d');
+CALL with_event('virtual column', 'ALTER TABLE personalize.event ADD COLUMN mine text GENERATED ALWAYS AS (properties ->> ''query'') ' || :'generated', 'ALTER TABLE personalize.event DROP COLUMN mine');
+CALL with_event('check that is not enforced', 'ALTER TABLE personalize.event ADD CONSTRAINT mine CHECK ' || :'unenforced', 'ALTER TABLE personalize.event DROP CONSTRAINT mine');
+CALL with_event('identity', 'ALTER TABLE personalize.event ADD COLUMN mine bigint ' || :'identity', 'ALTER TABLE personalize.event DROP COLUMN mine');
 -- what is not what the library knows is not read
 SELECT personalize.grant_consent('ada', '{analytics,personalization,recommendations}') IS NOT NULL AS granted;
 SELECT personalize.track('ada', 'view_item', 1);

@@ -240,6 +240,13 @@ CompatBitmapEnd(CompatBitmapIterator *walk)
 #define CompatLocalBackend(index) pgstat_fetch_stat_local_beentry(index)
 #endif
 
+/* Generated columns of a replica identity must be published from 18 on; needs catalog/pg_publication.h. */
+#if PG_VERSION_NUM >= 180000
+#define CompatPublishesGenerated(published) ((published)->gencols_valid_for_update && (published)->gencols_valid_for_delete)
+#else
+#define CompatPublishesGenerated(published) ((void) (published), true)
+#endif
+
 /* What an operator compares is told by another name from 18 on. */
 #if PG_VERSION_NUM >= 180000
 #define get_op_btree_interpretation(operator) get_op_index_interpretation(operator)

@@ -390,7 +390,7 @@ FillAdded(TableRules *rules, TupleTableSlot *slot, TupleTableSlot *replaced)
 
 		*value = (Datum) 0;
 		*isNull = true;
-		generated |= !column->attisdropped && column->attgenerated;
+		generated |= !column->attisdropped && column->attgenerated == ATTRIBUTE_GENERATED_STORED;
 		if (column->attisdropped || column->attgenerated)
 			continue;
 		if (replaced != NULL)

@@ -1,10 +1,11 @@
 /*
  * maintenance.c
- *		What workers do about the days of event.
+ *		What workers do about the days of event and the search index.
  *
  * Partitions are made days ahead, so that no application ever has to; the BRIN
  * indexes of open days are brought up to date; days that all processors have
- * passed are closed; message ids outside the dedup window are forgotten.
+ * passed are closed; message ids outside the dedup window are forgotten.  After
+ * pg_upgrade the words of the search index are compared with those of the new server.
  */
 #include "postgres.h"
 
@@ -57,11 +58,24 @@ PurgeMessages(void)
 	return false;
 }
 
+/* Go over the search index once where a server of another major version made it. */
+static bool
+RenewSearchIndex(void)
+{
+	SpiUtilScope scope;
+
+	SpiUtilBegin(&scope);
+	(void) SPI_execute("SELECT personalize_internal._search_renew()", false, 0);
+	SpiUtilEnd(&scope);
+	return false;
+}
+
 static const WorkerTask tasks[] = {
 	{"maintenance: making partitions ahead", MakeAhead, 1},
 	{"maintenance: summarising indexes", Summarize, 1},
 	{"maintenance: closing days", CloseOneDay, 1},
-	{"maintenance: forgetting message ids", PurgeMessages, RUNS_PER_PURGE}
+	{"maintenance: forgetting message ids", PurgeMessages, RUNS_PER_PURGE},
+	{"maintenance: renewing the search index", RenewSearchIndex, 1}
 };
 
 /* Called once when the library is loaded. */

@@ -46,6 +46,8 @@ FindFault(Relation table)
 		return "WHERE names columns outside its replica identity";
 	if (!published.cols_valid_for_update || !published.cols_valid_for_delete)
 		return "the column list leaves out columns of its replica identity";
+	if (!CompatPublishesGenerated(&published))
+		return "generated columns of its replica identity are not published: publish_generated_columns";
 	return NULL;
 }
 

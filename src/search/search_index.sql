@@ -100,6 +100,14 @@ CREATE FUNCTION personalize_internal._search_config(OUT weights jsonb, OUT langu
 $$;
 COMMENT ON FUNCTION personalize_internal._search_config() IS 'search_attribute as an object, and the language';
 
+-- Not dumped: a restored database makes its index anew, one upgraded by pg_upgrade keeps it.
+CREATE TABLE personalize._search_server (
+	major integer NOT NULL
+);
+COMMENT ON TABLE personalize._search_server IS
+	'one row: the major version of the server that last made or compared the whole search index; another may cut other endings off words, so a worker goes over the index once';
+INSERT INTO personalize._search_server VALUES (pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog./) 10000);
+
 -- The same statement for all that add: rows of a transition table or the whole catalogue.
 CREATE FUNCTION personalize_internal._search_add(source text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -216,11 +224,12 @@ BEGIN
 	DELETE FROM personalize._search_word;
 	DELETE FROM personalize._search_total;
 	EXECUTE personalize_internal._search_add('personalize.item');
+	UPDATE personalize._search_server SET major = current_setting('server_version_num')::integer / 10000;
 	RETURN (SELECT coalesce(sum(t.items), 0) FROM personalize._search_total t);
 END
 $$;
 COMMENT ON FUNCTION personalize.rebuild_search_index() IS
-	'makes the search index anew from the catalogue, which nobody else may write meanwhile; returns how many items have words. Needed only where triggers did not run, as under session_replication_role = replica';
+	'makes the search index anew from the catalogue, which nobody else may write meanwhile; returns how many items have words. Needed where triggers did not run, as under session_replication_role = replica; after pg_upgrade to a major version that cuts other endings off words a worker does it';
 
 CREATE FUNCTION personalize.verify_search_index(OUT problem text, OUT item_id text, OUT word text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
@@ -249,6 +258,26 @@ CREATE FUNCTION personalize.verify_search_index(OUT problem text, OUT item_id te
 $$;
 COMMENT ON FUNCTION personalize.verify_search_index() IS
 	'compares the search index with the catalogue: a row for each word of an item that is missing, too much or counted wrongly; none: it is right. Mend with rebuild_search_index()';
+
+CREATE FUNCTION personalize_internal._search_renew() RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	present CONSTANT integer := current_setting('server_version_num')::integer / 10000;
+BEGIN
+	-- one worker is enough
+	PERFORM FROM personalize._search_server AS s WHERE s.major <> present FOR UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF EXISTS (SELECT FROM personalize.verify_search_index()) THEN
+		PERFORM personalize.rebuild_search_index();
+	ELSE
+		UPDATE personalize._search_server SET major = present;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION personalize_internal._search_renew() IS
+	'makes the search index anew if a server of another major version made it and its words are no longer the same';
 
 -- What may be written to the tables that say how texts are searched.
 CREATE FUNCTION personalize_internal._search_check() RETURNS trigger
@@ -305,14 +334,14 @@ SELECT pg_catalog.pg_extension_config_dump('personalize.search_setting', 'WHERE 
 GRANT SELECT ON personalize.search_attribute, personalize.search_setting, personalize.search_synonym
 	TO personalize_app, personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.search_attribute, personalize.search_setting, personalize.search_synonym TO personalize_admin;
-GRANT SELECT ON personalize._search_posting, personalize._search_word, personalize._search_total TO personalize_admin;
+GRANT SELECT ON personalize._search_posting, personalize._search_word, personalize._search_total, personalize._search_server TO personalize_admin;
 REVOKE EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._search_longest(text[]), personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
 	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
-	personalize_internal._search_fold(), personalize_internal._item_searchable(), personalize_internal._search_check(), personalize_internal._search_changed(),
+	personalize_internal._search_fold(), personalize_internal._search_renew(), personalize_internal._item_searchable(), personalize_internal._search_check(), personalize_internal._search_changed(),
 	personalize.rebuild_search_index(), personalize.verify_search_index() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._search_words(text), personalize_internal._search_longest(text[]) TO personalize_admin, personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize_internal._item_words(text, text, text[], jsonb, jsonb, text), personalize_internal._search_length(integer, integer),
 	personalize_internal._search_config(), personalize_internal._search_add(text), personalize_internal._search_remove(text), personalize_internal._search_stamp(),
-	personalize_internal._search_fold() TO personalize_owner;
+	personalize_internal._search_fold(), personalize_internal._search_renew() TO personalize_owner;
 GRANT EXECUTE ON FUNCTION personalize.rebuild_search_index(), personalize.verify_search_index() TO personalize_admin;
 

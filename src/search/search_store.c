@@ -14,7 +14,8 @@ static const PersonStore stores[] = {
 	{.name = "search_synonym",.content = "definitions",.form = PERSON_STORE_PLAIN("search_synonym")},
 	{.name = "_search_posting",.content = "the catalogue",.exempt = "an index of item, which verify_search_index() compares"},
 	{.name = "_search_word",.content = "the catalogue",.exempt = "an index of item, with words it had"},
-	{.name = "_search_total",.content = "the catalogue",.exempt = "sums of _search_posting"}
+	{.name = "_search_total",.content = "the catalogue",.exempt = "sums of _search_posting"},
+	{.name = "_search_server",.content = "the catalogue",.exempt = "which server made _search_posting"}
 };
 
 /* Register them. */

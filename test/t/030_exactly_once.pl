@@ -62,7 +62,8 @@ cmp_ok($node->safe_psql('shop', 'SELECT count(*) FROM personalize.event'), '>', 
 $node->safe_psql('shop', "BEGIN; SELECT recompute.traffic(50); PREPARE TRANSACTION 'old'");
 traffic($node, 'shop', 3, 50);
 exact($node, 'shop', 'a prepared transaction is not counted');
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 traffic($node, 'shop', 3, 50);
 exact($node, 'shop', 'nor after a crash');
 $node->safe_psql('shop', "COMMIT PREPARED 'old'");

@@ -82,7 +82,11 @@ for my $round (1 .. 3)
 		$node->reload;
 		wait_for($node, 'shop', "SELECT ($left) < $before OR ($left) = 0", 'some batches');
 	}
-	$node->restart('immediate') if $round > 1;
+	if ($round > 1)
+	{
+		$node->stop('immediate');
+		$node->start;
+	}
 	exact($node, 'shop', "workers come and go, round $round", withdrawn => 1);
 }
 

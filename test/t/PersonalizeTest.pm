@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
+our @EXPORT = qw(new_node next_node make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
   leave_a_tail enable_sql readers_sql send_events switch_processors python_with has_extension);
 
 my $recompute = dirname(abs_path(__FILE__)) . '/../recompute.sql';
@@ -38,6 +38,20 @@ sub new_node
 	$node->append_conf('postgresql.conf', preload_conf()) if $option{preload} // 1;
 	$node->append_conf('postgresql.conf', $option{conf} // '');
 	$node->start;
+	return $node;
+}
+
+# A node that is not started yet, of the installation PERSONALIZE_UPGRADE_TO or of the same version,
+# to which another can be upgraded; those of version 18 and later have checksums if nobody says no.
+sub next_node
+{
+	my ($name, $old) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name, install_path => $ENV{PERSONALIZE_UPGRADE_TO});
+	my $sums = $old->safe_psql('postgres', 'SHOW data_checksums') eq 'on';
+
+	$node->init(allows_streaming => 'logical', extra => $sums ? ['--data-checksums']
+		: $node->pg_version >= 18 ? ['--no-data-checksums'] : []);
+	$node->append_conf('postgresql.conf', preload_conf() . "log_min_messages = warning\n");
 	return $node;
 }
 
