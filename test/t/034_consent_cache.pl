@@ -118,11 +118,7 @@ my $primary = new_node('primary', init => { allows_streaming => 1 }, conf => "ma
 make_shop($primary, 'shop');
 switch_processors($primary, 'shop', 'disable');
 $primary->safe_psql('shop', q{SELECT personalize.grant_consent('ada', '{analytics,recommendations}')});
-$primary->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
-$primary->wait_for_catchup($standby);
+my $standby = new_standby($primary, 'standby');
 my $old = $standby->background_psql('shop');
 $old->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.recommend('ada', 1)});
 $primary->safe_psql('shop', q{SELECT personalize.withdraw_consent('ada')});
