@@ -246,6 +246,26 @@ ALTER VIEW personalize.inbox ALTER COLUMN session_id DROP DEFAULT, ALTER COLUMN 
 SELECT count(DISTINCT session_key) AS sessions FROM personalize.event WHERE item_key IN (31009, 31010);
 INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 31011) RETURNING length(message_id);
 
+-- where its triggers would not fire it says so, but reads
+BEGIN;
+SET LOCAL session_replication_role = replica;
+SELECT count(*) FROM personalize.inbox;
+UPDATE personalize.inbox SET event = 'view';
+SAVEPOINT s;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 31012);
+ROLLBACK TO s;
+COPY personalize.inbox (user_id, event, item_id) FROM stdin;
+1	view	31012
+\.
+ROLLBACK TO s;
+DELETE FROM personalize.inbox;
+ROLLBACK TO s;
+SELECT personalize.track(1, 'view', 31012);
+SET LOCAL session_replication_role = local;
+INSERT INTO personalize.inbox (user_id, event, item_id) VALUES (1, 'view', 31012);
+SELECT count(*) FROM personalize.event WHERE item_key = 31012;
+ROLLBACK;
+
 -- privileges
 CREATE ROLE regress_personalize_app;
 GRANT personalize_app TO regress_personalize_app;

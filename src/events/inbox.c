@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/hand_write.h"
 #include "base/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
@@ -431,6 +432,20 @@ AfterParsing(ParseState *state, Query *query, JumbleState *jumble)
 		AcceptConflict(query);
 }
 
+/* Raise where the server would skip the triggers of INSERT and DELETE, and store and say nothing. */
+static void
+CheckTriggersFire(void)
+{
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("personalize.inbox cannot be written under session_replication_role = replica"),
+				 errdetail("Its triggers, which store events, do not fire then."),
+				 errhint("Call personalize.track() or personalize.track_many() instead, or set session_replication_role to local.")));
+}
+
+static HandWatch handWatch = {"inbox", ACL_INSERT | ACL_DELETE, CheckTriggersFire};
+
 /* Define the setting and watch transactions. */
 void
 InboxInit(void)
@@ -441,6 +456,7 @@ InboxInit(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	previousHook = post_parse_analyze_hook;
 	post_parse_analyze_hook = AfterParsing;
+	HandWatchRegister(&handWatch);
 	RegisterXactCallback(DropAllLevels, NULL);
 	RegisterSubXactCallback(DropFailedLevels, NULL);
 }
