@@ -44,9 +44,7 @@ COMMENT ON FUNCTION personalize_internal._secret_added() IS 'makes the secret of
 CREATE TRIGGER secret_added BEFORE INSERT ON personalize._secret
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._secret_added();
 
-CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
-ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
+SELECT personalize_internal._announce('{_secret}');
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;
 REVOKE ALL ON FUNCTION personalize_internal._secret_added(), personalize_internal._make_secret(), personalize_internal._pseudonym(bigint) FROM PUBLIC;
