@@ -12,8 +12,8 @@ DATA = $(wildcard personalize--*--*.sql)
 
 # The parts, in the order in which their SQL is installed: a part may use
 # only parts above it.
-SQL_PARTS = base/role base/setting base/choice base/clock base/key base/path_filter base/view_try base/dictionary people/refused_id base/event_time events/event_json \
-	base/txid base/table_cache base/secret base/counter base/progress events/event people/consent people/identity people/policy people/ledger \
+SQL_PARTS = base/role base/setting base/choice base/clock base/key base/table_cache base/path_filter base/view_try base/dictionary people/refused_id base/event_time events/event_json \
+	base/txid base/secret base/counter base/progress events/event people/consent people/identity people/policy people/ledger \
 	people/consent_decode events/ingest events/tail_cover events/inbox workers/processor signals/feature_state \
 	signals/signal profiles/profile profiles/segment profiles/preference items/item items/item_stat profiles/analyst cohorts/cohort features/feature_view features/feature_stat \
 	models/model neighbours/neighbour search/search_index engines/variant engines/rule engines/session_neighbours engines/tune exposures/request_id exposures/query exposures/exposure exposures/attraction exposures/examination exposures/suggest engines/recommend engines/rank_search engines/search_items engines/why_not training/training pages/page_module pages/page_segment pages/homepage experiments/statistic experiments/metric experiments/experiment experiments/result evaluation/policy_value evaluation/question evaluation/logged evaluation/replay evaluation/evaluate evaluation/show_as_of erasure/retention \

@@ -101,7 +101,16 @@ SELECT what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
 -- each column of a profile, and the rows of exposures
 SELECT personalize.track('shopper', 'purchase', 'sku1', '{"value": 5, "currency": "EUR", "order_id": "o"}', consent => '{analytics,personalization,recommendations}', request_id => 'r'),
 	personalize.track_impressions('shopper', 'r', '{sku1,sku2}', consent => '{analytics,personalization,recommendations}');
-SELECT roll() > 0 AS counted;
+-- steps of no segment any more are nothing, those of a new one are waited for
+SELECT personalize.create_segment('gone', 'view_item -> add_to_cart within 1 hour') AS gone \gset
+SELECT roll() > 0 AS counted, roll() >= 0 AS filled;
+SELECT what, wrong, expected > 100 AS some, expected = found AS same FROM personalize.verify_counts() WHERE what ~ '^steps';
+SELECT personalize.drop_segment('gone');
+SELECT what, wrong, expected = found AS same FROM personalize.verify_counts() WHERE what ~ '^steps';
+SELECT personalize.create_segment('longer', 'view_item -> purchase within 20 days') > 0 AS longer;
+SELECT what, wrong FROM personalize.verify_counts() WHERE what ~ '^steps';
+SELECT roll() >= 0, roll() >= 0;
+SELECT what, wrong, expected > 100 AS some, expected = found AS same FROM personalize.verify_counts() WHERE what ~ '^steps';
 SELECT what, wrong FROM personalize.verify_counts() WHERE wrong > 0;
 -- what is wrong after some damage, undone
 CREATE FUNCTION pg_temp.finds(damage text) RETURNS text LANGUAGE plpgsql AS $$
@@ -118,7 +127,7 @@ END $$;
 SET client_min_messages = error;
 SELECT d AS damage, pg_temp.finds('profile SET ' || d) FROM unnest(ARRAY[$$first_seen = first_seen - interval '1 second'$$, $$first_seen = first_seen + interval '1 second'$$, 'first_seen = NULL',
 	$$last_seen = last_seen + interval '1 second'$$, 'last_seen = NULL', 'mask = mask & 1', 'mask = mask | 8', 'recent = NULL', 'recent = substr(recent, 1, 12)',
-	'recent = set_byte(recent, 1, (get_byte(recent, 1) + 1) % 256)', $$steps = '\x00'$$, 'features = NULL', 'events = events + 1']) WITH ORDINALITY AS u (d, n) ORDER BY n;
+	'recent = set_byte(recent, 1, (get_byte(recent, 1) + 1) % 256)', $$steps = '\x00'$$, 'steps = NULL', 'steps = set_byte(steps, 1, (get_byte(steps, 1) + 1) % 256)', 'features = NULL', 'events = events + 1']) WITH ORDINALITY AS u (d, n) ORDER BY n;
 SELECT d AS damage, pg_temp.finds(d) FROM unnest(ARRAY['exposure_outcome SET amount = amount + 1', 'exposure_outcome SET amount = NULL', 'exposure_outcome SET item_key = item_key + 1',
 	'exposure SET slot = slot + 1', 'exposure SET item_key = item_key + 1', 'exposure SET request_key = request_key + 1', $$exposure SET shown_at = shown_at + interval '1 second'$$]) WITH ORDINALITY AS u (d, n) ORDER BY n;
 RESET client_min_messages;

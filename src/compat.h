@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "fmgr.h"
+#include "nodes/parsenodes.h"
 #include "nodes/tidbitmap.h"
 #include "storage/block.h"
 #include "storage/lock.h"
@@ -113,6 +114,17 @@ typedef bool CompatUpdateIndexes;
 	 getRTEPermissionInfo((query)->rteperminfos, entry)->checkAsUser)
 #else
 #define CompatCheckAsUser(query, entry) ((entry)->checkAsUser)
+#endif
+
+/* What a statement needs of relations is a list of its own from 16 on: for an ExecutorCheckPerms_hook. */
+#if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo CompatPermission;
+#define CompatPermissionParameters List *rangeTable, List *permissions, bool raises
+#define CompatPermissionArguments rangeTable, permissions, raises
+#else
+typedef RangeTblEntry CompatPermission;
+#define CompatPermissionParameters List *permissions, bool raises
+#define CompatPermissionArguments permissions, raises
 #endif
 
 /* The physical name of a relation was renamed in 16. */

@@ -56,9 +56,7 @@ CREATE TRIGGER secret_added AFTER INSERT ON personalize._secret
 -- the rows of a restore come in as those of a replica, too
 ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_added;
 
-CREATE TRIGGER secret_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize._secret
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
-ALTER TABLE personalize._secret ENABLE ALWAYS TRIGGER secret_changed;
+SELECT personalize_internal._announce('{_secret}');
 
 REVOKE ALL ON TABLE personalize._secret FROM PUBLIC;
 REVOKE ALL ON FUNCTION personalize_internal._secret_added(), personalize_internal._settle_secret(), personalize_internal._make_secret(), personalize_internal._pseudonym(bigint) FROM PUBLIC;

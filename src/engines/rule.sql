@@ -53,13 +53,7 @@ CREATE FUNCTION personalize_internal._check_rule() RETURNS trigger
 COMMENT ON FUNCTION personalize_internal._check_rule() IS 'trigger of rule: refuses what cannot be meant, or could break an answer';
 CREATE TRIGGER check_rule BEFORE INSERT OR UPDATE ON personalize.rule
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_rule();
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.rule
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.rule
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.rule ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.rule ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{rule}');
 
 CREATE FUNCTION personalize.rule_effect(
 	rule text,

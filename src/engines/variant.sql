@@ -29,13 +29,7 @@ CREATE FUNCTION personalize_internal._check_engine_variant() RETURNS trigger
 COMMENT ON FUNCTION personalize_internal._check_engine_variant() IS 'trigger of engine_variant: only what an engine understands, and nothing is changed later';
 CREATE TRIGGER check_engine_variant BEFORE INSERT OR UPDATE ON personalize.engine_variant
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_engine_variant();
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.engine_variant
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.engine_variant
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.engine_variant ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{engine_variant}');
 
 CREATE FUNCTION personalize_internal._find_variant(engine text, variant text) RETURNS smallint
 	AS 'MODULE_PATHNAME', 'personalize_find_variant' LANGUAGE C STABLE PARALLEL SAFE;

@@ -23,7 +23,7 @@ CREATE FUNCTION personalize.track(
 	consent text[] DEFAULT NULL) RETURNS personalize.ingest_status
 	AS 'MODULE_PATHNAME', 'personalize_track' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.track(personalize.entity_id, text, personalize.entity_id, personalize.event_json, personalize.event_time, personalize.entity_id, personalize.entity_id, personalize.entity_id, text[]) IS
-	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it. Returns accepted, duplicate (this message_id came before) or suppressed (no purpose is allowed). Errors: 22023 empty or too long id or event, ts too far ahead, properties no object or over 64 kB; 53400 too many event names';
+	'stores one event; ts defaults to now; message_id makes it count once; consent lists the purposes this event may be used for, all others are denied to it. Returns accepted, duplicate (this message_id came before) or suppressed (no purpose is allowed). Errors: 22004 user_id or event is null; 22023 empty or too long id or event, ts too far ahead, properties no object or over 64 kB; 53400 too many event names';
 
 -- for ids that are text, with the jsonb that every driver knows
 CREATE FUNCTION personalize.track(

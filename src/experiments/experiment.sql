@@ -78,21 +78,7 @@ REVOKE ALL ON personalize.experiment, personalize.experiment_variant, personaliz
 GRANT SELECT ON personalize.experiment, personalize.experiment_variant, personalize.experiment_holdout
 	TO personalize_analyst, personalize_admin;
 
-DO $$
-DECLARE
-	t text;
-BEGIN
-	FOREACH t IN ARRAY ARRAY['experiment', 'experiment_variant', 'experiment_force', 'experiment_holdout'] LOOP
-		EXECUTE pg_catalog.format('CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.%I
-			FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed()', t);
-		EXECUTE pg_catalog.format('CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.%I
-			FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed()', t);
-		-- also on a subscriber
-		EXECUTE pg_catalog.format('ALTER TABLE personalize.%I ENABLE ALWAYS TRIGGER table_changed', t);
-		EXECUTE pg_catalog.format('ALTER TABLE personalize.%I ENABLE ALWAYS TRIGGER table_truncated', t);
-	END LOOP;
-END
-$$;
+SELECT personalize_internal._announce('{experiment,experiment_variant,experiment_force,experiment_holdout}');
 
 CREATE FUNCTION personalize_internal._draw(draw integer, salt bigint, unit bigint) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'personalize_draw' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

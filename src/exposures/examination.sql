@@ -29,13 +29,7 @@ COMMENT ON COLUMN personalize.examination.forgotten IS
 REVOKE ALL ON personalize.examination FROM PUBLIC;
 GRANT SELECT ON personalize.examination TO personalize_analyst, personalize_admin;
 
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.examination
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.examination
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.examination ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.examination ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{examination}');
 
 CREATE FUNCTION personalize.fit_examination(
 	model text DEFAULT 'browsing',

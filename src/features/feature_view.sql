@@ -20,8 +20,7 @@ COMMENT ON COLUMN personalize.feature_view.features IS 'names, in the order of t
 COMMENT ON COLUMN personalize.feature_view.expressions IS 'what each is, as create_feature_view() reads it';
 COMMENT ON COLUMN personalize.feature_view.ttl IS 'a value whose last event is longer ago is not given; NULL: however old it is';
 COMMENT ON COLUMN personalize.feature_view.owner IS 'who answers for it; a note, not a right';
-CREATE TRIGGER feature_view_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.feature_view
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
+SELECT personalize_internal._announce('{feature_view}');
 
 CREATE FUNCTION personalize.create_feature_view(
 	name text,

@@ -36,13 +36,7 @@ COMMENT ON COLUMN personalize.model.forgotten IS
 COMMENT ON COLUMN personalize.model.rolled_back IS 'rollback_ranker has taken it back, and goes back to it no more';
 COMMENT ON COLUMN personalize.model.training IS 'how train_ranker came by it: weights, pages, how it was judged; NULL: imported';
 
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.model
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.model
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.model ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{model}');
 
 CREATE FUNCTION personalize.import_model(name text, format text, content text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 	RETURNS integer

@@ -102,6 +102,18 @@ CREATE EVENT TRIGGER personalize_check_publication ON ddl_command_end
 	EXECUTE FUNCTION personalize_internal._check_publication();
 COMMENT ON EVENT TRIGGER personalize_check_publication IS
 	'publications that would keep rows of personalize from being changed are refused';
+-- what they guard is of this database, whoever's changes it applies, under session_replication_role = replica
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT e.evtname FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'personalize_internal'::pg_catalog.regnamespace
+	LOOP
+		EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', t.evtname);
+	END LOOP;
+END
+$$;
 GRANT SELECT ON personalize.event TO personalize_analyst, personalize_admin;
 GRANT SELECT ON personalize.subject TO personalize_admin;
 -- who is restricted, and for what, is not for analysts

@@ -86,13 +86,7 @@ CREATE TRIGGER check_page_module BEFORE INSERT OR UPDATE ON personalize.page_mod
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_page_module();
 CREATE TRIGGER own_page_module BEFORE INSERT OR UPDATE ON personalize.page_module
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._own_page_module();
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.page_module
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.page_module
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.page_module ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.page_module ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{page_module}');
 
 REVOKE ALL ON FUNCTION personalize_internal._check_page_module(), personalize_internal._own_page_module() FROM PUBLIC;
 REVOKE ALL ON SEQUENCE personalize.page_module_number_seq FROM PUBLIC;

@@ -67,13 +67,7 @@ CREATE TRIGGER check_page_segment BEFORE INSERT OR UPDATE ON personalize.page_se
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._check_page_segment();
 CREATE TRIGGER number_page_segment BEFORE INSERT OR UPDATE ON personalize.page_segment
 	FOR EACH ROW EXECUTE FUNCTION personalize_internal._number_page_segment();
-CREATE TRIGGER table_changed AFTER INSERT OR UPDATE OR DELETE ON personalize.page_segment
-	FOR EACH ROW EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON personalize.page_segment
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
--- also on a subscriber
-ALTER TABLE personalize.page_segment ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE personalize.page_segment ENABLE ALWAYS TRIGGER table_truncated;
+SELECT personalize_internal._announce('{page_segment}');
 
 REVOKE ALL ON FUNCTION personalize_internal._check_page_segment(), personalize_internal._number_page_segment() FROM PUBLIC;
 GRANT SELECT ON personalize.page_segment TO personalize_analyst, personalize_admin;

@@ -77,7 +77,7 @@ CREATE FUNCTION personalize.record_choice(
 	effective_at timestamptz DEFAULT NULL) RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_record_choice' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.record_choice(personalize.entity_id, text[], text, text, text, timestamptz) IS
-	'records a person''s whole choice, as a banner asks for it: accepted purposes are granted, all others declined, so that declined is told from never asked; {} declines all. What was allowed before and is declined goes as by withdraw_consent(). Returns the purposes now allowed. Errors: 42704 unknown purpose; 0A000 above READ COMMITTED; 55P03 transactions storing events of the person do not end';
+	'records a person''s whole choice, as a banner asks for it: accepted purposes are granted, all others declined, so that declined is told from never asked; {} declines all. What was allowed before and is declined goes as by withdraw_consent(). Returns the purposes now allowed. Errors: 42704 unknown purpose; 22001 source or notice_version of more than 2,000 bytes; 0A000 above READ COMMITTED; 55P03 transactions storing events of the person do not end';
 
 CREATE FUNCTION personalize.withdraw_consent(
 	user_id personalize.entity_id,
@@ -88,7 +88,7 @@ CREATE FUNCTION personalize.withdraw_consent(
 	effective_at timestamptz DEFAULT NULL) RETURNS text[]
 	AS 'MODULE_PATHNAME', 'personalize_withdraw_consent' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize.withdraw_consent(personalize.entity_id, text[], text, text, text, timestamptz) IS
-	'records that a person no longer allows purposes (NULL: any) and takes what needed them out of events, profile and statistics; returns the purposes still allowed. With an effective_at before a later grant, what happened since that grant is kept. Errors: 42704 unknown purpose; 0A000 above READ COMMITTED; 55P03 transactions storing events of the person do not end';
+	'records that a person no longer allows purposes (NULL: any) and takes what needed them out of events, profile and statistics; returns the purposes still allowed. With an effective_at before a later grant, what happened since that grant is kept. Errors: 42704 unknown purpose; 22001 source or notice_version of more than 2,000 bytes; 0A000 above READ COMMITTED; 55P03 transactions storing events of the person do not end';
 
 CREATE FUNCTION personalize.consent_of(
 	user_id personalize.entity_id,

@@ -15,6 +15,8 @@
  * lie below the snapshot's xmin.  One that is over may leave the list when another is
  * entered: a snapshot that is older than the end of the first sees the second as running.
  *
+ * Who changes the tables by hand is taken to change what everybody allows.
+ *
  * So nothing has to happen at commit, prepared transactions included.  After a
  * crash everything begins empty; transactions prepared before may still commit, and
  * lie below the id that was next then.  Nothing is remembered without
@@ -30,6 +32,8 @@
 #include "access/transam.h"
 #include "access/twophase.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "base/hand_write.h"
 #include "base/key_set.h"
 #include "base/relation.h"
 #include "base/shard.h"
@@ -437,13 +441,29 @@ ConsentCacheNoteStripes(const bool *stripes)
 			NoteChange(&changes->records[stripe]);
 }
 
-/* Ask for shared memory, and watch the table. */
+/* Somebody is about to write by hand what states are read from: whose is not known yet. */
+static void
+NoteHandWrite(void)
+{
+	if (!XactReadOnly && !RecoveryInProgress())
+		ConsentCacheNoteStripes(NULL);
+}
+
+static HandWatch handWatches[] = {
+	{"subject", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
+	{"identity", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
+	{"consent_ledger", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
+};
+
+/* Ask for shared memory, and watch the tables. */
 void
 ConsentCacheInit(void)
 {
 	uint32		buffers = Min(NBuffers, MOST_BUFFERS);
 
 	RelationWatch(ForgetFile);
+	for (int i = 0; i < lengthof(handWatches); i++)
+		HandWatchRegister(&handWatches[i]);
 	placeCount = pg_nextpower2_32(Max(buffers * PLACES_PER_BUFFER, LEAST_PLACES));
 	recordCount = pg_nextpower2_32(Max(buffers / BUFFERS_PER_RECORD, LEAST_RECORDS));
 	SharedMemoryRegister("personalize consent changes",

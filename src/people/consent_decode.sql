@@ -86,10 +86,7 @@ CREATE TRIGGER check_truncate BEFORE TRUNCATE ON personalize.consent_mapping
 CREATE FUNCTION personalize_internal._consent_mapping_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_consent_mapping_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize_internal._consent_mapping_changed() IS 'trigger: makes every session read consent_mapping anew';
-CREATE TRIGGER consent_mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.consent_mapping
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._consent_mapping_changed();
-CREATE TRIGGER consent_mapping_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._consent_mapping_changed();
+SELECT personalize_internal._announce('{consent_mapping,purpose}', '_consent_mapping_changed');
 
 CREATE FUNCTION personalize.consent_from(
 	payload jsonb,

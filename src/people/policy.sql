@@ -9,12 +9,7 @@ COMMENT ON COLUMN personalize.purpose_role.purpose IS 'purpose.name';
 COMMENT ON COLUMN personalize.purpose_role.role IS 'a role of the cluster; nobody may read for the purpose while there is none of this name';
 SELECT pg_catalog.pg_extension_config_dump('personalize.purpose_role', '');
 
-CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_default
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
-CREATE TRIGGER purpose_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.purpose_role
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
+SELECT personalize_internal._announce('{purpose,purpose_default,purpose_role}');
 
 -- What policies call.  Everybody may call them, or an error would tell of a
 -- function rather than of what is missing; they say nothing about anybody's data.

@@ -14,17 +14,13 @@
 #include "base/key.h"
 #include "base/relation.h"
 #include "base/spi_util.h"
-#include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-PG_FUNCTION_INFO_V1(personalize_refused_id_changed);
 PG_FUNCTION_INFO_V1(personalize_usable_id);
 
 /* An entry of the list. */
@@ -157,18 +153,6 @@ personalize_usable_id(PG_FUNCTION_ARGS)
 	if (id.length == 0 || id.length > KEY_MAX_ID_BYTES || RefusedIdIsListed(id, false))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(id.data, id.length));
-}
-
-/* Trigger _refused_id_changed(): have every backend look again. */
-Datum
-personalize_refused_id_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("_refused_id_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
 }
 
 /* Watch the table. */

@@ -20,18 +20,14 @@ INSERT INTO personalize.refused_id
 		'id', 'email', 'not_authenticated', 'distinct_id']) AS id;
 SELECT pg_catalog.pg_extension_config_dump('personalize.refused_id', 'WHERE NOT builtin');
 
-CREATE FUNCTION personalize_internal._refused_id_changed() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'personalize_refused_id_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION personalize_internal._refused_id_changed() IS 'trigger: makes every session read refused_id anew';
-CREATE TRIGGER refused_id_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.refused_id
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._refused_id_changed();
+SELECT personalize_internal._announce('{refused_id}');
 
 CREATE FUNCTION personalize_internal._usable_id(id text) RETURNS text
 	AS 'MODULE_PATHNAME', 'personalize_usable_id' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize_internal._usable_id(text) IS
 	'the id of an item as it is kept; NULL if it is empty, too long, or in refused_id';
 
-REVOKE EXECUTE ON FUNCTION personalize_internal._refused_id_changed(), personalize_internal._usable_id(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION personalize_internal._usable_id(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personalize_internal._usable_id(text) TO personalize_app, personalize_admin;
 GRANT SELECT ON personalize.refused_id TO personalize_app, personalize_analyst, personalize_admin;
 GRANT INSERT, UPDATE, DELETE ON personalize.refused_id TO personalize_admin;

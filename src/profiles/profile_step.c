@@ -56,8 +56,8 @@ ProfileStepSet(ProfileStep *step, const EventRow *row, int *length)
 }
 
 /* Order steps newest first, and those of one time in one order. */
-static int
-CompareSteps(const void *left, const void *right)
+int
+ProfileStepCompare(const void *left, const void *right)
 {
 	const ProfileStep *a = left;
 	const ProfileStep *b = right;
@@ -90,19 +90,19 @@ ProfileStepsAdd(ProfileSteps *steps, ProfileStep *added, int count, int64 horizo
 	int			oldNext = 0;
 	int			newNext = 0;
 
-	qsort(added, count, sizeof(ProfileStep), CompareSteps);
+	qsort(added, count, sizeof(ProfileStep), ProfileStepCompare);
 	while (mergedCount < PROFILE_MAX_STEPS && (oldNext < steps->count || newNext < count))
 	{
 		const ProfileStep *next;
 
 		if (newNext == count ||
-			(oldNext < steps->count && CompareSteps(&steps->steps[oldNext], &added[newNext]) <= 0))
+			(oldNext < steps->count && ProfileStepCompare(&steps->steps[oldNext], &added[newNext]) <= 0))
 			next = &steps->steps[oldNext++];
 		else
 			next = &added[newNext++];
 		if (mergedCount > 0 && IsBeyond(&merged[0], next, horizon))
 			break;
-		if (mergedCount == 0 || CompareSteps(&merged[mergedCount - 1], next) != 0)
+		if (mergedCount == 0 || ProfileStepCompare(&merged[mergedCount - 1], next) != 0)
 			merged[mergedCount++] = *next;
 	}
 	memcpy(steps->steps, merged, sizeof(ProfileStep) * mergedCount);
@@ -202,7 +202,7 @@ ProfileStepsUnpack(const bytea *packed, ProfileSteps *steps)
 		if (steps->count == PROFILE_MAX_STEPS)
 			ReportDamage();
 		from = ReadStep(from, end, previous, &steps->steps[steps->count]);
-		if (steps->count > 0 && CompareSteps(&steps->steps[steps->count - 1], &steps->steps[steps->count]) >= 0)
+		if (steps->count > 0 && ProfileStepCompare(&steps->steps[steps->count - 1], &steps->steps[steps->count]) >= 0)
 			ReportDamage();
 		previous = steps->steps[steps->count++].ts;
 	}

@@ -43,6 +43,9 @@ typedef struct ProfileSteps
 /* What an event is as a step; its query, NULL if it has none, is the event's. */
 extern const char *ProfileStepSet(ProfileStep *step, const EventRow *row, int *length);
 
+/* qsort comparator: newest first, and those of one time in one order; 0: they are the same. */
+extern int	ProfileStepCompare(const void *left, const void *right);
+
 /* Add steps, which are sorted in place; those longer before the newest than horizon go. */
 extern void ProfileStepsAdd(ProfileSteps *steps, ProfileStep *added, int count, int64 horizon);
 

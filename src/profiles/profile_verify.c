@@ -18,7 +18,7 @@
 /* The parts. */
 enum
 {
-	PART_EVENTS, PART_FEATURES, PART_NUMBERS, PART_TIMES, PART_RECENT
+	PART_EVENTS, PART_FEATURES, PART_NUMBERS, PART_TIMES, PART_RECENT, PART_STEPS
 };
 
 /* Name them. */
@@ -30,6 +30,7 @@ ProfileVerifyBegin(ProcessorVerification *verification)
 	verification->parts[PART_NUMBERS].what = "kept numbers";
 	verification->parts[PART_TIMES].what = "times and purposes";
 	verification->parts[PART_RECENT].what = "recent items";
+	verification->parts[PART_STEPS].what = "steps of sequences";
 }
 
 /* True if a signal counts by the event alone: what the catalogue says of an item may have changed. */
@@ -253,6 +254,58 @@ CompareRecent(ProcessorVerification *verification, const ProfileExpected *expect
 						   psprintf("user_key " INT64_FORMAT, expected->userKey));
 }
 
+/* The last step that a list has room for leaves no room for those before it. */
+static TimestampTz
+RoomSince(const ProfileSteps *steps)
+{
+	return steps->count == PROFILE_MAX_STEPS ? steps->steps[steps->count - 1].ts + 1 : DT_NOBEGIN;
+}
+
+/* Keep the steps from a time on, of events that are steps of some segment now: others stay where they are. */
+static void
+KeepSteps(ProfileSteps *steps, const ProfileExpected *expected, TimestampTz since)
+{
+	const SignalSet *signals = expected->signals;
+	int			kept = 0;
+
+	for (int i = 0; i < steps->count; i++)
+	{
+		const SignalEvent *event = SignalSetEvent(&signals, steps->steps[i].event);
+
+		if (steps->steps[i].ts >= since && event != NULL && SegmentIsStep(expected->segments, event->name))
+			steps->steps[kept++] = steps->steps[i];
+	}
+	steps->count = kept;
+}
+
+/* Compare the steps, both newest first, unless some are still to be filled in. */
+static void
+CompareSteps(ProcessorVerification *verification, const ProfileExpected *expected, ProfileSteps *found)
+{
+	ProfileDelta *delta = expected->delta;
+	ProfileSteps wanted = {.count = 0};
+	TimestampTz since = Max(verification->since, verification->keptSince);
+	int64		horizon = expected->segments->horizon;
+	int			same = 0;
+
+	if (verification->filling)
+		return;
+	if (delta)
+		ProfileStepsAdd(&wanted, delta->steps, delta->stepCount, horizon);
+	since = Max(since, Max(RoomSince(&wanted), RoomSince(found)));
+	/* what is newest may be a step of no segment any more, before which others have gone */
+	if (found->count > 0)
+		since = Max(since, found->steps[0].ts - Min(horizon, found->steps[0].ts - MIN_TIMESTAMP));
+	KeepSteps(&wanted, expected, since);
+	KeepSteps(found, expected, since);
+	while (same < wanted.count && same < found->count &&
+		   ProfileStepCompare(&wanted.steps[same], &found->steps[same]) == 0)
+		same++;
+	if (wanted.count > 0 || found->count > 0)
+		ProcessorVerifyKey(verification, PART_STEPS, wanted.count, same < wanted.count ? same : found->count, true,
+						   psprintf("user_key " INT64_FORMAT, expected->userKey));
+}
+
 /* A row, and what it is compared with. */
 typedef struct Comparison
 {
@@ -281,6 +334,7 @@ ComparePacked(void *arg)
 					ProfileRowFeatures(comparison->stored), comparison->verification);
 	CompareMask(comparison->verification, expected, comparison->stored, &wanted);
 	CompareRecent(comparison->verification, expected, &wanted, &found);
+	CompareSteps(comparison->verification, expected, &steps);
 }
 
 /* Compare a row. */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "profiles/profile_row.h"
+#include "profiles/segment.h"
 #include "workers/processor_verify.h"
 
 /* What the raw events that are left say of somebody. */
@@ -17,6 +18,7 @@ typedef struct ProfileExpected
 	ProfileDelta *delta;		/* NULL: there are none */
 	int32		allowed;		/* purposes of any of them */
 	const SignalSet *signals;
+	const SegmentSet *segments;
 } ProfileExpected;
 
 /* Name the parts that are compared. */

@@ -411,7 +411,8 @@ CompareUser(ProfileBatch *batch, const ProfileUser *user, const StoredProfile *s
 			ProcessorVerification *verification)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->row);
-	ProfileExpected expected = {userKey, user ? user->delta : NULL, user ? user->allowed : 0, batch->collector.signals};
+	ProfileExpected expected = {userKey, user ? user->delta : NULL, user ? user->allowed : 0,
+	batch->collector.signals, batch->collector.segments};
 
 	ProfileVerify(verification, &expected, stored);
 	MemoryContextSwitchTo(caller);

@@ -26,8 +26,7 @@ INSERT INTO personalize.segment (segment, name, condition, enter, leave, ttl, pu
 		'interest in category electronics: decayed weight of 5, until it is below 3; nobody is in where the catalogue has no such category', true),
 	(2, 'high_intent_search_query', 'search -> select_item -> add_to_cart within 30 minutes by query', NULL, NULL, '1 day', 2,
 		'searched, chose a result and put something into the cart within 30 minutes', true);
-CREATE TRIGGER segment_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.segment
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._table_changed();
+SELECT personalize_internal._announce('{segment}');
 
 CREATE TABLE personalize.segment_member (
 	user_key bigint NOT NULL,

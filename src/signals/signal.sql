@@ -58,12 +58,7 @@ CREATE FUNCTION personalize_internal._definition_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'personalize_definition_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION personalize_internal._definition_changed() IS
 	'makes every session read the signals anew';
-CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
-CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.signal_state
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
-CREATE TRIGGER signal_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON personalize.event_type
-	FOR EACH STATEMENT EXECUTE FUNCTION personalize_internal._definition_changed();
+SELECT personalize_internal._announce('{signal,signal_state,event_type}', '_definition_changed');
 
 CREATE VIEW personalize.signal_status AS
 	SELECT d.name,

@@ -47,7 +47,8 @@
 
 /*
  * A batch that found nothing still moves its position after so much reading, or so long
- * a time: days that are not passed are neither closed nor dropped.
+ * a time, or if a day that is over waits for it: days that are not passed are neither
+ * closed nor dropped.
  */
 #define MOVE_AFTER_SCANNED 1000
 #define MOVE_AFTER_MS (10 * SECS_PER_MINUTE * 1000)
@@ -343,7 +344,7 @@ IsTimeToMove(const Batch *batch, bool foreground)
 	static TimestampTz movedAt[PROCESSOR_COUNT + 1];
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (batch->scanned <= MOVE_AFTER_SCANNED &&
+	if (batch->scanned <= MOVE_AFTER_SCANNED && !batch->scannedPast &&
 		(batch->scanned == 0 ||
 		 !(foreground || TimestampDifferenceExceeds(movedAt[batch->methods->id], now, MOVE_AFTER_MS))))
 		return false;

@@ -20,6 +20,7 @@ typedef struct Batch
 	TxidSnapshot *upto;
 	int64		minTxid;
 	int64		scanned;		/* events read in the first pass */
+	bool		scannedPast;	/* some are of days that are over */
 	bool		waiting;		/* some of these are still to be counted */
 	bool		large;			/* more than personalize.batch_events are taken at once */
 	bool		left;			/* shards that have some are left to later batches */

@@ -28,8 +28,10 @@
 
 #include "access/xact.h"
 #include "base/grow.h"
+#include "events/partition.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* So many events that wait are looked at one by one and noted, to know about where to cut. */
 #define MOST_NOTED 16384
@@ -216,6 +218,7 @@ LookAtWaiting(Batch *batch, int64 most, int step, bool samples, Waiting *waiting
 {
 	int64		room = 1024;
 	int64		passed = 0;
+	TimestampTz today = PartitionDay(GetCurrentTimestamp()) * USECS_PER_DAY;
 	EventScan  *scan = BeginScan(batch, true, samples ? step : 1);
 	EventRow	row;
 
@@ -223,11 +226,13 @@ LookAtWaiting(Batch *batch, int64 most, int step, bool samples, Waiting *waiting
 	waiting->step = step;
 	waiting->noted = palloc(sizeof(waiting->noted[0]) * room);
 	batch->scanned = 0;
+	batch->scannedPast = false;
 	while (waiting->count < most && EventScanNext(scan, &row))
 	{
 		int			shard = ProcessorShardInBatch(batch, &row);
 
 		batch->scanned += EventScanStandsFor(scan);
+		batch->scannedPast |= row.ts < today;
 		if (shard < 0)
 			continue;
 		waiting->count += EventScanStandsFor(scan);

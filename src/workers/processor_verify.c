@@ -78,12 +78,14 @@ ReadBounds(ProcessorVerification *verification, const ProcessorMethods *methods)
 			   "   WHERE to_regclass('personalize.event_p' || translate(d.day::text, '-', '')) IS NULL)) + 1)"
 			   "  ::timestamp AT TIME ZONE 'UTC',"
 			   " date_trunc('day', clock_timestamp(), 'UTC') + interval '24 hours'"
-			   "  - (SELECT max(r.keep) FROM personalize.retention_policy AS r WHERE r.kind = $2)",
+			   "  - (SELECT max(r.keep) FROM personalize.retention_policy AS r WHERE r.kind = $2),"
+			   " EXISTS (SELECT FROM personalize._rebuild AS r WHERE r.processor = $1 AND r.part <> 0)",
 			   2, types, values, NULL, true);
 	since = SpiUtilValue(0, 1, &isNull);
 	verification->since = isNull ? DT_NOBEGIN : DatumGetTimestampTz(since);
 	since = SpiUtilValue(0, 2, &isNull);
 	verification->keptSince = isNull ? DT_NOBEGIN : DatumGetTimestampTz(since);
+	verification->filling = DatumGetBool(SpiUtilValue(0, 3, &isNull));
 	SpiUtilEnd(&scope);
 }
 

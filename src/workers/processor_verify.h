@@ -22,7 +22,7 @@ typedef struct ProcessorPart
 	int64		found;
 	char	   *first;			/* the first that is wrong, in words; NULL: none */
 } ProcessorPart;
-#define PROCESSOR_MAX_PARTS 5
+#define PROCESSOR_MAX_PARTS 6
 
 /* A comparison under way. */
 typedef struct ProcessorVerification
@@ -31,6 +31,7 @@ typedef struct ProcessorVerification
 	bool		shards[SHARD_COUNT];	/* those of this pass */
 	TimestampTz since;			/* what happened before may have lost raw events */
 	TimestampTz keptSince;		/* retention may have removed what happened before */
+	bool		filling;		/* some part is still to be counted anew (processor_backfill.h) */
 	ProcessorPart parts[PROCESSOR_MAX_PARTS];
 	MemoryContext context;		/* lives as long as the comparison */
 } ProcessorVerification;

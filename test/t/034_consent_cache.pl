@@ -96,6 +96,25 @@ is( $node->safe_psql('shop', q{
 		FROM personalize.event WHERE user_key = 2}),
 	'analytics, analytics, analytics personalization', 'a change that was prepared before a crash is seen when it is committed');
 
+# what a superuser changes by hand, by any statement, before and after it is committed
+my $tracked = q{SET client_min_messages = error; SELECT personalize.track(7, 'view_item', 1)};
+$node->safe_psql('shop', q{SELECT personalize.grant_consent(7, '{analytics}')});
+$node->safe_psql('shop', $tracked) for 1 .. 2;
+is($node->safe_psql('shop', "BEGIN; UPDATE personalize.subject SET granted = 0 WHERE user_key = 7; $tracked; ROLLBACK"),
+	'suppressed', 'what is changed in subject by hand holds in the same transaction');
+is($node->safe_psql('shop', $tracked), 'accepted', 'and not if that is rolled back');
+$node->safe_psql('shop', "BEGIN; UPDATE personalize.subject SET granted = 0 WHERE user_key = 7; PREPARE TRANSACTION 'hand'");
+is($node->safe_psql('shop', $tracked), 'accepted', 'nor before it is committed');
+$node->safe_psql('shop', "COMMIT PREPARED 'hand'");
+is($node->safe_psql('shop', $tracked), 'suppressed', 'but then for everybody');
+$node->safe_psql('shop', "SET session_replication_role = replica; DELETE FROM personalize.subject WHERE user_key = 7;\n"
+	. "COPY personalize.subject (user_key, user_id, granted, decided) FROM stdin;\n7\t7\t1\t1\n\\.\n");
+is($node->safe_psql('shop', $tracked), 'accepted', 'COPY as well, and where triggers do not fire');
+$node->safe_psql('shop', q{INSERT INTO personalize.identity (alias_key, user_key, since, place, source, alias_id, user_id) VALUES (7, 8, now(), 1, 'hand', '7', '8')});
+$node->safe_psql('shop', q{SET client_min_messages = error; SELECT personalize.track(7, 'view_item', 77)});
+is($node->safe_psql('shop', q{SELECT user_key, alias_key FROM personalize.event WHERE item_key = 77}), '8|7', 'and whose an id is');
+$node->safe_psql('shop', q{DELETE FROM personalize.identity});
+
 # a database that has the OID and the files of one that was dropped
 SKIP:
 {
@@ -118,11 +137,7 @@ my $primary = new_node('primary', init => { allows_streaming => 1 }, conf => "ma
 make_shop($primary, 'shop');
 switch_processors($primary, 'shop', 'disable');
 $primary->safe_psql('shop', q{SELECT personalize.grant_consent('ada', '{analytics,recommendations}')});
-$primary->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
-$primary->wait_for_catchup($standby);
+my $standby = new_standby($primary, 'standby');
 my $old = $standby->background_psql('shop');
 $old->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.recommend('ada', 1)});
 $primary->safe_psql('shop', q{SELECT personalize.withdraw_consent('ada')});

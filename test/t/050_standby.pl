@@ -23,10 +23,7 @@ for my $mode (qw(smart fast immediate))
 }
 
 # A standby serves, and processes nothing.
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($node, 'standby');
 traffic($node, 'shop', 5, 500);
 exact($node, 'shop', 'the primary goes on');
 $node->wait_for_catchup($standby);

@@ -36,12 +36,7 @@ $node->safe_psql('shop', qq{
 	SELECT count(personalize.track(w, 'view_item', 'item' || (i * length(w) + ascii(w)) % 30)) FROM unnest('{@{[ join ',', @people ]}}'::text[] || ARRAY(SELECT 'w' || w FROM generate_series(1, 20) AS w)) AS w, generate_series(1, 6) AS i});
 traffic($node, 'shop', 3, 300);
 wait_caught_up($node, 'shop');
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "hot_standby_feedback = on\n");
-$standby->start;
-$node->wait_for_catchup($standby);
+my $standby = new_standby($node, 'standby', conf => "hot_standby_feedback = on\n");
 
 # Sessions that ask all the while, one of them under one snapshot.
 my ($reader, $old) = map { $standby->background_psql('shop') } 1, 2;

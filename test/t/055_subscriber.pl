@@ -148,6 +148,19 @@ same('warehouse', $rooted, 'further publications stop nobody, and change nothing
 my ($code, $out, $error) = $node->psql('shop', 'CREATE PUBLICATION broken FOR TABLE personalize.subject (user_id)');
 like($error, qr/publication "broken" would keep rows of personalize\.subject from being changed/, 'one that would stop writers is refused');
 
+# A subscriber that has the extension itself: its sessions hear of what a subscription changes, row by row.
+$node->safe_psql('shop', 'CREATE PUBLICATION refused FOR TABLE personalize.refused_id WHERE (NOT builtin)');
+$subscriber->safe_psql('postgres', 'CREATE DATABASE twin');
+$subscriber->safe_psql('twin', 'CREATE EXTENSION personalize; CREATE SUBSCRIPTION twin CONNECTION $c$' . $node->connstr('shop') . '$c$ PUBLICATION refused WITH (copy_data = false)');
+my $session = $subscriber->background_psql('twin', on_error_stop => 0);
+my $track = qq{SELECT personalize.try_track('dora', 'view_item', 'nothing', consent => $all)};
+is($session->query($track), 'accepted', 'an id like any other');
+$node->safe_psql('shop', q{INSERT INTO personalize.refused_id VALUES ('nothing')});
+$node->wait_for_catchup('twin');
+is($session->query($track), 'rejected', 'which a subscription has told a session is none');
+$session->quit;
+$subscriber->safe_psql('twin', 'DROP SUBSCRIPTION twin');
+
 # Two sessions that enter the same messages at once: the subscriber never meets a key twice.
 my $script = PostgreSQL::Test::Utils::tempdir() . '/messages.sql';
 append_to_file($script, "SELECT personalize.track_many((SELECT jsonb_agg(jsonb_build_object('user_id', 'carl', 'event', 'view_item', 'item_id', 'i',"

@@ -23,11 +23,7 @@ my $answers = q{
 my $expected = $node->safe_psql('shop', $answers);
 isnt($expected, '', 'there are neighbours');
 
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
-$node->wait_for_catchup($standby);
+my $standby = new_standby($node, 'standby');
 is($standby->safe_psql('shop', $answers), $expected, 'a standby answers the same');
 is($standby->safe_psql('shop', 'SELECT sum(wrong) FROM personalize.verify_index()'), '0', 'and can verify');
 $standby->stop;

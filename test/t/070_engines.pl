@@ -24,10 +24,7 @@ $node->safe_psql('shop', q{
 	SELECT personalize.track('ada', 'view_item', 'path1')});
 wait_caught_up($node, 'shop');
 
-my $backup = $node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($node, 'standby');
 
 # All answers of the engines at one time.
 my $now = $node->safe_psql('shop', 'SELECT now()');

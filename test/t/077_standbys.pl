@@ -32,13 +32,7 @@ $node->safe_psql('shop', qq{
 	SELECT personalize.track('ada', 'view_item', 'path1')});
 wait_caught_up($node, 'shop');
 
-$node->backup('base');
-my @standbys = map {
-	my $standby = PostgreSQL::Test::Cluster->new("standby_$_");
-	$standby->init_from_backup($node, 'base', has_streaming => 1);
-	$standby->start;
-	$standby;
-} 1, 2;
+my @standbys = map { new_standby($node, "standby_$_") } 1, 2;
 
 # What every engine says to everybody, at a time.
 sub answers_sql

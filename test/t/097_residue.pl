@@ -181,12 +181,7 @@ $node->start;
 
 # A standby, an open snapshot there and here, a prepared transaction.
 $node->safe_psql('shop', "SELECT pg_create_physical_replication_slot('standby_slot')");
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nwal_receiver_status_interval = 1\nprimary_slot_name = standby_slot\n");
-$standby->start;
-$node->wait_for_catchup($standby);
+my $standby = new_standby($node, 'standby', conf => "hot_standby_feedback = on\nwal_receiver_status_interval = 1\nprimary_slot_name = standby_slot\n");
 my $here = $node->background_psql('shop');
 $here->query_safe("SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM personalize.item");
 $node->safe_psql('shop', "BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'left behind'");

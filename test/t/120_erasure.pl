@@ -121,10 +121,7 @@ is($node->safe_psql('copy', q{SET client_min_messages = error; SELECT personaliz
 is($node->safe_psql('copy', q{SELECT count(*) FROM personalize._tombstone}), $node->safe_psql('shop', q{SELECT count(*) FROM personalize._tombstone}), 'with all tombstones');
 
 # not on a standby
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$node->backup('base');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($node, 'standby');
 my ($status, $out, $err) = $standby->psql('shop', 'SELECT personalize.forget(1)');
 like($err, qr/cannot execute forget\(\) in a read-only transaction|during recovery/, 'a standby forgets what the primary does');
 $standby->stop;

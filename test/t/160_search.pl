@@ -41,10 +41,7 @@ is($node->safe_psql('shop', $check), '', 'after a crash it is right');
 is($node->safe_psql('shop', $answers), $before, 'and answers as before');
 
 # A standby answers as the primary does, also what one backend has asked before.
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($node, 'standby');
 is($standby->safe_psql('shop', $answers), $before, 'a standby answers as the primary');
 my $reader = $standby->background_psql('shop');
 is($reader->query_safe($answers), $before, 'once');

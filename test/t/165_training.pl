@@ -57,11 +57,7 @@ for my $method (qw(logistic pairwise))
 }
 
 # A standby ranks by what was trained, exports, and trains nothing.
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
-$node->wait_for_catchup($standby);
+my $standby = new_standby($node, 'standby');
 my $search = q{SELECT string_agg(item_id, ' ' ORDER BY rank) FROM personalize.rank_search(NULL, 'thing', '{1,2,3,4,5,6,7,8,9}', variant => 'logistic')};
 is($standby->safe_psql('shop', $search), $node->safe_psql('shop', $search), 'a standby ranks alike');
 is($standby->safe_psql('shop', "SELECT count(*) FROM personalize.export_training_data('rank_search', $since)"), 2400, 'and exports');

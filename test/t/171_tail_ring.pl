@@ -205,10 +205,7 @@ $node->append_conf('postgresql.conf', "personalize.tail_ring_size = '1MB'\n");
 $node->restart;
 
 # A standby has none until it is promoted.
-$node->backup('copy');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'copy', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($node, 'standby');
 run_sql(q{SELECT personalize.disable_processor('profile')}, 'SELECT events(100)');
 $node->wait_for_catchup($standby);
 right('a standby', 'pages', node => $standby);

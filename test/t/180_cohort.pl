@@ -128,11 +128,7 @@ is($node->safe_psql('restored', $spent), '5 for 5', 'and has paid for it');
 is($node->safe_psql('restored', 'SELECT spent, remaining FROM personalize.cohort_budget'), '5|0', 'which its budget knows');
 
 # A standby shows what was released, and releases nothing.
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
-$node->wait_for_catchup($standby);
+my $standby = new_standby($node, 'standby');
 is($standby->safe_psql('shop', $answers), $told, 'a standby tells the same');
 is($standby->safe_psql('shop', 'SELECT status FROM personalize.cohort_window'), 'released', 'and which windows were released');
 my ($code, $out, $error) = $standby->psql('shop', 'CALL personalize.release_cohorts()');

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node next_node make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
+our @EXPORT = qw(new_node next_node new_standby make_shop traffic wait_caught_up exact worker_count wait_for kill_process slurp_log preload_conf
   leave_a_tail enable_sql readers_sql send_events switch_processors python_with has_extension);
 
 my $recompute = dirname(abs_path(__FILE__)) . '/../recompute.sql';
@@ -53,6 +53,20 @@ sub next_node
 		: $node->pg_version >= 18 ? ['--no-data-checksums'] : []);
 	$node->append_conf('postgresql.conf', preload_conf() . "log_min_messages = warning\n");
 	return $node;
+}
+
+# A standby of a node, which has caught up with it: conf => further settings.
+sub new_standby
+{
+	my ($node, $name, %option) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+
+	$node->backup($name);
+	$standby->init_from_backup($node, $name, has_streaming => 1);
+	$standby->append_conf('postgresql.conf', $option{conf} // '');
+	$standby->start;
+	$node->wait_for_catchup($standby);
+	return $standby;
 }
 
 # A database with the extension and the functions of recompute.sql.
