@@ -2,8 +2,8 @@
  * hand_write.c
  *		Being told before a statement of somebody else's writes a relation of ours.
  *
- * Some relations are ours to write, and what is known of them in memory, or what becomes of
- * their rows, depends on it; yet a superuser may write them, and does when all else fails.
+ * Some relations are ours to write, and what is known of them in memory depends on it; yet a
+ * superuser may write them, and does when all else fails.
  * Triggers would tell, but our own code, which writes below SQL, would have to obey them, and
  * session_replication_role silences them.  So it is told where the server looks at what a
  * statement may do, COPY included.  Statements of ours have the pass (pass.h) and are not told of.
