@@ -32,8 +32,9 @@ BEGIN
 	IF oldest IS NULL OR EXISTS (SELECT FROM personalize._secret s WHERE s.secret = added.secret AND s.ctid <> added.place) THEN
 		RETURN;
 	END IF;
-	-- something was written here: what a dump brings, in whatever order, was written elsewhere
-	IF EXISTS (SELECT FROM personalize._incarnation i, personalize._files f WHERE i.files = f.last_value) THEN
+	-- written here: what a dump brings, in whatever order, was written elsewhere
+	IF EXISTS (SELECT FROM personalize._incarnation i, personalize._files f WHERE i.files = f.last_value)
+		AND (EXISTS (SELECT FROM personalize.consent_ledger) OR EXISTS (SELECT FROM personalize._tombstone)) THEN
 		RAISE WARNING 'this database has used another secret for its pseudonyms'
 			USING DETAIL = 'Tombstones and entries of the consent ledger that were made with the younger of the two mean nothing: forgotten people would not be known.',
 				HINT = 'Restore into a new database.';
