@@ -47,7 +47,7 @@ BeforeStatement(CompatPermissionParameters)
 		if ((permission->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) == 0 || PassIsUp())
 			continue;
 		for (HandWatch *watch = watches; watch != NULL; watch = watch->next)
-			if ((permission->requiredPerms & watch->commands) != 0 && IsWatched(watch, permission->relid))
+			if (IsWatched(watch, permission->relid))
 				watch->tell();
 	}
 	return previousHook == NULL || previousHook(CompatPermissionArguments);

@@ -13,8 +13,7 @@
 typedef struct HandWatch
 {
 	const char *relation;		/* name in the extension's schema */
-	AclMode		commands;		/* privileges of the commands */
-	void		(*tell) (void); /* called before each statement of these; may raise */
+	void		(*tell) (void); /* called before each statement that writes it */
 
 	/* of hand_write.c */
 	Oid			relationId;

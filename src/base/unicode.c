@@ -54,52 +54,46 @@ UnicodeFromServer(const char *data, int length, int *utf8Length)
 	return utf8;
 }
 
-/* Text of one encoding in another, or NULL where a character has no equivalent, or there is no conversion. */
-static char *
-TryConvert(const char *data, int length, int from, int to)
+/*
+ * Text of one encoding in another: itself where both have the same bytes for it, NULL where
+ * a character has no equivalent, or there is no conversion.
+ */
+static const char *
+TryConvert(const char *data, int length, int from, int to, int *convertedLength)
 {
-	Oid			conversion = FindDefaultConversionProc(from, to);
 	Size		size = add_size(mul_size(length, MAX_CONVERSION_GROWTH), 1);
+	Oid			conversion;
 	char	   *converted;
 
+	*convertedLength = length;
+	if (from == to || GetDatabaseEncoding() == PG_SQL_ASCII || UnicodeIsAscii(data, length))
+		return data;
+	conversion = FindDefaultConversionProc(from, to);
 	if (!OidIsValid(conversion))
 		return NULL;
 	converted = palloc(size);
 	if (pg_do_encoding_conversion_buf(conversion, from, to, (unsigned char *) data, length,
-									  (unsigned char *) converted, size, true) == length)
-		return converted;
-	pfree(converted);
-	return NULL;
+									  (unsigned char *) converted, size, true) != length)
+	{
+		pfree(converted);
+		return NULL;
+	}
+	*convertedLength = strlen(converted);
+	return converted;
 }
 
 /* As UnicodeFromServer, but NULL where it would raise. */
 const char *
 UnicodeTryFromServer(const char *data, int length, int *utf8Length)
 {
-	const char *utf8 = data;
-
-	*utf8Length = length;
-	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII || UnicodeIsAscii(data, length))
-		return utf8;
-	utf8 = TryConvert(data, length, GetDatabaseEncoding(), PG_UTF8);
-	if (utf8 != NULL)
-		*utf8Length = strlen(utf8);
-	return utf8;
+	return TryConvert(data, length, GetDatabaseEncoding(), PG_UTF8, utf8Length);
 }
 
 /* UTF-8 in the server's encoding, which may be the string itself; NULL where it has no such character. */
 const char *
 UnicodeTryToServer(const char *utf8, int length, int *serverLength)
 {
-	const char *data = utf8;
-
-	*serverLength = length;
-	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII || UnicodeIsAscii(utf8, length))
-		return data;
-	data = TryConvert(utf8, length, PG_UTF8, GetDatabaseEncoding());
-	if (data != NULL)
-		*serverLength = strlen(data);
-	return data;
+	return TryConvert(utf8, length, PG_UTF8, GetDatabaseEncoding(), serverLength);
 }
 
 /* The code points of valid UTF-8, with a zero behind them. */

@@ -46,28 +46,30 @@ CloseOneDay(void)
 	return PartitionCloseDays(ProcessorAllSeenBelow(GetActiveSnapshot()), 1) > 0;
 }
 
-/* Forget message ids that are older than the dedup window. */
+/* Run a statement. */
 static bool
-PurgeMessages(void)
+Run(const char *statement)
 {
 	SpiUtilScope scope;
 
 	SpiUtilBegin(&scope);
-	(void) SPI_execute("SELECT personalize_internal._purge_message_seen()", false, 0);
+	(void) SPI_execute(statement, false, 0);
 	SpiUtilEnd(&scope);
 	return false;
+}
+
+/* Forget message ids that are older than the dedup window. */
+static bool
+PurgeMessages(void)
+{
+	return Run("SELECT personalize_internal._purge_message_seen()");
 }
 
 /* Go over the search index once where a server of another major version made it. */
 static bool
 RenewSearchIndex(void)
 {
-	SpiUtilScope scope;
-
-	SpiUtilBegin(&scope);
-	(void) SPI_execute("SELECT personalize_internal._search_renew()", false, 0);
-	SpiUtilEnd(&scope);
-	return false;
+	return Run("SELECT personalize_internal._search_renew()");
 }
 
 static const WorkerTask tasks[] = {

@@ -450,9 +450,9 @@ NoteHandWrite(void)
 }
 
 static HandWatch handWatches[] = {
-	{"subject", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
-	{"identity", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
-	{"consent_ledger", ACL_INSERT | ACL_UPDATE | ACL_DELETE, NoteHandWrite},
+	{"subject", NoteHandWrite},
+	{"identity", NoteHandWrite},
+	{"consent_ledger", NoteHandWrite},
 };
 
 /* Ask for shared memory, and watch the tables. */

@@ -27,11 +27,11 @@
 #include "workers/processor_scan.h"
 
 #include "access/xact.h"
+#include "base/clock.h"
 #include "base/grow.h"
 #include "events/partition.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* So many events that wait are looked at one by one and noted, to know about where to cut. */
 #define MOST_NOTED 16384
@@ -218,7 +218,7 @@ LookAtWaiting(Batch *batch, int64 most, int step, bool samples, Waiting *waiting
 {
 	int64		room = 1024;
 	int64		passed = 0;
-	TimestampTz today = PartitionDay(GetCurrentTimestamp()) * USECS_PER_DAY;
+	TimestampTz today = PartitionDay(ClockNow()) * USECS_PER_DAY;
 	EventScan  *scan = BeginScan(batch, true, samples ? step : 1);
 	EventRow	row;
 
